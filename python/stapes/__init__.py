@@ -1,0 +1,1 @@
+"""Realtime voice sessions for Python on a Rust core."""

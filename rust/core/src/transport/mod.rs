@@ -1,0 +1,1 @@
+//! Drivers that carry a conversation over a network.
