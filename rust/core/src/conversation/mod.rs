@@ -1,1 +1,283 @@
 //! The conversation as a state machine without IO.
+//!
+//! Server frames and commands go in with the time at which they come; events for the session and
+//! messages for the server come out, in one order. It opens no socket, reads no clock, starts no
+//! thread, and so can be fuzzed and run under a virtual clock.
+
+mod calls;
+mod commands;
+mod event;
+mod guard;
+mod history;
+mod item;
+mod outbox;
+mod playback;
+mod replay;
+mod response;
+mod sequencer;
+mod server;
+mod server_event;
+mod tool_acts;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+pub use calls::FunctionCall;
+pub use commands::Refused;
+pub use event::{Event, Interest, Speaker, Status, Timings, Trouble};
+pub use guard::GuardSource;
+pub use history::History;
+pub use item::{ContentPart, Heard, Item, ItemId, ItemKind, Place, Progress, Role};
+pub use outbox::{Output, Sequenced};
+pub use playback::PlaybackSource;
+pub use server_event::ServerEvent;
+pub use tool_acts::AgentSwitch;
+
+use calls::Calls;
+use guard::GuardWatch;
+use history::Ledger;
+use outbox::Outbox;
+use playback::Playback;
+use replay::HistoryRequests;
+use response::Responses;
+use sequencer::Sequencer;
+
+/// How a conversation behaves. Times are bounds, each with its default.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Keep the audio of messages in the history. Off: it is left out.
+    pub history_store_audio: bool,
+    /// Characters between two looks of the output guardrails; `None` where there are none, negative
+    /// for one look at the end of the turn only.
+    pub guardrail_debounce: Option<i64>,
+    /// Whether a user who starts to speak interrupts the answer.
+    pub speech_interrupts: bool,
+    pub playback: PlaybackSource,
+    /// Ask for a response when a hosted MCP call has completed.
+    pub respond_to_mcp_calls: bool,
+    /// How long the server may leave a `response.create` unanswered before it is given up: 30 s.
+    pub response_timeout: Duration,
+    /// How many `response.create` with a payload may wait: 64.
+    pub waiting_responses: usize,
+    /// How many answered function calls are remembered, to answer repeats: 256.
+    pub answered_calls: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            history_store_audio: false,
+            guardrail_debounce: None,
+            speech_interrupts: true,
+            playback: PlaybackSource::default(),
+            respond_to_mcp_calls: true,
+            response_timeout: Duration::from_secs(30),
+            waiting_responses: 64,
+            answered_calls: 256,
+        }
+    }
+}
+
+/// A conversation between a user, a model, and an agent's tools.
+#[derive(Debug)]
+pub struct Conversation {
+    options: Options,
+    outbox: Outbox,
+    status: Status,
+    /// Counts connections: what belongs to an older one is stale.
+    generation: u64,
+    /// Counts agents: the session layer knows which agent an epoch stands for.
+    epoch: u64,
+    muted: bool,
+    history: Ledger,
+    sequencer: Sequencer,
+    playback: Playback,
+    guard: GuardWatch,
+    calls: Calls,
+    responses: Responses,
+    history_requests: HistoryRequests,
+    /// MCP approval requests that have been passed on, and what they asked.
+    mcp_approvals: HashMap<ItemId, Arc<Item>>,
+    /// What the session wants to be traced as: `"auto"`, an object, or null for not at all.
+    tracing: Value,
+    /// Whether the server says that it cancels the answer itself when the user speaks.
+    server_interrupts: bool,
+    audio_started: bool,
+    /// When the user's turn ended, as far as we saw it.
+    turn_ended: Option<Duration>,
+}
+
+impl Conversation {
+    pub fn new(options: Options) -> Self {
+        Self {
+            outbox: Outbox::default(),
+            status: Status::Disconnected,
+            generation: 0,
+            epoch: 0,
+            muted: false,
+            history: Ledger::new(options.history_store_audio),
+            sequencer: Sequencer::new(options.response_timeout, options.waiting_responses),
+            playback: Playback::new(options.playback),
+            guard: GuardWatch::new(options.guardrail_debounce),
+            calls: Calls::new(options.answered_calls),
+            responses: Responses::default(),
+            history_requests: HistoryRequests::default(),
+            mcp_approvals: HashMap::new(),
+            tracing: Value::String("auto".to_owned()),
+            server_interrupts: false,
+            audio_started: false,
+            turn_ended: None,
+            options,
+        }
+    }
+
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub fn muted(&self) -> bool {
+        self.muted
+    }
+
+    /// Pins the current version of the history.
+    pub fn history(&self) -> History {
+        self.history.version().clone()
+    }
+
+    /// Says which events somebody wants.
+    pub fn set_interest(&mut self, interest: Interest) {
+        self.outbox.set_interest(interest);
+    }
+
+    /// The number that the last event or message got.
+    pub fn sequence(&self) -> u64 {
+        self.outbox.sequence()
+    }
+
+    /// The next event or client message, in order.
+    pub fn poll_output(&mut self) -> Option<Sequenced> {
+        self.outbox.pop()
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called, if at all.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.sequencer.deadline()
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        if let Some(event_id) = self.sequencer.expire(now) {
+            let seconds = self.options.response_timeout.as_secs_f64();
+            self.trouble(Trouble::Unanswered(format!(
+                "the server left response.create ({event_id}) unanswered for {seconds} s: it is given \
+                 up; raise response_timeout if the server is slow"
+            )));
+            self.flush_responses(now);
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        self.outbox.event(Event::Trouble(trouble));
+    }
+
+    /// Sends the next `response.create` if it may go.
+    fn flush_responses(&mut self, now: Duration) {
+        if self.status != Status::Connected {
+            return;
+        }
+        if let Some(event) = self.sequencer.next(now) {
+            self.turn_ended.get_or_insert(now);
+            self.outbox.message(Value::Object(event).to_string());
+        }
+    }
+
+    fn request_response_auto(&mut self, now: Duration) {
+        self.sequencer.request_auto();
+        self.flush_responses(now);
+    }
+
+    /// A tool of that response asks for the next one: it is due once no other of its tools is at
+    /// work and the response itself is over.
+    fn request_response_after(&mut self, response_id: &str, now: Duration) {
+        self.responses.want_next(response_id);
+        self.settle_response(response_id, now);
+    }
+
+    fn settle_response(&mut self, response_id: &str, now: Duration) {
+        if self.responses.is_active(response_id) || self.calls.any_running(response_id) {
+            return;
+        }
+        if self.responses.take_wants_next(response_id) {
+            self.request_response_auto(now);
+        }
+    }
+
+    /// Stops the answer: cancels it where `cancel` says so and it is still being made, and cuts it
+    /// where its sound was.
+    fn interrupt_answer(&mut self, cancel: bool, now: Duration) {
+        let cut = self.playback.interrupt(now);
+        if cancel && self.sequencer.begin_cancel() {
+            self.outbox.message(r#"{"type":"response.cancel"}"#.to_owned());
+        }
+        let Some(cut) = cut else {
+            // Nothing sounds yet. What is still to come of the answer is not to be heard.
+            if self.sequencer.ongoing() {
+                self.responses.silence_active();
+            }
+            return;
+        };
+        self.responses.silence(&cut.response_id);
+        self.audio_started = false;
+        let response_id = Arc::clone(&cut.response_id);
+        self.outbox.event(Event::AudioInterrupted { epoch: self.epoch, response_id });
+        if cut.cuts {
+            let truncate = serde_json::json!({
+                "type": "conversation.item.truncate",
+                "item_id": &*cut.item_id,
+                "content_index": cut.content_index,
+                "audio_end_ms": cut.audio_end_ms,
+            });
+            self.outbox.message(truncate.to_string());
+            let heard = playback::heard(self.responses.transcript(&cut.item_id), &cut);
+            self.responses.cut(&cut.item_id, cut.content_index, heard.clone());
+            self.history.heard(&cut.item_id, cut.content_index, heard);
+        }
+    }
+
+    fn history_updated(&mut self) {
+        let history = self.history.version().clone();
+        self.outbox.event(Event::HistoryUpdated { history });
+    }
+
+    /// Puts an item into the history and says so.
+    fn put_item(&mut self, mut item: Item) -> Arc<Item> {
+        self.responses.mark_heard(&mut item);
+        let (item, new) = self.history.put(item);
+        if new {
+            self.outbox.event(Event::HistoryAdded { item: Arc::clone(&item) });
+        }
+        self.history_updated();
+        item
+    }
+
+    /// Forgets what belongs to one connection only.
+    fn reset_connection(&mut self) {
+        self.sequencer.reset();
+        self.playback.reset();
+        self.guard.reset();
+        self.calls.reset();
+        self.responses = Responses::default();
+        self.history_requests.reset();
+        self.mcp_approvals.clear();
+        self.server_interrupts = false;
+        self.audio_started = false;
+        self.turn_ended = None;
+    }
+}

@@ -1,0 +1,211 @@
+//! The ledger of function calls: which run, which wait for approval, which have been answered.
+//!
+//! A call id names one invocation: the same call delivered twice is run once and answered again
+//! with the same output; another call under a used id is refused.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+/// A function call of the model, as the session layer gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionCall {
+    /// The id of the item.
+    pub item_id: Arc<str>,
+    /// The call's own id; the item's where the model gave none.
+    pub call_id: Arc<str>,
+    pub name: String,
+    pub arguments: String,
+    pub response_id: Arc<str>,
+    /// The agent epoch of the response that made it.
+    pub epoch: u64,
+    /// The connection that it came over.
+    pub generation: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Running {
+        /// How often the same call came again meanwhile.
+        repeats: usize,
+    },
+    AwaitingApproval,
+    Answered {
+        output: String,
+    },
+}
+
+#[derive(Debug)]
+struct Entry {
+    call: Arc<FunctionCall>,
+    fingerprint: String,
+    state: State,
+}
+
+/// What to do with a call that came in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// It is new: run it.
+    Run,
+    /// It has been answered: say so again.
+    AnswerAgain(String),
+    /// It is known and not answered yet.
+    Known,
+    /// Its id belongs to another call; when that one was used.
+    IdReused(&'static str),
+}
+
+#[derive(Debug)]
+pub(super) struct Calls {
+    entries: HashMap<Arc<str>, Entry>,
+    /// Answered calls, oldest first, to forget them in that order.
+    answered: VecDeque<Arc<str>>,
+    /// How many answered calls are remembered.
+    memory: usize,
+}
+
+/// The same for arguments that differ only in spelling.
+fn fingerprint(name: &str, arguments: &str) -> String {
+    let arguments = serde_json::from_str::<Value>(arguments)
+        .map_or_else(|_| arguments.to_owned(), |mut value| {
+            value.sort_all_objects();
+            value.to_string()
+        });
+    format!("{name}\n{arguments}")
+}
+
+impl Calls {
+    pub(super) fn new(memory: usize) -> Self {
+        Self { entries: HashMap::new(), answered: VecDeque::new(), memory }
+    }
+
+    pub(super) fn arrive(&mut self, call: &Arc<FunctionCall>) -> Arrival {
+        let fingerprint = fingerprint(&call.name, &call.arguments);
+        let Some(entry) = self.entries.get_mut(&call.call_id) else {
+            let call_id = Arc::clone(&call.call_id);
+            let call = Arc::clone(call);
+            let state = State::Running { repeats: 0 };
+            self.entries.insert(call_id, Entry { call, fingerprint, state });
+            return Arrival::Run;
+        };
+        let same = entry.fingerprint == fingerprint;
+        match &mut entry.state {
+            State::Running { repeats } if same => {
+                *repeats += 1;
+                Arrival::Known
+            }
+            State::AwaitingApproval if same => Arrival::Known,
+            State::Answered { output } if same => Arrival::AnswerAgain(output.clone()),
+            State::Running { .. } => Arrival::IdReused("while it was running"),
+            State::AwaitingApproval => Arrival::IdReused("while approval was pending"),
+            State::Answered { .. } => Arrival::IdReused("after completion"),
+        }
+    }
+
+    /// The call, where it is of that connection and has not been answered.
+    pub(super) fn open(&self, call_id: &str, generation: u64) -> Option<&Arc<FunctionCall>> {
+        let entry = self.entries.get(call_id)?;
+        let open = !matches!(entry.state, State::Answered { .. });
+        (open && entry.call.generation == generation).then_some(&entry.call)
+    }
+
+    /// Whether a tool of that response is still at work. One that waits for a person is not.
+    pub(super) fn any_running(&self, response_id: &str) -> bool {
+        self.entries.values().any(|entry| {
+            matches!(entry.state, State::Running { .. }) && *entry.call.response_id == *response_id
+        })
+    }
+
+    pub(super) fn await_approval(&mut self, call_id: &str) {
+        if let Some(entry) = self.entries.get_mut(call_id) {
+            entry.state = State::AwaitingApproval;
+        }
+    }
+
+    pub(super) fn resume(&mut self, call_id: &str) {
+        if let Some(entry) = self.entries.get_mut(call_id)
+            && entry.state == State::AwaitingApproval
+        {
+            entry.state = State::Running { repeats: 0 };
+        }
+    }
+
+    /// Writes down the answer; how often it must be given again for repeats that came meanwhile.
+    pub(super) fn answer(&mut self, call_id: &str, output: &str) -> usize {
+        let Some(entry) = self.entries.get_mut(call_id) else { return 0 };
+        let repeats = match entry.state {
+            State::Running { repeats } => repeats,
+            _ => 0,
+        };
+        entry.state = State::Answered { output: output.to_owned() };
+        self.answered.push_back(Arc::clone(&entry.call.call_id));
+        while self.answered.len() > self.memory {
+            if let Some(oldest) = self.answered.pop_front() {
+                self.entries.remove(&oldest);
+            }
+        }
+        repeats
+    }
+
+    pub(super) fn reset(&mut self) {
+        self.entries.clear();
+        self.answered.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(id: &str, arguments: &str) -> Arc<FunctionCall> {
+        Arc::new(FunctionCall {
+            item_id: "item".into(),
+            call_id: id.into(),
+            name: "weather".to_owned(),
+            arguments: arguments.to_owned(),
+            response_id: "resp".into(),
+            epoch: 0,
+            generation: 1,
+        })
+    }
+
+    #[test]
+    fn the_same_call_is_answered_again_and_another_under_its_id_is_refused() {
+        let mut calls = Calls::new(4);
+        assert_eq!(calls.arrive(&call("c", r#"{"a":1,"b":2}"#)), Arrival::Run);
+        calls.answer("c", "Sunny");
+        let again = call("c", r#"{ "b": 2, "a": 1 }"#);
+        assert_eq!(calls.arrive(&again), Arrival::AnswerAgain("Sunny".to_owned()));
+        assert_eq!(calls.arrive(&call("c", "{}")), Arrival::IdReused("after completion"));
+    }
+
+    #[test]
+    fn a_repeat_of_a_running_call_is_answered_with_it() {
+        let mut calls = Calls::new(4);
+        calls.arrive(&call("c", "{}"));
+        assert_eq!(calls.arrive(&call("c", "{}")), Arrival::Known);
+        assert_eq!(calls.answer("c", "ok"), 1);
+    }
+
+    #[test]
+    fn a_call_of_another_connection_is_not_open() {
+        let mut calls = Calls::new(4);
+        calls.arrive(&call("c", "{}"));
+        assert!(calls.open("c", 1).is_some());
+        assert!(calls.open("c", 2).is_none());
+        calls.answer("c", "ok");
+        assert!(calls.open("c", 1).is_none());
+    }
+
+    #[test]
+    fn answered_calls_are_forgotten_oldest_first() {
+        let mut calls = Calls::new(2);
+        for id in ["a", "b", "c"] {
+            calls.arrive(&call(id, "{}"));
+            calls.answer(id, "ok");
+        }
+        assert_eq!(calls.arrive(&call("a", "{}")), Arrival::Run);
+        assert_eq!(calls.arrive(&call("c", "{}")), Arrival::AnswerAgain("ok".to_owned()));
+    }
+}

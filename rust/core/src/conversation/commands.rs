@@ -1,0 +1,295 @@
+//! What the session asks of the conversation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::event::{Event, Status, Trouble};
+use super::guard::GuardSource;
+use super::item::{Item, text};
+use super::{Conversation, replay};
+
+/// Why a command was not taken. Nothing of it has been done.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refused {
+    #[error("the session is not connected: call connect() first")]
+    NotConnected,
+    #[error("the session is already connected or connecting: call close() first")]
+    AlreadyConnected,
+    /// What it belongs to (the connection, the response, the call) is gone.
+    #[error("it belongs to a connection, response or call that is over")]
+    Stale,
+    #[error("{limit} response.create requests are waiting already: wait for responses to end")]
+    TooManyRequests { limit: usize },
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl Conversation {
+    fn connected(&self) -> Result<(), Refused> {
+        if self.status == Status::Connected { Ok(()) } else { Err(Refused::NotConnected) }
+    }
+
+    fn status_changed(&mut self, status: Status, reason: Option<String>) {
+        self.status = status;
+        self.outbox.event(Event::ConnectionChanged { status, reason });
+    }
+
+    /// A connection is being made; its generation.
+    pub fn connecting(&mut self) -> Result<u64, Refused> {
+        if self.status != Status::Disconnected {
+            return Err(Refused::AlreadyConnected);
+        }
+        self.generation += 1;
+        self.reset_connection();
+        self.status_changed(Status::Connecting, None);
+        Ok(self.generation)
+    }
+
+    /// The connection stands: sends the session's configuration and starts with an empty history.
+    pub fn opened(
+        &mut self,
+        generation: u64,
+        epoch: u64,
+        session_update: String,
+        tracing: Value,
+    ) -> Result<(), Refused> {
+        if generation != self.generation || self.status != Status::Connecting {
+            return Err(Refused::Stale);
+        }
+        self.epoch = epoch;
+        self.tracing = tracing;
+        self.status_changed(Status::Connected, None);
+        self.outbox.message(session_update);
+        self.history.clear();
+        self.history_updated();
+        Ok(())
+    }
+
+    /// The connection could not be made, or is over.
+    pub fn ended(&mut self, generation: u64, reason: String) {
+        if generation != self.generation || self.status == Status::Disconnected {
+            return;
+        }
+        self.sequencer.reset();
+        self.status_changed(Status::Disconnected, Some(reason));
+    }
+
+    /// Closes the connection. What is under way belongs to the past from here on.
+    pub fn close(&mut self, code: u16, reason: &str) {
+        if self.status == Status::Disconnected {
+            return;
+        }
+        self.generation += 1;
+        self.reset_connection();
+        self.outbox.close(code, reason);
+        self.status_changed(Status::Disconnected, Some("closed by this side".to_owned()));
+    }
+
+    /// Sends an event of the user's, as it is. A `response.create` waits its turn.
+    pub fn send_event(&mut self, event: Map<String, Value>, now: Duration) -> Result<(), Refused> {
+        self.connected()?;
+        match event.get("type").and_then(Value::as_str) {
+            Some("response.create") => {
+                self.sequencer
+                    .request_manual(event)
+                    .map_err(|limit| Refused::TooManyRequests { limit })?;
+                self.flush_responses(now);
+                return Ok(());
+            }
+            Some("response.cancel") => {
+                self.sequencer.begin_cancel();
+            }
+            Some(_) => {}
+            None => return Err(Refused::Invalid("an event needs a type: a string".to_owned())),
+        }
+        self.outbox.message(Value::Object(event).to_string());
+        Ok(())
+    }
+
+    /// Sends a message of the user's (a whole `conversation.item.create`), and asks for a response.
+    pub fn send_message(
+        &mut self,
+        event: &Map<String, Value>,
+        respond: bool,
+        now: Duration,
+    ) -> Result<(), Refused> {
+        self.connected()?;
+        self.outbox.message(serde_json::to_string(event).unwrap_or_default());
+        if respond {
+            self.request_response_auto(now);
+        }
+        Ok(())
+    }
+
+    /// Sends audio that has been framed: a whole `input_audio_buffer.append`. Muted, it is dropped.
+    pub fn send_audio(&mut self, append: String, commit: bool, now: Duration) -> Result<(), Refused> {
+        self.connected()?;
+        if self.muted {
+            return Ok(());
+        }
+        self.outbox.message(append);
+        if commit {
+            self.turn_ended = Some(now);
+            self.outbox.message(r#"{"type":"input_audio_buffer.commit"}"#.to_owned());
+        }
+        Ok(())
+    }
+
+    pub fn mute(&mut self, muted: bool) {
+        self.muted = muted;
+    }
+
+    /// Stops the answer, whether it sounds yet or not. Nothing happens where there is none.
+    pub fn interrupt(&mut self, now: Duration) {
+        if self.status == Status::Connected {
+            self.interrupt_answer(true, now);
+        }
+    }
+
+    /// The player has played `played_ms` of a part of an answer.
+    pub fn playback_reported(&mut self, item_id: &str, content_index: usize, played_ms: f64) {
+        self.playback.report(item_id, content_index, played_ms);
+    }
+
+    /// Asks for a response: any, or one with that payload.
+    pub fn request_response(
+        &mut self,
+        response: Option<Value>,
+        now: Duration,
+    ) -> Result<(), Refused> {
+        self.connected()?;
+        match response {
+            None => self.request_response_auto(now),
+            Some(response) => {
+                let mut event = Map::new();
+                event.insert("type".to_owned(), "response.create".into());
+                event.insert("response".to_owned(), response);
+                self.sequencer
+                    .request_manual(event)
+                    .map_err(|limit| Refused::TooManyRequests { limit })?;
+                self.flush_responses(now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Rewrites the conversation. The history itself changes as the server confirms. Returns the ids
+    /// of items that cannot be written: function calls.
+    pub fn update_history(&mut self, new: &[Item]) -> Result<Vec<String>, Refused> {
+        let mut requests = std::mem::take(&mut self.history_requests);
+        let before = requests.checkpoint();
+        let planned = replay::plan(&mut requests, self.history.version(), new);
+        let result = match planned {
+            Err(why) => Err(Refused::Invalid(why)),
+            Ok(plan) if !plan.messages.is_empty() && self.status != Status::Connected => {
+                Err(Refused::NotConnected)
+            }
+            Ok(plan) => {
+                plan.messages.into_iter().for_each(|message| self.outbox.message(message));
+                Ok(plan.ignored)
+            }
+        };
+        if result.is_err() {
+            requests.roll_back(before);
+        }
+        self.history_requests = requests;
+        result
+    }
+
+    /// Puts an event that the session layer keeps under `token` into the order.
+    pub fn local_event(&mut self, token: u64) {
+        self.outbox.event(Event::Local { token });
+    }
+
+    /// Sends a changed session configuration.
+    pub fn update_session(&mut self, session_update: String) -> Result<(), Refused> {
+        self.connected()?;
+        self.outbox.message(session_update);
+        Ok(())
+    }
+
+    /// Answers an MCP approval request.
+    pub fn answer_mcp_approval(
+        &mut self,
+        generation: u64,
+        item_id: &str,
+        approve: bool,
+        reason: Option<&str>,
+    ) -> Result<(), Refused> {
+        if generation != self.generation {
+            return Err(Refused::Stale);
+        }
+        self.connected()?;
+        let mut item = serde_json::json!({
+            "type": "mcp_approval_response",
+            "approval_request_id": item_id,
+            "approve": approve,
+        });
+        if let Some(reason) = reason {
+            item["reason"] = reason.into();
+        }
+        let event = serde_json::json!({
+            "type": "conversation.item.create",
+            "previous_item_id": item_id,
+            "item": item,
+        });
+        self.outbox.message(event.to_string());
+        Ok(())
+    }
+
+    /// A guardrail tripped on a response: says so (`token`), stops the answer unless another one has
+    /// begun since, and sends the model `feedback` (a whole `conversation.item.create`). Once for
+    /// each response.
+    #[expect(clippy::too_many_arguments, reason = "all of them say which answer is meant")]
+    pub fn guardrail_tripped(
+        &mut self,
+        generation: u64,
+        response_generation: u64,
+        response_id: Option<&str>,
+        source: GuardSource,
+        token: u64,
+        feedback: &Map<String, Value>,
+        now: Duration,
+    ) -> Result<(), Refused> {
+        if generation != self.generation || self.status != Status::Connected {
+            return Err(Refused::Stale);
+        }
+        if !self.responses.trip(response_id.unwrap_or_default(), self.epoch) {
+            return Err(Refused::Stale);
+        }
+        self.local_event(token);
+        let active = self.responses.active().map(Arc::clone);
+        let newer = response_generation != self.responses.generation()
+            || active.as_deref().is_some_and(|active| Some(active) != response_id);
+        if newer {
+            return Ok(());
+        }
+        match source {
+            GuardSource::Text => {
+                if let (Some(active), Some(_)) = (active, response_id) {
+                    self.sequencer.begin_cancel();
+                    let cancel = serde_json::json!({"type": "response.cancel", "response_id": &*active});
+                    self.outbox.message(cancel.to_string());
+                }
+            }
+            GuardSource::Audio => self.interrupt_answer(true, now),
+        }
+        self.send_message(feedback, true, now)
+    }
+
+    /// Reports trouble of the session layer's in its place in the order.
+    pub fn report(&mut self, trouble: Trouble) {
+        self.trouble(trouble);
+    }
+
+    pub(super) fn retrieve(&mut self, event: &Value) {
+        if let Some(id) = text(event, "item_id") {
+            let retrieve = serde_json::json!({"type": "conversation.item.retrieve", "item_id": id});
+            self.outbox.message(retrieve.to_string());
+        }
+    }
+}

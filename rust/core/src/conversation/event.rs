@@ -1,0 +1,144 @@
+//! What a conversation tells its session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::calls::FunctionCall;
+use super::guard::GuardSource;
+use super::history::History;
+use super::item::Item;
+
+/// Kinds of events that are built only where somebody wants them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Interest(pub u32);
+
+impl Interest {
+    /// Decoded audio.
+    pub const AUDIO: Self = Self(1);
+    /// Each server event as it came.
+    pub const RAW: Self = Self(1 << 1);
+    /// Transcript and text deltas.
+    pub const TRANSCRIPT: Self = Self(1 << 2);
+    /// Every version of the history.
+    pub const HISTORY: Self = Self(1 << 3);
+    /// Each client message as it is queued: for tests and debugging.
+    pub const OUTGOING: Self = Self(1 << 4);
+    pub const ALL: Self = Self(u32::MAX);
+
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+/// What went wrong, without an exception having been raised anywhere.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// The server sent an `error` event; the event, whole.
+    Server(Value),
+    /// The server sent what is no event of the protocol.
+    Protocol(String),
+    /// The model did what it must not, such as reusing a call id.
+    Model(String),
+    /// The server left a request unanswered.
+    Unanswered(String),
+}
+
+/// When things of a turn happened, since the user stopped speaking (or the request was sent).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timings {
+    pub created: Option<Duration>,
+    pub first_audio: Option<Duration>,
+    pub done: Option<Duration>,
+}
+
+/// Whose words a transcript delta carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    User,
+    Assistant,
+}
+
+/// Where the connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Status {
+    #[default]
+    Disconnected,
+    Connecting,
+    Connected,
+}
+
+impl Status {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+        }
+    }
+}
+
+/// An event. `epoch` names the agent it belongs to: the session layer knows which one that is.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A server event as it came.
+    Raw { text: String },
+    ConnectionChanged { status: Status, reason: Option<String> },
+    ResponseStarted { response_id: Option<Arc<str>>, epoch: u64 },
+    ResponseDone {
+        response_id: Option<Arc<str>>,
+        epoch: u64,
+        /// The item that the last text belongs to.
+        item_id: Option<Arc<str>>,
+        output: String,
+        source: GuardSource,
+        status: Option<String>,
+        status_details: Option<Value>,
+        usage: Option<Value>,
+        timings: Timings,
+        /// For the guardrails' final look: which response of the connection it was.
+        response_generation: u64,
+        generation: u64,
+    },
+    AudioStarted { epoch: u64 },
+    Audio {
+        response_id: Arc<str>,
+        item_id: Arc<str>,
+        content_index: usize,
+        /// In the session's output format.
+        data: Vec<u8>,
+    },
+    AudioStopped { epoch: u64 },
+    AudioInterrupted { epoch: u64, response_id: Arc<str> },
+    TranscriptDelta {
+        speaker: Speaker,
+        response_id: Option<Arc<str>>,
+        item_id: Arc<str>,
+        content_index: usize,
+        delta: String,
+    },
+    /// A guardrail must look at what there is of an answer.
+    GuardrailDue {
+        response_id: Arc<str>,
+        item_id: Arc<str>,
+        text: String,
+        source: GuardSource,
+        epoch: u64,
+        response_generation: u64,
+        generation: u64,
+    },
+    FunctionCall(Arc<FunctionCall>),
+    HistoryAdded { item: Arc<Item> },
+    HistoryUpdated { history: History },
+    McpToolsListed { server_label: String, tools: Value },
+    McpApprovalRequested { item: Arc<Item>, epoch: u64, generation: u64 },
+    McpCallCompleted { item: Arc<Item>, epoch: u64 },
+    Trouble(Trouble),
+    /// An event whose content the session layer keeps under this token.
+    Local { token: u64 },
+    /// A client message, as it was queued.
+    Outgoing { text: String },
+}

@@ -1,0 +1,228 @@
+//! The history: a persistent sequence whose versions share what they have in common.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use imbl::Vector;
+
+use super::item::{ContentPart, Heard, Item, ItemId, ItemKind, Place, Progress, Role};
+
+/// One version of the history. Cloning it pins it in O(1).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History(Vector<Arc<Item>>);
+
+impl History {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn get(&self, index: usize) -> Option<&Arc<Item>> {
+        self.0.get(index)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Item>> {
+        self.0.iter()
+    }
+}
+
+/// The live end of the history: the current version, and where each item of it stands.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    version: History,
+    /// Where an item stood when last seen. Insertions and removals before it shift it, so a look-up
+    /// searches outward from here.
+    hints: HashMap<ItemId, usize>,
+    keep_audio: bool,
+}
+
+impl Ledger {
+    pub(super) fn new(keep_audio: bool) -> Self {
+        Self { keep_audio, ..Self::default() }
+    }
+
+    pub(super) fn version(&self) -> &History {
+        &self.version
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.version = History::default();
+        self.hints.clear();
+    }
+
+    pub(super) fn get(&mut self, id: &str) -> Option<Arc<Item>> {
+        let at = self.position(id)?;
+        self.version.get(at).cloned()
+    }
+
+    fn position(&mut self, id: &str) -> Option<usize> {
+        let hint = *self.hints.get(id)?;
+        let items = &self.version.0;
+        let stands_at = |at: usize| items.get(at).is_some_and(|item| &*item.id == id);
+        let mut found = None;
+        for distance in 0..=items.len() {
+            if stands_at(hint + distance) {
+                found = Some(hint + distance);
+                break;
+            }
+            if let Some(at) = hint.checked_sub(distance)
+                && stands_at(at)
+            {
+                found = Some(at);
+                break;
+            }
+        }
+        if let Some(at) = found
+            && at != hint
+        {
+            self.hints.insert(id.into(), at);
+        }
+        found
+    }
+
+    /// Puts a new or newer item where it belongs; returns it with whether it is new. Items that are
+    /// known stay where they are.
+    pub(super) fn put(&mut self, item: Item) -> (Arc<Item>, bool) {
+        let item = if self.keep_audio { item } else { item.without_audio() };
+        if let Some(at) = self.position(&item.id) {
+            let known = &self.version.0[at];
+            let item = Arc::new(item.keeping_transcripts_of(known));
+            self.version.0.set(at, Arc::clone(&item));
+            return (item, false);
+        }
+        let at = match &item.place {
+            Place::First => 0,
+            Place::After(previous) => {
+                self.position(previous).map_or(self.version.len(), |before| before + 1)
+            }
+            Place::Unstated => self.version.len(),
+        };
+        let item = Arc::new(item);
+        self.hints.insert(Arc::clone(&item.id), at);
+        if at == self.version.len() {
+            self.version.0.push_back(Arc::clone(&item));
+        } else {
+            self.version.0.insert(at, Arc::clone(&item));
+        }
+        (item, true)
+    }
+
+    pub(super) fn remove(&mut self, id: &str) {
+        if let Some(at) = self.position(id) {
+            self.version.0.remove(at);
+            self.hints.remove(id);
+        }
+    }
+
+    fn edit_message(
+        &mut self,
+        id: &str,
+        edit: impl FnOnce(Role, &mut Option<Progress>, &mut Vec<ContentPart>),
+    ) {
+        let Some(at) = self.position(id) else { return };
+        let mut item = Item::clone(&self.version.0[at]);
+        if let ItemKind::Message { role, status, content } = &mut item.kind {
+            edit(*role, status, content);
+            self.version.0.set(at, Arc::new(item));
+        }
+    }
+
+    /// A transcription came in: it is the transcript of the user's audio.
+    pub(super) fn transcribed(&mut self, id: &str, transcript: &str) {
+        self.edit_message(id, |role, status, content| {
+            if role != Role::User {
+                return;
+            }
+            *status = Some(Progress::Completed);
+            for part in content {
+                if let ContentPart::InputAudio { transcript: known, .. } = part {
+                    *known = Some(transcript.to_owned());
+                }
+            }
+        });
+    }
+
+    /// Writes down how much of an answer's part was heard.
+    pub(super) fn heard(&mut self, id: &str, content_index: usize, heard: Heard) {
+        self.edit_message(id, |role, _, content| {
+            if role == Role::Assistant
+                && let Some(ContentPart::OutputAudio { heard: known, .. }) =
+                    content.get_mut(content_index)
+            {
+                *known = Some(heard);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn item(id: &str, place: Place) -> Item {
+        let wire = json!({"id": id, "role": "user", "content": [{"type": "input_text", "text": id}]});
+        Item::message(&wire, place, Progress::Completed).unwrap()
+    }
+
+    fn ids(ledger: &Ledger) -> Vec<String> {
+        ledger.version().iter().map(|item| item.id.to_string()).collect()
+    }
+
+    #[test]
+    fn null_previous_goes_first_and_an_unknown_previous_goes_last() {
+        let mut ledger = Ledger::new(false);
+        ledger.put(item("b", Place::First));
+        ledger.put(item("a", Place::First));
+        ledger.put(item("d", Place::After("nobody".into())));
+        ledger.put(item("c", Place::After("b".into())));
+        assert_eq!(ids(&ledger), ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn a_pinned_version_does_not_change() {
+        let mut ledger = Ledger::new(false);
+        ledger.put(item("a", Place::Unstated));
+        let pinned = ledger.version().clone();
+        ledger.put(item("b", Place::Unstated));
+        ledger.remove("a");
+        assert_eq!(pinned.len(), 1);
+        assert_eq!(ids(&ledger), ["b"]);
+    }
+
+    proptest! {
+        /// The ledger agrees with a plain list, whatever comes, and never holds an id twice.
+        #[test]
+        fn agrees_with_a_plain_list(steps in prop::collection::vec((0u8..12, 0u8..14, any::<bool>()), 0..200)) {
+            let mut ledger = Ledger::new(false);
+            let mut plain: Vec<String> = Vec::new();
+            for (id, previous, remove) in steps {
+                let id = format!("i{id}");
+                if remove {
+                    ledger.remove(&id);
+                    plain.retain(|known| *known != id);
+                    continue;
+                }
+                let place = match previous {
+                    12 => Place::First,
+                    13 => Place::Unstated,
+                    n => Place::After(format!("i{n}").into()),
+                };
+                if !plain.contains(&id) {
+                    let at = match &place {
+                        Place::First => 0,
+                        Place::Unstated => plain.len(),
+                        Place::After(p) => plain.iter().position(|k| **k == **p).map_or(plain.len(), |n| n + 1),
+                    };
+                    plain.insert(at, id.clone());
+                }
+                ledger.put(item(&id, place));
+            }
+            prop_assert_eq!(ids(&ledger), plain);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What is known of each response while it matters.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audio::format::AudioFormat;
+
+use super::event::Timings;
+use super::item::{ContentPart, Heard, Item, ItemKind};
+
+/// How many responses, and how many cut items, are remembered.
+const MEMORY: usize = 32;
+
+#[derive(Debug)]
+struct Response {
+    /// The agent that was in charge when it began.
+    epoch: u64,
+    /// The format of its audio, where it has one of its own.
+    format: Option<AudioFormat>,
+    /// When the turn before it ended.
+    since: Duration,
+    timings: Timings,
+    /// A tool of it asked for another response.
+    wants_next: bool,
+    /// A guardrail has stopped it.
+    tripped: bool,
+    /// It was interrupted: audio of it that comes late is not heard.
+    silenced: bool,
+    done: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Responses {
+    known: HashMap<Arc<str>, Response>,
+    order: VecDeque<Arc<str>>,
+    active: Option<Arc<str>>,
+    /// Counts responses.
+    generation: u64,
+    /// The words of the answer that sounds now.
+    speaking: Option<(Arc<str>, String)>,
+    /// Parts of answers that were cut, for when the item itself comes.
+    cuts: VecDeque<(Arc<str>, usize, Heard)>,
+}
+
+impl Responses {
+    fn entry(&mut self, id: &str, epoch: u64) -> &mut Response {
+        if !self.known.contains_key(id) {
+            let id: Arc<str> = id.into();
+            self.order.push_back(Arc::clone(&id));
+            while self.order.len() > MEMORY {
+                if let Some(oldest) = self.order.pop_front() {
+                    self.known.remove(&oldest);
+                }
+            }
+            self.known.insert(
+                id,
+                Response {
+                    epoch,
+                    format: None,
+                    since: Duration::ZERO,
+                    timings: Timings::default(),
+                    wants_next: false,
+                    tripped: false,
+                    silenced: false,
+                    done: false,
+                },
+            );
+        }
+        self.known.get_mut(id).expect("it is known by now")
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        id: Option<&str>,
+        epoch: u64,
+        format: Option<AudioFormat>,
+        since: Duration,
+        now: Duration,
+    ) {
+        self.generation += 1;
+        self.active = id.map(Arc::from);
+        if let Some(id) = id {
+            let response = self.entry(id, epoch);
+            response.epoch = epoch;
+            response.format = format;
+            response.since = since;
+            response.timings.created = Some(now.saturating_sub(since));
+        }
+    }
+
+    /// Text of a response came before any word of its beginning: it is the active one.
+    pub(super) fn adopt(&mut self, id: &str, epoch: u64) {
+        if self.active.is_none() && !self.is_done(id) {
+            self.active = Some(id.into());
+            self.entry(id, epoch);
+        }
+    }
+
+    /// Ends a response; `None` where that had been done before.
+    pub(super) fn end(&mut self, id: Option<&str>, epoch: u64, now: Duration) -> Option<(u64, Timings)> {
+        let Some(id) = id else {
+            self.active = None;
+            return Some((epoch, Timings::default()));
+        };
+        if self.is_done(id) {
+            return None;
+        }
+        if self.active.as_deref() == Some(id) {
+            self.active = None;
+        }
+        let response = self.entry(id, epoch);
+        response.done = true;
+        if response.timings.created.is_some() {
+            response.timings.done = Some(now.saturating_sub(response.since));
+        }
+        Some((response.epoch, response.timings))
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn active(&self) -> Option<&Arc<str>> {
+        self.active.as_ref()
+    }
+
+    pub(super) fn is_active(&self, id: &str) -> bool {
+        self.active.as_deref() == Some(id)
+    }
+
+    fn is_done(&self, id: &str) -> bool {
+        self.known.get(id).is_some_and(|response| response.done)
+    }
+
+    pub(super) fn epoch(&self, id: &str) -> Option<u64> {
+        self.known.get(id).map(|response| response.epoch)
+    }
+
+    pub(super) fn format(&self, id: &str) -> Option<AudioFormat> {
+        self.known.get(id).and_then(|response| response.format)
+    }
+
+    pub(super) fn first_audio(&mut self, id: &str, now: Duration) {
+        if let Some(response) = self.known.get_mut(id) {
+            let since = response.since;
+            response.timings.first_audio.get_or_insert(now.saturating_sub(since));
+        }
+    }
+
+    pub(super) fn want_next(&mut self, id: &str) {
+        self.entry(id, 0).wants_next = true;
+    }
+
+    pub(super) fn take_wants_next(&mut self, id: &str) -> bool {
+        self.known.get_mut(id).is_some_and(|response| std::mem::take(&mut response.wants_next))
+    }
+
+    /// Marks it as stopped by a guardrail; false where it was before.
+    pub(super) fn trip(&mut self, id: &str, epoch: u64) -> bool {
+        !std::mem::replace(&mut self.entry(id, epoch).tripped, true)
+    }
+
+    pub(super) fn silence(&mut self, id: &str) {
+        self.entry(id, 0).silenced = true;
+    }
+
+    pub(super) fn silence_active(&mut self) {
+        if let Some(id) = self.active.clone() {
+            self.silence(&id);
+        }
+    }
+
+    pub(super) fn is_silenced(&self, id: &str) -> bool {
+        self.known.get(id).is_some_and(|response| response.silenced)
+    }
+
+    /// Takes words of the answer that sounds.
+    pub(super) fn spoke(&mut self, item_id: &Arc<str>, delta: &str) {
+        match &mut self.speaking {
+            Some((known, words)) if known == item_id => words.push_str(delta),
+            speaking => *speaking = Some((Arc::clone(item_id), delta.to_owned())),
+        }
+    }
+
+    /// The words of that item so far.
+    pub(super) fn transcript(&self, item_id: &str) -> &str {
+        match &self.speaking {
+            Some((known, words)) if **known == *item_id => words,
+            _ => "",
+        }
+    }
+
+    pub(super) fn cut(&mut self, item_id: &Arc<str>, content_index: usize, heard: Heard) {
+        self.cuts.push_back((Arc::clone(item_id), content_index, heard));
+        if self.cuts.len() > MEMORY {
+            self.cuts.pop_front();
+        }
+    }
+
+    /// Writes into an item what was heard of it, where it was cut before it came.
+    pub(super) fn mark_heard(&self, item: &mut Item) {
+        let ItemKind::Message { content, .. } = &mut item.kind else { return };
+        for (_, index, cut) in self.cuts.iter().filter(|(id, ..)| *id == item.id) {
+            if let Some(ContentPart::OutputAudio { heard, .. }) = content.get_mut(*index) {
+                *heard = Some(cut.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! What the conversation makes of the server's events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::audio::format::AudioFormat;
+
+use super::calls::FunctionCall;
+use super::event::{Event, Interest, Speaker, Status, Trouble};
+use super::guard::GuardSource;
+use super::item::{Item, Place, Progress, text};
+use super::replay::RequestKind;
+use super::server_event::{Body, Chunk, ServerEvent, index};
+use super::Conversation;
+
+/// The audio format at `pointer`, where one is stated that is known.
+fn format_at(value: &Value, pointer: &str) -> Option<AudioFormat> {
+    match value.pointer(pointer)? {
+        Value::Object(format) => {
+            let rate = format.get("rate").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+            AudioFormat::from_wire(format.get("type")?.as_str()?, rate).ok()
+        }
+        // As it was written before the GA protocol.
+        Value::String(name) => match name.as_str() {
+            "g711_ulaw" => Some(AudioFormat::Mulaw),
+            "g711_alaw" => Some(AudioFormat::Alaw),
+            _ => Some(AudioFormat::default()),
+        },
+        _ => None,
+    }
+}
+
+impl Conversation {
+    /// Takes a frame of the server's. Whatever it is, the conversation goes on.
+    pub fn handle_server(&mut self, generation: u64, event: ServerEvent, now: Duration) {
+        if generation != self.generation || self.status != Status::Connected {
+            return;
+        }
+        if let Some(text) = event.raw {
+            self.outbox.event(Event::Raw { text });
+        }
+        match event.body {
+            Body::Malformed(what) => self.trouble(Trouble::Protocol(what)),
+            Body::AudioDelta { response_id, item_id, content_index, chunk } => {
+                self.audio_delta(response_id, item_id, content_index, chunk, now);
+            }
+            Body::Event { kind, value } => self.server_event(&kind, value, now),
+        }
+    }
+
+    fn server_event(&mut self, kind: &str, event: Value, now: Duration) {
+        match kind {
+            "error" => self.server_error(event, now),
+            "session.created" => self.session_created(&event),
+            "session.updated" => self.session_updated(&event),
+            "response.created" => self.response_created(&event, now),
+            "response.done" => self.response_done(&event, now),
+            "response.output_audio.done" => {
+                self.audio_started = false;
+                self.playback.generated();
+                self.outbox.event(Event::AudioStopped { epoch: self.epoch });
+            }
+            "response.output_audio_transcript.delta" => self.answer_delta(&event, GuardSource::Audio),
+            "response.output_text.delta" => self.answer_delta(&event, GuardSource::Text),
+            "response.output_item.added" => self.output_item(&event, Progress::InProgress, now),
+            "response.output_item.done" => self.output_item(&event, Progress::Completed, now),
+            "conversation.item.added" => {
+                if let Some(id) = event.pointer("/item/id").and_then(Value::as_str) {
+                    self.history_requests.confirmed(id, RequestKind::Create);
+                }
+                self.conversation_item(&event, Progress::InProgress, false, now);
+            }
+            "conversation.item.done" => {
+                self.conversation_item(&event, Progress::Completed, true, now);
+            }
+            "conversation.item.retrieved" => {
+                self.conversation_item(&event, Progress::Completed, false, now);
+            }
+            "conversation.item.deleted" => {
+                if let Some(id) = text(&event, "item_id") {
+                    self.history_requests.confirmed(id, RequestKind::Delete);
+                    self.history.remove(id);
+                }
+                self.history_updated();
+            }
+            // The transcript comes with the event: to retrieve the item would bring all its audio.
+            "conversation.item.input_audio_transcription.completed" => {
+                if let (Some(id), Some(transcript)) = (text(&event, "item_id"), text(&event, "transcript")) {
+                    self.history.transcribed(id, transcript);
+                }
+                self.history_updated();
+            }
+            "conversation.item.input_audio_transcription.delta" => self.user_delta(&event),
+            "conversation.item.truncated" | "response.mcp_call.in_progress" | "mcp_list_tools.in_progress" => {
+                self.retrieve(&event);
+            }
+            "input_audio_buffer.speech_started" => {
+                if self.options.speech_interrupts {
+                    self.interrupt_answer(!self.server_interrupts, now);
+                }
+            }
+            "input_audio_buffer.speech_stopped" => self.turn_ended = Some(now),
+            "input_audio_buffer.committed" => {
+                self.turn_ended.get_or_insert(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn server_error(&mut self, event: Value, now: Duration) {
+        let error = event.get("error").cloned().unwrap_or(Value::Null);
+        self.trouble(Trouble::Server(event));
+        if let Some(id) = text(&error, "event_id") {
+            self.history_requests.refused(id);
+        }
+        self.sequencer.refused(&error);
+        self.flush_responses(now);
+    }
+
+    /// Tracing can be set once only, so it is asked for when the server says what it has.
+    fn session_created(&mut self, event: &Value) {
+        let set = event.pointer("/session/tracing").unwrap_or(&Value::Null);
+        let wanted = &self.tracing;
+        if set.is_object() && !wanted.is_string() {
+            tracing::warn!("tracing is configured by the server already: the session's is left out");
+            return;
+        }
+        let update = serde_json::json!({
+            "type": "session.update",
+            "session": {"type": "realtime", "tracing": wanted},
+        });
+        self.outbox.message(update.to_string());
+    }
+
+    fn session_updated(&mut self, event: &Value) {
+        if let Some(format) = format_at(event, "/session/audio/output/format") {
+            self.playback.set_format(format);
+        }
+        self.server_interrupts = event
+            .pointer("/session/audio/input/turn_detection/interrupt_response")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
+    }
+
+    fn response_created(&mut self, event: &Value, now: Duration) {
+        let id = event.pointer("/response/id").and_then(Value::as_str);
+        let since = self.turn_ended.take().unwrap_or(now);
+        let format = format_at(event, "/response/audio/output/format");
+        self.responses.begin(id, self.epoch, format, since, now);
+        self.sequencer.created();
+        self.audio_started = false;
+        let response_id = id.map(Arc::from);
+        self.outbox.event(Event::ResponseStarted { response_id, epoch: self.epoch });
+    }
+
+    fn response_done(&mut self, event: &Value, now: Duration) {
+        let response = event.get("response").unwrap_or(&Value::Null);
+        let id = text(response, "id");
+        let Some((epoch, timings)) = self.responses.end(id, self.epoch, now) else { return };
+        let output = response.get("output").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let (item_id, output_text) = last_words(output);
+        self.sequencer.done();
+        if let Some(id) = id {
+            self.guard.done(id);
+        }
+        let present = |key: &str| response.get(key).filter(|value| !value.is_null()).cloned();
+        self.outbox.event(Event::ResponseDone {
+            response_id: id.map(Arc::from),
+            epoch,
+            item_id: item_id.map(Arc::from),
+            output: output_text.to_owned(),
+            source: source_of(output),
+            status: text(response, "status").map(str::to_owned),
+            status_details: present("status_details"),
+            usage: present("usage"),
+            timings,
+            response_generation: self.responses.generation(),
+            generation: self.generation,
+        });
+        if let Some(id) = id {
+            self.settle_response(id, now);
+        }
+        self.flush_responses(now);
+    }
+
+    fn audio_delta(
+        &mut self,
+        response_id: Option<String>,
+        item_id: String,
+        content_index: usize,
+        chunk: Chunk,
+        now: Duration,
+    ) {
+        let response_id: Arc<str> = match response_id {
+            Some(id) => id.into(),
+            None => self.responses.active().map_or_else(|| "".into(), Arc::clone),
+        };
+        let bytes = match &chunk {
+            Chunk::Decoded(data) => data.len(),
+            Chunk::Length(bytes) => *bytes,
+            Chunk::Unreadable(why) => {
+                self.trouble(Trouble::Protocol(format!("audio of item {item_id} is no base64: {why}")));
+                return;
+            }
+        };
+        if self.responses.is_silenced(&response_id) {
+            return;
+        }
+        let item_id: Arc<str> = item_id.into();
+        let format = self.responses.format(&response_id).unwrap_or(self.playback.format());
+        self.playback.chunk(&response_id, &item_id, content_index, bytes, format, now);
+        self.responses.first_audio(&response_id, now);
+        if !self.audio_started {
+            self.audio_started = true;
+            self.outbox.event(Event::AudioStarted { epoch: self.epoch });
+        }
+        if let Chunk::Decoded(data) = chunk {
+            self.outbox.event(Event::Audio { response_id, item_id, content_index, data });
+        }
+    }
+
+    fn answer_delta(&mut self, event: &Value, source: GuardSource) {
+        let (Some(item_id), Some(delta)) = (text(event, "item_id"), text(event, "delta")) else { return };
+        let item_id: Arc<str> = item_id.into();
+        let response_id: Option<Arc<str>> = text(event, "response_id").map(Arc::from);
+        self.responses.spoke(&item_id, delta);
+        if self.outbox.wants(Interest::TRANSCRIPT) {
+            self.outbox.event(Event::TranscriptDelta {
+                speaker: Speaker::Assistant,
+                response_id: response_id.clone(),
+                item_id: Arc::clone(&item_id),
+                content_index: index(event, "content_index"),
+                delta: delta.to_owned(),
+            });
+        }
+        let Some(response_id) = response_id else { return };
+        if !self.guard.is_on() {
+            return;
+        }
+        self.responses.adopt(&response_id, self.epoch);
+        if let Some(words) = self.guard.delta(&response_id, &item_id, delta) {
+            self.outbox.event(Event::GuardrailDue {
+                epoch: self.responses.epoch(&response_id).unwrap_or(self.epoch),
+                response_id,
+                item_id,
+                text: words,
+                source,
+                response_generation: self.responses.generation(),
+                generation: self.generation,
+            });
+        }
+    }
+
+    fn user_delta(&mut self, event: &Value) {
+        if let (Some(item_id), Some(delta)) = (text(event, "item_id"), text(event, "delta"))
+            && self.outbox.wants(Interest::TRANSCRIPT)
+        {
+            self.outbox.event(Event::TranscriptDelta {
+                speaker: Speaker::User,
+                response_id: None,
+                item_id: item_id.into(),
+                content_index: index(event, "content_index"),
+                delta: delta.to_owned(),
+            });
+        }
+    }
+
+    fn unreadable_item(&mut self, what: &str) {
+        self.trouble(Trouble::Protocol(format!("the server sent a {what} item without an id or role")));
+    }
+
+    /// An item of a response: where it stands is not said.
+    fn output_item(&mut self, event: &Value, progress: Progress, now: Duration) {
+        let Some(wire) = event.get("item") else { return };
+        match text(wire, "type") {
+            Some("function_call") if text(wire, "status") == Some("completed") => {
+                self.function_call(event, wire, now);
+            }
+            Some("mcp_call" | "mcp_tool_call") => match Item::mcp_call(wire, progress) {
+                Some(item) => {
+                    self.put_item(item);
+                }
+                None => self.unreadable_item("mcp_call"),
+            },
+            Some("message") => match Item::message(wire, Place::Unstated, progress) {
+                Some(item) => {
+                    self.put_item(item);
+                }
+                None => self.unreadable_item("message"),
+            },
+            _ => {}
+        }
+    }
+
+    fn function_call(&mut self, event: &Value, wire: &Value, now: Duration) {
+        // In progress for whoever looks at it: complete is it with its output.
+        let Some(item) = Item::function_call(wire, Progress::InProgress, None) else {
+            return self.unreadable_item("function_call");
+        };
+        let item = self.put_item(item);
+        let Some(response_id) = text(event, "response_id").filter(|id| !id.is_empty()) else {
+            return self.trouble(Trouble::Model(format!(
+                "function call {} names no response: it cannot be run safely",
+                item.id
+            )));
+        };
+        let field = |key: &str| text(wire, key).unwrap_or_default().to_owned();
+        let call_id = text(wire, "call_id").filter(|id| !id.is_empty()).unwrap_or(&item.id);
+        let call = FunctionCall {
+            item_id: Arc::clone(&item.id),
+            call_id: call_id.into(),
+            name: field("name"),
+            arguments: field("arguments"),
+            response_id: response_id.into(),
+            epoch: self.responses.epoch(response_id).unwrap_or(self.epoch),
+            generation: self.generation,
+        };
+        self.call_arrived(call, now);
+    }
+
+    /// An item of the conversation: the server says where it stands.
+    fn conversation_item(&mut self, event: &Value, progress: Progress, done: bool, now: Duration) {
+        let Some(wire) = event.get("item") else { return };
+        match text(wire, "type") {
+            Some("message") => {
+                let place = match event.get("previous_item_id") {
+                    None => Place::Unstated,
+                    Some(Value::String(previous)) => Place::After(previous.as_str().into()),
+                    Some(_) => Place::First,
+                };
+                match Item::message(wire, place, progress) {
+                    Some(item) => {
+                        self.put_item(item);
+                    }
+                    None => self.unreadable_item("message"),
+                }
+            }
+            // A side channel, no part of the history.
+            Some("mcp_list_tools") if done => {
+                let server_label = text(wire, "server_label").unwrap_or_default().to_owned();
+                let tools = wire.get("tools").cloned().unwrap_or(Value::Array(Vec::new()));
+                self.outbox.event(Event::McpToolsListed { server_label, tools });
+            }
+            Some("mcp_approval_request") if done => self.mcp_approval_request(wire),
+            Some("mcp_call" | "mcp_tool_call") => {
+                let progress = if done { Progress::Completed } else { Progress::InProgress };
+                let Some(item) = Item::mcp_call(wire, progress) else {
+                    return self.unreadable_item("mcp_call");
+                };
+                let item = self.put_item(item);
+                if done {
+                    self.outbox.event(Event::McpCallCompleted { item, epoch: self.epoch });
+                    if self.options.respond_to_mcp_calls {
+                        self.request_response_auto(now);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn mcp_approval_request(&mut self, wire: &Value) {
+        let item = match Item::mcp_approval_request(wire) {
+            Ok(Some(item)) => item,
+            Ok(None) => return self.unreadable_item("mcp_approval_request"),
+            Err(why) => return self.trouble(Trouble::Protocol(why)),
+        };
+        let item = self.put_item(item);
+        match self.mcp_approvals.get(&item.id) {
+            None => {
+                self.mcp_approvals.insert(Arc::clone(&item.id), Arc::clone(&item));
+                self.outbox.event(Event::McpApprovalRequested {
+                    item,
+                    epoch: self.epoch,
+                    generation: self.generation,
+                });
+            }
+            Some(known) if known.kind == item.kind => {}
+            Some(_) => self.trouble(Trouble::Model(format!(
+                "the id {} was reused for a different MCP approval request",
+                item.id
+            ))),
+        }
+    }
+}
+
+/// The text of the last item that ends in text or speech, and that item's id (or the last item's).
+fn last_words(output: &[Value]) -> (Option<&str>, &str) {
+    let mut found = (None, "");
+    for item in output.iter().rev() {
+        if text(item, "type") == Some("message")
+            && let Some(said) = item
+                .get("content")
+                .and_then(Value::as_array)
+                .and_then(|content| content.last())
+                .and_then(|part| match text(part, "type") {
+                    Some("output_text") => text(part, "text"),
+                    Some("output_audio") => text(part, "transcript"),
+                    _ => None,
+                })
+        {
+            found = (text(item, "id"), said);
+            break;
+        }
+    }
+    let id = found.0.filter(|id| !id.is_empty()).or_else(|| output.last().and_then(|item| text(item, "id")));
+    (id, found.1)
+}
+
+fn source_of(output: &[Value]) -> GuardSource {
+    let is_audio = |part: &Value| matches!(text(part, "type"), Some("output_audio" | "audio"));
+    let spoken = output.iter().any(|item| {
+        text(item, "type") == Some("message")
+            && item.get("content").and_then(Value::as_array).is_some_and(|parts| parts.iter().any(is_audio))
+    });
+    if spoken { GuardSource::Audio } else { GuardSource::Text }
+}

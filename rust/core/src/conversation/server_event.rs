@@ -1,0 +1,231 @@
+//! Reading what the server sends. Done outside the session's lock.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::audio::base64;
+
+use super::event::Interest;
+
+/// A chunk of the answer's sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Chunk {
+    Decoded(Vec<u8>),
+    /// Nobody listens: only its length in bytes is known.
+    Length(usize),
+    /// It is no base64.
+    Unreadable(String),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Body {
+    AudioDelta {
+        response_id: Option<String>,
+        item_id: String,
+        content_index: usize,
+        chunk: Chunk,
+    },
+    Event {
+        kind: String,
+        value: Value,
+    },
+    Malformed(String),
+}
+
+/// A frame of the server, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerEvent {
+    pub(super) body: Body,
+    /// The text as it came, where somebody wants it.
+    pub(super) raw: Option<String>,
+}
+
+const AUDIO_DELTA: &str = "response.output_audio.delta";
+/// Where in a frame its type must stand for the short cut to be tried.
+const TYPE_WITHIN: usize = 256;
+
+#[derive(Deserialize)]
+struct AudioDelta<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    response_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    item_id: Option<Cow<'a, str>>,
+    content_index: Option<usize>,
+    #[serde(borrow)]
+    delta: Cow<'a, str>,
+}
+
+impl ServerEvent {
+    /// Reads a text frame. Never fails: what cannot be read becomes an event that says so.
+    pub fn parse(text: &str, interest: Interest) -> Self {
+        let raw = interest.contains(Interest::RAW).then(|| text.to_owned());
+        if let Some(body) = audio_delta_short_cut(text, interest) {
+            return Self { body, raw };
+        }
+        let body = match serde_json::from_str::<Value>(text) {
+            Ok(value @ Value::Object(_)) => read_object(value, interest),
+            Ok(_) => malformed("the server sent JSON that is no object", text),
+            Err(error) => malformed(&format!("the server sent text that is not JSON ({error})"), text),
+        };
+        // What is no event of the protocol has no raw event either.
+        let raw = if matches!(body, Body::Malformed(_)) { None } else { raw };
+        Self { body, raw }
+    }
+
+    /// A binary frame, which the protocol does not have.
+    pub fn binary(length: usize) -> Self {
+        let body = Body::Malformed(format!(
+            "the server sent a binary frame of {length} bytes: the protocol has text frames only"
+        ));
+        Self { body, raw: None }
+    }
+}
+
+fn malformed(what: &str, text: &str) -> Body {
+    let mut start: String = text.chars().take(80).collect();
+    if start.len() < text.len() {
+        start.push('…');
+    }
+    Body::Malformed(format!("{what}: {start}"))
+}
+
+fn read_object(value: Value, interest: Interest) -> Body {
+    let Some(kind) = value.get("type").and_then(Value::as_str) else {
+        return malformed("the server sent an object without a type", &value.to_string());
+    };
+    if kind == AUDIO_DELTA {
+        let text = |key: &str| value.get(key).and_then(Value::as_str);
+        if let (Some(item_id), Some(delta)) = (text("item_id"), text("delta")) {
+            return Body::AudioDelta {
+                response_id: text("response_id").map(str::to_owned),
+                item_id: item_id.to_owned(),
+                content_index: index(&value, "content_index"),
+                chunk: chunk(delta, interest),
+            };
+        }
+    }
+    Body::Event { kind: kind.to_owned(), value }
+}
+
+pub(super) fn index(value: &Value, key: &str) -> usize {
+    value.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
+}
+
+fn chunk(encoded: &str, interest: Interest) -> Chunk {
+    if interest.contains(Interest::AUDIO) {
+        let mut pcm = Vec::new();
+        match base64::decode_append(encoded.as_bytes(), &mut pcm) {
+            Ok(()) => Chunk::Decoded(pcm),
+            Err(error) => Chunk::Unreadable(error.to_string()),
+        }
+    } else {
+        Chunk::Length(base64::decoded_len(encoded.as_bytes()))
+    }
+}
+
+/// An audio delta is a small envelope around a long run of base64, which has no escapes: find its
+/// end by its quote, and let the JSON reader see the envelope only. Whatever does not look exactly
+/// so takes the long way.
+fn audio_delta_short_cut(text: &str, interest: Interest) -> Option<Body> {
+    const KEY: &str = "\"delta\":";
+    let head = &text.as_bytes()[..text.len().min(TYPE_WITHIN)];
+    memchr::memmem::find(head, AUDIO_DELTA.as_bytes())?;
+    let key = memchr::memmem::find(text.as_bytes(), KEY.as_bytes())?;
+    let after = &text[key + KEY.len()..];
+    let open = key + KEY.len() + (after.len() - after.trim_start_matches(' ').len());
+    let encoded = text[open..].strip_prefix('"')?;
+    let encoded = &encoded[..memchr::memchr(b'"', encoded.as_bytes())?];
+    let rest = &text[open + 1 + encoded.len()..];
+    if rest.len() > TYPE_WITHIN || key > TYPE_WITHIN || encoded.contains('\\') {
+        return None;
+    }
+    let envelope = [&text[..=open], rest].concat();
+    let read: AudioDelta<'_> = serde_json::from_str(&envelope).ok()?;
+    if read.kind != AUDIO_DELTA || !read.delta.is_empty() {
+        return None;
+    }
+    Some(Body::AudioDelta {
+        response_id: read.response_id.map(Cow::into_owned),
+        item_id: read.item_id?.into_owned(),
+        content_index: read.content_index.unwrap_or(0),
+        chunk: chunk(encoded, interest),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn both_ways(text: &str) -> (Option<Body>, Body) {
+        let long = match serde_json::from_str::<Value>(text) {
+            Ok(value @ Value::Object(_)) => read_object(value, Interest::ALL),
+            _ => Body::Malformed(String::new()),
+        };
+        (audio_delta_short_cut(text, Interest::ALL), long)
+    }
+
+    #[test]
+    fn the_short_cut_reads_what_the_provider_sends() {
+        let text = r#"{"type":"response.output_audio.delta","event_id":"e","response_id":"r","item_id":"i","output_index":0,"content_index":2,"delta":"AAEC"}"#;
+        let (short, long) = both_ways(text);
+        assert_eq!(short.as_ref(), Some(&long));
+        assert!(matches!(long, Body::AudioDelta { content_index: 2, chunk: Chunk::Decoded(pcm), .. } if pcm == [0, 1, 2]));
+    }
+
+    #[test]
+    fn a_slash_that_is_escaped_takes_the_long_way_and_is_read() {
+        let text = r#"{"type":"response.output_audio.delta","item_id":"i","delta":"\/\/\/\/"}"#;
+        let (short, long) = both_ways(text);
+        assert_eq!(short, None);
+        assert!(matches!(long, Body::AudioDelta { chunk: Chunk::Decoded(pcm), .. } if pcm == [255; 3]));
+    }
+
+    #[test]
+    fn a_nested_delta_is_not_taken_for_the_audio() {
+        let text = r#"{"type":"response.output_audio.delta","x":{"delta":"AAAA"},"item_id":"i","delta":"AAEC"}"#;
+        let (short, long) = both_ways(text);
+        assert_eq!(short, None);
+        assert!(matches!(long, Body::AudioDelta { chunk: Chunk::Decoded(pcm), .. } if pcm == [0, 1, 2]));
+    }
+
+    #[test]
+    fn without_listeners_only_the_length_is_worked_out() {
+        let text = r#"{"type":"response.output_audio.delta","item_id":"i","delta":"AAECAw=="}"#;
+        let event = ServerEvent::parse(text, Interest::default());
+        assert!(matches!(event.body, Body::AudioDelta { chunk: Chunk::Length(4), .. }));
+        assert_eq!(event.raw, None);
+    }
+
+    #[test]
+    fn what_is_no_event_is_said_to_be_malformed() {
+        for text in ["{not json", "[1,2]", "\"str\"", "null", r#"{"event_id":"e"}"#, r#"{"type":5}"#] {
+            assert!(matches!(ServerEvent::parse(text, Interest::ALL).body, Body::Malformed(_)), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(text in ".{0,300}") {
+            let _ = ServerEvent::parse(&text, Interest::ALL);
+        }
+
+        /// Wherever the short cut reads a frame, it reads what the long way reads.
+        #[test]
+        fn the_short_cut_agrees_with_the_long_way(
+            delta in "[A-Za-z0-9+/=\\\\\" ]{0,40}", item in ".{0,8}", spaced in any::<bool>(), extra in ".{0,20}",
+        ) {
+            let value = json!({"type": AUDIO_DELTA, "note": extra, "item_id": item, "delta": delta, "content_index": 1});
+            let text = if spaced { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
+            let (short, long) = both_ways(&text);
+            if let Some(short) = short {
+                prop_assert_eq!(short, long);
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What the session layer does about function calls: each act is one transaction.
+//!
+//! Every act names the call and its connection; one that is stale is refused as a whole, so nobody
+//! above needs to look again after waiting for something.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::calls::{Arrival, FunctionCall};
+use super::commands::Refused;
+use super::event::{Event, Trouble};
+use super::item::{Item, ItemKind, Place, Progress};
+use super::{Conversation, Status};
+
+/// The change to another agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentSwitch {
+    /// The new agent's epoch.
+    pub epoch: u64,
+    /// The whole `session.update` that tells the server; `None` before there is a connection.
+    pub session_update: Option<String>,
+    /// Tokens of the events to emit before it is sent.
+    pub before: Vec<u64>,
+    /// And after.
+    pub after: Vec<u64>,
+}
+
+impl Conversation {
+    fn open_call(&self, call_id: &str, generation: u64) -> Result<Arc<FunctionCall>, Refused> {
+        if generation != self.generation || self.status != Status::Connected {
+            return Err(Refused::Stale);
+        }
+        self.calls.open(call_id, generation).map(Arc::clone).ok_or(Refused::Stale)
+    }
+
+    /// The model calls a function.
+    pub(super) fn call_arrived(&mut self, call: FunctionCall, now: Duration) {
+        let call = Arc::new(call);
+        match self.calls.arrive(&call) {
+            Arrival::Run => self.outbox.event(Event::FunctionCall(call)),
+            Arrival::AnswerAgain(output) => {
+                self.put_output(&call, &output);
+                self.request_response_after(&call.response_id, now);
+            }
+            Arrival::Known => {}
+            Arrival::IdReused(when) => self.trouble(Trouble::Model(format!(
+                "tool call id {} was reused for a different call {when}",
+                call.call_id
+            ))),
+        }
+    }
+
+    fn put_output(&mut self, call: &FunctionCall, output: &str) {
+        let create = json!({
+            "type": "conversation.item.create",
+            "item": {"type": "function_call_output", "output": output, "call_id": &*call.call_id},
+        });
+        self.outbox.message(create.to_string());
+        self.put_item(Item {
+            id: Arc::clone(&call.item_id),
+            place: Place::Unstated,
+            kind: ItemKind::FunctionCall {
+                call_id: Some(call.call_id.to_string()),
+                name: call.name.clone(),
+                arguments: call.arguments.clone(),
+                output: Some(output.to_owned()),
+                status: Progress::Completed,
+            },
+        });
+    }
+
+    /// Whether the call is still to be answered; emits an event (`token`), such as the start of
+    /// its tool or a request for approval, in that case.
+    pub fn call_event(&mut self, call_id: &str, generation: u64, token: u64) -> Result<(), Refused> {
+        self.open_call(call_id, generation)?;
+        self.local_event(token);
+        Ok(())
+    }
+
+    /// The call waits for a person's approval from here on: the event (`token`) asks for it.
+    /// Responses do not wait for it.
+    pub fn await_approval(
+        &mut self,
+        call_id: &str,
+        generation: u64,
+        token: u64,
+        now: Duration,
+    ) -> Result<(), Refused> {
+        let call = self.open_call(call_id, generation)?;
+        self.calls.await_approval(call_id);
+        self.local_event(token);
+        self.settle_response(&call.response_id, now);
+        Ok(())
+    }
+
+    /// The person has decided: the call is at work again.
+    pub fn resume_call(&mut self, call_id: &str, generation: u64) -> Result<(), Refused> {
+        self.open_call(call_id, generation)?;
+        self.calls.resume(call_id);
+        Ok(())
+    }
+
+    /// Answers a call: sends the output, completes the item, asks for a response if that is due
+    /// (`respond`), and emits the events that tell of it (`tokens`), in that order.
+    pub fn tool_output(
+        &mut self,
+        call_id: &str,
+        generation: u64,
+        output: &str,
+        respond: bool,
+        tokens: &[u64],
+        now: Duration,
+    ) -> Result<(), Refused> {
+        let call = self.open_call(call_id, generation)?;
+        let repeats = self.calls.answer(call_id, output);
+        for _ in 0..=repeats {
+            self.put_output(&call, output);
+        }
+        if respond {
+            self.request_response_after(&call.response_id, now);
+        } else {
+            // Siblings that asked may have been waiting for this one.
+            self.settle_response(&call.response_id, now);
+        }
+        tokens.iter().for_each(|token| self.local_event(*token));
+        Ok(())
+    }
+
+    /// Changes the agent.
+    pub fn switch_agent(&mut self, switch: &AgentSwitch) -> Result<(), Refused> {
+        if switch.session_update.is_some() && self.status != Status::Connected {
+            return Err(Refused::NotConnected);
+        }
+        switch.before.iter().for_each(|token| self.local_event(*token));
+        if let Some(session_update) = &switch.session_update {
+            self.outbox.message(session_update.clone());
+        }
+        switch.after.iter().for_each(|token| self.local_event(*token));
+        self.epoch = switch.epoch;
+        Ok(())
+    }
+
+    /// A call that hands the conversation to another agent: changes the agent and answers it.
+    pub fn hand_off(
+        &mut self,
+        call_id: &str,
+        generation: u64,
+        switch: &AgentSwitch,
+        output: &str,
+        now: Duration,
+    ) -> Result<(), Refused> {
+        self.open_call(call_id, generation)?;
+        self.switch_agent(switch)?;
+        self.tool_output(call_id, generation, output, true, &[], now)
+    }
+}
