@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::history::History;
 use super::item::{ContentPart, Item, ItemId, ItemKind, Role};

@@ -1,0 +1,90 @@
+"""The exceptions of stapes.
+
+All of them are `StapesError`. Where `openai-agents` has an exception for the same thing, users who
+catch that one are served too: the session layer raises its `UserError` and `ModelBehaviorError`.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AuthenticationError",
+    "CertificateError",
+    "ConnectError",
+    "ConnectTimeoutError",
+    "ConsumerTooSlow",
+    "HandshakeError",
+    "NotConnectedError",
+    "ServerError",
+    "StaleError",
+    "StapesError",
+]
+
+
+class StapesError(Exception):
+    """What every exception of stapes is."""
+
+
+class ConnectError(StapesError, ConnectionError):
+    """No connection could be made. The message says why and what to do."""
+
+
+class ConnectTimeoutError(ConnectError, TimeoutError):
+    """The server did not answer in time. `connect_timeout` of the transport is the bound."""
+
+
+class CertificateError(ConnectError):
+    """The server's certificate does not verify."""
+
+
+class HandshakeError(ConnectError):
+    """The server answered, but not with a realtime connection."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        """The HTTP status of the answer, where there was one."""
+
+
+class AuthenticationError(HandshakeError):
+    """The server refused the API key (HTTP 401 or 403)."""
+
+
+class NotConnectedError(StapesError, ConnectionError):
+    """A command needs a connection and there is none: call `connect()` first."""
+
+
+class StaleError(StapesError):
+    """What was to be done belongs to a connection, response or call that is over."""
+
+
+class ConsumerTooSlow(StapesError):
+    """Events were not read and the bound on those that must not be lost was reached."""
+
+
+class ServerError(StapesError):
+    """The server sent an `error` event.
+
+    Attributes:
+        event: the event as it came.
+        code: the provider's code, such as `"conversation_already_has_active_response"`.
+        error_type: the provider's type, such as `"invalid_request_error"`.
+        param: the parameter that the server complains about, if it names one.
+        event_id: the id of the client event that caused it, if the server names one.
+    """
+
+    def __init__(self, event: dict[str, object]) -> None:
+        error = event.get("error")
+        body: dict[str, object] = error if isinstance(error, dict) else {}
+        message = body.get("message")
+        super().__init__(
+            message if isinstance(message, str) and message else "the server reported an error"
+        )
+        self.event = event
+        self.code = _text(body.get("code"))
+        self.error_type = _text(body.get("type"))
+        self.param = _text(body.get("param"))
+        self.event_id = _text(body.get("event_id"))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,325 @@
+"""What happens in a session: one frozen class for each kind of event.
+
+`event.type` is the reference's name. Use them with `match`, or name the classes that you want to
+`RealtimeSession.events`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from agents import FunctionTool, OutputGuardrailTripwireTriggered, RunContextWrapper
+    from agents.realtime import RealtimeAgent
+
+    from stapes.approvals import ToolApproval
+    from stapes.items import HistoryItem, McpCallItem
+
+__all__ = [
+    "AgentEnd",
+    "AgentHandoff",
+    "AgentStart",
+    "AgentToolEnd",
+    "AgentToolStart",
+    "Audio",
+    "AudioInterrupted",
+    "AudioStart",
+    "AudioStopped",
+    "ConnectionChanged",
+    "Error",
+    "GuardrailTripped",
+    "HistoryAdded",
+    "HistoryUpdated",
+    "Lagging",
+    "McpTool",
+    "McpToolCallCompleted",
+    "McpToolsChanged",
+    "ResponseDone",
+    "SessionEvent",
+    "Timings",
+    "ToolApprovalRequested",
+    "ToolCall",
+    "TranscriptDelta",
+    "TransportEvent",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that the model made."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """JSON, as the model wrote it."""
+    item_id: str
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransportEvent:
+    """An event of the server, as it came."""
+
+    event: dict[str, Any]
+    type: ClassVar[Literal["transport_event"]] = "transport_event"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """The connection is being made, stands, or is over; `reason` says why it is over."""
+
+    status: Literal["disconnected", "connecting", "connected"]
+    reason: str | None = None
+    type: ClassVar[Literal["connection_changed"]] = "connection_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStart:
+    """The agent begins a response."""
+
+    context: RunContextWrapper[Any]
+    agent: RealtimeAgent[Any]
+    response_id: str | None = None
+    type: ClassVar[Literal["agent_start"]] = "agent_start"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEnd:
+    """A response is over. `output` is its last text, spoken or written; empty if there was none."""
+
+    context: RunContextWrapper[Any]
+    agent: RealtimeAgent[Any]
+    output: str
+    response_id: str | None = None
+    type: ClassVar[Literal["agent_end"]] = "agent_end"
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """When things of a turn happened: seconds since the user stopped speaking.
+
+    Where no speech was seen to end, since the response was asked for. `None` where it did not happen.
+    """
+
+    created: float | None
+    first_audio: float | None
+    done: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseDone:
+    """A response is over: how, at what cost, and how fast."""
+
+    agent: RealtimeAgent[Any]
+    response_id: str | None
+    status: str | None
+    """The provider's: completed, cancelled, failed, incomplete."""
+    status_details: dict[str, Any] | None
+    usage: dict[str, Any] | None
+    """The provider's token counts, as they came."""
+    timings: Timings
+    type: ClassVar[Literal["response_done"]] = "response_done"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentHandoff:
+    """Another agent is in charge."""
+
+    context: RunContextWrapper[Any]
+    from_agent: RealtimeAgent[Any]
+    to_agent: RealtimeAgent[Any]
+    type: ClassVar[Literal["agent_handoff"]] = "agent_handoff"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentToolStart:
+    """A tool begins."""
+
+    context: RunContextWrapper[Any]
+    agent: RealtimeAgent[Any]
+    tool: FunctionTool
+    tool_call: ToolCall
+    type: ClassVar[Literal["agent_tool_start"]] = "agent_tool_start"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentToolEnd:
+    """A tool has answered: `result` is the text that the model gets."""
+
+    context: RunContextWrapper[Any]
+    agent: RealtimeAgent[Any]
+    tool: FunctionTool
+    result: str
+    tool_call: ToolCall
+    type: ClassVar[Literal["agent_tool_end"]] = "agent_tool_end"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolApprovalRequested:
+    """A call waits for `session.approve(event.approval)` or `session.reject(event.approval)`."""
+
+    context: RunContextWrapper[Any]
+    agent: RealtimeAgent[Any]
+    approval: ToolApproval
+    type: ClassVar[Literal["tool_approval_requested"]] = "tool_approval_requested"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStart:
+    """The first audio of an answer has come; an `Audio` follows."""
+
+    context: RunContextWrapper[Any]
+    agent: RealtimeAgent[Any]
+    type: ClassVar[Literal["audio_start"]] = "audio_start"
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """Sound of the answer.
+
+    `data` is in the session's output format: PCM, 16 bit little endian, mono, 24 kHz, unless the
+    session is configured otherwise or resamples (`RealtimeSession(output_sample_rate=...)`).
+    """
+
+    data: bytes
+    response_id: str
+    item_id: str
+    content_index: int = 0
+    type: ClassVar[Literal["audio"]] = "audio"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStopped:
+    """All audio of an answer has been generated. It may still be playing."""
+
+    context: RunContextWrapper[Any]
+    agent: RealtimeAgent[Any]
+    type: ClassVar[Literal["audio_stopped"]] = "audio_stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInterrupted:
+    """The answer was interrupted: stop playing it. What was queued of it is gone already."""
+
+    context: RunContextWrapper[Any]
+    agent: RealtimeAgent[Any]
+    response_id: str = ""
+    type: ClassVar[Literal["audio_interrupted"]] = "audio_interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptDelta:
+    """Words, as they come: of the assistant's speech or text, or of the user's transcription."""
+
+    role: Literal["user", "assistant"]
+    delta: str
+    item_id: str
+    response_id: str | None = None
+    content_index: int = 0
+    type: ClassVar[Literal["transcript_delta"]] = "transcript_delta"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailTripped:
+    """An output guardrail stopped an answer."""
+
+    context: RunContextWrapper[Any]
+    agent: RealtimeAgent[Any]
+    error: OutputGuardrailTripwireTriggered
+    item_id: str
+    type: ClassVar[Literal["guardrail_tripped"]] = "guardrail_tripped"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryAdded:
+    """A new item is in the history."""
+
+    item: HistoryItem
+    type: ClassVar[Literal["history_added"]] = "history_added"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryUpdated:
+    """The history has changed. `history` is this version of it, whatever comes later."""
+
+    history: Sequence[HistoryItem]
+    type: ClassVar[Literal["history_updated"]] = "history_updated"
+
+
+@dataclass(frozen=True, slots=True)
+class McpTool:
+    """A tool of a hosted MCP server."""
+
+    name: str
+    description: str | None = None
+    input_schema: dict[str, Any] | None = None
+    annotations: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class McpToolsChanged:
+    """The hosted MCP tools that the current agent may use are others than before."""
+
+    tools: tuple[McpTool, ...]
+    type: ClassVar[Literal["mcp_tools_changed"]] = "mcp_tools_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class McpToolCallCompleted:
+    """The provider has completed a call to a hosted MCP server."""
+
+    context: RunContextWrapper[Any]
+    agent: RealtimeAgent[Any]
+    tool_call: McpCallItem
+    type: ClassVar[Literal["mcp_tool_call_completed"]] = "mcp_tool_call_completed"
+
+
+@dataclass(frozen=True, slots=True)
+class Lagging:
+    """A reader is slow: these were dropped, oldest first, since the last time."""
+
+    audio: int = 0
+    """How many `Audio` events."""
+    transport_events: int = 0
+    transcript_deltas: int = 0
+    type: ClassVar[Literal["lagging"]] = "lagging"
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """Something went wrong; the session goes on.
+
+    `error` is the exception: a `stapes.ServerError` for an `error` event of the server's.
+    """
+
+    error: BaseException
+    context: str | None = field(default=None, compare=False)
+    """Where it happened, in words, such as `tool weather`."""
+    type: ClassVar[Literal["error"]] = "error"
+
+
+SessionEvent: TypeAlias = (
+    TransportEvent
+    | ConnectionChanged
+    | AgentStart
+    | AgentEnd
+    | ResponseDone
+    | AgentHandoff
+    | AgentToolStart
+    | AgentToolEnd
+    | ToolApprovalRequested
+    | AudioStart
+    | Audio
+    | AudioStopped
+    | AudioInterrupted
+    | TranscriptDelta
+    | GuardrailTripped
+    | HistoryAdded
+    | HistoryUpdated
+    | McpToolsChanged
+    | McpToolCallCompleted
+    | Lagging
+    | Error
+)
