@@ -67,17 +67,23 @@ pub(super) struct Calls {
 
 /// The same for arguments that differ only in spelling.
 fn fingerprint(name: &str, arguments: &str) -> String {
-    let arguments = serde_json::from_str::<Value>(arguments)
-        .map_or_else(|_| arguments.to_owned(), |mut value| {
+    let arguments = serde_json::from_str::<Value>(arguments).map_or_else(
+        |_| arguments.to_owned(),
+        |mut value| {
             value.sort_all_objects();
             value.to_string()
-        });
+        },
+    );
     format!("{name}\n{arguments}")
 }
 
 impl Calls {
     pub(super) fn new(memory: usize) -> Self {
-        Self { entries: HashMap::new(), answered: VecDeque::new(), memory }
+        Self {
+            entries: HashMap::new(),
+            answered: VecDeque::new(),
+            memory,
+        }
     }
 
     pub(super) fn arrive(&mut self, call: &Arc<FunctionCall>) -> Arrival {
@@ -86,7 +92,14 @@ impl Calls {
             let call_id = Arc::clone(&call.call_id);
             let call = Arc::clone(call);
             let state = State::Running { repeats: 0 };
-            self.entries.insert(call_id, Entry { call, fingerprint, state });
+            self.entries.insert(
+                call_id,
+                Entry {
+                    call,
+                    fingerprint,
+                    state,
+                },
+            );
             return Arrival::Run;
         };
         let same = entry.fingerprint == fingerprint;
@@ -133,12 +146,16 @@ impl Calls {
 
     /// Writes down the answer; how often it must be given again for repeats that came meanwhile.
     pub(super) fn answer(&mut self, call_id: &str, output: &str) -> usize {
-        let Some(entry) = self.entries.get_mut(call_id) else { return 0 };
+        let Some(entry) = self.entries.get_mut(call_id) else {
+            return 0;
+        };
         let repeats = match entry.state {
             State::Running { repeats } => repeats,
             _ => 0,
         };
-        entry.state = State::Answered { output: output.to_owned() };
+        entry.state = State::Answered {
+            output: output.to_owned(),
+        };
         self.answered.push_back(Arc::clone(&entry.call.call_id));
         while self.answered.len() > self.memory {
             if let Some(oldest) = self.answered.pop_front() {
@@ -176,8 +193,14 @@ mod tests {
         assert_eq!(calls.arrive(&call("c", r#"{"a":1,"b":2}"#)), Arrival::Run);
         calls.answer("c", "Sunny");
         let again = call("c", r#"{ "b": 2, "a": 1 }"#);
-        assert_eq!(calls.arrive(&again), Arrival::AnswerAgain("Sunny".to_owned()));
-        assert_eq!(calls.arrive(&call("c", "{}")), Arrival::IdReused("after completion"));
+        assert_eq!(
+            calls.arrive(&again),
+            Arrival::AnswerAgain("Sunny".to_owned())
+        );
+        assert_eq!(
+            calls.arrive(&call("c", "{}")),
+            Arrival::IdReused("after completion")
+        );
     }
 
     #[test]
@@ -206,6 +229,9 @@ mod tests {
             calls.answer(id, "ok");
         }
         assert_eq!(calls.arrive(&call("a", "{}")), Arrival::Run);
-        assert_eq!(calls.arrive(&call("c", "{}")), Arrival::AnswerAgain("ok".to_owned()));
+        assert_eq!(
+            calls.arrive(&call("c", "{}")),
+            Arrival::AnswerAgain("ok".to_owned())
+        );
     }
 }

@@ -30,12 +30,17 @@ pub enum Refused {
 
 impl Conversation {
     fn connected(&self) -> Result<(), Refused> {
-        if self.status == Status::Connected { Ok(()) } else { Err(Refused::NotConnected) }
+        if self.status == Status::Connected {
+            Ok(())
+        } else {
+            Err(Refused::NotConnected)
+        }
     }
 
     fn status_changed(&mut self, status: Status, reason: Option<String>) {
         self.status = status;
-        self.outbox.event(Event::ConnectionChanged { status, reason });
+        self.outbox
+            .event(Event::ConnectionChanged { status, reason });
     }
 
     /// A connection is being made; its generation.
@@ -104,7 +109,11 @@ impl Conversation {
                 self.sequencer.begin_cancel();
             }
             Some(_) => {}
-            None => return Err(Refused::Invalid("an event needs a type: a string".to_owned())),
+            None => {
+                return Err(Refused::Invalid(
+                    "an event needs a type: a string".to_owned(),
+                ));
+            }
         }
         self.outbox.message(Value::Object(event).to_string());
         Ok(())
@@ -118,7 +127,8 @@ impl Conversation {
         now: Duration,
     ) -> Result<(), Refused> {
         self.connected()?;
-        self.outbox.message(serde_json::to_string(event).unwrap_or_default());
+        self.outbox
+            .message(serde_json::to_string(event).unwrap_or_default());
         if respond {
             self.request_response_auto(now);
         }
@@ -126,7 +136,12 @@ impl Conversation {
     }
 
     /// Sends audio that has been framed: a whole `input_audio_buffer.append`. Muted, it is dropped.
-    pub fn send_audio(&mut self, append: String, commit: bool, now: Duration) -> Result<(), Refused> {
+    pub fn send_audio(
+        &mut self,
+        append: String,
+        commit: bool,
+        now: Duration,
+    ) -> Result<(), Refused> {
         self.connected()?;
         if self.muted {
             return Ok(());
@@ -134,7 +149,8 @@ impl Conversation {
         self.outbox.message(append);
         if commit {
             self.turn_ended = Some(now);
-            self.outbox.message(r#"{"type":"input_audio_buffer.commit"}"#.to_owned());
+            self.outbox
+                .message(r#"{"type":"input_audio_buffer.commit"}"#.to_owned());
         }
         Ok(())
     }
@@ -189,7 +205,9 @@ impl Conversation {
                 Err(Refused::NotConnected)
             }
             Ok(plan) => {
-                plan.messages.into_iter().for_each(|message| self.outbox.message(message));
+                plan.messages
+                    .into_iter()
+                    .for_each(|message| self.outbox.message(message));
                 Ok(plan.ignored)
             }
         };
@@ -203,6 +221,12 @@ impl Conversation {
     /// Puts an event that the session layer keeps under `token` into the order.
     pub fn local_event(&mut self, token: u64) {
         self.outbox.event(Event::Local { token });
+    }
+
+    pub(super) fn local_events(&mut self, tokens: &[u64]) {
+        for token in tokens {
+            self.local_event(*token);
+        }
     }
 
     /// Sends a changed session configuration.
@@ -244,7 +268,10 @@ impl Conversation {
     /// A guardrail tripped on a response: says so (`token`), stops the answer unless another one has
     /// begun since, and sends the model `feedback` (a whole `conversation.item.create`). Once for
     /// each response.
-    #[expect(clippy::too_many_arguments, reason = "all of them say which answer is meant")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all of them say which answer is meant"
+    )]
     pub fn guardrail_tripped(
         &mut self,
         generation: u64,
@@ -258,13 +285,18 @@ impl Conversation {
         if generation != self.generation || self.status != Status::Connected {
             return Err(Refused::Stale);
         }
-        if !self.responses.trip(response_id.unwrap_or_default(), self.epoch) {
+        if !self
+            .responses
+            .trip(response_id.unwrap_or_default(), self.epoch)
+        {
             return Err(Refused::Stale);
         }
         self.local_event(token);
         let active = self.responses.active().map(Arc::clone);
         let newer = response_generation != self.responses.generation()
-            || active.as_deref().is_some_and(|active| Some(active) != response_id);
+            || active
+                .as_deref()
+                .is_some_and(|active| Some(active) != response_id);
         if newer {
             return Ok(());
         }
@@ -272,7 +304,8 @@ impl Conversation {
             GuardSource::Text => {
                 if let (Some(active), Some(_)) = (active, response_id) {
                     self.sequencer.begin_cancel();
-                    let cancel = serde_json::json!({"type": "response.cancel", "response_id": &*active});
+                    let cancel =
+                        serde_json::json!({"type": "response.cancel", "response_id": &*active});
                     self.outbox.message(cancel.to_string());
                 }
             }

@@ -80,30 +80,46 @@ impl Status {
     }
 }
 
+/// How a response ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResponseDone {
+    pub response_id: Option<Arc<str>>,
+    /// The agent that was in charge when it began.
+    pub epoch: u64,
+    /// The item that the last text belongs to.
+    pub item_id: Option<Arc<str>>,
+    /// The last text, spoken or written.
+    pub output: String,
+    pub source: GuardSource,
+    pub status: Option<String>,
+    pub status_details: Option<Value>,
+    pub usage: Option<Value>,
+    pub timings: Timings,
+    /// For the guardrails' final look: which response of the connection it was.
+    pub response_generation: u64,
+    pub generation: u64,
+}
+
 /// An event. `epoch` names the agent it belongs to: the session layer knows which one that is.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// A server event as it came.
-    Raw { text: String },
-    ConnectionChanged { status: Status, reason: Option<String> },
-    ResponseStarted { response_id: Option<Arc<str>>, epoch: u64 },
-    ResponseDone {
+    Raw {
+        text: String,
+    },
+    ConnectionChanged {
+        status: Status,
+        reason: Option<String>,
+    },
+    ResponseStarted {
         response_id: Option<Arc<str>>,
         epoch: u64,
-        /// The item that the last text belongs to.
-        item_id: Option<Arc<str>>,
-        output: String,
-        source: GuardSource,
-        status: Option<String>,
-        status_details: Option<Value>,
-        usage: Option<Value>,
-        timings: Timings,
-        /// For the guardrails' final look: which response of the connection it was.
-        response_generation: u64,
-        generation: u64,
     },
-    AudioStarted { epoch: u64 },
+    ResponseDone(Box<ResponseDone>),
+    AudioStarted {
+        epoch: u64,
+    },
     Audio {
         response_id: Arc<str>,
         item_id: Arc<str>,
@@ -111,8 +127,13 @@ pub enum Event {
         /// In the session's output format.
         data: Vec<u8>,
     },
-    AudioStopped { epoch: u64 },
-    AudioInterrupted { epoch: u64, response_id: Arc<str> },
+    AudioStopped {
+        epoch: u64,
+    },
+    AudioInterrupted {
+        epoch: u64,
+        response_id: Arc<str>,
+    },
     TranscriptDelta {
         speaker: Speaker,
         response_id: Option<Arc<str>>,
@@ -131,14 +152,32 @@ pub enum Event {
         generation: u64,
     },
     FunctionCall(Arc<FunctionCall>),
-    HistoryAdded { item: Arc<Item> },
-    HistoryUpdated { history: History },
-    McpToolsListed { server_label: String, tools: Value },
-    McpApprovalRequested { item: Arc<Item>, epoch: u64, generation: u64 },
-    McpCallCompleted { item: Arc<Item>, epoch: u64 },
+    HistoryAdded {
+        item: Arc<Item>,
+    },
+    HistoryUpdated {
+        history: History,
+    },
+    McpToolsListed {
+        server_label: String,
+        tools: Value,
+    },
+    McpApprovalRequested {
+        item: Arc<Item>,
+        epoch: u64,
+        generation: u64,
+    },
+    McpCallCompleted {
+        item: Arc<Item>,
+        epoch: u64,
+    },
     Trouble(Trouble),
     /// An event whose content the session layer keeps under this token.
-    Local { token: u64 },
+    Local {
+        token: u64,
+    },
     /// A client message, as it was queued.
-    Outgoing { text: String },
+    Outgoing {
+        text: String,
+    },
 }

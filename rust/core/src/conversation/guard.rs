@@ -30,7 +30,10 @@ pub(super) struct GuardWatch {
 impl GuardWatch {
     /// `debounce` is `None` where there are no guardrails.
     pub(super) fn new(debounce: Option<i64>) -> Self {
-        Self { debounce, responses: HashMap::new() }
+        Self {
+            debounce,
+            responses: HashMap::new(),
+        }
     }
 
     pub(super) fn is_on(&self) -> bool {
@@ -77,7 +80,10 @@ mod tests {
 
     fn checks(debounce: i64, deltas: &[&str]) -> Vec<Option<String>> {
         let mut watch = GuardWatch::new(Some(debounce));
-        deltas.iter().map(|delta| watch.delta(&"r".into(), &"i".into(), delta)).collect()
+        deltas
+            .iter()
+            .map(|delta| watch.delta(&"r".into(), &"i".into(), delta))
+            .collect()
     }
 
     #[test]

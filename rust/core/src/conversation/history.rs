@@ -41,7 +41,10 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new(keep_audio: bool) -> Self {
-        Self { keep_audio, ..Self::default() }
+        Self {
+            keep_audio,
+            ..Self::default()
+        }
     }
 
     pub(super) fn version(&self) -> &History {
@@ -53,14 +56,9 @@ impl Ledger {
         self.hints.clear();
     }
 
-    pub(super) fn get(&mut self, id: &str) -> Option<Arc<Item>> {
-        let at = self.position(id)?;
-        self.version.get(at).cloned()
-    }
-
     fn position(&mut self, id: &str) -> Option<usize> {
-        let hint = *self.hints.get(id)?;
         let items = &self.version.0;
+        let hint = (*self.hints.get(id)?).min(items.len());
         let stands_at = |at: usize| items.get(at).is_some_and(|item| &*item.id == id);
         let mut found = None;
         for distance in 0..=items.len() {
@@ -86,7 +84,11 @@ impl Ledger {
     /// Puts a new or newer item where it belongs; returns it with whether it is new. Items that are
     /// known stay where they are.
     pub(super) fn put(&mut self, item: Item) -> (Arc<Item>, bool) {
-        let item = if self.keep_audio { item } else { item.without_audio() };
+        let item = if self.keep_audio {
+            item
+        } else {
+            item.without_audio()
+        };
         if let Some(at) = self.position(&item.id) {
             let known = &self.version.0[at];
             let item = Arc::new(item.keeping_transcripts_of(known));
@@ -95,9 +97,9 @@ impl Ledger {
         }
         let at = match &item.place {
             Place::First => 0,
-            Place::After(previous) => {
-                self.position(previous).map_or(self.version.len(), |before| before + 1)
-            }
+            Place::After(previous) => self
+                .position(previous)
+                .map_or(self.version.len(), |before| before + 1),
             Place::Unstated => self.version.len(),
         };
         let item = Arc::new(item);
@@ -124,7 +126,12 @@ impl Ledger {
     ) {
         let Some(at) = self.position(id) else { return };
         let mut item = Item::clone(&self.version.0[at]);
-        if let ItemKind::Message { role, status, content } = &mut item.kind {
+        if let ItemKind::Message {
+            role,
+            status,
+            content,
+        } = &mut item.kind
+        {
             edit(*role, status, content);
             self.version.0.set(at, Arc::new(item));
         }
@@ -138,7 +145,10 @@ impl Ledger {
             }
             *status = Some(Progress::Completed);
             for part in content {
-                if let ContentPart::InputAudio { transcript: known, .. } = part {
+                if let ContentPart::InputAudio {
+                    transcript: known, ..
+                } = part
+                {
                     *known = Some(transcript.to_owned());
                 }
             }
@@ -165,12 +175,17 @@ mod tests {
     use serde_json::json;
 
     fn item(id: &str, place: Place) -> Item {
-        let wire = json!({"id": id, "role": "user", "content": [{"type": "input_text", "text": id}]});
+        let wire =
+            json!({"id": id, "role": "user", "content": [{"type": "input_text", "text": id}]});
         Item::message(&wire, place, Progress::Completed).unwrap()
     }
 
     fn ids(ledger: &Ledger) -> Vec<String> {
-        ledger.version().iter().map(|item| item.id.to_string()).collect()
+        ledger
+            .version()
+            .iter()
+            .map(|item| item.id.to_string())
+            .collect()
     }
 
     #[test]

@@ -88,13 +88,29 @@ pub struct Heard {
 /// One part of a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ContentPart {
-    InputText { text: String },
-    InputAudio { audio: Option<String>, transcript: Option<String> },
-    InputImage { image_url: String, detail: Option<String> },
-    OutputText { text: String },
-    OutputAudio { audio: Option<String>, transcript: Option<String>, heard: Option<Heard> },
+    InputText {
+        text: String,
+    },
+    InputAudio {
+        audio: Option<String>,
+        transcript: Option<String>,
+    },
+    InputImage {
+        image_url: String,
+        detail: Option<String>,
+    },
+    OutputText {
+        text: String,
+    },
+    OutputAudio {
+        audio: Option<String>,
+        transcript: Option<String>,
+        heard: Option<Heard>,
+    },
     /// A part of a type that is not known here, as it came.
-    Other { raw: Value },
+    Other {
+        raw: Value,
+    },
 }
 
 /// What an item is.
@@ -148,17 +164,26 @@ fn owned(value: &Value, key: &str) -> Option<String> {
 impl ContentPart {
     fn parse(role: Role, part: &Value) -> Self {
         match text(part, "type") {
-            Some("input_text") => Self::InputText { text: owned(part, "text").unwrap_or_default() },
-            Some("input_audio") => {
-                Self::InputAudio { audio: owned(part, "audio"), transcript: owned(part, "transcript") }
-            }
+            Some("input_text") => Self::InputText {
+                text: owned(part, "text").unwrap_or_default(),
+            },
+            Some("input_audio") => Self::InputAudio {
+                audio: owned(part, "audio"),
+                transcript: owned(part, "transcript"),
+            },
             Some("input_image") => Self::InputImage {
-                image_url: owned(part, "image_url").or_else(|| owned(part, "image")).unwrap_or_default(),
+                image_url: owned(part, "image_url")
+                    .or_else(|| owned(part, "image"))
+                    .unwrap_or_default(),
                 detail: owned(part, "detail"),
             },
-            Some("output_text") => Self::OutputText { text: owned(part, "text").unwrap_or_default() },
+            Some("output_text") => Self::OutputText {
+                text: owned(part, "text").unwrap_or_default(),
+            },
             // Before the GA protocol an assistant's audio was called plain "audio".
-            Some(kind) if kind == "output_audio" || (kind == "audio" && role == Role::Assistant) => {
+            Some(kind)
+                if kind == "output_audio" || (kind == "audio" && role == Role::Assistant) =>
+            {
                 Self::OutputAudio {
                     audio: owned(part, "audio"),
                     transcript: owned(part, "transcript"),
@@ -171,10 +196,17 @@ impl ContentPart {
 
     fn without_audio(self) -> Self {
         match self {
-            Self::InputAudio { transcript, .. } => Self::InputAudio { audio: None, transcript },
-            Self::OutputAudio { transcript, heard, .. } => {
-                Self::OutputAudio { audio: None, transcript, heard }
-            }
+            Self::InputAudio { transcript, .. } => Self::InputAudio {
+                audio: None,
+                transcript,
+            },
+            Self::OutputAudio {
+                transcript, heard, ..
+            } => Self::OutputAudio {
+                audio: None,
+                transcript,
+                heard,
+            },
             other => other,
         }
     }
@@ -186,14 +218,22 @@ impl ContentPart {
             Self::InputAudio { audio, transcript } => {
                 json!({"type": "input_audio", "audio": audio, "transcript": transcript})
             }
-            Self::InputImage { image_url, detail: Some(detail) } => {
+            Self::InputImage {
+                image_url,
+                detail: Some(detail),
+            } => {
                 json!({"type": "input_image", "image_url": image_url, "detail": detail})
             }
-            Self::InputImage { image_url, detail: None } => {
+            Self::InputImage {
+                image_url,
+                detail: None,
+            } => {
                 json!({"type": "input_image", "image_url": image_url})
             }
             Self::OutputText { text } => json!({"type": "output_text", "text": text}),
-            Self::OutputAudio { audio, transcript, .. } => {
+            Self::OutputAudio {
+                audio, transcript, ..
+            } => {
                 json!({"type": "output_audio", "transcript": transcript, "audio": audio})
             }
             Self::Other { raw } => raw.clone(),
@@ -206,14 +246,30 @@ impl Item {
     pub fn message(wire: &Value, place: Place, default: Progress) -> Option<Self> {
         let id = text(wire, "id")?;
         let role = Role::parse(text(wire, "role")?)?;
-        let status = (role != Role::System)
-            .then(|| text(wire, "status").and_then(Progress::parse).unwrap_or(default));
+        let status = (role != Role::System).then(|| {
+            text(wire, "status")
+                .and_then(Progress::parse)
+                .unwrap_or(default)
+        });
         let content = wire
             .get("content")
             .and_then(Value::as_array)
-            .map(|parts| parts.iter().map(|part| ContentPart::parse(role, part)).collect())
+            .map(|parts| {
+                parts
+                    .iter()
+                    .map(|part| ContentPart::parse(role, part))
+                    .collect()
+            })
             .unwrap_or_default();
-        Some(Self { id: id.into(), place, kind: ItemKind::Message { role, status, content } })
+        Some(Self {
+            id: id.into(),
+            place,
+            kind: ItemKind::Message {
+                role,
+                status,
+                content,
+            },
+        })
     }
 
     /// Reads a wire function call.
@@ -257,16 +313,24 @@ impl Item {
 
     /// Reads a wire MCP approval request; `Err` says what is wrong with its arguments.
     pub fn mcp_approval_request(wire: &Value) -> Result<Option<Self>, String> {
-        let Some(id) = text(wire, "id") else { return Ok(None) };
+        let Some(id) = text(wire, "id") else {
+            return Ok(None);
+        };
         let raw = match text(wire, "arguments") {
             None | Some("") => "{}",
             Some(raw) => raw,
         };
         let arguments = match serde_json::from_str(raw) {
             Ok(Value::Object(arguments)) => arguments,
-            Ok(_) => return Err(format!("the arguments of approval request {id} are not an object")),
+            Ok(_) => {
+                return Err(format!(
+                    "the arguments of approval request {id} are not an object"
+                ));
+            }
             Err(error) => {
-                return Err(format!("the arguments of approval request {id} are not JSON: {error}"));
+                return Err(format!(
+                    "the arguments of approval request {id} are not JSON: {error}"
+                ));
             }
         };
         Ok(Some(Self {
@@ -289,12 +353,16 @@ impl Item {
             Some(Value::String(previous)) => Place::After(previous.as_str().into()),
             Some(_) => Place::First,
         };
-        let status = || text(value, "status").and_then(Progress::parse).unwrap_or(Progress::Completed);
+        let status = || {
+            text(value, "status")
+                .and_then(Progress::parse)
+                .unwrap_or(Progress::Completed)
+        };
         let kind = match text(value, "type") {
             Some("message") => {
-                let role = text(value, "role")
-                    .and_then(Role::parse)
-                    .ok_or_else(|| format!("message {id} needs a role: user, assistant or system"))?;
+                let role = text(value, "role").and_then(Role::parse).ok_or_else(|| {
+                    format!("message {id} needs a role: user, assistant or system")
+                })?;
                 let content = value
                     .get("content")
                     .and_then(Value::as_array)
@@ -302,7 +370,10 @@ impl Item {
                 ItemKind::Message {
                     role,
                     status: (role != Role::System).then(status),
-                    content: content.iter().map(|part| ContentPart::parse(role, part)).collect(),
+                    content: content
+                        .iter()
+                        .map(|part| ContentPart::parse(role, part))
+                        .collect(),
                 }
             }
             Some("function_call") => ItemKind::FunctionCall {
@@ -313,7 +384,11 @@ impl Item {
                 status: status(),
             },
             Some(kind @ ("mcp_call" | "mcp_tool_call")) => ItemKind::McpCall {
-                wire_type: if kind == "mcp_call" { "mcp_call" } else { "mcp_tool_call" },
+                wire_type: if kind == "mcp_call" {
+                    "mcp_call"
+                } else {
+                    "mcp_tool_call"
+                },
                 name: owned(value, "name").unwrap_or_default(),
                 arguments: owned(value, "arguments").unwrap_or_default(),
                 output: owned(value, "output"),
@@ -322,7 +397,11 @@ impl Item {
             Some("mcp_approval_request") => ItemKind::McpApprovalRequest {
                 server_label: owned(value, "server_label").unwrap_or_default(),
                 name: owned(value, "name").unwrap_or_default(),
-                arguments: value.get("arguments").and_then(Value::as_object).cloned().unwrap_or_default(),
+                arguments: value
+                    .get("arguments")
+                    .and_then(Value::as_object)
+                    .cloned()
+                    .unwrap_or_default(),
                 approved: value.get("approved").and_then(Value::as_bool),
             },
             other => {
@@ -332,7 +411,11 @@ impl Item {
                 ));
             }
         };
-        Ok(Self { id: id.into(), place, kind })
+        Ok(Self {
+            id: id.into(),
+            place,
+            kind,
+        })
     }
 
     pub fn type_name(&self) -> &'static str {
@@ -345,7 +428,10 @@ impl Item {
     }
 
     pub fn is_mcp(&self) -> bool {
-        matches!(self.kind, ItemKind::McpCall { .. } | ItemKind::McpApprovalRequest { .. })
+        matches!(
+            self.kind,
+            ItemKind::McpCall { .. } | ItemKind::McpApprovalRequest { .. }
+        )
     }
 
     /// Whether it is an assistant's message with audio, which the provider cannot take back.
@@ -356,7 +442,10 @@ impl Item {
 
     pub(super) fn without_audio(mut self) -> Self {
         if let ItemKind::Message { content, .. } = &mut self.kind {
-            *content = std::mem::take(content).into_iter().map(ContentPart::without_audio).collect();
+            *content = std::mem::take(content)
+                .into_iter()
+                .map(ContentPart::without_audio)
+                .collect();
         }
         self
     }
@@ -365,16 +454,26 @@ impl Item {
     /// truncated answer comes back without a transcript, and an item that is announced after its
     /// transcription comes with none.
     pub(super) fn keeping_transcripts_of(mut self, known: &Self) -> Self {
-        let (ItemKind::Message { content, .. }, ItemKind::Message { content: before, .. }) =
-            (&mut self.kind, &known.kind)
+        let (
+            ItemKind::Message { content, .. },
+            ItemKind::Message {
+                content: before, ..
+            },
+        ) = (&mut self.kind, &known.kind)
         else {
             return self;
         };
         for (part, old) in content.iter_mut().zip(before) {
             match (part, old) {
                 (
-                    ContentPart::OutputAudio { transcript, heard, .. },
-                    ContentPart::OutputAudio { transcript: known, heard: known_heard, .. },
+                    ContentPart::OutputAudio {
+                        transcript, heard, ..
+                    },
+                    ContentPart::OutputAudio {
+                        transcript: known,
+                        heard: known_heard,
+                        ..
+                    },
                 ) => {
                     if transcript.as_deref().unwrap_or_default().is_empty() {
                         transcript.clone_from(known);
@@ -384,8 +483,13 @@ impl Item {
                     }
                 }
                 (
-                    ContentPart::InputAudio { transcript: transcript @ None, .. },
-                    ContentPart::InputAudio { transcript: known, .. },
+                    ContentPart::InputAudio {
+                        transcript: transcript @ None,
+                        ..
+                    },
+                    ContentPart::InputAudio {
+                        transcript: known, ..
+                    },
                 ) => transcript.clone_from(known),
                 _ => {}
             }
@@ -396,7 +500,11 @@ impl Item {
     /// The item as users see it.
     pub fn to_value(&self) -> Value {
         let mut value = match &self.kind {
-            ItemKind::Message { role, status, content } => {
+            ItemKind::Message {
+                role,
+                status,
+                content,
+            } => {
                 let mut value = json!({
                     "type": "message",
                     "role": role.as_str(),
@@ -407,15 +515,32 @@ impl Item {
                 }
                 value
             }
-            ItemKind::FunctionCall { call_id, name, arguments, output, status } => json!({
+            ItemKind::FunctionCall {
+                call_id,
+                name,
+                arguments,
+                output,
+                status,
+            } => json!({
                 "type": "function_call", "status": status.as_str(), "call_id": call_id,
                 "name": name, "arguments": arguments, "output": output,
             }),
-            ItemKind::McpCall { wire_type, name, arguments, output, status } => json!({
+            ItemKind::McpCall {
+                wire_type,
+                name,
+                arguments,
+                output,
+                status,
+            } => json!({
                 "type": wire_type, "status": status.as_str(), "name": name,
                 "arguments": arguments, "output": output,
             }),
-            ItemKind::McpApprovalRequest { server_label, name, arguments, approved } => json!({
+            ItemKind::McpApprovalRequest {
+                server_label,
+                name,
+                arguments,
+                approved,
+            } => json!({
                 "type": "mcp_approval_request", "server_label": server_label, "name": name,
                 "arguments": arguments, "approved": approved,
             }),

@@ -27,7 +27,7 @@ use serde_json::Value;
 
 pub use calls::FunctionCall;
 pub use commands::Refused;
-pub use event::{Event, Interest, Speaker, Status, Timings, Trouble};
+pub use event::{Event, Interest, ResponseDone, Speaker, Status, Timings, Trouble};
 pub use guard::GuardSource;
 pub use history::History;
 pub use item::{ContentPart, Heard, Item, ItemId, ItemKind, Place, Progress, Role};
@@ -224,7 +224,8 @@ impl Conversation {
     fn interrupt_answer(&mut self, cancel: bool, now: Duration) {
         let cut = self.playback.interrupt(now);
         if cancel && self.sequencer.begin_cancel() {
-            self.outbox.message(r#"{"type":"response.cancel"}"#.to_owned());
+            self.outbox
+                .message(r#"{"type":"response.cancel"}"#.to_owned());
         }
         let Some(cut) = cut else {
             // Nothing sounds yet. What is still to come of the answer is not to be heard.
@@ -236,7 +237,10 @@ impl Conversation {
         self.responses.silence(&cut.response_id);
         self.audio_started = false;
         let response_id = Arc::clone(&cut.response_id);
-        self.outbox.event(Event::AudioInterrupted { epoch: self.epoch, response_id });
+        self.outbox.event(Event::AudioInterrupted {
+            epoch: self.epoch,
+            response_id,
+        });
         if cut.cuts {
             let truncate = serde_json::json!({
                 "type": "conversation.item.truncate",
@@ -246,7 +250,8 @@ impl Conversation {
             });
             self.outbox.message(truncate.to_string());
             let heard = playback::heard(self.responses.transcript(&cut.item_id), &cut);
-            self.responses.cut(&cut.item_id, cut.content_index, heard.clone());
+            self.responses
+                .cut(&cut.item_id, cut.content_index, heard.clone());
             self.history.heard(&cut.item_id, cut.content_index, heard);
         }
     }
@@ -261,7 +266,9 @@ impl Conversation {
         self.responses.mark_heard(&mut item);
         let (item, new) = self.history.put(item);
         if new {
-            self.outbox.event(Event::HistoryAdded { item: Arc::clone(&item) });
+            self.outbox.event(Event::HistoryAdded {
+                item: Arc::clone(&item),
+            });
         }
         self.history_updated();
         item

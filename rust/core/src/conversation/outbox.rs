@@ -44,7 +44,10 @@ impl Outbox {
 
     fn push(&mut self, output: Output) {
         self.sequence += 1;
-        self.queue.push_back(Sequenced { sequence: self.sequence, output });
+        self.queue.push_back(Sequenced {
+            sequence: self.sequence,
+            output,
+        });
     }
 
     pub(super) fn event(&mut self, event: Event) {
@@ -57,12 +60,18 @@ impl Outbox {
         if let Some(text) = shown {
             // It shares the message's place in the order.
             let event = Output::Event(Event::Outgoing { text });
-            self.queue.push_back(Sequenced { sequence: self.sequence, output: event });
+            self.queue.push_back(Sequenced {
+                sequence: self.sequence,
+                output: event,
+            });
         }
     }
 
     pub(super) fn close(&mut self, code: u16, reason: &str) {
-        self.push(Output::Close { code, reason: reason.to_owned() });
+        self.push(Output::Close {
+            code,
+            reason: reason.to_owned(),
+        });
     }
 
     pub(super) fn pop(&mut self) -> Option<Sequenced> {

@@ -53,7 +53,11 @@ pub(super) struct Playback {
 
 impl Playback {
     pub(super) fn new(source: PlaybackSource) -> Self {
-        Self { source, part: None, format: AudioFormat::default() }
+        Self {
+            source,
+            part: None,
+            format: AudioFormat::default(),
+        }
     }
 
     pub(super) fn set_format(&mut self, format: AudioFormat) {
@@ -136,17 +140,28 @@ impl Playback {
 
 /// What was heard of `transcript` when `cut` was made: its share by time, cut at a word.
 pub(super) fn heard(transcript: &str, cut: &Cut) -> Heard {
-    let share =
-        if cut.length_ms > 0.0 { (cut.audio_end_ms as f64 / cut.length_ms).min(1.0) } else { 0.0 };
+    let share = if cut.length_ms > 0.0 {
+        (cut.audio_end_ms as f64 / cut.length_ms).min(1.0)
+    } else {
+        0.0
+    };
     let limit = (transcript.chars().count() as f64 * share).floor() as usize;
-    let end = transcript.char_indices().nth(limit).map_or(transcript.len(), |(at, _)| at);
+    let end = transcript
+        .char_indices()
+        .nth(limit)
+        .map_or(transcript.len(), |(at, _)| at);
     let within = &transcript[..end];
     let whole = if end == transcript.len() || transcript[end..].starts_with(char::is_whitespace) {
         within
     } else {
-        within.rfind(char::is_whitespace).map_or("", |at| &within[..at])
+        within
+            .rfind(char::is_whitespace)
+            .map_or("", |at| &within[..at])
     };
-    Heard { audio_end_ms: cut.audio_end_ms, transcript: whole.trim_end().to_owned() }
+    Heard {
+        audio_end_ms: cut.audio_end_ms,
+        transcript: whole.trim_end().to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -157,14 +172,24 @@ mod tests {
 
     fn playing(source: PlaybackSource, bytes: usize) -> Playback {
         let mut playback = Playback::new(source);
-        playback.chunk(&"r".into(), &"i".into(), 0, bytes, PCM, Duration::from_millis(1000));
+        playback.chunk(
+            &"r".into(),
+            &"i".into(),
+            0,
+            bytes,
+            PCM,
+            Duration::from_secs(1),
+        );
         playback
     }
 
     #[test]
     fn the_cut_is_the_elapsed_time_in_whole_milliseconds() {
         let cut = playing(PlaybackSource::Clock, 9600).interrupt(Duration::from_micros(1_050_900));
-        assert_eq!(cut.map(|cut| (cut.audio_end_ms, cut.cuts)), Some((50, true)));
+        assert_eq!(
+            cut.map(|cut| (cut.audio_end_ms, cut.cuts)),
+            Some((50, true))
+        );
     }
 
     #[test]
@@ -177,13 +202,25 @@ mod tests {
     fn audio_that_has_been_played_to_its_end_is_not_cut() {
         let mut playback = playing(PlaybackSource::Clock, 9600);
         playback.generated();
-        assert_eq!(playback.interrupt(Duration::from_secs(60)).map(|cut| cut.cuts), Some(false));
+        assert_eq!(
+            playback
+                .interrupt(Duration::from_secs(60))
+                .map(|cut| cut.cuts),
+            Some(false)
+        );
     }
 
     #[test]
     fn another_part_starts_its_own_clock() {
         let mut playback = playing(PlaybackSource::Clock, 9600);
-        playback.chunk(&"r".into(), &"i".into(), 1, 9600, PCM, Duration::from_millis(1100));
+        playback.chunk(
+            &"r".into(),
+            &"i".into(),
+            1,
+            9600,
+            PCM,
+            Duration::from_millis(1100),
+        );
         let cut = playback.interrupt(Duration::from_millis(1130)).unwrap();
         assert_eq!((cut.content_index, cut.audio_end_ms), (1, 30));
     }
@@ -199,11 +236,16 @@ mod tests {
 
     #[test]
     fn what_was_heard_ends_at_a_word() {
-        let mut cut = playing(PlaybackSource::Clock, 48_000).interrupt(Duration::from_secs(9)).unwrap();
+        let mut cut = playing(PlaybackSource::Clock, 48_000)
+            .interrupt(Duration::from_secs(9))
+            .unwrap();
         cut.audio_end_ms = 500;
         assert_eq!(heard("one two three four", &cut).transcript, "one two");
         cut.audio_end_ms = 1000;
-        assert_eq!(heard("one two three four", &cut).transcript, "one two three four");
+        assert_eq!(
+            heard("one two three four", &cut).transcript,
+            "one two three four"
+        );
         cut.audio_end_ms = 0;
         assert_eq!(heard("one two", &cut).transcript, "");
     }

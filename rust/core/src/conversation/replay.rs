@@ -31,16 +31,27 @@ pub(super) struct HistoryRequests {
 impl HistoryRequests {
     fn add(&mut self, item_id: &ItemId, kind: RequestKind) -> String {
         self.counter += 1;
-        let verb = if kind == RequestKind::Create { "create" } else { "delete" };
+        let verb = if kind == RequestKind::Create {
+            "create"
+        } else {
+            "delete"
+        };
         let event_id = format!("stapes_{verb}_{}", self.counter);
         let item_id = Arc::clone(item_id);
-        self.open.push(Request { event_id: event_id.clone(), item_id, kind });
+        self.open.push(Request {
+            event_id: event_id.clone(),
+            item_id,
+            kind,
+        });
         event_id
     }
 
     /// The server did it: retires the oldest request of that kind for that item.
     pub(super) fn confirmed(&mut self, item_id: &str, kind: RequestKind) {
-        let found = self.open.iter().position(|r| *r.item_id == *item_id && r.kind == kind);
+        let found = self
+            .open
+            .iter()
+            .position(|r| *r.item_id == *item_id && r.kind == kind);
         if let Some(at) = found {
             self.open.remove(at);
         }
@@ -66,7 +77,11 @@ impl HistoryRequests {
 
     /// Whether an item will be there once all that is open is done; `None` where nothing is open.
     fn projected(&self, item_id: &str) -> Option<bool> {
-        let last = self.open.iter().rev().find(|request| *request.item_id == *item_id)?;
+        let last = self
+            .open
+            .iter()
+            .rev()
+            .find(|request| *request.item_id == *item_id)?;
         Some(last.kind == RequestKind::Create)
     }
 }
@@ -89,22 +104,35 @@ pub(super) fn plan(
     let old_items: HashMap<&str, &Arc<Item>> = old.iter().map(|item| (&*item.id, item)).collect();
     let mut seen = HashSet::new();
     if let Some(twice) = new.iter().find(|item| !seen.insert(&*item.id)) {
-        return Err(format!("history item {} stands in the new history twice", twice.id));
+        return Err(format!(
+            "history item {} stands in the new history twice",
+            twice.id
+        ));
     }
     // What the server must be told of: new items, and those that are not what they were.
-    let told = |item: &&Item| old_items.get(&*item.id).is_none_or(|known| ***known != **item);
+    let told = |item: &&Item| {
+        old_items
+            .get(&*item.id)
+            .is_none_or(|known| ***known != **item)
+    };
     let pending: HashSet<&str> = new.iter().filter(told).map(|item| &*item.id).collect();
     for item in new.iter().filter(told) {
         refuse(item, old_items.get(&*item.id).map(|known| &***known))?;
     }
 
     let mut plan = Plan::default();
-    let gone = old.iter().filter(|item| !seen.contains(&*item.id)).map(|item| &item.id);
-    let changed =
-        new.iter().filter(|i| pending.contains(&*i.id) && old_items.contains_key(&*i.id)).map(|i| &i.id);
+    let gone = old
+        .iter()
+        .filter(|item| !seen.contains(&*item.id))
+        .map(|item| &item.id);
+    let changed = new
+        .iter()
+        .filter(|i| pending.contains(&*i.id) && old_items.contains_key(&*i.id))
+        .map(|i| &i.id);
     for id in gone.chain(changed) {
         let event_id = requests.add(id, RequestKind::Delete);
-        let message = json!({"type": "conversation.item.delete", "item_id": &**id, "event_id": event_id});
+        let message =
+            json!({"type": "conversation.item.delete", "item_id": &**id, "event_id": event_id});
         plan.messages.push(message.to_string());
     }
 
@@ -123,7 +151,12 @@ pub(super) fn plan(
             }
             continue;
         }
-        let ItemKind::Message { role, status, content } = &item.kind else {
+        let ItemKind::Message {
+            role,
+            status,
+            content,
+        } = &item.kind
+        else {
             plan.ignored.push(item.id.to_string());
             continue;
         };
@@ -137,7 +170,8 @@ pub(super) fn plan(
             wire["status"] = status.as_str().into();
         }
         let event_id = requests.add(&item.id, RequestKind::Create);
-        let mut message = json!({"type": "conversation.item.create", "item": wire, "event_id": event_id});
+        let mut message =
+            json!({"type": "conversation.item.create", "item": wire, "event_id": event_id});
         if last_survivor.is_some_and(|last| index < last) {
             message["previous_item_id"] = previous.into();
         }

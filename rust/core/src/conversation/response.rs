@@ -13,6 +13,10 @@ use super::item::{ContentPart, Heard, Item, ItemKind};
 const MEMORY: usize = 32;
 
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts that are independent of each other"
+)]
 struct Response {
     /// The agent that was in charge when it began.
     epoch: u64,
@@ -98,7 +102,12 @@ impl Responses {
     }
 
     /// Ends a response; `None` where that had been done before.
-    pub(super) fn end(&mut self, id: Option<&str>, epoch: u64, now: Duration) -> Option<(u64, Timings)> {
+    pub(super) fn end(
+        &mut self,
+        id: Option<&str>,
+        epoch: u64,
+        now: Duration,
+    ) -> Option<(u64, Timings)> {
         let Some(id) = id else {
             self.active = None;
             return Some((epoch, Timings::default()));
@@ -144,7 +153,10 @@ impl Responses {
     pub(super) fn first_audio(&mut self, id: &str, now: Duration) {
         if let Some(response) = self.known.get_mut(id) {
             let since = response.since;
-            response.timings.first_audio.get_or_insert(now.saturating_sub(since));
+            response
+                .timings
+                .first_audio
+                .get_or_insert(now.saturating_sub(since));
         }
     }
 
@@ -153,7 +165,9 @@ impl Responses {
     }
 
     pub(super) fn take_wants_next(&mut self, id: &str) -> bool {
-        self.known.get_mut(id).is_some_and(|response| std::mem::take(&mut response.wants_next))
+        self.known
+            .get_mut(id)
+            .is_some_and(|response| std::mem::take(&mut response.wants_next))
     }
 
     /// Marks it as stopped by a guardrail; false where it was before.
@@ -192,7 +206,8 @@ impl Responses {
     }
 
     pub(super) fn cut(&mut self, item_id: &Arc<str>, content_index: usize, heard: Heard) {
-        self.cuts.push_back((Arc::clone(item_id), content_index, heard));
+        self.cuts
+            .push_back((Arc::clone(item_id), content_index, heard));
         if self.cuts.len() > MEMORY {
             self.cuts.pop_front();
         }
@@ -200,7 +215,9 @@ impl Responses {
 
     /// Writes into an item what was heard of it, where it was cut before it came.
     pub(super) fn mark_heard(&self, item: &mut Item) {
-        let ItemKind::Message { content, .. } = &mut item.kind else { return };
+        let ItemKind::Message { content, .. } = &mut item.kind else {
+            return;
+        };
         for (_, index, cut) in self.cuts.iter().filter(|(id, ..)| *id == item.id) {
             if let Some(ContentPart::OutputAudio { heard, .. }) = content.get_mut(*index) {
                 *heard = Some(cut.clone());

@@ -59,11 +59,6 @@ impl Sequencer {
         self.ongoing
     }
 
-    /// Whether a request has been sent and not been answered yet.
-    pub(super) fn requested(&self) -> bool {
-        self.pending.is_some()
-    }
-
     pub(super) fn request_auto(&mut self) {
         if let Some(Request::Auto(count)) = self.waiting.back_mut() {
             *count += 1;
@@ -103,7 +98,11 @@ impl Sequencer {
             event.insert("event_id".into(), id.as_str().into());
             id
         };
-        self.pending = Some(Pending { event_id, request, deadline: now + self.patience });
+        self.pending = Some(Pending {
+            event_id,
+            request,
+            deadline: now + self.patience,
+        });
         Some(event)
     }
 
@@ -136,11 +135,16 @@ impl Sequencer {
             self.cancelling = false;
         }
         let ours = match text(error, "event_id") {
-            Some(id) => self.pending.as_ref().is_some_and(|pending| pending.event_id == id),
+            Some(id) => self
+                .pending
+                .as_ref()
+                .is_some_and(|pending| pending.event_id == id),
             None => {
                 code.contains("response_create")
                     || code == "conversation_already_has_active_response"
-                    || text(error, "message").unwrap_or_default().contains("response.create")
+                    || text(error, "message")
+                        .unwrap_or_default()
+                        .contains("response.create")
             }
         };
         if ours {
@@ -150,7 +154,11 @@ impl Sequencer {
 
     /// Gives up the request that is out. Others that it stood for are asked again.
     fn release(&mut self) {
-        if let Some(Pending { request: Request::Auto(count @ 2..), .. }) = self.pending.take() {
+        if let Some(Pending {
+            request: Request::Auto(count @ 2..),
+            ..
+        }) = self.pending.take()
+        {
             self.waiting.push_front(Request::Auto(count - 1));
         }
     }
@@ -164,7 +172,10 @@ impl Sequencer {
         if self.deadline()? > now {
             return None;
         }
-        let id = self.pending.as_ref().map(|pending| pending.event_id.clone());
+        let id = self
+            .pending
+            .as_ref()
+            .map(|pending| pending.event_id.clone());
         self.release();
         id
     }
@@ -210,9 +221,14 @@ mod tests {
         let mut s = sequencer();
         s.request_auto();
         let manual = json!({"type": "response.create", "event_id": "mine"});
-        s.request_manual(manual.as_object().unwrap().clone()).unwrap();
+        s.request_manual(manual.as_object().unwrap().clone())
+            .unwrap();
         s.request_auto();
-        for expected in ["stapes_response_create_1", "mine", "stapes_response_create_2"] {
+        for expected in [
+            "stapes_response_create_1",
+            "mine",
+            "stapes_response_create_2",
+        ] {
             assert_eq!(id(s.next(NOW)).as_deref(), Some(expected));
             s.created();
             s.done();
@@ -245,14 +261,20 @@ mod tests {
         s.request_auto();
         assert!(s.next(NOW).is_some());
         assert_eq!(s.expire(Duration::from_secs(29)), None);
-        assert_eq!(s.expire(Duration::from_secs(30)).as_deref(), Some("stapes_response_create_1"));
+        assert_eq!(
+            s.expire(Duration::from_secs(30)).as_deref(),
+            Some("stapes_response_create_1")
+        );
         assert_eq!(s.deadline(), None);
     }
 
     #[test]
     fn waiting_requests_are_bounded() {
         let mut s = sequencer();
-        let manual = json!({"type": "response.create"}).as_object().unwrap().clone();
+        let manual = json!({"type": "response.create"})
+            .as_object()
+            .unwrap()
+            .clone();
         for _ in 0..8 {
             s.request_manual(manual.clone()).unwrap();
         }

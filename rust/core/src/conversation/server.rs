@@ -7,19 +7,22 @@ use serde_json::Value;
 
 use crate::audio::format::AudioFormat;
 
+use super::Conversation;
 use super::calls::FunctionCall;
-use super::event::{Event, Interest, Speaker, Status, Trouble};
+use super::event::{Event, Interest, ResponseDone, Speaker, Status, Trouble};
 use super::guard::GuardSource;
 use super::item::{Item, Place, Progress, text};
 use super::replay::RequestKind;
 use super::server_event::{Body, Chunk, ServerEvent, index};
-use super::Conversation;
 
 /// The audio format at `pointer`, where one is stated that is known.
 fn format_at(value: &Value, pointer: &str) -> Option<AudioFormat> {
     match value.pointer(pointer)? {
         Value::Object(format) => {
-            let rate = format.get("rate").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+            let rate = format
+                .get("rate")
+                .and_then(Value::as_u64)
+                .and_then(|n| u32::try_from(n).ok());
             AudioFormat::from_wire(format.get("type")?.as_str()?, rate).ok()
         }
         // As it was written before the GA protocol.
@@ -43,7 +46,12 @@ impl Conversation {
         }
         match event.body {
             Body::Malformed(what) => self.trouble(Trouble::Protocol(what)),
-            Body::AudioDelta { response_id, item_id, content_index, chunk } => {
+            Body::AudioDelta {
+                response_id,
+                item_id,
+                content_index,
+                chunk,
+            } => {
                 self.audio_delta(response_id, item_id, content_index, chunk, now);
             }
             Body::Event { kind, value } => self.server_event(&kind, value, now),
@@ -62,7 +70,9 @@ impl Conversation {
                 self.playback.generated();
                 self.outbox.event(Event::AudioStopped { epoch: self.epoch });
             }
-            "response.output_audio_transcript.delta" => self.answer_delta(&event, GuardSource::Audio),
+            "response.output_audio_transcript.delta" => {
+                self.answer_delta(&event, GuardSource::Audio)
+            }
             "response.output_text.delta" => self.answer_delta(&event, GuardSource::Text),
             "response.output_item.added" => self.output_item(&event, Progress::InProgress, now),
             "response.output_item.done" => self.output_item(&event, Progress::Completed, now),
@@ -87,19 +97,21 @@ impl Conversation {
             }
             // The transcript comes with the event: to retrieve the item would bring all its audio.
             "conversation.item.input_audio_transcription.completed" => {
-                if let (Some(id), Some(transcript)) = (text(&event, "item_id"), text(&event, "transcript")) {
+                if let (Some(id), Some(transcript)) =
+                    (text(&event, "item_id"), text(&event, "transcript"))
+                {
                     self.history.transcribed(id, transcript);
                 }
                 self.history_updated();
             }
             "conversation.item.input_audio_transcription.delta" => self.user_delta(&event),
-            "conversation.item.truncated" | "response.mcp_call.in_progress" | "mcp_list_tools.in_progress" => {
+            "conversation.item.truncated"
+            | "response.mcp_call.in_progress"
+            | "mcp_list_tools.in_progress" => {
                 self.retrieve(&event);
             }
-            "input_audio_buffer.speech_started" => {
-                if self.options.speech_interrupts {
-                    self.interrupt_answer(!self.server_interrupts, now);
-                }
+            "input_audio_buffer.speech_started" if self.options.speech_interrupts => {
+                self.interrupt_answer(!self.server_interrupts, now);
             }
             "input_audio_buffer.speech_stopped" => self.turn_ended = Some(now),
             "input_audio_buffer.committed" => {
@@ -124,7 +136,9 @@ impl Conversation {
         let set = event.pointer("/session/tracing").unwrap_or(&Value::Null);
         let wanted = &self.tracing;
         if set.is_object() && !wanted.is_string() {
-            tracing::warn!("tracing is configured by the server already: the session's is left out");
+            tracing::warn!(
+                "tracing is configured by the server already: the session's is left out"
+            );
             return;
         }
         let update = serde_json::json!({
@@ -152,33 +166,42 @@ impl Conversation {
         self.sequencer.created();
         self.audio_started = false;
         let response_id = id.map(Arc::from);
-        self.outbox.event(Event::ResponseStarted { response_id, epoch: self.epoch });
+        self.outbox.event(Event::ResponseStarted {
+            response_id,
+            epoch: self.epoch,
+        });
     }
 
     fn response_done(&mut self, event: &Value, now: Duration) {
         let response = event.get("response").unwrap_or(&Value::Null);
         let id = text(response, "id");
-        let Some((epoch, timings)) = self.responses.end(id, self.epoch, now) else { return };
-        let output = response.get("output").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let Some((epoch, timings)) = self.responses.end(id, self.epoch, now) else {
+            return;
+        };
+        let output = response
+            .get("output")
+            .and_then(Value::as_array)
+            .map_or(&[][..], Vec::as_slice);
         let (item_id, output_text) = last_words(output);
         self.sequencer.done();
         if let Some(id) = id {
             self.guard.done(id);
         }
         let present = |key: &str| response.get(key).filter(|value| !value.is_null()).cloned();
-        self.outbox.event(Event::ResponseDone {
-            response_id: id.map(Arc::from),
-            epoch,
-            item_id: item_id.map(Arc::from),
-            output: output_text.to_owned(),
-            source: source_of(output),
-            status: text(response, "status").map(str::to_owned),
-            status_details: present("status_details"),
-            usage: present("usage"),
-            timings,
-            response_generation: self.responses.generation(),
-            generation: self.generation,
-        });
+        self.outbox
+            .event(Event::ResponseDone(Box::new(ResponseDone {
+                response_id: id.map(Arc::from),
+                epoch,
+                item_id: item_id.map(Arc::from),
+                output: output_text.to_owned(),
+                source: source_of(output),
+                status: text(response, "status").map(str::to_owned),
+                status_details: present("status_details"),
+                usage: present("usage"),
+                timings,
+                response_generation: self.responses.generation(),
+                generation: self.generation,
+            })));
         if let Some(id) = id {
             self.settle_response(id, now);
         }
@@ -195,13 +218,18 @@ impl Conversation {
     ) {
         let response_id: Arc<str> = match response_id {
             Some(id) => id.into(),
-            None => self.responses.active().map_or_else(|| "".into(), Arc::clone),
+            None => self
+                .responses
+                .active()
+                .map_or_else(|| "".into(), Arc::clone),
         };
         let bytes = match &chunk {
             Chunk::Decoded(data) => data.len(),
             Chunk::Length(bytes) => *bytes,
             Chunk::Unreadable(why) => {
-                self.trouble(Trouble::Protocol(format!("audio of item {item_id} is no base64: {why}")));
+                self.trouble(Trouble::Protocol(format!(
+                    "audio of item {item_id} is no base64: {why}"
+                )));
                 return;
             }
         };
@@ -209,20 +237,31 @@ impl Conversation {
             return;
         }
         let item_id: Arc<str> = item_id.into();
-        let format = self.responses.format(&response_id).unwrap_or(self.playback.format());
-        self.playback.chunk(&response_id, &item_id, content_index, bytes, format, now);
+        let format = self
+            .responses
+            .format(&response_id)
+            .unwrap_or(self.playback.format());
+        self.playback
+            .chunk(&response_id, &item_id, content_index, bytes, format, now);
         self.responses.first_audio(&response_id, now);
         if !self.audio_started {
             self.audio_started = true;
             self.outbox.event(Event::AudioStarted { epoch: self.epoch });
         }
         if let Chunk::Decoded(data) = chunk {
-            self.outbox.event(Event::Audio { response_id, item_id, content_index, data });
+            self.outbox.event(Event::Audio {
+                response_id,
+                item_id,
+                content_index,
+                data,
+            });
         }
     }
 
     fn answer_delta(&mut self, event: &Value, source: GuardSource) {
-        let (Some(item_id), Some(delta)) = (text(event, "item_id"), text(event, "delta")) else { return };
+        let (Some(item_id), Some(delta)) = (text(event, "item_id"), text(event, "delta")) else {
+            return;
+        };
         let item_id: Arc<str> = item_id.into();
         let response_id: Option<Arc<str>> = text(event, "response_id").map(Arc::from);
         self.responses.spoke(&item_id, delta);
@@ -235,7 +274,9 @@ impl Conversation {
                 delta: delta.to_owned(),
             });
         }
-        let Some(response_id) = response_id else { return };
+        let Some(response_id) = response_id else {
+            return;
+        };
         if !self.guard.is_on() {
             return;
         }
@@ -268,12 +309,16 @@ impl Conversation {
     }
 
     fn unreadable_item(&mut self, what: &str) {
-        self.trouble(Trouble::Protocol(format!("the server sent a {what} item without an id or role")));
+        self.trouble(Trouble::Protocol(format!(
+            "the server sent a {what} item without an id or role"
+        )));
     }
 
     /// An item of a response: where it stands is not said.
     fn output_item(&mut self, event: &Value, progress: Progress, now: Duration) {
-        let Some(wire) = event.get("item") else { return };
+        let Some(wire) = event.get("item") else {
+            return;
+        };
         match text(wire, "type") {
             Some("function_call") if text(wire, "status") == Some("completed") => {
                 self.function_call(event, wire, now);
@@ -307,7 +352,9 @@ impl Conversation {
             )));
         };
         let field = |key: &str| text(wire, key).unwrap_or_default().to_owned();
-        let call_id = text(wire, "call_id").filter(|id| !id.is_empty()).unwrap_or(&item.id);
+        let call_id = text(wire, "call_id")
+            .filter(|id| !id.is_empty())
+            .unwrap_or(&item.id);
         let call = FunctionCall {
             item_id: Arc::clone(&item.id),
             call_id: call_id.into(),
@@ -322,7 +369,9 @@ impl Conversation {
 
     /// An item of the conversation: the server says where it stands.
     fn conversation_item(&mut self, event: &Value, progress: Progress, done: bool, now: Duration) {
-        let Some(wire) = event.get("item") else { return };
+        let Some(wire) = event.get("item") else {
+            return;
+        };
         match text(wire, "type") {
             Some("message") => {
                 let place = match event.get("previous_item_id") {
@@ -340,18 +389,31 @@ impl Conversation {
             // A side channel, no part of the history.
             Some("mcp_list_tools") if done => {
                 let server_label = text(wire, "server_label").unwrap_or_default().to_owned();
-                let tools = wire.get("tools").cloned().unwrap_or(Value::Array(Vec::new()));
-                self.outbox.event(Event::McpToolsListed { server_label, tools });
+                let tools = wire
+                    .get("tools")
+                    .cloned()
+                    .unwrap_or(Value::Array(Vec::new()));
+                self.outbox.event(Event::McpToolsListed {
+                    server_label,
+                    tools,
+                });
             }
             Some("mcp_approval_request") if done => self.mcp_approval_request(wire),
             Some("mcp_call" | "mcp_tool_call") => {
-                let progress = if done { Progress::Completed } else { Progress::InProgress };
+                let progress = if done {
+                    Progress::Completed
+                } else {
+                    Progress::InProgress
+                };
                 let Some(item) = Item::mcp_call(wire, progress) else {
                     return self.unreadable_item("mcp_call");
                 };
                 let item = self.put_item(item);
                 if done {
-                    self.outbox.event(Event::McpCallCompleted { item, epoch: self.epoch });
+                    self.outbox.event(Event::McpCallCompleted {
+                        item,
+                        epoch: self.epoch,
+                    });
                     if self.options.respond_to_mcp_calls {
                         self.request_response_auto(now);
                     }
@@ -370,7 +432,8 @@ impl Conversation {
         let item = self.put_item(item);
         match self.mcp_approvals.get(&item.id) {
             None => {
-                self.mcp_approvals.insert(Arc::clone(&item.id), Arc::clone(&item));
+                self.mcp_approvals
+                    .insert(Arc::clone(&item.id), Arc::clone(&item));
                 self.outbox.event(Event::McpApprovalRequested {
                     item,
                     epoch: self.epoch,
@@ -405,7 +468,10 @@ fn last_words(output: &[Value]) -> (Option<&str>, &str) {
             break;
         }
     }
-    let id = found.0.filter(|id| !id.is_empty()).or_else(|| output.last().and_then(|item| text(item, "id")));
+    let id = found
+        .0
+        .filter(|id| !id.is_empty())
+        .or_else(|| output.last().and_then(|item| text(item, "id")));
     (id, found.1)
 }
 
@@ -413,7 +479,14 @@ fn source_of(output: &[Value]) -> GuardSource {
     let is_audio = |part: &Value| matches!(text(part, "type"), Some("output_audio" | "audio"));
     let spoken = output.iter().any(|item| {
         text(item, "type") == Some("message")
-            && item.get("content").and_then(Value::as_array).is_some_and(|parts| parts.iter().any(is_audio))
+            && item
+                .get("content")
+                .and_then(Value::as_array)
+                .is_some_and(|parts| parts.iter().any(is_audio))
     });
-    if spoken { GuardSource::Audio } else { GuardSource::Text }
+    if spoken {
+        GuardSource::Audio
+    } else {
+        GuardSource::Text
+    }
 }

@@ -69,10 +69,17 @@ impl ServerEvent {
         let body = match serde_json::from_str::<Value>(text) {
             Ok(value @ Value::Object(_)) => read_object(value, interest),
             Ok(_) => malformed("the server sent JSON that is no object", text),
-            Err(error) => malformed(&format!("the server sent text that is not JSON ({error})"), text),
+            Err(error) => malformed(
+                &format!("the server sent text that is not JSON ({error})"),
+                text,
+            ),
         };
         // What is no event of the protocol has no raw event either.
-        let raw = if matches!(body, Body::Malformed(_)) { None } else { raw };
+        let raw = if matches!(body, Body::Malformed(_)) {
+            None
+        } else {
+            raw
+        };
         Self { body, raw }
     }
 
@@ -95,7 +102,10 @@ fn malformed(what: &str, text: &str) -> Body {
 
 fn read_object(value: Value, interest: Interest) -> Body {
     let Some(kind) = value.get("type").and_then(Value::as_str) else {
-        return malformed("the server sent an object without a type", &value.to_string());
+        return malformed(
+            "the server sent an object without a type",
+            &value.to_string(),
+        );
     };
     if kind == AUDIO_DELTA {
         let text = |key: &str| value.get(key).and_then(Value::as_str);
@@ -108,11 +118,18 @@ fn read_object(value: Value, interest: Interest) -> Body {
             };
         }
     }
-    Body::Event { kind: kind.to_owned(), value }
+    Body::Event {
+        kind: kind.to_owned(),
+        value,
+    }
 }
 
 pub(super) fn index(value: &Value, key: &str) -> usize {
-    value.get(key).and_then(Value::as_u64).and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
+    value
+        .get(key)
+        .and_then(Value::as_u64)
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(0)
 }
 
 fn chunk(encoded: &str, interest: Interest) -> Chunk {
@@ -175,7 +192,9 @@ mod tests {
         let text = r#"{"type":"response.output_audio.delta","event_id":"e","response_id":"r","item_id":"i","output_index":0,"content_index":2,"delta":"AAEC"}"#;
         let (short, long) = both_ways(text);
         assert_eq!(short.as_ref(), Some(&long));
-        assert!(matches!(long, Body::AudioDelta { content_index: 2, chunk: Chunk::Decoded(pcm), .. } if pcm == [0, 1, 2]));
+        assert!(
+            matches!(long, Body::AudioDelta { content_index: 2, chunk: Chunk::Decoded(pcm), .. } if pcm == [0, 1, 2])
+        );
     }
 
     #[test]
@@ -183,7 +202,9 @@ mod tests {
         let text = r#"{"type":"response.output_audio.delta","item_id":"i","delta":"\/\/\/\/"}"#;
         let (short, long) = both_ways(text);
         assert_eq!(short, None);
-        assert!(matches!(long, Body::AudioDelta { chunk: Chunk::Decoded(pcm), .. } if pcm == [255; 3]));
+        assert!(
+            matches!(long, Body::AudioDelta { chunk: Chunk::Decoded(pcm), .. } if pcm == [255; 3])
+        );
     }
 
     #[test]
@@ -191,21 +212,42 @@ mod tests {
         let text = r#"{"type":"response.output_audio.delta","x":{"delta":"AAAA"},"item_id":"i","delta":"AAEC"}"#;
         let (short, long) = both_ways(text);
         assert_eq!(short, None);
-        assert!(matches!(long, Body::AudioDelta { chunk: Chunk::Decoded(pcm), .. } if pcm == [0, 1, 2]));
+        assert!(
+            matches!(long, Body::AudioDelta { chunk: Chunk::Decoded(pcm), .. } if pcm == [0, 1, 2])
+        );
     }
 
     #[test]
     fn without_listeners_only_the_length_is_worked_out() {
         let text = r#"{"type":"response.output_audio.delta","item_id":"i","delta":"AAECAw=="}"#;
         let event = ServerEvent::parse(text, Interest::default());
-        assert!(matches!(event.body, Body::AudioDelta { chunk: Chunk::Length(4), .. }));
+        assert!(matches!(
+            event.body,
+            Body::AudioDelta {
+                chunk: Chunk::Length(4),
+                ..
+            }
+        ));
         assert_eq!(event.raw, None);
     }
 
     #[test]
     fn what_is_no_event_is_said_to_be_malformed() {
-        for text in ["{not json", "[1,2]", "\"str\"", "null", r#"{"event_id":"e"}"#, r#"{"type":5}"#] {
-            assert!(matches!(ServerEvent::parse(text, Interest::ALL).body, Body::Malformed(_)), "{text}");
+        for text in [
+            "{not json",
+            "[1,2]",
+            "\"str\"",
+            "null",
+            r#"{"event_id":"e"}"#,
+            r#"{"type":5}"#,
+        ] {
+            assert!(
+                matches!(
+                    ServerEvent::parse(text, Interest::ALL).body,
+                    Body::Malformed(_)
+                ),
+                "{text}"
+            );
         }
     }
 

@@ -32,7 +32,10 @@ impl Conversation {
         if generation != self.generation || self.status != Status::Connected {
             return Err(Refused::Stale);
         }
-        self.calls.open(call_id, generation).map(Arc::clone).ok_or(Refused::Stale)
+        self.calls
+            .open(call_id, generation)
+            .map(Arc::clone)
+            .ok_or(Refused::Stale)
     }
 
     /// The model calls a function.
@@ -73,7 +76,12 @@ impl Conversation {
 
     /// Whether the call is still to be answered; emits an event (`token`), such as the start of
     /// its tool or a request for approval, in that case.
-    pub fn call_event(&mut self, call_id: &str, generation: u64, token: u64) -> Result<(), Refused> {
+    pub fn call_event(
+        &mut self,
+        call_id: &str,
+        generation: u64,
+        token: u64,
+    ) -> Result<(), Refused> {
         self.open_call(call_id, generation)?;
         self.local_event(token);
         Ok(())
@@ -124,7 +132,7 @@ impl Conversation {
             // Siblings that asked may have been waiting for this one.
             self.settle_response(&call.response_id, now);
         }
-        tokens.iter().for_each(|token| self.local_event(*token));
+        self.local_events(tokens);
         Ok(())
     }
 
@@ -133,11 +141,11 @@ impl Conversation {
         if switch.session_update.is_some() && self.status != Status::Connected {
             return Err(Refused::NotConnected);
         }
-        switch.before.iter().for_each(|token| self.local_event(*token));
+        self.local_events(&switch.before);
         if let Some(session_update) = &switch.session_update {
             self.outbox.message(session_update.clone());
         }
-        switch.after.iter().for_each(|token| self.local_event(*token));
+        self.local_events(&switch.after);
         self.epoch = switch.epoch;
         Ok(())
     }

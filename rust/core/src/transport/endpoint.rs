@@ -55,7 +55,10 @@ impl fmt::Display for Ended {
                 write!(f, "the server closed the connection with code {code}")
             }
             Self::ClosedByPeer { code, reason } => {
-                write!(f, "the server closed the connection with code {code}: {reason}")
+                write!(
+                    f,
+                    "the server closed the connection with code {code}: {reason}"
+                )
             }
             Self::Lost { cause } => write!(f, "the connection was lost: {cause}"),
         }

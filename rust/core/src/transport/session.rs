@@ -1,0 +1,450 @@
+//! A conversation that is shared between its user and a driver: one mutex, one order.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+
+use crate::conversation::{
+    Conversation, Event, Interest, Options, Output, Refused, Sequenced, ServerEvent, Status,
+};
+
+use super::clock::Clock;
+use super::endpoint::{Ended, Endpoint, Frame, Outgoing};
+
+/// Where events go. Called under the session's lock: it must neither block nor run users' code.
+pub trait EventSink: Send + Sync + 'static {
+    fn push(&self, sequence: u64, event: Event);
+    /// All that was caused by one act has been pushed.
+    fn pushed(&self);
+    /// What was waiting to be sent has fallen below the mark that senders wait for.
+    fn drained(&self);
+}
+
+/// Bounds on what may wait to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutgoingLimits {
+    /// Senders that wait are held while more bytes than this are queued: 256 KiB.
+    pub high_water: usize,
+    /// Past this, the oldest audio is dropped, and where that does not help the connection fails by
+    /// name: 4 MiB.
+    pub max_bytes: usize,
+}
+
+impl Default for OutgoingLimits {
+    fn default() -> Self {
+        Self {
+            high_water: 256 * 1024,
+            max_bytes: 4 * 1024 * 1024,
+        }
+    }
+}
+
+/// What has passed over the wire, for tests that wait until nothing moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub frames_read: u64,
+    pub messages_queued: u64,
+    pub messages_flushed: u64,
+    pub audio_dropped: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    frames_read: AtomicU64,
+    messages_queued: AtomicU64,
+    messages_flushed: AtomicU64,
+    audio_dropped: AtomicU64,
+}
+
+struct State {
+    conversation: Conversation,
+    /// The connection that messages go to.
+    line: Option<Arc<Line>>,
+}
+
+/// A conversation with its clock, its order, and its current connection.
+pub struct Session {
+    state: Mutex<State>,
+    interest: AtomicU32,
+    clock: Clock,
+    runtime: Handle,
+    sink: Arc<dyn EventSink>,
+    held: watch::Sender<bool>,
+    limits: OutgoingLimits,
+    counters: Counters,
+    timer_armed: AtomicBool,
+    myself: Weak<Self>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("traffic", &self.traffic())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub fn new(
+        options: Options,
+        limits: OutgoingLimits,
+        clock: Clock,
+        runtime: Handle,
+        sink: Arc<dyn EventSink>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|myself| Self {
+            state: Mutex::new(State {
+                conversation: Conversation::new(options),
+                line: None,
+            }),
+            interest: AtomicU32::new(0),
+            clock,
+            runtime,
+            sink,
+            held: watch::Sender::new(false),
+            limits,
+            counters: Counters::default(),
+            timer_armed: AtomicBool::new(false),
+            myself: Weak::clone(myself),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock is a bug; the conversation goes on with what it has.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something to the conversation as one transaction: what comes of it is ordered and sent
+    /// on its way before anything else happens.
+    pub fn act<T>(&self, act: impl FnOnce(&mut Conversation, Duration) -> T) -> T {
+        let mut state = self.lock();
+        let result = act(&mut state.conversation, self.clock.now());
+        self.deliver(&mut state);
+        result
+    }
+
+    /// Looks at the conversation without changing it.
+    pub fn look<T>(&self, look: impl FnOnce(&Conversation) -> T) -> T {
+        look(&self.lock().conversation)
+    }
+
+    fn deliver(&self, state: &mut State) {
+        let mut events = false;
+        while let Some(Sequenced { sequence, output }) = state.conversation.poll_output() {
+            match output {
+                Output::Event(event) => {
+                    events = true;
+                    self.sink.push(sequence, event);
+                }
+                Output::Message(text) => {
+                    if let Some(line) = &state.line
+                        && let Err(why) = line.send(text)
+                    {
+                        let generation = state.conversation.generation();
+                        line.abandon();
+                        state.line = None;
+                        state.conversation.ended(generation, why);
+                    }
+                }
+                Output::Close { code, reason } => {
+                    if let Some(line) = state.line.take() {
+                        line.close(code, reason);
+                    }
+                }
+            }
+        }
+        if events {
+            self.sink.pushed();
+        }
+        if state.conversation.poll_timeout().is_some() {
+            self.arm_timer();
+        }
+    }
+
+    /// One timer for each session at the most, and none where nothing is awaited.
+    fn arm_timer(&self) {
+        if matches!(self.clock, Clock::Virtual(_)) || self.timer_armed.swap(true, Ordering::AcqRel)
+        {
+            return;
+        }
+        let session = Weak::clone(&self.myself);
+        self.runtime.spawn(async move {
+            loop {
+                let wait = {
+                    let Some(session) = session.upgrade() else {
+                        return;
+                    };
+                    let deadline = session.look(Conversation::poll_timeout);
+                    let Some(deadline) = deadline else {
+                        session.timer_armed.store(false, Ordering::Release);
+                        // Something may have become due between the look and the store.
+                        if session.look(Conversation::poll_timeout).is_some() {
+                            session.arm_timer();
+                        }
+                        return;
+                    };
+                    let now = session.clock.now();
+                    if deadline <= now {
+                        session.act(Conversation::handle_timeout);
+                        continue;
+                    }
+                    deadline.saturating_sub(now)
+                };
+                tokio::time::sleep(wait).await;
+            }
+        });
+    }
+
+    /// Says which events are wanted.
+    pub fn set_interest(&self, interest: Interest) {
+        self.interest.store(interest.0, Ordering::Release);
+        self.lock().conversation.set_interest(interest);
+    }
+
+    pub fn interest(&self) -> Interest {
+        Interest(self.interest.load(Ordering::Acquire))
+    }
+
+    /// Begins a connection: its generation and the line that a driver is to carry.
+    pub fn connecting(&self) -> Result<Arc<Line>, Refused> {
+        let mut state = self.lock();
+        let generation = state.conversation.connecting()?;
+        let line = Arc::new(Line {
+            session: Weak::clone(&self.myself),
+            generation,
+            queue: Mutex::default(),
+            ready: Notify::new(),
+            held: self.held.subscribe(),
+            limits: self.limits,
+        });
+        state.line = Some(Arc::clone(&line));
+        self.deliver(&mut state);
+        Ok(line)
+    }
+
+    /// The connection of `generation` could not be made, or is over.
+    pub fn ended(&self, generation: u64, reason: String) {
+        let mut state = self.lock();
+        state.conversation.ended(generation, reason);
+        if state
+            .line
+            .as_ref()
+            .is_some_and(|line| line.generation == generation)
+        {
+            state.line = None;
+        }
+        self.deliver(&mut state);
+    }
+
+    pub fn status(&self) -> Status {
+        self.look(Conversation::status)
+    }
+
+    /// How many bytes wait to be sent.
+    pub fn outgoing_bytes(&self) -> usize {
+        self.lock()
+            .line
+            .as_ref()
+            .map_or(0, |line| line.queue().bytes)
+    }
+
+    /// Whether a sender should wait before it sends more.
+    pub fn is_congested(&self) -> bool {
+        self.outgoing_bytes() > self.limits.high_water
+    }
+
+    /// Holds or releases the reader: held, frames stay on the wire.
+    pub fn hold_reader(&self, hold: bool) {
+        self.held.send_replace(hold);
+    }
+
+    /// Moves a virtual clock.
+    pub fn advance_clock(&self, by: Duration) {
+        self.clock.advance(by);
+        self.act(Conversation::handle_timeout);
+    }
+
+    pub fn traffic(&self) -> Traffic {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        Traffic {
+            frames_read: read(&self.counters.frames_read),
+            messages_queued: read(&self.counters.messages_queued),
+            messages_flushed: read(&self.counters.messages_flushed),
+            audio_dropped: read(&self.counters.audio_dropped),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct LineQueue {
+    waiting: VecDeque<Outgoing>,
+    bytes: usize,
+    /// Messages that the driver has taken and not flushed yet.
+    taken: usize,
+    congested: bool,
+}
+
+/// One connection of a session, as its driver sees it.
+pub struct Line {
+    session: Weak<Session>,
+    generation: u64,
+    queue: Mutex<LineQueue>,
+    ready: Notify,
+    held: watch::Receiver<bool>,
+    limits: OutgoingLimits,
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
+    }
+}
+
+fn is_audio(message: &Outgoing) -> bool {
+    const APPEND: &str = r#"{"type":"input_audio_buffer.append""#;
+    matches!(message, Outgoing::Text(text) if text.starts_with(APPEND))
+}
+
+fn size(message: &Outgoing) -> usize {
+    match message {
+        Outgoing::Text(text) => text.len(),
+        Outgoing::Close { .. } => 0,
+    }
+}
+
+impl Line {
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn queue(&self) -> MutexGuard<'_, LineQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, text: String) -> Result<(), String> {
+        let mut queue = self.queue();
+        queue.bytes += text.len();
+        queue.waiting.push_back(Outgoing::Text(text));
+        queue.congested |= queue.bytes > self.limits.high_water;
+        let mut dropped = 0;
+        while queue.bytes > self.limits.max_bytes {
+            let Some(at) = queue.waiting.iter().position(is_audio) else {
+                return Err(format!(
+                    "the server does not read: {} bytes wait to be sent to it (max_outgoing_bytes is {})",
+                    queue.bytes, self.limits.max_bytes
+                ));
+            };
+            if let Some(message) = queue.waiting.remove(at) {
+                queue.bytes -= size(&message);
+                dropped += 1;
+            }
+        }
+        drop(queue);
+        if let Some(session) = self.session.upgrade() {
+            session
+                .counters
+                .messages_queued
+                .fetch_add(1, Ordering::AcqRel);
+            session
+                .counters
+                .messages_flushed
+                .fetch_add(dropped, Ordering::AcqRel);
+            session
+                .counters
+                .audio_dropped
+                .fetch_add(dropped, Ordering::AcqRel);
+        }
+        self.ready.notify_one();
+        Ok(())
+    }
+
+    fn close(&self, code: u16, reason: String) {
+        self.queue()
+            .waiting
+            .push_back(Outgoing::Close { code, reason });
+        self.ready.notify_one();
+    }
+
+    /// Nothing that waits is of use any more: say goodbye at once.
+    fn abandon(&self) {
+        let mut queue = self.queue();
+        queue.waiting.clear();
+        queue.bytes = 0;
+        queue.waiting.push_back(Outgoing::Close {
+            code: 1011,
+            reason: String::new(),
+        });
+        drop(queue);
+        self.ready.notify_one();
+    }
+}
+
+impl Endpoint for Line {
+    fn on_frame(&self, frame: Frame<'_>) {
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        let event = match frame {
+            Frame::Text(text) => ServerEvent::parse(text, session.interest()),
+            Frame::Binary(bytes) => ServerEvent::binary(bytes.len()),
+        };
+        session.act(|conversation, now| conversation.handle_server(self.generation, event, now));
+        session.counters.frames_read.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn take_outgoing(&self, batch: &mut Vec<Outgoing>, max_bytes: usize) {
+        let mut queue = self.queue();
+        let mut taken = 0;
+        while let Some(next) = queue.waiting.front() {
+            if taken > 0 && taken + size(next) > max_bytes {
+                break;
+            }
+            taken += size(next).max(1);
+            if let Some(message) = queue.waiting.pop_front() {
+                queue.taken += usize::from(matches!(message, Outgoing::Text(_)));
+                batch.push(message);
+            }
+        }
+    }
+
+    fn on_flushed(&self) {
+        let mut queue = self.queue();
+        let flushed = std::mem::take(&mut queue.taken) as u64;
+        queue.bytes = queue.waiting.iter().map(size).sum();
+        let drained = queue.congested && queue.bytes <= self.limits.high_water;
+        queue.congested &= !drained;
+        drop(queue);
+        if let Some(session) = self.session.upgrade() {
+            session
+                .counters
+                .messages_flushed
+                .fetch_add(flushed, Ordering::AcqRel);
+            if drained {
+                session.sink.drained();
+            }
+        }
+    }
+
+    fn outgoing_ready(&self) -> &Notify {
+        &self.ready
+    }
+
+    fn reading_held(&self) -> watch::Receiver<bool> {
+        self.held.clone()
+    }
+
+    fn on_ended(&self, ended: Ended) {
+        if let Some(session) = self.session.upgrade() {
+            session.ended(self.generation, ended.to_string());
+            // Whoever waits for room learns that there will be none.
+            session.sink.drained();
+        }
+    }
+}
