@@ -1,0 +1,45 @@
+//! One time limit over all phases of connecting.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::error::{ConnectError, ConnectPhase};
+
+/// The moment at which connecting is given up, whichever phase it is in.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::transport) struct Deadline {
+    started: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    /// Starts the clock.
+    pub fn after(limit: Duration) -> Self {
+        Self {
+            started: Instant::now(),
+            limit,
+        }
+    }
+
+    /// What is left of it.
+    pub fn remaining(&self) -> Duration {
+        self.limit.saturating_sub(self.started.elapsed())
+    }
+
+    /// Runs one phase; when the time is up, the error names that phase.
+    pub async fn bound<T>(
+        &self,
+        phase: ConnectPhase,
+        work: impl Future<Output = Result<T, ConnectError>>,
+    ) -> Result<T, ConnectError> {
+        match timeout(self.remaining(), work).await {
+            Ok(result) => result,
+            Err(_) => Err(ConnectError::TimedOut {
+                phase,
+                after: self.limit,
+            }),
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Why a connection did not come about, and what can be done about it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Why a connection did not come about. Each message names the cause and the remedy; none holds a
+/// header value, an API key or the credentials of a URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL cannot be used.
+    #[error("the URL cannot be used: {problem}")]
+    InvalidUrl {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A header cannot be sent.
+    #[error("the header `{name}` cannot be sent: {problem}")]
+    InvalidHeader {
+        /// The header's name.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The host name has no address.
+    #[error(
+        "no address found for the host `{host}` ({cause}); check its spelling and the DNS of this \
+         machine"
+    )]
+    Dns {
+        /// The host name.
+        host: String,
+        /// The resolver's words.
+        cause: String,
+    },
+    /// Nothing listens there.
+    #[error("{address} refused the connection; check host and port, and that the server runs")]
+    Refused {
+        /// `host:port`.
+        address: String,
+    },
+    /// The network does not lead there.
+    #[error("{address} cannot be reached ({cause}); check the network and the firewall")]
+    Unreachable {
+        /// `host:port`.
+        address: String,
+        /// The operating system's words.
+        cause: String,
+    },
+    /// The time was up.
+    #[error(
+        "no connection within {} s: timed out while {phase}; check the network, or raise \
+         connect_timeout",
+        after.as_secs_f64()
+    )]
+    TimedOut {
+        /// What it was waiting for.
+        phase: ConnectPhase,
+        /// The limit.
+        after: Duration,
+    },
+    /// The far side went away in the middle of connecting.
+    #[error("the connection ended while {phase}: {cause}")]
+    Interrupted {
+        /// What it was doing.
+        phase: ConnectPhase,
+        /// What happened.
+        cause: String,
+    },
+    /// The server's certificate does not verify.
+    #[error("the certificate of `{host}` is not accepted: {problem}")]
+    Certificate {
+        /// The host that was asked for.
+        host: String,
+        /// Why.
+        problem: CertificateProblem,
+    },
+    /// The certificates to trust cannot be loaded.
+    #[error("the certificates to trust cannot be loaded from {store}: {problem}")]
+    TrustStore {
+        /// The option, variable or place they come from.
+        store: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// TLS failed for another reason than the certificate.
+    #[error("TLS with `{host}` failed: {cause}")]
+    Tls {
+        /// The host.
+        host: String,
+        /// What happened.
+        cause: String,
+    },
+    /// A proxy setting cannot be used.
+    #[error("the proxy in {setting} cannot be used: {problem}")]
+    InvalidProxy {
+        /// The variable or option that names it.
+        setting: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The proxy wants (other) credentials.
+    #[error(
+        "the proxy {proxy} asks for credentials (HTTP 407); put them into the proxy's URL: \
+         http://user:password@host:port"
+    )]
+    ProxyAuthentication {
+        /// `host:port`.
+        proxy: String,
+    },
+    /// The proxy did not open a tunnel.
+    #[error(
+        "the proxy {proxy} did not open a tunnel to {target}: {cause}; check that it may connect \
+         there, or list the host in NO_PROXY"
+    )]
+    Proxy {
+        /// `host:port` of the proxy.
+        proxy: String,
+        /// `host:port` of the server.
+        target: String,
+        /// What it answered.
+        cause: String,
+    },
+    /// The server answered with an HTTP error.
+    #[error("{}", rejection(*status, code.as_deref(), message.as_deref(), *retry_after))]
+    Rejected {
+        /// The HTTP status.
+        status: u16,
+        /// The server's error code, such as `invalid_api_key`.
+        code: Option<String>,
+        /// The server's words.
+        message: Option<String>,
+        /// When it may be tried again, where the server says so.
+        retry_after: Option<Duration>,
+    },
+    /// The server sends us elsewhere. Credentials are not carried to another place unasked.
+    #[error(
+        "the server redirects (HTTP {status}) to {}; use that URL if you trust it",
+        location.as_deref().unwrap_or("a place it does not name")
+    )]
+    Redirected {
+        /// The HTTP status.
+        status: u16,
+        /// Where to, without credentials and query values.
+        location: Option<String>,
+    },
+    /// What answers is not a WebSocket server.
+    #[error(
+        "what answers is not a WebSocket server: {problem}; check the URL's host, port and path"
+    )]
+    NotWebSocket {
+        /// What it did instead.
+        problem: String,
+    },
+}
+
+/// What connecting was busy with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectPhase {
+    /// Loading the certificates to trust.
+    LoadTrust,
+    /// Looking up the host's addresses.
+    Resolve,
+    /// Opening the TCP connection.
+    Tcp,
+    /// Asking the proxy for a tunnel.
+    Proxy,
+    /// Agreeing on TLS.
+    Tls,
+    /// Waiting for the server's answer to the HTTP request.
+    Http,
+}
+
+impl fmt::Display for ConnectPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LoadTrust => "loading the certificates to trust",
+            Self::Resolve => "looking up the host name",
+            Self::Tcp => "opening the TCP connection",
+            Self::Proxy => "asking the proxy for a tunnel",
+            Self::Tls => "agreeing on TLS",
+            Self::Http => "waiting for the server's answer to the handshake",
+        })
+    }
+}
+
+/// Why a certificate is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateProblem {
+    /// No trusted authority signed it.
+    UnknownIssuer,
+    /// It is no longer valid.
+    Expired,
+    /// It is not valid yet.
+    NotYetValid,
+    /// It is for other names.
+    WrongName {
+        /// The names it is for; empty where unknown.
+        presented: Vec<String>,
+    },
+    /// Its authority withdrew it.
+    Revoked,
+    /// Anything else.
+    Other(String),
+}
+
+impl fmt::Display for CertificateProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownIssuer => f.write_str(
+                "no authority that this machine trusts has signed it (self-signed, or a company's \
+                 own authority?); name a PEM file with the authority's certificate in ca_file or \
+                 SSL_CERT_FILE",
+            ),
+            Self::Expired => f.write_str(
+                "it has expired; the server needs a new one, unless the clock of this machine is \
+                 wrong",
+            ),
+            Self::NotYetValid => {
+                f.write_str("it is not valid yet; check the clock of this machine")
+            }
+            Self::WrongName { presented } if presented.is_empty() => {
+                f.write_str("it is for another host; check the host in the URL")
+            }
+            Self::WrongName { presented } => {
+                write!(
+                    f,
+                    "it is for {}; check the host in the URL",
+                    presented.join(", ")
+                )
+            }
+            Self::Revoked => {
+                f.write_str("its authority has revoked it; the server needs a new one")
+            }
+            Self::Other(cause) => f.write_str(cause),
+        }
+    }
+}
+
+fn rejection(
+    status: u16,
+    code: Option<&str>,
+    message: Option<&str>,
+    retry_after: Option<Duration>,
+) -> String {
+    let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
+    let message = message.map(|text| format!(": {}", text.trim_end_matches('.')));
+    let message = message.unwrap_or_default();
+    let remedy = remedy(status)
+        .map(|remedy| format!("; {remedy}"))
+        .unwrap_or_default();
+    let wait = retry_after.map(|wait| format!("; it may be tried again in {} s", wait.as_secs()));
+    let wait = wait.unwrap_or_default();
+    format!("the server refused with HTTP {status}{code}{message}{remedy}{wait}")
+}
+
+fn remedy(status: u16) -> Option<&'static str> {
+    Some(match status {
+        400 => "check the URL's parameters and the headers",
+        401 => "check the API key: it is missing, wrong or expired",
+        403 => "check that the API key may use this model, and from this place",
+        404 => "check the URL's path and the name of the model",
+        429 => "the rate limit or the quota is used up: wait, or raise it with the provider",
+        500..=599 => "the server has a problem of its own: try again later",
+        _ => return None,
+    })
+}

@@ -1,0 +1,118 @@
+//! Opening a TCP connection to the first address of a host that answers.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::sleep;
+
+use super::deadline::Deadline;
+use super::error::{ConnectError, ConnectPhase};
+use super::target::address;
+
+/// How long one address has before the next is tried beside it ("Connection Attempt Delay",
+/// RFC 8305, section 8).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Connects to `host:port`. All addresses of the host are tried, IPv6 and IPv4 in turn.
+pub(super) async fn open(
+    host: &str,
+    port: u16,
+    deadline: Deadline,
+) -> Result<TcpStream, ConnectError> {
+    let addresses = deadline
+        .bound(ConnectPhase::Resolve, resolve(host, port))
+        .await?;
+    let connected = async {
+        first_to_answer(addresses)
+            .await
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::ConnectionRefused => ConnectError::Refused {
+                    address: address(host, port),
+                },
+                _ => ConnectError::Unreachable {
+                    address: address(host, port),
+                    cause: error.to_string(),
+                },
+            })
+    };
+    let stream = deadline.bound(ConnectPhase::Tcp, connected).await?;
+    // Audio frames are small and must not wait for each other. Failing at this costs latency only.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
+async fn resolve(host: &str, port: u16) -> Result<VecDeque<SocketAddr>, ConnectError> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(VecDeque::from([SocketAddr::new(ip, port)]));
+    }
+    let failed = |cause: String| ConnectError::Dns {
+        host: host.to_owned(),
+        cause,
+    };
+    let found = lookup_host((host, port))
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    let addresses = alternate(found);
+    if addresses.is_empty() {
+        return Err(failed("it has no address".to_owned()));
+    }
+    Ok(addresses)
+}
+
+/// The addresses in the resolver's order, but the two families in turn (RFC 8305, section 4).
+fn alternate(addresses: impl Iterator<Item = SocketAddr>) -> VecDeque<SocketAddr> {
+    let addresses: Vec<_> = addresses.collect();
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) = addresses
+        .into_iter()
+        .partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut order = VecDeque::new();
+    loop {
+        let pair = (first.next(), second.next());
+        if pair == (None, None) {
+            return order;
+        }
+        order.extend(pair.0);
+        order.extend(pair.1);
+    }
+}
+
+/// The first connection that stands; the first error where none does.
+async fn first_to_answer(mut addresses: VecDeque<SocketAddr>) -> io::Result<TcpStream> {
+    let mut attempts = FuturesUnordered::new();
+    let mut first_error = None;
+    loop {
+        attempts.extend(addresses.pop_front().map(TcpStream::connect));
+        tokio::select! {
+            attempt = attempts.next() => match attempt {
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(error)) => {
+                    first_error.get_or_insert(error);
+                }
+                None => {
+                    return Err(first_error.unwrap_or_else(|| io::ErrorKind::NotFound.into()));
+                }
+            },
+            () = sleep(ATTEMPT_DELAY), if !addresses.is_empty() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_families_take_turns_beginning_with_the_resolvers_first() {
+        let of = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let found = ["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1", "10.0.0.2:1"].map(of);
+        let wanted = ["[::1]:1", "10.0.0.1:1", "[::2]:1", "10.0.0.2:1", "[::3]:1"].map(of);
+        assert_eq!(alternate(found.into_iter()), wanted);
+    }
+}

@@ -1,0 +1,389 @@
+//! Moves frames between a socket and an endpoint, in one task.
+
+use std::future::{pending, poll_fn};
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::io::AsyncWrite;
+use tokio::sync::futures::Notified;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+
+use super::end::{cause_of, goodbye_for};
+use super::keepalive::{Due, KeepAlive, later};
+use super::options::WebSocketOptions;
+use crate::transport::endpoint::{Ended, Endpoint, Frame, Outgoing};
+use crate::transport::net::ByteStream;
+
+/// How many messages are read before writing has its turn again.
+const READ_TURN: usize = 32;
+
+/// The longest reason that a close frame can carry, in bytes (RFC 6455, section 5.5).
+const MOST_REASON: usize = 123;
+
+/// What the driver needs of the options.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    close_timeout: Duration,
+    ping_interval: Option<Duration>,
+    ping_timeout: Duration,
+    write_batch_bytes: usize,
+}
+
+impl From<&WebSocketOptions> for Pace {
+    fn from(options: &WebSocketOptions) -> Self {
+        Self {
+            close_timeout: options.close_timeout,
+            ping_interval: options.ping_interval,
+            ping_timeout: options.ping_timeout,
+            write_batch_bytes: options.write_batch_bytes,
+        }
+    }
+}
+
+/// Carries `endpoint` over `socket` until the connection ends, and says how it ended.
+pub(super) async fn drive<E: Endpoint + ?Sized>(
+    socket: WebSocketStream<ByteStream>,
+    endpoint: &E,
+    pace: Pace,
+) -> Ended {
+    let now = Instant::now();
+    let mut held = endpoint.reading_held();
+    let mut driver = Driver {
+        socket,
+        endpoint,
+        pace,
+        keepalive: KeepAlive::new(pace.ping_interval, pace.ping_timeout, now),
+        stage: Stage::Open,
+        held: *held.borrow_and_update(),
+        batch: Vec::new(),
+        ask: true,
+        buffered: Buffered::Nothing,
+        failure: None,
+        alarm_at: None,
+    };
+    let mut ready = pin!(endpoint.outgoing_ready().notified());
+    let mut alarm = pin!(sleep_until(now));
+    let mut change = pin!(next_change(held));
+    poll_fn(|cx| {
+        while let Poll::Ready(mut held) = change.as_mut().poll(cx) {
+            driver.hold(*held.borrow_and_update());
+            change.set(next_change(held));
+        }
+        match driver.turn(cx, ready.as_mut(), alarm.as_mut()) {
+            Continue(()) => Poll::Pending,
+            Break(ended) => {
+                driver.hang_up(cx);
+                Poll::Ready(ended)
+            }
+        }
+    })
+    .await
+}
+
+/// Gives the receiver back when its value has changed.
+async fn next_change(mut held: watch::Receiver<bool>) -> watch::Receiver<bool> {
+    if held.changed().await.is_err() {
+        // Nobody can change it any more.
+        pending::<()>().await;
+    }
+    held
+}
+
+/// How far the connection is.
+enum Stage {
+    Open,
+    /// We said goodbye and wait for the peer's answer.
+    Closing,
+    /// The peer said goodbye and our answer is on its way.
+    Answering(Ended),
+}
+
+/// What the socket's buffer holds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Buffered {
+    Nothing,
+    /// A ping or a close frame of the driver's own.
+    Own,
+    /// A batch of the endpoint's, which waits to hear that it is written.
+    Batch,
+}
+
+struct Driver<'a, E: ?Sized> {
+    socket: WebSocketStream<ByteStream>,
+    endpoint: &'a E,
+    pace: Pace,
+    keepalive: KeepAlive,
+    stage: Stage,
+    /// Nothing is read.
+    held: bool,
+    batch: Vec<Outgoing>,
+    /// The endpoint may have something to send.
+    ask: bool,
+    buffered: Buffered,
+    /// Writing failed. What the peer said before is read first: it may be the reason.
+    failure: Option<Ended>,
+    /// When the alarm is to go off, where that has changed.
+    alarm_at: Option<Instant>,
+}
+
+impl<'a, E: Endpoint + ?Sized> Driver<'a, E> {
+    /// Does all that can be done now. Writing and reading never wait for each other, so two peers
+    /// that both send and do not read cannot lock each other.
+    fn turn(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut ready: Pin<&mut Notified<'a>>,
+        mut alarm: Pin<&mut Sleep>,
+    ) -> ControlFlow<Ended> {
+        loop {
+            self.write(cx, ready.as_mut())?;
+            let has_read = self.read(cx)?;
+            let has_pinged = self.keep_time(cx, alarm.as_mut())?;
+            if !has_read && !has_pinged {
+                return Continue(());
+            }
+        }
+    }
+
+    fn hold(&mut self, held: bool) {
+        self.held = held;
+        self.keepalive.hear(Instant::now());
+    }
+
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut ready: Pin<&mut Notified<'a>>,
+    ) -> ControlFlow<Ended> {
+        while self.failure.is_none() {
+            if self.buffered > Buffered::Nothing {
+                match self.socket.poll_flush_unpin(cx) {
+                    Poll::Pending => break,
+                    Poll::Ready(Err(error)) => return self.fail_writing(&error),
+                    Poll::Ready(Ok(())) => self.flushed()?,
+                }
+            }
+            if !matches!(self.stage, Stage::Open) {
+                break;
+            }
+            if !self.ask {
+                if ready.as_mut().poll(cx).is_pending() {
+                    break;
+                }
+                ready.set(self.endpoint.outgoing_ready().notified());
+            }
+            self.ask = false;
+            self.take()?;
+        }
+        Continue(())
+    }
+
+    fn flushed(&mut self) -> ControlFlow<Ended> {
+        let written = std::mem::replace(&mut self.buffered, Buffered::Nothing);
+        if written == Buffered::Batch {
+            self.endpoint.on_flushed();
+            self.ask = true;
+        }
+        match &self.stage {
+            Stage::Answering(ended) => Break(ended.clone()),
+            _ => Continue(()),
+        }
+    }
+
+    /// Moves the endpoint's next batch into the socket's buffer.
+    fn take(&mut self) -> ControlFlow<Ended> {
+        let mut batch = std::mem::take(&mut self.batch);
+        self.endpoint
+            .take_outgoing(&mut batch, self.pace.write_batch_bytes);
+        for outgoing in batch.drain(..) {
+            self.buffered = Buffered::Batch;
+            let message = match outgoing {
+                Outgoing::Text(text) => Message::text(text),
+                Outgoing::Close { code, reason } => {
+                    self.stage = Stage::Closing;
+                    self.alarm_at = Some(later(Instant::now(), self.pace.close_timeout));
+                    Message::Close(close_frame(code, &reason))
+                }
+            };
+            if let Err(error) = self.socket.start_send_unpin(message) {
+                return self.fail_writing(&error);
+            }
+            if matches!(self.stage, Stage::Closing) {
+                break;
+            }
+        }
+        self.batch = batch;
+        Continue(())
+    }
+
+    fn fail_writing(&mut self, error: &Error) -> ControlFlow<Ended> {
+        let lost = Ended::Lost {
+            cause: cause_of(error),
+        };
+        match &self.stage {
+            Stage::Closing => Break(Ended::ClosedByUs),
+            Stage::Answering(ended) => Break(ended.clone()),
+            Stage::Open if self.held => Break(lost),
+            Stage::Open => {
+                self.failure = Some(lost);
+                Continue(())
+            }
+        }
+    }
+
+    /// Reads what is there; tells whether that was anything.
+    fn read(&mut self, cx: &mut Context<'_>) -> ControlFlow<Ended, bool> {
+        match self.stage {
+            Stage::Open if self.held => return Continue(false),
+            Stage::Answering(_) => return Continue(false),
+            Stage::Open | Stage::Closing => {}
+        }
+        let mut has_read = false;
+        for _ in 0..READ_TURN {
+            match self.socket.poll_next_unpin(cx) {
+                Poll::Pending => match self.failure.take() {
+                    Some(lost) => return Break(lost),
+                    None => break,
+                },
+                Poll::Ready(Some(Ok(message))) => {
+                    has_read = true;
+                    self.receive(&message)?;
+                }
+                Poll::Ready(Some(Err(error))) => return Break(self.broken(cx, &error)),
+                Poll::Ready(None) => return Break(self.broken(cx, &Error::ConnectionClosed)),
+            }
+        }
+        if has_read {
+            self.keepalive.hear(Instant::now());
+        }
+        Continue(has_read)
+    }
+
+    fn receive(&mut self, message: &Message) -> ControlFlow<Ended> {
+        match (&self.stage, message) {
+            (Stage::Open, Message::Text(text)) => self.endpoint.on_frame(Frame::Text(text)),
+            (Stage::Open, Message::Binary(bytes)) => self.endpoint.on_frame(Frame::Binary(bytes)),
+            (Stage::Open, Message::Close(frame)) => {
+                // tungstenite has queued the answer; it only has to be flushed.
+                self.stage = Stage::Answering(closed_by_peer(frame.as_ref()));
+                self.buffered = self.buffered.max(Buffered::Own);
+                self.alarm_at = Some(later(Instant::now(), self.pace.close_timeout));
+                if self.failure.is_some() {
+                    // The answer cannot be written.
+                    return Break(closed_by_peer(frame.as_ref()));
+                }
+            }
+            (Stage::Closing, Message::Close(_)) => return Break(Ended::ClosedByUs),
+            // tungstenite answers pings. What comes after our goodbye is not wanted any more.
+            _ => {}
+        }
+        Continue(())
+    }
+
+    /// How a connection ends that can no longer be read.
+    fn broken(&mut self, cx: &mut Context<'_>, error: &Error) -> Ended {
+        if matches!(self.stage, Stage::Closing) {
+            return Ended::ClosedByUs;
+        }
+        if let Some(code) = goodbye_for(error) {
+            // Said if it can be said at once; the connection is given up in any case.
+            let goodbye = CloseFrame {
+                code,
+                reason: "".into(),
+            };
+            let _ = self.socket.start_send_unpin(Message::Close(Some(goodbye)));
+            let _ = self.socket.poll_flush_unpin(cx);
+        }
+        Ended::Lost {
+            cause: cause_of(error),
+        }
+    }
+
+    /// Does what is due; tells whether that was a ping.
+    fn keep_time(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut alarm: Pin<&mut Sleep>,
+    ) -> ControlFlow<Ended, bool> {
+        if let Some(at) = self.alarm_at.take() {
+            alarm.as_mut().reset(at);
+        }
+        let mut has_pinged = false;
+        while alarm.as_mut().poll(cx).is_ready() {
+            match &self.stage {
+                Stage::Closing => return Break(Ended::ClosedByUs),
+                Stage::Answering(ended) => return Break(ended.clone()),
+                Stage::Open => {}
+            }
+            let now = Instant::now();
+            if self.held {
+                self.keepalive.hear(now);
+            }
+            let next = match self.keepalive.check(now) {
+                Due::Wait(at) => at,
+                Due::Ping(at) => {
+                    // A ping that cannot be written is a failure that the next flush tells.
+                    let _ = self.socket.start_send_unpin(Message::Ping(Bytes::new()));
+                    self.buffered = self.buffered.max(Buffered::Own);
+                    has_pinged = true;
+                    at
+                }
+                Due::Dead => return Break(self.silent()),
+            };
+            alarm.as_mut().reset(next);
+        }
+        Continue(has_pinged)
+    }
+
+    fn silent(&self) -> Ended {
+        let waited = self.pace.ping_timeout.as_secs_f64();
+        let cause = format!(
+            "the server has not answered a ping for {waited} s (ping_timeout); it or the network \
+             is down"
+        );
+        Ended::Lost { cause }
+    }
+
+    /// Ends TLS and the connection where that can be done at once.
+    fn hang_up(&mut self, cx: &mut Context<'_>) {
+        let _ = Pin::new(self.socket.get_mut()).poll_shutdown(cx);
+    }
+}
+
+fn closed_by_peer(frame: Option<&CloseFrame>) -> Ended {
+    match frame {
+        Some(frame) => Ended::ClosedByPeer {
+            code: frame.code.into(),
+            reason: frame.reason.as_str().to_owned(),
+        },
+        None => Ended::ClosedByPeer {
+            code: CloseCode::Status.into(),
+            reason: String::new(),
+        },
+    }
+}
+
+/// The frame to say goodbye with. 1005 stands for none; what may not be sent becomes 1000.
+fn close_frame(code: u16, reason: &str) -> Option<CloseFrame> {
+    let code = match CloseCode::from(code) {
+        CloseCode::Status => return None,
+        code if code.is_allowed() => code,
+        _ => CloseCode::Normal,
+    };
+    let mut end = reason.len().min(MOST_REASON);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    Some(CloseFrame {
+        code,
+        reason: reason[..end].into(),
+    })
+}

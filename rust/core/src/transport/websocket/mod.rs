@@ -1,0 +1,111 @@
+//! Carries a session over a WebSocket (RFC 6455).
+//!
+//! [`connect`] opens the connection, [`WebSocketConnection::carry`] moves frames between it and an
+//! [`Endpoint`] until it ends. A server that holds thousands of sessions pays for each: one task,
+//! one timer, and buffers as small as [`WebSocketOptions`] says.
+
+mod driver;
+mod end;
+mod keepalive;
+mod options;
+mod request;
+mod upgrade;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tracing::debug;
+
+pub use self::options::WebSocketOptions;
+pub use self::request::ConnectRequest;
+pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, Proxy, Tls};
+
+use self::end::EndGuard;
+use super::endpoint::Endpoint;
+use super::net::{ByteStream, Deadline, dial};
+
+/// Opens a WebSocket connection, in no more than `options.connect_timeout`.
+pub async fn connect(
+    request: &ConnectRequest,
+    options: &WebSocketOptions,
+) -> Result<WebSocketConnection, ConnectError> {
+    let deadline = Deadline::after(options.connect_timeout);
+    let (target, headers) = request.check()?;
+    debug!(
+        address = target.address(),
+        secure = target.secure,
+        "connecting"
+    );
+    let stream = dial(&target, &options.proxy, &options.tls, deadline).await?;
+    let upgraded = upgrade::upgrade(stream, request, &target, headers, deadline).await?;
+    debug!(address = target.address(), "connected");
+    let socket = WebSocketStream::from_partially_read(
+        upgraded.stream,
+        upgraded.rest.into(),
+        Role::Client,
+        Some(protocol_config(options)),
+    )
+    .await;
+    Ok(WebSocketConnection {
+        socket,
+        response_headers: upgraded.headers,
+        pace: driver::Pace::from(options),
+    })
+}
+
+fn protocol_config(options: &WebSocketOptions) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(options.read_buffer_size)
+        // Messages gather in the buffer until the driver flushes: one system call per batch. The
+        // driver bounds the batch, so the buffer itself needs no limit.
+        .write_buffer_size(usize::MAX - 1)
+        .max_write_buffer_size(usize::MAX)
+        .max_message_size(Some(options.max_message_size))
+        .max_frame_size(Some(options.max_frame_size))
+}
+
+/// An open connection, which nobody reads yet.
+pub struct WebSocketConnection {
+    socket: WebSocketStream<ByteStream>,
+    response_headers: HeaderMap,
+    pace: driver::Pace,
+}
+
+impl WebSocketConnection {
+    /// The headers of the server's answer, names in lower case. Values that are not ASCII text are
+    /// left out.
+    pub fn response_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.response_headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+    }
+
+    /// Moves frames between the connection and `endpoint` until the connection ends.
+    ///
+    /// Dropping the future, polled or not, drops the connection; `endpoint.on_ended` is called
+    /// exactly once in any case. While the endpoint holds the reader, keep-alive pauses, for the
+    /// answers would be left unread; once it has said goodbye the hold no longer counts. Frames
+    /// that arrive after our goodbye are dropped.
+    pub fn carry<E: Endpoint + ?Sized>(
+        self,
+        endpoint: Arc<E>,
+    ) -> impl Future<Output = ()> + Send + use<E> {
+        let Self { socket, pace, .. } = self;
+        let end = EndGuard::new(endpoint);
+        async move {
+            let ended = driver::drive(socket, end.endpoint(), pace).await;
+            end.report(ended);
+        }
+    }
+}
+
+impl fmt::Debug for WebSocketConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocketConnection")
+            .finish_non_exhaustive()
+    }
+}

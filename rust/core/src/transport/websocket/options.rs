@@ -1,0 +1,48 @@
+//! The limits of a WebSocket connection.
+
+use std::time::Duration;
+
+use crate::transport::net::{Proxy, Tls};
+
+/// Timeouts, limits, proxy and TLS of a WebSocket connection. Every default is stated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebSocketOptions {
+    /// How long connecting may take in all: name lookup, TCP, proxy, TLS and handshake. 10 s.
+    pub connect_timeout: Duration,
+    /// How long the far side has to answer our close frame, and we to send ours in answer. 5 s.
+    pub close_timeout: Duration,
+    /// After how long a silence of the far side it is pinged. 20 s; `None`: never.
+    pub ping_interval: Option<Duration>,
+    /// How long the far side has after a ping to send anything at all. 20 s.
+    pub ping_timeout: Duration,
+    /// The longest message that is accepted, in bytes. 16 MiB.
+    pub max_message_size: usize,
+    /// The longest frame that is accepted, in bytes. 16 MiB.
+    pub max_frame_size: usize,
+    /// The read buffer, in bytes, allocated for every connection; a longer message grows it. 8 KiB.
+    pub read_buffer_size: usize,
+    /// How much is written at once, in bytes, before the endpoint is asked again. One message that
+    /// is longer is written whole. 64 KiB.
+    pub write_batch_bytes: usize,
+    /// The proxy. Default: from the environment.
+    pub proxy: Proxy,
+    /// How the server is verified.
+    pub tls: Tls,
+}
+
+impl Default for WebSocketOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(5),
+            ping_interval: Some(Duration::from_secs(20)),
+            ping_timeout: Duration::from_secs(20),
+            max_message_size: 16 << 20,
+            max_frame_size: 16 << 20,
+            read_buffer_size: 8 << 10,
+            write_batch_bytes: 64 << 10,
+            proxy: Proxy::FromEnvironment,
+            tls: Tls::default(),
+        }
+    }
+}

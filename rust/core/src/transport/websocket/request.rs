@@ -1,0 +1,166 @@
+//! What is asked of the server.
+
+use std::fmt;
+
+use http::header::{AUTHORIZATION, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::transport::net::{
+    ConnectError, Schemes, Secrets, Target, basic_authorization, redact_url,
+};
+
+/// The headers that make the handshake; they are ours to set (RFC 6455, section 4.1).
+const OWN_HEADERS: [&str; 9] = [
+    "connection",
+    "content-length",
+    "host",
+    "sec-websocket-accept",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Where to connect, and what to say there. Its `Debug` shows no secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConnectRequest {
+    /// A `ws://` or `wss://` URL. Credentials in it are sent as `Authorization: Basic`, unless
+    /// `headers` has an `Authorization`.
+    pub url: String,
+    /// Names and values, sent in this order.
+    pub headers: Vec<(String, String)>,
+}
+
+impl ConnectRequest {
+    /// Takes the URL apart and checks the headers.
+    pub(super) fn check(&self) -> Result<(Target, HeaderMap), ConnectError> {
+        let target = Target::parse(
+            &self.url,
+            Schemes {
+                plain: "ws",
+                secure: "wss",
+            },
+        )?;
+        let mut headers = HeaderMap::with_capacity(self.headers.len() + 8);
+        for (name, value) in &self.headers {
+            let (name, value) = checked_header(name, value)?;
+            headers.append(name, value);
+        }
+        if let Some(userinfo) = &target.userinfo
+            && !headers.contains_key(AUTHORIZATION)
+        {
+            let (name, value) = checked_header("authorization", &basic_authorization(userinfo))?;
+            headers.insert(name, value);
+        }
+        if !headers.contains_key(USER_AGENT) {
+            let agent = concat!("stapes/", env!("CARGO_PKG_VERSION"));
+            headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+        }
+        Ok((target, headers))
+    }
+
+    /// What must not be shown when a server echoes it.
+    pub(super) fn secrets(&self) -> Secrets {
+        let mut secrets = Secrets::default();
+        secrets.add_url(&self.url);
+        for (_, value) in &self.headers {
+            secrets.add_header(value);
+        }
+        secrets
+    }
+}
+
+impl fmt::Debug for ConnectRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("ConnectRequest")
+            .field("url", &redact_url(&self.url))
+            .field("headers", &names)
+            .finish()
+    }
+}
+
+fn checked_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ConnectError> {
+    let invalid = |problem: &str| ConnectError::InvalidHeader {
+        name: name.to_owned(),
+        problem: problem.to_owned(),
+    };
+    let parsed = name
+        .parse::<HeaderName>()
+        .map_err(|_| invalid("its name has characters that no header name may have"))?;
+    if OWN_HEADERS.contains(&parsed.as_str()) {
+        return Err(invalid("the handshake sets it itself; leave it out"));
+    }
+    let mut parsed_value = HeaderValue::from_str(value).map_err(|_| {
+        invalid(if value.contains(['\r', '\n']) {
+            "its value has a line break; strip it (an API key read from a file often ends in one)"
+        } else {
+            "its value has characters other than printable ASCII"
+        })
+    })?;
+    parsed_value.set_sensitive(true);
+    Ok((parsed, parsed_value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(url: &str, headers: &[(&str, &str)]) -> ConnectRequest {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        ConnectRequest {
+            url: url.to_owned(),
+            headers: headers.iter().map(own).collect(),
+        }
+    }
+
+    #[test]
+    fn debug_shows_names_and_hides_values() {
+        let request = request(
+            "wss://ann:pa55word@h/?model=m&ticket=t-987654",
+            &[("Authorization", "Bearer sk-1234567")],
+        );
+        let (target, headers) = request.check().unwrap();
+        let shown = format!("{request:?} {target:?} {headers:?}");
+        assert!(
+            shown.contains("Authorization") && shown.contains("model=m"),
+            "{shown}"
+        );
+        for secret in ["pa55word", "sk-1234567", "t-987654"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_key_with_a_line_break_is_refused_without_being_shown() {
+        let error = request("ws://h", &[("Authorization", "Bearer sk-1234567\n")]).check();
+        let text = error.unwrap_err().to_string();
+        assert!(
+            text.contains("Authorization") && text.contains("line break"),
+            "{text}"
+        );
+        assert!(!text.contains("sk-1234567"), "{text}");
+    }
+
+    #[test]
+    fn the_headers_of_the_handshake_are_refused() {
+        let error = request("ws://h", &[("Sec-WebSocket-Key", "x")])
+            .check()
+            .unwrap_err();
+        assert!(
+            matches!(error, ConnectError::InvalidHeader { .. }),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn credentials_of_the_url_are_sent_unless_a_header_says_otherwise() {
+        let (_, headers) = request("ws://ann:pw@h", &[]).check().unwrap();
+        assert_eq!(headers[AUTHORIZATION], "Basic YW5uOnB3");
+        let (_, headers) = request("ws://ann:pw@h", &[("Authorization", "x")])
+            .check()
+            .unwrap();
+        assert_eq!(headers[AUTHORIZATION], "x");
+    }
+}

@@ -1,0 +1,295 @@
+//! The opening handshake: from a byte stream to a WebSocket (RFC 6455, section 4).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    CONNECTION, HOST, HeaderName, LOCATION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body_util::Empty;
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use super::request::ConnectRequest;
+use crate::transport::net::{
+    Answer, ByteStream, ConnectError, ConnectPhase, Deadline, ExchangeError, Secrets, Target,
+    exchange, redact_url,
+};
+
+/// How much of a server's words is passed on.
+const MOST_WORDS: usize = 500;
+
+/// A stream that speaks WebSocket from here on.
+pub(super) struct Upgraded {
+    pub stream: ByteStream,
+    /// Bytes that came behind the answer: the first frames.
+    pub rest: Bytes,
+    pub headers: HeaderMap,
+}
+
+/// Asks the server at the other end of `stream` to speak WebSocket.
+pub(super) async fn upgrade(
+    stream: ByteStream,
+    asked: &ConnectRequest,
+    target: &Target,
+    headers: HeaderMap,
+    deadline: Deadline,
+) -> Result<Upgraded, ConnectError> {
+    let key = generate_key();
+    let protocols = headers.get(SEC_WEBSOCKET_PROTOCOL).cloned();
+    let request = build(target, headers, &key)?;
+    let switches = |answer: &Response<()>| answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let asking = async {
+        exchange(stream, request, switches)
+            .await
+            .map_err(|error| match error {
+                ExchangeError::NotHttp(problem) => ConnectError::NotWebSocket { problem },
+                ExchangeError::Ended(cause) => ConnectError::Interrupted {
+                    phase: ConnectPhase::Http,
+                    cause,
+                },
+            })
+    };
+    match deadline.bound(ConnectPhase::Http, asking).await? {
+        Answer::Switched {
+            response,
+            stream,
+            rest,
+        } => {
+            let headers = response.into_parts().0.headers;
+            verify(&headers, &key, protocols.as_ref()).map_err(|problem| {
+                ConnectError::NotWebSocket {
+                    problem: problem.to_owned(),
+                }
+            })?;
+            Ok(Upgraded {
+                stream,
+                rest,
+                headers,
+            })
+        }
+        Answer::Stayed { response, body } => Err(refusal(&response, &body, &asked.secrets())),
+    }
+}
+
+fn build(
+    target: &Target,
+    headers: HeaderMap,
+    key: &str,
+) -> Result<Request<Empty<Bytes>>, ConnectError> {
+    let mut request = Request::builder()
+        .uri(&target.path)
+        .header(HOST, &target.authority)
+        .header(CONNECTION, "Upgrade")
+        .header(UPGRADE, "websocket")
+        .header(SEC_WEBSOCKET_VERSION, "13")
+        .header(SEC_WEBSOCKET_KEY, key)
+        .body(Empty::new())
+        .map_err(|error| ConnectError::InvalidUrl {
+            problem: error.to_string(),
+        })?;
+    request.headers_mut().extend(headers);
+    Ok(request)
+}
+
+/// Whether a 101 answer is one to this handshake.
+fn verify(
+    answer: &HeaderMap,
+    key: &str,
+    protocols: Option<&HeaderValue>,
+) -> Result<(), &'static str> {
+    if !has_token(answer, &UPGRADE, "websocket") {
+        return Err("it switches to another protocol (no `Upgrade: websocket`)");
+    }
+    if !has_token(answer, &CONNECTION, "upgrade") {
+        return Err("its answer has no `Connection: Upgrade`");
+    }
+    let accept = derive_accept_key(key.as_bytes());
+    if answer
+        .get(SEC_WEBSOCKET_ACCEPT)
+        .is_none_or(|value| value.as_bytes() != accept.as_bytes())
+    {
+        return Err("its `Sec-WebSocket-Accept` does not match our key");
+    }
+    if answer.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
+        return Err("it uses an extension that was not offered");
+    }
+    match (
+        answer.get(SEC_WEBSOCKET_PROTOCOL).map(HeaderValue::to_str),
+        protocols,
+    ) {
+        (None, _) => Ok(()),
+        (Some(Ok(chosen)), Some(offered)) if lists(offered, chosen) => Ok(()),
+        _ => Err("it chose a subprotocol that was not offered"),
+    }
+}
+
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .any(|value| lists(value, token))
+}
+
+/// Whether a comma-separated list has this entry.
+fn lists(value: &HeaderValue, wanted: &str) -> bool {
+    value.to_str().is_ok_and(|list| {
+        list.split(',')
+            .any(|entry| entry.trim().eq_ignore_ascii_case(wanted))
+    })
+}
+
+/// The error for an answer that is no 101.
+fn refusal(response: &Response<()>, body: &[u8], secrets: &Secrets) -> ConnectError {
+    let status = response.status();
+    let text = |name: HeaderName| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    if status.is_redirection() {
+        let location = text(LOCATION).map(|location| secrets.redact(&redact_url(location)));
+        return ConnectError::Redirected {
+            status: status.as_u16(),
+            location,
+        };
+    }
+    if status.is_success() {
+        let problem = format!("it answers like a web page (HTTP {})", status.as_u16());
+        return ConnectError::NotWebSocket { problem };
+    }
+    let (message, code) = words(body);
+    ConnectError::Rejected {
+        status: status.as_u16(),
+        code: code.map(|code| presentable(&code, secrets)),
+        message: message.map(|message| presentable(&message, secrets)),
+        retry_after: text(RETRY_AFTER)
+            .and_then(|seconds| seconds.trim().parse().ok())
+            .map(Duration::from_secs),
+    }
+}
+
+/// The message and the code of an error's body: `{"error": {"message", "code" or "type"}}` as
+/// providers usually have it, `{"error": ".."}`, `{"message": ..}`, `{"detail": ..}`, or plain text.
+fn words(body: &[u8]) -> (Option<String>, Option<String>) {
+    let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) else {
+        let text = String::from_utf8_lossy(body);
+        let text = text.trim();
+        let is_words = !text.is_empty() && !text.starts_with(['<', '{', '[']);
+        return (is_words.then(|| text.to_owned()), None);
+    };
+    let error = json
+        .get("error")
+        .filter(|error| error.is_object())
+        .unwrap_or(&json);
+    let find = |names: &[&str]| {
+        names
+            .iter()
+            .filter_map(|name| error.get(name))
+            .find_map(|value| match value {
+                serde_json::Value::String(text) if !text.is_empty() => Some(text.clone()),
+                serde_json::Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            })
+    };
+    (
+        find(&["message", "detail", "error"]),
+        find(&["code", "type"]),
+    )
+}
+
+/// Without secrets and control characters, and not too long.
+fn presentable(words: &str, secrets: &Secrets) -> String {
+    let words = secrets.redact(words);
+    let mut shown: String = words
+        .chars()
+        .take(MOST_WORDS)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if shown.len() < words.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_are_found_in_every_usual_shape() {
+        let cases: [(&str, Option<&str>, Option<&str>); 7] = [
+            (
+                r#"{"error":{"message":"No.","code":"bad_key"}}"#,
+                Some("No."),
+                Some("bad_key"),
+            ),
+            (
+                r#"{"error":{"message":"No.","code":null,"type":"t"}}"#,
+                Some("No."),
+                Some("t"),
+            ),
+            (r#"{"error":"No."}"#, Some("No."), None),
+            (r#"{"detail":"No.","code":4}"#, Some("No."), Some("4")),
+            ("Not here\n", Some("Not here"), None),
+            ("<html>", None, None),
+            ("", None, None),
+        ];
+        for (body, message, code) in cases {
+            let found = words(body.as_bytes());
+            assert_eq!(
+                (found.0.as_deref(), found.1.as_deref()),
+                (message, code),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn long_words_are_cut_and_controls_are_blanked() {
+        let shown = presentable(
+            &format!("a\x1b[31m\n{}", "é".repeat(600)),
+            &Secrets::default(),
+        );
+        assert!(shown.starts_with("a [31m é"), "{shown}");
+        assert_eq!(shown.chars().count(), MOST_WORDS + 1);
+    }
+
+    #[test]
+    fn an_answer_must_match_the_handshake() {
+        let key = "dGhlIHNhbXBsZSBub25jZQ=="; // The example of RFC 6455, section 1.3.
+        let good = [
+            ("upgrade", "WebSocket"),
+            ("connection", "keep-alive, Upgrade"),
+            ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ];
+        let headers = |changed: Option<(&'static str, &'static str)>| {
+            let pairs = good.into_iter().chain(changed);
+            let mut map = HeaderMap::new();
+            for (name, value) in pairs {
+                map.insert(name, HeaderValue::from_static(value));
+            }
+            map
+        };
+        assert_eq!(verify(&headers(None), key, None), Ok(()));
+        for change in [
+            ("upgrade", "h2c"),
+            ("connection", "close"),
+            ("sec-websocket-accept", "x"),
+            ("sec-websocket-extensions", "permessage-deflate"),
+            ("sec-websocket-protocol", "chat"),
+        ] {
+            assert!(
+                verify(&headers(Some(change)), key, None).is_err(),
+                "{change:?}"
+            );
+        }
+        let offered = HeaderValue::from_static("realtime, chat");
+        let chosen = headers(Some(("sec-websocket-protocol", "chat")));
+        assert_eq!(verify(&chosen, key, Some(&offered)), Ok(()));
+    }
+}
