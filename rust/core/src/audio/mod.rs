@@ -4,6 +4,7 @@
 //! says otherwise; 16-bit samples are linear PCM, floating-point samples lie in `-1.0..=1.0`.
 
 pub mod base64;
+pub mod convert;
 pub mod format;
 pub mod g711;
 pub mod level;

@@ -1,0 +1,200 @@
+//! Between the sound that users have and the format of the wire.
+
+use super::format::AudioFormat;
+use super::g711;
+use super::resample::{ResampleError, Resampler};
+
+/// Turns PCM at any rate into a wire format. One stream: it holds the resampler's state.
+#[derive(Debug)]
+pub struct ToWire {
+    format: AudioFormat,
+    resampler: Option<Resampler>,
+}
+
+impl ToWire {
+    pub fn new(format: AudioFormat) -> Self {
+        Self {
+            format,
+            resampler: None,
+        }
+    }
+
+    pub fn format(&self) -> AudioFormat {
+        self.format
+    }
+
+    /// Appends `samples`, which are at `rate`, to `out` in the wire format. Another rate than last
+    /// time begins a new stream.
+    pub fn push(
+        &mut self,
+        samples: &[i16],
+        rate: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ResampleError> {
+        if rate == self.format.sample_rate() {
+            self.resampler = None;
+            self.encode(samples, out);
+            return Ok(());
+        }
+        let mut resampler = match self.resampler.take() {
+            Some(resampler) if resampler.from_rate() == rate => resampler,
+            _ => Resampler::new(rate, self.format.sample_rate())?,
+        };
+        let mut resampled = Vec::new();
+        resampler.process_i16(samples, &mut resampled);
+        self.resampler = Some(resampler);
+        self.encode(&resampled, out);
+        Ok(())
+    }
+
+    /// Appends what the resampler still holds: the stream is over.
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        if let Some(mut resampler) = self.resampler.take() {
+            let mut tail = Vec::new();
+            resampler.flush_i16(&mut tail);
+            self.encode(&tail, out);
+        }
+    }
+
+    fn encode(&self, samples: &[i16], out: &mut Vec<u8>) {
+        let start = out.len();
+        match self.format {
+            AudioFormat::Pcm { .. } => {
+                out.reserve(samples.len() * 2);
+                samples
+                    .iter()
+                    .for_each(|sample| out.extend_from_slice(&sample.to_le_bytes()));
+            }
+            AudioFormat::Mulaw => {
+                out.resize(start + samples.len(), 0);
+                g711::mulaw_encode(samples, &mut out[start..]);
+            }
+            AudioFormat::Alaw => {
+                out.resize(start + samples.len(), 0);
+                g711::alaw_encode(samples, &mut out[start..]);
+            }
+        }
+    }
+}
+
+/// Turns a wire format into PCM at one rate.
+#[derive(Debug)]
+pub struct FromWire {
+    format: AudioFormat,
+    rate: u32,
+    resampler: Option<Resampler>,
+}
+
+impl FromWire {
+    pub fn new(format: AudioFormat, rate: u32) -> Result<Self, ResampleError> {
+        let resampler = if rate == format.sample_rate() {
+            None
+        } else {
+            Some(Resampler::new(format.sample_rate(), rate)?)
+        };
+        Ok(Self {
+            format,
+            rate,
+            resampler,
+        })
+    }
+
+    pub fn rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// PCM, 16 bit little endian, of the next chunk.
+    pub fn push(&mut self, wire: &[u8]) -> Vec<u8> {
+        let mut samples = Vec::new();
+        match self.format {
+            AudioFormat::Pcm { .. } => {
+                samples.extend(
+                    wire.as_chunks()
+                        .0
+                        .iter()
+                        .map(|pair| i16::from_le_bytes(*pair)),
+                );
+            }
+            AudioFormat::Mulaw => {
+                samples.resize(wire.len(), 0);
+                g711::mulaw_decode(wire, &mut samples);
+            }
+            AudioFormat::Alaw => {
+                samples.resize(wire.len(), 0);
+                g711::alaw_decode(wire, &mut samples);
+            }
+        }
+        let Some(resampler) = &mut self.resampler else {
+            return bytes(&samples);
+        };
+        let mut resampled = Vec::new();
+        resampler.process_i16(&samples, &mut resampled);
+        bytes(&resampled)
+    }
+
+    /// What the resampler still holds; the next chunk begins a new stream.
+    pub fn finish(&mut self) -> Vec<u8> {
+        let mut tail = Vec::new();
+        if let Some(resampler) = &mut self.resampler {
+            resampler.flush_i16(&mut tail);
+            resampler.reset();
+        }
+        bytes(&tail)
+    }
+
+    /// Forgets what is held: the stream was cut.
+    pub fn reset(&mut self) {
+        if let Some(resampler) = &mut self.resampler {
+            resampler.reset();
+        }
+    }
+}
+
+fn bytes(samples: &[i16]) -> Vec<u8> {
+    samples
+        .iter()
+        .flat_map(|sample| sample.to_le_bytes())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_of_sixteen_kilohertz_becomes_a_second_of_the_wire_format() {
+        for format in [
+            AudioFormat::Pcm { rate: 24_000 },
+            AudioFormat::Mulaw,
+            AudioFormat::Alaw,
+        ] {
+            let mut convert = ToWire::new(format);
+            let mut wire = Vec::new();
+            for _ in 0..50 {
+                convert.push(&[1000; 320], 16_000, &mut wire).unwrap();
+            }
+            convert.finish(&mut wire);
+            let seconds = format.duration_ms(wire.len() as u64) / 1000.0;
+            assert!((seconds - 1.0).abs() < 0.02, "{format:?}: {seconds}");
+        }
+    }
+
+    #[test]
+    fn the_same_rate_passes_samples_unchanged() {
+        let mut out = Vec::new();
+        ToWire::new(AudioFormat::default())
+            .push(&[1, -2, 3], 24_000, &mut out)
+            .unwrap();
+        let mut back = FromWire::new(AudioFormat::default(), 24_000).unwrap();
+        assert_eq!(back.push(&out), out);
+        assert_eq!(back.finish(), Vec::<u8>::new());
+    }
+
+    #[test]
+    fn mulaw_comes_back_at_the_rate_asked_for() {
+        let mut back = FromWire::new(AudioFormat::Mulaw, 48_000).unwrap();
+        let mut pcm = back.push(&[0xff; 8000]);
+        pcm.extend(back.finish());
+        assert!((pcm.len() as i64 - 96_000).abs() < 2_000);
+    }
+}
