@@ -1,13 +1,16 @@
 //! `stapes._core`: only conversion, the runtime, and the hub that feeds asyncio.
 
-use pyo3::prelude::*;
+mod audio;
+
+use pyo3::pymodule;
 
 #[pymodule]
 mod _core {
-    use super::*;
+    use pyo3::prelude::*;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::audio::register(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -1,5 +1,7 @@
 //! How loud sound is.
 
+use thiserror::Error;
+
 use super::Sample;
 
 /// The level of some samples, on the unit scale (1.0 is full scale).
@@ -39,6 +41,68 @@ pub fn dbfs(value: f32) -> f32 {
     20.0 * value.log10()
 }
 
+/// Why there is no meter for some settings.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[non_exhaustive]
+pub enum LevelMeterError {
+    /// The rate is zero.
+    #[error("sample_rate is 0: expected samples per second")]
+    Rate,
+    /// The time constant is not a positive number.
+    #[error("integration is {0} seconds: expected a positive number")]
+    Integration(f64),
+    /// The peak would rise by itself.
+    #[error("fall is {0} dB per second: expected zero or a positive number")]
+    Fall(f64),
+}
+
+/// Follows the level of a stream; how the stream is cut into calls does not matter.
+#[derive(Clone, Debug)]
+pub struct LevelMeter {
+    /// Weight of one sample in the exponential mean.
+    weight: f32,
+    /// What the peak is multiplied by per sample.
+    decay: f32,
+    mean_square: f32,
+    peak: f32,
+}
+
+impl LevelMeter {
+    /// A meter whose mean square has the time constant `integration`, in seconds, and whose peak falls
+    /// by `fall` decibels per second.
+    pub fn new(sample_rate: u32, integration: f64, fall: f64) -> Result<Self, LevelMeterError> {
+        if sample_rate == 0 {
+            return Err(LevelMeterError::Rate);
+        }
+        if !(integration > 0.0 && integration.is_finite()) {
+            return Err(LevelMeterError::Integration(integration));
+        }
+        if !(fall >= 0.0 && fall.is_finite()) {
+            return Err(LevelMeterError::Fall(fall));
+        }
+        let rate = f64::from(sample_rate);
+        Ok(Self {
+            weight: -(-1.0 / (rate * integration)).exp_m1() as f32,
+            decay: 10.0_f64.powf(-fall / 20.0 / rate) as f32,
+            mean_square: 0.0,
+            peak: 0.0,
+        })
+    }
+
+    /// Takes samples and gives the level after the last of them.
+    pub fn process<S: Sample>(&mut self, samples: &[S]) -> Level {
+        for sample in samples {
+            let sample = sample.to_unit();
+            self.mean_square += self.weight * (sample * sample - self.mean_square);
+            self.peak = (self.peak * self.decay).max(sample.abs());
+        }
+        Level {
+            rms: self.mean_square.sqrt(),
+            peak: self.peak,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::float_cmp, reason = "exactness is what is tested")]
@@ -69,5 +133,39 @@ mod tests {
         assert_eq!(Level::of::<i16>(&[]), Level::default());
         assert_eq!(Level::of(&[0_i16; 300]), Level::default());
         assert_eq!(dbfs(0.0), f32::NEG_INFINITY);
+    }
+
+    #[test]
+    fn a_meter_approaches_a_steady_level_and_its_peak_falls_as_asked() {
+        let mut meter = LevelMeter::new(8_000, 0.1, 20.0).unwrap();
+        let steady = meter.process(&vec![0.5_f32; 8_000]);
+        assert!((steady.rms - 0.5).abs() < 0.001, "{steady:?}");
+        let later = meter.process(&vec![0.0_f32; 8_000]);
+        assert!(
+            (dbfs(later.peak) - dbfs(0.5) + 20.0).abs() < 0.05,
+            "{later:?}"
+        );
+        assert!(later.rms < 0.005, "{later:?}");
+    }
+
+    #[test]
+    fn a_meter_does_not_see_how_the_stream_was_cut() {
+        let sound: Vec<i16> = (0..2_000)
+            .map(|n| (n * 7919 % 65_536 - 32_768) as i16)
+            .collect();
+        let mut whole = LevelMeter::new(24_000, 0.3, 20.0).unwrap();
+        let mut cut = whole.clone();
+        let expected = whole.process(&sound);
+        let last = sound.chunks(37).map(|chunk| cut.process(chunk)).last();
+        assert_eq!(last, Some(expected));
+    }
+
+    #[test]
+    fn impossible_settings_of_a_meter_are_refused() {
+        let refused =
+            |rate, integration, fall| LevelMeter::new(rate, integration, fall).unwrap_err();
+        assert_eq!(refused(0, 0.3, 20.0), LevelMeterError::Rate);
+        assert_eq!(refused(8_000, 0.0, 20.0), LevelMeterError::Integration(0.0));
+        assert_eq!(refused(8_000, 0.3, -1.0), LevelMeterError::Fall(-1.0));
     }
 }
