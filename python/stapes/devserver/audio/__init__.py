@@ -1,0 +1,1 @@
+"""Sound: formats on the wire, G.711, and voice activity. No protocol, no I/O."""

@@ -1,0 +1,75 @@
+"""What can be set about a development server, with its defaults and limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Options of a development server.
+
+    Attributes:
+        api_keys: the keys that are accepted; `None` accepts any key that is not empty.
+        refusal: how a connection is refused. `http` answers the handshake with the HTTP status;
+            `close` accepts it, sends an `error` event and closes (3000 for the key, 4000 for the
+            rest), which is what the provider's own WebSocket endpoint has been seen to do.
+        models: the models that are served; `None` serves any name.
+        default_model: the model of a connection that names none; `None` refuses such connections.
+        default_voice: the voice of a session that names none.
+        pace: how many times faster than real time spoken audio is sent; `None` sends it at once.
+        audio_chunk_ms: how much sound one `response.output_audio.delta` holds.
+        max_calls: connections served at the same time; further ones are refused with 429.
+        max_session_seconds: a session ends with `session_expired` after this time.
+        max_items: items in one conversation.
+        max_input_seconds: sound that an input audio buffer holds before it must be committed.
+        max_waiting_events: server events that wait for a slow client before the call pauses.
+        max_parallel_responses: responses under way at once, those outside the conversation counted.
+        max_outputs: output items of one response.
+        max_frame_bytes: the largest WebSocket message that is accepted.
+        mind_seconds: how long the mind may take to hear a turn, or to make its next move.
+    """
+
+    api_keys: frozenset[str] | None = field(default=None, repr=False)
+    refusal: Literal["http", "close"] = "http"
+    models: frozenset[str] | None = None
+    default_model: str | None = "gpt-realtime"
+    default_voice: str = "marin"
+    pace: float | None = 4.0
+    audio_chunk_ms: int = 100
+    max_calls: int = 1_000
+    max_session_seconds: float = 3_600.0
+    max_items: int = 10_000
+    max_input_seconds: float = 900.0
+    max_waiting_events: int = 256
+    max_parallel_responses: int = 8
+    max_outputs: int = 64
+    max_frame_bytes: int = 16 * 1024 * 1024
+    mind_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Refuse values that would make a server that cannot work.
+
+        Raises:
+            ValueError: an option is out of its range; the message names it.
+        """
+        if self.pace is not None and self.pace <= 0:
+            raise ValueError(f"pace must be positive, or None to send at once, not {self.pace}")
+        positive = (
+            "audio_chunk_ms",
+            "max_calls",
+            "max_session_seconds",
+            "max_items",
+            "max_input_seconds",
+            "max_waiting_events",
+            "max_parallel_responses",
+            "max_outputs",
+            "max_frame_bytes",
+            "mind_seconds",
+        )
+        for name in positive:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}")
+        if self.api_keys is not None and "" in self.api_keys:
+            raise ValueError("api_keys must not contain an empty key")

@@ -1,0 +1,258 @@
+"""Running the development server: for the command line, and inside a test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import uvicorn
+from starlette.responses import Response
+
+from stapes.devserver.options import Options
+from stapes.devserver.scripted import ScriptedMind
+from stapes.devserver.tones import ToneVoice
+from stapes.devserver.web.app import Calls, create_app
+from stapes.devserver.web.served import ServedCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from starlette.applications import Starlette
+    from starlette.websockets import WebSocket
+
+    from stapes.devserver.mind import Mind, Voice
+
+LOOPBACK = "127.0.0.1"
+DEFAULT_PORT = 8765
+
+
+def serve(
+    mind: Mind,
+    voice: Voice,
+    options: Options | None = None,
+    *,
+    host: str = LOOPBACK,
+    port: int = DEFAULT_PORT,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Run the development server until it is interrupted.
+
+    `on_ready` is called with the WebSocket URL once connections are accepted. Port 0 takes a free
+    one.
+
+    Raises:
+        OSError: the address cannot be had, for instance because the port is taken.
+    """
+    options = options or Options()
+    bound = _bind(host, port)
+    server = _Server(_config(create_app(mind, voice, options), options))
+    if on_ready is not None:
+        server.on_started = lambda: on_ready(_url("ws", bound))
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[bound])
+
+
+@dataclass(frozen=True, slots=True)
+class _Handshake:
+    """What happens to the next connection instead of being served."""
+
+    status: int | None
+    body: str = ""
+
+
+class DevServer:
+    """A development server inside the running event loop, on a free loopback port.
+
+        async with DevServer(ScriptedMind([Turn(say="Hello.")])) as server:
+            ...connect to server.url with any key...
+            call = await server.next_call()
+            await call.received.wait_for("response.create")
+
+    Without options it sends answers at once (`pace=None`).
+    """
+
+    def __init__(
+        self,
+        mind: Mind | None = None,
+        voice: Voice | None = None,
+        options: Options | None = None,
+        *,
+        host: str = LOOPBACK,
+        port: int = 0,
+    ) -> None:
+        self._options = options or Options(pace=None)
+        self._calls = _TestCalls(mind or ScriptedMind(), voice or ToneVoice(), self._options, self)
+        self._address = (host, port)
+        self._socket: socket.socket | None = None
+        self._server: _Server | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """The WebSocket URL, such as `ws://127.0.0.1:49152/v1/realtime`."""
+        return _url("ws", self._bound)
+
+    @property
+    def http_url(self) -> str:
+        """The base URL of the API, such as `http://127.0.0.1:49152/v1`."""
+        return _url("http", self._bound).removesuffix("/realtime")
+
+    @property
+    def calls(self) -> list[ServedCall]:
+        """All calls so far, those that are over included."""
+        return list(self._calls.opened)
+
+    async def next_call(self, *, seconds: float = 5.0) -> ServedCall:
+        """Return the next call that nobody has asked for yet, once it is there.
+
+        Raises:
+            TimeoutError: nobody called in time.
+        """
+        async with asyncio.timeout(seconds):
+            return await self._calls.arrivals.get()
+
+    def refuse_next(self, status: int = 503, body: str | dict[str, Any] = "") -> None:
+        """Answer the next handshake with an HTTP status."""
+        text = body if isinstance(body, str) else json.dumps(body)
+        self._calls.handshakes.append(_Handshake(status, text))
+
+    def hang_next(self) -> None:
+        """Leave the next handshake without an answer."""
+        self._calls.handshakes.append(_Handshake(None))
+
+    async def __aenter__(self) -> Self:
+        """Start to listen."""
+        self._socket = _bind(*self._address)
+        app = create_app(self._calls.mind, self._calls.voice, calls=self._calls)
+        self._server = server = _Server(_config(app, self._options))
+        started = asyncio.Event()
+        server.on_started = started.set
+        self._task = asyncio.create_task(server.serve(sockets=[self._socket]))
+        waiting = asyncio.create_task(started.wait())
+        await asyncio.wait([self._task, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if not started.is_set():
+            waiting.cancel()
+            await self._task
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End all calls and stop."""
+        if self._server is None or self._task is None:
+            return
+        self._server.should_exit = True
+        for call in self._calls.under_way:
+            call.resume_reading()
+        self._calls.stopping.set()
+        await self._task
+
+    def drop(self, client: tuple[str, int] | None) -> None:
+        """Cut the TCP connection of a client's address."""
+        if self._server is None:
+            return
+        for connection in list(self._server.server_state.connections):
+            transport = connection.transport
+            if transport.get_extra_info("peername")[:2] == client:
+                transport.abort()
+
+    @property
+    def _bound(self) -> socket.socket:
+        if self._socket is None:
+            raise RuntimeError("the server does not run: use it in `async with DevServer(...)`")
+        return self._socket
+
+
+class _TestCalls(Calls):
+    """Calls that are recorded and kept, and handshakes that go wrong on demand."""
+
+    def __init__(self, mind: Mind, voice: Voice, options: Options, server: DevServer) -> None:
+        super().__init__(mind, voice, options)
+        self.opened: list[ServedCall] = []
+        self.arrivals: asyncio.Queue[ServedCall] = asyncio.Queue()
+        self.handshakes: deque[_Handshake] = deque()
+        self.stopping = asyncio.Event()
+        self._server = server
+
+    def open(self, websocket: WebSocket) -> ServedCall:
+        client = websocket.client
+        served = ServedCall(
+            websocket,
+            self.mind,
+            self.voice,
+            self.options,
+            recording=True,
+            drop=lambda: self._server.drop(None if client is None else (client.host, client.port)),
+        )
+        self.opened.append(served)
+        self.arrivals.put_nowait(served)
+        return served
+
+    async def serve(self, websocket: WebSocket) -> None:
+        if not self.handshakes:
+            await super().serve(websocket)
+            return
+        handshake = self.handshakes.popleft()
+        if handshake.status is None:
+            await self.stopping.wait()
+            return
+        json_type = {"content-type": "application/json"}
+        denial = Response(handshake.body, handshake.status, json_type)
+        await websocket.send_denial_response(denial)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it has started; inside a running loop it leaves signals alone."""
+
+    on_started: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.on_started is not None:
+            self.on_started()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(app: Starlette, options: Options) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        ws="websockets-sansio",
+        ws_max_size=options.max_frame_bytes,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Bind here and not in uvicorn, which ends the process when it cannot."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def _url(scheme: str, bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/v1/realtime"

@@ -1,0 +1,183 @@
+"""One call of the realtime protocol, whatever carries its frames."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from stapes.devserver.mind import mind_for_call
+from stapes.devserver.session.config import SessionConfig
+from stapes.devserver.session.context import CallContext, Observer
+from stapes.devserver.session.conversation import Conversation
+from stapes.devserver.session.errors import ProtocolError
+from stapes.devserver.session.hearing import Hearing
+from stapes.devserver.session.ids import Ids
+from stapes.devserver.session.input_audio import InputAudio
+from stapes.devserver.session.item_events import ItemEvents
+from stapes.devserver.session.outbox import Close, Outbox, Outgoing
+from stapes.devserver.session.responses import Responses
+from stapes.devserver.session.shapes import CLIENT_EVENT
+
+if TYPE_CHECKING:
+    from stapes.devserver.mind import Mind, Voice
+    from stapes.devserver.options import Options
+
+logger = logging.getLogger(__name__)
+
+Send = Callable[[Outgoing], Awaitable[None]]
+"""Sends one frame, or closes. It raises `ChannelClosedError` once the other end is gone."""
+
+
+class ChannelClosedError(Exception):
+    """The client is gone: nothing can be sent any more."""
+
+
+class RealtimeCall:
+    """One session: takes the client's frames and gives the server's.
+
+    `run` is the whole life of a call. It ends when the client's frames end or when the session has
+    lasted as long as the options allow. `observe` is told every server event as it is queued.
+    """
+
+    def __init__(
+        self,
+        mind: Mind,
+        voice: Voice,
+        options: Options,
+        *,
+        model: str | None = None,
+        observe: Observer | None = None,
+    ) -> None:
+        ids = Ids()
+        self._options = options
+        self._context = CallContext(
+            options=options,
+            mind=mind_for_call(mind),
+            voice=voice,
+            config=SessionConfig.initial(
+                session_id=f"sess_{ids.token}",
+                model=model,
+                voice=options.default_voice,
+                default_model=options.default_model or "",
+                expires_at=int(time.time() + options.max_session_seconds),
+            ),
+            conversation=Conversation(f"conv_{ids.token}", max_items=options.max_items),
+            outbox=Outbox(high_water=options.max_waiting_events),
+            ids=ids,
+            observe=observe,
+        )
+        hearing = Hearing(self._context)
+        self._responses = Responses(self._context, hearing)
+        self.input_audio = InputAudio(self._context, hearing, self._responses)
+        self._responses.on_answered = self.input_audio.answered
+        items = ItemEvents(self._context, hearing)
+        self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "session.update": self._update_session,
+            "input_audio_buffer.append": self.input_audio.append,
+            "input_audio_buffer.commit": self.input_audio.commit,
+            "input_audio_buffer.clear": self.input_audio.clear,
+            "conversation.item.create": items.create,
+            "conversation.item.retrieve": items.retrieve,
+            "conversation.item.truncate": items.truncate,
+            "conversation.item.delete": items.delete,
+            "response.create": self._responses.create,
+            "response.cancel": self._responses.cancel,
+        }
+
+    @property
+    def session(self) -> dict[str, Any]:
+        """The effective configuration, wire-shaped."""
+        return self._context.config.wire
+
+    @property
+    def items(self) -> list[dict[str, Any]]:
+        """The items of the conversation as the mind sees them."""
+        return [item.to_view() for item in self._context.conversation]
+
+    async def run(self, frames: AsyncIterator[str | bytes], send: Send) -> None:
+        """Serve the call until the client's frames end, then stop all that it has begun."""
+        context = self._context
+        context.emit("session.created", session=context.config.wire)
+        sender = context.spawn(self._send_all(send))
+        try:
+            async with asyncio.timeout(self._options.max_session_seconds):
+                async for frame in frames:
+                    self.handle(frame)
+                    await context.outbox.room()
+        except TimeoutError:
+            await self._expire(sender)
+        finally:
+            for task in context.tasks:
+                task.cancel()
+            await asyncio.gather(*context.tasks, return_exceptions=True)
+
+    def handle(self, frame: str | bytes) -> None:
+        """Act on one client frame. What is wrong with it becomes an `error` event."""
+        event_id: str | None = None
+        try:
+            event = _parse(frame)
+            given = event.get("event_id")
+            event_id = given if isinstance(given, str) else None
+            CLIENT_EVENT(event, "")
+            self._handlers[event["type"]](event)
+        except ProtocolError as error:
+            self._context.refuse(error, event_id)
+        except Exception:
+            logger.exception("a client event could not be handled")
+            problem = "The server had an error while processing your request. Sorry about that!"
+            self._context.refuse(ProtocolError(problem, type="server_error"), event_id)
+
+    def emit(self, type_: str, **fields: Any) -> None:
+        """Queue a server event of the caller's own making, in order with the others."""
+        self._context.emit(type_, **fields)
+
+    def send_raw(self, frame: str | bytes) -> None:
+        """Queue a frame as it is, in order with the events."""
+        self._context.outbox.put(frame)
+
+    def _update_session(self, event: dict[str, Any]) -> None:
+        context = self._context
+        context.config = context.config.updated(
+            event["session"], voice_is_fixed=context.conversation.has_assistant_audio
+        )
+        self.input_audio.configure()
+        context.emit("session.updated", session=context.config.wire)
+
+    async def _send_all(self, send: Send) -> None:
+        try:
+            while True:
+                frame = await self._context.outbox.take()
+                await send(frame)
+                if isinstance(frame, Close):
+                    return
+        except ChannelClosedError:
+            return
+        finally:
+            self._context.outbox.close()
+
+    async def _expire(self, sender: asyncio.Task[None]) -> None:
+        minutes = self._options.max_session_seconds / 60
+        message = f"Your session hit the maximum duration of {minutes:g} minutes."
+        self._context.refuse(ProtocolError(message, "session_expired"))
+        self._context.outbox.put(Close(1001, "session_expired"))
+        await asyncio.wait([sender], timeout=5.0)
+
+
+def _parse(frame: str | bytes) -> dict[str, Any]:
+    if isinstance(frame, bytes):
+        raise ProtocolError(
+            "Expected a text WebSocket message; binary frames are not supported.", "invalid_event"
+        )
+    try:
+        event = json.loads(frame)
+    except (ValueError, RecursionError) as problem:
+        raise ProtocolError(
+            f"Invalid event: failed to parse JSON value. {problem}", "invalid_json"
+        ) from None
+    if not isinstance(event, dict):
+        raise ProtocolError("Invalid event: expected a JSON object.", "invalid_event")
+    return event

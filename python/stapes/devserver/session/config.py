@@ -1,0 +1,201 @@
+"""The effective configuration of a session: defaults, partial updates, what it means for audio."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+from stapes.devserver.audio.formats import AudioFormat
+from stapes.devserver.session.errors import ProtocolError
+
+DEFAULT_INSTRUCTIONS = (
+    "You are a friendly voice assistant of a development server. Answer briefly and plainly."
+)
+_PCM = {"type": "audio/pcm", "rate": 24_000}
+_SERVER_VAD: dict[str, Any] = {
+    "type": "server_vad",
+    "threshold": 0.5,
+    "prefix_padding_ms": 300,
+    "silence_duration_ms": 500,
+    "idle_timeout_ms": None,
+    "create_response": True,
+    "interrupt_response": True,
+}
+_SEMANTIC_VAD: dict[str, Any] = {
+    "type": "semantic_vad",
+    "eagerness": "auto",
+    "create_response": True,
+    "interrupt_response": True,
+}
+_SEMANTIC_SILENCE_MS = {"low": 1_400, "medium": 800, "auto": 800, "high": 400}
+"""`semantic_vad` is silence detection of another patience here: nothing understands the words."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDetection:
+    """How turns are detected in the input audio."""
+
+    threshold: float
+    prefix_padding_ms: int
+    silence_duration_ms: int
+    idle_timeout_ms: int | None
+    create_response: bool
+    interrupt_response: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """One version of a session's configuration, whole and wire-shaped. Never changed in place."""
+
+    wire: dict[str, Any] = field(repr=False)
+    model_is_fixed: bool
+
+    @classmethod
+    def initial(
+        cls, *, session_id: str, model: str | None, voice: str, default_model: str, expires_at: int
+    ) -> SessionConfig:
+        """Return the defaults; a `model` of the connection cannot be changed later."""
+        wire = {
+            "type": "realtime",
+            "object": "realtime.session",
+            "id": session_id,
+            "model": model or default_model,
+            "output_modalities": ["audio"],
+            "instructions": DEFAULT_INSTRUCTIONS,
+            "tools": [],
+            "tool_choice": "auto",
+            "max_output_tokens": "inf",
+            "tracing": None,
+            "truncation": "auto",
+            "prompt": None,
+            "expires_at": expires_at,
+            "audio": {
+                "input": {
+                    "format": dict(_PCM),
+                    "transcription": None,
+                    "noise_reduction": None,
+                    "turn_detection": dict(_SERVER_VAD),
+                },
+                "output": {"format": dict(_PCM), "voice": voice, "speed": 1.0},
+            },
+            "include": None,
+        }
+        return cls(wire, model_is_fixed=model is not None)
+
+    def updated(self, patch: dict[str, Any], *, voice_is_fixed: bool) -> SessionConfig:
+        """Return this configuration with the fields of a validated `patch` changed.
+
+        Raises:
+            ProtocolError: the patch changes the model, or the voice after it was heard.
+        """
+        wire = copy.deepcopy(self.wire)
+        if self.model_is_fixed and patch.get("model", wire["model"]) != wire["model"]:
+            raise ProtocolError(
+                f"The model of a session cannot be changed: this one runs '{wire['model']}'.",
+                "invalid_value",
+                "session.model",
+            )
+        audio = patch.get("audio") or {}
+        voice = (audio.get("output") or {}).get("voice", wire["audio"]["output"]["voice"])
+        if voice_is_fixed and voice != wire["audio"]["output"]["voice"]:
+            raise ProtocolError(
+                "Cannot update a conversation's voice if assistant audio is present.",
+                "cannot_update_voice",
+            )
+        for name, value in copy.deepcopy(patch).items():
+            match name:
+                case "audio":
+                    _merge_audio(wire["audio"], value)
+                case "tools":
+                    wire["tools"] = [_whole_tool(tool) for tool in value]
+                case _:
+                    wire[name] = value
+        return SessionConfig(wire, self.model_is_fixed or "model" in patch)
+
+    @property
+    def instructions(self) -> str:
+        """The system instructions."""
+        return str(self.wire["instructions"])
+
+    @property
+    def tools(self) -> list[dict[str, Any]]:
+        """The tools, wire-shaped."""
+        return list(self.wire["tools"])
+
+    @property
+    def input_format(self) -> AudioFormat:
+        """The format of appended audio."""
+        return AudioFormat.of(self.wire["audio"]["input"]["format"])
+
+    @property
+    def output_format(self) -> AudioFormat:
+        """The format of spoken audio."""
+        return AudioFormat.of(self.wire["audio"]["output"]["format"])
+
+    @property
+    def transcription(self) -> dict[str, Any] | None:
+        """Configuration of input transcription, or `None` when it is off."""
+        transcription: dict[str, Any] | None = self.wire["audio"]["input"]["transcription"]
+        return transcription
+
+    @property
+    def turn_detection(self) -> TurnDetection | None:
+        """How turns are detected, or `None` when the client commits them."""
+        wire = self.wire["audio"]["input"]["turn_detection"]
+        if wire is None:
+            return None
+        semantic = wire["type"] == "semantic_vad"
+        timing = _SERVER_VAD if semantic else wire
+        return TurnDetection(
+            threshold=timing["threshold"],
+            prefix_padding_ms=timing["prefix_padding_ms"],
+            silence_duration_ms=(
+                _SEMANTIC_SILENCE_MS[wire["eagerness"]]
+                if semantic
+                else timing["silence_duration_ms"]
+            ),
+            idle_timeout_ms=timing["idle_timeout_ms"],
+            create_response=wire["create_response"],
+            interrupt_response=wire["interrupt_response"],
+        )
+
+
+def _merge_audio(wire: dict[str, Any], patch: dict[str, Any]) -> None:
+    for direction, changes in patch.items():
+        for name, value in changes.items():
+            current = wire[direction][name]
+            match name:
+                case "format":
+                    wire[direction][name] = {**_PCM, **value} if _is_pcm(value) else value
+                case "turn_detection" if value is not None:
+                    wire[direction][name] = _merge_turn_detection(current, value)
+                case "transcription" if value is not None:
+                    whole = {"model": None, "language": None, "prompt": None}
+                    wire[direction][name] = {**(current or whole), **value}
+                case "noise_reduction" if value is not None:
+                    wire[direction][name] = {**(current or {"strength": 1.0}), **value}
+                case _:
+                    wire[direction][name] = value
+
+
+def _merge_turn_detection(current: dict[str, Any] | None, patch: dict[str, Any]) -> dict[str, Any]:
+    """Fill what the patch leaves out from the current settings of that kind, else the defaults."""
+    defaults = _SERVER_VAD if patch["type"] == "server_vad" else _SEMANTIC_VAD
+    same = current is not None and current["type"] == patch["type"]
+    base = current if same and current is not None else defaults
+    said = {
+        name: value for name, value in patch.items() if value is not None or name.endswith("out_ms")
+    }
+    return {**base, **said}
+
+
+def _is_pcm(value: dict[str, Any]) -> bool:
+    return bool(value["type"] == "audio/pcm")
+
+
+def _whole_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """Return a function tool with all its fields, as the provider echoes it."""
+    if tool["type"] != "function":
+        return tool
+    return {"description": None, "parameters": None, **tool}

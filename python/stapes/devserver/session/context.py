@@ -1,0 +1,57 @@
+"""What the parts of one call share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stapes.devserver.mind import Mind, Voice
+    from stapes.devserver.options import Options
+    from stapes.devserver.session.config import SessionConfig
+    from stapes.devserver.session.conversation import Conversation
+    from stapes.devserver.session.errors import ProtocolError
+    from stapes.devserver.session.ids import Ids
+    from stapes.devserver.session.outbox import Outbox
+
+Observer = Callable[[dict[str, Any]], None]
+
+
+@dataclass(slots=True)
+class CallContext:
+    """The state of one call that is not the business of one part alone.
+
+    Events are given out without waiting (`emit`), so that what one part emits between two awaits
+    is not torn apart by another part.
+    """
+
+    options: Options
+    mind: Mind
+    voice: Voice
+    config: SessionConfig
+    conversation: Conversation
+    outbox: Outbox
+    ids: Ids
+    observe: Observer | None = None
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def emit(self, type_: str, **fields: Any) -> None:
+        """Queue a server event."""
+        event = {"type": type_, "event_id": self.ids.new("event"), **fields}
+        if self.observe is not None:
+            self.observe(event)
+        self.outbox.put(json.dumps(event, ensure_ascii=False, separators=(",", ":")))
+
+    def refuse(self, error: ProtocolError, event_id: str | None = None) -> None:
+        """Queue an `error` event."""
+        self.emit("error", error=error.wire(event_id))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something beside the reading of client events, until the call ends."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
