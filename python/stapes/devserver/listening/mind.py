@@ -1,0 +1,134 @@
+"""A mind that listens: it recognises speech, and answers by rules.
+
+It is honest work, but no intelligence: words are recognised with a vocabulary made from the agent,
+and compared with its tools. Enough to hold a telephone conversation with an agent under
+development, without a key and without a network; the same words always get the same answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stapes.devserver.listening.conversation import Conversation, Turn
+from stapes.devserver.listening.recognition.recogniser import Recogniser
+from stapes.devserver.listening.speaking import small_talk
+from stapes.devserver.listening.speaking.facts import facts_about
+from stapes.devserver.listening.speaking.phrasing import ask_for, say_output
+from stapes.devserver.listening.tools import Tool, read_tools
+from stapes.devserver.listening.understanding.choosing import (
+    Intent,
+    choose,
+    complete,
+    follow_up,
+    heard_words,
+)
+from stapes.devserver.mind import Call, Say
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+
+    from stapes.devserver.mind import View
+
+
+class ListeningMind:
+    """Hears with PocketSphinx and answers by rules.
+
+    It keeps nothing between calls: what was said before it reads from the conversation's items.
+
+    Args:
+        recogniser: what hears; by default one process of `Recogniser`.
+
+    Raises:
+        RecognitionError: PocketSphinx is not installed.
+    """
+
+    def __init__(self, recogniser: Recogniser | None = None) -> None:
+        self._recogniser = recogniser or Recogniser()
+
+    async def hear(
+        self, pcm: bytes, *, instructions: str, tools: Sequence[Mapping[str, Any]]
+    ) -> str:
+        """Transcribe PCM16 mono at 24,000 Hz, spoken to the agent described.
+
+        Raises:
+            RecognitionError: too much waits to be recognised, or the recogniser failed.
+        """
+        return await self._recogniser.transcribe(pcm, instructions=instructions, tools=tools)
+
+    async def answer(self, view: View) -> AsyncIterator[Say | Call]:
+        """Answer the last thing in the conversation: what was said, or what tools returned."""
+        for act in decide(view):
+            yield act
+
+
+def decide(view: View) -> Iterator[Say | Call]:
+    """Apply the rules to a conversation."""
+    tools = read_tools(view.tools)
+    conversation = Conversation.of(view.items)
+    if conversation.outputs:
+        yield from _after_outputs(view, conversation, tools)
+    elif conversation.said is None:
+        yield Say(f"{small_talk.introduce(view.instructions)} How can I help you?")
+    else:
+        yield from _to_caller(view, conversation, tools)
+
+
+def _after_outputs(
+    view: View, conversation: Conversation, tools: Sequence[Tool]
+) -> Iterator[Say | Call]:
+    by_name = {tool.name: tool for tool in tools}
+    for output in conversation.outputs:
+        if output.handoff is None:
+            yield Say(say_output(by_name.get(output.name), output.arguments, output.text))
+            continue
+        yield Say(small_talk.introduce(view.instructions, output.handoff))
+        # The new agent has heard what the caller wants, and goes on with it if it can.
+        intent = choose(heard_words(conversation.said or ""), tools)
+        if intent and intent.lacks is None and not intent.tool.handoff:
+            yield Call(intent.tool.name, intent.arguments)
+        else:
+            yield Say("How can I help you?")
+
+
+def _to_caller(
+    view: View, conversation: Conversation, tools: Sequence[Tool]
+) -> Iterator[Say | Call]:
+    said = conversation.said or ""
+    words = heard_words(said)
+    if conversation.blocked:
+        yield Say(small_talk.BLOCKED)
+    elif intent := _intent(words, conversation.before, tools):
+        if intent.lacks is None:
+            yield Call(intent.tool.name, intent.arguments)
+        else:
+            yield Say(ask_for(intent.lacks))
+    else:
+        yield Say(_talk(view, words, tools))
+
+
+def _intent(words: Sequence[str], before: Sequence[Turn], tools: Sequence[Tool]) -> Intent | None:
+    chosen = choose(words, tools)
+    if chosen and chosen.lacks is None:
+        return chosen
+    last = before[-1] if before else None
+    if last is not None:
+        asked = choose(heard_words(last.said), tools) if not last.calls else None
+        if asked and asked.lacks and (completed := complete(asked, words)):
+            return completed
+        by_name = {tool.name: tool for tool in tools}
+        for name, arguments in reversed(last.calls):
+            if name in by_name and (again := follow_up(words, by_name[name], arguments)):
+                return again
+    return chosen
+
+
+def _talk(view: View, words: Sequence[str], tools: Sequence[Tool]) -> str:
+    text = " ".join(words)
+    if not words:
+        return small_talk.NOT_CAUGHT
+    at_length = small_talk.wants_length(text)
+    if facts := facts_about(text, view.instructions, at_length=at_length):
+        return " ".join(facts)
+    if at_length:
+        return small_talk.AT_LENGTH
+    return small_talk.reply(words, view.instructions, tools) or small_talk.NOT_CAUGHT

@@ -1,0 +1,1 @@
+"""Hearing: speech to words, in a process of its own."""

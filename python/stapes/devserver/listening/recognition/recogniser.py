@@ -1,0 +1,133 @@
+"""Speech recognition that does not disturb an event loop: processes, and a queue before them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import queue
+import subprocess
+import sys
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from stapes.devserver.listening.recognition.frames import read_frame, write_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_BYTES_PER_SECOND = 48_000
+_WORKER = "stapes.devserver.listening.recognition.worker"
+
+
+class RecognitionError(RuntimeError):
+    """Speech could not be recognised: the recogniser is missing, busy, or failed."""
+
+
+class Recogniser:
+    """Turns utterances into words, in processes of its own.
+
+    Args:
+        processes: how many utterances are recognised at once.
+        waiting: how many more may wait before `transcribe` refuses.
+        timeout_s: after how long a recogniser's process is given up and replaced.
+        longest_s: how much of an utterance is heard, in seconds; the rest is left out.
+
+    Raises:
+        RecognitionError: PocketSphinx is not installed; says how to get it.
+    """
+
+    def __init__(
+        self,
+        *,
+        processes: int = 1,
+        waiting: int = 64,
+        timeout_s: float = 30.0,
+        longest_s: float = 30.0,
+    ) -> None:
+        if find_spec("pocketsphinx") is None:
+            raise RecognitionError(
+                "no speech recogniser: install the extra with `pip install 'stapes[speech]'` "
+                "(PocketSphinx has wheels for CPython 3.11 to 3.13 only)"
+            )
+        self._free: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        for _ in range(processes):
+            self._free.put(_Process(timeout_s))
+        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="stapes-recogniser")
+        self._room = processes + waiting
+        self._longest = int(longest_s * _BYTES_PER_SECOND) & ~1
+
+    async def transcribe(
+        self, pcm: bytes, *, instructions: str, tools: Sequence[Mapping[str, Any]]
+    ) -> str:
+        """Return the words of PCM16 mono at 24,000 Hz, spoken to the agent described.
+
+        Raises:
+            RecognitionError: too many utterances wait, or the recogniser failed.
+        """
+        if self._room <= 0:
+            raise RecognitionError("too many utterances wait to be recognised; try again later")
+        agent = json.dumps({"instructions": instructions, "tools": list(tools)})
+        self._room -= 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(
+                self._threads, self._transcribe, agent, pcm[: self._longest]
+            )
+        finally:
+            self._room += 1
+
+    def _transcribe(self, agent: str, pcm: bytes) -> str:
+        process = self._free.get()
+        try:
+            return process.transcribe(agent, pcm)
+        finally:
+            self._free.put(process)
+
+
+class _Process:
+    """One recogniser process, started when it is first needed and again after it failed."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._running: subprocess.Popen[bytes] | None = None
+
+    def transcribe(self, agent: str, pcm: bytes) -> str:
+        process = self._running or self._start()
+        alarm = threading.Timer(self._timeout_s, process.kill)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            write_frame(cast("BinaryIO", process.stdin), {"agent": agent}, pcm)
+            frame = read_frame(cast("BinaryIO", process.stdout))
+        except (BrokenPipeError, ConnectionError):
+            frame = None
+        finally:
+            alarm.cancel()
+        if frame is None:
+            self._running = None
+            process.kill()
+            status = process.wait()
+            raise RecognitionError(f"the recogniser's process ended (status {status})")
+        answer, _ = frame
+        if "error" in answer:
+            raise RecognitionError(f"the recogniser failed: {answer['error']}")
+        return str(answer["transcript"])
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", _WORKER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        weakref.finalize(self, _end, process)
+        self._running = process
+        return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()

@@ -1,0 +1,1 @@
+"""Understanding: from words to the tool, handoff or question that is meant."""

@@ -1,0 +1,63 @@
+"""English words as they are spoken: splitting, stems, and the words that carry no meaning."""
+
+from __future__ import annotations
+
+import re
+
+from stapes.devserver.listening.knowledge import lines_of
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+TEENS = (
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+)
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+
+EMPTY = frozenset(lines_of("empty_words.txt"))
+"""Words that say nothing about what a caller wants."""
+
+_SUFFIXES = ("ings", "ing", "ers", "ies", "ed", "es", "er", "ly", "s", "e", "y")
+
+
+def spoken_words(text: str) -> tuple[str, ...]:
+    """Split text into lower-case words as they are spoken, digits one by one."""
+    spelled = re.sub(r"[0-9]", lambda digit: f" {DIGITS[int(digit[0])]} ", text.lower())
+    spelled = spelled.replace("\u2019", "'")
+    return tuple(word for raw in re.findall(r"[a-z']+", spelled) if (word := raw.strip("'")))
+
+
+def stem(word: str) -> str:
+    """Cut an English ending: "refunds", "refunded" and "refunding" become one."""
+    word = word.removesuffix("'s")
+    for suffix in _SUFFIXES:
+        if word.endswith(suffix) and len(word) - len(suffix) >= 3:
+            return word.removesuffix(suffix)
+    return word
+
+
+def stems(text: str) -> frozenset[str]:
+    """Return the stems of the words of `text` that carry meaning."""
+    return frozenset(stem(word) for word in spoken_words(text) if word not in EMPTY)
+
+
+def variants(word: str) -> tuple[str, ...]:
+    """Guess other forms of a word, which may or may not exist: callers say "bill" for "billing"."""
+    base = {word, word.removesuffix("'s")}
+    for suffix in ("ing", "es", "s", "ed", "er"):
+        if word.endswith(suffix) and len(word) - len(suffix) >= 3:
+            cut = word.removesuffix(suffix)
+            base |= {cut, cut + "e", cut[:-1] if cut[-1] == cut[-2] else cut}
+    return tuple(sorted(base | {f"{one}s" for one in base} - {word}))
+
+
+def list_of(parts: list[str]) -> str:
+    """Join as one says it: "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1]))) if parts else ""

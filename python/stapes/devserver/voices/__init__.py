@@ -1,0 +1,1 @@
+"""Voices that the development server speaks with."""
