@@ -1,16 +1,40 @@
 //! `stapes._core`: only conversion, the runtime, and the hub that feeds asyncio.
 
 mod audio;
+mod convert;
+mod errors;
+mod history;
+mod hub;
+mod runtime;
+mod session;
+mod websocket;
 
 use pyo3::pymodule;
 
 #[pymodule]
 mod _core {
     use pyo3::prelude::*;
+    use pyo3::types::PyTuple;
+    use stapes_core::conversation::Interest;
+
+    #[pymodule_export]
+    use crate::history::History;
+    #[pymodule_export]
+    use crate::hub::Hub;
+    #[pymodule_export]
+    use crate::session::{CarriedLine, Session};
+    #[pymodule_export]
+    use crate::websocket::WebSocketOptions;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::audio::register(module)?;
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("WORDS", PyTuple::new(module.py(), crate::convert::WORDS)?)?;
+        module.add("INTEREST_AUDIO", Interest::AUDIO.0)?;
+        module.add("INTEREST_RAW", Interest::RAW.0)?;
+        module.add("INTEREST_TRANSCRIPT", Interest::TRANSCRIPT.0)?;
+        module.add("INTEREST_HISTORY", Interest::HISTORY.0)?;
+        module.add("INTEREST_OUTGOING", Interest::OUTGOING.0)
     }
 }

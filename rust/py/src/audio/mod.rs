@@ -10,7 +10,7 @@ mod g711;
 mod level;
 mod output;
 mod resampler;
-mod samples;
+pub mod samples;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;

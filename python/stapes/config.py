@@ -1,0 +1,158 @@
+"""The configuration of a session: the provider's, in its own names, typed and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias, TypedDict
+
+__all__ = [
+    "AudioConfig",
+    "AudioFormat",
+    "InputAudioConfig",
+    "OutputAudioConfig",
+    "SessionConfig",
+    "check_config",
+    "wire_format",
+]
+
+
+class FormatObject(TypedDict, total=False):
+    """An audio format as the wire writes it."""
+
+    type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
+    rate: int
+
+
+AudioFormat: TypeAlias = FormatObject | Literal["pcm16", "g711_ulaw", "g711_alaw"]
+"""A format, or a short name of one: PCM at 24 kHz, mu-law, A-law."""
+
+
+class InputAudioConfig(TypedDict, total=False):
+    """What the session hears. `None` switches a thing off; left out, the default holds."""
+
+    format: AudioFormat
+    noise_reduction: Mapping[str, Any] | None
+    transcription: Mapping[str, Any] | None
+    turn_detection: Mapping[str, Any] | None
+
+
+class OutputAudioConfig(TypedDict, total=False):
+    """What the session says."""
+
+    format: AudioFormat
+    voice: str
+    speed: float
+
+
+class AudioConfig(TypedDict, total=False):
+    """Both directions."""
+
+    input: InputAudioConfig
+    output: OutputAudioConfig
+
+
+class SessionConfig(TypedDict, total=False):
+    """A session as the provider configures it (GA protocol).
+
+    Instructions, tools and prompt come from the agent. `provider_data` is merged into the payload as
+    it is: for what this version does not know yet.
+    """
+
+    model: str
+    output_modalities: list[Literal["text", "audio"]]
+    audio: AudioConfig
+    tool_choice: str | Mapping[str, Any]
+    parallel_tool_calls: bool
+    max_output_tokens: int | Literal["inf"]
+    reasoning: Mapping[str, Any]
+    truncation: str | Mapping[str, Any]
+    include: list[str]
+    provider_data: Mapping[str, Any]
+
+
+_BEFORE_GA = {
+    "modalities": "output_modalities",
+    "voice": "audio.output.voice",
+    "speed": "audio.output.speed",
+    "input_audio_format": "audio.input.format",
+    "output_audio_format": "audio.output.format",
+    "input_audio_transcription": "audio.input.transcription",
+    "input_audio_noise_reduction": "audio.input.noise_reduction",
+    "turn_detection": "audio.input.turn_detection",
+    "max_response_output_tokens": "max_output_tokens",
+}
+_ELSEWHERE = {
+    "instructions": "give them to the agent: RealtimeAgent(instructions=...)",
+    "tools": "give them to the agent: RealtimeAgent(tools=...)",
+    "prompt": "give it to the agent: RealtimeAgent(prompt=...)",
+    "tracing": "use tracing_disabled, workflow_name, group_id and trace_metadata of the session",
+    "type": "it is always 'realtime'",
+}
+_FORMATS: dict[str, FormatObject] = {
+    "pcm16": {"type": "audio/pcm", "rate": 24_000},
+    "g711_ulaw": {"type": "audio/pcmu"},
+    "g711_alaw": {"type": "audio/pcma"},
+}
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Refuses keys that the provider does not have, by name.
+
+    Raises:
+        ValueError: names the key, and the one that is meant where there is one.
+        TypeError: a part that should be a mapping is none.
+    """
+    _check(config, SessionConfig.__annotations__, "config")
+    audio = _mapping(config.get("audio", {}), "config.audio")
+    _check(audio, AudioConfig.__annotations__, "config.audio")
+    for direction, keys in (
+        ("input", InputAudioConfig.__annotations__),
+        ("output", OutputAudioConfig.__annotations__),
+    ):
+        where = f"config.audio.{direction}"
+        part = _mapping(audio.get(direction, {}), where)
+        _check(part, keys, where)
+        if "format" in part:
+            wire_format(part["format"], f"{where}.format")
+
+
+def _mapping(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{where} must be a mapping, not {type(value).__name__}")
+    return value
+
+
+def _check(value: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
+    for key in value:
+        if key in known:
+            continue
+        if where == "config" and (ga := _BEFORE_GA.get(_snake(key))):
+            raise ValueError(f"config key {key!r} is not of the GA protocol: write it as {ga}")
+        if where == "config" and key in _ELSEWHERE:
+            raise ValueError(f"config key {key!r} does not belong here: {_ELSEWHERE[key]}")
+        if _snake(key) in known:
+            raise ValueError(f"{where} key {key!r} is written {_snake(key)!r} here")
+        raise ValueError(
+            f"{where} key {key!r} is unknown: use {', '.join(known)}"
+            + (", or provider_data for what this version does not know" if where == "config" else "")
+        )
+
+
+def _snake(key: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key)
+
+
+def wire_format(value: Any, where: str) -> FormatObject:
+    """The format as the wire writes it.
+
+    Raises:
+        ValueError: there is no such format.
+    """
+    if isinstance(value, str) and value in _FORMATS:
+        return _FORMATS[value]
+    if isinstance(value, Mapping) and value.get("type") in {"audio/pcm", "audio/pcmu", "audio/pcma"}:
+        return value  # type: ignore[return-value]
+    raise ValueError(
+        f"{where} is {value!r}: use 'pcm16', 'g711_ulaw', 'g711_alaw', or a mapping with type "
+        "'audio/pcm' (and a rate), 'audio/pcmu' or 'audio/pcma'"
+    )

@@ -1,0 +1,134 @@
+"""The asyncio half of the hub: one for each event loop, one wake-up for each batch."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from stapes import _core
+
+__all__ = ["LoopHub", "Word"]
+
+logger = logging.getLogger("stapes")
+
+Word = tuple[Any, ...]
+"""`(kind, sequence, ...)`; `_core.WORDS` names the kinds."""
+
+_BATCH = 4096
+"""Words that are dispatched before the loop gets to do something else."""
+
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopHub] = weakref.WeakKeyDictionary()
+
+
+class LoopHub:
+    """Feeds one event loop with what the sessions on it have to say."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._process = os.getpid()
+        self._loop = weakref.ref(loop)
+        self._sessions: dict[int, Callable[[Sequence[Word]], None]] = {}
+        self._executors: dict[int, ThreadPoolExecutor] = {}
+        self._closed = False
+        self._read_fd, wake_fd = _wake_pair()
+        try:
+            loop.add_reader(self._read_fd, self._wake)
+        except NotImplementedError:
+            # Such a loop is woken by a thread, once for each batch as well.
+            os.close(self._read_fd)
+            self._read_fd = -1
+            self.core = _core.Hub()
+            threading.Thread(target=self._ring, name="stapes-hub", daemon=True).start()
+        else:
+            self.core = _core.Hub(wake_fd)
+        finally:
+            if wake_fd != self._read_fd:
+                os.close(wake_fd)
+
+    @classmethod
+    def current(cls) -> LoopHub:
+        """The hub of the running loop."""
+        loop = asyncio.get_running_loop()
+        hub = _hubs.get(loop)
+        if hub is None or hub._process != os.getpid():
+            hub = _hubs[loop] = cls(loop)
+        return hub
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be dispatched."""
+        return self.core.is_idle()
+
+    def register(self, session_id: int, dispatch: Callable[[Sequence[Word]], None]) -> None:
+        """Delivers the words of that session to `dispatch`."""
+        self._sessions[session_id] = dispatch
+
+    def unregister(self, session_id: int) -> None:
+        """Delivers no more."""
+        self._sessions.pop(session_id, None)
+
+    def executor(self, workers: int) -> ThreadPoolExecutor:
+        """Threads for users' synchronous tools: one pool of each size for the loop's sessions."""
+        pool = self._executors.get(workers)
+        if pool is None:
+            pool = ThreadPoolExecutor(workers, thread_name_prefix="stapes-tool")
+            self._executors[workers] = pool
+            weakref.finalize(self, pool.shutdown, wait=False)
+        return pool
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._read_fd, 4096)
+        self._drain()
+
+    def _drain(self) -> None:
+        for session_id, words in self.core.drain(_BATCH):
+            dispatch = self._sessions.get(session_id)
+            if dispatch is None:
+                continue
+            try:
+                dispatch(words)
+            except Exception:
+                logger.exception("a session could not take its events")
+
+    def _ring(self) -> None:
+        """Stands in for the file descriptor; runs in a thread of its own."""
+        while (loop := self._loop()) is not None and not loop.is_closed():
+            del loop
+            if self.core.wait(1.0) and (loop := self._loop()) is not None:
+                drained = threading.Event()
+
+                def drain(done: threading.Event = drained) -> None:
+                    try:
+                        self._drain()
+                    finally:
+                        done.set()
+
+                try:
+                    loop.call_soon_threadsafe(drain)
+                except RuntimeError:
+                    return
+                del loop
+                drained.wait(1.0)
+
+    def __del__(self) -> None:
+        if self._read_fd >= 0 and self._process == os.getpid():
+            with contextlib.suppress(OSError):
+                os.close(self._read_fd)
+
+
+def _wake_pair() -> tuple[int, int]:
+    """`(read end, write end)`; the same descriptor where the system has eventfd."""
+    if hasattr(os, "eventfd"):
+        fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        return fd, fd
+    read_fd, write_fd = os.pipe()
+    os.set_blocking(read_fd, False)
+    os.set_blocking(write_fd, False)
+    return read_fd, write_fd

@@ -1,0 +1,167 @@
+"""Which agent an epoch stands for, with its tools and handoffs as they were then."""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agents import FunctionTool, Handoff, HostedMCPTool, RunContextWrapper, Tool, UserError
+from agents.realtime import RealtimeAgent, realtime_handoff
+
+__all__ = ["AgentSnapshot", "Agents", "is_enabled", "prepare_agent"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSnapshot:
+    """An agent as it was when it took over.
+
+    A response is served by the tools and handoffs that its agent had when it began.
+    """
+
+    agent: RealtimeAgent[Any]
+    functions: tuple[FunctionTool, ...]
+    hosted: tuple[HostedMCPTool, ...]
+    handoffs: tuple[Handoff[Any, Any], ...]
+    definitions: tuple[dict[str, Any], ...]
+    """What the server is told: of what was enabled then."""
+
+
+async def is_enabled(
+    thing: FunctionTool | Handoff[Any, Any], context: RunContextWrapper[Any], agent: Any
+) -> bool:
+    """Whether a tool or handoff may be used now."""
+    enabled = thing.is_enabled
+    if isinstance(enabled, bool):
+        return enabled
+    result = enabled(context, agent)
+    return bool(await result) if inspect.isawaitable(result) else bool(result)
+
+
+async def prepare_agent(
+    agent: RealtimeAgent[Any], context: RunContextWrapper[Any]
+) -> AgentSnapshot:
+    """Looks at an agent's tools and handoffs.
+
+    Raises:
+        agents.UserError: a tool that a realtime session cannot have, or a name that stands twice.
+    """
+    own: list[Tool] = list(agent.tools)
+    # With no MCP servers there is nothing to ask anybody for.
+    listed: Sequence[Tool] = [*await agent.get_mcp_tools(context), *own] if agent.mcp_servers else own
+    functions = [tool for tool in listed if isinstance(tool, FunctionTool)]
+    hosted = [tool for tool in listed if isinstance(tool, HostedMCPTool)]
+    for tool in listed:
+        if not isinstance(tool, FunctionTool | HostedMCPTool):
+            raise UserError(
+                f"tool {tool.name!r} of agent {agent.name!r} is a {type(tool).__name__}: a realtime "
+                "session takes function tools and hosted MCP tools"
+            )
+    handoffs = [
+        entry if isinstance(entry, Handoff) else realtime_handoff(entry) for entry in agent.handoffs
+    ]
+    usable = [tool for tool in functions if await is_enabled(tool, context, agent)]
+    reachable = [handoff for handoff in handoffs if await is_enabled(handoff, context, agent)]
+    _check_names(usable, reachable)
+    return AgentSnapshot(
+        agent=agent,
+        functions=tuple(functions),
+        hosted=tuple(hosted),
+        handoffs=tuple(handoffs),
+        definitions=(
+            *(_definition_of(tool) for tool in listed if tool in usable or tool in hosted),
+            *(_definition_of_handoff(handoff) for handoff in reachable),
+        ),
+    )
+
+
+def _check_names(tools: list[FunctionTool], handoffs: list[Handoff[Any, Any]]) -> None:
+    of_tools = Counter(tool.name for tool in tools)
+    of_handoffs = Counter(handoff.tool_name for handoff in handoffs)
+    for name in sorted(of_tools | of_handoffs):
+        tool_count, handoff_count = of_tools[name], of_handoffs[name]
+        if tool_count + handoff_count < 2:
+            continue
+        found = [
+            f"{count} {what}{'s' if count > 1 else ''}"
+            for count, what in ((tool_count, "function tool"), (handoff_count, "handoff"))
+            if count
+        ]
+        raise UserError(
+            f"Duplicate Realtime tool name found: {name!r} ({', '.join(found)}). Realtime function "
+            "tool and handoff names must be unique. Rename one of them."
+        )
+
+
+def _definition_of(tool: Tool) -> dict[str, Any]:
+    if isinstance(tool, HostedMCPTool):
+        keys = (
+            "type",
+            "server_label",
+            "server_url",
+            "server_description",
+            "connector_id",
+            "authorization",
+            "headers",
+            "allowed_tools",
+            "require_approval",
+        )
+        given: dict[str, Any] = {**tool.tool_config}
+        return {key: given[key] for key in keys if given.get(key) is not None}
+    assert isinstance(tool, FunctionTool)
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.params_json_schema,
+    }
+
+
+def _definition_of_handoff(handoff: Handoff[Any, Any]) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": handoff.tool_name,
+        "description": handoff.tool_description,
+        "parameters": handoff.input_json_schema,
+    }
+
+
+class Agents:
+    """The agents of a session, by epoch."""
+
+    _MEMORY = 256
+
+    def __init__(self, initial: RealtimeAgent[Any]) -> None:
+        self.initial = initial
+        self.current = initial
+        self.epoch = 0
+        self._by_epoch: dict[int, AgentSnapshot] = {}
+        self._newest = 0
+
+    def add(self, snapshot: AgentSnapshot) -> int:
+        """Gives an agent an epoch. It is in charge only once `take_over` is called."""
+        self._newest += 1
+        self._by_epoch[self._newest] = snapshot
+        while len(self._by_epoch) > self._MEMORY:
+            del self._by_epoch[next(iter(self._by_epoch))]
+        return self._newest
+
+    def take_over(self, epoch: int) -> None:
+        """The agent of that epoch is in charge."""
+        self.epoch = epoch
+        self.current = self._by_epoch[epoch].agent
+
+    def appoint(self, agent: RealtimeAgent[Any]) -> None:
+        """Puts an agent in charge before there is a connection."""
+        self.current = agent
+
+    def snapshot(self, epoch: int) -> AgentSnapshot | None:
+        """What an agent had when it took over."""
+        return self._by_epoch.get(epoch)
+
+    def agent(self, epoch: int) -> RealtimeAgent[Any]:
+        """The agent of that epoch."""
+        snapshot = self._by_epoch.get(epoch)
+        return self.current if snapshot is None else snapshot.agent

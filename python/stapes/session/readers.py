@@ -1,0 +1,172 @@
+"""Those who read a session's events: callbacks and iterators."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Generic, TypeVar
+
+from stapes.errors import ConsumerTooSlow
+from stapes.events import (
+    Audio,
+    AudioInterrupted,
+    HistoryUpdated,
+    Lagging,
+    SessionEvent,
+    TranscriptDelta,
+    TransportEvent,
+)
+
+__all__ = ["EventQueue", "EventReader"]
+
+E = TypeVar("E")
+
+
+class EventQueue:
+    """What one reader has not read yet, bounded.
+
+    Audio, raw events and transcript deltas are dropped oldest first where the reader lags, and a
+    `Lagging` event says so; of several history updates the last is kept. Other events are kept up
+    to the bound.
+    """
+
+    __slots__ = ("_audio_bytes", "_dropped", "_events", "_max_bytes", "_max_events", "overflown")
+
+    def __init__(self, max_events: int, max_bytes: int) -> None:
+        self._events: deque[SessionEvent] = deque()
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._audio_bytes = 0
+        self._dropped = [0, 0, 0]
+        self.overflown = False
+
+    def __len__(self) -> int:
+        return len(self._events) + any(self._dropped)
+
+    def put(self, event: SessionEvent) -> None:
+        """Takes an event in."""
+        match event:
+            case Audio(data=data):
+                self._audio_bytes += len(data)
+            case AudioInterrupted(response_id=response_id):
+                self._purge(response_id)
+            case _:
+                pass
+        self._events.append(event)
+        while len(self._events) > self._max_events or self._audio_bytes > self._max_bytes:
+            if not self._drop():
+                self.overflown = len(self._events) > self._max_events
+                break
+
+    def get(self) -> SessionEvent:
+        """The oldest event."""
+        if any(self._dropped):
+            audio, raw, deltas = self._dropped
+            self._dropped = [0, 0, 0]
+            return Lagging(audio=audio, transport_events=raw, transcript_deltas=deltas)
+        event = self._events.popleft()
+        if isinstance(event, Audio):
+            self._audio_bytes -= len(event.data)
+        return event
+
+    def _purge(self, response_id: str) -> None:
+        kept: deque[SessionEvent] = deque()
+        for event in self._events:
+            if isinstance(event, Audio) and event.response_id == response_id:
+                self._audio_bytes -= len(event.data)
+            else:
+                kept.append(event)
+        self._events = kept
+
+    def _drop(self) -> bool:
+        for at, event in enumerate(self._events):
+            match event:
+                case Audio(data=data):
+                    self._audio_bytes -= len(data)
+                    self._dropped[0] += 1
+                case TransportEvent():
+                    self._dropped[1] += 1
+                case TranscriptDelta():
+                    self._dropped[2] += 1
+                case HistoryUpdated() if self._superseded(at):
+                    pass
+                case _:
+                    continue
+            del self._events[at]
+            return True
+        return False
+
+    def _superseded(self, at: int) -> bool:
+        return any(isinstance(self._events[n], HistoryUpdated) for n in range(at + 1, len(self._events)))
+
+
+class EventReader(Generic[E]):
+    """Goes through a session's events: `async for event in session.events(...)`.
+
+    It ends when the session's connection is over and what came before has been read. Use it as a
+    context manager, or break out of the loop, to stop reading.
+    """
+
+    def __init__(
+        self,
+        kinds: frozenset[type[Any]],
+        queue: EventQueue,
+        remove: Callable[[EventReader[Any]], None],
+    ) -> None:
+        self.kinds = kinds
+        self._queue = queue
+        self._remove = remove
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+
+    def put(self, event: SessionEvent) -> None:
+        """Takes an event in; called by the session."""
+        self._queue.put(event)
+        self._notify()
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._ended = True
+        self._notify()
+
+    def _notify(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def __aiter__(self) -> AsyncIterator[E]:
+        return self  # type: ignore[return-value]
+
+    async def __anext__(self) -> E:
+        while not len(self._queue):
+            if self._ended:
+                self.close()
+                raise StopAsyncIteration
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        if self._queue.overflown:
+            self.close()
+            raise ConsumerTooSlow(
+                f"{len(self._queue)} events were waiting to be read and none of them may be dropped: "
+                "read faster, name the events that you need to session.events(...), or raise "
+                "max_queued_events"
+            )
+        return self._queue.get()  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Stops reading."""
+        self._ended = True
+        self._remove(self)
+
+    async def aclose(self) -> None:
+        """Stops reading."""
+        self.close()
+
+    def __enter__(self) -> EventReader[E]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

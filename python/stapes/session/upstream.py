@@ -1,0 +1,43 @@
+"""What of `openai-agents` is not in its `__all__`: kept in one place, so that a change is found here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agents import FunctionTool, RunContextWrapper, ToolApprovalItem
+from agents.run_context import AgentHookContext
+from agents.tool import invoke_function_tool
+from agents.tool_context import ToolContext
+
+__all__ = [
+    "ToolContext",
+    "approval_item",
+    "hook_context",
+    "invoke_function_tool",
+    "runs_in_a_thread",
+    "tool_context",
+]
+
+
+def tool_context(
+    context: RunContextWrapper[Any], agent: Any, *, name: str, call_id: str, arguments: str
+) -> ToolContext[Any]:
+    """The context of one call; it shares approvals and usage with the session's."""
+    return ToolContext.from_agent_context(
+        context, call_id, agent=agent, tool_name=name, tool_arguments=arguments
+    )
+
+
+def hook_context(context: RunContextWrapper[Any]) -> AgentHookContext[Any]:
+    """What an agent's `on_start` and `on_end` hooks get."""
+    return AgentHookContext(context=context.context, usage=context.usage)
+
+
+def runs_in_a_thread(tool: FunctionTool) -> bool:
+    """Whether the function under the tool is synchronous, so that it blocks whoever calls it."""
+    return bool(getattr(tool.on_invoke_tool, "__agents_sync_function_tool__", False))
+
+
+def approval_item(agent: Any, raw: dict[str, Any], name: str) -> ToolApprovalItem:
+    """A request for approval as the run context knows it."""
+    return ToolApprovalItem(agent=agent, raw_item=raw, tool_name=name)

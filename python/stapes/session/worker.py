@@ -1,0 +1,55 @@
+"""Runs synchronous tools in threads of the session layer's own.
+
+`openai-agents` runs a synchronous function with `asyncio.to_thread`, that is in the executor that
+asyncio keeps for itself (name look-ups and file access included), where users' slow tools would
+starve it. Here the whole invocation moves to one of our threads instead, and there the executor is
+one that runs the function where it stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = ["run_in_worker"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_thread = threading.local()
+
+
+class _InPlace(ThreadPoolExecutor):
+    """An executor that runs what it gets at once, in the thread that asks."""
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=1)
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+
+def _run(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Runs a coroutine to its end in this thread; its loop serves all that come after."""
+    loop: asyncio.AbstractEventLoop | None = getattr(_thread, "loop", None)
+    if loop is None:
+        loop = _thread.loop = asyncio.new_event_loop()
+        loop.set_default_executor(_InPlace())
+    return loop.run_until_complete(make())
+
+
+async def run_in_worker(
+    executor: ThreadPoolExecutor, make: Callable[[], Coroutine[Any, Any, T]]
+) -> T:
+    """Runs the coroutine that `make` returns in a thread of `executor`, with the caller's context."""
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(executor, context.run, _run, make)

@@ -1,0 +1,65 @@
+"""Transports: how a session reaches its model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stapes import _core
+
+__all__ = ["WebSocketTransport"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSocketTransport:
+    """A WebSocket to the provider, or to any server that speaks its protocol.
+
+    Times are in seconds, sizes in bytes.
+
+    Attributes:
+        url: a `ws://` or `wss://` URL, used as it is in place of the provider's.
+        headers: sent with the handshake, after the authorization.
+        connect_timeout: for name lookup, proxy, TCP, TLS and handshake together.
+        close_timeout: how long the server may take to answer our goodbye.
+        ping_interval: silence after which the server is pinged; `None`: never.
+        ping_timeout: how long it may stay silent after that before the connection counts as lost.
+        max_message_size: longer messages end the connection.
+        max_frame_size: longer frames end the connection.
+        read_buffer_size: allocated for each connection.
+        write_batch_size: how much is written at once.
+        proxy: `"environment"` (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY), a URL, or `None`.
+        ca_file: a PEM file with the authorities to trust, in place of the system's.
+        max_outgoing_bytes: what may wait to be sent. Past it the oldest audio is dropped, and where
+            that does not help the connection fails.
+        high_water: awaited `send_audio` waits while more than this is waiting to be sent.
+    """
+
+    url: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    connect_timeout: float = 10.0
+    close_timeout: float = 5.0
+    ping_interval: float | None = 20.0
+    ping_timeout: float = 20.0
+    max_message_size: int = 16 * 1024 * 1024
+    max_frame_size: int = 16 * 1024 * 1024
+    read_buffer_size: int = 8 * 1024
+    write_batch_size: int = 64 * 1024
+    proxy: str | None = field(default="environment", repr=False)
+    ca_file: str | os.PathLike[str] | None = None
+    max_outgoing_bytes: int = 4 * 1024 * 1024
+    high_water: int = 256 * 1024
+
+    def _options(self) -> _core.WebSocketOptions:
+        return _core.WebSocketOptions(
+            connect_timeout=self.connect_timeout,
+            close_timeout=self.close_timeout,
+            ping_interval=self.ping_interval,
+            ping_timeout=self.ping_timeout,
+            max_message_size=self.max_message_size,
+            max_frame_size=self.max_frame_size,
+            read_buffer_size=self.read_buffer_size,
+            write_batch_bytes=self.write_batch_size,
+            proxy=self.proxy,
+            ca_file=None if self.ca_file is None else os.fspath(self.ca_file),
+        )

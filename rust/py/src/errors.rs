@@ -1,0 +1,49 @@
+//! Errors of the core as the exceptions of `stapes.errors`.
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use stapes_core::conversation::Refused;
+use stapes_core::transport::websocket::ConnectError;
+
+fn raise(py: Python<'_>, class: &str, arguments: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<PyErr>) -> PyErr {
+    let found = py.import("stapes.errors").and_then(|module| module.getattr(class));
+    match found.and_then(|class| arguments(&class)) {
+        Ok(error) | Err(error) => error,
+    }
+}
+
+fn with_message(py: Python<'_>, class: &str, message: &str) -> PyErr {
+    raise(py, class, |class| Ok(PyErr::from_value(class.call1((message,))?)))
+}
+
+fn with_status(py: Python<'_>, class: &str, message: &str, status: u16) -> PyErr {
+    raise(py, class, |class| Ok(PyErr::from_value(class.call1((message, status))?)))
+}
+
+/// Why a command was refused. What is stale is no error here: the acts say so by their result.
+pub fn refused(py: Python<'_>, refused: &Refused) -> PyErr {
+    let message = refused.to_string();
+    match refused {
+        Refused::NotConnected => with_message(py, "NotConnectedError", &message),
+        Refused::Stale => with_message(py, "StaleError", &message),
+        Refused::AlreadyConnected => PyRuntimeError::new_err(message),
+        Refused::Invalid(_) => pyo3::exceptions::PyValueError::new_err(message),
+        _ => with_message(py, "StapesError", &message),
+    }
+}
+
+pub fn connect_error(py: Python<'_>, error: &ConnectError) -> PyErr {
+    let message = error.to_string();
+    match error {
+        ConnectError::TimedOut { .. } => with_message(py, "ConnectTimeoutError", &message),
+        ConnectError::Certificate { .. } => with_message(py, "CertificateError", &message),
+        ConnectError::Rejected { status: status @ (401 | 403), .. } => {
+            with_status(py, "AuthenticationError", &message, *status)
+        }
+        ConnectError::Rejected { status, .. } | ConnectError::Redirected { status, .. } => {
+            with_status(py, "HandshakeError", &message, *status)
+        }
+        ConnectError::NotWebSocket { .. } => with_message(py, "HandshakeError", &message),
+        _ => with_message(py, "ConnectError", &message),
+    }
+}

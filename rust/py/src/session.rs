@@ -1,0 +1,569 @@
+//! A session as its Python half sees it: each method is one transaction on the core.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use serde_json::{Map, Value};
+use stapes_core::audio::convert::{FromWire, ToWire};
+use stapes_core::audio::{AudioFormat, base64};
+use stapes_core::conversation::{
+    AgentSwitch, Conversation, Event, GuardSource, Interest, Item, Options, PlaybackSource, Refused,
+};
+use stapes_core::transport::websocket::ConnectRequest;
+use stapes_core::transport::{Clock, Ended, Endpoint as _, EventSink, Frame, OutgoingLimits, Session as Core};
+
+use crate::audio::samples::{self, Samples};
+use crate::errors;
+use crate::history::History;
+use crate::hub::{Hub, QueueLimits, Shared, Word};
+use crate::runtime;
+use crate::websocket::{self, Opening, WebSocketOptions};
+
+/// Puts what the core says into the hub, in PCM at the rate that the user wants.
+struct Sink {
+    hub: Arc<Shared>,
+    id: u64,
+    output: Mutex<Option<FromWire>>,
+}
+
+impl Sink {
+    fn push_word(&self, sequence: u64, word: Word) {
+        self.hub.push(self.id, sequence, word);
+        self.hub.wake();
+    }
+}
+
+impl EventSink for Sink {
+    fn push(&self, sequence: u64, mut event: Event) {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(converter) = output.as_mut() {
+            match &mut event {
+                Event::Audio { data, .. } => *data = converter.push(data),
+                Event::AudioInterrupted { .. } | Event::AudioStarted { .. } => converter.reset(),
+                _ => {}
+            }
+        }
+        drop(output);
+        self.hub.push(self.id, sequence, Word::Event(event));
+    }
+
+    fn pushed(&self) {
+        self.hub.wake();
+    }
+
+    fn drained(&self) {
+        self.push_word(0, Word::Drained);
+    }
+}
+
+fn object(json: &str, argument: &str) -> PyResult<Map<String, Value>> {
+    match serde_json::from_str(json) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(PyTypeError::new_err(format!("{argument} must be a JSON object"))),
+        Err(error) => Err(PyValueError::new_err(format!("{argument} is not JSON: {error}"))),
+    }
+}
+
+fn format(kind: &str, rate: Option<u32>) -> PyResult<AudioFormat> {
+    AudioFormat::from_wire(kind, rate).map_err(|error| PyValueError::new_err(error.to_string()))
+}
+
+/// A conversation, its connection and its place in the hub.
+#[pyclass(frozen, module = "stapes._core")]
+pub struct Session {
+    core: Arc<Core>,
+    sink: Arc<Sink>,
+    input: Mutex<ToWire>,
+    id: u64,
+    process: u32,
+}
+
+impl Session {
+    /// Runs a command of the user's.
+    fn command<T>(
+        &self,
+        py: Python<'_>,
+        act: impl FnOnce(&mut Conversation, Duration) -> Result<T, Refused>,
+    ) -> PyResult<T> {
+        runtime::same_process(self.process, "session")?;
+        self.core.act(act).map_err(|refused| errors::refused(py, &refused))
+    }
+
+    /// Runs an act of the session layer's; false where what it belongs to is over.
+    fn act(
+        &self,
+        py: Python<'_>,
+        act: impl FnOnce(&mut Conversation, Duration) -> Result<(), Refused>,
+    ) -> PyResult<bool> {
+        runtime::same_process(self.process, "session")?;
+        match self.core.act(act) {
+            Ok(()) => Ok(true),
+            Err(Refused::Stale | Refused::NotConnected) => Ok(false),
+            Err(refused) => Err(errors::refused(py, &refused)),
+        }
+    }
+}
+
+#[pymethods]
+impl Session {
+    /// Times are seconds, sizes bytes. `playback` is `"clock"` or `"reports"`.
+    #[new]
+    #[pyo3(signature = (hub, *, history_store_audio, guardrail_debounce, speech_interrupts, playback,
+        respond_to_mcp_calls, response_timeout, waiting_responses, answered_calls, high_water,
+        max_outgoing_bytes, max_queued_events, max_queued_bytes, virtual_clock=false))]
+    #[expect(clippy::too_many_arguments, reason = "each is an option of its own")]
+    fn new(
+        hub: &Hub,
+        history_store_audio: bool,
+        guardrail_debounce: Option<i64>,
+        speech_interrupts: bool,
+        playback: &str,
+        respond_to_mcp_calls: bool,
+        response_timeout: f64,
+        waiting_responses: usize,
+        answered_calls: usize,
+        high_water: usize,
+        max_outgoing_bytes: usize,
+        max_queued_events: usize,
+        max_queued_bytes: usize,
+        virtual_clock: bool,
+    ) -> PyResult<Self> {
+        let options = Options {
+            history_store_audio,
+            guardrail_debounce,
+            speech_interrupts,
+            playback: match playback {
+                "reports" => PlaybackSource::Reports,
+                _ => PlaybackSource::Clock,
+            },
+            respond_to_mcp_calls,
+            response_timeout: websocket::seconds(response_timeout, "response_timeout")?,
+            waiting_responses,
+            answered_calls,
+        };
+        let limits = OutgoingLimits { high_water, max_bytes: max_outgoing_bytes };
+        let clock = if virtual_clock { Clock::stopped() } else { Clock::default() };
+        let shared = Arc::clone(&hub.shared);
+        let id = shared.register(QueueLimits { events: max_queued_events, bytes: max_queued_bytes });
+        let sink = Arc::new(Sink { hub: shared, id, output: Mutex::new(None) });
+        let events = Arc::clone(&sink) as Arc<dyn EventSink>;
+        Ok(Self {
+            core: Core::new(options, limits, clock, runtime::handle()?, events),
+            sink,
+            input: Mutex::new(ToWire::new(AudioFormat::default())),
+            id,
+            process: std::process::id(),
+        })
+    }
+
+    /// The number that the hub's batches name it by.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    #[getter]
+    fn status(&self) -> &'static str {
+        self.core.status().as_str()
+    }
+
+    #[getter]
+    fn generation(&self) -> u64 {
+        self.core.look(Conversation::generation)
+    }
+
+    #[getter]
+    fn muted(&self) -> bool {
+        self.core.look(Conversation::muted)
+    }
+
+    #[getter]
+    fn history(&self) -> History {
+        History(self.core.look(Conversation::history))
+    }
+
+    #[getter]
+    fn sequence(&self) -> u64 {
+        self.core.look(Conversation::sequence)
+    }
+
+    /// Says which words are wanted: a sum of the `INTEREST_...` numbers.
+    fn set_interest(&self, interest: u32) {
+        self.sink.hub.want_history(self.id, Interest(interest).contains(Interest::HISTORY));
+        self.core.set_interest(Interest(interest));
+    }
+
+    /// The formats of the wire, `(type, rate)` each, and the rate at which `audio` words come (`None`:
+    /// as they are on the wire).
+    #[pyo3(signature = (input, output, output_sample_rate))]
+    fn set_formats(
+        &self,
+        input: (String, Option<u32>),
+        output: (String, Option<u32>),
+        output_sample_rate: Option<u32>,
+    ) -> PyResult<()> {
+        let input = format(&input.0, input.1)?;
+        let output = format(&output.0, output.1)?;
+        let converter = output_sample_rate
+            .map(|rate| FromWire::new(output, rate))
+            .transpose()
+            .map_err(|error| PyValueError::new_err(format!("output_sample_rate: {error}")))?;
+        *self.input.lock().unwrap_or_else(PoisonError::into_inner) = ToWire::new(input);
+        *self.sink.output.lock().unwrap_or_else(PoisonError::into_inner) = converter;
+        Ok(())
+    }
+
+    /// Begins to connect over a WebSocket; the word `opened` or `not_opened` says how it went.
+    /// Returns the generation of the connection.
+    fn connect_websocket(
+        &self,
+        py: Python<'_>,
+        url: String,
+        headers: Vec<(String, String)>,
+        options: &WebSocketOptions,
+        session_update: String,
+        tracing: &str,
+        epoch: u64,
+    ) -> PyResult<u64> {
+        runtime::same_process(self.process, "session")?;
+        let tracing = serde_json::from_str(tracing)
+            .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
+        let line = self.core.connecting().map_err(|refused| errors::refused(py, &refused))?;
+        let generation = line.generation();
+        let opening = Opening {
+            request: ConnectRequest { url, headers },
+            options: options.0.clone(),
+            session_update,
+            tracing,
+            epoch,
+        };
+        let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
+        let (failed_core, failed_sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
+        let open = move |opening: Opening| {
+            let Opening { session_update, tracing, epoch, .. } = opening;
+            let opened = core
+                .act(|conversation, _| conversation.opened(generation, epoch, session_update, tracing));
+            if opened.is_ok() {
+                sink.push_word(0, Word::Opened { generation });
+            }
+            opened.is_ok()
+        };
+        let failed = move |error: Option<_>| {
+            let word = match error {
+                Some(error) => {
+                    failed_core.ended(generation, ToString::to_string(&error));
+                    Word::NotOpened { generation, error: Box::new(error) }
+                }
+                None => Word::Abandoned { generation },
+            };
+            failed_sink.push_word(0, word);
+        };
+        runtime::handle()?.spawn(websocket::run(line, opening, open, failed));
+        Ok(generation)
+    }
+
+    fn close(&self, code: u16, reason: &str) {
+        self.core.act(|conversation, _| conversation.close(code, reason));
+    }
+
+    fn send_event(&self, py: Python<'_>, event: &str) -> PyResult<()> {
+        let event = object(event, "event")?;
+        self.command(py, |conversation, now| conversation.send_event(event, now))
+    }
+
+    fn send_message(&self, py: Python<'_>, event: &str, respond: bool) -> PyResult<()> {
+        let event = object(event, "event")?;
+        self.command(py, |conversation, now| conversation.send_message(&event, respond, now))
+    }
+
+    /// Sends audio. With `sample_rate` it is PCM at that rate, without it is in the wire's format.
+    /// Whether the sender should wait for the word `drained` before it sends more.
+    #[pyo3(signature = (audio, sample_rate, commit))]
+    fn send_audio(
+        &self,
+        py: Python<'_>,
+        audio: &Bound<'_, PyAny>,
+        sample_rate: Option<u32>,
+        commit: bool,
+    ) -> PyResult<bool> {
+        let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::new();
+        let mut frame = |bytes: &[u8]| {
+            const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
+            let mut framed = Vec::with_capacity(HEAD.len() + bytes.len().div_ceil(3) * 4 + 2);
+            framed.extend_from_slice(HEAD.as_bytes());
+            base64::encode_append(bytes, &mut framed);
+            framed.extend_from_slice(b"\"}");
+            text = String::from_utf8(framed).unwrap_or_default();
+        };
+        match (sample_rate, input.format()) {
+            (Some(rate), _) => {
+                let samples = Samples::mono(audio, "audio")?.into_int16();
+                let mut wire = Vec::new();
+                input
+                    .push(&samples, rate, &mut wire)
+                    .map_err(|error| PyValueError::new_err(format!("sample_rate: {error}")))?;
+                if commit {
+                    input.finish(&mut wire);
+                }
+                frame(&wire);
+            }
+            (None, AudioFormat::Pcm { .. }) => {
+                let samples = Samples::mono(audio, "audio")?.into_int16();
+                frame(bytemuck::cast_slice(&samples));
+            }
+            (None, _) => frame(&samples::bytes(audio, "audio")?),
+        }
+        drop(input);
+        self.command(py, |conversation, now| conversation.send_audio(text, commit, now))?;
+        Ok(self.core.is_congested())
+    }
+
+    fn is_congested(&self) -> bool {
+        self.core.is_congested()
+    }
+
+    fn mute(&self, muted: bool) {
+        self.core.act(|conversation, _| conversation.mute(muted));
+    }
+
+    fn interrupt(&self) {
+        self.core.act(Conversation::interrupt);
+    }
+
+    fn playback_reported(&self, item_id: &str, content_index: usize, played_ms: f64) {
+        self.core.act(|conversation, _| {
+            conversation.playback_reported(item_id, content_index, played_ms);
+        });
+    }
+
+    #[pyo3(signature = (response))]
+    fn request_response(&self, py: Python<'_>, response: Option<&str>) -> PyResult<()> {
+        let response = response.map(|text| object(text, "response").map(Value::Object)).transpose()?;
+        self.command(py, |conversation, now| conversation.request_response(response, now))
+    }
+
+    /// Rewrites the conversation to `items`, a JSON list; the ids of items that were left out.
+    fn update_history(&self, py: Python<'_>, items: &str) -> PyResult<Vec<String>> {
+        let values: Vec<Value> = serde_json::from_str(items)
+            .map_err(|error| PyValueError::new_err(format!("history is not a JSON list: {error}")))?;
+        let items: Vec<Item> = values
+            .iter()
+            .map(Item::from_user)
+            .collect::<Result<_, _>>()
+            .map_err(PyValueError::new_err)?;
+        self.command(py, |conversation, _| conversation.update_history(&items))
+    }
+
+    fn update_session(&self, py: Python<'_>, session_update: String) -> PyResult<()> {
+        self.command(py, |conversation, _| conversation.update_session(session_update))
+    }
+
+    /// Puts an event that the session layer keeps into the order.
+    fn local_event(&self, token: u64) {
+        self.core.act(|conversation, _| conversation.local_event(token));
+    }
+
+    fn call_event(&self, py: Python<'_>, call_id: &str, generation: u64, token: u64) -> PyResult<bool> {
+        self.act(py, |conversation, _| conversation.call_event(call_id, generation, token))
+    }
+
+    fn await_approval(
+        &self,
+        py: Python<'_>,
+        call_id: &str,
+        generation: u64,
+        token: u64,
+    ) -> PyResult<bool> {
+        self.act(py, |conversation, now| {
+            conversation.await_approval(call_id, generation, token, now)
+        })
+    }
+
+    fn resume_call(&self, py: Python<'_>, call_id: &str, generation: u64) -> PyResult<bool> {
+        self.act(py, |conversation, _| conversation.resume_call(call_id, generation))
+    }
+
+    fn tool_output(
+        &self,
+        py: Python<'_>,
+        call_id: &str,
+        generation: u64,
+        output: &str,
+        respond: bool,
+        tokens: Vec<u64>,
+    ) -> PyResult<bool> {
+        self.act(py, |conversation, now| {
+            conversation.tool_output(call_id, generation, output, respond, &tokens, now)
+        })
+    }
+
+    #[pyo3(signature = (epoch, session_update, before, after))]
+    fn switch_agent(
+        &self,
+        py: Python<'_>,
+        epoch: u64,
+        session_update: Option<String>,
+        before: Vec<u64>,
+        after: Vec<u64>,
+    ) -> PyResult<()> {
+        let switch = AgentSwitch { epoch, session_update, before, after };
+        self.command(py, |conversation, _| conversation.switch_agent(&switch))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one transaction")]
+    fn hand_off(
+        &self,
+        py: Python<'_>,
+        call_id: &str,
+        generation: u64,
+        epoch: u64,
+        session_update: String,
+        after: Vec<u64>,
+        output: &str,
+    ) -> PyResult<bool> {
+        let session_update = Some(session_update);
+        let switch = AgentSwitch { epoch, session_update, before: Vec::new(), after };
+        self.act(py, |conversation, now| {
+            conversation.hand_off(call_id, generation, &switch, output, now)
+        })
+    }
+
+    #[pyo3(signature = (generation, item_id, approve, reason))]
+    fn answer_mcp_approval(
+        &self,
+        py: Python<'_>,
+        generation: u64,
+        item_id: &str,
+        approve: bool,
+        reason: Option<&str>,
+    ) -> PyResult<bool> {
+        self.act(py, |conversation, _| {
+            conversation.answer_mcp_approval(generation, item_id, approve, reason)
+        })
+    }
+
+    /// A guardrail tripped; false where the answer is over or another guardrail was first.
+    #[pyo3(signature = (generation, response_generation, response_id, source, token, feedback))]
+    #[expect(clippy::too_many_arguments, reason = "one transaction")]
+    fn guardrail_tripped(
+        &self,
+        py: Python<'_>,
+        generation: u64,
+        response_generation: u64,
+        response_id: Option<&str>,
+        source: &str,
+        token: u64,
+        feedback: &str,
+    ) -> PyResult<bool> {
+        let feedback = object(feedback, "feedback")?;
+        let source = if source == "text" { GuardSource::Text } else { GuardSource::Audio };
+        self.act(py, |conversation, now| {
+            conversation.guardrail_tripped(
+                generation,
+                response_generation,
+                response_id,
+                source,
+                token,
+                &feedback,
+                now,
+            )
+        })
+    }
+
+    // For a transport that is written in Python.
+
+    /// Begins a connection that Python carries; its line.
+    fn connect_carried(&self, py: Python<'_>) -> PyResult<CarriedLine> {
+        runtime::same_process(self.process, "session")?;
+        let line = self.core.connecting().map_err(|refused| errors::refused(py, &refused))?;
+        Ok(CarriedLine { core: Arc::clone(&self.core), line })
+    }
+
+    // For tests.
+
+    fn hold_reader(&self, hold: bool) {
+        self.core.hold_reader(hold);
+    }
+
+    fn advance_clock(&self, seconds: f64) -> PyResult<()> {
+        self.core.advance_clock(websocket::seconds(seconds, "seconds")?);
+        Ok(())
+    }
+
+    /// `(frames read, messages queued, messages flushed, audio messages dropped)` so far.
+    fn traffic(&self) -> (u64, u64, u64, u64) {
+        let traffic = self.core.traffic();
+        (
+            traffic.frames_read,
+            traffic.messages_queued,
+            traffic.messages_flushed,
+            traffic.audio_dropped,
+        )
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A child of a fork shares nothing with the connection but its memory.
+        if self.process == std::process::id() {
+            self.core.act(|conversation, _| conversation.close(1000, ""));
+        }
+        self.sink.hub.unregister(self.id);
+    }
+}
+
+/// A connection that Python carries: frames in, messages out.
+#[pyclass(frozen, module = "stapes._core")]
+pub struct CarriedLine {
+    core: Arc<Core>,
+    line: Arc<stapes_core::transport::Line>,
+}
+
+#[pymethods]
+impl CarriedLine {
+    #[getter]
+    fn generation(&self) -> u64 {
+        self.line.generation()
+    }
+
+    /// The connection stands; false where it was closed meanwhile.
+    fn opened(&self, session_update: String, tracing: &str, epoch: u64) -> PyResult<bool> {
+        let tracing = serde_json::from_str(tracing)
+            .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
+        let generation = self.line.generation();
+        Ok(self
+            .core
+            .act(|conversation, _| conversation.opened(generation, epoch, session_update, tracing))
+            .is_ok())
+    }
+
+    /// A text frame arrived.
+    fn receive(&self, frame: &str) {
+        self.line.on_frame(Frame::Text(frame));
+    }
+
+    /// What is to be sent now: texts, and `(code, reason)` where it is to be closed.
+    fn take(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
+        use pyo3::IntoPyObjectExt;
+        use stapes_core::transport::Outgoing;
+        let mut batch = Vec::new();
+        self.line.take_outgoing(&mut batch, usize::MAX);
+        let taken = batch
+            .into_iter()
+            .map(|message| match message {
+                Outgoing::Text(text) => text.into_py_any(py),
+                Outgoing::Close { code, reason } => (code, reason).into_py_any(py),
+            })
+            .collect::<PyResult<_>>()?;
+        self.line.on_flushed();
+        Ok(taken)
+    }
+
+    /// The connection is over.
+    fn ended(&self, reason: &str) {
+        self.line.on_ended(Ended::Lost { cause: reason.to_owned() });
+    }
+}

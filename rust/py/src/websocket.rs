@@ -1,0 +1,92 @@
+//! The options of a WebSocket connection, and the connecting.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use stapes_core::transport::websocket::{
+    self, ConnectRequest, Proxy, Tls, WebSocketOptions as Options,
+};
+use stapes_core::transport::{Endpoint as _, Ended, Line};
+
+/// Limits, proxy and TLS of a WebSocket connection. Times are seconds, sizes bytes.
+#[pyclass(frozen, module = "stapes._core")]
+#[derive(Debug)]
+pub struct WebSocketOptions(pub Options);
+
+pub fn seconds(value: f64, name: &str) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value).map_err(|_| {
+        PyValueError::new_err(format!("{name} is {value}: give it as seconds, zero or more"))
+    })
+}
+
+#[pymethods]
+impl WebSocketOptions {
+    #[new]
+    #[pyo3(signature = (*, connect_timeout, close_timeout, ping_interval, ping_timeout,
+        max_message_size, max_frame_size, read_buffer_size, write_batch_bytes, proxy, ca_file))]
+    #[expect(clippy::too_many_arguments, reason = "each is an option of its own")]
+    fn new(
+        connect_timeout: f64,
+        close_timeout: f64,
+        ping_interval: Option<f64>,
+        ping_timeout: f64,
+        max_message_size: usize,
+        max_frame_size: usize,
+        read_buffer_size: usize,
+        write_batch_bytes: usize,
+        proxy: Option<String>,
+        ca_file: Option<PathBuf>,
+    ) -> PyResult<Self> {
+        let proxy = match proxy.as_deref() {
+            Some("environment") => Proxy::FromEnvironment,
+            None => Proxy::Direct,
+            Some(url) => Proxy::Url(url.to_owned()),
+        };
+        Ok(Self(Options {
+            connect_timeout: seconds(connect_timeout, "connect_timeout")?,
+            close_timeout: seconds(close_timeout, "close_timeout")?,
+            ping_interval: ping_interval.map(|s| seconds(s, "ping_interval")).transpose()?,
+            ping_timeout: seconds(ping_timeout, "ping_timeout")?,
+            max_message_size,
+            max_frame_size,
+            read_buffer_size,
+            write_batch_bytes,
+            proxy,
+            tls: Tls { ca_file },
+        }))
+    }
+}
+
+/// What is said to the server first, and to whom.
+pub struct Opening {
+    pub request: ConnectRequest,
+    pub options: Options,
+    pub session_update: String,
+    pub tracing: serde_json::Value,
+    pub epoch: u64,
+}
+
+/// Connects and carries `line`. `opened` is told how it went, once the session is open.
+pub async fn run(
+    line: Arc<Line>,
+    opening: Opening,
+    open: impl FnOnce(Opening) -> bool,
+    failed: impl FnOnce(Option<websocket::ConnectError>),
+) {
+    match websocket::connect(&opening.request, &opening.options).await {
+        Ok(connection) => {
+            if open(opening) {
+                connection.carry(line).await;
+            } else {
+                // Closed meanwhile: the connection goes as it came.
+                drop(connection);
+                line.on_ended(Ended::ClosedByUs);
+                failed(None);
+            }
+        }
+        Err(error) => failed(Some(error)),
+    }
+}
