@@ -179,3 +179,13 @@ async fn nothing_is_sent_after_the_goodbye() {
     );
     assert_eq!(server.task.await.unwrap(), ["first", "goodbye"]);
 }
+
+#[tokio::test]
+async fn a_session_that_waits_costs_one_small_task() {
+    let server = server::websocket(server::echo).await;
+    let connection = connect(&request(&server.url("ws")), &options())
+        .await
+        .unwrap();
+    let size = std::mem::size_of_val(&connection.carry(Recorder::new().0));
+    assert!(size < 2048, "the future has {size} bytes");
+}

@@ -20,7 +20,7 @@ async fn child() {
     }
 }
 
-/// Connects in a process with only these variables; gives what it printed where that failed.
+/// Connects in a process where only these variables are set; gives what it printed where that failed.
 async fn connect_in_child(url: &str, variables: &[(&str, &str)]) -> Result<(), String> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "environment::child", "--ignored", "--nocapture"]);
