@@ -28,17 +28,20 @@ async fn next_close(socket: &mut Socket) -> Option<(u16, String)> {
     panic!("a close frame was expected");
 }
 
-fn close(code: u16, reason: &'static str) -> Option<CloseFrame> {
-    Some(CloseFrame {
+fn close(code: u16, reason: &'static str) -> CloseFrame {
+    CloseFrame {
         code: code.into(),
         reason: reason.into(),
-    })
+    }
 }
 
 #[tokio::test]
 async fn the_servers_code_and_reason_are_reported_and_answered() {
     let server = server::websocket(async |mut socket| {
-        socket.close(close(4001, "session expired")).await.unwrap();
+        socket
+            .close(Some(close(4001, "session expired")))
+            .await
+            .unwrap();
         next_close(&mut socket).await
     })
     .await;
@@ -71,7 +74,7 @@ async fn a_close_frame_without_a_code_is_1005() {
 async fn messages_before_the_servers_close_are_delivered() {
     let server = server::websocket(async |mut socket: Socket| {
         socket.send(Message::text("last words")).await.unwrap();
-        socket.close(close(1000, "")).await
+        socket.close(Some(close(1000, ""))).await
     })
     .await;
     let mut carried = open(&server).await;
@@ -90,7 +93,7 @@ async fn the_servers_reason_is_found_although_we_are_still_writing() {
     let server = server::websocket(async |mut socket: Socket| {
         // Leaves what we send unread, so that the kernel resets the connection behind the frame.
         socket
-            .send(Message::Close(close(1008, "not allowed")))
+            .send(Message::Close(Some(close(1008, "not allowed"))))
             .await
             .unwrap();
     })

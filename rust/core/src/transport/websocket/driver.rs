@@ -398,3 +398,29 @@ fn close_frame(code: u16, reason: &str) -> Option<CloseFrame> {
         reason: reason[..end].into(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goodbye_is_made_fit_to_be_sent() {
+        let frame = close_frame(4001, "why").expect("a frame");
+        assert_eq!(
+            (u16::from(frame.code), frame.reason.as_str()),
+            (4001, "why")
+        );
+        assert_eq!(close_frame(1005, ""), None);
+        // 1006 stands for a connection that broke; no frame may carry it.
+        assert_eq!(
+            close_frame(1006, "").map(|frame| frame.code.into()),
+            Some(1000)
+        );
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let frame = close_frame(1000, &"é".repeat(100)).expect("a frame");
+        assert_eq!(frame.reason.as_str(), "é".repeat(61));
+    }
+}

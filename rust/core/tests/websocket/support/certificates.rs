@@ -31,7 +31,7 @@ impl Authority {
 
     /// A server's TLS settings with a certificate for `names`.
     pub fn server(&self, names: &[&str]) -> ServerConfig {
-        self.sign(certificate(names))
+        self.sign(&certificate(names))
     }
 
     /// The same, but the certificate has expired.
@@ -39,10 +39,10 @@ impl Authority {
         let mut params = certificate(names);
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
-        self.sign(params)
+        self.sign(&params)
     }
 
-    fn sign(&self, params: CertificateParams) -> ServerConfig {
+    fn sign(&self, params: &CertificateParams) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
         let signed = params.signed_by(&key, &self.issuer).unwrap();
         server_config(signed.der().clone(), &key)
