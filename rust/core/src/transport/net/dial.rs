@@ -51,7 +51,7 @@ async fn tunnel(
         stream = tls::secure(stream, &at.host, tls, deadline).await?;
     }
     deadline
-        .bound(ConnectPhase::Proxy, ask(proxy, target, stream))
+        .bound(ConnectPhase::Proxy, ask(proxy, target, stream, deadline))
         .await
 }
 
@@ -59,6 +59,7 @@ async fn ask(
     proxy: &ProxyServer,
     target: &Target,
     stream: ByteStream,
+    deadline: Deadline,
 ) -> Result<ByteStream, ConnectError> {
     let refused = |cause: String| ConnectError::Proxy {
         proxy: proxy.target.address(),
@@ -79,7 +80,14 @@ async fn ask(
     let request = request
         .body(Empty::new())
         .map_err(|error| refused(error.to_string()))?;
-    match exchange(stream, request, |answer| answer.status().is_success()).await {
+    match exchange(
+        stream,
+        request,
+        |answer| answer.status().is_success(),
+        deadline,
+    )
+    .await
+    {
         Ok(Answer::Switched { stream, rest, .. }) if rest.is_empty() => Ok(stream),
         Ok(Answer::Switched { .. }) => Err(refused("it sent bytes of its own".to_owned())),
         Ok(Answer::Stayed { response, .. }) => match response.status().as_u16() {

@@ -14,11 +14,13 @@ use hyper::client::conn::http1::{self, Parts};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
+use super::deadline::Deadline;
 use super::stream::ByteStream;
 
 /// How much of a refusal's body is read.
 const MOST_BODY: usize = 16 * 1024;
-/// How long the rest of a refusal's body may take; what has come by then must do.
+/// How long a refusal's body may take at most, and never more than half of what is left for
+/// connecting; what has come by then must do.
 const BODY_TIME: Duration = Duration::from_secs(2);
 /// How long the head of an answer may be.
 const MOST_HEAD: usize = 64 * 1024;
@@ -52,6 +54,7 @@ pub(in crate::transport) async fn exchange(
     stream: ByteStream,
     request: Request<Empty<Bytes>>,
     switches: impl FnOnce(&Response<()>) -> bool,
+    deadline: Deadline,
 ) -> Result<Answer, ExchangeError> {
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(MOST_HEAD)
@@ -76,7 +79,12 @@ pub(in crate::transport) async fn exchange(
             rest: read_buf,
         });
     }
-    let body = wire.while_doing(beginning(&mut body)).await;
+    let body = wire
+        .while_doing(beginning(
+            &mut body,
+            BODY_TIME.min(deadline.remaining() / 2),
+        ))
+        .await;
     Ok(Answer::Stayed { response, body })
 }
 
@@ -113,7 +121,7 @@ impl<C: Future<Output = End>> Wire<'_, C> {
 }
 
 /// The beginning of a body, as far as it comes.
-async fn beginning(body: &mut Incoming) -> Vec<u8> {
+async fn beginning(body: &mut Incoming, time: Duration) -> Vec<u8> {
     let mut read = Vec::new();
     let reading = async {
         while let Some(Ok(frame)) = body.frame().await {
@@ -127,7 +135,7 @@ async fn beginning(body: &mut Incoming) -> Vec<u8> {
         }
     };
     // Whatever came before the time was up is kept.
-    let _ = timeout(BODY_TIME, reading).await;
+    let _ = timeout(time, reading).await;
     read
 }
 

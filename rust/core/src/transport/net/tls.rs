@@ -269,6 +269,11 @@ fn certificate_problem(error: &CertificateError) -> CertificateProblem {
         E::NotValidForNameContext { presented, .. } => CertificateProblem::WrongName {
             presented: presented.iter().map(|name| readable_name(name)).collect(),
         },
+        E::BadSignature => CertificateProblem::Other(
+            "its signature does not match the trusted authority that it names; name a PEM file \
+             with the right authority's certificate in ca_file or SSL_CERT_FILE"
+                .to_owned(),
+        ),
         E::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
             CertificateProblem::Other(
                 "it is an authority's certificate (CA:TRUE) where a server's is wanted; make one \

@@ -155,7 +155,15 @@ impl<'a, E: Endpoint + ?Sized> Driver<'a, E> {
 
     fn hold(&mut self, held: bool) {
         self.held = held;
-        self.keepalive.hear(Instant::now());
+        self.hear(Instant::now());
+    }
+
+    /// Notes a sign of life, or what has to count as one.
+    fn hear(&mut self, now: Instant) {
+        let alarm_at = self.keepalive.hear(now);
+        if matches!(self.stage, Stage::Open) {
+            self.alarm_at = alarm_at.or(self.alarm_at);
+        }
     }
 
     fn write(
@@ -256,13 +264,16 @@ impl<'a, E: Endpoint + ?Sized> Driver<'a, E> {
                 Poll::Ready(Some(Ok(message))) => {
                     has_read = true;
                     self.receive(&message)?;
+                    if matches!(self.stage, Stage::Answering(_)) {
+                        break;
+                    }
                 }
                 Poll::Ready(Some(Err(error))) => return Break(self.broken(cx, &error)),
                 Poll::Ready(None) => return Break(self.broken(cx, &Error::ConnectionClosed)),
             }
         }
         if has_read {
-            self.keepalive.hear(Instant::now());
+            self.hear(Instant::now());
         }
         Continue(has_read)
     }
@@ -325,7 +336,7 @@ impl<'a, E: Endpoint + ?Sized> Driver<'a, E> {
             }
             let now = Instant::now();
             if self.held {
-                self.keepalive.hear(now);
+                let _ = self.keepalive.hear(now);
             }
             let next = match self.keepalive.check(now) {
                 Due::Wait(at) => at,
@@ -386,4 +397,30 @@ fn close_frame(code: u16, reason: &str) -> Option<CloseFrame> {
         code,
         reason: reason[..end].into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goodbye_is_made_fit_to_be_sent() {
+        let frame = close_frame(4001, "why").expect("a frame");
+        assert_eq!(
+            (u16::from(frame.code), frame.reason.as_str()),
+            (4001, "why")
+        );
+        assert_eq!(close_frame(1005, ""), None);
+        // 1006 stands for a connection that broke; no frame may carry it.
+        assert_eq!(
+            close_frame(1006, "").map(|frame| frame.code.into()),
+            Some(1000)
+        );
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters() {
+        let frame = close_frame(1000, &"é".repeat(100)).expect("a frame");
+        assert_eq!(frame.reason.as_str(), "é".repeat(61));
+    }
 }

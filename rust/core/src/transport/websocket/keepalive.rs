@@ -39,10 +39,11 @@ impl KeepAlive {
         }
     }
 
-    /// Something arrived.
-    pub fn hear(&mut self, now: Instant) {
+    /// Something arrived. Gives the time to look again where a ping has moved it.
+    pub fn hear(&mut self, now: Instant) -> Option<Instant> {
         self.heard = now;
-        self.pinged = None;
+        self.pinged.take()?;
+        Some(later(now, self.interval?))
     }
 
     /// What is due now.
@@ -87,11 +88,11 @@ mod tests {
     fn anything_heard_puts_the_ping_off() {
         let start = Instant::now();
         let mut alive = KeepAlive::new(Some(20 * S), 5 * S, start);
-        alive.hear(start + 15 * S);
+        assert_eq!(alive.hear(start + 15 * S), None);
         assert_eq!(alive.check(start + 20 * S), Due::Wait(start + 35 * S));
         assert_eq!(alive.check(start + 35 * S), Due::Ping(start + 40 * S));
-        alive.hear(start + 36 * S);
-        assert_eq!(alive.check(start + 40 * S), Due::Wait(start + 56 * S));
+        assert_eq!(alive.hear(start + 36 * S), Some(start + 56 * S));
+        assert_eq!(alive.check(start + 56 * S), Due::Ping(start + 61 * S));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub(super) async fn upgrade(
     let request = build(target, headers, &key)?;
     let switches = |answer: &Response<()>| answer.status() == StatusCode::SWITCHING_PROTOCOLS;
     let asking = async {
-        exchange(stream, request, switches)
+        exchange(stream, request, switches, deadline)
             .await
             .map_err(|error| match error {
                 ExchangeError::NotHttp(problem) => ConnectError::NotWebSocket { problem },

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -18,6 +20,9 @@ pub struct Authority {
 impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, format!("authority {}", number()));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let file = write_pem(&issuer.pem());
@@ -26,7 +31,7 @@ impl Authority {
 
     /// A server's TLS settings with a certificate for `names`.
     pub fn server(&self, names: &[&str]) -> ServerConfig {
-        self.sign(certificate(names))
+        self.sign(&certificate(names))
     }
 
     /// The same, but the certificate has expired.
@@ -34,10 +39,10 @@ impl Authority {
         let mut params = certificate(names);
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
-        self.sign(params)
+        self.sign(&params)
     }
 
-    fn sign(&self, params: CertificateParams) -> ServerConfig {
+    fn sign(&self, params: &CertificateParams) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
         let signed = params.signed_by(&key, &self.issuer).unwrap();
         server_config(signed.der().clone(), &key)
@@ -68,10 +73,14 @@ fn server_config(
 }
 
 fn write_pem(pem: &str) -> PathBuf {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("stapes-test-{}-{count}.pem", std::process::id());
+    let name = format!("stapes-test-{}-{}.pem", std::process::id(), number());
     let file = std::env::temp_dir().join(name);
     std::fs::write(&file, pem).unwrap();
     file
+}
+
+/// A number that no other certificate of this process has.
+fn number() -> usize {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    COUNT.fetch_add(1, Ordering::Relaxed)
 }

@@ -65,7 +65,7 @@ impl Recorder {
         self.held.send_replace(held);
     }
 
-    fn push(&self, outgoing: Outgoing) {
+    pub fn push(&self, outgoing: Outgoing) {
         self.outgoing.lock().unwrap().push_back(outgoing);
         self.ready.notify_one();
     }
@@ -119,8 +119,11 @@ impl Endpoint for Recorder {
 }
 
 /// Carries `connection` in a task of its own.
-pub fn carry(connection: WebSocketConnection) -> Carried {
-    let (endpoint, seen) = Recorder::new();
+pub fn carry(
+    connection: WebSocketConnection,
+    endpoint: Arc<Recorder>,
+    seen: mpsc::UnboundedReceiver<Seen>,
+) -> Carried {
     let task = tokio::spawn(connection.carry(Arc::clone(&endpoint)));
     Carried {
         endpoint,
@@ -144,6 +147,18 @@ impl Carried {
             Seen::Text(text) => text,
             other => panic!("a text was expected, not {other:?}"),
         }
+    }
+
+    /// Waits until this many batches are written.
+    pub async fn until_flushed(&self, batches: usize) {
+        let written = async {
+            while self.endpoint.flushed.load(Ordering::SeqCst) < batches {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, written)
+            .await
+            .expect("the batches are written");
     }
 
     /// How the connection ended, which must be the next and the last thing that is seen.

@@ -2,11 +2,17 @@
 
 pub mod certificates;
 pub mod endpoint;
+pub mod proxy;
 pub mod server;
 
 use std::time::Duration;
 
-use stapes_core::transport::websocket::{ConnectRequest, Proxy, WebSocketOptions};
+use stapes_core::transport::websocket::{
+    ConnectError, ConnectRequest, Proxy, WebSocketOptions, connect,
+};
+
+use self::endpoint::{Carried, Recorder, carry};
+use self::server::Server;
 
 /// A request without headers.
 pub fn request(url: &str) -> ConnectRequest {
@@ -26,3 +32,23 @@ pub fn options() -> WebSocketOptions {
 
 /// A limit that only a hanging test reaches.
 pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Connects to `server` and carries the connection.
+pub async fn open<T>(server: &Server<T>) -> Carried {
+    open_with(server, &options()).await
+}
+
+/// The same with other options.
+pub async fn open_with<T>(server: &Server<T>, options: &WebSocketOptions) -> Carried {
+    let connection = connect(&request(&server.url("ws")), options).await.unwrap();
+    let (endpoint, seen) = Recorder::new();
+    carry(connection, endpoint, seen)
+}
+
+/// Why connecting fails.
+pub async fn refused(request: &ConnectRequest, options: &WebSocketOptions) -> ConnectError {
+    match connect(request, options).await {
+        Ok(_) => panic!("no connection was expected"),
+        Err(error) => error,
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -84,4 +84,23 @@ pub async fn read_head(stream: &mut TcpStream) -> String {
         head.push(stream.read_u8().await.unwrap());
     }
     String::from_utf8(head).unwrap()
+}
+
+/// The value of a header in such a head.
+pub fn header(head: &str, name: &str) -> Option<String> {
+    head.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(found, _)| found.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value.trim().to_owned())
+}
+
+/// Answers the first request with these bytes and hangs up; gives the request's head.
+pub async fn answer(bytes: impl Into<Vec<u8>>) -> Server<String> {
+    let bytes = bytes.into();
+    tcp(async move |mut stream| {
+        let head = read_head(&mut stream).await;
+        stream.write_all(&bytes).await.unwrap();
+        head
+    })
+    .await
 }
