@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterable
@@ -63,8 +64,6 @@ class WireClient:
         await self.socket.send(json.dumps({"type": type_, **fields}))
 
     async def next(self) -> Event:
-        import asyncio
-
         async with asyncio.timeout(SECONDS):
             frame = await self.socket.recv()
         assert isinstance(frame, str)
@@ -131,7 +130,8 @@ class WireClient:
 async def dial(server: DevServer, path: str = "?model=gpt-realtime", **options: Any) -> WireClient:
     """Connect and read `session.created`."""
     headers = options.pop("additional_headers", {"Authorization": "Bearer key"})
-    socket = await connect(server.url + path, additional_headers=headers, max_size=None, **options)
+    options = {"max_size": None, "max_queue": None, **options}
+    socket = await connect(server.url + path, additional_headers=headers, **options)
     client = WireClient(socket)
     assert (await client.next())["type"] == "session.created"
     return client
