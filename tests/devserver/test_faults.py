@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
+from contextlib import suppress
 
 import pytest
 from websockets.asyncio.client import connect
@@ -124,6 +124,14 @@ async def test_a_handshake_that_gets_no_answer():
             await connect(server.url, additional_headers=KEY, open_timeout=0.05)
 
 
+async def standing_still(record):
+    """Wait until nothing has been added to a record for a while."""
+    with suppress(TimeoutError):
+        while True:
+            count = len(record)
+            await record.wait_for(lambda _, count=count: len(record) > count, seconds=0.1)
+
+
 async def test_a_client_that_reads_nothing_does_not_fill_the_server(run):
     words = 1_000
     server = await run(ScriptedMind([Turn(say="word " * words)]), max_waiting_events=8)
@@ -134,10 +142,8 @@ async def test_a_client_that_reads_nothing_does_not_fill_the_server(run):
     await client.send(json.dumps({"type": "response.create"}))
     call = await server.next_call()
     await call.sent.wait_for("response.output_audio.delta")
-    seen = 0
-    while seen != (seen := len(call.sent)):
-        await asyncio.sleep(0.05)
-    assert seen < words
+    await standing_still(call.sent)
+    assert len(call.sent) < words
     client.transport.abort()
     await call.wait_closed()
 
@@ -152,6 +158,13 @@ async def test_a_flood_of_refused_events_waits_for_the_client_to_read(run):
     await client.socket.close()
 
 
+async def closing(connection):
+    """Give what still arrives on a connection that the server closes."""
+    with suppress(ConnectionClosed):
+        while True:
+            yield await connection.recv()
+
+
 async def test_a_server_ends_with_calls_under_way():
     async with DevServer(LONG) as server:
         client = await dial(server)
@@ -159,9 +172,17 @@ async def test_a_server_ends_with_calls_under_way():
         await client.hear(silence(100))
         call = await server.next_call()
         call.stop_reading()
-    with pytest.raises(ConnectionClosed):
-        while True:
-            await client.socket.recv()
+    assert [frame async for frame in closing(client.socket)]
+    assert client.socket.close_code == 1012
+
+
+async def test_a_frame_over_the_limit_closes_the_connection(run):
+    server = await run(max_frame_bytes=1_000)
+    client = await dial(server)
+    await client.send("input_audio_buffer.append", audio="A" * 2_000)
+    with pytest.raises(ConnectionClosed) as closed:
+        await client.next()
+    assert closed.value.rcvd.code == 1009
 
 
 async def test_an_abort_of_one_call_leaves_the_others(run):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Iterable
-from typing import Any, get_args
+
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from openai.types.realtime import RealtimeServerEvent, RealtimeSessionCreateResponse
@@ -14,6 +14,9 @@ from pydantic import BaseModel
 from websockets.asyncio.client import ClientConnection, connect
 
 from stapes.devserver import DevServer, ToneVoice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 Event = dict[str, Any]
 SECONDS = 5.0
