@@ -172,7 +172,7 @@ async def test_a_server_ends_with_calls_under_way():
         await client.hear(silence(100))
         call = await server.next_call()
         call.stop_reading()
-    assert [frame async for frame in closing(client.socket)]
+    _ = [frame async for frame in closing(client.socket)]
     assert client.socket.close_code == 1012
 
 

@@ -14,7 +14,8 @@ from stapes.devserver import DevServer, Options, ScriptedMind, ToneVoice, serve
 
 PROGRAM = """
 from stapes.devserver import ScriptedMind, ToneVoice, serve
-serve(ScriptedMind(otherwise="Hello."), ToneVoice(), port=0, on_ready=lambda url: print(url, flush=True))
+mind = ScriptedMind(otherwise="Hello.")
+serve(mind, ToneVoice(), port=0, on_ready=lambda url: print(url, flush=True))
 """
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
