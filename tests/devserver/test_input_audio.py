@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import numpy as np
@@ -259,6 +260,27 @@ async def test_a_caller_who_stays_silent_is_prompted(call):
     assert timeout["audio_end_ms"] - timeout["audio_start_ms"] in range(5_000, 5_101)
     assert (await client.until("input_audio_buffer.committed"))["item_id"] == timeout["item_id"]
     assert (await client.until("response.done"))["response"]["status"] == "completed"
+
+
+class Slow(ScriptedMind):
+    def for_call(self):
+        return self
+
+    async def hear(self, pcm, *, instructions, tools):
+        await asyncio.sleep(0.02)
+        return await super().hear(pcm, instructions=instructions, tools=tools)
+
+
+async def test_a_turn_is_listened_to_once_and_before_it_is_answered(call):
+    client = await call(Slow([Turn(when="one", say="Yes.")], hears=["one", "two"]))
+    await client.ask("session.update", session=session(transcription={"model": "whisper-1"}))
+    await client.hear(await spoken(QUESTION) + silence(700))
+    await client.until("response.done")
+    transcripts = client.of("conversation.item.input_audio_transcription.completed")
+    assert [event["transcript"] for event in transcripts] == ["one"]
+    types = client.types()
+    completed = types.index("conversation.item.input_audio_transcription.completed")
+    assert types.index("response.created") < completed < types.index("response.output_item.added")
 
 
 class Deaf(ScriptedMind):
