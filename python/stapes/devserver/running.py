@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8765
+_SHUTDOWN_SECONDS = 1
 
 
 def serve(
@@ -90,7 +91,7 @@ class DevServer:
         self._calls = _TestCalls(mind or ScriptedMind(), voice or ToneVoice(), self._options, self)
         self._address = (host, port)
         self._socket: socket.socket | None = None
-        self._server: _Server | None = None
+        self._server: _EmbeddedServer | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -130,7 +131,7 @@ class DevServer:
         """Start to listen."""
         self._socket = _bind(*self._address)
         app = create_app(self._calls.mind, self._calls.voice, calls=self._calls)
-        self._server = server = _Server(_config(app, self._options))
+        self._server = server = _EmbeddedServer(_config(app, self._options))
         started = asyncio.Event()
         server.on_started = started.set
         self._task = asyncio.create_task(server.serve(sockets=[self._socket]))
@@ -150,7 +151,7 @@ class DevServer:
         """End all calls and stop."""
         if self._server is None or self._task is None:
             return
-        self._server.should_exit = True
+        self._server.stop.set()
         for call in self._calls.under_way:
             call.resume_reading()
         self._calls.stopping.set()
@@ -211,7 +212,7 @@ class _TestCalls(Calls):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn that says when it has started; inside a running loop it leaves signals alone."""
+    """uvicorn that says when it has started."""
 
     on_started: Callable[[], None] | None = None
 
@@ -219,6 +220,29 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and self.on_started is not None:
             self.on_started()
+
+
+class _EmbeddedServer(_Server):
+    """A server that shares its loop: it stops at once when told, and leaves signals alone."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stop = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.stop.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        calls = set(self.server_state.tasks)
+        if calls:
+            _, late = await asyncio.wait(calls, timeout=_SHUTDOWN_SECONDS)
+            for call in late:
+                call.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -236,14 +260,18 @@ def _config(app: Starlette, options: Options) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=1,
+        timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
     )
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """Bind here and not in uvicorn, which ends the process when it cannot."""
+    """Bind here and not in uvicorn, which ends the process when it cannot.
+
+    The protocol is named because asyncio sets `TCP_NODELAY` only on sockets that say they are TCP;
+    without it every small event waits for the other end's delayed acknowledgement.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((host, port))

@@ -6,6 +6,7 @@ fast it comes and however it is cut.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,11 +22,17 @@ FRAME_MS = 20
 _ONSET_FRAMES = 3
 """Voiced frames among the last `_ONSET_WINDOW` that make speech: a click is no speech."""
 _ONSET_WINDOW = 5
-_FLOOR_MIN_DB = -60.0
+_FLOOR_MIN_DB = -50.0
+"""The floor of a silent line: sound below -40 dBFS is no speech at the default threshold."""
 _FLOOR_MAX_DB = -25.0
 _FLOOR_RISE_QUIET_DB = 0.06
 """How fast the floor follows a louder background, per frame (3 dB a second)."""
 _FLOOR_RISE_SPEECH_DB = 0.01
+_FLOOR_RISE_STEADY_DB = 0.5
+_STEADY_FRAMES = 25
+_STEADY_RANGE_DB = 6.0
+"""Sound whose level stays within this range for half a second is a hum, however loud: speech does
+not do that."""
 _FLOOR_FALL = 0.3
 """Share of the way down to a quieter background that the floor goes in one frame."""
 _FULL_SCALE_DB = 20.0
@@ -68,6 +75,7 @@ class VoiceActivity:
         self._position = origin
         self._rest: Samples = np.zeros(0, dtype=np.int16)
         self._floor_db = _FLOOR_MIN_DB
+        self._levels: deque[float] = deque(maxlen=_STEADY_FRAMES)
         self._recent: list[bool] = []
         self._quiet = 0
         self.speaking = False
@@ -96,13 +104,19 @@ class VoiceActivity:
     def _score(self, level: float) -> float:
         """Return how much `level` stands out of the floor, and let the floor follow."""
         score = (level - self._floor_db) / _FULL_SCALE_DB
+        self._levels.append(level)
         if level < self._floor_db:
             self._floor_db += (level - self._floor_db) * _FLOOR_FALL
         else:
-            rise = _FLOOR_RISE_SPEECH_DB if self.speaking else _FLOOR_RISE_QUIET_DB
-            self._floor_db += min(rise, level - self._floor_db)
+            self._floor_db += min(self._rise(), level - self._floor_db)
         self._floor_db = min(max(self._floor_db, _FLOOR_MIN_DB), _FLOOR_MAX_DB)
         return min(max(score, 0.0), 1.0)
+
+    def _rise(self) -> float:
+        steady = len(self._levels) == _STEADY_FRAMES
+        if steady and max(self._levels) - min(self._levels) < _STEADY_RANGE_DB:
+            return _FLOOR_RISE_STEADY_DB
+        return _FLOOR_RISE_SPEECH_DB if self.speaking else _FLOOR_RISE_QUIET_DB
 
     def _decide(self, score: float) -> SpeechStarted | SpeechStopped | None:
         if self.speaking:

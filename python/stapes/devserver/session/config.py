@@ -97,8 +97,8 @@ class SessionConfig:
                 "session.model",
             )
         audio = patch.get("audio") or {}
-        voice = (audio.get("output") or {}).get("voice", wire["audio"]["output"]["voice"])
-        if voice_is_fixed and voice != wire["audio"]["output"]["voice"]:
+        voice = audio.get("output", {}).get("voice", wire["audio"]["output"]["voice"])
+        if voice_is_fixed and voice_name(voice) != wire["audio"]["output"]["voice"]:
             raise ProtocolError(
                 "Cannot update a conversation's voice if assistant audio is present.",
                 "cannot_update_voice",
@@ -175,6 +175,8 @@ def _merge_audio(wire: dict[str, Any], patch: dict[str, Any]) -> None:
                     wire[direction][name] = {**(current or whole), **value}
                 case "noise_reduction" if value is not None:
                     wire[direction][name] = {**(current or {"strength": 1.0}), **value}
+                case "voice":
+                    wire[direction][name] = voice_name(value)
                 case _:
                     wire[direction][name] = value
 
@@ -188,6 +190,11 @@ def _merge_turn_detection(current: dict[str, Any] | None, patch: dict[str, Any])
         name: value for name, value in patch.items() if value is not None or name.endswith("out_ms")
     }
     return {**base, **said}
+
+
+def voice_name(voice: str | dict[str, Any]) -> str:
+    """Return the name of a voice, or the id of a custom one."""
+    return str(voice["id"]) if isinstance(voice, dict) else voice
 
 
 def _is_pcm(value: dict[str, Any]) -> bool:

@@ -25,7 +25,9 @@ class Hearing:
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
     def listen(self, item: Item) -> None:
-        """Begin to listen to the audio parts of an item that are not understood yet."""
+        """Begin to listen to the audio parts of an item that nobody has listened to yet."""
+        if item.id in self._under_way:
+            return
         parts = [
             (index, part)
             for index, part in enumerate(item.parts)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stapes.devserver.audio.formats import AudioFormat
 from stapes.devserver.mind import View
+from stapes.devserver.session.config import voice_name
 from stapes.devserver.session.errors import ProtocolError
 from stapes.devserver.session.items import Item, from_client
 
@@ -50,8 +51,9 @@ class ResponseRequest:
             **session["audio"]["output"],
             **((asked.get("audio") or {}).get("output") or {}),
         }
+        voice = voice_name(output["voice"])
         if (
-            output["voice"] != session["audio"]["output"]["voice"]
+            voice != session["audio"]["output"]["voice"]
             and context.conversation.has_assistant_audio
         ):
             raise ProtocolError(
@@ -60,12 +62,11 @@ class ResponseRequest:
             )
         tools = asked.get("tools", session["tools"])
         limit = asked.get("max_output_tokens", session["max_output_tokens"])
-        voice = output["voice"]
         return cls(
             instructions=asked.get("instructions", session["instructions"]),
             tools=_chosen(tools, asked.get("tool_choice", session["tool_choice"])),
             spoken=asked.get("output_modalities", session["output_modalities"]) == ["audio"],
-            voice=voice["id"] if isinstance(voice, dict) else voice,
+            voice=voice,
             speed=output["speed"],
             format=AudioFormat.of(output["format"]),
             wire_audio={"output": {"format": output["format"], "voice": voice}},

@@ -48,7 +48,7 @@ class Record:
         """Record a frame."""
         try:
             event = json.loads(frame)
-        except ValueError:
+        except (ValueError, RecursionError):
             event = None
         self.add(event if isinstance(event, dict) else {"frame": frame})
 

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from wire_client import WireClient, dial
+
+from stapes.devserver import DevServer, Mind, Options
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+Call = "Callable[..., Awaitable[WireClient]]"
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def run(stack: AsyncExitStack) -> Callable[..., Awaitable[DevServer]]:
+    """Start a server that ends with the test."""
+
+    async def start(mind: Mind | None = None, voice: Any = None, **options: Any) -> DevServer:
+        options.setdefault("pace", None)
+        return await stack.enter_async_context(DevServer(mind, voice, Options(**options)))
+
+    return start
+
+
+@pytest.fixture
+def call(
+    run: Callable[..., Awaitable[DevServer]], stack: AsyncExitStack
+) -> Callable[..., Awaitable[WireClient]]:
+    """Start a server and call it; the call ends with the test."""
+
+    async def start(mind: Mind | None = None, voice: Any = None, **options: Any) -> WireClient:
+        client = await dial(await run(mind, voice, **options))
+        stack.push_async_callback(client.socket.close)
+        return client
+
+    return start
