@@ -1,1 +1,163 @@
-"""Realtime voice sessions for Python on a Rust core."""
+"""Realtime voice sessions for Python on a Rust core.
+
+Importing this is quick: what needs `openai-agents` is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from stapes import _core
+from stapes.approvals import ToolApproval
+from stapes.config import SessionConfig
+from stapes.errors import (
+    AuthenticationError,
+    CertificateError,
+    ConnectError,
+    ConnectTimeoutError,
+    ConsumerTooSlow,
+    HandshakeError,
+    NotConnectedError,
+    ServerError,
+    StaleError,
+    StapesError,
+)
+from stapes.events import (
+    AgentEnd,
+    AgentHandoff,
+    AgentStart,
+    AgentToolEnd,
+    AgentToolStart,
+    Audio,
+    AudioInterrupted,
+    AudioStart,
+    AudioStopped,
+    ConnectionChanged,
+    Error,
+    GuardrailTripped,
+    HistoryAdded,
+    HistoryUpdated,
+    Lagging,
+    McpTool,
+    McpToolCallCompleted,
+    McpToolsChanged,
+    ResponseDone,
+    SessionEvent,
+    Timings,
+    ToolApprovalRequested,
+    ToolCall,
+    TranscriptDelta,
+    TransportEvent,
+)
+from stapes.items import (
+    FunctionCallItem,
+    HistoryItem,
+    InputAudio,
+    InputImage,
+    InputText,
+    McpApprovalRequestItem,
+    McpCallItem,
+    MessageItem,
+    OtherPart,
+    OutputAudio,
+    OutputText,
+)
+from stapes.playback import PlaybackTracker
+from stapes.transport import WebSocketTransport
+
+if TYPE_CHECKING:
+    from stapes.agent import RealtimeAgent, RealtimeOutputGuardrail
+    from stapes.session import (
+        BackgroundResult,
+        RealtimeSession,
+        ToolExecution,
+        background_result,
+        current_session,
+    )
+
+__version__: str = _core.__version__
+
+# What needs `openai-agents` (seconds, and a hundred megabytes), by the module that has it.
+_LAZY = {
+    "BackgroundResult": "stapes.session",
+    "RealtimeAgent": "stapes.agent",
+    "RealtimeOutputGuardrail": "stapes.agent",
+    "RealtimeSession": "stapes.session",
+    "ToolExecution": "stapes.session",
+    "background_result": "stapes.session",
+    "current_session": "stapes.session",
+}
+
+__all__ = [
+    "AgentEnd",
+    "AgentHandoff",
+    "AgentStart",
+    "AgentToolEnd",
+    "AgentToolStart",
+    "Audio",
+    "AudioInterrupted",
+    "AudioStart",
+    "AudioStopped",
+    "AuthenticationError",
+    "BackgroundResult",
+    "CertificateError",
+    "ConnectError",
+    "ConnectTimeoutError",
+    "ConnectionChanged",
+    "ConsumerTooSlow",
+    "Error",
+    "FunctionCallItem",
+    "GuardrailTripped",
+    "HandshakeError",
+    "HistoryAdded",
+    "HistoryItem",
+    "HistoryUpdated",
+    "InputAudio",
+    "InputImage",
+    "InputText",
+    "Lagging",
+    "McpApprovalRequestItem",
+    "McpCallItem",
+    "McpTool",
+    "McpToolCallCompleted",
+    "McpToolsChanged",
+    "MessageItem",
+    "NotConnectedError",
+    "OtherPart",
+    "OutputAudio",
+    "OutputText",
+    "PlaybackTracker",
+    "RealtimeAgent",
+    "RealtimeOutputGuardrail",
+    "RealtimeSession",
+    "ResponseDone",
+    "ServerError",
+    "SessionConfig",
+    "SessionEvent",
+    "StaleError",
+    "StapesError",
+    "Timings",
+    "ToolApproval",
+    "ToolApprovalRequested",
+    "ToolCall",
+    "ToolExecution",
+    "TranscriptDelta",
+    "TransportEvent",
+    "WebSocketTransport",
+    "__version__",
+    "background_result",
+    "current_session",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if (module := _LAZY.get(name)) is not None:
+        value = getattr(import_module(module), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'stapes' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

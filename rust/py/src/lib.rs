@@ -35,6 +35,7 @@ mod _core {
         module.add("INTEREST_RAW", Interest::RAW.0)?;
         module.add("INTEREST_TRANSCRIPT", Interest::TRANSCRIPT.0)?;
         module.add("INTEREST_HISTORY", Interest::HISTORY.0)?;
+        module.add("INTEREST_GUARDRAILS", Interest::GUARDRAILS.0)?;
         module.add("INTEREST_OUTGOING", Interest::OUTGOING.0)
     }
 }

@@ -117,7 +117,7 @@ impl Session {
     fn new(
         hub: &Hub,
         history_store_audio: bool,
-        guardrail_debounce: Option<i64>,
+        guardrail_debounce: i64,
         speech_interrupts: bool,
         playback: &str,
         respond_to_mcp_calls: bool,

@@ -25,6 +25,8 @@ impl Interest {
     pub const HISTORY: Self = Self(1 << 3);
     /// Each client message as it is queued: for tests and debugging.
     pub const OUTGOING: Self = Self(1 << 4);
+    /// Texts of answers that output guardrails must look at.
+    pub const GUARDRAILS: Self = Self(1 << 5);
     pub const ALL: Self = Self(u32::MAX);
 
     pub fn contains(self, other: Self) -> bool {

@@ -23,21 +23,16 @@ struct Watched {
 #[derive(Debug)]
 pub(super) struct GuardWatch {
     /// Characters between checks. Negative: only when the turn ends. Zero: once, at the first delta.
-    debounce: Option<i64>,
+    debounce: i64,
     responses: HashMap<Arc<str>, HashMap<Arc<str>, Watched>>,
 }
 
 impl GuardWatch {
-    /// `debounce` is `None` where there are no guardrails.
-    pub(super) fn new(debounce: Option<i64>) -> Self {
+    pub(super) fn new(debounce: i64) -> Self {
         Self {
             debounce,
             responses: HashMap::new(),
         }
-    }
-
-    pub(super) fn is_on(&self) -> bool {
-        self.debounce.is_some()
     }
 
     /// Takes a delta; the whole text so far where it must be checked now.
@@ -47,12 +42,11 @@ impl GuardWatch {
         item_id: &Arc<str>,
         delta: &str,
     ) -> Option<String> {
-        let debounce = self.debounce?;
         let items = self.responses.entry(Arc::clone(response_id)).or_default();
         let watched = items.entry(Arc::clone(item_id)).or_default();
         watched.text.push_str(delta);
         watched.length += delta.chars().count() as u64;
-        let reached = match debounce {
+        let reached = match self.debounce {
             ..0 => return None,
             // Any text is infinitely many times nothing.
             0 => u64::from(watched.length > 0),
@@ -79,7 +73,7 @@ mod tests {
     use super::*;
 
     fn checks(debounce: i64, deltas: &[&str]) -> Vec<Option<String>> {
-        let mut watch = GuardWatch::new(Some(debounce));
+        let mut watch = GuardWatch::new(debounce);
         deltas
             .iter()
             .map(|delta| watch.delta(&"r".into(), &"i".into(), delta))

@@ -50,9 +50,9 @@ use sequencer::Sequencer;
 pub struct Options {
     /// Keep the audio of messages in the history. Off: it is left out.
     pub history_store_audio: bool,
-    /// Characters between two looks of the output guardrails; `None` where there are none, negative
-    /// for one look at the end of the turn only.
-    pub guardrail_debounce: Option<i64>,
+    /// Characters between two looks of the output guardrails: 100. Negative: one look only, at the
+    /// end of the turn. Nothing is gathered unless [`Interest::GUARDRAILS`] is wanted.
+    pub guardrail_debounce: i64,
     /// Whether a user who starts to speak interrupts the answer.
     pub speech_interrupts: bool,
     pub playback: PlaybackSource,
@@ -70,7 +70,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             history_store_audio: false,
-            guardrail_debounce: None,
+            guardrail_debounce: 100,
             speech_interrupts: true,
             playback: PlaybackSource::default(),
             respond_to_mcp_calls: true,

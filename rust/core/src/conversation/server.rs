@@ -277,7 +277,7 @@ impl Conversation {
         let Some(response_id) = response_id else {
             return;
         };
-        if !self.guard.is_on() {
+        if !self.outbox.wants(Interest::GUARDRAILS) {
             return;
         }
         self.responses.adopt(&response_id, self.epoch);

@@ -1,0 +1,45 @@
+"""What a player has really played."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stapes import _core
+    from stapes.events import Audio
+
+__all__ = ["PlaybackTracker"]
+
+
+class PlaybackTracker:
+    """Tells a session what was heard, so that an interruption cuts the answer there.
+
+    Give one to `RealtimeSession(playback=...)` and feed it from your player: `played(event, ms)`
+    each time more of an answer's part has been played. Without one the session works out what was
+    played from the time since the part's first chunk arrived. May be fed from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._core: _core.Session | None = None
+        self._played: dict[tuple[str, int], float] = {}
+
+    def _attach(self, core: _core.Session) -> None:
+        if self._core is not None:
+            raise ValueError("this PlaybackTracker belongs to a session already: make one for each")
+        self._core = core
+
+    def played(self, audio: Audio, milliseconds: float) -> None:
+        """`milliseconds` more of the part that `audio` belongs to have been played."""
+        key = (audio.item_id, audio.content_index)
+        self.played_in_all(*key, self._played.get(key, 0.0) + milliseconds)
+
+    def played_in_all(self, item_id: str, content_index: int, milliseconds: float) -> None:
+        """`milliseconds` of that part have been played since its beginning."""
+        key = (item_id, content_index)
+        if key not in self._played:
+            # Only the part that plays now matters; a few more are kept for players that overlap.
+            while len(self._played) >= 8:
+                del self._played[next(iter(self._played))]
+        self._played[key] = milliseconds
+        if self._core is not None:
+            self._core.playback_reported(item_id, content_index, milliseconds)

@@ -1,0 +1,302 @@
+"""Turns the core's words into events for the session's readers and work for its tools."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agents import ModelBehaviorError, Usage
+from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
+
+from stapes import _core
+from stapes.approvals import ToolApproval
+from stapes.errors import ServerError, StapesError
+from stapes.events import (
+    AgentEnd,
+    AgentStart,
+    Audio,
+    AudioInterrupted,
+    AudioStart,
+    AudioStopped,
+    ConnectionChanged,
+    Error,
+    HistoryAdded,
+    Lagging,
+    McpToolCallCompleted,
+    ResponseDone,
+    Timings,
+    ToolApprovalRequested,
+    ToolCall,
+    TranscriptDelta,
+    TransportEvent,
+)
+from stapes.hub import Word
+from stapes.session.tools import PendingCall
+from stapes.session.upstream import approval_item
+
+if TYPE_CHECKING:
+    from stapes.session.session import RealtimeSession
+
+__all__ = ["Dispatcher"]
+
+logger = logging.getLogger("stapes")
+
+
+class Dispatcher:
+    """Takes the words of one session, each by the method of its name."""
+
+    def __init__(self, session: RealtimeSession[Any]) -> None:
+        import weakref
+
+        self._session_ref = weakref.ref(session)
+        self.undecided_mcp: set[str] = set()
+        self._handlers: tuple[Callable[..., None], ...] = tuple(
+            getattr(type(self), f"_{name}") for name in _core.WORDS
+        )
+
+    def dispatch(self, words: Sequence[Word]) -> None:
+        """Takes a batch."""
+        session = self._session_ref()
+        if session is None:
+            return
+        handlers = self._handlers
+        for kind, sequence, *fields in words:
+            if sequence:
+                session.dispatched = sequence
+            try:
+                handlers[kind](self, session, *fields)
+            except Exception as error:
+                logger.exception("the word %s could not be taken", _core.WORDS[kind])
+                session._report(error)
+
+    def _raw(self, session: RealtimeSession[Any], text: str) -> None:
+        session._emit(TransportEvent(json.loads(text)))
+
+    def _connection_changed(
+        self, session: RealtimeSession[Any], status: Any, reason: str | None
+    ) -> None:
+        if session._wants("connection_changed", ConnectionChanged):
+            session._emit(ConnectionChanged(status, reason))
+        if status == "disconnected":
+            self.undecided_mcp.clear()
+            session._disconnected()
+
+    def _response_started(
+        self, session: RealtimeSession[Any], response_id: str | None, epoch: int
+    ) -> None:
+        agent = session._agents.agent(epoch)
+        if session._wants("agent_start", AgentStart):
+            session._emit(AgentStart(session.context, agent, response_id))
+        session._hooks.agent_started(agent)
+
+    def _response_done(
+        self,
+        session: RealtimeSession[Any],
+        response_id: str | None,
+        epoch: int,
+        item_id: str | None,
+        output: str,
+        source: str,
+        status: str | None,
+        status_details: str | None,
+        usage: str | None,
+        timings: tuple[float | None, float | None, float | None],
+        response_generation: int,
+        generation: int,
+    ) -> None:
+        agent = session._agents.agent(epoch)
+        counts = None if usage is None else json.loads(usage)
+        session.usage.add(_usage(counts or {}))
+        if session._wants("response_done", ResponseDone):
+            details = None if status_details is None else json.loads(status_details)
+            done = ResponseDone(agent, response_id, status, details, counts, Timings(*timings))
+            session._emit(done)
+        if session._wants("agent_end", AgentEnd):
+            session._emit(AgentEnd(session.context, agent, output, response_id))
+        session._hooks.agent_ended(agent, output)
+        session._run_guardrails(
+            epoch,
+            output,
+            response_id=response_id,
+            item_id=item_id or "",
+            source=source,
+            response_generation=response_generation,
+            generation=generation,
+        )
+
+    def _audio_started(self, session: RealtimeSession[Any], epoch: int) -> None:
+        if session._wants("audio_start", AudioStart):
+            session._emit(AudioStart(session.context, session._agents.agent(epoch)))
+
+    def _audio(
+        self,
+        session: RealtimeSession[Any],
+        data: bytes,
+        response_id: str,
+        item_id: str,
+        content_index: int,
+    ) -> None:
+        session._emit(Audio(data, response_id, item_id, content_index))
+
+    def _audio_stopped(self, session: RealtimeSession[Any], epoch: int) -> None:
+        if session._wants("audio_stopped", AudioStopped):
+            session._emit(AudioStopped(session.context, session._agents.agent(epoch)))
+
+    def _audio_interrupted(
+        self, session: RealtimeSession[Any], epoch: int, response_id: str
+    ) -> None:
+        # Readers purge what they hold of the answer, so they get it in any case.
+        agent = session._agents.agent(epoch)
+        session._emit(AudioInterrupted(session.context, agent, response_id))
+
+    def _transcript_delta(
+        self,
+        session: RealtimeSession[Any],
+        role: Any,
+        delta: str,
+        item_id: str,
+        response_id: str | None,
+        content_index: int,
+    ) -> None:
+        session._emit(TranscriptDelta(role, delta, item_id, response_id, content_index))
+
+    def _guardrail_due(
+        self,
+        session: RealtimeSession[Any],
+        response_id: str,
+        item_id: str,
+        text: str,
+        source: str,
+        epoch: int,
+        response_generation: int,
+        generation: int,
+    ) -> None:
+        session._run_guardrails(
+            epoch,
+            text,
+            response_id=response_id,
+            item_id=item_id,
+            source=source,
+            response_generation=response_generation,
+            generation=generation,
+        )
+
+    def _function_call(
+        self,
+        session: RealtimeSession[Any],
+        call_id: str,
+        name: str,
+        arguments: str,
+        item_id: str,
+        response_id: str,
+        epoch: int,
+        generation: int,
+    ) -> None:
+        call = ToolCall(call_id, name, arguments, item_id, response_id)
+        snapshot = session._agents.snapshot(epoch)
+        if snapshot is None:
+            session._local(Error(ModelBehaviorError(f"the agent of call {call_id} is gone")))
+            return
+        session._run_call(PendingCall(call, snapshot, generation), session._core.history)
+
+    def _history_added(self, session: RealtimeSession[Any], item: Any) -> None:
+        if session._wants("history_added", HistoryAdded):
+            session._emit(HistoryAdded(item))
+
+    def _history_updated(self, session: RealtimeSession[Any], history: Any) -> None:
+        session._history_updated(history)
+
+    def _mcp_tools_listed(
+        self, session: RealtimeSession[Any], server_label: str, tools: str
+    ) -> None:
+        listed = json.loads(tools)
+        known = [tool for tool in listed if isinstance(tool, dict)] if isinstance(listed, list) else []
+        session._mcp_tools_listed(server_label, known)
+
+    def _mcp_approval_requested(
+        self, session: RealtimeSession[Any], item: Any, epoch: int, generation: int
+    ) -> None:
+        agent = session._agents.agent(epoch)
+        arguments = json.dumps(item.arguments, ensure_ascii=False, separators=(",", ":"))
+        raw = {
+            "type": "mcp_approval_request",
+            "id": item.item_id,
+            "server_label": item.server_label,
+            "name": item.name,
+            "arguments": arguments,
+        }
+        approval = ToolApproval(
+            kind="mcp_approval_request",
+            agent=agent,
+            tool_name=item.name,
+            arguments=arguments,
+            call_id=item.item_id,
+            item_id=item.item_id,
+            server_label=item.server_label,
+            generation=generation,
+            approval_item=approval_item(agent, raw, item.name),
+        )
+        self.undecided_mcp.add(item.item_id)
+        session._emit(ToolApprovalRequested(session.context, agent, approval))
+
+    def _mcp_call_completed(self, session: RealtimeSession[Any], item: Any, epoch: int) -> None:
+        agent = session._agents.agent(epoch)
+        session._emit(McpToolCallCompleted(session.context, agent, item))
+
+    def _server_error(self, session: RealtimeSession[Any], event: str) -> None:
+        session._emit(Error(ServerError(json.loads(event))))
+
+    def _protocol_error(self, session: RealtimeSession[Any], message: str) -> None:
+        session._emit(Error(StapesError(message)))
+
+    def _model_error(self, session: RealtimeSession[Any], message: str) -> None:
+        session._emit(Error(ModelBehaviorError(message)))
+
+    def _unanswered(self, session: RealtimeSession[Any], message: str) -> None:
+        session._emit(Error(StapesError(message)))
+
+    def _local(self, session: RealtimeSession[Any], token: int) -> None:
+        session._dispatch_local(token)
+
+    def _outgoing(self, session: RealtimeSession[Any], text: str) -> None:
+        for tap in tuple(session._outgoing_taps):
+            tap(session.dispatched, text)
+
+    def _opened(self, session: RealtimeSession[Any], generation: int) -> None:
+        session._opened(generation, None)
+
+    def _not_opened(
+        self, session: RealtimeSession[Any], generation: int, error: BaseException | None
+    ) -> None:
+        session._not_opened(generation, error)
+
+    def _drained(self, session: RealtimeSession[Any]) -> None:
+        session._has_room()
+
+    def _lagging(
+        self, session: RealtimeSession[Any], audio: int, raw: int, transcripts: int
+    ) -> None:
+        session._emit(Lagging(audio, raw, transcripts))
+
+    def _too_slow(self, session: RealtimeSession[Any], waiting: int) -> None:
+        session._too_slow(waiting)
+
+
+def _usage(counts: dict[str, Any]) -> Usage:
+    def number(value: Any) -> int:
+        return value if isinstance(value, int) else 0
+
+    given, made = number(counts.get("input_tokens")), number(counts.get("output_tokens"))
+    details_in = counts.get("input_token_details") or {}
+    return Usage(
+        requests=1,
+        input_tokens=given,
+        output_tokens=made,
+        total_tokens=given + made,
+        input_tokens_details=InputTokensDetails.model_construct(
+            cached_tokens=number(details_in.get("cached_tokens")), cache_write_tokens=0
+        ),
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
+    )

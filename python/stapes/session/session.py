@@ -1,0 +1,1017 @@
+"""`RealtimeSession`: an agent in conversation with a speech-to-speech model."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import json
+import logging
+import os
+import weakref
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
+from types import TracebackType
+from typing import Any, Generic, Literal, TypeVar, overload
+
+from agents import (
+    ModelBehaviorError,
+    OutputGuardrail,
+    RunContextWrapper,
+    TContext,
+    ToolErrorFormatterArgs,
+    Usage,
+    UserError,
+)
+from agents.realtime import RealtimeAgent
+
+from stapes import _core
+from stapes.approvals import ToolApproval
+from stapes.config import SessionConfig, check_config
+from stapes.errors import ConsumerTooSlow, NotConnectedError, StapesError
+from stapes.events import (
+    AgentHandoff,
+    Error,
+    HistoryUpdated,
+    McpTool,
+    McpToolsChanged,
+    SessionEvent,
+    TransportEvent,
+)
+from stapes.hub import LoopHub, Word
+from stapes.items import HistoryItem, InputImage
+from stapes.playback import PlaybackTracker
+from stapes.session.agents import Agents, AgentSnapshot, prepare_agent
+from stapes.session.completion import Completion, done
+from stapes.session.dispatch import Dispatcher
+from stapes.session.guardrails import run_guardrails
+from stapes.session.history import items_as_json, message_event
+from stapes.session.hooks import Hooks
+from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_config
+from stapes.session.readers import EventQueue, EventReader
+from stapes.session.tools import CallRunner, PendingCall, ToolExecution
+from stapes.transport import WebSocketTransport
+
+__all__ = ["ApiKey", "RealtimeSession", "current_session"]
+
+logger = logging.getLogger("stapes")
+
+ApiKey = str | Callable[[], str | Awaitable[str]]
+"""A key, or a function (sync or async) that gets one; it is called for each connection."""
+
+E = TypeVar("E")
+
+_current: contextvars.ContextVar[tuple[RealtimeSession[Any], Sequence[HistoryItem]]] = (
+    contextvars.ContextVar("stapes.current_session")
+)
+_cause: contextvars.ContextVar[int] = contextvars.ContextVar("stapes.cause", default=0)
+
+_PROVIDER = "wss://api.openai.com/v1/realtime"
+_HISTORY_EVENTS = frozenset({"history_updated"})
+
+
+def current_session() -> RealtimeSession[Any]:
+    """The session that a tool, handoff or guardrail is running for.
+
+    Its `history` is the one that the call was made in.
+
+    Raises:
+        LookupError: nothing of a session's is running here.
+    """
+    try:
+        return _current.get()[0]
+    except LookupError:
+        raise LookupError(
+            "current_session() is for tools, handoffs and guardrails: no session is running one here"
+        ) from None
+
+
+class RealtimeSession(Generic[TContext]):
+    """An agent in conversation with a speech-to-speech model.
+
+    Commands take effect when they are called, in order, and return an awaitable for their end; not
+    awaiting one is fine, its failure is then an `error` event. Create and use a session on one event
+    loop; `send_audio` may be called from any thread.
+
+    Args:
+        agent: the first agent in charge.
+        transport: `"websocket"` or a `WebSocketTransport(...)` with limits, proxy and TLS.
+        api_key: the provider's key, or a function that gets one. Default: `OPENAI_API_KEY`.
+        model: the provider's model.
+        context: your object, which tools, guardrails and instructions get as `ctx.context`.
+        output_guardrails: checks on what the agent says, besides those of the agents themselves.
+        output_guardrail_settings: `{"debounce_text_length": n}`: characters between two looks at an
+            answer that is being spoken. Default 100; negative: only when the turn ends.
+        config: the provider's session configuration. See `stapes.SessionConfig`.
+        history_store_audio: keep the audio of messages in the history.
+        tracing_disabled: the provider traces nothing.
+        workflow_name, group_id, trace_metadata: what the provider traces the session as.
+        tool_execution: see `stapes.ToolExecution`.
+        tool_error_formatter: words for a rejected call, as `openai-agents` has it.
+        automatically_trigger_response_for_mcp_tool_calls: ask for a response when a hosted MCP call
+            is complete.
+        speech_interrupts: a user who begins to speak interrupts the answer. `False`: speech
+            interrupts nothing, only `interrupt()` and guardrails do.
+        playback: `"clock"` (what was played is worked out from the time, as the reference does) or a
+            `stapes.PlaybackTracker` that your player feeds.
+        output_sample_rate: the rate of `Audio` events, in Hz: PCM, 16 bit, mono. Default: as the wire
+            has it (24,000 for PCM).
+        response_timeout: seconds that the server may leave a request for a response unanswered.
+        max_queued_events: events that may wait for a reader; past it see `stapes.Lagging`.
+        max_queued_bytes: bytes of audio and raw events that may wait for a reader.
+
+    Raises:
+        ValueError, TypeError: an option that cannot be; the message names it.
+    """
+
+    def __init__(
+        self,
+        agent: RealtimeAgent[TContext],
+        *,
+        transport: Literal["websocket"] | WebSocketTransport = "websocket",
+        api_key: ApiKey | None = None,
+        model: str | None = None,
+        context: TContext | RunContextWrapper[TContext] | None = None,
+        output_guardrails: Sequence[OutputGuardrail[Any]] = (),
+        output_guardrail_settings: Mapping[str, Any] | None = None,
+        config: SessionConfig | None = None,
+        history_store_audio: bool = False,
+        tracing_disabled: bool = False,
+        workflow_name: str | None = None,
+        group_id: str | None = None,
+        trace_metadata: Mapping[str, Any] | None = None,
+        tool_execution: ToolExecution | None = None,
+        tool_error_formatter: Callable[[ToolErrorFormatterArgs[Any]], Any] | None = None,
+        automatically_trigger_response_for_mcp_tool_calls: bool = True,
+        speech_interrupts: bool = True,
+        playback: Literal["clock"] | PlaybackTracker = "clock",
+        output_sample_rate: int | None = None,
+        response_timeout: float = 30.0,
+        max_queued_events: int = 10_000,
+        max_queued_bytes: int = 8 * 1024 * 1024,
+        _virtual_clock: bool = False,
+    ) -> None:
+        if not isinstance(agent, RealtimeAgent):
+            raise TypeError(
+                f"agent must be a RealtimeAgent, not {type(agent).__name__}: "
+                "stapes.RealtimeAgent(name=..., instructions=...)"
+            )
+        if not isinstance(transport, WebSocketTransport) and transport != "websocket":
+            raise ValueError(
+                f"transport is {transport!r}: use 'websocket' or a WebSocketTransport(...)"
+            )
+        self._transport_options = (
+            transport if isinstance(transport, WebSocketTransport) else WebSocketTransport()
+        )
+        config = config or {}
+        check_config(config)
+        settings = dict(output_guardrail_settings or {})
+        debounce = settings.pop("debounce_text_length", 100)
+        if settings:
+            raise ValueError(
+                f"output_guardrail_settings key {next(iter(settings))!r} is unknown: "
+                "use debounce_text_length"
+            )
+        self._api_key = api_key
+        self._model = model
+        self._config = config
+        self._guardrails = tuple(output_guardrails)
+        self._tracing = tracing_config(
+            disabled=tracing_disabled,
+            workflow_name=workflow_name,
+            group_id=group_id,
+            metadata=trace_metadata,
+        )
+        self._context: RunContextWrapper[TContext] = (
+            context
+            if isinstance(context, RunContextWrapper)
+            else RunContextWrapper(context)  # type: ignore[arg-type]
+        )
+        self._agents = Agents(agent)
+        self._output_sample_rate = output_sample_rate
+        self._max_queued_events = max_queued_events
+        self._max_queued_bytes = max_queued_bytes
+        self._hub = LoopHub.current()
+        self._loop = asyncio.get_running_loop()
+        self._core = _core.Session(
+            self._hub.core,
+            history_store_audio=history_store_audio,
+            guardrail_debounce=debounce,
+            speech_interrupts=speech_interrupts,
+            playback="clock" if playback == "clock" else "reports",
+            respond_to_mcp_calls=automatically_trigger_response_for_mcp_tool_calls,
+            response_timeout=response_timeout,
+            waiting_responses=64,
+            answered_calls=256,
+            high_water=self._transport_options.high_water,
+            max_outgoing_bytes=self._transport_options.max_outgoing_bytes,
+            max_queued_events=max_queued_events,
+            max_queued_bytes=max_queued_bytes,
+            virtual_clock=_virtual_clock,
+        )
+        if isinstance(playback, PlaybackTracker):
+            playback._attach(self._core)
+        self._set_formats()
+        self._calls = CallRunner(self, tool_execution or ToolExecution(), tool_error_formatter)
+        self._hooks = Hooks(self)
+        self._posted: dict[int, SessionEvent] = {}
+        self._tokens = 0
+        self._waiting_for_dispatch: dict[int, asyncio.Future[None]] = {}
+        self._taking_over: dict[int, int] = {}
+        self._callbacks: dict[str, list[Callable[[Any], Any]]] = {}
+        self._readers: list[EventReader[Any]] = []
+        self._early: EventQueue | None = EventQueue(max_queued_events, max_queued_bytes)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._drained: list[asyncio.Future[None]] = []
+        self._connecting: tuple[int, asyncio.Future[None]] | None = None
+        self._mcp_listed: dict[str, list[dict[str, Any]]] = {}
+        self._mcp_tools: tuple[McpTool, ...] = ()
+        self._interest = -1
+        self._outgoing_taps: list[Callable[[int, str], None]] = []
+        self.dispatched = 0
+        """The place in the session's order of what was dispatched last."""
+        self._dispatcher = Dispatcher(self)
+        dispatch = weakref.WeakMethod(self._dispatcher.dispatch)
+        session_id = self._core.id
+
+        def deliver(words: Sequence[Word]) -> None:
+            if (method := dispatch()) is not None:
+                method(words)
+
+        self._hub.register(session_id, deliver)
+        weakref.finalize(self, self._hub.unregister, session_id)
+        self._update_interest()
+
+    # What there is to know
+
+    @property
+    def initial_agent(self) -> RealtimeAgent[TContext]:
+        """The agent that the session was made with."""
+        return self._agents.initial
+
+    @property
+    def current_agent(self) -> RealtimeAgent[TContext]:
+        """The agent in charge."""
+        return self._agents.current
+
+    @property
+    def context(self) -> RunContextWrapper[TContext]:
+        """The run context that tools, guardrails and instructions get."""
+        return self._context
+
+    @property
+    def usage(self) -> Usage:
+        """What all responses so far have cost."""
+        return self._context.usage
+
+    @property
+    def history(self) -> Sequence[HistoryItem]:
+        """The conversation so far: one version of it, which does not change.
+
+        Inside a tool, handoff or guardrail it is the version in which that was called.
+        """
+        pinned = _current.get(None)
+        if pinned is not None and pinned[0] is self:
+            return pinned[1]
+        return self._core.history
+
+    @property
+    def available_mcp_tools(self) -> tuple[McpTool, ...]:
+        """The hosted MCP tools that the current agent may use."""
+        return self._mcp_tools
+
+    @property
+    def status(self) -> Literal["disconnected", "connecting", "connected"]:
+        """Where the connection stands."""
+        return self._core.status
+
+    @property
+    def muted(self) -> bool:
+        """Whether audio is dropped before it is sent."""
+        return self._core.muted
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What the session was made with; no secrets."""
+        return {
+            "model": self._model,
+            "config": self._config,
+            "transport": self._transport_options,
+            "output_sample_rate": self._output_sample_rate,
+        }
+
+    @property
+    def output_sample_rate(self) -> int:
+        """The rate of `Audio` events, in Hz."""
+        if self._output_sample_rate is not None:
+            return self._output_sample_rate
+        kind, rate = self._formats()[1]
+        return 8_000 if kind != "audio/pcm" else rate or 24_000
+
+    @property
+    def transport(self) -> SessionTransport:
+        """The way to send what there is no method for: `session.transport.send_event(event)`."""
+        return SessionTransport(self)
+
+    def __repr__(self) -> str:
+        return f"<RealtimeSession {self.status}, agent {self.current_agent.name!r}>"
+
+    # Connecting
+
+    async def connect(
+        self,
+        *,
+        api_key: ApiKey | None = None,
+        model: str | None = None,
+        url: str | None = None,
+        call_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Connects and configures the session; the initial agent is in charge.
+
+        Args:
+            api_key: in place of the session's.
+            model: in place of the session's.
+            url: in place of the provider's.
+            call_id: joins a phone call (SIP) that the provider holds.
+            headers: sent besides the session's.
+
+        Raises:
+            agents.UserError: there is no key, the session is connected already, or the agent has a
+                tool that it cannot have.
+            stapes.ConnectError: the connection could not be made; its subclasses say why.
+        """
+        if self.status != "disconnected" or self._connecting is not None:
+            raise UserError("The session is already connected or connecting: call close() first.")
+        self._connecting = (-1, self._loop.create_future())
+        try:
+            await self._connect(api_key, model, url, call_id, headers)
+        finally:
+            self._connecting = None
+
+    async def _connect(
+        self,
+        api_key: ApiKey | None,
+        model: str | None,
+        url: str | None,
+        call_id: str | None,
+        headers: Mapping[str, str] | None,
+    ) -> None:
+        model = model or self._model or self._config.get("model") or DEFAULT_MODEL
+        snapshot = await prepare_agent(self._agents.initial, self._context)
+        payload = await self._payload(snapshot, model=model)
+        target = self._url(url, call_id, model)
+        key = await self._key(api_key, target)
+        sent = {"User-Agent": f"stapes/{_core.__version__}"}
+        if key is not None:
+            sent = {"Authorization": f"Bearer {key}", **sent}
+        sent |= {**self._transport_options.headers, **(headers or {})}
+        epoch = self._agents.add(snapshot)
+        self._agents.take_over(epoch)
+        self._calls.forget()
+        self._mcp_listed.clear()
+        self._early_again()
+        generation = self._core.connect_websocket(
+            target,
+            list(sent.items()),
+            self._transport_options._options(),
+            self._session_update(payload),
+            json.dumps(self._tracing),
+            epoch,
+        )
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._connecting = (generation, future)
+        self._connected_model = model
+        try:
+            await future
+        except asyncio.CancelledError:
+            self._core.close(1000, "")
+            raise
+        except StapesError as error:
+            self._local(Error(error, context="connect"))
+            raise
+
+    def _url(self, url: str | None, call_id: str | None, model: str) -> str:
+        from urllib.parse import quote
+
+        if url is not None:
+            return url
+        if call_id is not None:
+            return f"{_PROVIDER}?call_id={quote(call_id, safe='')}"
+        if self._transport_options.url is not None:
+            return self._transport_options.url
+        return f"{_PROVIDER}?model={quote(model, safe='')}"
+
+    async def _key(self, api_key: ApiKey | None, url: str) -> str | None:
+        key: Any = api_key if api_key is not None else self._api_key
+        if key is None:
+            key = os.environ.get("OPENAI_API_KEY")
+        if callable(key):
+            key = key()
+            if inspect.isawaitable(key):
+                key = await key
+        if isinstance(key, str) and key.strip():
+            return key.strip()
+        raise UserError(
+            "API key is not set. Set OPENAI_API_KEY, or give api_key= (a string, or a function that "
+            "gets one) to RealtimeSession or connect(). A server that wants none takes any."
+        )
+
+    def close(self) -> Completion[None]:
+        """Closes the connection. History, usage and agent stay; tools that run are not stopped,
+        but what they return is dropped. Closing what is closed is fine."""
+        self._core.close(1000, "")
+        if self._connecting is not None and not self._connecting[1].done():
+            self._connecting[1].set_exception(
+                NotConnectedError("the session was closed while it was connecting")
+            )
+        self._calls.forget()
+        if self._hub.is_idle:
+            return done()
+        return self._completion(self._settle_dispatch())
+
+    async def _settle_dispatch(self) -> None:
+        while not self._hub.is_idle:
+            await asyncio.sleep(0)
+
+    async def __aenter__(self) -> RealtimeSession[TContext]:
+        if self.status == "disconnected":
+            await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def initial_session_config(self, *, model: str | None = None) -> dict[str, Any]:
+        """What `connect` would configure the session with, without connecting.
+
+        For a provider's API that takes it, such as the one that accepts a SIP call.
+        """
+        snapshot = await prepare_agent(self._agents.initial, self._context)
+        chosen = model or self._model or self._config.get("model") or DEFAULT_MODEL
+        return await self._payload(snapshot, model=chosen)
+
+    async def _payload(
+        self, snapshot: AgentSnapshot, *, switching: bool = False, model: str | None = None
+    ) -> dict[str, Any]:
+        chosen = model or getattr(self, "_connected_model", None) or self._model or DEFAULT_MODEL
+        config = self._config
+        if model is not None and "model" in config:
+            config = {**config, "model": model}
+        return await session_payload(snapshot, self._context, config, chosen, switching=switching)
+
+    @staticmethod
+    def _session_update(payload: Mapping[str, Any]) -> str:
+        return json.dumps({"type": "session.update", "session": payload}, ensure_ascii=False)
+
+    def _formats(self) -> tuple[tuple[str, int | None], tuple[str, int | None]]:
+        from stapes.config import wire_format
+
+        audio = self._config.get("audio", {})
+
+        def of(part: Mapping[str, Any], where: str) -> tuple[str, int | None]:
+            found = wire_format(part.get("format", "pcm16"), where)
+            return found["type"], found.get("rate")
+
+        return of(audio.get("input", {}), "config.audio.input.format"), of(
+            audio.get("output", {}), "config.audio.output.format"
+        )
+
+    def _set_formats(self) -> None:
+        given, made = self._formats()
+        self._core.set_formats(given, made, self._output_sample_rate)
+
+    # Speaking
+
+    def send_message(
+        self,
+        message: str | Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        *,
+        other_event_data: Mapping[str, Any] | None = None,
+    ) -> Completion[None]:
+        """Sends a message of the user's and asks for a response.
+
+        Args:
+            message: text; or a message, or its parts, as the wire writes them. An `input_image`
+                part names its picture as `image_url` or `image`.
+            other_event_data: more keys for the `conversation.item.create` event.
+        """
+        event = message_event(message, other_event_data)
+        return self._command(lambda: self._core.send_message(event, True))
+
+    def add_image(self, image: str, *, trigger_response: bool = True) -> Completion[None]:
+        """Shows the model an image: a URL, `data:` or other."""
+        part = {"type": "input_image", "image_url": InputImage(image).image_url}
+        event = message_event([part], None)
+        return self._command(lambda: self._core.send_message(event, trigger_response))
+
+    def send_audio(
+        self, audio: Any, *, sample_rate: int | None = None, commit: bool = False
+    ) -> Completion[None]:
+        """Sends the user's sound. May be called from any thread.
+
+        Args:
+            audio: PCM, 16 bit little endian, mono, as anything bytes-like, or a one-dimensional
+                numpy array of int16 or float32 (-1 to 1). Without `sample_rate` it is in the
+                session's input format: for G.711 its bytes.
+            sample_rate: the rate of `audio` in Hz; it is resampled to the session's.
+            commit: the user's turn ends here (where turn detection is off).
+
+        Returns:
+            Awaited, it waits while more than the transport's `high_water` is waiting to be sent.
+
+        Raises:
+            ValueError: an odd number of bytes, or a rate that is not supported.
+            TypeError: `audio` is none of the above.
+        """
+        try:
+            congested = self._core.send_audio(audio, sample_rate, commit)
+        except StapesError as error:
+            return self._failed(error)
+        if not congested:
+            return done()
+        return self._completion(self._room())
+
+    async def _room(self) -> None:
+        while self._core.is_congested():
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._drained.append(waiter)
+            if not self._core.is_congested():
+                return
+            await waiter
+        if self.status != "connected":
+            raise NotConnectedError("the connection was lost while audio waited to be sent")
+
+    def mute(self, muted: bool = True) -> Completion[None]:
+        """Drops audio before it is sent, or stops doing so."""
+        self._core.mute(muted)
+        return done()
+
+    def interrupt(self) -> Completion[None]:
+        """Stops the answer: cancels it and cuts it where its sound is. Fine when there is none."""
+        self._core.interrupt()
+        return done()
+
+    def request_response(self, response: Mapping[str, Any] | None = None) -> Completion[None]:
+        """Asks for a response, with these settings for it if any."""
+        text = None if response is None else json.dumps(response, ensure_ascii=False)
+        return self._command(lambda: self._core.request_response(text))
+
+    def update_history(
+        self,
+        history: Sequence[HistoryItem | Mapping[str, Any]]
+        | Callable[[list[HistoryItem]], Sequence[HistoryItem | Mapping[str, Any]]],
+    ) -> Completion[None]:
+        """Rewrites the conversation: what differs is deleted and created at the server.
+
+        `session.history` changes as the server confirms.
+
+        Args:
+            history: the new history, or a function that makes it from a list of the old one.
+
+        Returns:
+            It fails with `agents.UserError` where the provider cannot do it: assistant's audio and
+            MCP items cannot be added or changed. Function calls are left out, with a warning.
+        """
+        old = list(self._core.history)
+        new = history(old) if callable(history) else history
+        try:
+            ignored = self._core.update_history(items_as_json(new))
+        except ValueError as error:
+            return self._failed(UserError(str(error)))
+        except StapesError as error:
+            return self._failed(error)
+        for item_id in ignored:
+            logger.warning("function call %s cannot be added or changed: it is left out", item_id)
+        return done()
+
+    # Agents and approvals
+
+    def update_agent(self, agent: RealtimeAgent[TContext]) -> Completion[RealtimeAgent[TContext]]:
+        """Puts another agent in charge. Before there is a connection nothing is sent."""
+        return self._completion(self._update_agent(agent))
+
+    async def _update_agent(self, agent: RealtimeAgent[TContext]) -> RealtimeAgent[TContext]:
+        source = self._agents.current
+        snapshot = await prepare_agent(agent, self._context)
+        connected = self.status == "connected"
+        payload = await self._payload(snapshot, switching=True) if connected else None
+        epoch = self._agents.add(snapshot)
+        events = [self._post(AgentHandoff(self._context, source, agent))]
+        events += self._mcp_tools_event(snapshot)
+        self._taking_over[events[0]] = epoch
+        self._agents.take_over(epoch)
+        update = None if payload is None else self._session_update(payload)
+        self._core.switch_agent(epoch, update, events, [])
+        return agent
+
+    def approve(self, approval: ToolApproval, *, always: bool = False) -> Completion[None]:
+        """Lets a call be made. Awaited, it waits for the tool.
+
+        Args:
+            approval: from a `ToolApprovalRequested` event. A second decision changes nothing.
+            always: the same for later calls of this tool by this agent.
+
+        Returns:
+            It fails with `agents.ModelBehaviorError` where the request's connection is over.
+        """
+        return self._decide(approval, True, always, None)
+
+    def reject(
+        self, approval: ToolApproval, *, message: str | None = None, always: bool = False
+    ) -> Completion[None]:
+        """Does not let a call be made; the model gets `message`, or the default words."""
+        return self._decide(approval, False, always, message)
+
+    def _decide(
+        self, approval: ToolApproval, approve: bool, always: bool, message: str | None
+    ) -> Completion[None]:
+        if approval.generation != self._core.generation or self.status != "connected":
+            return self._failed(
+                ModelBehaviorError("Tool approval belongs to a closed realtime connection.")
+            )
+        if approval.kind == "mcp_approval_request":
+            return self._decide_mcp(approval, approve, always, message)
+        pending = self._calls.take(approval)
+        if pending is None:
+            return done()
+        item = approval.approval_item
+        assert item is not None
+        if approve:
+            self._context.approve_tool(item, always_approve=always)
+        else:
+            self._context.reject_tool(item, always_reject=always, rejection_message=message)
+        return self._completion(self._calls.resume(pending))
+
+    def _decide_mcp(
+        self, approval: ToolApproval, approve: bool, always: bool, message: str | None
+    ) -> Completion[None]:
+        if always:
+            logger.warning(
+                "hosted MCP tools cannot be approved or rejected for good: "
+                "use require_approval of the tool's configuration"
+            )
+        if self._mcp_decided(approval):
+            return done()
+        reason = None if approve else message
+        self._core.answer_mcp_approval(approval.generation, approval.item_id, approve, reason)
+        return done()
+
+    def _mcp_decided(self, approval: ToolApproval) -> bool:
+        known = self._dispatcher.undecided_mcp
+        if approval.item_id in known:
+            known.discard(approval.item_id)
+            return False
+        return True
+
+    # Listening
+
+    @overload
+    def on(self, event: str, callback: Callable[[Any], Any]) -> Callable[[Any], Any]: ...
+    @overload
+    def on(self, event: str) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]: ...
+    def on(self, event: str, callback: Callable[[Any], Any] | None = None) -> Any:
+        """Calls `callback` (sync or async) with each event of that type; also as a decorator.
+
+        Args:
+            event: the type's name, such as `"audio"`, or `"*"` for all but `transport_event`.
+            callback: one that raises becomes an `error` event and hurts nobody else.
+        """
+        if callback is None:
+            return lambda function: self.on(event, function)
+        if event != "*" and event not in EVENT_TYPES:
+            raise ValueError(f"event {event!r} is unknown: use {', '.join(sorted(EVENT_TYPES))}, or *")
+        self._callbacks.setdefault(event, []).append(callback)
+        self._update_interest()
+        return callback
+
+    def off(self, event: str, callback: Callable[[Any], Any]) -> None:
+        """Calls it no more."""
+        found = self._callbacks.get(event, [])
+        if callback in found:
+            found.remove(callback)
+            self._update_interest()
+
+    def __aiter__(self) -> AsyncIterator[SessionEvent]:
+        return self.events()
+
+    @overload
+    def events(self) -> EventReader[SessionEvent]: ...
+    @overload
+    def events(self, *kinds: type[E]) -> EventReader[E]: ...
+    def events(self, *kinds: type[Any]) -> EventReader[Any]:
+        """Goes through the events of these classes, or through all but `TransportEvent`.
+
+        Each reader gets every event. What happened before the first reader came is kept for it.
+        """
+        wanted = frozenset(kinds) or ALL_BUT_TRANSPORT
+        queue = EventQueue(self._max_queued_events, self._max_queued_bytes)
+        reader: EventReader[Any] = EventReader(wanted, queue, self._remove_reader)
+        early, self._early = self._early, None
+        while early is not None and len(early):
+            event = early.get()
+            if type(event) in wanted:
+                queue.put(event)
+        self._readers.append(reader)
+        self._update_interest()
+        if self.status == "disconnected" and self._connecting is None and self._core.generation:
+            reader.end()
+        return reader
+
+    def _remove_reader(self, reader: EventReader[Any]) -> None:
+        if reader in self._readers:
+            self._readers.remove(reader)
+            self._update_interest()
+
+    def _early_again(self) -> None:
+        """Events of a new connection are kept until somebody reads, again."""
+        if self._early is None and not self._readers:
+            self._early = EventQueue(self._max_queued_events, self._max_queued_bytes)
+            self._update_interest()
+
+    def _update_interest(self) -> None:
+        names = set(self._callbacks_wanted())
+        for reader in self._readers:
+            names |= {kind.type for kind in reader.kinds}
+        if self._early is not None:
+            names |= {"audio", "transcript_delta", *_HISTORY_EVENTS}
+        interest = 0
+        for name, flag in _INTERESTS.items():
+            if name in names:
+                interest |= flag
+        if self._outgoing_taps:
+            interest |= _core.INTEREST_OUTGOING
+        if self._guardrails or self._any_agent_guards():
+            interest |= _core.INTEREST_GUARDRAILS
+        if interest != self._interest:
+            self._interest = interest
+            self._core.set_interest(interest)
+
+    def _callbacks_wanted(self) -> set[str]:
+        names = {name for name, found in self._callbacks.items() if found}
+        if "*" in names:
+            names |= EVENT_TYPES - {"transport_event"}
+        return names
+
+    def _any_agent_guards(self) -> bool:
+        return bool(self._agents.current.output_guardrails)
+
+    def _wants(self, name: str, kind: type[Any]) -> bool:
+        """Whether anybody wants such events; what nobody wants is not built."""
+        return (
+            self._early is not None
+            or bool(self._callbacks.get(name))
+            or bool(self._callbacks.get("*"))
+            or any(kind in reader.kinds for reader in self._readers)
+        )
+
+    def _emit(self, event: SessionEvent) -> None:
+        """Gives an event to everybody who wants it."""
+        name, kind = event.type, type(event)
+        if self._early is not None and kind is not TransportEvent:
+            self._early.put(event)
+        for reader in tuple(self._readers):
+            if kind in reader.kinds:
+                reader.put(event)
+        callbacks = self._callbacks
+        found = callbacks.get(name)
+        if found:
+            for callback in tuple(found):
+                self._call(callback, event)
+        found = callbacks.get("*")
+        if found and kind is not TransportEvent:
+            for callback in tuple(found):
+                self._call(callback, event)
+
+    def _call(self, callback: Callable[[Any], Any], event: SessionEvent) -> None:
+        try:
+            result = callback(event)
+        except Exception as error:
+            self._callback_failed(event, error)
+            return
+        if inspect.iscoroutine(result):
+            self._spawn(self._await_callback(result, event))
+
+    async def _await_callback(self, result: Awaitable[Any], event: SessionEvent) -> None:
+        try:
+            await result
+        except Exception as error:
+            self._callback_failed(event, error)
+
+    def _callback_failed(self, event: SessionEvent, error: Exception) -> None:
+        logger.debug("a callback for %s failed", event.type, exc_info=error)
+        # A callback for errors that fails must not call itself for ever.
+        if not isinstance(event, Error):
+            self._local(Error(error, context=f"callback for {event.type}"))
+
+    # The session layer's own
+
+    def _post(self, event: SessionEvent) -> int:
+        """Keeps an event until the core has given it its place; its token."""
+        self._tokens += 1
+        self._posted[self._tokens] = event
+        return self._tokens
+
+    def _unpost(self, token: int) -> None:
+        """The core refused: the event does not happen."""
+        self._posted.pop(token, None)
+        self._taking_over.pop(token, None)
+        if (waiter := self._waiting_for_dispatch.pop(token, None)) and not waiter.done():
+            waiter.cancel()
+
+    def _local(self, event: SessionEvent) -> None:
+        """Puts an event of the session layer's into the order."""
+        self._core.local_event(self._post(event))
+
+    def _heard(self, token: int) -> asyncio.Future[None]:
+        """Is done when the posted event has been given to everybody."""
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiting_for_dispatch[token] = waiter
+        return waiter
+
+    def _take_over_on(self, token: int, epoch: int) -> None:
+        """The agent of that epoch is in charge when the posted event is dispatched."""
+        self._taking_over[token] = epoch
+
+    def _dispatch_local(self, token: int) -> None:
+        event = self._posted.pop(token, None)
+        if event is None:
+            return
+        if (epoch := self._taking_over.pop(token, None)) is not None:
+            self._agents.take_over(epoch)
+            self._update_interest()
+        if isinstance(event, McpToolsChanged):
+            self._mcp_tools = event.tools
+        self._emit(event)
+        self._hooks.local_event(event)
+        if (waiter := self._waiting_for_dispatch.pop(token, None)) and not waiter.done():
+            waiter.set_result(None)
+
+    def _mcp_tools_event(self, snapshot: AgentSnapshot) -> list[int]:
+        """The event that says which hosted MCP tools there are now, where they are others."""
+        found: dict[str, McpTool] = {}
+        for tool in snapshot.hosted:
+            allowed = tool.tool_config.get("allowed_tools")
+            if isinstance(allowed, Mapping):
+                allowed = allowed.get("tool_names")
+            for listed in self._mcp_listed.get(tool.tool_config.get("server_label", ""), []):
+                name = str(listed.get("name"))
+                if (allowed is None or name in allowed) and name not in found:
+                    found[name] = McpTool(
+                        name,
+                        listed.get("description"),
+                        listed.get("input_schema"),
+                        listed.get("annotations"),
+                    )
+        if sorted(found) == sorted(tool.name for tool in self._mcp_tools):
+            return []
+        return [self._post(McpToolsChanged(tuple(found.values())))]
+
+    def _mcp_tools_listed(self, server_label: str, tools: list[dict[str, Any]]) -> None:
+        self._mcp_listed[server_label] = tools
+        snapshot = self._agents.snapshot(self._agents.epoch)
+        if snapshot is not None:
+            for token in self._mcp_tools_event(snapshot):
+                self._core.local_event(token)
+
+    def _run_call(self, pending: PendingCall, history: Sequence[HistoryItem]) -> None:
+        self._spawn(self._calls.run(pending), history)
+
+    def _run_guardrails(self, epoch: int, text: str, **about: Any) -> None:
+        agent = self._agents.agent(epoch)
+        guardrails = (*self._guardrails, *agent.output_guardrails)
+        if guardrails:
+            self._spawn(
+                run_guardrails(self, guardrails, text, agent=agent, **about), self._core.history
+            )
+
+    def _spawn(
+        self, work: Coroutine[Any, Any, Any], history: Sequence[HistoryItem] | None = None
+    ) -> asyncio.Task[Any]:
+        """Runs something of the user's beside everything else."""
+        context = contextvars.copy_context()
+        if history is not None:
+            context.run(_current.set, (self, history))
+            context.run(_cause.set, self.dispatched)
+        task = self._loop.create_task(work, context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
+        return task
+
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._report(error)
+
+    def _report(self, error: BaseException) -> None:
+        """A failure that nobody awaited."""
+        self._local(Error(error))
+
+    def _completion(self, work: Coroutine[Any, Any, E]) -> Completion[E]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return Completion(future=task, report=self._report)
+
+    def _failed(self, error: BaseException) -> Completion[Any]:
+        return Completion(error=error, report=self._report_from_anywhere)
+
+    def _report_from_anywhere(self, error: BaseException) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._report, error)
+        except RuntimeError:
+            logger.debug("a command failed after its loop was closed", exc_info=error)
+
+    def _command(self, act: Callable[[], object]) -> Completion[None]:
+        try:
+            act()
+        except StapesError as error:
+            return self._failed(error)
+        return done()
+
+    def _opened(self, generation: int, error: BaseException | None) -> None:
+        if self._connecting is None or self._connecting[0] not in (generation, -1):
+            return
+        future = self._connecting[1]
+        if future.done():
+            return
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+    def _not_opened(self, generation: int, error: BaseException | None) -> None:
+        self._opened(
+            generation,
+            error or NotConnectedError("the session was closed while it was connecting"),
+        )
+
+    def _disconnected(self) -> None:
+        for reader in tuple(self._readers):
+            reader.end()
+        self._has_room()
+
+    def _has_room(self) -> None:
+        waiting, self._drained = self._drained, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _too_slow(self, waiting: int) -> None:
+        error = ConsumerTooSlow(
+            f"{waiting} events were waiting for the event loop and none of them may be dropped: "
+            "the connection is closed. Keep the loop free, or raise max_queued_events"
+        )
+        self._emit(Error(error))
+        self._core.close(1011, "")
+
+    def _history_updated(self, history: Sequence[HistoryItem]) -> None:
+        if self._wants("history_updated", HistoryUpdated):
+            self._emit(HistoryUpdated(history))
+
+
+class SessionTransport:
+    """A session's transport, for what there is no method for."""
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: RealtimeSession[Any]) -> None:
+        self._session = session
+
+    @property
+    def status(self) -> str:
+        """Where the connection stands."""
+        return self._session.status
+
+    def send_event(self, event: Mapping[str, Any]) -> Completion[None]:
+        """Sends an event as it is. A `response.create` waits until no response is active."""
+        text = json.dumps(event, ensure_ascii=False)
+        return self._session._command(lambda: self._session._core.send_event(text))
+
+
+def _event_classes() -> dict[str, type[Any]]:
+    from typing import get_args
+
+    return {kind.type: kind for kind in get_args(SessionEvent)}
+
+
+_CLASSES = _event_classes()
+EVENT_TYPES = frozenset(_CLASSES)
+ALL_BUT_TRANSPORT = frozenset(_CLASSES.values()) - {TransportEvent}
+_INTERESTS = {
+    "audio": _core.INTEREST_AUDIO,
+    "transport_event": _core.INTEREST_RAW,
+    "transcript_delta": _core.INTEREST_TRANSCRIPT,
+    "history_updated": _core.INTEREST_HISTORY,
+}
