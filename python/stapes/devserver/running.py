@@ -16,7 +16,7 @@ from starlette.responses import Response
 from stapes.devserver.options import Options
 from stapes.devserver.scripted import ScriptedMind
 from stapes.devserver.tones import ToneVoice
-from stapes.devserver.web.app import Calls, create_app
+from stapes.devserver.web.app import Calls, create_app, deny
 from stapes.devserver.web.served import ServedCall
 
 if TYPE_CHECKING:
@@ -205,10 +205,11 @@ class _TestCalls(Calls):
         handshake = self.handshakes.popleft()
         if handshake.status is None:
             await self.stopping.wait()
+            await deny(websocket, Response(status_code=503))
             return
         json_type = {"content-type": "application/json"}
         denial = Response(handshake.body, handshake.status, json_type)
-        await websocket.send_denial_response(denial)
+        await deny(websocket, denial)
 
 
 class _Server(uvicorn.Server):
