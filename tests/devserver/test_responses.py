@@ -180,6 +180,22 @@ async def test_a_response_reads_its_own_settings_and_metadata(call):
 
 
 @pytest.mark.parametrize(
+    ("metadata", "code"),
+    [
+        ({"a": 1}, "invalid_type"),
+        ({"a": "x" * 513}, "string_above_max_length"),
+        ({"k" * 65: "x"}, "string_above_max_length"),
+        ({f"k{n}": "x" for n in range(17)}, "object_above_max_properties"),
+    ],
+)
+async def test_metadata_beyond_the_limits_is_refused(call, metadata, code):
+    client = await call()
+    assert (await client.refused("response.create", response={"metadata": metadata}))[
+        "code"
+    ] == code
+
+
+@pytest.mark.parametrize(
     ("choice", "shown"),
     [("none", []), ("auto", ["a", "b"]), ({"type": "function", "name": "b"}, ["b"])],
 )
