@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,19 @@ from wire_client import WireClient, dial
 from stapes.devserver import DevServer, Mind, Options
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-Call = "Callable[..., Awaitable[WireClient]]"
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test in which the web server or the event loop has something to complain about."""
+    yield
+    complaints = [
+        record.getMessage()
+        for record in caplog.get_records("call")
+        if record.name.startswith(("uvicorn", "asyncio")) and record.levelno >= logging.WARNING
+    ]
+    assert not complaints
 
 
 @pytest.fixture

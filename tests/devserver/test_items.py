@@ -172,6 +172,25 @@ async def test_truncation_cuts_the_sound_and_the_words_that_were_not_heard(call)
     assert len(whole) > 48 * 3_000
 
 
+async def test_a_truncated_transcript_may_be_left_out_for_the_client_but_not_for_the_mind(call):
+    shown = []
+    turns = [
+        Turn(when="talk", say="One two three four five six seven eight nine ten."),
+        Turn(when=lambda view: bool(shown.append(view)) or True, say="Yes."),
+    ]
+    client = await call(ScriptedMind(turns), truncated_transcript="omit")
+    item = (await client.say("talk"))["response"]["output"][0]
+    place = {"item_id": item["id"], "content_index": 0}
+    await client.send("conversation.item.truncate", **place, audio_end_ms=1_000)
+    await client.until("conversation.item.truncated")
+    part = (await client.ask("conversation.item.retrieve", item_id=item["id"]))["item"]["content"][
+        0
+    ]
+    assert set(part) == {"type", "audio"}
+    await client.say("and now")
+    assert shown[0].items[1]["content"][0]["transcript"] == "One two three"
+
+
 @pytest.mark.parametrize(
     ("change", "code", "message"),
     [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from itertools import groupby
@@ -179,6 +180,22 @@ async def test_a_response_reads_its_own_settings_and_metadata(call):
 
 
 @pytest.mark.parametrize(
+    ("metadata", "code"),
+    [
+        ({"a": 1}, "invalid_type"),
+        ({"a": "x" * 513}, "string_above_max_length"),
+        ({"k" * 65: "x"}, "string_above_max_length"),
+        ({f"k{n}": "x" for n in range(17)}, "object_above_max_properties"),
+    ],
+)
+async def test_metadata_beyond_the_limits_is_refused(call, metadata, code):
+    client = await call()
+    assert (await client.refused("response.create", response={"metadata": metadata}))[
+        "code"
+    ] == code
+
+
+@pytest.mark.parametrize(
     ("choice", "shown"),
     [("none", []), ("auto", ["a", "b"]), ({"type": "function", "name": "b"}, ["b"])],
 )
@@ -326,6 +343,49 @@ async def test_a_mind_that_never_ends_is_stopped(call):
     response = (await client.say("hello"))["response"]
     assert response["status"] == "failed"
     assert len(response["output"]) == 3
+
+
+class Closing(Watcher):
+    """A mind that says when its answer is over, and how many moves it makes."""
+
+    def __init__(self, moves):
+        super().__init__()
+        self.moves, self.over = moves, asyncio.Event()
+
+    async def answer(self, view):
+        try:
+            for _ in range(self.moves):
+                yield Say("More.")
+        finally:
+            self.over.set()
+
+
+async def test_a_mind_may_make_just_as_many_moves_as_are_allowed(call):
+    client = await call(Closing(3), max_outputs=3)
+    assert (await client.say("hello"))["response"]["status"] == "completed"
+
+
+async def test_a_cancelled_mind_is_closed(call):
+    mind = Closing(3)
+    client = await call(mind, pace=0.01)
+    await client.send("response.create")
+    await client.until("response.output_audio.delta")
+    await client.send("response.cancel")
+    await client.until("response.done")
+    async with asyncio.timeout(5):
+        await mind.over.wait()
+
+
+async def test_a_mind_that_takes_too_long_fails_its_response(call):
+    class Thinker(Watcher):
+        async def answer(self, view):
+            await asyncio.Event().wait()
+            yield Say("Never.")
+
+    client = await call(Thinker(), mind_seconds=0.02)
+    response = (await client.say("hello"))["response"]
+    assert response["status"] == "failed"
+    assert "longer than 0.02 seconds" in response["status_details"]["error"]["message"]
 
 
 async def test_responses_under_way_are_bounded(call):

@@ -7,6 +7,7 @@ are asked for; minds, voices and options need none.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from stapes.devserver.mind import Call, Mind, MindPerCall, Say, Speech, View, Voice
@@ -35,6 +36,8 @@ __all__ = [
     "create_app",
     "serve",
 ]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _LATER = {
     "DevServer": "stapes.devserver.running",

@@ -19,6 +19,9 @@ class Options:
         default_model: the model of a connection that names none; `None` refuses such connections.
         default_voice: the voice of a session that names none.
         pace: how many times faster than real time spoken audio is sent; `None` sends it at once.
+        truncated_transcript: what clients get of the words of a truncated answer: those that were
+            spoken (`cut`), or no transcript at all (`omit`), as the provider is documented to do.
+            The mind sees the spoken words in both cases.
         audio_chunk_ms: how much sound one `response.output_audio.delta` holds.
         max_calls: connections served at the same time; further ones are refused with 429.
         max_session_seconds: a session ends with `session_expired` after this time.
@@ -37,6 +40,7 @@ class Options:
     default_model: str | None = "gpt-realtime"
     default_voice: str = "marin"
     pace: float | None = 4.0
+    truncated_transcript: Literal["cut", "omit"] = "cut"
     audio_chunk_ms: int = 100
     max_calls: int = 1_000
     max_session_seconds: float = 3_600.0

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from stapes.devserver.options import Options
 from stapes.devserver.scripted import ScriptedMind
 from stapes.devserver.tones import ToneVoice
-from stapes.devserver.web.app import Calls, create_app
+from stapes.devserver.web.app import Calls, create_app, deny
 from stapes.devserver.web.served import ServedCall
 
 if TYPE_CHECKING:
@@ -154,7 +154,6 @@ class DevServer:
         self._server.stop.set()
         for call in self._calls.under_way:
             call.resume_reading()
-        self._calls.stopping.set()
         await self._task
 
     def drop(self, client: tuple[str, int] | None) -> None:
@@ -181,7 +180,6 @@ class _TestCalls(Calls):
         self.opened: list[ServedCall] = []
         self.arrivals: asyncio.Queue[ServedCall] = asyncio.Queue()
         self.handshakes: deque[_Handshake] = deque()
-        self.stopping = asyncio.Event()
         self._server = server
 
     def open(self, websocket: WebSocket) -> ServedCall:
@@ -204,11 +202,12 @@ class _TestCalls(Calls):
             return
         handshake = self.handshakes.popleft()
         if handshake.status is None:
-            await self.stopping.wait()
+            while (await websocket.receive())["type"] != "websocket.disconnect":
+                pass
             return
         json_type = {"content-type": "application/json"}
         denial = Response(handshake.body, handshake.status, json_type)
-        await websocket.send_denial_response(denial)
+        await deny(websocket, denial)
 
 
 class _Server(uvicorn.Server):

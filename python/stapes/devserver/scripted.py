@@ -77,11 +77,19 @@ class ScriptedMind:
 
     @classmethod
     def from_yaml(cls, source: str | Path) -> ScriptedMind:
-        """Read a script from a YAML file.
+        r"""Read a script from a YAML file.
 
         The file holds `turns`, a list of the fields of `Turn`, and may hold `hears` and
-        `otherwise`. A regular expression is written `when: {regex: ...}`, a call
-        `call: {name: ..., arguments: {...}}`.
+        `otherwise`:
+
+            hears: [what about bergen]
+            turns:
+              - when: {regex: 'about (?P<city>\w+)'}
+                say: Let me look.
+                call: {name: weather, arguments: {city: "{city}"}}
+              - after: weather
+                say: It is {output}.
+            otherwise: Pardon?
 
         Raises:
             OSError: the file cannot be read.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from stapes.devserver.session.errors import ProtocolError
     from stapes.devserver.session.ids import Ids
     from stapes.devserver.session.outbox import Outbox
+
+logger = logging.getLogger(__name__)
 
 Observer = Callable[[dict[str, Any]], None]
 
@@ -53,5 +56,10 @@ class CallContext:
         """Run something beside the reading of client events, until the call ends."""
         task = asyncio.create_task(work)
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._finished)
         return task
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            logger.error("a part of a call failed", exc_info=problem)

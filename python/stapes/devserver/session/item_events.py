@@ -66,6 +66,7 @@ class ItemEvents:
                 "audio_end_ms",
             )
         part.truncate(end)
+        part.wordless = self._context.options.truncated_transcript == "omit"
         self._context.emit(
             "conversation.item.truncated", item_id=item.id, content_index=index, audio_end_ms=end
         )

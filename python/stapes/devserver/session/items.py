@@ -25,6 +25,7 @@ class Part:
         words: for each word of the transcript, the milliseconds at which it has been spoken and
             the length of the transcript with it.
         cut: the part was truncated and takes no more sound.
+        wordless: clients get no transcript of the part any more.
     """
 
     wire: dict[str, Any]
@@ -34,6 +35,7 @@ class Part:
     pcm: bytearray = field(default_factory=bytearray, repr=False)
     words: list[tuple[float, int]] = field(default_factory=list, repr=False)
     cut: bool = False
+    wordless: bool = False
 
     @property
     def type(self) -> str:
@@ -63,7 +65,8 @@ class Part:
         """Return the part as clients see it, with its sound if a format is given."""
         wire = dict(self.wire)
         if self.is_audio:
-            wire["transcript"] = self.transcript
+            if not self.wordless:
+                wire["transcript"] = self.transcript
             if audio is not None:
                 wire["audio"] = base64.b64encode(audio.encode(bytes(self.pcm))).decode()
         elif self.type != "input_image":
@@ -73,8 +76,8 @@ class Part:
     def to_view(self) -> dict[str, Any]:
         """Return the part as the mind sees it."""
         wire = self.to_wire(None)
-        if self.type == "input_audio":
-            wire["transcript"] = self.heard if self.heard is not None else self.transcript
+        if self.is_audio:
+            wire["transcript"] = self.transcript if self.heard is None else self.heard
         return wire
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import re
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +18,7 @@ from stapes.devserver.session.speaking import steps
 from stapes.devserver.session.writers import CallWriter, MessageWriter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
 
     from stapes.devserver.mind import View
     from stapes.devserver.session.context import CallContext
@@ -38,7 +39,7 @@ class _OutOfTokensError(Exception):
 class Response:
     """Asks the mind, and tells of its answer while it is given.
 
-    `end` may come at any time and from outside; after it nothing more is emitted.
+    `cancel` may come at any time; after it nothing more is emitted.
     """
 
     def __init__(
@@ -93,10 +94,12 @@ class Response:
             self._end("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
         except Exception as problem:
             logger.exception("the mind could not answer")
+            late = f"it took longer than {self._context.options.mind_seconds:g} seconds"
+            why = late if isinstance(problem, TimeoutError) else f"{problem!r}"
             error = {
                 "type": "server_error",
                 "code": "mind_failed",
-                "message": f"The mind could not answer: {type(problem).__name__}: {problem}",
+                "message": f"The mind could not answer: {why}.",
             }
             self._end("failed", {"type": "failed", "error": error})
         else:
@@ -106,14 +109,22 @@ class Response:
         """Give the mind's moves, no more of them and no later than the options allow."""
         options = self._context.options
         moves = self._context.mind.answer(view)
-        for _ in range(options.max_outputs):
-            try:
+        made = 0
+        try:
+            while True:
                 async with asyncio.timeout(options.mind_seconds):
-                    move = await anext(moves)
-            except StopAsyncIteration:
-                return
-            yield move
-        raise RuntimeError(f"the mind made more than {options.max_outputs} moves in one answer")
+                    move = await anext(moves, None)
+                if move is None:
+                    return
+                made += 1
+                if made > options.max_outputs:
+                    raise RuntimeError(
+                        f"it made more than {options.max_outputs} moves in one answer"
+                    )
+                yield move
+        finally:
+            if isinstance(moves, AsyncGenerator):
+                await moves.aclose()
 
     async def _say(self, text: str) -> None:
         words = re.findall(r"\s*\S+", text.strip())

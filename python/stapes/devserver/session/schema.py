@@ -171,6 +171,26 @@ def fields(required: Mapping[str, Check], optional: Mapping[str, Check]) -> Chec
     return check
 
 
+def pairs(inner: Check, *, most: int, longest_key: int) -> Check:
+    """Accept an object of at most `most` fields of any names, whose values `inner` accepts."""
+    key = text(longest=longest_key)
+
+    def check(value: Any, path: str) -> None:
+        mapping(value, path)
+        if len(value) > most:
+            raise ProtocolError(
+                f"Invalid '{path}': too many properties. Expected an object with at most {most} "
+                f"properties, but got an object with {len(value)} properties instead.",
+                "object_above_max_properties",
+                path,
+            )
+        for name, field in value.items():
+            key(name, path)
+            inner(field, f"{path}.{name}")
+
+    return check
+
+
 def tagged(tag: str, variants: Mapping[str, Check]) -> Check:
     """Choose the check of an object by the value of its field `tag`."""
     choose = one_of(*variants)

@@ -13,6 +13,7 @@ from stapes.devserver.session.schema import (
     nullable,
     number,
     one_of,
+    pairs,
     tagged,
     text,
 )
@@ -141,7 +142,7 @@ _truncation = by_type(
     ),
 )
 _prompt = fields({"id": _string}, {"version": nullable(_string), "variables": nullable(mapping)})
-_metadata = mapping
+_metadata = pairs(text(longest=512), most=16, longest_key=64)
 
 SESSION: Check = tagged(
     "type",
