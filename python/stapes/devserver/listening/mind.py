@@ -77,17 +77,25 @@ def _after_outputs(
     view: View, conversation: Conversation, tools: Sequence[Tool]
 ) -> Iterator[Say | Call]:
     by_name = {tool.name: tool for tool in tools}
-    for output in conversation.outputs:
-        if output.handoff is None:
-            yield Say(say_output(by_name.get(output.name), output.arguments, output.text))
-            continue
-        yield Say(small_talk.introduce(view.instructions, output.handoff))
-        # The new agent has heard what the caller wants, and goes on with it if it can.
-        intent = choose(heard_words(conversation.said or ""), tools)
-        if intent and intent.lacks is None and not intent.tool.handoff:
-            yield Call(intent.tool.name, intent.arguments)
-        else:
-            yield Say("How can I help you?")
+    handoff = next((one.handoff for one in conversation.outputs if one.handoff), None)
+    sentences = [
+        say_output(by_name.get(one.name), one.arguments, one.text)
+        for one in conversation.outputs
+        if not one.handoff
+    ]
+    if handoff is None:
+        yield Say(" ".join(sentences))
+        return
+    hello = small_talk.introduce(view.instructions, handoff)
+    # The new agent has heard what the caller wants, and goes on with it if it can.
+    intent = choose(heard_words(conversation.said or ""), tools)
+    if intent and intent.lacks is None and not intent.tool.handoff:
+        yield Say(hello)
+        yield Call(intent.tool.name, intent.arguments)
+    elif intent and intent.lacks:
+        yield Say(f"{hello} {ask_for(intent.lacks)}")
+    else:
+        yield Say(f"{hello} How can I help you?")
 
 
 def _to_caller(

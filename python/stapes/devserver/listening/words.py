@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import cache
+from typing import TYPE_CHECKING
 
 from stapes.devserver.listening.knowledge import lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TEENS = (
@@ -56,6 +61,17 @@ def variants(word: str) -> tuple[str, ...]:
             cut = word.removesuffix(suffix)
             base |= {cut, cut + "e", cut[:-1] if cut[-1] == cut[-2] else cut}
     return tuple(sorted(base | {f"{one}s" for one in base} - {word}))
+
+
+def related_words(word: str) -> tuple[str, ...]:
+    """Return words that callers use where a tool says `word`."""
+    return _related().get(word, ())
+
+
+@cache
+def _related() -> Mapping[str, tuple[str, ...]]:
+    pairs = (line.partition(":") for line in lines_of("related_words.txt"))
+    return {word: tuple(others.split()) for word, _, others in pairs}
 
 
 def list_of(parts: list[str]) -> str:

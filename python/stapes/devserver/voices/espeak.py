@@ -13,14 +13,10 @@ import numpy as np
 from stapes.devserver.mind import Speech
 from stapes.devserver.resampling import resample
 from stapes.devserver.voices.espeak_ng import Timbre, find_synthesiser
+from stapes.devserver.voices.sound import SAMPLE_RATE, to_pcm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-SAMPLE_RATE: Final = 24_000
-"""The realtime protocol's rate, in Hz."""
 
 TIMBRES: Final[Mapping[str, Timbre]] = {
     "alloy": Timbre("en-us+m7", pace=162, pitch=52, intonation=45),
@@ -36,9 +32,6 @@ TIMBRES: Final[Mapping[str, Timbre]] = {
 }
 """The provider's voice names, each with a sound of its own."""
 
-_SPOKEN_RMS = 0.1
-"""Loudness of every voice, as a share of full scale (-20 dBFS), since the variants differ."""
-_PEAK = 0.9
 _PACES = (80, 450)
 """Words a minute that eSpeak NG accepts."""
 
@@ -48,9 +41,13 @@ class EspeakVoice:
 
     Args:
         longest_s: where an utterance is cut off, in seconds.
+
+    Raises:
+        VoiceUnavailableError: there is no eSpeak NG on this machine.
     """
 
     def __init__(self, *, longest_s: float = 120.0) -> None:
+        find_synthesiser()
         self._longest_s = longest_s
         # The library keeps one state for the whole process; more threads would only wait.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stapes-espeak")
@@ -87,17 +84,5 @@ def synthesise_pcm(text: str, timbre: Timbre, longest_s: float = 120.0) -> bytes
         VoiceUnavailableError: there is no eSpeak NG on this machine, or it has no such voice.
     """
     samples, rate = find_synthesiser().synthesise(text, timbre, limit_s=longest_s)
-    if not samples.any():
-        return b""
     sound = resample(samples.astype(np.float32) / 32_768.0, rate, SAMPLE_RATE)
-    return (_level(sound) * 32_767.0).astype("<i2").tobytes()
-
-
-def _level(sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring speech to `_SPOKEN_RMS`, or less where its peaks would clip."""
-    loud = sound[np.abs(sound) > 0.01]
-    rms = float(np.sqrt(np.mean(np.square(loud)))) if len(loud) else 0.0
-    peak = float(np.max(np.abs(sound)))
-    if rms == 0.0:
-        return sound
-    return sound * np.float32(min(_SPOKEN_RMS / rms, _PEAK / peak))
+    return to_pcm(sound)

@@ -14,9 +14,14 @@ import threading
 import wave
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from stapes.devserver.voices.sound import VoiceUnavailableError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_DONT_EXIT = 0x8000
@@ -25,10 +30,6 @@ _POSITION_CHARACTER = 1
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
 _SYNTHESIS_CHUNK_MS = 200
 _PROGRAM_TIMEOUT_S = 30.0
-
-
-class VoiceUnavailableError(RuntimeError):
-    """There is no speech synthesiser on this machine, or it does not work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Synthesiser(Protocol):
 
     def synthesise(
         self, text: str, timbre: Timbre, *, limit_s: float
-    ) -> tuple[np.ndarray[Any, np.dtype[np.int16]], int]:
+    ) -> tuple[NDArray[np.int16], int]:
         """Return mono samples and their rate; speech past `limit_s` seconds is left out."""
         ...
 
@@ -114,7 +115,7 @@ class Library:
 
     def synthesise(
         self, text: str, timbre: Timbre, *, limit_s: float
-    ) -> tuple[np.ndarray[Any, np.dtype[np.int16]], int]:
+    ) -> tuple[NDArray[np.int16], int]:
         """Return mono samples and their rate; see `Synthesiser`.
 
         Raises:
@@ -162,7 +163,7 @@ class Program:
 
     def synthesise(
         self, text: str, timbre: Timbre, *, limit_s: float
-    ) -> tuple[np.ndarray[Any, np.dtype[np.int16]], int]:
+    ) -> tuple[NDArray[np.int16], int]:
         """Return mono samples and their rate; see `Synthesiser`.
 
         Raises:
@@ -182,7 +183,7 @@ class Program:
         return _samples_of_wav(done.stdout, limit_s)
 
 
-def _samples_of_wav(data: bytes, limit_s: float) -> tuple[np.ndarray[Any, np.dtype[np.int16]], int]:
+def _samples_of_wav(data: bytes, limit_s: float) -> tuple[NDArray[np.int16], int]:
     # Written to a pipe, the header's length is a placeholder: read what is there, not what it says.
     try:
         with wave.open(io.BytesIO(data)) as reader:

@@ -28,7 +28,7 @@ class BackoffModel:
         discount: share of the mass of every context that is kept for words not seen there.
     """
 
-    def __init__(self, *, discount: float = 0.4) -> None:
+    def __init__(self, *, discount: float = 0.2) -> None:
         self._discount = discount
         self._counts: list[defaultdict[Gram, float]] = [defaultdict(float) for _ in range(3)]
 

@@ -27,6 +27,9 @@ _SILENCE_S = 0.25
 _ROOM_NOISE = 8.0
 """Standard deviation of the noise in that silence: digital zero confuses the acoustic model."""
 
+_SEARCH = {"lw": 8.0, "fwdflatlw": 10.0, "bestpathlw": 12.0}
+"""Weights of the language model in the three passes: a model of few words is worth more trust."""
+
 
 class AgentDecoder:
     """Recognises what is said to one agent."""
@@ -42,7 +45,11 @@ class AgentDecoder:
             # Normalising each utterance by itself (cmn=batch) makes the result independent of what
             # was heard before: the same sound is always the same words.
             self._decoder = Decoder(
-                lm=str(grammar), dict=str(pronunciations), cmn="batch", samprate=_MODEL_RATE
+                lm=str(grammar),
+                dict=str(pronunciations),
+                samprate=_MODEL_RATE,
+                cmn="batch",
+                **_SEARCH,
             )
 
     def transcribe(self, pcm: bytes) -> str:

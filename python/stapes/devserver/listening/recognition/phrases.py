@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 from stapes.devserver.listening.knowledge import lines_of
 from stapes.devserver.listening.tools import VERBS, Kind, Parameter, Tool, topic_of
-from stapes.devserver.listening.words import DIGITS, EMPTY, TEENS, TENS, spoken_words, variants
+from stapes.devserver.listening.words import (
+    DIGITS,
+    EMPTY,
+    TEENS,
+    TENS,
+    related_words,
+    spoken_words,
+    variants,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -54,7 +62,18 @@ _SHORT = 3
 """Words of a phrase that is combined with every filler."""
 _SAMPLE = 12
 _MENTION_FRAMES = ("the {}", "my {}", "a {}", "what is the {}", "about the {}", "about my {}")
-_WEIGHT = {"tool": 2.0, "description": 0.5, "instructions": 0.2, "example": 1.0, "mention": 0.5}
+_VALUE_FRAMES = (
+    "when does the {} open", "when does the {} close", "what time does the {} open",
+    "what time does the {} close", "is the {} open", "when is the {} open", "in the {}",
+    "of the {}", "at the {}", "to the {}", "how is the {}",
+)  # fmt: skip
+
+_TOOL, _DESCRIPTION, _INSTRUCTIONS, _EXAMPLE = 40.0, 1.0, 0.5, 4.0
+_MENTION, _VARIANT = 1.0, 0.5
+"""Weights of a tool's phrases together, of a sentence, of a value, of a word and of its kin.
+
+A line of everyday talk weighs 1.
+"""
 
 
 @cache
@@ -66,13 +85,15 @@ def fillers() -> Mapping[str, tuple[tuple[str, ...], ...]]:
     hundreds = [f"{unit} hundred" for unit in DIGITS[1:]]
     larger = [f"{unit} thousand" for unit in DIGITS[1:]]
     numbers = [*below_hundred, *hundreds, *larger]
+    # People mostly name round sums.
+    sums = [*numbers, *3 * (*TENS, *hundreds), *(f"{ten} five" for ten in TENS)]
     return {
         slot: tuple(tuple(one.lower().split()) for one in values)
         for slot, values in {
             "city": lines_of("cities.txt"),
             "number": numbers,
             "digits": [*_digit_strings(), *below_hundred[9:]],
-            "money": [f"{one} {unit}" for one in numbers for unit in ("dollars", "euros")],
+            "money": [f"{one} {unit}" for one in sums for unit in ("dollars", "euros")],
             "day": [*DAYS, "today", "tomorrow", *(f"next {day}" for day in DAYS)],
             "time": [f"{hour} {part}" for hour in below_hundred[:12] for part in ("o'clock", "")],
         }.items()
@@ -104,18 +125,34 @@ def about_agent(instructions: str, tools: Sequence[Tool]) -> Iterator[tuple[str,
     for tool in tools:
         frames = list(_handoff_phrases(tool) if tool.handoff else _tool_phrases(tool))
         for phrase in frames:
-            yield phrase, _WEIGHT["tool"] * 20 / len(frames)
-        yield from _prose(tool.description, _WEIGHT["description"])
+            yield phrase, _TOOL / len(frames)
+        yield from _prose(tool.description, _DESCRIPTION)
         for parameter in tool.parameters:
-            yield from _prose(parameter.description, _WEIGHT["description"])
-            for example in (*parameter.examples, *map(str, parameter.choices)):
-                yield " ".join(spoken_words(example)), _WEIGHT["example"]
-    yield from _prose(instructions, _WEIGHT["instructions"])
-    mentioned = " ".join((instructions, *(f"{' '.join(t.words)} {t.description}" for t in tools)))
-    for word in sorted(set(spoken_words(mentioned)) - EMPTY):
-        for variant in variants(word):
+            yield from _prose(parameter.description, _DESCRIPTION)
+            yield from _values(parameter)
+    yield from _prose(instructions, _INSTRUCTIONS)
+    yield from _mentions(" ".join((instructions, *map(_text_of, tools))))
+
+
+def _text_of(tool: Tool) -> str:
+    return " ".join((*tool.words, tool.description))
+
+
+def _values(parameter: Parameter) -> Iterator[tuple[str, float]]:
+    for value in (*parameter.examples, *map(str, parameter.choices)):
+        if said := " ".join(spoken_words(value)):
+            yield said, _EXAMPLE
+            for frame in (*_NOUN_FRAMES, *_VALUE_FRAMES):
+                yield frame.format(said), _EXAMPLE / len(_NOUN_FRAMES)
+
+
+def _mentions(text: str) -> Iterator[tuple[str, float]]:
+    mentioned = {word for word in spoken_words(text) if word not in EMPTY}
+    others = {other for word in mentioned for other in (*variants(word), *related_words(word))}
+    for words, weight in ((mentioned, _MENTION), (others - mentioned, _VARIANT)):
+        for word in sorted(words):
             for frame in _MENTION_FRAMES:
-                yield frame.format(variant), _WEIGHT["mention"] / len(_MENTION_FRAMES)
+                yield frame.format(word), weight / len(_MENTION_FRAMES)
 
 
 def expand(phrase: str, weight: float, turn: int) -> Iterator[tuple[tuple[str, ...], float]]:
