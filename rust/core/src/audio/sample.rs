@@ -9,8 +9,8 @@ mod sealed {
 /// Full scale of 16-bit PCM: the integer that stands for 1.0.
 const FULL_SCALE: f32 = 32_768.0;
 
-/// Adding and subtracting 1.5 * 2^23 rounds a float of magnitude below 2^22 to the nearest integer,
-/// ties to even. Unlike `f32::round_ties_even` it needs no SSE4.1, and every CPU gives the same bits.
+/// Adding 1.5 * 2^23 rounds a float of magnitude below 2^22 to the nearest integer, ties to even, and
+/// leaves it in the low bits. Unlike `f32::round_ties_even` it needs no SSE4.1 to be fast.
 const ROUND_TO_INTEGER: f32 = 12_582_912.0;
 
 /// A sample of sound: `i16` (linear PCM) or `f32` (unit scale, `-1.0..=1.0`).
@@ -33,7 +33,8 @@ impl Sample for i16 {
     #[inline]
     fn from_unit(unit: f32) -> Self {
         let scaled = (unit * FULL_SCALE).clamp(-32_768.0, 32_767.0);
-        ((scaled + ROUND_TO_INTEGER) - ROUND_TO_INTEGER) as i16
+        // The low bits of the sum are the integer in two's complement.
+        (scaled + ROUND_TO_INTEGER).to_bits() as i16
     }
 }
 

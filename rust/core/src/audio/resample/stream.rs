@@ -1,21 +1,18 @@
-//! The state of one stream being resampled.
+//! One stream being resampled, as its user sees it.
 
-use std::sync::Arc;
+use std::cell::RefCell;
 
 use thiserror::Error;
 
-use super::kernel::{self, Position};
-use super::table::Table;
+use super::filter::Filter;
+use super::plan::{Plan, Scratch};
 use crate::audio::Sample;
 
 /// Rates outside of this range are refused.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
 
-/// New input samples taken into the buffer at a time: what a stream's memory is, beside the filter's.
-const BLOCK: usize = 128;
-
-/// Output samples computed at a time.
-const OUT_BLOCK: usize = 256;
+/// Samples to take at a time when the rates are equal.
+const PASS_BLOCK: usize = 1024;
 
 /// Why there is no resampler for two rates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -29,7 +26,7 @@ pub enum ResampleError {
         /// Its value.
         rate: u32,
     },
-    /// The rates have so small a common divisor that the filter table would be unreasonable.
+    /// The rates have so small a common divisor that the filter's table would be unreasonable.
     #[error(
         "from_rate {from} Hz and to_rate {to} Hz have too small a common divisor: \
          use standard rates such as 8000, 16000, 24000, 44100 or 48000"
@@ -59,8 +56,8 @@ pub enum Channels {
 /// [`flush`](Self::flush) the output is as long as the input. The first call therefore gives
 /// [`delay`](Self::delay) less than it was fed.
 ///
-/// Memory: the filter's length in input samples and a block of 128, 4 bytes each (0.8 KiB for 24 to
-/// 48 kHz, 2.5 KiB for 48 to 8 kHz).
+/// Memory: the filter's length in input samples, 4 bytes each (352 bytes for 24 to 48 kHz, 2 KiB for
+/// 48 to 8 kHz), and a little more.
 #[derive(Debug)]
 pub struct Resampler {
     from: u32,
@@ -72,16 +69,18 @@ pub struct Resampler {
     filter: Option<Filter>,
 }
 
-#[derive(Debug)]
-struct Filter {
-    table: Arc<Table>,
-    /// `taps - 1` past samples and a block of new ones.
-    buffer: Box<[f32]>,
-    /// How much of `buffer` is filled.
-    filled: usize,
-    position: Position,
-    consumed: u64,
-    produced: u64,
+/// Memory for one call, shared by all streams of a thread.
+#[derive(Default)]
+struct Workbench {
+    /// The past of a stream and a block of new samples.
+    input: Vec<f32>,
+    /// The results of a block.
+    output: Vec<f32>,
+    scratch: Scratch,
+}
+
+thread_local! {
+    static WORKBENCH: RefCell<Workbench> = RefCell::default();
 }
 
 impl Resampler {
@@ -102,8 +101,8 @@ impl Resampler {
         } else {
             let divisor = greatest_common_divisor(from, to);
             let (up, down) = ((to / divisor) as usize, (from / divisor) as usize);
-            let table = Table::shared(up, down).ok_or(ResampleError::Ratio { from, to })?;
-            Some(Filter::new(table))
+            let plan = Plan::shared(up, down).ok_or(ResampleError::Ratio { from, to })?;
+            Some(Filter::new(plan))
         };
         Ok(Self {
             from,
@@ -131,18 +130,12 @@ impl Resampler {
 
     /// How much sound the resampler holds back until it is flushed, in seconds.
     pub fn delay(&self) -> f64 {
-        self.filter.as_ref().map_or(0.0, |filter| {
-            filter.table.centre as f64 / (filter.table.up as f64 * f64::from(self.from))
-        })
+        self.filter.as_ref().map_or(0.0, Filter::delay) / f64::from(self.from)
     }
 
-    /// What this stream occupies, in bytes, the table it shares with others left out.
+    /// What this stream occupies, in bytes, the plan it shares with others left out.
     pub fn memory(&self) -> usize {
-        size_of::<Self>()
-            + self
-                .filter
-                .as_ref()
-                .map_or(0, |filter| size_of_val(&*filter.buffer))
+        size_of::<Self>() + self.filter.as_ref().map_or(0, Filter::memory)
     }
 
     /// How many samples [`process`](Self::process) will give for an input of `samples` (not frames).
@@ -161,9 +154,7 @@ impl Resampler {
 
     /// How many samples [`flush`](Self::flush) will give.
     pub fn flush_len(&self) -> usize {
-        self.filter
-            .as_ref()
-            .map_or(0, |filter| filter.outstanding() as usize)
+        self.filter.as_ref().map_or(0, Filter::outstanding)
     }
 
     /// Resamples `input` and appends what is complete to `out`.
@@ -178,20 +169,20 @@ impl Resampler {
     /// # Panics
     /// When it is not.
     pub fn process_into<I: Sample, O: Sample>(&mut self, input: &[I], out: &mut [O]) {
-        assert_eq!(
-            out.len(),
-            self.output_len(input.len()),
-            "out must have output_len's length"
-        );
-        let mut written = 0;
-        let mut block = [0.0; BLOCK];
-        let mut rest = input;
-        while !rest.is_empty() {
-            let (taken, frames) = self.fill(rest, &mut block);
-            rest = &rest[taken..];
-            written += self.push(&block[..frames], &mut out[written..]);
-        }
-        debug_assert_eq!(written, out.len());
+        let length = self.output_len(input.len());
+        assert_eq!(out.len(), length, "out must have output_len's length");
+        WORKBENCH.with_borrow_mut(|workbench| {
+            let mut written = 0;
+            let mut rest = input;
+            while !rest.is_empty() {
+                rest = self.take_block(rest, workbench);
+                let results = &workbench.output;
+                for (sample, place) in results.iter().zip(&mut out[written..]) {
+                    *place = O::from_unit(*sample);
+                }
+                written += results.len();
+            }
+        });
     }
 
     /// Ends the stream: appends what is held back to `out`. The next input begins a new stream.
@@ -207,16 +198,24 @@ impl Resampler {
     /// # Panics
     /// When it is not.
     pub fn flush_into<O: Sample>(&mut self, out: &mut [O]) {
-        assert_eq!(
-            out.len(),
-            self.flush_len(),
-            "out must have flush_len's length"
+        let length = self.flush_len();
+        assert_eq!(out.len(), length, "out must have flush_len's length");
+        self.unpaired = None;
+        let Some(filter) = &mut self.filter else {
+            return;
+        };
+        WORKBENCH.with_borrow_mut(
+            |Workbench {
+                 input,
+                 output,
+                 scratch,
+             }| {
+                filter.finish(input, output, scratch);
+                for (sample, place) in output.iter().zip(out) {
+                    *place = O::from_unit(*sample);
+                }
+            },
         );
-        let mut written = 0;
-        while written < out.len() {
-            written += self.push(&[0.0; BLOCK], &mut out[written..]);
-        }
-        self.reset();
     }
 
     /// Forgets the stream: the next input begins a new one.
@@ -247,126 +246,65 @@ impl Resampler {
         self.flush(out);
     }
 
-    /// Turns the beginning of `input` into at most a block of mono samples on the unit scale.
-    /// Returns how much of `input` was taken and how many samples it made.
-    fn fill<I: Sample>(&mut self, input: &[I], block: &mut [f32; BLOCK]) -> (usize, usize) {
-        match self.channels {
-            Channels::Mono => {
-                let taken = input.len().min(BLOCK);
-                for (place, sample) in block.iter_mut().zip(input) {
-                    *place = sample.to_unit();
-                }
-                (taken, taken)
+    /// Takes a block from the beginning of `input`, leaves its results on the workbench, and returns
+    /// the rest of `input`.
+    fn take_block<'i, I: Sample>(&mut self, input: &'i [I], bench: &mut Workbench) -> &'i [I] {
+        match &mut self.filter {
+            None => {
+                bench.output.clear();
+                let unpaired = &mut self.unpaired;
+                append_mono(
+                    self.channels,
+                    unpaired,
+                    input,
+                    PASS_BLOCK,
+                    &mut bench.output,
+                )
             }
-            Channels::Stereo => {
-                let mut frames = 0;
-                let mut taken = 0;
-                while let (Some(sample), true) = (input.get(taken), frames < BLOCK) {
-                    taken += 1;
-                    match self.unpaired.take() {
-                        None => self.unpaired = Some(sample.to_unit()),
-                        Some(left) => {
-                            block[frames] = left.midpoint(sample.to_unit());
-                            frames += 1;
-                        }
-                    }
-                }
-                (taken, frames)
-            }
-        }
-    }
-
-    /// Feeds at most a block; returns how many samples it wrote. Stops when `out` is full.
-    fn push<O: Sample>(&mut self, block: &[f32], out: &mut [O]) -> usize {
-        let Some(filter) = &mut self.filter else {
-            convert(block, out);
-            return block.len();
-        };
-        filter.feed(block);
-        let mut written = 0;
-        let mut results = [0.0; OUT_BLOCK];
-        loop {
-            let room = (out.len() - written).min(OUT_BLOCK);
-            let count = filter.produce(&mut results[..room]);
-            convert(&results[..count], &mut out[written..]);
-            written += count;
-            if count < OUT_BLOCK {
-                return written;
+            Some(filter) => {
+                bench.input.clear();
+                bench.input.extend_from_slice(filter.past());
+                let unpaired = &mut self.unpaired;
+                let block = filter.block();
+                let rest = append_mono(self.channels, unpaired, input, block, &mut bench.input);
+                filter.advance(&bench.input, &mut bench.output, &mut bench.scratch);
+                rest
             }
         }
     }
 }
 
-impl Filter {
-    fn new(table: Arc<Table>) -> Self {
-        let buffer = vec![0.0; table.taps - 1 + BLOCK].into_boxed_slice();
-        let start = Position { start: 0, phase: 0 };
-        let mut filter = Self {
-            table,
-            buffer,
-            filled: 0,
-            position: start,
-            consumed: 0,
-            produced: 0,
-        };
-        filter.reset();
-        filter
-    }
-
-    fn reset(&mut self) {
-        // Silence before the stream, and the first output where the filter's centre is on its start.
-        self.filled = self.table.taps - 1;
-        self.buffer[..self.filled].fill(0.0);
-        let (up, centre) = (self.table.up, self.table.centre);
-        self.position = Position {
-            start: centre / up,
-            phase: centre % up,
-        };
-        self.consumed = 0;
-        self.produced = 0;
-    }
-
-    fn output_len(&self, frames: usize) -> usize {
-        let Table { up, down, taps, .. } = *self.table;
-        // Windows that begin at or after the position, once `frames` more are in.
-        let windows = (self.filled + frames + 1).saturating_sub(taps + self.position.start);
-        (windows * up)
-            .saturating_sub(self.position.phase)
-            .div_ceil(down)
-    }
-
-    /// What is still missing for an output as long as the input, rounded up.
-    fn outstanding(&self) -> u64 {
-        let total = u128::from(self.consumed) * self.table.up as u128;
-        total.div_ceil(self.table.down as u128) as u64 - self.produced
-    }
-
-    fn feed(&mut self, block: &[f32]) {
-        // Keep what the next window can still see.
-        let passed = self.position.start.min(self.filled);
-        self.buffer.copy_within(passed..self.filled, 0);
-        self.filled -= passed;
-        self.position.start -= passed;
-        self.buffer[self.filled..][..block.len()].copy_from_slice(block);
-        self.filled += block.len();
-        self.consumed += block.len() as u64;
-    }
-
-    fn produce(&mut self, out: &mut [f32]) -> usize {
-        let count = kernel::run(
-            &self.table,
-            &self.buffer[..self.filled],
-            &mut self.position,
-            out,
-        );
-        self.produced += count as u64;
-        count
-    }
-}
-
-fn convert<O: Sample>(samples: &[f32], out: &mut [O]) {
-    for (sample, place) in samples.iter().zip(out) {
-        *place = O::from_unit(*sample);
+/// Appends about `block` mono samples from `input` to `samples`; returns what is left of `input`.
+fn append_mono<'i, I: Sample>(
+    channels: Channels,
+    unpaired: &mut Option<f32>,
+    input: &'i [I],
+    block: usize,
+    samples: &mut Vec<f32>,
+) -> &'i [I] {
+    match channels {
+        Channels::Mono => {
+            let (now, later) = input.split_at(input.len().min(block));
+            samples.extend(now.iter().map(|sample| sample.to_unit()));
+            later
+        }
+        Channels::Stereo => {
+            let mut input = input;
+            if let [right, rest @ ..] = input
+                && let Some(left) = unpaired.take()
+            {
+                samples.push(left.midpoint(right.to_unit()));
+                input = rest;
+            }
+            let (now, later) = input.split_at(input.len().min(2 * block));
+            let (frames, half) = now.as_chunks();
+            let average = |[left, right]: &[I; 2]| left.to_unit().midpoint(right.to_unit());
+            samples.extend(frames.iter().map(average));
+            if let [left] = half {
+                *unpaired = Some(left.to_unit());
+            }
+            later
+        }
     }
 }
 
