@@ -32,8 +32,9 @@ class AgentSpeech:
     Attributes:
         end: where its sound ends, or was cut.
         complete: whether all of it has been generated.
-        latency: seconds of silence between the caller's voice and this one; `None` where it does
-            not answer the caller directly.
+        latency: seconds of silence between the caller's voice and this one, without `waited`;
+            `None` where it does not answer the caller directly.
+        waited: seconds of that silence in which a person was asked for approval.
         cut: why it was not heard to its end.
         cut_after: seconds between the caller's voice and the cut, where they talked over it.
     """
@@ -46,6 +47,7 @@ class AgentSpeech:
     words: list[Word] = field(default_factory=list)
     complete: bool = False
     latency: float | None = None
+    waited: float = 0.0
     cut: Literal["interrupted", "guardrail"] | None = None
     cut_after: float | None = None
     kind: Literal["agent"] = "agent"

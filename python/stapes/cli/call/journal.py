@@ -88,14 +88,16 @@ class Journal:
 
     Args:
         hearing: the sound of the call.
+        first_agent: the name of the agent that begins.
     """
 
-    def __init__(self, hearing: Hearing) -> None:
+    def __init__(self, hearing: Hearing, first_agent: str) -> None:
         self.entries: list[Entry] = []
         self.cuts: list[Cut] = []
         self.timings: dict[str, dict[str, float | None]] = {}
         """For each response, when it was created, first gave sound and was done, in seconds since
         the caller's turn ended."""
+        self.current_agent = first_agent
         self._hearing = hearing
         self._responding: set[str] = set()
         self._responses: dict[str, str] = {}
@@ -127,6 +129,7 @@ class Journal:
                 self._tool(wish, wish.agent.name).approval = Approval(asked=now)
             case AgentHandoff():
                 self._add(Handoff(now, event.from_agent.name, event.to_agent.name))
+                self.current_agent = event.to_agent.name
             case GuardrailTripped():
                 self._trip(event, now)
             case Error():
@@ -198,16 +201,22 @@ class Journal:
             if speech.item_id == item_id:
                 return speech
         begins = self._hearing.loudspeaker.end
-        agent = self._responses.get(response_id, "Agent")
+        agent = self._responses.get(response_id, self.current_agent)
         speech = AgentSpeech(begins, agent, item_id, response_id, begins)
         before = self._hearing.caller.last_before(begins)
         answers = before is not None and all(
             other.at < before.end for other in self._of(AgentSpeech)
         )
         if before is not None and answers:
-            speech.latency = max(0.0, begins - before.end)
+            speech.waited = self._waited_since(before.end)
+            speech.latency = max(0.0, begins - before.end - speech.waited)
         self._add(speech)
         return speech
+
+    def _waited_since(self, moment: float) -> float:
+        """Return for how many seconds a person has been asked for approval."""
+        asked = [run.approval for run in self._of(ToolRun) if run.at >= moment and run.approval]
+        return sum(wish.answered - wish.asked for wish in asked if wish.answered is not None)
 
     def _cut(self, now: float) -> None:
         if (cut := self._hearing.loudspeaker.clear()) is not None:

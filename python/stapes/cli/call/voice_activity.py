@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from stapes.audio import level
@@ -39,16 +40,19 @@ class VoiceActivity:
         self._most = most
         self._heard = 0
         self.spans: list[Span] = []
-        self.level_dbfs = -100.0
-        """The level of the last frame."""
+        self.levels: deque[float] = deque(maxlen=256)
+        """The RMS levels of the last frames, in dBFS."""
+        self.frames = 0
 
     def hear(self, frame: bytes) -> None:
         """Take the next frame."""
         start = self._heard / (2 * self._rate)
         self._heard += len(frame)
         end = self._heard / (2 * self._rate)
-        self.level_dbfs = max(-100.0, level(frame).rms_dbfs)
-        if self.level_dbfs < self._threshold:
+        rms_dbfs = max(-100.0, level(frame).rms_dbfs)
+        self.levels.append(rms_dbfs)
+        self.frames += 1
+        if rms_dbfs < self._threshold:
             return
         if self.spans and start - self.spans[-1].end <= self._bridge:
             self.spans[-1].end = end
