@@ -34,7 +34,9 @@ MICROPHONE_RATE, LOUDSPEAKER_RATE = 16_000, 24_000
 def voice(seconds: float, rate: int) -> bytes:
     """A square wave: loud enough to be a voice, and the same everywhere."""
     samples = int(seconds * rate)
-    return b"".join((6000 if i // 40 % 2 else -6000).to_bytes(2, "little", signed=True) for i in range(samples))
+    return b"".join(
+        (6000 if i // 40 % 2 else -6000).to_bytes(2, "little", signed=True) for i in range(samples)
+    )
 
 
 class SimulatedCall:
@@ -149,5 +151,3 @@ class SimulatedCall:
     def _id(self, kind: str) -> str:
         self._ids += 1
         return f"{kind}_{self._ids}"
-
-

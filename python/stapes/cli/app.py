@@ -80,10 +80,14 @@ def demo(
 
 @app.command()
 def talk(
-    agent: Annotated[str, typer.Argument(help="The file with your agent: AGENT.py or AGENT.py:name.")],
+    agent: Annotated[
+        str, typer.Argument(help="The file with your agent: AGENT.py or AGENT.py:name.")
+    ],
     question: Annotated[
         list[Path] | None,
-        typer.Option("--in", help="Speak this WAV file instead of using a microphone (repeatable)."),
+        typer.Option(
+            "--in", help="Speak this WAV file instead of using a microphone (repeatable)."
+        ),
     ] = None,
     answer: Annotated[
         Path | None, typer.Option("--out", help="Write what the agent says into this WAV file.")
@@ -146,7 +150,9 @@ def talk(
 @app.command("dev-server")
 def dev_server(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port; 0 for any free one.", min=0, max=65535)] = 8765,
+    port: Annotated[
+        int, typer.Option(help="The port; 0 for any free one.", min=0, max=65535)
+    ] = 8765,
     mind: Annotated[
         MindKind | None, typer.Option(help="What answers. With --script it is the scripted one.")
     ] = None,

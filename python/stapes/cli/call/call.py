@@ -46,11 +46,13 @@ class Endpoint:
     """What is called.
 
     Attributes:
+        name: what it is, in words.
         url: the WebSocket URL; `None` for the provider's own.
         api_key: the key; `None` leaves it to the session to find one.
         model: `None` leaves it to the session.
     """
 
+    name: str
     url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     model: str | None = None

@@ -36,7 +36,6 @@ class AgentSpeech:
             `None` where it does not answer the caller directly.
         waited: seconds of that silence in which a person was asked for approval.
         cut: why it was not heard to its end.
-        cut_after: seconds between the caller's voice and the cut, where they talked over it.
     """
 
     at: float
@@ -49,7 +48,6 @@ class AgentSpeech:
     latency: float | None = None
     waited: float = 0.0
     cut: Literal["interrupted", "guardrail"] | None = None
-    cut_after: float | None = None
     kind: Literal["agent"] = "agent"
 
     @property
@@ -65,6 +63,21 @@ class AgentSpeech:
     def said_by(self, moment: float) -> str:
         """Return the words that began before `moment`."""
         return "".join(word.text for word in self.words if word.at < moment).strip()
+
+
+@dataclass(slots=True)
+class BargeIn:
+    """The caller talks over an answer, and it stops.
+
+    Attributes:
+        after: seconds from the beginning of the caller's voice to silence; `None` where no voice
+            was heard.
+    """
+
+    at: float
+    item_id: str
+    after: float | None
+    kind: Literal["barge_in"] = "barge_in"
 
 
 @dataclass(slots=True)
@@ -122,4 +135,6 @@ class Problem:
     kind: Literal["problem"] = "problem"
 
 
-Entry: TypeAlias = CallerSpeech | AgentSpeech | ToolRun | Handoff | GuardrailTrip | Problem
+Entry: TypeAlias = (
+    CallerSpeech | AgentSpeech | BargeIn | ToolRun | Handoff | GuardrailTrip | Problem
+)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import insort
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from stapes.cli.call.entries import (
     AgentSpeech,
     Approval,
+    BargeIn,
     CallerSpeech,
     Entry,
     GuardrailTrip,
@@ -74,11 +75,19 @@ class Hearing(Protocol):
     """What the journal knows of the sound of a call."""
 
     @property
-    def now(self) -> float: ...
+    def now(self) -> float:
+        """The second of the call."""
+        ...
+
     @property
-    def caller(self) -> VoiceActivity: ...
+    def caller(self) -> VoiceActivity:
+        """When the caller spoke."""
+        ...
+
     @property
-    def loudspeaker(self) -> Loudspeaker: ...
+    def loudspeaker(self) -> Loudspeaker:
+        """What the caller hears."""
+        ...
 
 
 class Journal:
@@ -222,26 +231,28 @@ class Journal:
         if (cut := self._hearing.loudspeaker.clear()) is not None:
             self.cuts.append(cut)
         tripped = {trip.item_id for trip in self._of(GuardrailTrip)}
-        for speech in self._of(AgentSpeech):
+        for speech in list(self._of(AgentSpeech)):
             if speech.cut is not None or (speech.complete and speech.end <= now):
                 continue
-            self._end(speech, now, "guardrail" if speech.item_id in tripped else "interrupted")
-
-    def _end(
-        self, speech: AgentSpeech, now: float, why: Literal["interrupted", "guardrail"]
-    ) -> None:
-        speech.cut = why
-        speech.at, speech.end = min(speech.at, now), min(speech.end, now)
-        caller = self._hearing.caller.last
-        if why == "interrupted" and caller is not None and caller.end >= now - _TALKS_S:
-            speech.cut_after = max(0.0, now - caller.start)
+            speech.at, speech.end = min(speech.at, now), min(speech.end, now)
+            speech.cut = "guardrail" if speech.item_id in tripped else "interrupted"
+            if speech.cut == "interrupted":
+                voice = self._hearing.caller.last
+                talking = voice is not None and voice.end >= now - _TALKS_S
+                after = max(0.0, now - voice.start) if voice and talking else None
+                self._add(BargeIn(now, speech.item_id, after))
 
     def _trip(self, event: GuardrailTripped, now: float) -> None:
         name = event.error.guardrail_result.guardrail.get_name()
         self._add(GuardrailTrip(now, name, event.item_id))
         for speech in self._of(AgentSpeech):
             if speech.item_id == event.item_id and speech.cut is not None:
-                speech.cut, speech.cut_after = "guardrail", None
+                speech.cut = "guardrail"
+        self.entries = [
+            entry
+            for entry in self.entries
+            if not (isinstance(entry, BargeIn) and entry.item_id == event.item_id)
+        ]
 
     def _done(self, event: ResponseDone, now: float) -> None:
         response_id = event.response_id or ""
@@ -280,6 +291,12 @@ class Journal:
             }:
                 if speech := self._caller(item_id):
                     speech.text = transcript.strip() or UNHEARD
+            case {
+                "type": "conversation.item.input_audio_transcription.failed",
+                "item_id": str(item_id),
+            }:
+                if speech := self._caller(item_id):
+                    speech.text = UNHEARD
 
     def _caller(self, item_id: str) -> CallerSpeech | None:
         return next((entry for entry in self._of(CallerSpeech) if entry.item_id == item_id), None)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+
 from stapes.cli.call.device import FRAME_MS, Exchange, frame_bytes
+
 
 class VirtualDevice:
     """Runs a call in real time; the microphone hears silence, and what is said into it.

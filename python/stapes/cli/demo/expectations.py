@@ -8,7 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from stapes.cli.call.entries import AgentSpeech, Entry, GuardrailTrip, Handoff, Problem, ToolRun
+from stapes.cli.call.entries import (
+    AgentSpeech,
+    BargeIn,
+    Entry,
+    GuardrailTrip,
+    Handoff,
+    Problem,
+    ToolRun,
+)
 
 _Kind = TypeVar("_Kind", bound=Entry)
 
@@ -51,7 +59,7 @@ class Called:
     arguments: Mapping[str, object]
 
     def __str__(self) -> str:
-        wanted = ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+        wanted = ", ".join(f"{name}={json.dumps(value)}" for name, value in self.arguments.items())
         return f"{self.name}({wanted}) is called"
 
     def missing(self, turn: Sequence[Entry]) -> str | None:
@@ -73,11 +81,10 @@ class Interrupted:
 
     def missing(self, turn: Sequence[Entry]) -> str | None:
         """Look for an answer that was cut, with words that were not heard."""
-        for speech in _of(AgentSpeech, turn):
-            if speech.cut != "interrupted":
-                continue
-            if speech.cut_after is None or speech.cut_after > self.within_s:
-                return f"it stopped {speech.cut_after} s after the caller began"
+        cut = [speech for speech in _of(AgentSpeech, turn) if speech.cut == "interrupted"]
+        for barge_in, speech in zip(_of(BargeIn, turn), cut, strict=False):
+            if barge_in.after is None or barge_in.after > self.within_s:
+                return f"it stopped {barge_in.after} s after the caller began"
             return None if speech.heard != speech.text else "all of it had been heard"
         return "no answer was interrupted"
 

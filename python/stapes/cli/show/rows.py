@@ -10,6 +10,7 @@ from rich.text import Text
 
 from stapes.cli.call.entries import (
     AgentSpeech,
+    BargeIn,
     CallerSpeech,
     Entry,
     GuardrailTrip,
@@ -58,7 +59,12 @@ def rows_of(entry: Entry, now: float, palette: Palette, glyphs: Glyphs) -> list[
         case CallerSpeech():
             return [_caller(entry, glyphs)]
         case AgentSpeech():
-            return _agent(entry, now, palette, glyphs)
+            return [_agent(entry, now, palette, glyphs)]
+        case BargeIn():
+            what = Text(f"{glyphs.stop} the answer stops", ALERT)
+            if entry.after is not None:
+                what.append(f" {entry.after:.2f} s after the caller began")
+            return [Row(entry.at, Text("barge-in", ALERT), what)]
         case ToolRun():
             return _tool(entry, glyphs)
         case Handoff():
@@ -81,19 +87,16 @@ def _caller(speech: CallerSpeech, glyphs: Glyphs) -> Row:
     return Row(speech.at, Text("Caller", f"bold {CALLER}"), what)
 
 
-def _agent(speech: AgentSpeech, now: float, palette: Palette, glyphs: Glyphs) -> list[Row]:
+def _agent(speech: AgentSpeech, now: float, palette: Palette, glyphs: Glyphs) -> Row:
     colour = palette.agent(speech.agent)
     what = Text(speech.said_by(min(now, speech.end)))
     over = speech.cut is not None or (speech.complete and now >= speech.end)
     if not over:
         what.append(f" {glyphs.more}" if what else glyphs.more, QUIET)
     aside = "" if speech.latency is None else f"{speech.latency:.2f} s"
-    rows = [Row(speech.at, Text(speech.agent, f"bold {colour}"), what, aside)]
-    if speech.cut == "interrupted":
-        after = "" if speech.cut_after is None else f" {speech.cut_after:.2f} s after they began"
-        cut = Text(f"{glyphs.stop} the caller talks over it; silent{after}", ALERT)
-        rows.append(Row(speech.end, Text("barge-in", ALERT), cut))
-    return rows
+    if speech.cut is not None:
+        what.append(f" {glyphs.stop}", ALERT)
+    return Row(speech.at, Text(speech.agent, f"bold {colour}"), what, aside)
 
 
 def _tool(run: ToolRun, glyphs: Glyphs) -> list[Row]:
@@ -126,4 +129,6 @@ def spell_arguments(arguments: str) -> str:
         return arguments
     if not isinstance(values, dict):
         return arguments
-    return ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items())
+    return ", ".join(
+        f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in values.items()
+    )

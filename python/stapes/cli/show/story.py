@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,6 +59,15 @@ class Story:
     def turns(self) -> int:
         """How many times the caller spoke."""
         return sum(isinstance(entry, CallerSpeech) for entry in self.entries)
+
+    @property
+    def summary(self) -> str:
+        """Its length, its turns and its latencies, in a line."""
+        facts = [f"{self.seconds:.0f} seconds", f"{self.turns} turns"]
+        if latencies := self.latencies:
+            facts.append(f"answers after {median(latencies):.2f} s (median)")
+            facts.append(f"{max(latencies):.2f} s (slowest)")
+        return ", ".join(facts)
 
 
 def envelope(samples: NDArray[np.int16], step_s: float) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -14,7 +15,7 @@ from stapes.cli.show.palette import CALLER, QUIET, Palette
 from stapes.cli.show.rows import FANCY, PLAIN, Glyphs, Row, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
     from rich.console import Console, RenderableType
@@ -47,6 +48,7 @@ class Terminal:
         self._written: set[int] = set()
         self._live: Live | None = None
         self._last = 0.0
+        self._paused = False
 
     def follow(self, journal: Journal, line: Line) -> None:
         """Show this call from now on."""
@@ -74,9 +76,25 @@ class Terminal:
             self._live.stop()
             self._live = None
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not draw as long as the context is open: somebody is asked something."""
+        self._paused = True
+        if self._live is not None:
+            self._live.update(Text(""), refresh=True)
+            self._live.stop()
+        try:
+            yield
+        finally:
+            self._paused = False
+            if self._live is not None:
+                self._live.start()
+
     def refresh(self, *, final: bool = False) -> None:
         """Show the call as it stands."""
         if self._journal is None or self._line is None:
+            return
+        if self._paused:
             return
         if not final and time.monotonic() - self._last < 1 / _REFRESH_HZ:
             return

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from stapes.cli.call.entries import (
     AgentSpeech,
+    BargeIn,
     CallerSpeech,
     GuardrailTrip,
     Handoff,
@@ -23,7 +23,7 @@ from stapes.cli.call.entries import (
 )
 from stapes.cli.show.palette import ALERT, APPROVED, CALLER, TOOL, Palette
 from stapes.cli.show.rows import spell_arguments
-from stapes.cli.show.story import RATE, envelope
+from stapes.cli.show.story import envelope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,19 +148,14 @@ def draw_timeline(story: Story, *paths: Path) -> None:
 def _head(figure: Figure, story: Story, height: float) -> None:
     left = _LEFT_IN / _WIDTH_IN
     right = 1 - _RIGHT_IN / _WIDTH_IN
-    figure.text(left, 1 - 0.42 / height, story.title, size=19, weight="bold", color=_INK, va="center")
-    facts = [f"{story.seconds:.0f} seconds", f"{story.turns} turns"]
-    if latencies := story.latencies:
-        facts.append(f"answers after {median(latencies):.2f} s (median), {max(latencies):.2f} s (slowest)")
-    figure.text(left, 1 - 0.78 / height, "  ·  ".join(facts), size=11, color=_FAINT, va="center")
-    legend = (
-        ("as heard by the caller", _FAINT),
-        ("grey: generated, cut before it was heard", _FAINT),
+    figure.text(
+        left, 1 - 0.42 / height, story.title, size=19, weight="bold", color=_INK, va="center"
     )
+    figure.text(left, 1 - 0.78 / height, story.summary, size=11, color=_FAINT, va="center")
     figure.text(
         right,
         1 - 0.78 / height,
-        "  ·  ".join(text for text, _ in legend),
+        "grey: generated, but cut before it was heard",
         size=10,
         color=_FAINT,
         va="center",
@@ -216,6 +211,8 @@ class _RowDrawing:
             match entry:
                 case ToolRun():
                     self._tool(entry)
+                case BargeIn():
+                    self._barge_in(entry)
                 case Handoff():
                     text = f"⇄ {entry.source} → {entry.target}"
                     self._pill(entry.at, text, self.palette.agent(entry.target))
@@ -247,9 +244,7 @@ class _RowDrawing:
     def _clock(self) -> None:
         for second in range(int(np.ceil(self.row.start)), int(self.row.end) + 1):
             major = second % 5 == 0
-            self.axes.plot(
-                [second], [0.0], marker="|", ms=5 if major else 3, color=_RULE, zorder=1
-            )
+            self.axes.plot([second], [0.0], marker="|", ms=5 if major else 3, color=_RULE, zorder=1)
             if major and second > self.row.start + 0.3:
                 self.axes.axvline(second, ymin=0.03, ymax=0.97, color="#f1eee8", lw=1, zorder=0.5)
                 self.axes.text(
@@ -335,8 +330,6 @@ class _RowDrawing:
         self._block(lines, speech.at, [top - _LINE * n for n in range(len(lines))])
         if speech.latency is not None:
             self._latency(speech)
-        if speech.cut == "interrupted":
-            self._cut(speech)
 
     def _block(
         self, lines: Sequence[Sequence[_Placed]], start: float, heights: Sequence[float]
@@ -378,16 +371,16 @@ class _RowDrawing:
             zorder=5,
         )
 
-    def _cut(self, speech: AgentSpeech) -> None:
+    def _barge_in(self, entry: BargeIn) -> None:
         self.axes.plot(
-            [speech.end] * 2,
+            [entry.at] * 2,
             [_AGENT_Y - _SWING - 0.04, _CALLER_Y - _SWING + 0.1],
             color=ALERT,
             lw=1.6,
             zorder=6,
         )
-        after = "" if speech.cut_after is None else f", {speech.cut_after * 1000:.0f} ms"
-        self._pill(speech.end, f"✂ interrupted{after}", ALERT)
+        after = "" if entry.after is None else f", {entry.after * 1000:.0f} ms"
+        self._pill(entry.at, f"✂ interrupted{after}", ALERT)
 
     def _tool(self, run: ToolRun) -> None:
         call = f"{run.name}({spell_arguments(run.arguments)})"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from stapes.cli.call.entries import (
     AgentSpeech,
+    BargeIn,
     CallerSpeech,
     Entry,
     GuardrailTrip,
@@ -94,13 +95,18 @@ def _lines(entry: Entry) -> list[str]:
             unheard = entry.text.removeprefix(entry.heard).strip()
             why = "interrupted" if entry.cut == "interrupted" else "stopped by a guardrail"
             return [f"{line} *({why}; not heard: ~~{unheard}~~)*"]
+        case BargeIn(after=after):
+            when = "" if after is None else f" {after:.2f} s after they began"
+            return [f"- {clock} *the caller talks over the answer; it stops{when}*"]
         case ToolRun():
             call = f"`{entry.name}({spell_arguments(entry.arguments)})`"
             lines = []
             if (approval := entry.approval) is not None:
                 verb = {True: "approved", False: "rejected", None: "not answered"}
                 by = f" by {approval.by}" if approval.by else ""
-                lines.append(f"- {clock} *approval asked for {call}: {verb[approval.approved]}{by}*")
+                lines.append(
+                    f"- {clock} *approval asked for {call}: {verb[approval.approved]}{by}*"
+                )
             if entry.result is not None:
                 lines.append(f"- {clock} *tool {call}: {entry.result}*")
             return lines
