@@ -45,11 +45,9 @@ class SimulatedCall:
             microphone_rate=MICROPHONE_RATE, loudspeaker_rate=LOUDSPEAKER_RATE
         )
         self.sent: list[bytes] = []
-        self.played: list[tuple[str, int, int]] = []
+        self.played: list[tuple[str, int, float]] = []
         self.recording = Recording(MICROPHONE_RATE, LOUDSPEAKER_RATE)
-        self.loudspeaker = Loudspeaker(
-            LOUDSPEAKER_RATE, lambda item, index, pcm: self.played.append((item, index, len(pcm)))
-        )
+        self.loudspeaker = Loudspeaker(LOUDSPEAKER_RATE, lambda *report: self.played.append(report))
         self.line = Line(
             rates, self.loudspeaker, self.sent.append, recording=self.recording, **line_options
         )

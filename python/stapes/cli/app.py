@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 app = typer.Typer(
-    help="Realtime voice sessions: try one, talk to your own agent, run a server to develop against.",
+    help="Realtime voice sessions: see one, talk to your own agent, serve one to develop against.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

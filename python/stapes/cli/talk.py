@@ -14,7 +14,7 @@ from rich.text import Text
 from stapes.audio import Resampler, read_wav
 from stapes.cli.call.approver import Approver, Standing
 from stapes.cli.call.asking import AskOnTerminal
-from stapes.cli.call.call import Call, CallEnded, Endpoint, hold_call
+from stapes.cli.call.call import Call, CallEndedError, Endpoint, hold_call
 from stapes.cli.call.caller import Caller, NoAnswerError
 from stapes.cli.call.device import SoundDevice, SoundDeviceError
 from stapes.cli.call.recording import Recording
@@ -96,7 +96,13 @@ def run_talk(place: str, options: TalkOptions) -> None:
         asyncio.run(_talk(agent, options, device, questions, terminal, recording, held))
     except KeyboardInterrupt:
         pass
-    except (CallEnded, NoAnswerError, ServerSetupError, SoundDeviceError, StapesError) as error:
+    except (
+        CallEndedError,
+        NoAnswerError,
+        ServerSetupError,
+        SoundDeviceError,
+        StapesError,
+    ) as error:
         raise TalkError(str(error)) from error
     finally:
         if recording is not None and held:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from stapes.approvals import ToolApproval
 

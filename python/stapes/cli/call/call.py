@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _REFRESH_S = 0.04
 
 
-class CallEnded(Exception):
+class CallEndedError(Exception):
     """The connection was lost before the call was over."""
 
 
@@ -96,7 +96,7 @@ async def hold_call(
         The call, as it was at its end.
 
     Raises:
-        CallEnded: the connection was lost.
+        CallEndedError: the connection was lost.
         StapesError: no connection could be made.
         SoundDeviceError: the device does not work.
     """
@@ -106,7 +106,7 @@ async def hold_call(
     if endpoint.model is not None:
         options["model"] = endpoint.model
     session = RealtimeSession(agent, api_key=endpoint.api_key, playback=tracker, **options)
-    loudspeaker = Loudspeaker(device.loudspeaker_rate, tracker.on_play_bytes)
+    loudspeaker = Loudspeaker(device.loudspeaker_rate, tracker.played_in_all)
     rate = device.microphone_rate
     line = Line(
         device,
@@ -145,7 +145,7 @@ async def _listen(
             case ToolApprovalRequested(approval=wish):
                 group.create_task(_decide(call, wish, approver))
             case ConnectionChanged(status="disconnected", reason=reason):
-                raise CallEnded(f"the connection was lost: {reason or 'no reason was given'}")
+                raise CallEndedError(f"the connection was lost: {reason or 'no reason was given'}")
             case _:
                 pass
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from stapes.cli.call.device import frame_bytes
 from stapes.cli.call.voice_activity import VoiceActivity
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stapes.cli.call.device import SoundDevice
     from stapes.cli.call.loudspeaker import Loudspeaker
     from stapes.cli.call.recording import Recording

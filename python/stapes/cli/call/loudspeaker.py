@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-OnPlayed: TypeAlias = Callable[[str, int, bytes], None]
-"""Told of sound when it is played: item id, content index, PCM16."""
+OnPlayed: TypeAlias = Callable[[str, int, float], None]
+"""Told when more of a part has been played: item id, content index, milliseconds of it so far."""
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class Loudspeaker:
 
     Args:
         rate: samples per second.
-        on_played: told of every piece of an answer when it is taken, in the taking thread.
+        on_played: told when more of an answer is taken, in the taking thread.
     """
 
     def __init__(self, rate: int, on_played: OnPlayed | None = None) -> None:
@@ -48,6 +48,8 @@ class Loudspeaker:
         self._pieces: deque[_Piece] = deque()
         self._queued = 0
         self._taken = 0
+        self._part: tuple[str, int] = ("", 0)
+        self._played = 0
         self._lock = threading.Lock()
 
     @property
@@ -77,21 +79,25 @@ class Loudspeaker:
     def take(self, size: int) -> bytes:
         """Take `size` bytes of what is to be heard now."""
         frame = bytearray()
-        played: list[_Piece] = []
+        played: dict[tuple[str, int], int] = {}
         with self._lock:
             while self._pieces and len(frame) < size:
                 piece = self._pieces[0]
                 share = piece.pcm[: size - len(frame)]
                 frame += share
-                played.append(_Piece(piece.item_id, piece.content_index, share))
+                part = (piece.item_id, piece.content_index)
+                if part != self._part:
+                    self._part, self._played = part, 0
+                self._played += len(share)
+                played[part] = self._played
                 piece.pcm = piece.pcm[len(share) :]
                 if not piece.pcm:
                     self._pieces.popleft()
             self._queued -= len(frame)
             self._taken += size
         if self._on_played is not None:
-            for piece in played:
-                self._on_played(piece.item_id, piece.content_index, bytes(piece.pcm))
+            for (item_id, content_index), size_played in played.items():
+                self._on_played(item_id, content_index, 1000 * self._seconds(size_played))
         return bytes(frame) + bytes(size - len(frame))
 
     def clear(self) -> Cut | None:

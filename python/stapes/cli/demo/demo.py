@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from stapes.cli.call.approver import Standing
-from stapes.cli.call.call import Call, CallEnded, Endpoint, hold_call
+from stapes.cli.call.call import Call, CallEndedError, Endpoint, hold_call
 from stapes.cli.call.caller import Caller, NoAnswerError
 from stapes.cli.call.entries import AgentSpeech
 from stapes.cli.call.recording import Recording
@@ -122,7 +122,7 @@ async def _hold(
                 await hold_call(
                     agent, endpoint, device, approver, terminal, plot, recording=recording
                 )
-        except (CallEnded, StapesError) as error:
+        except (CallEndedError, StapesError) as error:
             held.failure = str(error)
     return held
 

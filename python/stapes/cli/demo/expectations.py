@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from stapes.cli.call.entries import (
     AgentSpeech,
@@ -17,6 +16,9 @@ from stapes.cli.call.entries import (
     Problem,
     ToolRun,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _Kind = TypeVar("_Kind", bound=Entry)
 
@@ -71,22 +73,37 @@ class Called:
 
 
 @dataclass(frozen=True, slots=True)
-class Interrupted:
-    """The caller talks over the answer and it stops."""
-
-    within_s: float = 1.0
+class CutShort:
+    """The answer is interrupted before its end."""
 
     def __str__(self) -> str:
-        return "the caller talks over the answer, and it stops"
+        return "the answer is cut where the caller talks over it"
 
     def missing(self, turn: Sequence[Entry]) -> str | None:
         """Look for an answer that was cut, with words that were not heard."""
         cut = [speech for speech in _of(AgentSpeech, turn) if speech.cut == "interrupted"]
-        for barge_in, speech in zip(_of(BargeIn, turn), cut, strict=False):
-            if barge_in.after is None or barge_in.after > self.within_s:
-                return f"it stopped {barge_in.after} s after the caller began"
-            return None if speech.heard != speech.text else "all of it had been heard"
-        return "no answer was interrupted"
+        if not cut:
+            return "no answer was interrupted"
+        whole = all(speech.heard == speech.text for speech in cut)
+        return "all of it had been heard" if whole else None
+
+
+@dataclass(frozen=True, slots=True)
+class BargesIn:
+    """The caller talks over the answer before and it falls silent soon."""
+
+    within_s: float = 1.0
+
+    def __str__(self) -> str:
+        return f"the answer stops within {self.within_s:g} s after the caller began"
+
+    def missing(self, turn: Sequence[Entry]) -> str | None:
+        """Look for the barge-in, and how fast it was."""
+        for barge_in in _of(BargeIn, turn):
+            if barge_in.after is not None and barge_in.after <= self.within_s:
+                return None
+            return f"it stopped {barge_in.after} s after the caller began"
+        return "nothing was interrupted"
 
 
 @dataclass(frozen=True, slots=True)

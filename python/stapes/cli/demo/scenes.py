@@ -11,11 +11,12 @@ from stapes.audio import Resampler, read_wav
 from stapes.cli.demo.expectations import (
     Answered,
     Approved,
+    BargesIn,
     Blocked,
     Called,
+    CutShort,
     Expectation,
     HandedOver,
-    Interrupted,
 )
 
 RATE: Final = 16_000
@@ -23,8 +24,12 @@ RATE: Final = 16_000
 
 _EXPECTED: Final[dict[str, tuple[Expectation, ...]]] = {
     "1-weather.wav": (Called("weather", {"city": "Paris"}), Answered(holding="Paris")),
-    "2-history.wav": (Interrupted(),),
-    "3-interrupt.wav": (Called("weather", {"city": "Lisbon"}), Answered(holding="Lisbon")),
+    "2-history.wav": (CutShort(),),
+    "3-interrupt.wav": (
+        BargesIn(),
+        Called("weather", {"city": "Lisbon"}),
+        Answered(holding="Lisbon"),
+    ),
     "4-pool.wav": (Called("opening_hours", {"place": "pool"}), Answered(holding="seven to nine")),
     "5-door-code.wav": (Blocked("door code stays secret", unheard="4711"), Answered()),
     "6-billing.wav": (HandedOver("Front desk", "Billing"), Answered()),

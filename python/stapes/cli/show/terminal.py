@@ -100,16 +100,21 @@ class Terminal:
             return
         self._last = time.monotonic()
         ready, open_entries = self._split(final=final)
+        if self._live is None:
+            for entry in ready:
+                self._write_plain(entry)
+            return
+        status = self._status(self._line)
+        body: list[RenderableType] = [self._table(open_entries)] if open_entries else []
+        # First what is below, then what goes above it, so that nothing is ever seen twice.
+        self._live.update(Group(*body, Text(""), status), refresh=not ready)
         if ready:
             self.console.print(self._table(ready))
-        if self._live is not None:
-            status = self._status(self._line)
-            body: list[RenderableType] = [self._table(open_entries)] if open_entries else []
-            self._live.update(Group(*body, Text(""), status), refresh=True)
 
     def _split(self, *, final: bool) -> tuple[list[Entry], list[Entry]]:
         """Tell what is to be written now from what waits, to keep the order."""
-        assert self._journal is not None and self._line is not None
+        assert self._journal is not None
+        assert self._line is not None
         waiting = [entry for entry in self._journal.entries if id(entry) not in self._written]
         ready: list[Entry] = []
         for entry in waiting:
@@ -132,12 +137,19 @@ class Terminal:
                 table.add_row(*self._cells(row))
         return table
 
+    def _write_plain(self, entry: Entry) -> None:
+        """Write an entry where nothing can be drawn: a line for each row, however long."""
+        assert self._line is not None
+        for row in rows_of(entry, self._line.now, self.palette, self.glyphs):
+            aside = f"  ({row.aside})" if row.aside else ""
+            line = f"{_clock(row.at):>5} {row.who.plain:<10} {row.what.plain}{aside}"
+            self.console.print(Text(line), soft_wrap=True)
+
     def _cells(self, row: Row) -> tuple[RenderableType, ...]:
-        clock = f"{int(row.at) // 60}:{int(row.at) % 60:02}"
-        return Text(clock, QUIET), row.who, row.what, Text(row.aside, QUIET)
+        return Text(_clock(row.at), QUIET), row.who, row.what, Text(row.aside, QUIET)
 
     def _status(self, line: Line) -> Text:
-        text = Text(f"{int(line.now) // 60:>2}:{int(line.now) % 60:02} ", QUIET)
+        text = Text(f"{_clock(line.now):>5} ", QUIET)
         agent = self._agent_name()
         for who, style, voice in (
             ("Caller", CALLER, line.caller),
@@ -170,3 +182,7 @@ class Terminal:
         share = (dbfs - _FLOOR_DBFS) / (_CEILING_DBFS - _FLOOR_DBFS)
         bars = self.glyphs.bars
         return bars[1 + round((len(bars) - 2) * min(1.0, max(0.0, share)))]
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
