@@ -29,7 +29,7 @@ class Caller:
     """
 
     def __init__(
-        self, call: Call, device: VirtualDevice, *, patience_s: float = 30.0, pause_s: float = 0.6
+        self, call: Call, device: VirtualDevice, *, patience_s: float = 30.0, pause_s: float = 0.4
     ) -> None:
         self._call = call
         self._device = device

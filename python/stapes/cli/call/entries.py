@@ -16,12 +16,17 @@ class Word:
 
 @dataclass(slots=True)
 class CallerSpeech:
-    """The caller says something; the words are known only afterwards."""
+    """The caller says something; the words come only afterwards.
+
+    Attributes:
+        understood: whether all words are there.
+    """
 
     at: float
     item_id: str
     end: float | None = None
     text: str = ""
+    understood: bool = False
     kind: Literal["caller"] = "caller"
 
 

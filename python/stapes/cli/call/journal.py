@@ -169,8 +169,9 @@ class Journal:
         now = self._hearing.now
         match entry:
             case CallerSpeech():
-                over = entry.end is not None and now > entry.end + _TRANSCRIPT_S
-                return bool(entry.text and entry.end is not None) or over
+                if entry.end is None:
+                    return False
+                return entry.understood or now > entry.end + _TRANSCRIPT_S
             case AgentSpeech():
                 return entry.cut is not None or (entry.complete and now >= entry.end)
             case ToolRun():
@@ -290,13 +291,13 @@ class Journal:
                 "transcript": str(transcript),
             }:
                 if speech := self._caller(item_id):
-                    speech.text = transcript.strip() or UNHEARD
+                    speech.text, speech.understood = transcript.strip() or UNHEARD, True
             case {
                 "type": "conversation.item.input_audio_transcription.failed",
                 "item_id": str(item_id),
             }:
                 if speech := self._caller(item_id):
-                    speech.text = UNHEARD
+                    speech.text, speech.understood = UNHEARD, True
 
     def _caller(self, item_id: str) -> CallerSpeech | None:
         return next((entry for entry in self._of(CallerSpeech) if entry.item_id == item_id), None)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from stapes.devserver import Mind, Voice
     from stapes.items import HistoryItem
 
 _TITLE = "A call to the Harbour Hotel, as it was heard"
@@ -96,8 +97,8 @@ def run_demo(out: Path, examples: Path | None = None, *, quick: bool = False) ->
 async def _hold(
     agent: Any,
     scenes: Sequence[Scene],
-    mind: Any,
-    voice: Any,
+    mind: Mind,
+    voice: Voice,
     terminal: Terminal,
     recording: Recording,
 ) -> _Held:
@@ -114,6 +115,8 @@ async def _hold(
         held.history = call.session.history
 
     async with make_server(mind, voice) as server:
+        # The first thing that is heard loads the recogniser; that is no part of an answer's time.
+        await mind.hear(bytes(_LOUDSPEAKER_RATE // 5), instructions="", tools=())
         _greet(terminal, server.url, agent.name)
         approver = Standing(approve=True, by="the demo", after_s=_DECIDES_S)
         endpoint = Endpoint("the development server", server.url, api_key="none-needed")

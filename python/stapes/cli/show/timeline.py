@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from stapes.cli.show.story import Story
 
-ROW_S = 23.0
+ROW_S = 25.0
 """The longest row, in seconds."""
 
 _BEFORE_S = 0.35
@@ -50,7 +50,7 @@ _GHOST, _GHOST_INK = "#cfd3d8", "#aeb4bc"
 _SIZE = 9.0
 _CALLER_Y, _AGENT_Y, _SWING = 0.66, -0.66, 0.33
 _LANES = (0.14, -0.14)
-_TOP, _BOTTOM = 1.85, -2.1
+_TOP, _BOTTOM = 1.95, -2.2
 _LINE = 0.235
 """Height of a line of words."""
 
@@ -183,9 +183,12 @@ class _RowDrawing:
         self.palette = palette
         self.voices = voices
         self.right = row.start + longest
+        self.inside = [e for e in story.entries if row.start <= e.at < row.end]
         axes.set_xlim(row.start, self.right)
         axes.set_ylim(_BOTTOM, _TOP)
         axes.axis("off")
+        pixels = (_WIDTH_IN - _LEFT_IN - _RIGHT_IN) * 72 / longest * _STEP_S
+        self.bar = 0.7 * pixels
         self._taken: list[tuple[float, float, float]] = []
         """Boxes in the middle: from, to, height."""
         self._written: list[tuple[float, float, float]] = []
@@ -198,8 +201,7 @@ class _RowDrawing:
         self._voice(0, _CALLER_Y, lambda _: CALLER)
         self._ghosts()
         self._voice(1, _AGENT_Y, self._agent_colour)
-        inside = [e for e in self.story.entries if self.row.start <= e.at < self.row.end]
-        for entry in inside:
+        for entry in self.inside:
             match entry:
                 case CallerSpeech():
                     self._caller(entry)
@@ -207,7 +209,7 @@ class _RowDrawing:
                     self._agent(entry)
                 case _:
                     pass
-        for entry in inside:
+        for entry in self.inside:
             match entry:
                 case ToolRun():
                     self._tool(entry)
@@ -217,6 +219,7 @@ class _RowDrawing:
                     text = f"⇄ {entry.source} → {entry.target}"
                     self._pill(entry.at, text, self.palette.agent(entry.target))
                 case GuardrailTrip():
+                    self._stop_line(entry.at)
                     self._pill(entry.at, f"⚠ guardrail: {entry.name}", ALERT)
                 case Problem():
                     self._pill(entry.at, f"⚠ {entry.text[:60]}", ALERT)
@@ -274,7 +277,7 @@ class _RowDrawing:
 
         lines = [[(m, y - _SWING * v), (m, y + _SWING * v)] for m, v in bars]
         self.axes.add_collection(
-            LineCollection(lines, colors=colours, linewidths=2.6, capstyle="round", zorder=3)
+            LineCollection(lines, colors=colours, linewidths=self.bar, capstyle="round", zorder=3)
         )
 
     def _ghosts(self) -> None:
@@ -287,7 +290,7 @@ class _RowDrawing:
             following = [
                 e.at
                 for e in self.story.entries
-                if isinstance(e, AgentSpeech) and e.at > cut.at + 0.05
+                if isinstance(e, AgentSpeech) and e.at >= cut.at and e.end > e.at
             ]
             shape = envelope(np.frombuffer(cut.pcm, "<i2"), _STEP_S)
             end = min([self.row.end, cut.at + len(shape) * _STEP_S, *(f - 0.2 for f in following)])
@@ -312,7 +315,7 @@ class _RowDrawing:
 
     def _caller(self, speech: CallerSpeech) -> None:
         words = [("Caller", CALLER), *((word, _INK) for word in speech.text.split())]
-        lines = self._flow(words, speech.at, (speech.end or speech.at) - speech.at)
+        lines = self._flow(words, speech, (speech.end or speech.at) - speech.at)
         bottom = _CALLER_Y + _SWING + 0.12
         self._block(lines, speech.at, [bottom + _LINE * n for n in reversed(range(len(lines)))])
 
@@ -324,8 +327,7 @@ class _RowDrawing:
         words += [(word, _GHOST_INK) for word in unheard[:9]]
         if len(unheard) > 9:
             words.append(("…", _GHOST_INK))
-        seconds = speech.end - speech.at
-        lines = self._flow(words, speech.at, max(seconds, 3.0) if speech.cut else seconds)
+        lines = self._flow(words, speech, speech.end - speech.at)
         top = _AGENT_Y - _SWING - 0.24
         self._block(lines, speech.at, [top - _LINE * n for n in range(len(lines))])
         if speech.latency is not None:
@@ -372,15 +374,13 @@ class _RowDrawing:
         )
 
     def _barge_in(self, entry: BargeIn) -> None:
-        self.axes.plot(
-            [entry.at] * 2,
-            [_AGENT_Y - _SWING - 0.04, _CALLER_Y - _SWING + 0.1],
-            color=ALERT,
-            lw=1.6,
-            zorder=6,
-        )
+        self._stop_line(entry.at, top=_CALLER_Y - _SWING + 0.1)
         after = "" if entry.after is None else f", {entry.after * 1000:.0f} ms"
         self._pill(entry.at, f"✂ interrupted{after}", ALERT)
+
+    def _stop_line(self, moment: float, top: float = 0.0) -> None:
+        bottom = _AGENT_Y - _SWING - 0.04
+        self.axes.plot([moment] * 2, [bottom, top], color=ALERT, lw=1.6, zorder=6)
 
     def _tool(self, run: ToolRun) -> None:
         call = f"{run.name}({spell_arguments(run.arguments)})"
@@ -426,12 +426,17 @@ class _RowDrawing:
         )
 
     def _flow(
-        self, words: Sequence[tuple[str, str]], start: float, seconds: float
+        self, words: Sequence[tuple[str, str]], speech: CallerSpeech | AgentSpeech, seconds: float
     ) -> list[list[_Placed]]:
-        """Set words in lines, about as wide as the speech."""
+        """Set words in lines: two where there is room before the same side speaks again."""
         widths = [self._width(word, _SIZE, _weight(colour)) for word, colour in words]
         space = self._width("n", _SIZE) * 0.55
-        room = max(min(seconds + 0.5, self.right - start - 0.1), 2.0, (sum(widths) + 1) / 3)
+        total = sum(widths) + space * len(widths)
+        following = [e.at for e in self.inside if e.kind == speech.kind and e.at > speech.at]
+        if isinstance(speech, AgentSpeech) and speech.cut is not None:
+            following = []  # Its words may stand below what follows at once.
+        free = min([self.right - 0.15, *(moment - 0.4 for moment in following)]) - speech.at
+        room = max(min(max(seconds, 0.58 * total), free), 2.0, 0.3 * total)
         lines: list[list[_Placed]] = [[]]
         x = 0.0
         for (word, colour), width in zip(words, widths, strict=True):
