@@ -433,7 +433,7 @@ class _RowDrawing:
         space = self._width("n", _SIZE) * 0.55
         total = sum(widths) + space * len(widths)
         following = [e.at for e in self.inside if e.kind == speech.kind and e.at > speech.at]
-        if isinstance(speech, AgentSpeech) and speech.cut is not None:
+        if isinstance(speech, AgentSpeech) and speech.cut == "guardrail":
             following = []  # Its words may stand below what follows at once.
         free = min([self.right - 0.15, *(moment - 0.4 for moment in following)]) - speech.at
         room = max(min(max(seconds, 0.58 * total), free), 2.0, 0.3 * total)
