@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _HANDOFF = "transfer_to_"
-_BLOCKED = "response was blocked"
+_BLOCKED = "was blocked"
 """In the message that clients send when an output guardrail has tripped."""
 
 

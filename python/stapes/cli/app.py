@@ -1,0 +1,195 @@
+"""The verbs of the command line. What they do is imported when they run, so that help is quick."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+app = typer.Typer(
+    help="Realtime voice sessions: see one, talk to your own agent, serve one to develop against.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class TransportName(StrEnum):
+    """How a session reaches its model."""
+
+    WEBSOCKET = "websocket"
+    WEBRTC = "webrtc"
+
+
+class MindKind(StrEnum):
+    """What a development server thinks with."""
+
+    LISTENING = "listening"
+    SCRIPTED = "scripted"
+
+
+class VoiceKind(StrEnum):
+    """What a development server speaks with."""
+
+    ESPEAK = "espeak"
+    TONES = "tones"
+
+
+class ApproveKind(StrEnum):
+    """Who decides on tools that need approval."""
+
+    ASK = "ask"
+    ALL = "all"
+    NONE = "none"
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Directory for the recording and the picture.")] = Path(
+        "out/demo"
+    ),
+    examples: Annotated[
+        Path | None, typer.Option(help="Directory with front_desk.py and questions.toml.")
+    ] = None,
+    transport: Annotated[
+        TransportName, typer.Option(help="How the session reaches the server.")
+    ] = TransportName.WEBSOCKET,
+    quick: Annotated[bool, typer.Option("--quick", help="Only the first three turns.")] = False,
+) -> None:
+    """Hold a spoken conversation on this machine: no key, no network, about a minute.
+
+    A caller, an agent and a development server that listens and speaks. It leaves a stereo
+    recording, a picture and a transcript, and fails if anything did not happen as it should.
+    """
+    if transport is TransportName.WEBRTC:
+        _fail("the demo does not run over WebRTC yet; leave out --transport webrtc")
+    from stapes.cli.demo.demo import DemoError, run_demo
+
+    try:
+        passed = run_demo(out, examples, quick=quick)
+    except DemoError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if not passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def talk(
+    agent: Annotated[
+        str, typer.Argument(help="The file with your agent: AGENT.py or AGENT.py:name.")
+    ],
+    question: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--in", help="Speak this WAV file instead of using a microphone (repeatable)."
+        ),
+    ] = None,
+    answer: Annotated[
+        Path | None, typer.Option("--out", help="Write what the agent says into this WAV file.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option(help="Directory for a recording, a picture and a transcript.")
+    ] = None,
+    dev: Annotated[
+        bool,
+        typer.Option("--dev", help="Use a development server, also where OPENAI_API_KEY is set."),
+    ] = False,
+    url: Annotated[str | None, typer.Option(help="WebSocket URL of the server to call.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model to ask for.")] = None,
+    headphones: Annotated[
+        bool,
+        typer.Option(
+            "--headphones",
+            help="Keep the microphone open while the agent speaks, so that you can interrupt it. "
+            "Beside a loudspeaker it would hear itself.",
+        ),
+    ] = False,
+    approve: Annotated[
+        ApproveKind, typer.Option(help="Who decides on tools that need approval.")
+    ] = ApproveKind.ASK,
+    microphone: Annotated[
+        str | None, typer.Option(help="Number or part of the name of the input device.")
+    ] = None,
+    loudspeaker: Annotated[
+        str | None, typer.Option(help="Number or part of the name of the output device.")
+    ] = None,
+    patience: Annotated[
+        float, typer.Option(help="With --in: seconds to wait for each answer.", min=0.1)
+    ] = 30.0,
+) -> None:
+    """Talk to your own agent, with microphone and loudspeaker or with WAV files.
+
+    Without OPENAI_API_KEY, or with --dev, a development server on this machine answers.
+    """
+    from stapes.cli.talk import TalkError, TalkOptions, run_talk
+
+    options = TalkOptions(
+        questions=tuple(question or ()),
+        answer=answer,
+        record=record,
+        dev=dev,
+        url=url,
+        model=model,
+        headphones=headphones,
+        approve=approve.value,
+        microphone=microphone,
+        loudspeaker=loudspeaker,
+        patience_s=patience,
+    )
+    try:
+        run_talk(agent, options)
+    except TalkError as error:
+        _fail(str(error))
+
+
+@app.command("dev-server")
+def dev_server(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="The port; 0 for any free one.", min=0, max=65535)
+    ] = 8765,
+    mind: Annotated[
+        MindKind | None, typer.Option(help="What answers. With --script it is the scripted one.")
+    ] = None,
+    script: Annotated[Path | None, typer.Option(help="YAML file of the scripted mind.")] = None,
+    voice: Annotated[VoiceKind, typer.Option(help="What it speaks with.")] = VoiceKind.ESPEAK,
+    pace: Annotated[
+        float, typer.Option(help="How many times faster than it plays audio is sent.", min=0.1)
+    ] = 4.0,
+) -> None:
+    """Run a development server: the realtime protocol on this machine, for any client, any key."""
+    from stapes.cli.dev_server import ServerSetupError, make_mind, make_voice, run_server
+
+    chosen = mind or (MindKind.LISTENING if script is None else MindKind.SCRIPTED)
+
+    def ready(url: str) -> None:
+        typer.echo(f"Listening on {url} ({chosen.value} mind). Stop with Ctrl-C.")
+
+    try:
+        thinks = make_mind(chosen.value, script)
+        speaks = make_voice(voice.value)
+        run_server(thinks, speaks, host=host, port=port, pace=pace, on_ready=ready)
+    except ServerSetupError as error:
+        _fail(str(error))
+
+
+@app.command()
+def devices() -> None:
+    """List microphones and loudspeakers."""
+    from stapes.cli.call.device import SoundDeviceError
+    from stapes.cli.call.sound_card import describe_devices, load_sounddevice
+
+    try:
+        typer.echo(describe_devices(load_sounddevice()))
+    except SoundDeviceError as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"stapes: {message}", err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,214 @@
+"""The demo: it holds the conversation, shows it, keeps it, and judges it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass, is_dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.text import Text
+
+from stapes.cli.call.approver import Standing
+from stapes.cli.call.call import Call, CallEndedError, Endpoint, hold_call
+from stapes.cli.call.caller import Caller, NoAnswerError
+from stapes.cli.call.entries import AgentSpeech
+from stapes.cli.call.recording import Recording
+from stapes.cli.call.virtual_device import VirtualDevice
+from stapes.cli.demo.expectations import Outcome, judge
+from stapes.cli.demo.scenes import RATE, Scene, ScriptMissingError, find_examples, read_scenes
+from stapes.cli.dev_server import ServerSetupError, make_mind, make_server, make_voice
+from stapes.cli.load_agent import AgentFileError, load_agent
+from stapes.cli.show.keepsakes import KEEPSAKES, keep
+from stapes.cli.show.palette import ALERT, APPROVED, QUIET
+from stapes.cli.show.story import Story
+from stapes.cli.show.terminal import Terminal
+from stapes.errors import StapesError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from stapes.devserver import Mind, Voice
+    from stapes.items import HistoryItem
+
+_TITLE = "A call to the Harbour Hotel, as it was heard"
+_LOUDSPEAKER_RATE = 24_000
+_PATIENCE_S = 20.0
+_DECIDES_S = 1.2
+_FRAME_MS_SLACK = 40.0
+
+
+class DemoError(Exception):
+    """The demo could not be held. The message says why and what to do."""
+
+
+@dataclass(slots=True)
+class _Held:
+    """What is left of a conversation."""
+
+    call: Call | None
+    began: list[float]
+    history: Sequence[HistoryItem]
+    failure: str | None
+
+
+def run_demo(out: Path, examples: Path | None = None, *, quick: bool = False) -> bool:
+    """Hold the conversation and leave its files in `out`.
+
+    Returns:
+        Whether everything happened as it should.
+
+    Raises:
+        DemoError: the conversation could not be held at all.
+    """
+    if find_spec("matplotlib") is None:
+        raise DemoError("the picture needs matplotlib: pip install 'stapes[demo]'")
+    try:
+        directory = find_examples(examples)
+        scenes = read_scenes(directory, quick=quick)
+        agent = load_agent(str(directory / "front_desk.py"))
+        mind, voice = make_mind("listening"), make_voice("espeak")
+        out.mkdir(parents=True, exist_ok=True)
+    except (ScriptMissingError, AgentFileError, ServerSetupError) as error:
+        raise DemoError(str(error)) from error
+    except OSError as error:
+        raise DemoError(f"{out} cannot be written: {error.strerror or error}") from error
+    console = Console(highlight=False)
+    recording = Recording(RATE, _LOUDSPEAKER_RATE)
+    terminal = Terminal(console)
+    held = asyncio.run(_hold(agent, scenes, mind, voice, terminal, recording))
+    if held.call is None:
+        raise DemoError(held.failure or "no call was made")
+    journal = held.call.journal
+    story = Story(_TITLE, journal.entries, recording.stereo(), journal.cuts)
+    outcomes = _judge(scenes, held)
+    extra = {
+        "outcomes": [{"expected": o.text, "failure": o.failure} for o in outcomes],
+        "timings": journal.timings,
+        "history": [asdict(item) for item in held.history if is_dataclass(item)],
+    }
+    keep(story, recording, out, extra)
+    _report(console, terminal, story, outcomes, out)
+    return all(outcome.failure is None for outcome in outcomes)
+
+
+async def _hold(
+    agent: Any,
+    scenes: Sequence[Scene],
+    mind: Mind,
+    voice: Voice,
+    terminal: Terminal,
+    recording: Recording,
+) -> _Held:
+    """Run server, session and caller in this process, until the last answer."""
+    device = VirtualDevice(RATE, _LOUDSPEAKER_RATE)
+    held = _Held(None, [], (), None)
+
+    async def plot(call: Call) -> None:
+        held.call = call
+        try:
+            await _talk(call, Caller(call, device, patience_s=_PATIENCE_S), scenes, held.began)
+        except NoAnswerError as error:
+            held.failure = f"{scenes[len(held.began) - 1].file}: {error}"
+        held.history = call.session.history
+
+    async with make_server(mind, voice) as server:
+        # The first thing that is heard loads the recogniser; that is no part of an answer's time.
+        await mind.hear(bytes(_LOUDSPEAKER_RATE // 5), instructions="", tools=())
+        _greet(terminal, server.url, agent.name)
+        approver = Standing(approve=True, by="the demo", after_s=_DECIDES_S)
+        endpoint = Endpoint("the development server", server.url, api_key="none-needed")
+        try:
+            with terminal:
+                await hold_call(
+                    agent, endpoint, device, approver, terminal, plot, recording=recording
+                )
+        except (CallEndedError, StapesError) as error:
+            held.failure = str(error)
+    return held
+
+
+async def _talk(call: Call, caller: Caller, scenes: Sequence[Scene], began: list[float]) -> None:
+    for index, scene in enumerate(scenes):
+        began.append(await caller.say(scene.pcm))
+        said = call.line.now
+        over = scenes[index + 1].over if index + 1 < len(scenes) else None
+        if over is None:
+            await caller.hear_out(said)
+        else:
+            await caller.hear_for(said, over)
+
+
+def _judge(scenes: Sequence[Scene], held: _Held) -> list[Outcome]:
+    assert held.call is not None
+    entries = held.call.journal.entries
+    outcomes = [Outcome("the conversation is held to its end", held.failure)]
+    edges = [*held.began[1:], float("inf")]
+    turns = []
+    for index, scene in enumerate(scenes):
+        if index >= len(held.began):
+            outcomes.append(Outcome(f'"{scene.text}" is said', "the call did not get there"))
+            continue
+        start = held.began[index] if index else 0.0
+        turns.append(
+            (scene.expected, [entry for entry in entries if start <= entry.at < edges[index]])
+        )
+    outcomes += judge(turns)
+    outcomes += [
+        _remembered(entry, held.history)
+        for entry in entries
+        if isinstance(entry, AgentSpeech) and entry.cut == "interrupted"
+    ]
+    return outcomes
+
+
+def _remembered(speech: AgentSpeech, history: Sequence[HistoryItem]) -> Outcome:
+    """Compare where the history of a cut answer ends with where its sound ended."""
+    heard_ms = 1000 * (speech.end - speech.at)
+    text = f"the history of the cut answer ends where its sound did, after {heard_ms / 1000:.2f} s"
+    ends = [
+        part.audio_end_ms
+        for item in history
+        if item.item_id == speech.item_id and item.type == "message"
+        for part in item.content
+        if part.type == "output_audio"
+    ]
+    match ends:
+        case [int(end)] if abs(end - heard_ms) <= _FRAME_MS_SLACK:
+            return Outcome(text, None)
+        case [int(end)]:
+            return Outcome(text, f"it ends after {end / 1000:.2f} s")
+        case _:
+            return Outcome(text, "the history does not say where it was cut")
+
+
+def _greet(terminal: Terminal, url: str, agent: str) -> None:
+    console = terminal.console
+    console.print(Text("stapes demo", "bold").append("  a call, all of it on this machine", QUIET))
+    console.print(Text(f"server  {url}", QUIET))
+    console.print(Text("        hears with PocketSphinx, speaks with eSpeak NG", QUIET))
+    console.print(Text("caller  speaks from WAV files, as fast as people do", QUIET))
+    console.print(Text(f"agent   {agent}; what needs approval is approved by the demo", QUIET))
+    console.print()
+
+
+def _report(
+    console: Console,
+    terminal: Terminal,
+    story: Story,
+    outcomes: Sequence[Outcome],
+    out: Path,
+) -> None:
+    console.print()
+    for outcome in outcomes:
+        if outcome.failure is None:
+            console.print(Text(f" {terminal.glyphs.yes} ", APPROVED).append(outcome.text, QUIET))
+        else:
+            line = Text(f" {terminal.glyphs.no} {outcome.text}: ", ALERT).append(outcome.failure)
+            console.print(line)
+    console.print()
+    console.print(Text(story.summary))
+    for name, what in KEEPSAKES.items():
+        console.print(Text(f"{out / name}").append(f"  {what}", QUIET))

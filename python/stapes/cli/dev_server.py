@@ -1,0 +1,121 @@
+"""Development servers: one for the command line, and one inside a call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from stapes.devserver import DevServer, Mind, Options, Voice
+
+MindName: TypeAlias = Literal["listening", "scripted"]
+VoiceName: TypeAlias = Literal["espeak", "tones"]
+
+
+class ServerSetupError(Exception):
+    """A development server cannot be made. The message says why and what to do."""
+
+
+def make_mind(name: MindName, script: Path | None = None) -> Mind:
+    """Return a mind.
+
+    Raises:
+        ServerSetupError: what it needs is not installed, or the script is missing or wrong.
+    """
+    if name == "scripted":
+        return _scripted(script)
+    if script is not None:
+        raise ServerSetupError("a script is for the scripted mind: add --mind scripted")
+    try:
+        from stapes.devserver.listening import ListeningMind, RecognitionError
+    except ImportError as error:
+        raise ServerSetupError(f"the listening mind {_needs_speech(error)}") from None
+    try:
+        return ListeningMind()
+    except RecognitionError as error:
+        raise ServerSetupError(str(error)) from None
+
+
+def make_voice(name: VoiceName) -> Voice:
+    """Return a voice.
+
+    Raises:
+        ServerSetupError: there is no speech synthesiser.
+    """
+    if name == "tones":
+        from stapes.devserver import ToneVoice
+
+        return ToneVoice()
+    try:
+        from stapes.devserver.voices.espeak import EspeakVoice
+        from stapes.devserver.voices.espeak_ng import VoiceUnavailableError, find_synthesiser
+    except ImportError as error:
+        raise ServerSetupError(f"the voice {_needs_speech(error)}") from None
+    try:
+        find_synthesiser()
+    except VoiceUnavailableError as error:
+        raise ServerSetupError(str(error)) from None
+    return EspeakVoice()
+
+
+def make_server(mind: Mind, voice: Voice, options: Options | None = None) -> DevServer:
+    """Return a server for the running loop, on a free loopback port.
+
+    Raises:
+        ServerSetupError: the web server is not installed.
+    """
+    try:
+        from stapes.devserver import DevServer, Options
+    except ImportError as error:
+        raise ServerSetupError(f"the development server {_needs_server(error)}") from None
+    return DevServer(mind, voice, options or Options())
+
+
+def run_server(
+    mind: Mind,
+    voice: Voice,
+    *,
+    host: str,
+    port: int,
+    pace: float | None,
+    on_ready: Callable[[str], None],
+) -> None:
+    """Serve until interrupted.
+
+    Raises:
+        ServerSetupError: the web server is not installed, or the address cannot be had.
+    """
+    try:
+        from stapes.devserver import Options, serve
+    except ImportError as error:
+        raise ServerSetupError(f"the development server {_needs_server(error)}") from None
+    try:
+        serve(mind, voice, Options(pace=pace), host=host, port=port, on_ready=on_ready)
+    except OSError as error:
+        raise ServerSetupError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; "
+            "choose another with --port, or 0 for any free one"
+        ) from None
+
+
+def _scripted(script: Path | None) -> Mind:
+    from stapes.devserver import ScriptedMind, ScriptError
+
+    if script is None:
+        raise ServerSetupError("the scripted mind needs its script: add --script FILE.yaml")
+    try:
+        return ScriptedMind.from_yaml(script)
+    except (OSError, ScriptError) as error:
+        raise ServerSetupError(str(error)) from None
+    except ImportError as error:
+        raise ServerSetupError(f"reading a script {_needs_server(error)}") from None
+
+
+def _needs_speech(error: ImportError) -> str:
+    return f"needs {error.name}: pip install 'stapes[speech]'"
+
+
+def _needs_server(error: ImportError) -> str:
+    return f"needs {error.name}: pip install 'stapes[demo]'"

@@ -1,0 +1,1 @@
+"""How a call is shown: live in a terminal, as a picture, as text."""
