@@ -233,6 +233,7 @@ class RealtimeSession(Generic[TContext]):
         self._mcp_listed: dict[str, list[dict[str, Any]]] = {}
         self._mcp_tools: tuple[McpTool, ...] = ()
         self._interest = -1
+        self._voice: str | None = None
         self._outgoing_taps: list[Callable[[int, str], None]] = []
         self.dispatched = 0
         """The place in the session's order of what was dispatched last."""
@@ -469,7 +470,16 @@ class RealtimeSession(Generic[TContext]):
         config = self._config
         if model is not None and "model" in config:
             config = {**config, "model": model}
-        return await session_payload(snapshot, self._context, config, chosen, switching=switching)
+        payload = await session_payload(
+            snapshot, self._context, config, chosen, switching=switching
+        )
+        output = payload["audio"]["output"]
+        if not self._core.has_spoken:
+            self._voice = output.get("voice")
+        elif output.get("voice") != self._voice:
+            # The provider would refuse the whole update, the new agent's instructions included.
+            logger.info("the session has spoken: it keeps its voice, not %r", output.pop("voice", None))
+        return payload
 
     @staticmethod
     def _session_update(payload: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ use crate::runtime;
 use crate::websocket::{self, Opening, WebSocketOptions};
 
 /// Puts what the core says into the hub, in PCM at the rate that the user wants.
+#[derive(Debug)]
 struct Sink {
     hub: Arc<Shared>,
     id: u64,
@@ -72,6 +73,7 @@ fn format(kind: &str, rate: Option<u32>) -> PyResult<AudioFormat> {
 
 /// A conversation, its connection and its place in the hub.
 #[pyclass(frozen, module = "stapes._core")]
+#[derive(Debug)]
 pub struct Session {
     core: Arc<Core>,
     sink: Arc<Sink>,
@@ -177,6 +179,12 @@ impl Session {
     #[getter]
     fn muted(&self) -> bool {
         self.core.look(Conversation::muted)
+    }
+
+    /// Whether the assistant has been heard on this connection.
+    #[getter]
+    fn has_spoken(&self) -> bool {
+        self.core.look(Conversation::has_spoken)
     }
 
     #[getter]
@@ -517,6 +525,7 @@ impl Drop for Session {
 
 /// A connection that Python carries: frames in, messages out.
 #[pyclass(frozen, module = "stapes._core")]
+#[derive(Debug)]
 pub struct CarriedLine {
     core: Arc<Core>,
     line: Arc<stapes_core::transport::Line>,

@@ -106,6 +106,8 @@ pub struct Conversation {
     /// Whether the server says that it cancels the answer itself when the user speaks.
     server_interrupts: bool,
     audio_started: bool,
+    /// The assistant has been heard on this connection: its voice stays as it is.
+    spoken: bool,
     /// When the user's turn ended, as far as we saw it.
     turn_ended: Option<Duration>,
 }
@@ -129,6 +131,7 @@ impl Conversation {
             tracing: Value::String("auto".to_owned()),
             server_interrupts: false,
             audio_started: false,
+            spoken: false,
             turn_ended: None,
             options,
         }
@@ -144,6 +147,11 @@ impl Conversation {
 
     pub fn muted(&self) -> bool {
         self.muted
+    }
+
+    /// Whether the assistant has been heard on this connection.
+    pub fn has_spoken(&self) -> bool {
+        self.spoken
     }
 
     /// Pins the current version of the history.
@@ -285,6 +293,7 @@ impl Conversation {
         self.mcp_approvals.clear();
         self.server_interrupts = false;
         self.audio_started = false;
+        self.spoken = false;
         self.turn_ended = None;
     }
 }

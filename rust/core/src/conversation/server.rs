@@ -244,6 +244,7 @@ impl Conversation {
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
         self.responses.first_audio(&response_id, now);
+        self.spoken = true;
         if !self.audio_started {
             self.audio_started = true;
             self.outbox.event(Event::AudioStarted { epoch: self.epoch });
