@@ -31,7 +31,7 @@ class RealtimeOutputGuardrail(OutputGuardrail[Any]):
     """An output guardrail that tells the model which policy it broke.
 
     Attributes:
-        policy_hint: what the model reads when the guardrail trips; the guardrail's name if not given.
+        policy_hint: what the model reads when the guardrail trips; its name if not given.
     """
 
     policy_hint: str | None = None

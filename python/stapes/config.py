@@ -54,8 +54,8 @@ class AudioConfig(TypedDict, total=False):
 class SessionConfig(TypedDict, total=False):
     """A session as the provider configures it (GA protocol).
 
-    Instructions, tools and prompt come from the agent. `provider_data` is merged into the payload as
-    it is: for what this version does not know yet.
+    Instructions, tools and prompt come from the agent. `provider_data` is merged into the payload
+    as it is: for what this version does not know.
     """
 
     model: str
@@ -134,7 +134,11 @@ def _check(value: Mapping[str, Any], known: Mapping[str, Any], where: str) -> No
             raise ValueError(f"{where} key {key!r} is written {_snake(key)!r} here")
         raise ValueError(
             f"{where} key {key!r} is unknown: use {', '.join(known)}"
-            + (", or provider_data for what this version does not know" if where == "config" else "")
+            + (
+                ", or provider_data for what this version does not know"
+                if where == "config"
+                else ""
+            )
         )
 
 
@@ -150,7 +154,11 @@ def wire_format(value: Any, where: str) -> FormatObject:
     """
     if isinstance(value, str) and value in _FORMATS:
         return _FORMATS[value]
-    if isinstance(value, Mapping) and value.get("type") in {"audio/pcm", "audio/pcmu", "audio/pcma"}:
+    if isinstance(value, Mapping) and value.get("type") in {
+        "audio/pcm",
+        "audio/pcmu",
+        "audio/pcma",
+    }:
         return value  # type: ignore[return-value]
     raise ValueError(
         f"{where} is {value!r}: use 'pcm16', 'g711_ulaw', 'g711_alaw', or a mapping with type "

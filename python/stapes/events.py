@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agents import FunctionTool, OutputGuardrailTripwireTriggered, RunContextWrapper
     from agents.realtime import RealtimeAgent
 
@@ -100,7 +101,8 @@ class AgentEnd:
 class Timings:
     """When things of a turn happened: seconds since the user stopped speaking.
 
-    Where no speech was seen to end, since the response was asked for. `None` where it did not happen.
+    Where no speech was seen to end, since the response was asked for. `None` for what did not
+    happen.
     """
 
     created: float | None

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 __all__ = [
+    "UNSET",
     "FunctionCallItem",
     "HistoryItem",
     "InputAudio",
@@ -24,7 +25,6 @@ __all__ = [
     "OutputAudio",
     "OutputText",
     "Unset",
-    "UNSET",
 ]
 
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
@@ -112,15 +112,15 @@ MessagePart: TypeAlias = InputText | InputAudio | InputImage | OutputText | Outp
 class MessageItem:
     """A message. A system message has no `status`.
 
-    `previous_item_id` is what the server said of its place: `UNSET` where it said nothing, `None` for
-    the first one.
+    `previous_item_id` is what the server said of its place: `UNSET` where it said nothing, `None`
+    for the first one.
     """
 
     item_id: str
     role: Literal["user", "assistant", "system"]
     content: tuple[MessagePart, ...]
     status: Status | None = "completed"
-    previous_item_id: str | None | Unset = UNSET
+    previous_item_id: str | Unset | None = UNSET
     type: Literal["message"] = field(default="message", init=False)
 
     @property

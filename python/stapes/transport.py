@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from stapes import _core
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["WebSocketTransport"]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agents import FunctionTool, Handoff, HostedMCPTool, RunContextWrapper, Tool, UserError
 from agents.realtime import RealtimeAgent, realtime_handoff
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["AgentSnapshot", "Agents", "is_enabled", "prepare_agent"]
 
@@ -50,14 +52,16 @@ async def prepare_agent(
     """
     own: list[Tool] = list(agent.tools)
     # With no MCP servers there is nothing to ask anybody for.
-    listed: Sequence[Tool] = [*await agent.get_mcp_tools(context), *own] if agent.mcp_servers else own
+    listed: Sequence[Tool] = (
+        [*await agent.get_mcp_tools(context), *own] if agent.mcp_servers else own
+    )
     functions = [tool for tool in listed if isinstance(tool, FunctionTool)]
     hosted = [tool for tool in listed if isinstance(tool, HostedMCPTool)]
     for tool in listed:
         if not isinstance(tool, FunctionTool | HostedMCPTool):
             raise UserError(
-                f"tool {tool.name!r} of agent {agent.name!r} is a {type(tool).__name__}: a realtime "
-                "session takes function tools and hosted MCP tools"
+                f"tool {tool.name!r} of agent {agent.name!r} is a {type(tool).__name__}: "
+                "a realtime session takes function tools and hosted MCP tools"
             )
     handoffs = [
         entry if isinstance(entry, Handoff) else realtime_handoff(entry) for entry in agent.handoffs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agents import ModelBehaviorError, Usage
@@ -32,11 +31,13 @@ from stapes.events import (
     TranscriptDelta,
     TransportEvent,
 )
-from stapes.hub import Word
 from stapes.session.tools import PendingCall
 from stapes.session.upstream import approval_item
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stapes.hub import Word
     from stapes.session.session import RealtimeSession
 
 __all__ = ["Dispatcher"]
@@ -212,7 +213,9 @@ class Dispatcher:
         self, session: RealtimeSession[Any], server_label: str, tools: str
     ) -> None:
         listed = json.loads(tools)
-        known = [tool for tool in listed if isinstance(tool, dict)] if isinstance(listed, list) else []
+        known = (
+            [tool for tool in listed if isinstance(tool, dict)] if isinstance(listed, list) else []
+        )
         session._mcp_tools_listed(server_label, known)
 
     def _mcp_approval_requested(

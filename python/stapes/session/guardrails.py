@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from agents import OutputGuardrail, OutputGuardrailResult, OutputGuardrailTripwireTriggered
@@ -13,6 +12,8 @@ from stapes.events import Error, GuardrailTripped
 from stapes.session.smart_string import to_smart_string
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stapes.session.session import RealtimeSession
 
 __all__ = ["feedback_message", "run_guardrails"]
@@ -33,9 +34,9 @@ def feedback_message(result: OutputGuardrailResult) -> str:
         "⚠️ Your last answer was blocked. \n"
         f"Failed Guardrail Reason: {hint}. \n"
         f"Failure Details: {_details(result.output.output_info)}. \n"
-        "Please respond again following policy. Apologize for not being able to answer the question "
-        "(while avoiding the specific reason) and divert discussion back to an approved topic "
-        "immediately and not invite more discussion."
+        "Please respond again following policy. Apologize for not being able to answer the "
+        "question (while avoiding the specific reason) and divert discussion back to an "
+        "approved topic immediately and not invite more discussion."
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from stapes.events import AgentHandoff, AgentToolEnd, AgentToolStart, Error, SessionEvent
 from stapes.session.upstream import hook_context
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from stapes.session.session import RealtimeSession
 
 __all__ = ["Hooks"]
@@ -41,7 +42,9 @@ class Hooks:
                 self._run(agent.hooks.on_handoff(context, agent, source), "on_handoff")
             case AgentToolStart(context=context, agent=agent, tool=tool) if agent.hooks:
                 self._run(agent.hooks.on_tool_start(context, agent, tool), "on_tool_start")
-            case AgentToolEnd(context=context, agent=agent, tool=tool, result=result) if agent.hooks:
+            case AgentToolEnd(context=context, agent=agent, tool=tool, result=result) if (
+                agent.hooks
+            ):
                 self._run(agent.hooks.on_tool_end(context, agent, tool, result), "on_tool_end")
             case _:
                 pass

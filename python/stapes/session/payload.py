@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any
-
-from agents import RunContextWrapper
+from typing import TYPE_CHECKING, Any
 
 from stapes.config import SessionConfig, wire_format
-from stapes.session.agents import AgentSnapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agents import RunContextWrapper
+
+    from stapes.session.agents import AgentSnapshot
 
 __all__ = ["DEFAULT_MODEL", "session_payload", "tracing_config"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stapes.errors import ConsumerTooSlow
 from stapes.events import (
@@ -17,6 +16,9 @@ from stapes.events import (
     TranscriptDelta,
     TransportEvent,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
 
 __all__ = ["EventQueue", "EventReader"]
 
@@ -98,7 +100,9 @@ class EventQueue:
         return False
 
     def _superseded(self, at: int) -> bool:
-        return any(isinstance(self._events[n], HistoryUpdated) for n in range(at + 1, len(self._events)))
+        return any(
+            isinstance(self._events[n], HistoryUpdated) for n in range(at + 1, len(self._events))
+        )
 
 
 class EventReader(Generic[E]):
@@ -135,7 +139,7 @@ class EventReader(Generic[E]):
             self._waiter.set_result(None)
 
     def __aiter__(self) -> AsyncIterator[E]:
-        return self  # type: ignore[return-value]
+        return self
 
     async def __anext__(self) -> E:
         while not len(self._queue):
@@ -150,9 +154,9 @@ class EventReader(Generic[E]):
         if self._queue.overflown:
             self.close()
             raise ConsumerTooSlow(
-                f"{len(self._queue)} events were waiting to be read and none of them may be dropped: "
-                "read faster, name the events that you need to session.events(...), or raise "
-                "max_queued_events"
+                f"{len(self._queue)} events were waiting to be read and none of them may be "
+                "dropped: read faster, name the events that you need to session.events(...), or "
+                "raise max_queued_events"
             )
         return self._queue.get()  # type: ignore[return-value]
 

@@ -17,8 +17,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from types import TracebackType
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from agents import (
     ModelBehaviorError,
@@ -32,7 +31,6 @@ from agents import (
 from agents.realtime import RealtimeAgent
 
 from stapes import _core
-from stapes.approvals import ToolApproval
 from stapes.config import SessionConfig, check_config
 from stapes.errors import ConsumerTooSlow, NotConnectedError, StapesError
 from stapes.events import (
@@ -57,6 +55,11 @@ from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_confi
 from stapes.session.readers import EventQueue, EventReader
 from stapes.session.tools import CallRunner, PendingCall, ToolExecution
 from stapes.transport import WebSocketTransport
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from stapes.approvals import ToolApproval
 
 __all__ = ["ApiKey", "RealtimeSession", "current_session"]
 
@@ -88,7 +91,7 @@ def current_session() -> RealtimeSession[Any]:
         return _current.get()[0]
     except LookupError:
         raise LookupError(
-            "current_session() is for tools, handoffs and guardrails: no session is running one here"
+            "current_session() is for tools, handoffs and guardrails: none is running here"
         ) from None
 
 
@@ -96,8 +99,8 @@ class RealtimeSession(Generic[TContext]):
     """An agent in conversation with a speech-to-speech model.
 
     Commands take effect when they are called, in order, and return an awaitable for their end; not
-    awaiting one is fine, its failure is then an `error` event. Create and use a session on one event
-    loop; `send_audio` may be called from any thread.
+    awaiting one is fine, its failure is then an `error` event. Create and use a session on one
+    event loop; `send_audio` may be called from any thread.
 
     Args:
         agent: the first agent in charge.
@@ -118,10 +121,10 @@ class RealtimeSession(Generic[TContext]):
             is complete.
         speech_interrupts: a user who begins to speak interrupts the answer. `False`: speech
             interrupts nothing, only `interrupt()` and guardrails do.
-        playback: `"clock"` (what was played is worked out from the time, as the reference does) or a
-            `stapes.PlaybackTracker` that your player feeds.
-        output_sample_rate: the rate of `Audio` events, in Hz: PCM, 16 bit, mono. Default: as the wire
-            has it (24,000 for PCM).
+        playback: `"clock"` (what was played is worked out from the time, as the reference does) or
+            a `stapes.PlaybackTracker` that your player feeds.
+        output_sample_rate: the rate of `Audio` events, in Hz: PCM, 16 bit, mono. Default: as the
+            wire has it (24,000 for PCM).
         response_timeout: seconds that the server may leave a request for a response unanswered.
         max_queued_events: events that may wait for a reader; past it see `stapes.Lagging`.
         max_queued_bytes: bytes of audio and raw events that may wait for a reader.
@@ -189,9 +192,7 @@ class RealtimeSession(Generic[TContext]):
             metadata=trace_metadata,
         )
         self._context: RunContextWrapper[TContext] = (
-            context
-            if isinstance(context, RunContextWrapper)
-            else RunContextWrapper(context)  # type: ignore[arg-type]
+            context if isinstance(context, RunContextWrapper) else RunContextWrapper(context)  # type: ignore[arg-type]
         )
         self._agents = Agents(agent)
         self._output_sample_rate = output_sample_rate
@@ -420,13 +421,16 @@ class RealtimeSession(Generic[TContext]):
         if isinstance(key, str) and key.strip():
             return key.strip()
         raise UserError(
-            "API key is not set. Set OPENAI_API_KEY, or give api_key= (a string, or a function that "
-            "gets one) to RealtimeSession or connect(). A server that wants none takes any."
+            "API key is not set. Set OPENAI_API_KEY, or give api_key= (a string, or a function "
+            "that gets one) to RealtimeSession or connect(). A server that wants none takes any."
         )
 
     def close(self) -> Completion[None]:
-        """Closes the connection. History, usage and agent stay; tools that run are not stopped,
-        but what they return is dropped. Closing what is closed is fine."""
+        """Closes the connection; closing what is closed is fine.
+
+        History, usage and agent stay. Tools that run are not stopped, but what they return is
+        dropped.
+        """
         self._core.close(1000, "")
         if self._connecting is not None and not self._connecting[1].done():
             self._connecting[1].set_exception(
@@ -438,7 +442,8 @@ class RealtimeSession(Generic[TContext]):
         return self._completion(self._settle_dispatch())
 
     async def _settle_dispatch(self) -> None:
-        while not self._hub.is_idle:
+        # One turn of the loop for each batch of the hub.
+        while not self._hub.is_idle:  # noqa: ASYNC110
             await asyncio.sleep(0)
 
     async def __aenter__(self) -> RealtimeSession[TContext]:
@@ -478,7 +483,9 @@ class RealtimeSession(Generic[TContext]):
             self._voice = output.get("voice")
         elif output.get("voice") != self._voice:
             # The provider would refuse the whole update, the new agent's instructions included.
-            logger.info("the session has spoken: it keeps its voice, not %r", output.pop("voice", None))
+            logger.info(
+                "the session has spoken: it keeps its voice, not %r", output.pop("voice", None)
+            )
         return payload
 
     @staticmethod
@@ -701,7 +708,9 @@ class RealtimeSession(Generic[TContext]):
         if callback is None:
             return lambda function: self.on(event, function)
         if event != "*" and event not in EVENT_TYPES:
-            raise ValueError(f"event {event!r} is unknown: use {', '.join(sorted(EVENT_TYPES))}, or *")
+            raise ValueError(
+                f"event {event!r} is unknown: use {', '.join(sorted(EVENT_TYPES))}, or *"
+            )
         self._callbacks.setdefault(event, []).append(callback)
         self._update_interest()
         return callback

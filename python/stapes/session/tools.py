@@ -6,7 +6,6 @@ import asyncio
 import inspect
 import json
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +40,8 @@ from stapes.session.upstream import (
 from stapes.session.worker import run_in_worker
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from stapes.session.session import RealtimeSession
 
 __all__ = ["BackgroundResult", "CallRunner", "PendingCall", "ToolExecution", "background_result"]
@@ -49,9 +50,7 @@ logger = logging.getLogger("stapes")
 
 TOOL_FAILED = "An error occurred while running the tool. Please try again."
 NOT_APPROVED = "Tool execution was not approved."
-BAD_ARGUMENTS = (
-    "An error occurred while parsing tool arguments. Please try again with valid JSON."
-)
+BAD_ARGUMENTS = "An error occurred while parsing tool arguments. Please try again with valid JSON."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class ToolExecution:
     """How tools run.
 
     Attributes:
-        pre_approval_input_guardrails: run a tool's input guardrails before asking for approval, too.
+        pre_approval_input_guardrails: run a tool's input guardrails before asking, too.
         sync_workers: threads for synchronous tools, shared by the sessions of an event loop.
         max_concurrency: calls of a session that may be at work at the same time.
     """
@@ -284,21 +283,23 @@ class CallRunner:
         if runs_in_a_thread(tool):
             executor = self._session._hub.executor(self._execution.sync_workers)
             return await run_in_worker(executor, lambda: _invoke_plain(tool, context, arguments))
-        return await invoke_function_tool(
-            function_tool=tool, context=context, arguments=arguments
-        )
+        return await invoke_function_tool(function_tool=tool, context=context, arguments=arguments)
 
     def _answer(
-        self, pending: PendingCall, tool: FunctionTool, text: str, *, respond: bool, tell: bool = True
+        self,
+        pending: PendingCall,
+        tool: FunctionTool,
+        text: str,
+        *,
+        respond: bool,
+        tell: bool = True,
     ) -> None:
         session, call = self._session, pending.call
         events = []
         if tell:
             event = AgentToolEnd(session.context, pending.snapshot.agent, tool, text, call)
             events.append(session._post(event))
-        if not session._core.tool_output(
-            call.call_id, pending.generation, text, respond, events
-        ):
+        if not session._core.tool_output(call.call_id, pending.generation, text, respond, events):
             for token in events:
                 session._unpost(token)
 
@@ -397,4 +398,3 @@ def _approval_item(agent: Any, call: ToolCall, tool: FunctionTool) -> Any:
         "id": call.item_id,
     }
     return approval_item(agent, raw, tool.name)
-

@@ -1,4 +1,4 @@
-"""What of `openai-agents` is not in its `__all__`: kept in one place, so that a change is found here."""
+"""What of `openai-agents` is not in its `__all__`: kept in one place."""
 
 from __future__ import annotations
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
 
 __all__ = ["run_in_worker"]
 
@@ -50,6 +52,6 @@ def _run(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
 async def run_in_worker(
     executor: ThreadPoolExecutor, make: Callable[[], Coroutine[Any, Any, T]]
 ) -> T:
-    """Runs the coroutine that `make` returns in a thread of `executor`, with the caller's context."""
+    """Runs what `make` returns in a thread of `executor`, with the caller's context."""
     context = contextvars.copy_context()
     return await asyncio.get_running_loop().run_in_executor(executor, context.run, _run, make)

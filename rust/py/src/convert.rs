@@ -43,7 +43,10 @@ pub const WORDS: [&str; 27] = [
 ];
 
 fn kind(name: &str) -> usize {
-    WORDS.iter().position(|word| *word == name).expect("the name stands in WORDS")
+    WORDS
+        .iter()
+        .position(|word| *word == name)
+        .expect("the name stands in WORDS")
 }
 
 fn source(source: GuardSource) -> &'static str {
@@ -76,12 +79,23 @@ pub fn word(py: Python<'_>, sequence: u64, word: Word) -> PyResult<Bound<'_, PyT
         }
         Word::Drained => tuple!(py, "drained", sequence),
         Word::Lagging(dropped) => {
-            tuple!(py, "lagging", sequence, dropped.audio, dropped.raw, dropped.transcripts)
+            tuple!(
+                py,
+                "lagging",
+                sequence,
+                dropped.audio,
+                dropped.raw,
+                dropped.transcripts
+            )
         }
         Word::TooSlow { waiting } => tuple!(py, "too_slow", sequence, waiting),
     }
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one short arm for each kind of event"
+)]
 fn convert_event(py: Python<'_>, sequence: u64, event: Event) -> PyResult<Bound<'_, PyTuple>> {
     match event {
         Event::Raw { text } => tuple!(py, "raw", sequence, text),
@@ -89,11 +103,22 @@ fn convert_event(py: Python<'_>, sequence: u64, event: Event) -> PyResult<Bound<
             tuple!(py, "connection_changed", sequence, status.as_str(), reason)
         }
         Event::ResponseStarted { response_id, epoch } => {
-            tuple!(py, "response_started", sequence, response_id.as_deref(), epoch)
+            tuple!(
+                py,
+                "response_started",
+                sequence,
+                response_id.as_deref(),
+                epoch
+            )
         }
         Event::ResponseDone(done) => response_done(py, sequence, &done),
         Event::AudioStarted { epoch } => tuple!(py, "audio_started", sequence, epoch),
-        Event::Audio { response_id, item_id, content_index, data } => tuple!(
+        Event::Audio {
+            response_id,
+            item_id,
+            content_index,
+            data,
+        } => tuple!(
             py,
             "audio",
             sequence,
@@ -106,7 +131,13 @@ fn convert_event(py: Python<'_>, sequence: u64, event: Event) -> PyResult<Bound<
         Event::AudioInterrupted { epoch, response_id } => {
             tuple!(py, "audio_interrupted", sequence, epoch, &*response_id)
         }
-        Event::TranscriptDelta { speaker, response_id, item_id, content_index, delta } => {
+        Event::TranscriptDelta {
+            speaker,
+            response_id,
+            item_id,
+            content_index,
+            delta,
+        } => {
             let role = match speaker {
                 Speaker::User => "user",
                 Speaker::Assistant => "assistant",
@@ -160,30 +191,70 @@ fn convert_event(py: Python<'_>, sequence: u64, event: Event) -> PyResult<Bound<
         Event::HistoryUpdated { history } => {
             tuple!(py, "history_updated", sequence, History(history))
         }
-        Event::McpToolsListed { server_label, tools } => {
-            tuple!(py, "mcp_tools_listed", sequence, server_label, tools.to_string())
+        Event::McpToolsListed {
+            server_label,
+            tools,
+        } => {
+            tuple!(
+                py,
+                "mcp_tools_listed",
+                sequence,
+                server_label,
+                tools.to_string()
+            )
         }
-        Event::McpApprovalRequested { item, epoch, generation } => {
+        Event::McpApprovalRequested {
+            item,
+            epoch,
+            generation,
+        } => {
             let item = history::item(py, &item)?;
-            tuple!(py, "mcp_approval_requested", sequence, item, epoch, generation)
+            tuple!(
+                py,
+                "mcp_approval_requested",
+                sequence,
+                item,
+                epoch,
+                generation
+            )
         }
         Event::McpCallCompleted { item, epoch } => {
-            tuple!(py, "mcp_call_completed", sequence, history::item(py, &item)?, epoch)
+            tuple!(
+                py,
+                "mcp_call_completed",
+                sequence,
+                history::item(py, &item)?,
+                epoch
+            )
         }
         Event::Trouble(trouble) => convert_trouble(py, sequence, trouble),
         Event::Local { token } => tuple!(py, "local", sequence, token),
         Event::Outgoing { text } => tuple!(py, "outgoing", sequence, text),
-        _ => tuple!(py, "protocol_error", sequence, "an event that this version does not know"),
+        _ => tuple!(
+            py,
+            "protocol_error",
+            sequence,
+            "an event that this version does not know"
+        ),
     }
 }
 
-fn convert_trouble(py: Python<'_>, sequence: u64, trouble: Trouble) -> PyResult<Bound<'_, PyTuple>> {
+fn convert_trouble(
+    py: Python<'_>,
+    sequence: u64,
+    trouble: Trouble,
+) -> PyResult<Bound<'_, PyTuple>> {
     match trouble {
         Trouble::Server(event) => tuple!(py, "server_error", sequence, event.to_string()),
         Trouble::Protocol(what) => tuple!(py, "protocol_error", sequence, what),
         Trouble::Model(what) => tuple!(py, "model_error", sequence, what),
         Trouble::Unanswered(what) => tuple!(py, "unanswered", sequence, what),
-        _ => tuple!(py, "protocol_error", sequence, "trouble that this version does not know"),
+        _ => tuple!(
+            py,
+            "protocol_error",
+            sequence,
+            "trouble that this version does not know"
+        ),
     }
 }
 
@@ -192,7 +263,11 @@ fn response_done<'py>(
     sequence: u64,
     done: &ResponseDone,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let Timings { created, first_audio, done: over } = done.timings;
+    let Timings {
+        created,
+        first_audio,
+        done: over,
+    } = done.timings;
     let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs_f64());
     tuple!(
         py,

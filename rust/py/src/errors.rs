@@ -5,19 +5,29 @@ use pyo3::prelude::*;
 use stapes_core::conversation::Refused;
 use stapes_core::transport::websocket::ConnectError;
 
-fn raise(py: Python<'_>, class: &str, arguments: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<PyErr>) -> PyErr {
-    let found = py.import("stapes.errors").and_then(|module| module.getattr(class));
+fn raise(
+    py: Python<'_>,
+    class: &str,
+    arguments: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<PyErr>,
+) -> PyErr {
+    let found = py
+        .import("stapes.errors")
+        .and_then(|module| module.getattr(class));
     match found.and_then(|class| arguments(&class)) {
         Ok(error) | Err(error) => error,
     }
 }
 
 fn with_message(py: Python<'_>, class: &str, message: &str) -> PyErr {
-    raise(py, class, |class| Ok(PyErr::from_value(class.call1((message,))?)))
+    raise(py, class, |class| {
+        Ok(PyErr::from_value(class.call1((message,))?))
+    })
 }
 
 fn with_status(py: Python<'_>, class: &str, message: &str, status: u16) -> PyErr {
-    raise(py, class, |class| Ok(PyErr::from_value(class.call1((message, status))?)))
+    raise(py, class, |class| {
+        Ok(PyErr::from_value(class.call1((message, status))?))
+    })
 }
 
 /// Why a command was refused. What is stale is no error here: the acts say so by their result.
@@ -37,9 +47,10 @@ pub fn connect_error(py: Python<'_>, error: &ConnectError) -> PyErr {
     match error {
         ConnectError::TimedOut { .. } => with_message(py, "ConnectTimeoutError", &message),
         ConnectError::Certificate { .. } => with_message(py, "CertificateError", &message),
-        ConnectError::Rejected { status: status @ (401 | 403), .. } => {
-            with_status(py, "AuthenticationError", &message, *status)
-        }
+        ConnectError::Rejected {
+            status: status @ (401 | 403),
+            ..
+        } => with_status(py, "AuthenticationError", &message, *status),
         ConnectError::Rejected { status, .. } | ConnectError::Redirected { status, .. } => {
             with_status(py, "HandshakeError", &message, *status)
         }

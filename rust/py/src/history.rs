@@ -4,7 +4,7 @@ use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PySlice, PyTuple};
-use stapes_core::conversation::{ContentPart, History as Version, Item, ItemKind, Place};
+use stapes_core::conversation::{ContentPart, History as Version, Item, ItemKind, Place, Progress};
 
 /// The classes of `stapes.items`.
 struct Classes {
@@ -58,7 +58,11 @@ fn part(py: Python<'_>, part: &ContentPart) -> PyResult<Py<PyAny>> {
             classes.input_image.call1(py, (image_url, detail))
         }
         ContentPart::OutputText { text } => classes.output_text.call1(py, (text,)),
-        ContentPart::OutputAudio { audio, transcript, heard } => classes.output_audio.call1(
+        ContentPart::OutputAudio {
+            audio,
+            transcript,
+            heard,
+        } => classes.output_audio.call1(
             py,
             (
                 transcript,
@@ -76,28 +80,56 @@ pub fn item(py: Python<'_>, item: &Item) -> PyResult<Py<PyAny>> {
     let classes = classes(py)?;
     let id = &*item.id;
     match &item.kind {
-        ItemKind::Message { role, status, content } => {
-            let parts: Vec<_> = content.iter().map(|p| part(py, p)).collect::<PyResult<_>>()?;
+        ItemKind::Message {
+            role,
+            status,
+            content,
+        } => {
+            let parts: Vec<_> = content
+                .iter()
+                .map(|p| part(py, p))
+                .collect::<PyResult<_>>()?;
             let place = match &item.place {
                 Place::Unstated => classes.unset.clone_ref(py),
                 Place::First => py.None(),
                 Place::After(previous) => (**previous).into_pyobject(py)?.into_any().unbind(),
             };
-            let status = status.map(|status| status.as_str());
+            let status = status.map(Progress::as_str);
             let parts = PyTuple::new(py, parts)?;
-            classes.message.call1(py, (id, role.as_str(), parts, status, place))
+            classes
+                .message
+                .call1(py, (id, role.as_str(), parts, status, place))
         }
-        ItemKind::FunctionCall { call_id, name, arguments, output, status } => classes
+        ItemKind::FunctionCall {
+            call_id,
+            name,
+            arguments,
+            output,
+            status,
+        } => classes
             .function_call
             .call1(py, (id, name, arguments, output, status.as_str(), call_id)),
-        ItemKind::McpCall { wire_type, name, arguments, output, status } => {
-            classes.mcp_call.call1(py, (id, name, arguments, output, status.as_str(), *wire_type))
-        }
-        ItemKind::McpApprovalRequest { server_label, name, arguments, approved } => {
+        ItemKind::McpCall {
+            wire_type,
+            name,
+            arguments,
+            output,
+            status,
+        } => classes.mcp_call.call1(
+            py,
+            (id, name, arguments, output, status.as_str(), *wire_type),
+        ),
+        ItemKind::McpApprovalRequest {
+            server_label,
+            name,
+            arguments,
+            approved,
+        } => {
             let arguments = serde_json::to_string(arguments).unwrap_or_default();
-            classes
-                .mcp_approval_request
-                .call1(py, (id, server_label, name, json(py, &arguments)?, approved))
+            classes.mcp_approval_request.call1(
+                py,
+                (id, server_label, name, json(py, &arguments)?, approved),
+            )
         }
     }
 }
@@ -127,23 +159,34 @@ impl History {
             return Ok(list.into_any().unbind());
         }
         let index: isize = index.extract()?;
-        let at = if index < 0 { index + self.0.len() as isize } else { index };
+        let at = if index < 0 {
+            index + self.0.len() as isize
+        } else {
+            index
+        };
         usize::try_from(at)
             .ok()
             .and_then(|at| self.0.get(at))
-            .map(|found| item(py, found))
-            .unwrap_or_else(|| Err(PyIndexError::new_err("history index out of range")))
+            .map_or_else(
+                || Err(PyIndexError::new_err("history index out of range")),
+                |found| item(py, found),
+            )
     }
 
-    fn __iter__(slf: PyRef<'_, Self>) -> HistoryIterator {
-        HistoryIterator { history: slf.0.clone(), at: std::sync::atomic::AtomicUsize::new(0) }
+    fn __iter__(&self) -> HistoryIterator {
+        HistoryIterator {
+            history: self.0.clone(),
+            at: std::sync::atomic::AtomicUsize::new(0),
+        }
     }
 
     fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
         if let Ok(other) = other.cast::<Self>() {
             return Ok(self.0 == other.get().0);
         }
-        let Ok(other) = other.cast::<PyList>() else { return Ok(false) };
+        let Ok(other) = other.cast::<PyList>() else {
+            return Ok(false);
+        };
         if other.len() != self.0.len() {
             return Ok(false);
         }
@@ -180,6 +223,9 @@ impl HistoryIterator {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
         let at = self.at.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.history.get(at).map(|found| item(py, found)).transpose()
+        self.history
+            .get(at)
+            .map(|found| item(py, found))
+            .transpose()
     }
 }

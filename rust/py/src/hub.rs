@@ -25,17 +25,26 @@ use crate::runtime;
 pub enum Word {
     Event(Event),
     /// `connect` has succeeded.
-    Opened { generation: u64 },
+    Opened {
+        generation: u64,
+    },
     /// `connect` has failed.
-    NotOpened { generation: u64, error: Box<ConnectError> },
+    NotOpened {
+        generation: u64,
+        error: Box<ConnectError>,
+    },
     /// It was closed while it was connecting.
-    Abandoned { generation: u64 },
+    Abandoned {
+        generation: u64,
+    },
     /// There is room again for what waits to be sent.
     Drained,
     /// These were dropped, oldest first, because the loop did not come to read them.
     Lagging(Dropped),
     /// The bound on what must not be dropped was reached.
-    TooSlow { waiting: usize },
+    TooSlow {
+        waiting: usize,
+    },
 }
 
 /// How many events of each kind were dropped.
@@ -78,10 +87,13 @@ fn weight(word: &Word) -> usize {
 impl SessionQueue {
     fn push(&mut self, sequence: u64, word: Word) {
         match &word {
-            Word::Event(Event::AudioInterrupted { response_id, .. }) => self.purge_audio(response_id),
+            Word::Event(Event::AudioInterrupted { response_id, .. }) => {
+                self.purge_audio(response_id);
+            }
             // Nobody looks at versions in between: the last one says it all.
             Word::Event(Event::HistoryUpdated { .. }) if !self.wants_history => {
-                let history = |(_, w): &(u64, Word)| matches!(w, Word::Event(Event::HistoryUpdated { .. }));
+                let history =
+                    |(_, w): &(u64, Word)| matches!(w, Word::Event(Event::HistoryUpdated { .. }));
                 if let Some(at) = self.words.iter().rposition(history) {
                     self.words.remove(at);
                 }
@@ -97,7 +109,12 @@ impl SessionQueue {
         }
         if self.words.len() > self.limits.events && !self.too_slow {
             self.too_slow = true;
-            self.words.push_back((sequence, Word::TooSlow { waiting: self.words.len() }));
+            self.words.push_back((
+                sequence,
+                Word::TooSlow {
+                    waiting: self.words.len(),
+                },
+            ));
         }
     }
 
@@ -105,7 +122,9 @@ impl SessionQueue {
     fn purge_audio(&mut self, of: &str) {
         let mut purged = 0;
         self.words.retain(|(_, word)| match word {
-            Word::Event(Event::Audio { response_id, data, .. }) if **response_id == *of => {
+            Word::Event(Event::Audio {
+                response_id, data, ..
+            }) if **response_id == *of => {
                 purged += data.len();
                 false
             }
@@ -118,10 +137,14 @@ impl SessionQueue {
         let droppable = |(_, word): &(u64, Word)| {
             matches!(
                 word,
-                Word::Event(Event::Audio { .. } | Event::Raw { .. } | Event::TranscriptDelta { .. })
+                Word::Event(
+                    Event::Audio { .. } | Event::Raw { .. } | Event::TranscriptDelta { .. }
+                )
             )
         };
-        let Some(at) = self.words.iter().position(droppable) else { return false };
+        let Some(at) = self.words.iter().position(droppable) else {
+            return false;
+        };
         if let Some((_, word)) = self.words.remove(at) {
             self.bytes -= weight(&word);
             match word {
@@ -190,7 +213,9 @@ impl Shared {
 
     pub fn push(&self, id: u64, sequence: u64, word: Word) {
         let mut queues = self.queues();
-        let Some(queue) = queues.sessions.get_mut(&id) else { return };
+        let Some(queue) = queues.sessions.get_mut(&id) else {
+            return;
+        };
         queue.push(sequence, word);
         if !queue.listed {
             queue.listed = true;
@@ -203,13 +228,12 @@ impl Shared {
         if self.woken.swap(true, Ordering::AcqRel) {
             return;
         }
-        match &self.waker {
+        if let Some(waker) = &self.waker {
             // A full pipe wakes as well as a write would.
-            Some(waker) => drop((&*waker).write(&1u64.to_ne_bytes())),
-            None => {
-                let _queues = self.queues();
-                self.bell.notify_all();
-            }
+            drop((&*waker).write(&1u64.to_ne_bytes()));
+        } else {
+            let _queues = self.queues();
+            self.bell.notify_all();
         }
     }
 }
@@ -257,8 +281,12 @@ impl Hub {
         let mut count = 0;
         let mut queues = self.shared.queues();
         while count < limit {
-            let Some(id) = queues.ready.pop_front() else { break };
-            let Some(queue) = queues.sessions.get_mut(&id) else { continue };
+            let Some(id) = queues.ready.pop_front() else {
+                break;
+            };
+            let Some(queue) = queues.sessions.get_mut(&id) else {
+                continue;
+            };
             queue.listed = false;
             queue.bytes = 0;
             let mut words = Vec::with_capacity(queue.words.len() + 1);
@@ -282,7 +310,10 @@ impl Hub {
             for (sequence, word) in words {
                 list.append(convert::word(py, sequence, word)?)?;
             }
-            batches.append(PyTuple::new(py, [id.into_pyobject(py)?.into_any(), list.into_any()])?)?;
+            batches.append(PyTuple::new(
+                py,
+                [id.into_pyobject(py)?.into_any(), list.into_any()],
+            )?)?;
         }
         Ok(batches)
     }

@@ -37,7 +37,10 @@ fn start() -> PyResult<Started> {
         .enable_time()
         .build()
         .map_err(|error| PyRuntimeError::new_err(format!("cannot start threads: {error}")))?;
-    Ok(Started { process: std::process::id(), runtime })
+    Ok(Started {
+        process: std::process::id(),
+        runtime,
+    })
 }
 
 /// The runtime of this process.
@@ -52,13 +55,11 @@ pub fn handle() -> PyResult<Handle> {
             return Ok(started.runtime.handle().clone());
         }
         let fresh = Box::into_raw(Box::new(start()?));
-        match STARTED.compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => {}
-            Err(_) => {
-                // SAFETY: `fresh` was made above and has not been shared: another thread was first.
-                let ours = unsafe { Box::from_raw(fresh) };
-                ours.runtime.shutdown_background();
-            }
+        let swapped = STARTED.compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire);
+        if swapped.is_err() {
+            // SAFETY: `fresh` was made above and has not been shared: another thread was first.
+            let ours = unsafe { Box::from_raw(fresh) };
+            ours.runtime.shutdown_background();
         }
     }
 }

@@ -1,5 +1,10 @@
 //! A session as its Python half sees it: each method is one transaction on the core.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "arguments of Python calls are extracted by value"
+)]
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +17,9 @@ use stapes_core::conversation::{
     AgentSwitch, Conversation, Event, GuardSource, Interest, Item, Options, PlaybackSource, Refused,
 };
 use stapes_core::transport::websocket::ConnectRequest;
-use stapes_core::transport::{Clock, Ended, Endpoint as _, EventSink, Frame, OutgoingLimits, Session as Core};
+use stapes_core::transport::{
+    Clock, Ended, Endpoint as _, EventSink, Frame, OutgoingLimits, Session as Core,
+};
 
 use crate::audio::samples::{self, Samples};
 use crate::errors;
@@ -62,8 +69,12 @@ impl EventSink for Sink {
 fn object(json: &str, argument: &str) -> PyResult<Map<String, Value>> {
     match serde_json::from_str(json) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(PyTypeError::new_err(format!("{argument} must be a JSON object"))),
-        Err(error) => Err(PyValueError::new_err(format!("{argument} is not JSON: {error}"))),
+        Ok(_) => Err(PyTypeError::new_err(format!(
+            "{argument} must be a JSON object"
+        ))),
+        Err(error) => Err(PyValueError::new_err(format!(
+            "{argument} is not JSON: {error}"
+        ))),
     }
 }
 
@@ -90,7 +101,9 @@ impl Session {
         act: impl FnOnce(&mut Conversation, Duration) -> Result<T, Refused>,
     ) -> PyResult<T> {
         runtime::same_process(self.process, "session")?;
-        self.core.act(act).map_err(|refused| errors::refused(py, &refused))
+        self.core
+            .act(act)
+            .map_err(|refused| errors::refused(py, &refused))
     }
 
     /// Runs an act of the session layer's; false where what it belongs to is over.
@@ -115,7 +128,11 @@ impl Session {
     #[pyo3(signature = (hub, *, history_store_audio, guardrail_debounce, speech_interrupts, playback,
         respond_to_mcp_calls, response_timeout, waiting_responses, answered_calls, high_water,
         max_outgoing_bytes, max_queued_events, max_queued_bytes, virtual_clock=false))]
-    #[expect(clippy::too_many_arguments, reason = "each is an option of its own")]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::fn_params_excessive_bools,
+        reason = "each is an option of its own, and a keyword in Python"
+    )]
     fn new(
         hub: &Hub,
         history_store_audio: bool,
@@ -145,11 +162,25 @@ impl Session {
             waiting_responses,
             answered_calls,
         };
-        let limits = OutgoingLimits { high_water, max_bytes: max_outgoing_bytes };
-        let clock = if virtual_clock { Clock::stopped() } else { Clock::default() };
+        let limits = OutgoingLimits {
+            high_water,
+            max_bytes: max_outgoing_bytes,
+        };
+        let clock = if virtual_clock {
+            Clock::stopped()
+        } else {
+            Clock::default()
+        };
         let shared = Arc::clone(&hub.shared);
-        let id = shared.register(QueueLimits { events: max_queued_events, bytes: max_queued_bytes });
-        let sink = Arc::new(Sink { hub: shared, id, output: Mutex::new(None) });
+        let id = shared.register(QueueLimits {
+            events: max_queued_events,
+            bytes: max_queued_bytes,
+        });
+        let sink = Arc::new(Sink {
+            hub: shared,
+            id,
+            output: Mutex::new(None),
+        });
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
         Ok(Self {
             core: Core::new(options, limits, clock, runtime::handle()?, events),
@@ -199,32 +230,39 @@ impl Session {
 
     /// Says which words are wanted: a sum of the `INTEREST_...` numbers.
     fn set_interest(&self, interest: u32) {
-        self.sink.hub.want_history(self.id, Interest(interest).contains(Interest::HISTORY));
+        self.sink
+            .hub
+            .want_history(self.id, Interest(interest).contains(Interest::HISTORY));
         self.core.set_interest(Interest(interest));
     }
 
     /// The formats of the wire, `(type, rate)` each, and the rate at which `audio` words come (`None`:
     /// as they are on the wire).
-    #[pyo3(signature = (input, output, output_sample_rate))]
+    #[pyo3(signature = (wire_input, wire_output, output_sample_rate))]
     fn set_formats(
         &self,
-        input: (String, Option<u32>),
-        output: (String, Option<u32>),
+        wire_input: (String, Option<u32>),
+        wire_output: (String, Option<u32>),
         output_sample_rate: Option<u32>,
     ) -> PyResult<()> {
-        let input = format(&input.0, input.1)?;
-        let output = format(&output.0, output.1)?;
+        let input = format(&wire_input.0, wire_input.1)?;
+        let output = format(&wire_output.0, wire_output.1)?;
         let converter = output_sample_rate
             .map(|rate| FromWire::new(output, rate))
             .transpose()
             .map_err(|error| PyValueError::new_err(format!("output_sample_rate: {error}")))?;
         *self.input.lock().unwrap_or_else(PoisonError::into_inner) = ToWire::new(input);
-        *self.sink.output.lock().unwrap_or_else(PoisonError::into_inner) = converter;
+        *self
+            .sink
+            .output
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = converter;
         Ok(())
     }
 
     /// Begins to connect over a WebSocket; the word `opened` or `not_opened` says how it went.
     /// Returns the generation of the connection.
+    #[expect(clippy::too_many_arguments, reason = "one transaction")]
     fn connect_websocket(
         &self,
         py: Python<'_>,
@@ -238,7 +276,10 @@ impl Session {
         runtime::same_process(self.process, "session")?;
         let tracing = serde_json::from_str(tracing)
             .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
-        let line = self.core.connecting().map_err(|refused| errors::refused(py, &refused))?;
+        let line = self
+            .core
+            .connecting()
+            .map_err(|refused| errors::refused(py, &refused))?;
         let generation = line.generation();
         let opening = Opening {
             request: ConnectRequest { url, headers },
@@ -250,9 +291,15 @@ impl Session {
         let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
         let (failed_core, failed_sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
         let open = move |opening: Opening| {
-            let Opening { session_update, tracing, epoch, .. } = opening;
-            let opened = core
-                .act(|conversation, _| conversation.opened(generation, epoch, session_update, tracing));
+            let Opening {
+                session_update,
+                tracing,
+                epoch,
+                ..
+            } = opening;
+            let opened = core.act(|conversation, _| {
+                conversation.opened(generation, epoch, session_update, tracing)
+            });
             if opened.is_ok() {
                 sink.push_word(0, Word::Opened { generation });
             }
@@ -262,7 +309,10 @@ impl Session {
             let word = match error {
                 Some(error) => {
                     failed_core.ended(generation, ToString::to_string(&error));
-                    Word::NotOpened { generation, error: Box::new(error) }
+                    Word::NotOpened {
+                        generation,
+                        error: Box::new(error),
+                    }
                 }
                 None => Word::Abandoned { generation },
             };
@@ -273,7 +323,8 @@ impl Session {
     }
 
     fn close(&self, code: u16, reason: &str) {
-        self.core.act(|conversation, _| conversation.close(code, reason));
+        self.core
+            .act(|conversation, _| conversation.close(code, reason));
     }
 
     fn send_event(&self, py: Python<'_>, event: &str) -> PyResult<()> {
@@ -283,7 +334,9 @@ impl Session {
 
     fn send_message(&self, py: Python<'_>, event: &str, respond: bool) -> PyResult<()> {
         let event = object(event, "event")?;
-        self.command(py, |conversation, now| conversation.send_message(&event, respond, now))
+        self.command(py, |conversation, now| {
+            conversation.send_message(&event, respond, now)
+        })
     }
 
     /// Sends audio. With `sample_rate` it is PCM at that rate, without it is in the wire's format.
@@ -325,7 +378,9 @@ impl Session {
             (None, _) => frame(&samples::bytes(audio, "audio")?),
         }
         drop(input);
-        self.command(py, |conversation, now| conversation.send_audio(text, commit, now))?;
+        self.command(py, |conversation, now| {
+            conversation.send_audio(text, commit, now)
+        })?;
         Ok(self.core.is_congested())
     }
 
@@ -349,14 +404,19 @@ impl Session {
 
     #[pyo3(signature = (response))]
     fn request_response(&self, py: Python<'_>, response: Option<&str>) -> PyResult<()> {
-        let response = response.map(|text| object(text, "response").map(Value::Object)).transpose()?;
-        self.command(py, |conversation, now| conversation.request_response(response, now))
+        let response = response
+            .map(|text| object(text, "response").map(Value::Object))
+            .transpose()?;
+        self.command(py, |conversation, now| {
+            conversation.request_response(response, now)
+        })
     }
 
     /// Rewrites the conversation to `items`, a JSON list; the ids of items that were left out.
     fn update_history(&self, py: Python<'_>, items: &str) -> PyResult<Vec<String>> {
-        let values: Vec<Value> = serde_json::from_str(items)
-            .map_err(|error| PyValueError::new_err(format!("history is not a JSON list: {error}")))?;
+        let values: Vec<Value> = serde_json::from_str(items).map_err(|error| {
+            PyValueError::new_err(format!("history is not a JSON list: {error}"))
+        })?;
         let items: Vec<Item> = values
             .iter()
             .map(Item::from_user)
@@ -366,16 +426,27 @@ impl Session {
     }
 
     fn update_session(&self, py: Python<'_>, session_update: String) -> PyResult<()> {
-        self.command(py, |conversation, _| conversation.update_session(session_update))
+        self.command(py, |conversation, _| {
+            conversation.update_session(session_update)
+        })
     }
 
     /// Puts an event that the session layer keeps into the order.
     fn local_event(&self, token: u64) {
-        self.core.act(|conversation, _| conversation.local_event(token));
+        self.core
+            .act(|conversation, _| conversation.local_event(token));
     }
 
-    fn call_event(&self, py: Python<'_>, call_id: &str, generation: u64, token: u64) -> PyResult<bool> {
-        self.act(py, |conversation, _| conversation.call_event(call_id, generation, token))
+    fn call_event(
+        &self,
+        py: Python<'_>,
+        call_id: &str,
+        generation: u64,
+        token: u64,
+    ) -> PyResult<bool> {
+        self.act(py, |conversation, _| {
+            conversation.call_event(call_id, generation, token)
+        })
     }
 
     fn await_approval(
@@ -391,7 +462,9 @@ impl Session {
     }
 
     fn resume_call(&self, py: Python<'_>, call_id: &str, generation: u64) -> PyResult<bool> {
-        self.act(py, |conversation, _| conversation.resume_call(call_id, generation))
+        self.act(py, |conversation, _| {
+            conversation.resume_call(call_id, generation)
+        })
     }
 
     fn tool_output(
@@ -417,7 +490,12 @@ impl Session {
         before: Vec<u64>,
         after: Vec<u64>,
     ) -> PyResult<()> {
-        let switch = AgentSwitch { epoch, session_update, before, after };
+        let switch = AgentSwitch {
+            epoch,
+            session_update,
+            before,
+            after,
+        };
         self.command(py, |conversation, _| conversation.switch_agent(&switch))
     }
 
@@ -433,7 +511,12 @@ impl Session {
         output: &str,
     ) -> PyResult<bool> {
         let session_update = Some(session_update);
-        let switch = AgentSwitch { epoch, session_update, before: Vec::new(), after };
+        let switch = AgentSwitch {
+            epoch,
+            session_update,
+            before: Vec::new(),
+            after,
+        };
         self.act(py, |conversation, now| {
             conversation.hand_off(call_id, generation, &switch, output, now)
         })
@@ -467,7 +550,11 @@ impl Session {
         feedback: &str,
     ) -> PyResult<bool> {
         let feedback = object(feedback, "feedback")?;
-        let source = if source == "text" { GuardSource::Text } else { GuardSource::Audio };
+        let source = if source == "text" {
+            GuardSource::Text
+        } else {
+            GuardSource::Audio
+        };
         self.act(py, |conversation, now| {
             conversation.guardrail_tripped(
                 generation,
@@ -486,8 +573,14 @@ impl Session {
     /// Begins a connection that Python carries; its line.
     fn connect_carried(&self, py: Python<'_>) -> PyResult<CarriedLine> {
         runtime::same_process(self.process, "session")?;
-        let line = self.core.connecting().map_err(|refused| errors::refused(py, &refused))?;
-        Ok(CarriedLine { core: Arc::clone(&self.core), line })
+        let line = self
+            .core
+            .connecting()
+            .map_err(|refused| errors::refused(py, &refused))?;
+        Ok(CarriedLine {
+            core: Arc::clone(&self.core),
+            line,
+        })
     }
 
     // For tests.
@@ -497,7 +590,8 @@ impl Session {
     }
 
     fn advance_clock(&self, seconds: f64) -> PyResult<()> {
-        self.core.advance_clock(websocket::seconds(seconds, "seconds")?);
+        self.core
+            .advance_clock(websocket::seconds(seconds, "seconds")?);
         Ok(())
     }
 
@@ -517,7 +611,8 @@ impl Drop for Session {
     fn drop(&mut self) {
         // A child of a fork shares nothing with the connection but its memory.
         if self.process == std::process::id() {
-            self.core.act(|conversation, _| conversation.close(1000, ""));
+            self.core
+                .act(|conversation, _| conversation.close(1000, ""));
         }
         self.sink.hub.unregister(self.id);
     }
@@ -573,6 +668,8 @@ impl CarriedLine {
 
     /// The connection is over.
     fn ended(&self, reason: &str) {
-        self.line.on_ended(Ended::Lost { cause: reason.to_owned() });
+        self.line.on_ended(Ended::Lost {
+            cause: reason.to_owned(),
+        });
     }
 }

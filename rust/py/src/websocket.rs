@@ -1,5 +1,10 @@
 //! The options of a WebSocket connection, and the connecting.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "arguments of Python calls are extracted by value"
+)]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +14,7 @@ use pyo3::prelude::*;
 use stapes_core::transport::websocket::{
     self, ConnectRequest, Proxy, Tls, WebSocketOptions as Options,
 };
-use stapes_core::transport::{Endpoint as _, Ended, Line};
+use stapes_core::transport::{Ended, Endpoint as _, Line};
 
 /// Limits, proxy and TLS of a WebSocket connection. Times are seconds, sizes bytes.
 #[pyclass(frozen, module = "stapes._core")]
@@ -18,7 +23,9 @@ pub struct WebSocketOptions(pub Options);
 
 pub fn seconds(value: f64, name: &str) -> PyResult<Duration> {
     Duration::try_from_secs_f64(value).map_err(|_| {
-        PyValueError::new_err(format!("{name} is {value}: give it as seconds, zero or more"))
+        PyValueError::new_err(format!(
+            "{name} is {value}: give it as seconds, zero or more"
+        ))
     })
 }
 
@@ -48,7 +55,9 @@ impl WebSocketOptions {
         Ok(Self(Options {
             connect_timeout: seconds(connect_timeout, "connect_timeout")?,
             close_timeout: seconds(close_timeout, "close_timeout")?,
-            ping_interval: ping_interval.map(|s| seconds(s, "ping_interval")).transpose()?,
+            ping_interval: ping_interval
+                .map(|s| seconds(s, "ping_interval"))
+                .transpose()?,
             ping_timeout: seconds(ping_timeout, "ping_timeout")?,
             max_message_size,
             max_frame_size,

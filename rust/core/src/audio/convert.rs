@@ -40,10 +40,10 @@ impl ToWire {
             Some(resampler) if resampler.from_rate() == rate => resampler,
             _ => Resampler::new(rate, self.format.sample_rate())?,
         };
-        let mut resampled = Vec::new();
-        resampler.process_i16(samples, &mut resampled);
+        let mut at_rate = Vec::new();
+        resampler.process_i16(samples, &mut at_rate);
         self.resampler = Some(resampler);
-        self.encode(&resampled, out);
+        self.encode(&at_rate, out);
         Ok(())
     }
 
@@ -61,9 +61,9 @@ impl ToWire {
         match self.format {
             AudioFormat::Pcm { .. } => {
                 out.reserve(samples.len() * 2);
-                samples
-                    .iter()
-                    .for_each(|sample| out.extend_from_slice(&sample.to_le_bytes()));
+                for sample in samples {
+                    out.extend_from_slice(&sample.to_le_bytes());
+                }
             }
             AudioFormat::Mulaw => {
                 out.resize(start + samples.len(), 0);
@@ -127,9 +127,9 @@ impl FromWire {
         let Some(resampler) = &mut self.resampler else {
             return bytes(&samples);
         };
-        let mut resampled = Vec::new();
-        resampler.process_i16(&samples, &mut resampled);
-        bytes(&resampled)
+        let mut at_rate = Vec::new();
+        resampler.process_i16(&samples, &mut at_rate);
+        bytes(&at_rate)
     }
 
     /// What the resampler still holds; the next chunk begins a new stream.

@@ -83,6 +83,10 @@ impl Default for Options {
 
 /// A conversation between a user, a model, and an agent's tools.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that are independent of each other"
+)]
 pub struct Conversation {
     options: Options,
     outbox: Outbox,

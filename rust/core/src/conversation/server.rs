@@ -71,7 +71,7 @@ impl Conversation {
                 self.outbox.event(Event::AudioStopped { epoch: self.epoch });
             }
             "response.output_audio_transcript.delta" => {
-                self.answer_delta(&event, GuardSource::Audio)
+                self.answer_delta(&event, GuardSource::Audio);
             }
             "response.output_text.delta" => self.answer_delta(&event, GuardSource::Text),
             "response.output_item.added" => self.output_item(&event, Progress::InProgress, now),

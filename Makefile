@@ -1,0 +1,72 @@
+# The verbs of this repository. `make help` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Every CPython from 3.11 up that is found: the suite runs on each of them, with one wheel.
+PYTHONS ?= $(shell $(PYTHON) scripts/find_pythons.py)
+TRANSPORT ?= websocket
+RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test test-rust test-python test-pythons lint format bench fuzz clean
+
+help: ## List the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+# Two steps, so that a change of the Rust code does not install anything again.
+$(VENV)/.demo: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stapes needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
+	$(BIN)/python scripts/install_extras.py demo
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	$(BIN)/python scripts/install_extras.py dev
+	@touch $@
+
+# One optimised development build serves the demo, the tests and the benches.
+python/stapes/_core.abi3.so: $(RUST) | $(VENV)/.demo
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --skip-install
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.demo python/stapes/_core.abi3.so
+	$(BIN)/python scripts/link_package.py
+	@touch $@
+
+demo: $(VENV)/.installed ## Hold a spoken conversation: no key, no network, no server to install
+	$(BIN)/python -m stapes.cli demo --transport $(TRANSPORT)
+
+dev: $(VENV)/.dev $(VENV)/.installed ## Set up for development (in .venv)
+
+test: lint test-rust test-python test-pythons ## Check and test everything
+
+test-rust:
+	cargo test --quiet --workspace
+
+test-python: dev
+	$(BIN)/python -m pytest
+
+test-pythons: dev
+	$(BIN)/python scripts/test_on_pythons.py $(PYTHONS)
+
+lint: dev ## Check formats, lints, types and stubs
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest stapes._core --allowlist scripts/stubtest_allowlist.txt
+
+format: dev ## Format everything
+	cargo fmt --all
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: dev ## Run the benchmarks
+	$(BIN)/python -m pytest benches --benchmark-only
+	cargo bench --workspace
+
+clean: ## Remove what was built here
+	rm -rf $(VENV) target out python/stapes/_core.abi3.so

@@ -1,0 +1,178 @@
+"""The extension module: conversion, the runtime, and the hub that feeds asyncio."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal, SupportsIndex, final, overload
+
+from stapes._core import audio as audio
+from stapes.items import HistoryItem
+
+__all__ = [
+    "INTEREST_AUDIO",
+    "INTEREST_GUARDRAILS",
+    "INTEREST_HISTORY",
+    "INTEREST_OUTGOING",
+    "INTEREST_RAW",
+    "INTEREST_TRANSCRIPT",
+    "WORDS",
+    "CarriedLine",
+    "History",
+    "Hub",
+    "Session",
+    "WebSocketOptions",
+    "__version__",
+    "audio",
+]
+
+__version__: Final[str]
+WORDS: Final[tuple[str, ...]]
+INTEREST_AUDIO: Final[int]
+INTEREST_RAW: Final[int]
+INTEREST_TRANSCRIPT: Final[int]
+INTEREST_HISTORY: Final[int]
+INTEREST_OUTGOING: Final[int]
+INTEREST_GUARDRAILS: Final[int]
+
+@final
+class Hub:
+    def __new__(cls, wake_fd: int | None = None) -> Hub: ...
+    def drain(self, limit: int) -> list[tuple[int, list[tuple[Any, ...]]]]: ...
+    def wait(self, seconds: float) -> bool: ...
+    def is_idle(self) -> bool: ...
+
+@final
+class History(Sequence[HistoryItem]):
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> HistoryItem: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[HistoryItem]: ...
+    def __iter__(self) -> Iterator[HistoryItem]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+
+@final
+class WebSocketOptions:
+    def __new__(
+        cls,
+        *,
+        connect_timeout: float,
+        close_timeout: float,
+        ping_interval: float | None,
+        ping_timeout: float,
+        max_message_size: int,
+        max_frame_size: int,
+        read_buffer_size: int,
+        write_batch_bytes: int,
+        proxy: str | None,
+        ca_file: str | os.PathLike[str] | None,
+    ) -> WebSocketOptions: ...
+
+@final
+class CarriedLine:
+    @property
+    def generation(self) -> int: ...
+    def opened(self, session_update: str, tracing: str, epoch: int) -> bool: ...
+    def receive(self, frame: str) -> None: ...
+    def take(self) -> list[str | tuple[int, str]]: ...
+    def ended(self, reason: str) -> None: ...
+
+@final
+class Session:
+    def __new__(
+        cls,
+        hub: Hub,
+        *,
+        history_store_audio: bool,
+        guardrail_debounce: int,
+        speech_interrupts: bool,
+        playback: str,
+        respond_to_mcp_calls: bool,
+        response_timeout: float,
+        waiting_responses: int,
+        answered_calls: int,
+        high_water: int,
+        max_outgoing_bytes: int,
+        max_queued_events: int,
+        max_queued_bytes: int,
+        virtual_clock: bool = False,
+    ) -> Session: ...
+    @property
+    def id(self) -> int: ...
+    @property
+    def status(self) -> Literal["disconnected", "connecting", "connected"]: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def muted(self) -> bool: ...
+    @property
+    def has_spoken(self) -> bool: ...
+    @property
+    def history(self) -> History: ...
+    @property
+    def sequence(self) -> int: ...
+    def set_interest(self, interest: int) -> None: ...
+    def set_formats(
+        self,
+        wire_input: tuple[str, int | None],
+        wire_output: tuple[str, int | None],
+        output_sample_rate: int | None,
+    ) -> None: ...
+    def connect_websocket(
+        self,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        options: WebSocketOptions,
+        session_update: str,
+        tracing: str,
+        epoch: int,
+    ) -> int: ...
+    def connect_carried(self) -> CarriedLine: ...
+    def close(self, code: int, reason: str) -> None: ...
+    def send_event(self, event: str) -> None: ...
+    def send_message(self, event: str, respond: bool) -> None: ...
+    def send_audio(self, audio: Any, sample_rate: int | None, commit: bool) -> bool: ...
+    def is_congested(self) -> bool: ...
+    def mute(self, muted: bool) -> None: ...
+    def interrupt(self) -> None: ...
+    def playback_reported(self, item_id: str, content_index: int, played_ms: float) -> None: ...
+    def request_response(self, response: str | None) -> None: ...
+    def update_history(self, items: str) -> list[str]: ...
+    def update_session(self, session_update: str) -> None: ...
+    def local_event(self, token: int) -> None: ...
+    def call_event(self, call_id: str, generation: int, token: int) -> bool: ...
+    def await_approval(self, call_id: str, generation: int, token: int) -> bool: ...
+    def resume_call(self, call_id: str, generation: int) -> bool: ...
+    def tool_output(
+        self, call_id: str, generation: int, output: str, respond: bool, tokens: Sequence[int]
+    ) -> bool: ...
+    def switch_agent(
+        self,
+        epoch: int,
+        session_update: str | None,
+        before: Sequence[int],
+        after: Sequence[int],
+    ) -> None: ...
+    def hand_off(
+        self,
+        call_id: str,
+        generation: int,
+        epoch: int,
+        session_update: str,
+        after: Sequence[int],
+        output: str,
+    ) -> bool: ...
+    def answer_mcp_approval(
+        self, generation: int, item_id: str, approve: bool, reason: str | None
+    ) -> bool: ...
+    def guardrail_tripped(
+        self,
+        generation: int,
+        response_generation: int,
+        response_id: str | None,
+        source: str,
+        token: int,
+        feedback: str,
+    ) -> bool: ...
+    def hold_reader(self, hold: bool) -> None: ...
+    def advance_clock(self, seconds: float) -> None: ...
+    def traffic(self) -> tuple[int, int, int, int]: ...

@@ -1,0 +1,37 @@
+"""Installs what an extra of the project needs, without building the project itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def requirements(extra: str) -> list[str]:
+    """The project's own requirements and those of the extra, others that it names included."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras: dict[str, list[str]] = project["optional-dependencies"]
+    found: list[str] = list(project["dependencies"])
+    waiting = [extra]
+    while waiting:
+        for requirement in extras[waiting.pop()]:
+            if own := re.fullmatch(r"stapes\[([a-z,]+)\]", requirement):
+                waiting += own[1].split(",")
+            else:
+                found.append(requirement)
+    return found
+
+
+def main() -> None:
+    """Installs into the interpreter that runs this."""
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    wanted = {name for extra in sys.argv[1:] for name in requirements(extra)}
+    raise SystemExit(subprocess.run([*pip, *sorted(wanted)]).returncode)
+
+
+if __name__ == "__main__":
+    main()
