@@ -25,6 +25,7 @@ from stapes.cli.show.palette import ALERT, APPROVED, QUIET
 from stapes.cli.show.story import Story
 from stapes.cli.show.terminal import Terminal
 from stapes.errors import StapesError
+from stapes.items import MessageItem, OutputAudio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,9 +172,9 @@ def _remembered(speech: AgentSpeech, history: Sequence[HistoryItem]) -> Outcome:
     ends = [
         part.audio_end_ms
         for item in history
-        if item.item_id == speech.item_id and item.type == "message"
+        if isinstance(item, MessageItem) and item.item_id == speech.item_id
         for part in item.content
-        if part.type == "output_audio"
+        if isinstance(part, OutputAudio)
     ]
     match ends:
         case [int(end)] if abs(end - heard_ms) <= _FRAME_MS_SLACK:
