@@ -34,6 +34,7 @@ class MindKind(StrEnum):
 class VoiceKind(StrEnum):
     """What a development server speaks with."""
 
+    NATURAL = "natural"
     ESPEAK = "espeak"
     TONES = "tones"
 
@@ -157,7 +158,7 @@ def dev_server(
         MindKind | None, typer.Option(help="What answers. With --script it is the scripted one.")
     ] = None,
     script: Annotated[Path | None, typer.Option(help="YAML file of the scripted mind.")] = None,
-    voice: Annotated[VoiceKind, typer.Option(help="What it speaks with.")] = VoiceKind.ESPEAK,
+    voice: Annotated[VoiceKind, typer.Option(help="What it speaks with.")] = VoiceKind.NATURAL,
     pace: Annotated[
         float, typer.Option(help="How many times faster than it plays audio is sent.", min=0.1)
     ] = 4.0,

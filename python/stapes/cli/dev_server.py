@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from stapes.devserver import DevServer, Mind, Options, Voice
 
 MindName: TypeAlias = Literal["listening", "scripted"]
-VoiceName: TypeAlias = Literal["espeak", "tones"]
+VoiceName: TypeAlias = Literal["natural", "espeak", "tones"]
 
 
 class ServerSetupError(Exception):
@@ -39,25 +39,28 @@ def make_mind(name: MindName, script: Path | None = None) -> Mind:
 
 
 def make_voice(name: VoiceName) -> Voice:
-    """Return a voice.
+    """Return a voice; `natural` is the best that is installed.
 
     Raises:
         ServerSetupError: there is no speech synthesiser.
     """
-    if name == "tones":
-        from stapes.devserver import ToneVoice
+    from stapes.devserver import ToneVoice
 
+    if name == "tones":
         return ToneVoice()
     try:
+        from stapes.devserver.voices import offline_voice
         from stapes.devserver.voices.espeak import EspeakVoice
         from stapes.devserver.voices.espeak_ng import VoiceUnavailableError, find_synthesiser
     except ImportError as error:
         raise ServerSetupError(f"the voice {_needs_speech(error)}") from None
     try:
-        find_synthesiser()
+        voice = EspeakVoice() if name == "espeak" else offline_voice()
+        if isinstance(voice, EspeakVoice):
+            find_synthesiser()
     except VoiceUnavailableError as error:
         raise ServerSetupError(str(error)) from None
-    return EspeakVoice()
+    return voice
 
 
 def make_server(mind: Mind, voice: Voice, options: Options | None = None) -> DevServer:

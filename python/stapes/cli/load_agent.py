@@ -6,7 +6,9 @@ import importlib.util
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+_Agent = TypeVar("_Agent")
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -34,7 +36,7 @@ def load_agent(place: str) -> RealtimeAgent[Any]:
     module = _run(path)
     if name is not None:
         return _named(module, name, path, RealtimeAgent)
-    agents = {
+    agents: dict[str, RealtimeAgent[Any]] = {
         variable: value
         for variable, value in vars(module).items()
         if isinstance(value, RealtimeAgent) and not variable.startswith("_")
@@ -64,7 +66,7 @@ def split_place(place: str) -> tuple[Path, str | None]:
     return Path(place), None
 
 
-def _named(module: ModuleType, name: str, path: Path, kind: type[Any]) -> RealtimeAgent[Any]:
+def _named(module: ModuleType, name: str, path: Path, kind: type[_Agent]) -> _Agent:
     try:
         value = getattr(module, name)
     except AttributeError:

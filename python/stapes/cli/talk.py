@@ -157,7 +157,7 @@ async def _endpoint(options: TalkOptions, stack: AsyncExitStack) -> Endpoint:
         return Endpoint(options.url, options.url, key or _DEV_KEY, options.model)
     if key and not options.dev:
         return Endpoint("the provider", None, key, options.model)
-    server = make_server(make_mind("listening"), make_voice("espeak"))
+    server = make_server(make_mind("listening"), make_voice("natural"))
     await stack.enter_async_context(server)
     return Endpoint("a development server on this machine", server.url, _DEV_KEY, options.model)
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from stapes.cli.call.entries import AgentSpeech
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stapes.cli.call.call import Call
     from stapes.cli.call.virtual_device import VirtualDevice
 
@@ -49,9 +51,7 @@ class Caller:
             NoAnswerError: there was no answer, or it did not end.
         """
         try:
-            async with asyncio.timeout(self._patience_s):
-                while not (self._answers(since) and self._quiet()):
-                    await asyncio.sleep(_LOOK_S)
+            await self._until(lambda: bool(self._answers(since)) and self._quiet())
         except TimeoutError:
             what = "did not end" if self._answers(since) else "did not come"
             raise NoAnswerError(f"the answer {what} within {self._patience_s:g} s") from None
@@ -63,14 +63,22 @@ class Caller:
             NoAnswerError: there was no answer, or it was shorter.
         """
         line = self._call.line
+
+        def heard() -> bool:
+            answers = self._answers(since)
+            return bool(answers) and line.now >= answers[0].at + seconds
+
         try:
-            async with asyncio.timeout(self._patience_s):
-                while not (answers := self._answers(since)) or line.now < answers[0].at + seconds:
-                    await asyncio.sleep(_LOOK_S)
+            await self._until(heard)
         except TimeoutError:
             raise NoAnswerError(f"the answer did not come within {self._patience_s:g} s") from None
         if not line.loudspeaker.playing:
             raise NoAnswerError(f"the answer to talk over was shorter than {seconds:g} s")
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(self._patience_s):
+            while not condition():  # noqa: ASYNC110 (it is mostly time that is waited for)
+                await asyncio.sleep(_LOOK_S)
 
     def _answers(self, since: float) -> list[AgentSpeech]:
         return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from stapes.cli.call.device import Exchange, SoundDeviceError, frame_bytes
@@ -20,7 +21,7 @@ def load_sounddevice() -> ModuleType:
         SoundDeviceError: it, or the PortAudio library that it needs, is not installed.
     """
     try:
-        import sounddevice
+        return import_module("sounddevice")
     except ImportError:
         raise SoundDeviceError(
             "microphone and loudspeaker need the extra 'audio': "
@@ -32,8 +33,6 @@ def load_sounddevice() -> ModuleType:
             "on Debian or Ubuntu `apt install libportaudio2`, on macOS `brew install portaudio` "
             "(or use --in question.wav --out answer.wav)"
         ) from None
-    module: ModuleType = sounddevice
-    return module
 
 
 class SoundCard:

@@ -25,6 +25,7 @@ from stapes.cli.show.palette import ALERT, APPROVED, QUIET
 from stapes.cli.show.story import Story
 from stapes.cli.show.terminal import Terminal
 from stapes.errors import StapesError
+from stapes.items import MessageItem, OutputAudio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ def run_demo(out: Path, examples: Path | None = None, *, quick: bool = False) ->
         directory = find_examples(examples)
         scenes = read_scenes(directory, quick=quick)
         agent = load_agent(str(directory / "front_desk.py"))
-        mind, voice = make_mind("listening"), make_voice("espeak")
+        mind, voice = make_mind("listening"), make_voice("natural")
         out.mkdir(parents=True, exist_ok=True)
     except (ScriptMissingError, AgentFileError, ServerSetupError) as error:
         raise DemoError(str(error)) from error
@@ -171,9 +172,9 @@ def _remembered(speech: AgentSpeech, history: Sequence[HistoryItem]) -> Outcome:
     ends = [
         part.audio_end_ms
         for item in history
-        if item.item_id == speech.item_id and item.type == "message"
+        if isinstance(item, MessageItem) and item.item_id == speech.item_id
         for part in item.content
-        if part.type == "output_audio"
+        if isinstance(part, OutputAudio)
     ]
     match ends:
         case [int(end)] if abs(end - heard_ms) <= _FRAME_MS_SLACK:
@@ -186,9 +187,9 @@ def _remembered(speech: AgentSpeech, history: Sequence[HistoryItem]) -> Outcome:
 
 def _greet(terminal: Terminal, url: str, agent: str) -> None:
     console = terminal.console
-    console.print(Text("stapes demo", "bold").append("  a call, all of it on this machine", QUIET))
+    console.print(Text("stapes demo", "bold").append("  a call to an agent of yours", QUIET))
     console.print(Text(f"server  {url}", QUIET))
-    console.print(Text("        hears with PocketSphinx, speaks with eSpeak NG", QUIET))
+    console.print(Text("        hears and speaks on this machine: no key, no network", QUIET))
     console.print(Text("caller  speaks from WAV files, as fast as people do", QUIET))
     console.print(Text(f"agent   {agent}; what needs approval is approved by the demo", QUIET))
     console.print()

@@ -78,10 +78,9 @@ def envelope(samples: NDArray[np.int16], step_s: float) -> NDArray[np.float64]:
     step = round(step_s * RATE)
     whole = np.zeros(-(-len(samples) // step) * step)
     whole[: len(samples)] = samples
-    rms = np.sqrt(np.mean(np.square(whole.reshape(-1, step)), axis=1))
+    rms: NDArray[np.float64] = np.sqrt(np.mean(np.square(whole.reshape(-1, step)), axis=1))
     loudest = float(rms.max(initial=0.0))
     if loudest == 0.0:
         return rms
     rms[rms < 0.01 * loudest] = 0.0
-    shape: NDArray[np.float64] = (rms / loudest) ** 0.7
-    return shape
+    return np.asarray((rms / loudest) ** 0.7)
