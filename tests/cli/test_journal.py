@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import TypeVar
 
 import pytest
-
 from simulated import LOUDSPEAKER_RATE, MICROPHONE_RATE, SimulatedCall, voice
+
 from stapes.cli.call.entries import (
     AgentSpeech,
     BargeIn,
