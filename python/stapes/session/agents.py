@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ async def prepare_agent(
                 "a realtime session takes function tools and hosted MCP tools"
             )
     handoffs = [
-        entry if isinstance(entry, Handoff) else realtime_handoff(entry) for entry in agent.handoffs
+        entry if isinstance(entry, Handoff) else _handoff_to(entry) for entry in agent.handoffs
     ]
     usable = [tool for tool in functions if await is_enabled(tool, context, agent)]
     reachable = [handoff for handoff in handoffs if await is_enabled(handoff, context, agent)]
@@ -79,6 +80,16 @@ async def prepare_agent(
             *(_definition_of_handoff(handoff) for handoff in reachable),
         ),
     )
+
+
+def _handoff_to(agent: RealtimeAgent[Any]) -> Handoff[Any, Any]:
+    """The handoff that an agent in a list of handoffs stands for.
+
+    It is named as the reference names it, `transfer_to_Billing`, where upstream writes
+    `transfer_to_billing`. One made with `realtime_handoff` keeps the name that it has.
+    """
+    name = re.sub(r"[^a-zA-Z0-9_]", "_", f"transfer_to_{agent.name}")
+    return realtime_handoff(agent, tool_name_override=name)
 
 
 def _check_names(tools: list[FunctionTool], handoffs: list[Handoff[Any, Any]]) -> None:

@@ -46,6 +46,7 @@ from stapes.hub import LoopHub, Word
 from stapes.items import HistoryItem, InputImage
 from stapes.playback import PlaybackTracker
 from stapes.session.agents import Agents, AgentSnapshot, prepare_agent
+from stapes.session.cause import cause
 from stapes.session.completion import Completion, done
 from stapes.session.dispatch import Dispatcher
 from stapes.session.guardrails import run_guardrails
@@ -73,7 +74,6 @@ E = TypeVar("E")
 _current: contextvars.ContextVar[tuple[RealtimeSession[Any], Sequence[HistoryItem]]] = (
     contextvars.ContextVar("stapes.current_session")
 )
-_cause: contextvars.ContextVar[int] = contextvars.ContextVar("stapes.cause", default=0)
 
 _PROVIDER = "wss://api.openai.com/v1/realtime"
 _HISTORY_EVENTS = frozenset({"history_updated"})
@@ -223,7 +223,7 @@ class RealtimeSession(Generic[TContext]):
         self._hooks = Hooks(self)
         self._posted: dict[int, SessionEvent] = {}
         self._tokens = 0
-        self._waiting_for_dispatch: dict[int, asyncio.Future[None]] = {}
+        self._waiting_for_dispatch: dict[int, asyncio.Future[int]] = {}
         self._taking_over: dict[int, int] = {}
         self._callbacks: dict[str, list[Callable[[Any], Any]]] = {}
         self._readers: list[EventReader[Any]] = []
@@ -853,9 +853,9 @@ class RealtimeSession(Generic[TContext]):
         """Puts an event of the session layer's into the order."""
         self._core.local_event(self._post(event))
 
-    def _heard(self, token: int) -> asyncio.Future[None]:
-        """Is done when the posted event has been given to everybody."""
-        waiter: asyncio.Future[None] = self._loop.create_future()
+    def _heard(self, token: int) -> asyncio.Future[int]:
+        """Is done when the posted event has been given to everybody: its place in the order."""
+        waiter: asyncio.Future[int] = self._loop.create_future()
         self._waiting_for_dispatch[token] = waiter
         return waiter
 
@@ -875,7 +875,7 @@ class RealtimeSession(Generic[TContext]):
         self._emit(event)
         self._hooks.local_event(event)
         if (waiter := self._waiting_for_dispatch.pop(token, None)) and not waiter.done():
-            waiter.set_result(None)
+            waiter.set_result(self.dispatched)
 
     def _mcp_tools_event(self, snapshot: AgentSnapshot) -> list[int]:
         """The event that says which hosted MCP tools there are now, where they are others."""
@@ -922,7 +922,7 @@ class RealtimeSession(Generic[TContext]):
         context = contextvars.copy_context()
         if history is not None:
             context.run(_current.set, (self, history))
-            context.run(_cause.set, self.dispatched)
+            context.run(cause.set, self.dispatched)
         task = self._loop.create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)

@@ -30,6 +30,7 @@ from stapes.events import (
     ToolCall,
 )
 from stapes.session.agents import AgentSnapshot, is_enabled, prepare_agent
+from stapes.session.cause import cause
 from stapes.session.smart_string import to_smart_string
 from stapes.session.upstream import (
     approval_item,
@@ -258,7 +259,7 @@ class CallRunner:
         if not session._core.call_event(call.call_id, pending.generation, event):
             session._unpost(event)
             return False
-        await heard
+        cause.set(await heard)
         # A listener may have closed the session.
         return session._core.generation == pending.generation
 
@@ -369,7 +370,8 @@ class CallRunner:
             epoch,
             session._session_update(payload),
             events,
-            handoff.get_transfer_message(agent),
+            # Without spaces, as the reference writes it.
+            to_smart_string({"assistant": agent.name}),
         ):
             for token in events:
                 session._unpost(token)

@@ -160,6 +160,13 @@ impl Responses {
         }
     }
 
+    /// Whether audio of it has come that was to be heard.
+    pub(super) fn sounded(&self, id: &str) -> bool {
+        self.known
+            .get(id)
+            .is_some_and(|response| response.timings.first_audio.is_some())
+    }
+
     pub(super) fn want_next(&mut self, id: &str) {
         self.entry(id, 0).wants_next = true;
     }

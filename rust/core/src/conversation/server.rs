@@ -65,11 +65,7 @@ impl Conversation {
             "session.updated" => self.session_updated(&event),
             "response.created" => self.response_created(&event, now),
             "response.done" => self.response_done(&event, now),
-            "response.output_audio.done" => {
-                self.audio_started = false;
-                self.playback.generated();
-                self.outbox.event(Event::AudioStopped { epoch: self.epoch });
-            }
+            "response.output_audio.done" => self.audio_done(&event),
             "response.output_audio_transcript.delta" => {
                 self.answer_delta(&event, GuardSource::Audio);
             }
@@ -256,6 +252,17 @@ impl Conversation {
                 content_index,
                 data,
             });
+        }
+    }
+
+    /// All sound of a part has been generated. Where none of it was to be heard, nothing stops.
+    fn audio_done(&mut self, event: &Value) {
+        self.audio_started = false;
+        self.playback.generated();
+        let unheard = text(event, "response_id")
+            .is_some_and(|id| self.responses.is_silenced(id) && !self.responses.sounded(id));
+        if !unheard {
+            self.outbox.event(Event::AudioStopped { epoch: self.epoch });
         }
     }
 

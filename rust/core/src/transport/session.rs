@@ -44,7 +44,7 @@ impl Default for OutgoingLimits {
     }
 }
 
-/// What has passed over the wire, for tests that wait until nothing moves.
+/// What has passed over the wire of the newest connection, for tests that wait until nothing moves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
     pub frames_read: u64,
@@ -65,6 +65,8 @@ struct State {
     conversation: Conversation,
     /// The connection that messages go to.
     line: Option<Arc<Line>>,
+    /// Of the newest connection, whether it still stands or not.
+    counters: Arc<Counters>,
 }
 
 /// A conversation with its clock, its order, and its current connection.
@@ -76,7 +78,6 @@ pub struct Session {
     sink: Arc<dyn EventSink>,
     held: watch::Sender<bool>,
     limits: OutgoingLimits,
-    counters: Counters,
     timer_armed: AtomicBool,
     myself: Weak<Self>,
 }
@@ -101,6 +102,7 @@ impl Session {
             state: Mutex::new(State {
                 conversation: Conversation::new(options),
                 line: None,
+                counters: Arc::default(),
             }),
             interest: AtomicU32::new(0),
             clock,
@@ -108,7 +110,6 @@ impl Session {
             sink,
             held: watch::Sender::new(false),
             limits,
-            counters: Counters::default(),
             timer_armed: AtomicBool::new(false),
             myself: Weak::clone(myself),
         })
@@ -221,7 +222,9 @@ impl Session {
             ready: Notify::new(),
             held: self.held.subscribe(),
             limits: self.limits,
+            counters: Arc::default(),
         });
+        state.counters = Arc::clone(&line.counters);
         state.line = Some(Arc::clone(&line));
         self.deliver(&mut state);
         Ok(line)
@@ -270,12 +273,13 @@ impl Session {
     }
 
     pub fn traffic(&self) -> Traffic {
+        let counters = Arc::clone(&self.lock().counters);
         let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         Traffic {
-            frames_read: read(&self.counters.frames_read),
-            messages_queued: read(&self.counters.messages_queued),
-            messages_flushed: read(&self.counters.messages_flushed),
-            audio_dropped: read(&self.counters.audio_dropped),
+            frames_read: read(&counters.frames_read),
+            messages_queued: read(&counters.messages_queued),
+            messages_flushed: read(&counters.messages_flushed),
+            audio_dropped: read(&counters.audio_dropped),
         }
     }
 }
@@ -297,6 +301,7 @@ pub struct Line {
     ready: Notify,
     held: watch::Receiver<bool>,
     limits: OutgoingLimits,
+    counters: Arc<Counters>,
 }
 
 impl fmt::Debug for Line {
@@ -347,20 +352,12 @@ impl Line {
             }
         }
         drop(queue);
-        if let Some(session) = self.session.upgrade() {
-            session
-                .counters
-                .messages_queued
-                .fetch_add(1, Ordering::AcqRel);
-            session
-                .counters
-                .messages_flushed
-                .fetch_add(dropped, Ordering::AcqRel);
-            session
-                .counters
-                .audio_dropped
-                .fetch_add(dropped, Ordering::AcqRel);
-        }
+        let counters = &self.counters;
+        counters.messages_queued.fetch_add(1, Ordering::AcqRel);
+        counters
+            .messages_flushed
+            .fetch_add(dropped, Ordering::AcqRel);
+        counters.audio_dropped.fetch_add(dropped, Ordering::AcqRel);
         self.ready.notify_one();
         Ok(())
     }
@@ -396,7 +393,7 @@ impl Endpoint for Line {
             Frame::Binary(bytes) => ServerEvent::binary(bytes.len()),
         };
         session.act(|conversation, now| conversation.handle_server(self.generation, event, now));
-        session.counters.frames_read.fetch_add(1, Ordering::AcqRel);
+        self.counters.frames_read.fetch_add(1, Ordering::AcqRel);
     }
 
     fn take_outgoing(&self, batch: &mut Vec<Outgoing>, max_bytes: usize) {
@@ -421,14 +418,11 @@ impl Endpoint for Line {
         let drained = queue.congested && queue.bytes <= self.limits.high_water;
         queue.congested &= !drained;
         drop(queue);
-        if let Some(session) = self.session.upgrade() {
-            session
-                .counters
-                .messages_flushed
-                .fetch_add(flushed, Ordering::AcqRel);
-            if drained {
-                session.sink.drained();
-            }
+        self.counters
+            .messages_flushed
+            .fetch_add(flushed, Ordering::AcqRel);
+        if drained && let Some(session) = self.session.upgrade() {
+            session.sink.drained();
         }
     }
 

@@ -1,0 +1,57 @@
+"""What tests of voice agents need: no key, no network, no sleeps.
+
+* `DevServer` with a `ScriptedMind` holds whole conversations (`stapes.devserver`).
+* `ScriptedServer` says exactly what a test tells it to, over a real WebSocket.
+* `VirtualClock` is the time that a conversation sees; sockets keep the real one.
+* `held_reader` keeps frames on the wire, unread, while the test does something else.
+* `settle` waits until everything sent has been read and everything read has been dispatched.
+
+What needs a web server or `openai-agents` is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from stapes.testing.clock import VirtualClock
+from stapes.testing.gate import held_reader
+from stapes.testing.order import ClientMessages, place_of_cause
+from stapes.testing.settling import NotSettledError, settle
+
+if TYPE_CHECKING:
+    from stapes.devserver import Call, DevServer, Options, Say, ScriptedMind, ToneVoice, Turn
+    from stapes.testing.scripted_server import Handshake, ScriptedServer
+
+__all__ = [
+    "Call",
+    "ClientMessages",
+    "DevServer",
+    "Handshake",
+    "NotSettledError",
+    "Options",
+    "Say",
+    "ScriptedMind",
+    "ScriptedServer",
+    "ToneVoice",
+    "Turn",
+    "VirtualClock",
+    "held_reader",
+    "place_of_cause",
+    "settle",
+]
+
+_DEVSERVER = ("Call", "DevServer", "Options", "Say", "ScriptedMind", "ToneVoice", "Turn")
+_LATER = dict.fromkeys(_DEVSERVER, "stapes.devserver") | dict.fromkeys(
+    ("Handshake", "ScriptedServer"), "stapes.testing.scripted_server"
+)
+
+
+def __getattr__(name: str) -> Any:
+    if (module := _LATER.get(name)) is not None:
+        return getattr(import_module(module), name)
+    raise AttributeError(f"module 'stapes.testing' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,53 @@
+"""The time that a conversation sees."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stapes.session import RealtimeSession
+
+__all__ = ["VirtualClock"]
+
+
+class VirtualClock:
+    """A clock that stands still until a test moves it.
+
+    Playback positions, timings and the patience with unanswered requests follow it. Timeouts of
+    sockets stay real.
+
+        clock = VirtualClock()
+        session = clock.session(agent, api_key="test")
+        clock.advance(0.120)
+    """
+
+    def __init__(self) -> None:
+        self._sessions: list[RealtimeSession[Any]] = []
+        self._now = 0.0
+
+    @property
+    def now(self) -> float:
+        """Seconds since the clock was made."""
+        return self._now
+
+    def session(self, agent: Any, **options: Any) -> RealtimeSession[Any]:
+        """A `RealtimeSession(agent, **options)` that lives by this clock."""
+        from stapes.session import RealtimeSession
+
+        session: RealtimeSession[Any] = RealtimeSession(agent, **options, _virtual_clock=True)
+        if self._now:
+            session._core.advance_clock(self._now)
+        self._sessions.append(session)
+        return session
+
+    def advance(self, seconds: float) -> None:
+        """Lets time pass; what becomes due by it happens.
+
+        Raises:
+            ValueError: `seconds` is negative or not finite.
+        """
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(f"seconds is {seconds!r}: time goes forward by a finite number")
+        self._now += seconds
+        for session in self._sessions:
+            session._core.advance_clock(seconds)
