@@ -101,42 +101,62 @@ def _after_outputs(
 def _to_caller(
     view: View, conversation: Conversation, tools: Sequence[Tool]
 ) -> Iterator[Say | Call]:
-    said = conversation.said or ""
-    words = heard_words(said)
+    words = heard_words(conversation.said or "")
     if conversation.blocked:
         yield Say(small_talk.BLOCKED)
-    elif intent := _intent(words, conversation.before, tools):
-        if intent.lacks is None:
-            yield Call(intent.tool.name, intent.arguments)
-        else:
-            yield Say(ask_for(intent.lacks))
-    else:
+        return
+    intent = _intent(words, conversation.before, tools)
+    if intent and not intent.sure and intent.lacks and _facts(view, words):
+        intent = None
+    if intent is None:
         yield Say(_talk(view, words, tools))
+    elif intent.lacks:
+        yield Say(ask_for(intent.lacks))
+    else:
+        yield Call(intent.tool.name, intent.arguments)
 
 
 def _intent(words: Sequence[str], before: Sequence[Turn], tools: Sequence[Tool]) -> Intent | None:
     chosen = choose(words, tools)
     if chosen and chosen.lacks is None:
         return chosen
-    last = before[-1] if before else None
-    if last is not None:
-        asked = choose(heard_words(last.said), tools) if not last.calls else None
-        if asked and asked.lacks and (completed := complete(asked, words)):
-            return completed
+    asked = _asked(before, tools)
+    if asked and (completed := complete(asked, words)):
+        return completed
+    if before and before[-1].calls:
         by_name = {tool.name: tool for tool in tools}
-        for name, arguments in reversed(last.calls):
-            if name in by_name and (again := follow_up(words, by_name[name], arguments)):
-                return again
+        name, arguments = before[-1].calls[-1]
+        if name in by_name and (again := follow_up(words, by_name[name], arguments)):
+            return again
     return chosen
+
+
+def _asked(before: Sequence[Turn], tools: Sequence[Tool]) -> Intent | None:
+    """Return what the caller was asked to complete in the last answer."""
+    asked: Intent | None = None
+    for turn in before:
+        words = heard_words(turn.said)
+        intent = choose(words, tools)
+        if turn.calls:
+            asked = None
+        elif asked and (intent is None or intent.lacks):
+            asked = complete(asked, words) or intent
+        else:
+            asked = intent
+    return asked if asked and asked.lacks else None
+
+
+def _facts(view: View, words: Sequence[str]) -> list[str]:
+    text = " ".join(words)
+    return facts_about(text, view.instructions, at_length=small_talk.wants_length(text))
 
 
 def _talk(view: View, words: Sequence[str], tools: Sequence[Tool]) -> str:
     text = " ".join(words)
     if not words:
         return small_talk.NOT_CAUGHT
-    at_length = small_talk.wants_length(text)
-    if facts := facts_about(text, view.instructions, at_length=at_length):
+    if facts := _facts(view, words):
         return " ".join(facts)
-    if at_length:
+    if small_talk.wants_length(text):
         return small_talk.AT_LENGTH
     return small_talk.reply(words, view.instructions, tools) or small_talk.NOT_CAUGHT

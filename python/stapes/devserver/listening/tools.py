@@ -73,7 +73,7 @@ _IDENTIFIER = {"id", "ids", "identifier", "number", "no", "code", "reference", "
 _MONEY = {"amount", "price", "cost", "dollars", "euros", "sum", "budget", "payment", "total"}
 _DAY = {"date", "day", "when", "weekday"}
 _TIME = {"time", "hour"}
-_NAME = {"name", "customer", "person", "who", "contact", "guest"}
+_NAME = {"name", "customer", "person", "who", "contact", "guest", "recipient", "patient", "caller"}
 _WEAK = {"id", "ids", "identifier", "number", "no", "ref", "the", "a", "an", "of"}
 _EXAMPLES = re.compile(r"(?:e\.?\s?g\.?|for example|such as|like)[,:]?\s*(.+?)(?:[.;)]|$)", re.I)
 

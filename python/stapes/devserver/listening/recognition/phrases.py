@@ -23,7 +23,7 @@ from stapes.devserver.listening.words import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -60,7 +60,7 @@ _AGENT_WAYS = (
 )  # fmt: skip
 _SHORT = 3
 """Words of a phrase that is combined with every filler."""
-_SAMPLE = 12
+_SAMPLE = 16
 _MENTION_FRAMES = ("the {}", "my {}", "a {}", "what is the {}", "about the {}", "about my {}")
 _VALUE_FRAMES = (
     "when does the {} open", "when does the {} close", "what time does the {} open",
@@ -69,8 +69,9 @@ _VALUE_FRAMES = (
 )  # fmt: skip
 
 _TOOL, _DESCRIPTION, _INSTRUCTIONS, _EXAMPLE = 40.0, 1.0, 0.5, 4.0
-_MENTION, _VARIANT = 1.0, 0.5
-"""Weights of a tool's phrases together, of a sentence, of a value, of a word and of its kin.
+_KNOWN, _KIN, _TOLD = 3.0, 1.5, 0.3
+"""Weights of a tool's phrases together, of a sentence, of a value; and of single words: those of
+the tools, their kin, and those of the instructions.
 
 A line of everyday talk weighs 1.
 """
@@ -91,6 +92,7 @@ def fillers() -> Mapping[str, tuple[tuple[str, ...], ...]]:
         slot: tuple(tuple(one.lower().split()) for one in values)
         for slot, values in {
             "city": lines_of("cities.txt"),
+            "name": lines_of("names.txt"),
             "number": numbers,
             "digits": [*_digit_strings(), *below_hundred[9:]],
             "money": [f"{one} {unit}" for one in sums for unit in ("dollars", "euros")],
@@ -131,7 +133,11 @@ def about_agent(instructions: str, tools: Sequence[Tool]) -> Iterator[tuple[str,
             yield from _prose(parameter.description, _DESCRIPTION)
             yield from _values(parameter)
     yield from _prose(instructions, _INSTRUCTIONS)
-    yield from _mentions(" ".join((instructions, *map(_text_of, tools))))
+    known = {word for word in spoken_words(" ".join(map(_text_of, tools))) if word not in EMPTY}
+    kin = {other for word in known for other in (*variants(word), *related_words(word))} - known
+    told = {word for word in spoken_words(instructions) if word not in EMPTY} - known - kin
+    for words, weight in ((known, _KNOWN), (kin, _KIN), (told, _TOLD)):
+        yield from _mentions(words, weight)
 
 
 def _text_of(tool: Tool) -> str:
@@ -146,33 +152,30 @@ def _values(parameter: Parameter) -> Iterator[tuple[str, float]]:
                 yield frame.format(said), _EXAMPLE / len(_NOUN_FRAMES)
 
 
-def _mentions(text: str) -> Iterator[tuple[str, float]]:
-    mentioned = {word for word in spoken_words(text) if word not in EMPTY}
-    others = {other for word in mentioned for other in (*variants(word), *related_words(word))}
-    for words, weight in ((mentioned, _MENTION), (others - mentioned, _VARIANT)):
-        for word in sorted(words):
-            for frame in _MENTION_FRAMES:
-                yield frame.format(word), weight / len(_MENTION_FRAMES)
+def _mentions(words: Iterable[str], weight: float) -> Iterator[tuple[str, float]]:
+    for word in sorted(words):
+        for frame in _MENTION_FRAMES:
+            yield frame.format(word), weight / len(_MENTION_FRAMES)
 
 
 def expand(phrase: str, weight: float, turn: int) -> Iterator[tuple[tuple[str, ...], float]]:
     """Fill the slots of a phrase, sharing its weight among the fillers.
 
-    A short phrase takes every filler; a longer one some, beginning at `turn`: all phrases together
-    cover them, and the model's back-off does the rest.
+    A short phrase takes every filler; a longer one some of them, spread evenly from the one at
+    `turn`: all phrases together cover them, and the model's back-off does the rest.
     """
     parts = phrase.split()
     choices = [fillers()[slot[1]] if (slot := _SLOT.fullmatch(part)) else None for part in parts]
     most = max((len(values) for values in choices if values), default=1)
     count = most if len(parts) <= _SHORT else min(most, _SAMPLE)
-    for place in range(turn, turn + count):
+    for place in range(turn, turn + most, most // count):
         words: list[str] = []
         for position, (part, values) in enumerate(zip(parts, choices, strict=True)):
             if values is None:
                 words.append(part)
             else:
                 words += values[(place + 7 * position) % len(values)]
-        yield tuple(words), weight / count
+        yield tuple(words), weight * (most // count) / most
 
 
 def _prose(text: str, weight: float) -> Iterator[tuple[str, float]]:
@@ -223,7 +226,11 @@ def _tails(parameter: Parameter) -> Iterator[str]:
             yield from ("at {time}", "for {time}")
         case Kind.CHOICE:
             yield from (" ".join(spoken_words(str(choice))) for choice in parameter.choices)
-        case Kind.FLAG | Kind.NAME | Kind.TEXT:
+        case Kind.NAME:
+            yield from ("to {name}", "for {name}", "with {name}", "to {name} please")
+        case Kind.FLAG if words in {"on", "enabled", "active"}:
+            yield from ("on", "off")
+        case Kind.FLAG | Kind.TEXT:
             yield words
     for example in parameter.examples:
         yield " ".join(spoken_words(example))

@@ -23,7 +23,8 @@ _DAYS = (
     ),
 )  # fmt: skip
 _REFUSALS = {"no", "not", "without", "don't", "never"}
-_BEFORE_NAME = (("my", "name", "is"), ("name", "is"), ("i", "am"), ("this", "is"), ("called",))
+_BEFORE_NAME = (("name", "is"), ("this", "is"), ("called",))
+_SWITCHES = {"on", "enabled", "enable", "active"}
 _BEFORE_TEXT = ("about", "for", "that", "called", "named", "saying")
 
 
@@ -36,6 +37,15 @@ def fill(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
         if value is not None:
             arguments[parameter.name] = value
     return {one.name: arguments[one.name] for one in tool.parameters if one.name in arguments}
+
+
+def fill_asked(parameter: Parameter | None, words: Sequence[str]) -> dict[str, Any]:
+    """Take what was said for the free text that was asked for, such as an unusual name."""
+    said = [word for word in words if word not in EMPTY]
+    if parameter is None or parameter.kind not in {Kind.NAME, Kind.TEXT} or not said:
+        return {}
+    text = " ".join(said)
+    return {parameter.name: text.title() if parameter.kind is Kind.NAME else text}
 
 
 def missing(tool: Tool, arguments: Mapping[str, Any]) -> Parameter | None:
@@ -70,7 +80,7 @@ def _value(parameter: Parameter, words: Sequence[str], taken: set[int], tool: To
         case Kind.FLAG:
             return _flag(parameter, words)
         case Kind.NAME:
-            return _name(parameter, words)
+            return _name(words)
         case Kind.TEXT:
             return _text(parameter, words, tool)
 
@@ -167,6 +177,9 @@ def _time(words: Sequence[str], taken: set[int]) -> str | None:
 
 
 def _flag(parameter: Parameter, words: Sequence[str]) -> bool | None:
+    if parameter.words[-1] in _SWITCHES:
+        said = [word for word in words if word in {"on", "off", "enable", "disable"}]
+        return said[-1] in {"on", "enable"} if said else None
     marks = {stem(word) for word in parameter.words}
     for place, word in enumerate(words):
         if stem(word) in marks:
@@ -174,13 +187,19 @@ def _flag(parameter: Parameter, words: Sequence[str]) -> bool | None:
     return None
 
 
-def _name(parameter: Parameter, words: Sequence[str]) -> str | None:
-    for opening in _BEFORE_NAME:
-        for start in range(len(words) - len(opening)):
-            if tuple(words[start : start + len(opening)]) == opening:
-                rest = words[start + len(opening) :][:2]
-                if rest and rest[0] not in EMPTY:
-                    return " ".join(word.capitalize() for word in rest if word not in EMPTY)
+@cache
+def _known_names() -> frozenset[str]:
+    return frozenset(name.lower() for name in lines_of("names.txt"))
+
+
+def _name(words: Sequence[str]) -> str | None:
+    for start, word in enumerate(words):
+        before = tuple(words[max(0, start - 3) : start])
+        introduced = any(before[-len(opening) :] == opening for opening in _BEFORE_NAME)
+        if word in _known_names() or (introduced and word not in EMPTY):
+            family = words[start + 1 : start + 2]
+            named = [word, *(one for one in family if one in _known_names() or introduced)]
+            return " ".join(one.capitalize() for one in named if one not in EMPTY)
     return None
 
 
