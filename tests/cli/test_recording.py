@@ -3,8 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from simulated import LOUDSPEAKER_RATE, MICROPHONE_RATE, SimulatedCall, voice
+
 from stapes.audio import read_wav
 from stapes.cli.call.recording import RATE, Recording
 
