@@ -68,6 +68,7 @@ class SimulatedCall:
         size = frame_bytes(MICROPHONE_RATE)
         for start in range(0, len(pcm), size):
             self.line.exchange(pcm[start : start + size].ljust(size, b"\0"))
+            self.journal.listen()
 
     def ask(self, pcm: bytes, text: str, *, silence: float = 0.5) -> str:
         """The caller speaks, and the server notices both ends of it."""

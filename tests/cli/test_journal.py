@@ -37,8 +37,18 @@ def test_latency_is_the_silence_between_the_two_voices() -> None:
     call = SimulatedCall()
     call.ask(said(1.0), "hello", silence=0.5)
     call.answer(answered(1.0), "hello to you", after=0.3)
+    call.hear_out()
 
     assert only(call, AgentSpeech).latency == pytest.approx(0.8, abs=0.03)
+
+
+def test_silence_at_the_beginning_of_an_answer_is_latency_too() -> None:
+    call = SimulatedCall()
+    call.ask(said(1.0), "hello", silence=0.5)
+    call.answer(bytes(LOUDSPEAKER_RATE) + answered(1.0), "hello", after=0.3)
+    call.hear_out()
+
+    assert only(call, AgentSpeech).latency == pytest.approx(1.3, abs=0.03)
 
 
 def test_the_time_that_an_approval_takes_is_no_latency() -> None:
@@ -46,6 +56,7 @@ def test_the_time_that_an_approval_takes_is_no_latency() -> None:
     call.ask(said(1.0), "a refund", silence=0.5)
     call.tool("refund", "done", approval=2.0, amount=40)
     call.answer(answered(1.0), "done", after=0.3)
+    call.hear_out()
 
     speech = only(call, AgentSpeech)
     assert speech.waited == pytest.approx(2.0, abs=0.03)
@@ -136,9 +147,7 @@ def test_the_caller_is_not_done_before_all_words_are_there() -> None:
     call.server("input_audio_buffer.speech_stopped", item_id="i")
     assert not call.journal.done(speech)
 
-    call.server(
-        "conversation.item.input_audio_transcription.completed", item_id="i", transcript=""
-    )
+    call.server("conversation.item.input_audio_transcription.completed", item_id="i", transcript="")
     assert call.journal.done(speech)
     assert "nothing was understood" in speech.text
 

@@ -51,7 +51,8 @@ def make_voice(name: VoiceName) -> Voice:
     try:
         from stapes.devserver.voices import offline_voice
         from stapes.devserver.voices.espeak import EspeakVoice
-        from stapes.devserver.voices.espeak_ng import VoiceUnavailableError, find_synthesiser
+        from stapes.devserver.voices.espeak_ng import find_synthesiser
+        from stapes.devserver.voices.sound import VoiceUnavailableError
     except ImportError as error:
         raise ServerSetupError(f"the voice {_needs_speech(error)}") from None
     try:

@@ -124,7 +124,7 @@ async def hold_call(
             around = [
                 group.create_task(device.run(line.exchange)),
                 group.create_task(_listen(call, events, approver, group)),
-                group.create_task(_show(display)),
+                group.create_task(_show(call.journal, display)),
             ]
             await plot(call)
             for task in around:
@@ -159,8 +159,9 @@ async def _decide(call: Call, wish: ToolApproval, approver: Approver) -> None:
         call.session.reject(wish)
 
 
-async def _show(display: Display) -> None:
+async def _show(journal: Journal, display: Display) -> None:
     while True:
+        journal.listen()
         display.refresh()
         await asyncio.sleep(_REFRESH_S)
 

@@ -36,9 +36,9 @@ class AgentSpeech:
 
     Attributes:
         end: where its sound ends, or was cut.
+        voiced: where a voice is heard in it; sound may begin with silence.
         complete: whether all of it has been generated.
-        latency: seconds of silence between the caller's voice and this one, without `waited`;
-            `None` where it does not answer the caller directly.
+        asked: where the caller's voice ended, if this is the first answer to it.
         waited: seconds of that silence in which a person was asked for approval.
         cut: why it was not heard to its end.
     """
@@ -50,10 +50,18 @@ class AgentSpeech:
     end: float
     words: list[Word] = field(default_factory=list)
     complete: bool = False
-    latency: float | None = None
+    voiced: float | None = None
+    asked: float | None = None
     waited: float = 0.0
     cut: Literal["interrupted", "guardrail"] | None = None
     kind: Literal["agent"] = "agent"
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds of silence between the caller's voice and this one, without `waited`."""
+        if self.asked is None or self.voiced is None:
+            return None
+        return max(0.0, self.voiced - self.asked - self.waited)
 
     @property
     def text(self) -> str:

@@ -85,6 +85,11 @@ class Hearing(Protocol):
         ...
 
     @property
+    def agent(self) -> VoiceActivity:
+        """When the agent was heard."""
+        ...
+
+    @property
     def loudspeaker(self) -> Loudspeaker:
         """What the caller hears."""
         ...
@@ -153,6 +158,15 @@ class Journal:
         if not isinstance(event, TransportEvent):
             self._busy_until = now
 
+    def listen(self) -> None:
+        """Note where the voice of an answer is heard; call it a few times a second."""
+        voice = self._hearing.agent.last
+        if voice is None:
+            return
+        for speech in self.entries[-8:]:
+            if isinstance(speech, AgentSpeech) and speech.voiced is None and voice.end >= speech.at:
+                speech.voiced = max(voice.start, speech.at)
+
     def decide(self, call_id: str, *, approved: bool, by: str) -> None:
         """Note a decision on a call that waits for approval."""
         for run in self._of(ToolRun):
@@ -218,8 +232,8 @@ class Journal:
             other.at < before.end for other in self._of(AgentSpeech)
         )
         if before is not None and answers:
+            speech.asked = before.end
             speech.waited = self._waited_since(before.end)
-            speech.latency = max(0.0, begins - before.end - speech.waited)
         self._add(speech)
         return speech
 

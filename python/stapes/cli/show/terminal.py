@@ -56,7 +56,7 @@ class Terminal:
 
     def __enter__(self) -> Terminal:
         """Begin to draw."""
-        if self.console.is_terminal:
+        if self.console.is_interactive:
             self._live = Live(
                 console=self.console, auto_refresh=False, transient=True, redirect_stderr=False
             )
@@ -106,10 +106,11 @@ class Terminal:
             return
         status = self._status(self._line)
         body: list[RenderableType] = [self._table(open_entries)] if open_entries else []
-        # First what is below, then what goes above it, so that nothing is ever seen twice.
-        self._live.update(Group(*body, Text(""), status), refresh=not ready)
-        if ready:
-            self.console.print(self._table(ready))
+        # In one write, so that nothing is ever seen twice.
+        with self.console:
+            if ready:
+                self.console.print(self._table(ready))
+            self._live.update(Group(*body, Text(""), status), refresh=True)
 
     def _split(self, *, final: bool) -> tuple[list[Entry], list[Entry]]:
         """Tell what is to be written now from what waits, to keep the order."""

@@ -60,7 +60,7 @@ def _latency(latencies: Sequence[float]) -> dict[str, float]:
 def _plain(entry: Entry) -> dict[str, Any]:
     plain: dict[str, Any] = {"kind": entry.kind, **asdict(entry)}
     if isinstance(entry, AgentSpeech):
-        plain["heard"], plain["generated"] = entry.heard, entry.text
+        plain |= {"latency": entry.latency, "heard": entry.heard, "generated": entry.text}
     rounded = _rounded(plain)
     assert isinstance(rounded, dict)
     return rounded

@@ -167,8 +167,7 @@ class RowDrawing:
         return min(following, default=math.inf) - 0.4
 
     def _latency(self, speech: AgentSpeech) -> None:
-        gap = (speech.latency or 0.0) + speech.waited
-        start, end = speech.at - gap, speech.at
+        start, end = speech.asked or 0.0, speech.voiced or speech.at
         if start < self.row.start:
             return
         style: dict[str, Any] = {"color": look.INK, "lw": 1.1, "zorder": 4}

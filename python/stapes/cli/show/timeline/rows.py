@@ -13,7 +13,7 @@ from stapes.cli.call.entries import AgentSpeech, CallerSpeech
 if TYPE_CHECKING:
     from stapes.cli.show.story import Story
 
-LONGEST_S = 25.0
+LONGEST_S = 27.0
 """The longest row, in seconds."""
 _LEAD_S = 0.35
 """A row begins so long before the caller does."""
