@@ -40,10 +40,10 @@ impl ToWire {
             Some(resampler) if resampler.from_rate() == rate => resampler,
             _ => Resampler::new(rate, self.format.sample_rate())?,
         };
-        let mut at_rate = Vec::new();
-        resampler.process_i16(samples, &mut at_rate);
+        let mut converted = Vec::new();
+        resampler.process_i16(samples, &mut converted);
         self.resampler = Some(resampler);
-        self.encode(&at_rate, out);
+        self.encode(&converted, out);
         Ok(())
     }
 
@@ -61,9 +61,7 @@ impl ToWire {
         match self.format {
             AudioFormat::Pcm { .. } => {
                 out.reserve(samples.len() * 2);
-                for sample in samples {
-                    out.extend_from_slice(&sample.to_le_bytes());
-                }
+                out.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
             }
             AudioFormat::Mulaw => {
                 out.resize(start + samples.len(), 0);
@@ -127,9 +125,9 @@ impl FromWire {
         let Some(resampler) = &mut self.resampler else {
             return bytes(&samples);
         };
-        let mut at_rate = Vec::new();
-        resampler.process_i16(&samples, &mut at_rate);
-        bytes(&at_rate)
+        let mut converted = Vec::new();
+        resampler.process_i16(&samples, &mut converted);
+        bytes(&converted)
     }
 
     /// What the resampler still holds; the next chunk begins a new stream.

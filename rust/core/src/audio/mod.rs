@@ -1,4 +1,4 @@
-//! Sound: formats, PCM and base64, G.711, resampling. No async, no JSON, no clock.
+//! Sound: formats, PCM and base64, G.711, Opus, resampling. No async, no JSON, no clock.
 //!
 //! Everything here is a pure function or a small streaming struct. Samples are mono unless a name
 //! says otherwise; 16-bit samples are linear PCM, floating-point samples lie in `-1.0..=1.0`.
@@ -8,6 +8,8 @@ pub mod convert;
 pub mod format;
 pub mod g711;
 pub mod level;
+#[cfg(feature = "opus")]
+pub mod opus;
 pub mod resample;
 mod sample;
 

@@ -10,16 +10,22 @@
     reason = "only what is inlined into a function with a target feature is compiled with it"
 )]
 
-use super::isa::Isa;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::__m256;
+
+#[cfg(target_arch = "x86_64")]
+use super::simd::Avx2;
+use super::simd::{Isa, LANES, Lanes};
+use super::turns::{join, split};
 
 /// Ratios with a larger factor are for [`rows`](super::rows).
 pub const MAX_FACTOR: usize = 32;
 
-/// Results computed at once with AVX2: eight accumulators of eight lanes.
-const WIDE: usize = 32;
+/// Registers of results at once with AVX2: two chains of additions each fill half of the registers.
+const WIDE: usize = 4;
 
-/// Results computed at once with registers of four lanes: eight accumulators.
-const NARROW: usize = 16;
+/// The same where one register has four lanes.
+const NARROW: usize = 2;
 
 /// The filter as a bank of phases.
 #[derive(Debug)]
@@ -30,13 +36,17 @@ pub struct Bank {
     phases: Vec<Vec<Run>>,
 }
 
-/// Taps that meet consecutive samples of one of the input's streams.
+/// Taps that meet consecutive samples of one of the input's streams, zeros at its ends left out.
 #[derive(Debug)]
 struct Run {
     /// The window's sample that the first tap meets.
     first: usize,
-    /// For the samples `first`, `first + down`, `first + 2 * down`, and so on.
-    taps: Vec<f32>,
+    /// How many taps; they meet the samples `first`, `first + down`, `first + 2 * down`, and so on.
+    length: usize,
+    /// The first tap and the last, the second and the last but one, and so on.
+    pairs: Vec<[f32; 2]>,
+    /// The one in the middle, if their number is odd.
+    middle: Option<f32>,
 }
 
 /// Memory for one call, kept from call to call.
@@ -54,7 +64,7 @@ impl Bank {
         let phases = (0..up)
             .map(|phase| {
                 (0..down)
-                    .filter_map(|s| Run::of(row(phase), s, down))
+                    .filter_map(|stream| Run::of(row(phase), stream, down))
                     .collect()
             })
             .collect();
@@ -71,34 +81,12 @@ impl Bank {
         out: &mut [f32],
         scratch: &mut BankScratch,
     ) {
-        match isa {
-            Isa::Portable => self.run_inline::<NARROW>(input, phase, out, scratch),
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the value proves that the CPU has AVX2.
-            Isa::Avx2(_) => unsafe { self.run_avx2(input, phase, out, scratch) },
-        }
-    }
-
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2")]
-    fn run_avx2(&self, input: &[f32], phase: usize, out: &mut [f32], scratch: &mut BankScratch) {
-        self.run_inline::<WIDE>(input, phase, out, scratch);
-    }
-
-    #[inline(always)]
-    fn run_inline<const W: usize>(
-        &self,
-        input: &[f32],
-        phase: usize,
-        out: &mut [f32],
-        scratch: &mut BankScratch,
-    ) {
-        let cycles = out.len().div_ceil(self.up).next_multiple_of(W);
         if out.is_empty() {
             return;
         }
-        // Room for the last block to run beyond the input; what it computes there is not used.
-        let stride = input.len().div_ceil(self.down) + W + 1;
+        // A whole number of blocks of registers; what is computed beyond the input is not used.
+        let cycles = out.len().div_ceil(self.up).next_multiple_of(WIDE * LANES);
+        let stride = input.len().div_ceil(self.down) + WIDE * LANES + 1;
         split(input, self.down, stride, &mut scratch.streams);
         scratch.phases.resize(self.up * cycles, 0.0);
 
@@ -106,15 +94,14 @@ impl Bank {
         for (ahead, results) in phases.enumerate().take(out.len()) {
             let position = phase + ahead * self.down;
             let start = position / self.up;
-            let runs = &self.phases[position % self.up];
-            for (block, results) in results.as_chunks_mut::<W>().0.iter_mut().enumerate() {
-                *results = [0.0; W];
-                for run in runs {
-                    let sample = start + run.first;
-                    let at = sample % self.down * stride + sample / self.down + block * W;
-                    let streams = &scratch.streams[at..];
-                    run.add(streams, results);
+            for (nth, run) in self.phases[position % self.up].iter().enumerate() {
+                if nth == 0 {
+                    results.fill(0.0);
                 }
+                let sample = start + run.first;
+                let begin = sample % self.down * stride + sample / self.down;
+                let stream = &scratch.streams[begin..][..cycles + run.length - 1];
+                run.add(isa, stream, results);
             }
         }
         join(&scratch.phases, cycles, self.up, out);
@@ -122,68 +109,89 @@ impl Bank {
 }
 
 impl Run {
-    /// The taps of a row that meet one stream, trimmed of zeros. `None` if there is nothing else.
+    /// The taps of a row that meet one stream. `None` if all are zero.
     fn of(row: &[f32], stream: usize, down: usize) -> Option<Self> {
         let taps: Vec<f32> = row.iter().skip(stream).step_by(down).copied().collect();
         let begin = taps.iter().position(|tap| *tap != 0.0)?;
         let end = taps.iter().rposition(|tap| *tap != 0.0)? + 1;
+        let taps = &taps[begin..end];
+        let half = taps.len() / 2;
+        let from_the_end = taps.iter().rev();
         Some(Self {
             first: stream + begin * down,
-            taps: taps[begin..end].to_vec(),
+            length: taps.len(),
+            pairs: taps[..half]
+                .iter()
+                .zip(from_the_end)
+                .map(|(a, b)| [*a, *b])
+                .collect(),
+            middle: (taps.len() % 2 == 1).then(|| taps[half]),
         })
     }
 
-    /// Adds the filter's `W` results from `stream` on to `results`.
+    /// Filters `stream` and adds to `results`, a whole number of blocks; `stream` is longer by the
+    /// number of taps less one.
+    fn add(&self, isa: Isa, stream: &[f32], results: &mut [f32]) {
+        match isa {
+            Isa::Portable(proof) => {
+                self.add_inline::<[f32; LANES], NARROW, { NARROW * LANES }>(proof, stream, results);
+            }
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the value proves that the CPU has AVX2.
+            Isa::Avx2(proof) => unsafe { self.add_avx2(proof, stream, results) },
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn add_avx2(&self, proof: Avx2, stream: &[f32], results: &mut [f32]) {
+        self.add_inline::<__m256, WIDE, { WIDE * LANES }>(proof, stream, results);
+    }
+
+    /// A block is `N` registers, `BLOCK` samples.
     ///
-    /// From both ends inward, so that the small products are added before the sums are large, and in
-    /// two chains of additions, so that neither waits for the other.
+    /// The sums run from both ends inward, so that the small products are added before the sums are
+    /// large, and in two chains of additions, so that neither waits for the other.
     #[inline(always)]
-    fn add<const W: usize>(&self, stream: &[f32], results: &mut [f32; W]) {
-        let last = self.taps.len() - 1;
-        let (mut rising, mut falling) = ([0.0; W], [0.0; W]);
-        for n in 0..self.taps.len() / 2 {
-            multiply_add(&mut rising, self.taps[n], &stream[n..]);
-            multiply_add(&mut falling, self.taps[last - n], &stream[last - n..]);
-        }
-        if last.is_multiple_of(2) {
-            multiply_add(&mut rising, self.taps[last / 2], &stream[last / 2..]);
-        }
-        for lane in 0..W {
-            results[lane] += rising[lane] + falling[lane];
+    fn add_inline<L: Lanes, const N: usize, const BLOCK: usize>(
+        &self,
+        proof: L::Proof,
+        stream: &[f32],
+        results: &mut [f32],
+    ) {
+        for (block, results) in results.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+            let stream = &stream[block * BLOCK..][..BLOCK + self.length - 1];
+            let last = self.length - 1;
+            let (mut rising, mut falling) = ([L::zero(proof); N], [L::zero(proof); N]);
+            for (n, [early, late]) in self.pairs.iter().enumerate() {
+                multiply_add::<L, N, BLOCK>(proof, &mut rising, *early, &stream[n..]);
+                multiply_add::<L, N, BLOCK>(proof, &mut falling, *late, &stream[last - n..]);
+            }
+            if let Some(tap) = self.middle {
+                multiply_add::<L, N, BLOCK>(proof, &mut rising, tap, &stream[last / 2..]);
+            }
+            let registers = rising.into_iter().zip(falling);
+            for (place, (rising, falling)) in results.as_chunks_mut().0.iter_mut().zip(registers) {
+                L::load(proof, place)
+                    .plus(rising.plus(falling))
+                    .store(place);
+            }
         }
     }
 }
 
 #[inline(always)]
-fn multiply_add<const W: usize>(sums: &mut [f32; W], tap: f32, samples: &[f32]) {
-    let samples: &[f32; W] = samples
+fn multiply_add<L: Lanes, const N: usize, const BLOCK: usize>(
+    proof: L::Proof,
+    sums: &mut [L; N],
+    tap: f32,
+    samples: &[f32],
+) {
+    let window: &[f32; BLOCK] = samples
         .first_chunk()
-        .expect("the streams have room for a block more");
-    for lane in 0..W {
-        sums[lane] += tap * samples[lane];
-    }
-}
-
-/// Splits samples that take turns into streams of `stride` samples, filled up with silence.
-#[inline(always)]
-fn split(input: &[f32], turns: usize, stride: usize, streams: &mut Vec<f32>) {
-    streams.resize(turns * stride, 0.0);
-    for (turn, stream) in streams.chunks_exact_mut(stride).enumerate() {
-        let samples = input.get(turn..).unwrap_or_default().iter().step_by(turns);
-        let count = samples.len();
-        for (place, sample) in stream.iter_mut().zip(samples) {
-            *place = *sample;
-        }
-        stream[count..].fill(0.0);
-    }
-}
-
-/// Lets the samples of streams take turns.
-#[inline(always)]
-fn join(streams: &[f32], stride: usize, turns: usize, out: &mut [f32]) {
-    for (turn, stream) in streams.chunks_exact(stride).enumerate() {
-        for (place, sample) in out.iter_mut().skip(turn).step_by(turns).zip(stream) {
-            *place = *sample;
-        }
+        .expect("a block of samples for every tap");
+    let tap = L::splat(proof, tap);
+    for (sum, samples) in sums.iter_mut().zip(window.as_chunks().0) {
+        *sum = sum.plus(tap.times(L::load(proof, samples)));
     }
 }

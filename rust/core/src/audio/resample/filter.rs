@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::isa::Isa;
 use super::plan::{Plan, Scratch};
+use super::simd::Isa;
 
 /// Input samples to take at a time, at most: what bounds the memory for one call.
 const BLOCK: usize = 1024;

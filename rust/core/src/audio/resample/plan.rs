@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use super::bank::{self, Bank, BankScratch};
 use super::design;
-use super::isa::Isa;
-use super::rows::{LANES, Rows, RowsScratch};
+use super::rows::{Rows, RowsScratch};
+use super::simd::{Isa, LANES};
 
 /// More coefficients than this (4 MiB) are refused: only rates without a common divisor need them.
 pub const MAX_COEFFICIENTS: usize = 1 << 20;
@@ -122,6 +122,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::audio::resample::simd::Portable;
 
     #[test]
     fn streams_of_one_ratio_share_one_plan() {
@@ -148,7 +149,7 @@ mod tests {
             let plan = Plan::shared(up, down).unwrap();
             let phase = phase.index(up);
             let ready = plan.ready(input.len(), phase);
-            let outputs = [Isa::Portable, Isa::detect()].map(|isa| {
+            let outputs = [Isa::Portable(Portable), Isa::detect()].map(|isa| {
                 let mut out = vec![0.0; ready];
                 plan.run(isa, &input, phase, &mut out, &mut Scratch::default());
                 out.into_iter().map(f32::to_bits).collect::<Vec<_>>()

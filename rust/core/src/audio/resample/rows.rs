@@ -8,13 +8,12 @@
     reason = "only what is inlined into a function with a target feature is compiled with it"
 )]
 
-use super::isa::Isa;
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::__m256;
 
-/// Rows are padded to a multiple of it.
-pub const LANES: usize = 8;
-
-/// Outputs that share one pass over a row.
-const SHARED: usize = 3;
+#[cfg(target_arch = "x86_64")]
+use super::simd::Avx2;
+use super::simd::{HALF, Isa, LANES, Lanes};
 
 /// The filter as one row of taps per phase.
 #[derive(Debug)]
@@ -26,8 +25,8 @@ pub struct Rows {
     taps: Vec<[f32; LANES]>,
 }
 
-/// Memory for one call, kept from call to call: sums by lane of each output.
-pub type RowsScratch = Vec<[f32; LANES]>;
+/// Memory for one call, kept from call to call: of each output, what is left to add up.
+pub type RowsScratch = Vec<[f32; HALF]>;
 
 impl Rows {
     /// `row` gives the taps of a phase, oldest sample of the window first, a multiple of [`LANES`].
@@ -53,80 +52,73 @@ impl Rows {
         out: &mut [f32],
         scratch: &mut RowsScratch,
     ) {
+        scratch.resize(out.len(), [0.0; HALF]);
         match isa {
-            Isa::Portable => self.run_inline(input, phase, out, scratch),
+            Isa::Portable(proof) => {
+                self.sum_inline::<[f32; LANES]>(proof, input, phase, scratch);
+            }
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value proves that the CPU has AVX2.
-            Isa::Avx2(_) => unsafe { self.run_avx2(input, phase, out, scratch) },
+            Isa::Avx2(proof) => unsafe { self.sum_avx2(proof, input, phase, scratch) },
+        }
+        for ([a, b, c, d], sample) in scratch.iter().zip(out) {
+            *sample = (a + c) + (b + d);
         }
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
-    fn run_avx2(&self, input: &[f32], phase: usize, out: &mut [f32], scratch: &mut RowsScratch) {
-        self.run_inline(input, phase, out, scratch);
+    fn sum_avx2(&self, proof: Avx2, input: &[f32], phase: usize, sums: &mut [[f32; HALF]]) {
+        self.sum_inline::<__m256>(proof, input, phase, sums);
     }
 
+    /// Writes, of each output, what is left to add up.
     #[inline(always)]
-    fn run_inline(&self, input: &[f32], phase: usize, out: &mut [f32], sums: &mut RowsScratch) {
-        sums.resize(out.len(), [0.0; LANES]);
-        for ahead in 0..self.up.min(out.len()) {
+    fn sum_inline<L: Lanes>(
+        &self,
+        proof: L::Proof,
+        input: &[f32],
+        phase: usize,
+        sums: &mut [[f32; HALF]],
+    ) {
+        for ahead in 0..self.up.min(sums.len()) {
             let position = phase + ahead * self.down;
             let row = &self.taps[position % self.up * self.length..][..self.length];
             // This output and those of the same phase: `up` further each, `down` samples later.
-            let mut window = position / self.up;
-            let mut output = ahead;
-            while output + (SHARED - 1) * self.up < out.len() {
-                let windows = [0, 1, 2].map(|later| &input[window + later * self.down..]);
-                for (later, sum) in dots(row, windows).into_iter().enumerate() {
-                    sums[output + later * self.up] = sum;
+            let mut outputs = sums[ahead..].chunks_mut(self.up).map(|chunk| &mut chunk[0]);
+            let mut window = input.get(position / self.up..).unwrap_or_default();
+            loop {
+                match outputs.len() {
+                    0 => break,
+                    1..3 => self.pass::<L, 1>(proof, row, &mut window, &mut outputs),
+                    3..6 => self.pass::<L, 3>(proof, row, &mut window, &mut outputs),
+                    6.. => self.pass::<L, 6>(proof, row, &mut window, &mut outputs),
                 }
-                window += SHARED * self.down;
-                output += SHARED * self.up;
             }
-            while output < out.len() {
-                [sums[output]] = dots(row, [&input[window..]]);
-                window += self.down;
-                output += self.up;
-            }
-        }
-        for (sums, sample) in sums.iter().zip(out) {
-            let halves: [f32; 4] = std::array::from_fn(|lane| sums[lane] + sums[lane + 4]);
-            *sample = (halves[0] + halves[2]) + (halves[1] + halves[3]);
         }
     }
-}
 
-/// The dot products of a row with several windows, summed by lane.
-///
-/// Chunks alternate between two chains of additions, so that neither waits for the other.
-#[inline(always)]
-fn dots<const N: usize>(row: &[[f32; LANES]], windows: [&[f32]; N]) -> [[f32; LANES]; N] {
-    let windows = windows.map(|window| &window.as_chunks::<LANES>().0[..row.len()]);
-    let mut even = [[0.0; LANES]; N];
-    let mut odd = [[0.0; LANES]; N];
-    let (pairs, rest) = row.as_chunks::<2>();
-    for (n, [first, second]) in pairs.iter().enumerate() {
-        for (window, (even, odd)) in windows.iter().zip(even.iter_mut().zip(&mut odd)) {
-            for lane in 0..LANES {
-                even[lane] += first[lane] * window[2 * n][lane];
-            }
-            for lane in 0..LANES {
-                odd[lane] += second[lane] * window[2 * n + 1][lane];
-            }
-        }
-    }
-    for last in rest {
-        for (window, even) in windows.iter().zip(&mut even) {
-            for lane in 0..LANES {
-                even[lane] += last[lane] * window[row.len() - 1][lane];
+    /// Computes `N` outputs in one pass over their row and moves `input` on to the next one's window.
+    #[inline(always)]
+    fn pass<'o, L: Lanes, const N: usize>(
+        &self,
+        proof: L::Proof,
+        row: &[[f32; LANES]],
+        input: &mut &[f32],
+        outputs: &mut impl Iterator<Item = &'o mut [f32; HALF]>,
+    ) {
+        let windows: [&[[f32; LANES]]; N] =
+            std::array::from_fn(|later| &input[later * self.down..].as_chunks().0[..row.len()]);
+        let mut sums = [L::zero(proof); N];
+        for (chunk, taps) in row.iter().enumerate() {
+            let taps = L::load(proof, taps);
+            for (sum, window) in sums.iter_mut().zip(windows) {
+                *sum = sum.plus(taps.times(L::load(proof, &window[chunk])));
             }
         }
-    }
-    for (even, odd) in even.iter_mut().zip(&odd) {
-        for lane in 0..LANES {
-            even[lane] += odd[lane];
+        for (sum, output) in sums.into_iter().zip(outputs) {
+            *output = sum.halves();
         }
+        *input = input.get(N * self.down..).unwrap_or_default();
     }
-    even
 }

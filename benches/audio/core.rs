@@ -1,0 +1,71 @@
+//! The audio core without Python: what 20 ms of sound cost.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use stapes_core::audio::{Resampler, base64, g711};
+
+/// The conversions whose cost is promised.
+const RATES: [(u32, u32); 6] = [
+    (24_000, 48_000),
+    (48_000, 24_000),
+    (24_000, 16_000),
+    (24_000, 8_000),
+    (8_000, 24_000),
+    (44_100, 24_000),
+];
+
+fn sound(samples: usize) -> Vec<i16> {
+    (0..samples).map(|n| ((n as f64 * 0.1).sin() * 20_000.0) as i16).collect()
+}
+
+fn resample(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("resample 20 ms");
+    for (from, to) in RATES {
+        let input = sound(from as usize / 50);
+        let mut resampler = Resampler::new(from, to).expect("standard rates");
+        let mut out = Vec::new();
+        group.bench_function(format!("{from} to {to}"), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                resampler.process_i16(black_box(&input), &mut out);
+                black_box(&out);
+            });
+        });
+    }
+    group.finish();
+}
+
+fn g711_frames(criterion: &mut Criterion) {
+    let samples = sound(160);
+    let mut codes = vec![0; 160];
+    let mut decoded = vec![0; 160];
+    let mut group = criterion.benchmark_group("G.711 20 ms");
+    group.bench_function("mu-law encode", |bencher| {
+        bencher.iter(|| g711::mulaw_encode(black_box(&samples), black_box(&mut codes)));
+    });
+    group.bench_function("mu-law decode", |bencher| {
+        bencher.iter(|| g711::mulaw_decode(black_box(&codes), black_box(&mut decoded)));
+    });
+    group.finish();
+}
+
+fn base64_frames(criterion: &mut Criterion) {
+    let frame: Vec<u8> = sound(2_400).iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    let mut text = Vec::new();
+    base64::encode_append(&frame, &mut text);
+    let mut decoded = vec![0; frame.len()];
+    let mut encoded = vec![0; text.len()];
+    let mut group = criterion.benchmark_group("base64 of 4800 bytes");
+    group.throughput(Throughput::Bytes(frame.len() as u64));
+    group.bench_function("decode", |bencher| {
+        bencher.iter(|| base64::decode_into(black_box(&text), black_box(&mut decoded)));
+    });
+    group.bench_function("encode", |bencher| {
+        bencher.iter(|| base64::encode_into(black_box(&frame), black_box(&mut encoded)));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, resample, g711_frames, base64_frames);
+criterion_main!(benches);
