@@ -1,6 +1,10 @@
 # The verbs of this repository. `make help` lists them.
 
 PYTHON ?= python3
+# Found now: the path below must not lead to the environment's own.
+PYTHON := $(shell command -v $(PYTHON))
+# Some crates build C with cmake: the one that pip installs is found by them, too.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 VENV := .venv
 BIN := $(VENV)/bin
 # Every CPython from 3.11 up that is found: the suite runs on each of them, with one wheel.
@@ -18,7 +22,7 @@ help: ## List the verbs
 $(VENV)/.demo: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stapes needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'maturin>=1.9,<2'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cmake>=3.24' 'maturin>=1.9,<2'
 	$(BIN)/python scripts/install_extras.py demo
 	@touch $@
 
@@ -42,7 +46,7 @@ dev: $(VENV)/.dev $(VENV)/.installed ## Set up for development (in .venv)
 
 test: lint test-rust test-python test-pythons ## Check and test everything
 
-test-rust:
+test-rust: dev
 	cargo test --quiet --workspace
 
 test-python: dev

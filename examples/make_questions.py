@@ -57,7 +57,9 @@ def in_room(speech: NDArray[np.float32], chance: np.random.Generator) -> NDArray
     sound *= SPOKEN_RMS / np.sqrt(np.mean(np.square(speech[np.abs(speech) > 0.01])))
     # A room hums more than it hisses: white noise, its high frequencies taken away.
     room = np.convolve(chance.normal(size=len(sound)), 0.85 ** np.arange(40), "same")
-    return np.rint(np.clip(sound + ROOM_RMS * room / room.std(), -32_768, 32_767)).astype("<i2")
+    mixed = np.clip(sound + ROOM_RMS * room / room.std(), -32_768, 32_767)
+    samples: NDArray[np.int16] = np.rint(mixed).astype(np.int16)
+    return samples
 
 
 def write_wav(path: Path, samples: NDArray[np.int16]) -> None:

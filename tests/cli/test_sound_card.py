@@ -15,7 +15,7 @@ class PortAudioError(Exception):
     pass
 
 
-class CallbackAbort(Exception):  # noqa: N818 (the library's name)
+class CallbackAbort(Exception):
     pass
 
 
