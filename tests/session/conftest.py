@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import logging
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from calling import KEY, Called
+
+from stapes import RealtimeAgent, RealtimeSession, WebSocketTransport
+from stapes.devserver import DevServer, Mind, Options
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_and_no_complaint(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> Iterator[None]:
+    """Fail a test that logs or prints the key, or in which the event loop complains."""
+    with caplog.at_level(logging.DEBUG):
+        yield
+    records = caplog.get_records("call")
+    formatter = logging.Formatter("%(name)s %(message)s")
+    lines = [formatter.format(record) for record in records]
+    assert not [line for line in lines if KEY in line]
+    assert not [
+        line
+        for line, record in zip(lines, records, strict=True)
+        if record.name == "asyncio" and record.levelno >= logging.WARNING
+    ]
+    printed = capfd.readouterr()
+    assert KEY not in printed.out + printed.err
+    assert "panicked" not in printed.err
+
+
+@pytest.fixture(autouse=True)
+def _no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def run(stack: AsyncExitStack) -> Callable[..., Awaitable[DevServer]]:
+    """Start a development server that ends with the test."""
+
+    async def start(mind: Mind | None = None, voice: Any = None, **options: Any) -> DevServer:
+        options.setdefault("pace", None)
+        return await stack.enter_async_context(DevServer(mind, voice, Options(**options)))
+
+    return start
+
+
+@pytest.fixture
+def call(
+    run: Callable[..., Awaitable[DevServer]], stack: AsyncExitStack
+) -> Callable[..., Awaitable[Called]]:
+    """Start a development server and connect a session to it; both end with the test."""
+
+    async def start(
+        mind: Mind | None = None,
+        agent: Any = None,
+        *,
+        server: dict[str, Any] | None = None,
+        before: Callable[[RealtimeSession[Any]], object] | None = None,
+        **options: Any,
+    ) -> Called:
+        running = await run(mind, **(server or {}))
+        agent = agent or RealtimeAgent(name="front", instructions="Answer.")
+        transport = WebSocketTransport(url=running.url)
+        options.setdefault("api_key", KEY)
+        session = RealtimeSession(agent, transport=transport, **options)
+        called = Called(session, running)
+        if before is not None:
+            before(session)
+        await stack.enter_async_context(session)
+        called.call = await running.next_call()
+        return called
+
+    return start
