@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import uvicorn
 from starlette.responses import Response
+from websockets.exceptions import InvalidState
 
 from stapes.devserver.options import Options
 from stapes.devserver.scripted import ScriptedMind
@@ -235,7 +236,9 @@ class _EmbeddedServer(_Server):
         for server in self.servers:
             server.close()
         for connection in list(self.server_state.connections):
-            connection.shutdown()
+            # A client that is saying goodbye at this moment needs none from us.
+            with contextlib.suppress(InvalidState):
+                connection.shutdown()
         calls = set(self.server_state.tasks)
         if calls:
             _, late = await asyncio.wait(calls, timeout=_SHUTDOWN_SECONDS)
