@@ -25,6 +25,17 @@ T = TypeVar("T")
 _thread = threading.local()
 
 
+class _ThreadLoop:
+    """A thread's loop, which serves all that is run there and is closed when the thread ends."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.loop.set_default_executor(_InPlace())
+
+    def __del__(self) -> None:
+        self.loop.close()
+
+
 class _InPlace(ThreadPoolExecutor):
     """An executor that runs what it gets at once, in the thread that asks."""
 
@@ -41,12 +52,11 @@ class _InPlace(ThreadPoolExecutor):
 
 
 def _run(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Runs a coroutine to its end in this thread; its loop serves all that come after."""
-    loop: asyncio.AbstractEventLoop | None = getattr(_thread, "loop", None)
-    if loop is None:
-        loop = _thread.loop = asyncio.new_event_loop()
-        loop.set_default_executor(_InPlace())
-    return loop.run_until_complete(make())
+    """Runs a coroutine to its end in this thread."""
+    mine: _ThreadLoop | None = getattr(_thread, "mine", None)
+    if mine is None:
+        mine = _thread.mine = _ThreadLoop()
+    return mine.loop.run_until_complete(make())
 
 
 async def run_in_worker(
