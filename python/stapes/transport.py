@@ -38,7 +38,8 @@ class WebSocketTransport:
         high_water: awaited `send_audio` waits while more than this is waiting to be sent.
     """
 
-    url: str | None = None
+    # It may carry a key, as some providers want it.
+    url: str | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     connect_timeout: float = 10.0
     close_timeout: float = 5.0
