@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import logging
 import os
 import threading
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["LoopHub", "Word"]
 
 logger = logging.getLogger("stapes")
+# Silent unless the user sets logging up: without any handler, logging prints warnings itself.
+logger.addHandler(logging.NullHandler())
 
 Word = tuple[Any, ...]
 """`(kind, sequence, ...)`; `_core.WORDS` names the kinds."""
@@ -38,19 +41,23 @@ class LoopHub:
         self._sessions: dict[int, Callable[[Sequence[Word]], None]] = {}
         self._executors: dict[int, ThreadPoolExecutor] = {}
         self._closed = False
-        self._read_fd, wake_fd = _wake_pair()
+        read_fd, wake_fd = _wake_pair()
+        self._read_fd = -1
         try:
-            loop.add_reader(self._read_fd, self._wake)
+            # In a context of its own: the one of whoever came first is not for all that follow.
+            contextvars.Context().run(loop.add_reader, read_fd, self._wake)
         except NotImplementedError:
             # Such a loop is woken by a thread, once for each batch as well.
-            os.close(self._read_fd)
-            self._read_fd = -1
+            os.close(read_fd)
             self.core = _core.Hub()
-            threading.Thread(target=self._ring, name="stapes-hub", daemon=True).start()
+            threading.Thread(
+                target=_ring, args=(weakref.ref(self), self.core), name="stapes-hub", daemon=True
+            ).start()
         else:
+            self._read_fd = read_fd
             self.core = _core.Hub(wake_fd)
         finally:
-            if wake_fd != self._read_fd:
+            if wake_fd != read_fd:
                 os.close(wake_fd)
 
     @classmethod
@@ -89,6 +96,12 @@ class LoopHub:
             os.read(self._read_fd, 4096)
         self._drain()
 
+    def _answer(self, drained: threading.Event) -> None:
+        try:
+            self._drain()
+        finally:
+            drained.set()
+
     def _drain(self) -> None:
         for session_id, words in self.core.drain(_BATCH):
             dispatch = self._sessions.get(session_id)
@@ -99,30 +112,30 @@ class LoopHub:
             except Exception:
                 logger.exception("a session could not take its events")
 
-    def _ring(self) -> None:
-        """Stands in for the file descriptor; runs in a thread of its own."""
-        while (loop := self._loop()) is not None and not loop.is_closed():
-            del loop
-            if self.core.wait(1.0) and (loop := self._loop()) is not None:
-                drained = threading.Event()
-
-                def drain(done: threading.Event = drained) -> None:
-                    try:
-                        self._drain()
-                    finally:
-                        done.set()
-
-                try:
-                    loop.call_soon_threadsafe(drain)
-                except RuntimeError:
-                    return
-                del loop
-                drained.wait(1.0)
-
     def __del__(self) -> None:
         if self._read_fd >= 0 and self._process == os.getpid():
             with contextlib.suppress(OSError):
                 os.close(self._read_fd)
+
+
+def _ring(hub_ref: weakref.ref[LoopHub], core: _core.Hub) -> None:
+    """Stands in for the file descriptor, in a thread of its own, as long as hub and loop are there."""
+    drained = threading.Event()
+    while True:
+        rung = core.wait(1.0)
+        hub = hub_ref()
+        loop = None if hub is None else hub._loop()
+        if hub is None or loop is None or loop.is_closed():
+            return
+        if rung:
+            drained.clear()
+            try:
+                loop.call_soon_threadsafe(hub._answer, drained)
+            except RuntimeError:
+                return
+        del hub, loop
+        if rung:
+            drained.wait(1.0)
 
 
 def _wake_pair() -> tuple[int, int]:
