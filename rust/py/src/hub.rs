@@ -85,17 +85,35 @@ fn weight(word: &Word) -> usize {
 }
 
 impl SessionQueue {
-    fn push(&mut self, sequence: u64, word: Word) {
+    /// False where more waits than may, and none of it may be dropped.
+    fn push(&mut self, sequence: u64, word: Word) -> bool {
         match &word {
             Word::Event(Event::AudioInterrupted { response_id, .. }) => {
-                self.purge_audio(response_id);
+                self.purge_audio(response_id)
             }
-            // Nobody looks at versions in between: the last one says it all.
+            // Nobody looks at versions in between: the last one says it all. What may run users' code
+            // shows that code the version of its own place, so nothing is taken away across it.
             Word::Event(Event::HistoryUpdated { .. }) if !self.wants_history => {
-                let history =
-                    |(_, w): &(u64, Word)| matches!(w, Word::Event(Event::HistoryUpdated { .. }));
-                if let Some(at) = self.words.iter().rposition(history) {
-                    self.words.remove(at);
+                let silent = |(_, word): &(u64, Word)| {
+                    matches!(
+                        word,
+                        Word::Event(
+                            Event::HistoryUpdated { .. }
+                                | Event::Audio { .. }
+                                | Event::TranscriptDelta { .. }
+                        )
+                    )
+                };
+                let history = |(_, word): &(u64, Word)| {
+                    matches!(word, Word::Event(Event::HistoryUpdated { .. }))
+                };
+                let since = self
+                    .words
+                    .iter()
+                    .rposition(|word| !silent(word))
+                    .map_or(0, |at| at + 1);
+                if let Some(at) = self.words.iter().skip(since).position(history) {
+                    self.words.remove(since + at);
                 }
             }
             _ => {}
@@ -107,7 +125,10 @@ impl SessionQueue {
                 break;
             }
         }
-        if self.words.len() > self.limits.events && !self.too_slow {
+        if self.words.len() <= self.limits.events {
+            return true;
+        }
+        if !self.too_slow {
             self.too_slow = true;
             self.words.push_back((
                 sequence,
@@ -116,6 +137,7 @@ impl SessionQueue {
                 },
             ));
         }
+        false
     }
 
     /// No sound of an interrupted answer is to be heard any more.
@@ -211,16 +233,18 @@ impl Shared {
         }
     }
 
-    pub fn push(&self, id: u64, sequence: u64, word: Word) {
+    /// False where more waits for the session than may.
+    pub fn push(&self, id: u64, sequence: u64, word: Word) -> bool {
         let mut queues = self.queues();
         let Some(queue) = queues.sessions.get_mut(&id) else {
-            return;
+            return true;
         };
-        queue.push(sequence, word);
+        let has_room = queue.push(sequence, word);
         if !queue.listed {
             queue.listed = true;
             queues.ready.push_back(id);
         }
+        has_room
     }
 
     /// Wakes the loop, unless it has been woken already.
@@ -288,6 +312,7 @@ impl Hub {
                 continue;
             };
             queue.listed = false;
+            queue.too_slow = false;
             queue.bytes = 0;
             let mut words = Vec::with_capacity(queue.words.len() + 1);
             let dropped = std::mem::take(&mut queue.dropped);
@@ -333,7 +358,8 @@ impl Hub {
     }
 
     /// Whether nothing is queued.
-    fn is_idle(&self) -> bool {
-        self.shared.queues().ready.is_empty()
+    fn is_idle(&self) -> PyResult<bool> {
+        runtime::same_process(self.shared.process, "hub")?;
+        Ok(self.shared.queues().ready.is_empty())
     }
 }

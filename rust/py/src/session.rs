@@ -5,6 +5,8 @@
     reason = "arguments of Python calls are extracted by value"
 )]
 
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +16,8 @@ use serde_json::{Map, Value};
 use stapes_core::audio::convert::{FromWire, ToWire};
 use stapes_core::audio::{AudioFormat, base64};
 use stapes_core::conversation::{
-    AgentSwitch, Conversation, Event, GuardSource, Interest, Item, Options, PlaybackSource, Refused,
+    AgentSwitch, Conversation, Event, GuardSource, Interest, Item, Options, PlaybackSource,
+    Refused, Status,
 };
 use stapes_core::transport::websocket::ConnectRequest;
 use stapes_core::transport::{
@@ -34,6 +37,7 @@ struct Sink {
     hub: Arc<Shared>,
     id: u64,
     output: Mutex<Option<FromWire>>,
+    overflown: AtomicBool,
 }
 
 impl Sink {
@@ -54,7 +58,9 @@ impl EventSink for Sink {
             }
         }
         drop(output);
-        self.hub.push(self.id, sequence, Word::Event(event));
+        if !self.hub.push(self.id, sequence, Word::Event(event)) {
+            self.overflown.store(true, Ordering::Release);
+        }
     }
 
     fn pushed(&self) {
@@ -63,6 +69,10 @@ impl EventSink for Sink {
 
     fn drained(&self) {
         self.push_word(0, Word::Drained);
+    }
+
+    fn take_overflow(&self) -> bool {
+        self.overflown.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -93,7 +103,38 @@ pub struct Session {
     process: u32,
 }
 
+/// The user's sound, taken out of Python.
+enum Sound<'a> {
+    Samples(Cow<'a, [i16]>),
+    /// As the wire has it.
+    Wire(Cow<'a, [u8]>),
+}
+
 impl Session {
+    /// The conversation, unless it is the one of a parent process.
+    fn here(&self) -> PyResult<&Core> {
+        runtime::same_process(self.process, "session")?;
+        Ok(&self.core)
+    }
+
+    fn sound<'a>(
+        &self,
+        audio: &'a Bound<'_, PyAny>,
+        sample_rate: Option<u32>,
+    ) -> PyResult<Sound<'a>> {
+        runtime::same_process(self.process, "session")?;
+        let format = self
+            .input
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .format();
+        if sample_rate.is_some() || matches!(format, AudioFormat::Pcm { .. }) {
+            Samples::mono(audio, "audio").map(|samples| Sound::Samples(samples.into_int16()))
+        } else {
+            samples::bytes(audio, "audio").map(Sound::Wire)
+        }
+    }
+
     /// Runs a command of the user's.
     fn command<T>(
         &self,
@@ -180,6 +221,7 @@ impl Session {
             hub: shared,
             id,
             output: Mutex::new(None),
+            overflown: AtomicBool::new(false),
         });
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
         Ok(Self {
@@ -199,17 +241,21 @@ impl Session {
 
     #[getter]
     fn status(&self) -> &'static str {
+        if self.process != std::process::id() {
+            // A child of a fork has no part in its parent's connection.
+            return Status::Disconnected.as_str();
+        }
         self.core.status().as_str()
     }
 
     #[getter]
-    fn generation(&self) -> u64 {
-        self.core.look(Conversation::generation)
+    fn generation(&self) -> PyResult<u64> {
+        Ok(self.here()?.look(Conversation::generation))
     }
 
     #[getter]
-    fn muted(&self) -> bool {
-        self.core.look(Conversation::muted)
+    fn muted(&self) -> PyResult<bool> {
+        Ok(self.here()?.look(Conversation::muted))
     }
 
     /// Whether the assistant has been heard on this connection.
@@ -219,21 +265,23 @@ impl Session {
     }
 
     #[getter]
-    fn history(&self) -> History {
-        History(self.core.look(Conversation::history))
+    fn history(&self) -> PyResult<History> {
+        Ok(History(self.here()?.look(Conversation::history)))
     }
 
     #[getter]
-    fn sequence(&self) -> u64 {
-        self.core.look(Conversation::sequence)
+    fn sequence(&self) -> PyResult<u64> {
+        Ok(self.here()?.look(Conversation::sequence))
     }
 
     /// Says which words are wanted: a sum of the `INTEREST_...` numbers.
-    fn set_interest(&self, interest: u32) {
+    fn set_interest(&self, interest: u32) -> PyResult<()> {
+        let core = self.here()?;
         self.sink
             .hub
             .want_history(self.id, Interest(interest).contains(Interest::HISTORY));
-        self.core.set_interest(Interest(interest));
+        core.set_interest(Interest(interest));
+        Ok(())
     }
 
     /// The formats of the wire, `(type, rate)` each, and the rate at which `audio` words come (`None`:
@@ -322,9 +370,10 @@ impl Session {
         Ok(generation)
     }
 
-    fn close(&self, code: u16, reason: &str) {
-        self.core
+    fn close(&self, code: u16, reason: &str) -> PyResult<()> {
+        self.here()?
             .act(|conversation, _| conversation.close(code, reason));
+        Ok(())
     }
 
     fn send_event(&self, py: Python<'_>, event: &str) -> PyResult<()> {
@@ -349,9 +398,15 @@ impl Session {
         sample_rate: Option<u32>,
         commit: bool,
     ) -> PyResult<bool> {
+        // Before the lock: reading a buffer may run Python code, and whoever waits for the lock may
+        // hold the GIL meanwhile.
+        let sound = self.sound(audio, sample_rate)?;
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         let mut frame = |bytes: &[u8]| {
+            if bytes.is_empty() {
+                return;
+            }
             const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
             let mut framed = Vec::with_capacity(HEAD.len() + bytes.len().div_ceil(3) * 4 + 2);
             framed.extend_from_slice(HEAD.as_bytes());
@@ -359,9 +414,8 @@ impl Session {
             framed.extend_from_slice(b"\"}");
             text = String::from_utf8(framed).unwrap_or_default();
         };
-        match (sample_rate, input.format()) {
-            (Some(rate), _) => {
-                let samples = Samples::mono(audio, "audio")?.into_int16();
+        match (sound, sample_rate) {
+            (Sound::Samples(samples), Some(rate)) => {
                 let mut wire = Vec::new();
                 input
                     .push(&samples, rate, &mut wire)
@@ -371,11 +425,8 @@ impl Session {
                 }
                 frame(&wire);
             }
-            (None, AudioFormat::Pcm { .. }) => {
-                let samples = Samples::mono(audio, "audio")?.into_int16();
-                frame(bytemuck::cast_slice(&samples));
-            }
-            (None, _) => frame(&samples::bytes(audio, "audio")?),
+            (Sound::Samples(samples), None) => frame(bytemuck::cast_slice(&samples)),
+            (Sound::Wire(bytes), _) => frame(&bytes),
         }
         drop(input);
         self.command(py, |conversation, now| {
@@ -384,22 +435,30 @@ impl Session {
         Ok(self.core.is_congested())
     }
 
-    fn is_congested(&self) -> bool {
-        self.core.is_congested()
+    fn is_congested(&self) -> PyResult<bool> {
+        Ok(self.here()?.is_congested())
     }
 
-    fn mute(&self, muted: bool) {
-        self.core.act(|conversation, _| conversation.mute(muted));
+    fn mute(&self, muted: bool) -> PyResult<()> {
+        self.here()?.act(|conversation, _| conversation.mute(muted));
+        Ok(())
     }
 
-    fn interrupt(&self) {
-        self.core.act(Conversation::interrupt);
+    fn interrupt(&self) -> PyResult<()> {
+        self.here()?.act(Conversation::interrupt);
+        Ok(())
     }
 
-    fn playback_reported(&self, item_id: &str, content_index: usize, played_ms: f64) {
-        self.core.act(|conversation, _| {
+    fn playback_reported(
+        &self,
+        item_id: &str,
+        content_index: usize,
+        played_ms: f64,
+    ) -> PyResult<()> {
+        self.here()?.act(|conversation, _| {
             conversation.playback_reported(item_id, content_index, played_ms);
         });
+        Ok(())
     }
 
     #[pyo3(signature = (response))]
@@ -432,9 +491,10 @@ impl Session {
     }
 
     /// Puts an event that the session layer keeps into the order.
-    fn local_event(&self, token: u64) {
-        self.core
+    fn local_event(&self, token: u64) -> PyResult<()> {
+        self.here()?
             .act(|conversation, _| conversation.local_event(token));
+        Ok(())
     }
 
     fn call_event(
@@ -609,12 +669,13 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // A child of a fork shares nothing with the connection but its memory.
+        // A child of a fork shares nothing with the connection but its memory, locks included that a
+        // thread of the parent may have held.
         if self.process == std::process::id() {
             self.core
                 .act(|conversation, _| conversation.close(1000, ""));
+            self.sink.hub.unregister(self.id);
         }
-        self.sink.hub.unregister(self.id);
     }
 }
 

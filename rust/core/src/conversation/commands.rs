@@ -135,7 +135,8 @@ impl Conversation {
         Ok(())
     }
 
-    /// Sends audio that has been framed: a whole `input_audio_buffer.append`. Muted, it is dropped.
+    /// Sends audio that has been framed: a whole `input_audio_buffer.append`, or nothing. Muted, it is
+    /// dropped.
     pub fn send_audio(
         &mut self,
         append: String,
@@ -146,7 +147,9 @@ impl Conversation {
         if self.muted {
             return Ok(());
         }
-        self.outbox.message(append);
+        if !append.is_empty() {
+            self.outbox.message(append);
+        }
         if commit {
             self.turn_ended = Some(now);
             self.outbox

@@ -23,6 +23,12 @@ pub trait EventSink: Send + Sync + 'static {
     fn pushed(&self);
     /// What was waiting to be sent has fallen below the mark that senders wait for.
     fn drained(&self);
+    /// Whether, since the last time this was asked, more has been pushed than may wait, all of it
+    /// such that nothing may be dropped. The connection is given up then, so that memory is bounded
+    /// however long nobody reads.
+    fn take_overflow(&self) -> bool {
+        false
+    }
 }
 
 /// Bounds on what may wait to be sent.
@@ -135,6 +141,27 @@ impl Session {
     }
 
     fn deliver(&self, state: &mut State) {
+        let mut events = self.pass_on(state);
+        if events && self.sink.take_overflow() {
+            let generation = state.conversation.generation();
+            if let Some(line) = state.line.take() {
+                line.abandon();
+            }
+            let why = "events were not read and the bound on those that wait was reached \
+                       (max_queued_events)";
+            state.conversation.ended(generation, why.to_owned());
+            events |= self.pass_on(state);
+        }
+        if events {
+            self.sink.pushed();
+        }
+        if state.conversation.poll_timeout().is_some() {
+            self.arm_timer();
+        }
+    }
+
+    /// Brings what came of an act to where it goes; whether any of it was an event.
+    fn pass_on(&self, state: &mut State) -> bool {
         let mut events = false;
         while let Some(Sequenced { sequence, output }) = state.conversation.poll_output() {
             match output {
@@ -159,12 +186,7 @@ impl Session {
                 }
             }
         }
-        if events {
-            self.sink.pushed();
-        }
-        if state.conversation.poll_timeout().is_some() {
-            self.arm_timer();
-        }
+        events
     }
 
     /// One timer for each session at the most, and none where nothing is awaited.
