@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Coroutine, Generator
 
 __all__ = ["Completion", "done"]
 
@@ -20,7 +20,7 @@ class Completion(Generic[T]):
     event.
     """
 
-    __slots__ = ("_awaited", "_error", "_future", "_report", "_value")
+    __slots__ = ("_awaited", "_error", "_future", "_report", "_value", "_wait")
 
     def __init__(
         self,
@@ -29,11 +29,13 @@ class Completion(Generic[T]):
         error: BaseException | None = None,
         future: asyncio.Future[T] | None = None,
         report: Callable[[BaseException], None] | None = None,
+        wait: Callable[[], Coroutine[Any, Any, T]] | None = None,
     ) -> None:
         self._value = value
         self._error = error
         self._future = future
         self._report = report
+        self._wait = wait
         self._awaited = False
 
     def __await__(self) -> Generator[Any, None, T]:
@@ -42,6 +44,8 @@ class Completion(Generic[T]):
             raise self._error
         if self._future is not None:
             return (yield from asyncio.shield(self._future).__await__())
+        if self._wait is not None:
+            return (yield from self._wait().__await__())
         return self._value  # type: ignore[return-value]
 
     def __del__(self) -> None:

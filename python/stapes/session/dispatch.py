@@ -200,7 +200,7 @@ class Dispatcher:
         if snapshot is None:
             session._local(Error(ModelBehaviorError(f"the agent of call {call_id} is gone")))
             return
-        session._run_call(PendingCall(call, snapshot, generation), session._core.history)
+        session._run_call(PendingCall(call, snapshot, generation))
 
     def _history_added(self, session: RealtimeSession[Any], item: Any) -> None:
         if session._wants("history_added", HistoryAdded):

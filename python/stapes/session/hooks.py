@@ -52,7 +52,7 @@ class Hooks:
     def _run(self, hook: Awaitable[None], name: str) -> None:
         session = self._session()
         if session is not None:
-            session._spawn(self._guarded(hook, name), session._core.history)
+            session._spawn(self._guarded(hook, name), session._history)
 
     async def _guarded(self, hook: Awaitable[None], name: str) -> None:
         try:

@@ -30,24 +30,37 @@ class EventQueue:
 
     Audio, raw events and transcript deltas are dropped oldest first where the reader lags, and a
     `Lagging` event says so; of several history updates the last is kept. Other events are kept up
-    to the bound.
+    to the bound. Past it, a `lossy` queue drops the oldest of them; any other gives up all that it
+    holds and takes no more: its reader is too slow.
     """
 
-    __slots__ = ("_audio_bytes", "_dropped", "_events", "_max_bytes", "_max_events", "overflown")
+    __slots__ = (
+        "_audio_bytes",
+        "_dropped",
+        "_events",
+        "_lossy",
+        "_max_bytes",
+        "_max_events",
+        "overflown",
+    )
 
-    def __init__(self, max_events: int, max_bytes: int) -> None:
+    def __init__(self, max_events: int, max_bytes: int, *, lossy: bool = False) -> None:
         self._events: deque[SessionEvent] = deque()
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._audio_bytes = 0
         self._dropped = [0, 0, 0]
-        self.overflown = False
+        self._lossy = lossy
+        self.overflown = 0
+        """How many events were waiting when there were too many."""
 
     def __len__(self) -> int:
-        return len(self._events) + any(self._dropped)
+        return len(self._events) + any(self._dropped) + bool(self.overflown)
 
     def put(self, event: SessionEvent) -> None:
         """Takes an event in."""
+        if self.overflown:
+            return
         match event:
             case Audio(data=data):
                 self._audio_bytes += len(data)
@@ -57,9 +70,14 @@ class EventQueue:
                 pass
         self._events.append(event)
         while len(self._events) > self._max_events or self._audio_bytes > self._max_bytes:
-            if not self._drop():
-                self.overflown = len(self._events) > self._max_events
-                break
+            if self._drop():
+                continue
+            if self._lossy:
+                self._events.popleft()
+                continue
+            self.overflown = len(self._events)
+            self._events.clear()
+            break
 
     def get(self) -> SessionEvent:
         """The oldest event."""
@@ -127,6 +145,8 @@ class EventReader(Generic[E]):
     def put(self, event: SessionEvent) -> None:
         """Takes an event in; called by the session."""
         self._queue.put(event)
+        if self._queue.overflown:
+            self._remove(self)
         self._notify()
 
     def end(self) -> None:
@@ -154,7 +174,7 @@ class EventReader(Generic[E]):
         if self._queue.overflown:
             self.close()
             raise ConsumerTooSlow(
-                f"{len(self._queue)} events were waiting to be read and none of them may be "
+                f"{self._queue.overflown} events were waiting to be read and none of them may be "
                 "dropped: read faster, name the events that you need to session.events(...), or "
                 "raise max_queued_events"
             )

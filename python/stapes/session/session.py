@@ -76,7 +76,6 @@ _current: contextvars.ContextVar[tuple[RealtimeSession[Any], Sequence[HistoryIte
 )
 
 _PROVIDER = "wss://api.openai.com/v1/realtime"
-_HISTORY_EVENTS = frozenset({"history_updated"})
 
 
 def current_session() -> RealtimeSession[Any]:
@@ -227,7 +226,8 @@ class RealtimeSession(Generic[TContext]):
         self._taking_over: dict[int, int] = {}
         self._callbacks: dict[str, list[Callable[[Any], Any]]] = {}
         self._readers: list[EventReader[Any]] = []
-        self._early: EventQueue | None = EventQueue(max_queued_events, max_queued_bytes)
+        self._early: EventQueue | None = EventQueue(max_queued_events, max_queued_bytes, lossy=True)
+        self._history: Sequence[HistoryItem] = self._core.history
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drained: list[asyncio.Future[None]] = []
         self._connecting: tuple[int, asyncio.Future[None]] | None = None
@@ -242,9 +242,12 @@ class RealtimeSession(Generic[TContext]):
         dispatch = weakref.WeakMethod(self._dispatcher.dispatch)
         session_id = self._core.id
 
+        # Callbacks, tools and guardrails run in the context in which the session was made.
+        context = contextvars.copy_context()
+
         def deliver(words: Sequence[Word]) -> None:
             if (method := dispatch()) is not None:
-                method(words)
+                context.run(method, words)
 
         self._hub.register(session_id, deliver)
         weakref.finalize(self, self._hub.unregister, session_id)
@@ -281,7 +284,7 @@ class RealtimeSession(Generic[TContext]):
         pinned = _current.get(None)
         if pinned is not None and pinned[0] is self:
             return pinned[1]
-        return self._core.history
+        return self._history
 
     @property
     def available_mcp_tools(self) -> tuple[McpTool, ...]:
@@ -351,14 +354,18 @@ class RealtimeSession(Generic[TContext]):
         """
         if self.status != "disconnected" or self._connecting is not None:
             raise UserError("The session is already connected or connecting: call close() first.")
-        self._connecting = (-1, self._loop.create_future())
+        opened: asyncio.Future[None] = self._loop.create_future()
+        self._connecting = (-1, opened)
         try:
-            await self._connect(api_key, model, url, call_id, headers)
+            await self._connect(opened, api_key, model, url, call_id, headers)
         finally:
             self._connecting = None
+            if not opened.cancel() and not opened.cancelled():
+                opened.exception()
 
     async def _connect(
         self,
+        opened: asyncio.Future[None],
         api_key: ApiKey | None,
         model: str | None,
         url: str | None,
@@ -374,6 +381,9 @@ class RealtimeSession(Generic[TContext]):
         if key is not None:
             sent = {"Authorization": f"Bearer {key}", **sent}
         sent |= {**self._transport_options.headers, **(headers or {})}
+        if opened.done():
+            # Closed meanwhile.
+            return await opened
         epoch = self._agents.add(snapshot)
         self._agents.take_over(epoch)
         self._calls.forget()
@@ -387,11 +397,10 @@ class RealtimeSession(Generic[TContext]):
             json.dumps(self._tracing),
             epoch,
         )
-        future: asyncio.Future[None] = self._loop.create_future()
-        self._connecting = (generation, future)
+        self._connecting = (generation, opened)
         self._connected_model = model
         try:
-            await future
+            await opened
         except asyncio.CancelledError:
             self._core.close(1000, "")
             raise
@@ -431,20 +440,19 @@ class RealtimeSession(Generic[TContext]):
         History, usage and agent stay. Tools that run are not stopped, but what they return is
         dropped.
         """
+        idle = self.status == "disconnected" and self._connecting is None
         self._core.close(1000, "")
         if self._connecting is not None and not self._connecting[1].done():
             self._connecting[1].set_exception(
                 NotConnectedError("the session was closed while it was connecting")
             )
         self._calls.forget()
-        if self._hub.is_idle:
+        if idle:
             return done()
-        return self._completion(self._settle_dispatch())
-
-    async def _settle_dispatch(self) -> None:
-        # One turn of the loop for each batch of the hub.
-        while not self._hub.is_idle:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        self._tokens += 1
+        heard = self._heard(self._tokens)
+        self._core.local_event(self._tokens)
+        return Completion(future=heard)
 
     async def __aenter__(self) -> RealtimeSession[TContext]:
         if self.status == "disconnected":
@@ -556,11 +564,13 @@ class RealtimeSession(Generic[TContext]):
             congested = self._core.send_audio(audio, sample_rate, commit)
         except StapesError as error:
             return self._failed(error)
-        if not congested:
-            return done()
-        return self._completion(self._room())
+        # A sender who never awaits costs nothing: what waits for room is made when it is awaited.
+        return Completion(wait=self._room) if congested else done()
 
     async def _room(self) -> None:
+        if asyncio.get_running_loop() is not self._loop:
+            there = asyncio.run_coroutine_threadsafe(self._room(), self._loop)
+            return await asyncio.wrap_future(there)
         while self._core.is_congested():
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._drained.append(waiter)
@@ -712,6 +722,7 @@ class RealtimeSession(Generic[TContext]):
                 f"event {event!r} is unknown: use {', '.join(sorted(EVENT_TYPES))}, or *"
             )
         self._callbacks.setdefault(event, []).append(callback)
+        self._early = None
         self._update_interest()
         return callback
 
@@ -732,7 +743,8 @@ class RealtimeSession(Generic[TContext]):
     def events(self, *kinds: type[Any]) -> EventReader[Any]:
         """Goes through the events of these classes, or through all but `TransportEvent`.
 
-        Each reader gets every event. What happened before the first reader came is kept for it.
+        Each reader gets every event. What happens before anybody listens, be it here or with `on`,
+        is kept for the first reader, within the bounds of the session.
         """
         wanted = frozenset(kinds) or ALL_BUT_TRANSPORT
         queue = EventQueue(self._max_queued_events, self._max_queued_bytes)
@@ -755,8 +767,10 @@ class RealtimeSession(Generic[TContext]):
 
     def _early_again(self) -> None:
         """Events of a new connection are kept until somebody reads, again."""
-        if self._early is None and not self._readers:
-            self._early = EventQueue(self._max_queued_events, self._max_queued_bytes)
+        if self._early is None and not self._readers and not any(self._callbacks.values()):
+            self._early = EventQueue(
+                self._max_queued_events, self._max_queued_bytes, lossy=True
+            )
             self._update_interest()
 
     def _update_interest(self) -> None:
@@ -764,7 +778,7 @@ class RealtimeSession(Generic[TContext]):
         for reader in self._readers:
             names |= {kind.type for kind in reader.kinds}
         if self._early is not None:
-            names |= {"audio", "transcript_delta", *_HISTORY_EVENTS}
+            names |= {"audio", "transcript_delta", "history_updated"}
         interest = 0
         for name, flag in _INTERESTS.items():
             if name in names:
@@ -864,9 +878,12 @@ class RealtimeSession(Generic[TContext]):
         self._taking_over[token] = epoch
 
     def _dispatch_local(self, token: int) -> None:
-        event = self._posted.pop(token, None)
-        if event is None:
-            return
+        if (event := self._posted.pop(token, None)) is not None:
+            self._dispatch_posted(token, event)
+        if (waiter := self._waiting_for_dispatch.pop(token, None)) and not waiter.done():
+            waiter.set_result(self.dispatched)
+
+    def _dispatch_posted(self, token: int, event: SessionEvent) -> None:
         if (epoch := self._taking_over.pop(token, None)) is not None:
             self._agents.take_over(epoch)
             self._update_interest()
@@ -874,8 +891,6 @@ class RealtimeSession(Generic[TContext]):
             self._mcp_tools = event.tools
         self._emit(event)
         self._hooks.local_event(event)
-        if (waiter := self._waiting_for_dispatch.pop(token, None)) and not waiter.done():
-            waiter.set_result(self.dispatched)
 
     def _mcp_tools_event(self, snapshot: AgentSnapshot) -> list[int]:
         """The event that says which hosted MCP tools there are now, where they are others."""
@@ -904,16 +919,14 @@ class RealtimeSession(Generic[TContext]):
             for token in self._mcp_tools_event(snapshot):
                 self._core.local_event(token)
 
-    def _run_call(self, pending: PendingCall, history: Sequence[HistoryItem]) -> None:
-        self._spawn(self._calls.run(pending), history)
+    def _run_call(self, pending: PendingCall) -> None:
+        self._spawn(self._calls.run(pending), self._history)
 
     def _run_guardrails(self, epoch: int, text: str, **about: Any) -> None:
         agent = self._agents.agent(epoch)
         guardrails = (*self._guardrails, *agent.output_guardrails)
         if guardrails:
-            self._spawn(
-                run_guardrails(self, guardrails, text, agent=agent, **about), self._core.history
-            )
+            self._spawn(run_guardrails(self, guardrails, text, agent=agent, **about), self._history)
 
     def _spawn(
         self, work: Coroutine[Any, Any, Any], history: Sequence[HistoryItem] | None = None
@@ -993,9 +1006,9 @@ class RealtimeSession(Generic[TContext]):
             "the connection is closed. Keep the loop free, or raise max_queued_events"
         )
         self._emit(Error(error))
-        self._core.close(1011, "")
 
     def _history_updated(self, history: Sequence[HistoryItem]) -> None:
+        self._history = history
         if self._wants("history_updated", HistoryUpdated):
             self._emit(HistoryUpdated(history))
 
