@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stapes import Error, RealtimeSession, SessionEvent
 from stapes.devserver import DevServer, ToneVoice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stapes.devserver.web.served import ServedCall
 
 KEY = "sk-secret-0123456789abcdef"
@@ -68,6 +69,13 @@ class Called:
         self.session = session
         self.server = server
         self.seen = Seen(session)
+
+
+async def eventually(holds: Callable[[], object]) -> None:
+    """Wait for what no event tells of."""
+    async with asyncio.timeout(SECONDS):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
 
 def silence(milliseconds: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from agents import UserError
-from calling import KEY, SECONDS, silence
+from calling import KEY, SECONDS, eventually, silence
 
 from stapes import (
     AgentEnd,
@@ -353,12 +353,10 @@ async def test_closing_during_the_handshake_ends_connect(run):
         RealtimeAgent(name="front"), api_key=KEY, transport=WebSocketTransport(url=server.url)
     )
     connecting = asyncio.create_task(session.connect())
-    async with asyncio.timeout(SECONDS):
-        while session.status != "connecting":
-            await asyncio.sleep(0)
-        await session.close()
-        with pytest.raises(NotConnectedError, match="closed while it was connecting"):
-            await connecting
+    await eventually(lambda: session.status == "connecting")
+    await session.close()
+    with pytest.raises(NotConnectedError, match="closed while it was connecting"):
+        await asyncio.wait_for(connecting, SECONDS)
 
 
 async def test_a_cancelled_connect_leaves_the_session_free_to_connect_again(run):

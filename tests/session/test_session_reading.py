@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from calling import KEY, SECONDS, Seen
+from calling import KEY, SECONDS, Seen, eventually
 
 from stapes import (
     AgentEnd,
@@ -25,7 +25,6 @@ from stapes import (
 from stapes.devserver import ScriptedMind, Turn
 
 HELLO = ScriptedMind([Turn(say="Hello there, how are you?")])
-
 
 
 async def collect(session: RealtimeSession[Any], *kinds: Any, until: Any) -> list[Any]:
@@ -90,9 +89,7 @@ async def test_events_before_the_first_reader_are_kept_for_it(run):
     await session.connect()
     session.send_message("hi")
     await (await server.next_call()).sent.wait_for("response.done")
-    async with asyncio.timeout(SECONDS):
-        while session.usage.requests == 0:
-            await asyncio.sleep(0.001)
+    await eventually(lambda: session.usage.requests)
     events = await collect(session, until=AgentEnd)
     assert isinstance(events[0], ConnectionChanged)
     assert sum(isinstance(event, Audio) for event in events) > 1

@@ -15,7 +15,7 @@ from agents import (
     RunContextWrapper,
     function_tool,
 )
-from calling import SECONDS
+from calling import SECONDS, eventually
 
 from stapes import (
     AgentEnd,
@@ -99,7 +99,7 @@ async def test_the_model_is_told_of_a_failure_in_the_words_of_the_tool(call):
 
     c = await call(WEATHER, desk(weather))
     c.session.send_message("weather please")
-    assert "Tell them: no such place" == (await c.seen.until(AgentToolEnd)).result
+    assert (await c.seen.until(AgentToolEnd)).result == "Tell them: no such place"
     assert c.seen.errors == []
 
 
@@ -341,9 +341,7 @@ async def test_the_hooks_of_agents_are_called(call):
     await c.seen.until(AgentEnd, count=2)
     c.session.send_message("bill")
     await c.seen.until(AgentEnd, count=4)
-    async with asyncio.timeout(SECONDS):
-        while ("end", "billing", "Billing here.") not in calls:
-            await asyncio.sleep(0)
+    await eventually(lambda: ("end", "billing", "Billing here.") in calls)
     assert calls[0] == ("start", "front")
     assert ("tool_start", "weather") in calls
     assert ("tool_end", "weather", "sunny in Oslo") in calls
