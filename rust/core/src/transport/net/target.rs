@@ -35,7 +35,7 @@ impl Target {
     pub fn parse(url: &str, schemes: Schemes) -> Result<Self, ConnectError> {
         let Schemes { plain, secure } = schemes;
         let wanted = format!("it must begin with {secure}:// or {plain}://");
-        let Some((scheme, _)) = url.split_once("://") else {
+        let Some((scheme, rest)) = url.split_once("://") else {
             return Err(invalid(format!("it has no scheme; {wanted}")));
         };
         let secure = if scheme.eq_ignore_ascii_case(secure) {
@@ -45,6 +45,9 @@ impl Target {
         } else {
             return Err(invalid(format!("its scheme is `{scheme}`; {wanted}")));
         };
+        if rest.is_empty() || rest.starts_with(['/', '?', '#']) {
+            return Err(invalid("it names no host".to_owned()));
+        }
         let uri: Uri = url.parse().map_err(|error| {
             let hint = if url.is_ascii() {
                 ""
