@@ -73,12 +73,13 @@ class Dispatcher:
                 session._report(error)
 
     def _raw(self, session: RealtimeSession[Any], text: str) -> None:
-        session._emit(TransportEvent(json.loads(text)))
+        session._emit(TransportEvent(json.loads(session._redacted(text))))
 
     def _connection_changed(
         self, session: RealtimeSession[Any], status: Any, reason: str | None
     ) -> None:
         if session._wants("connection_changed", ConnectionChanged):
+            reason = None if reason is None else session._redacted(reason)
             session._emit(ConnectionChanged(status, reason))
         if status == "disconnected":
             self.undecided_mcp.clear()
@@ -249,10 +250,10 @@ class Dispatcher:
         session._emit(McpToolCallCompleted(session.context, agent, item))
 
     def _server_error(self, session: RealtimeSession[Any], event: str) -> None:
-        session._emit(Error(ServerError(json.loads(event))))
+        session._emit(Error(ServerError(json.loads(session._redacted(event)))))
 
     def _protocol_error(self, session: RealtimeSession[Any], message: str) -> None:
-        session._emit(Error(StapesError(message)))
+        session._emit(Error(StapesError(session._redacted(message))))
 
     def _model_error(self, session: RealtimeSession[Any], message: str) -> None:
         session._emit(Error(ModelBehaviorError(message)))

@@ -32,7 +32,7 @@ from agents.realtime import RealtimeAgent
 
 from stapes import _core
 from stapes.config import SessionConfig, check_config
-from stapes.errors import ConsumerTooSlow, NotConnectedError, StapesError
+from stapes.errors import ConnectError, ConsumerTooSlow, NotConnectedError, StapesError
 from stapes.events import (
     AgentHandoff,
     Error,
@@ -231,6 +231,7 @@ class RealtimeSession(Generic[TContext]):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drained: list[asyncio.Future[None]] = []
         self._connecting: tuple[int, asyncio.Future[None]] | None = None
+        self._secret: str | None = None
         self._mcp_listed: dict[str, list[dict[str, Any]]] = {}
         self._mcp_tools: tuple[McpTool, ...] = ()
         self._interest = -1
@@ -243,11 +244,11 @@ class RealtimeSession(Generic[TContext]):
         session_id = self._core.id
 
         # Callbacks, tools and guardrails run in the context in which the session was made.
-        context = contextvars.copy_context()
+        variables = contextvars.copy_context()
 
         def deliver(words: Sequence[Word]) -> None:
             if (method := dispatch()) is not None:
-                context.run(method, words)
+                variables.run(method, words)
 
         self._hub.register(session_id, deliver)
         weakref.finalize(self, self._hub.unregister, session_id)
@@ -389,14 +390,22 @@ class RealtimeSession(Generic[TContext]):
         self._calls.forget()
         self._mcp_listed.clear()
         self._early_again()
-        generation = self._core.connect_websocket(
-            target,
-            list(sent.items()),
-            self._transport_options._options(),
-            self._session_update(payload),
-            json.dumps(self._tracing),
-            epoch,
-        )
+        self._secret = key
+        try:
+            generation = self._core.connect_websocket(
+                target,
+                list(sent.items()),
+                self._transport_options._options(),
+                self._session_update(payload),
+                json.dumps(self._tracing),
+                epoch,
+            )
+        except UnicodeEncodeError:
+            # The error would show what it could not write, and that may be a secret.
+            raise ConnectError(
+                "the URL, a header or the session's configuration has half a surrogate pair in it, "
+                "which cannot be sent"
+            ) from None
         self._connecting = (generation, opened)
         self._connected_model = model
         try:
@@ -428,7 +437,13 @@ class RealtimeSession(Generic[TContext]):
             if inspect.isawaitable(key):
                 key = await key
         if isinstance(key, str) and key.strip():
-            return key.strip()
+            key = key.strip()
+            if not (key.isascii() and key.isprintable()) or " " in key:
+                raise UserError(
+                    "the API key has characters that a key cannot have, such as a line break or a "
+                    "letter that is not ASCII: give the key and nothing else"
+                )
+            return key
         raise UserError(
             "API key is not set. Set OPENAI_API_KEY, or give api_key= (a string, or a function "
             "that gets one) to RealtimeSession or connect(). A server that wants none takes any."
@@ -971,6 +986,10 @@ class RealtimeSession(Generic[TContext]):
         except StapesError as error:
             return self._failed(error)
         return done()
+
+    def _redacted(self, text: str) -> str:
+        """What the server said, without the key that it may have quoted."""
+        return text if self._secret is None else text.replace(self._secret, "***")
 
     def _opened(self, generation: int, error: BaseException | None) -> None:
         if self._connecting is None or self._connecting[0] not in (generation, -1):
