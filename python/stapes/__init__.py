@@ -64,7 +64,12 @@ from stapes.items import (
     OutputText,
 )
 from stapes.playback import PlaybackTracker
-from stapes.transport import WebSocketTransport
+from stapes.transport import (
+    RealtimeTransport,
+    TransportLine,
+    TransportRequest,
+    WebSocketTransport,
+)
 
 if TYPE_CHECKING:
     from stapes.agent import RealtimeAgent, RealtimeOutputGuardrail
@@ -131,6 +136,7 @@ __all__ = [
     "RealtimeAgent",
     "RealtimeOutputGuardrail",
     "RealtimeSession",
+    "RealtimeTransport",
     "ResponseDone",
     "ServerError",
     "SessionConfig",
@@ -144,6 +150,8 @@ __all__ = [
     "ToolExecution",
     "TranscriptDelta",
     "TransportEvent",
+    "TransportLine",
+    "TransportRequest",
     "WebSocketTransport",
     "__version__",
     "background_result",

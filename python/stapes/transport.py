@@ -1,22 +1,118 @@
-"""Transports: how a session reaches its model."""
+"""Transports: how a session reaches its model.
+
+`WebSocketTransport` is carried in Rust. A subclass of it may rewrite the session's configuration
+and bring sound in and out, as a phone line does; a subclass of `RealtimeTransport` carries the
+messages themselves.
+"""
 
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stapes import _core
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["WebSocketTransport"]
+    from stapes.session import RealtimeSession
+
+__all__ = [
+    "RealtimeTransport",
+    "Transport",
+    "TransportLine",
+    "TransportRequest",
+    "WebSocketTransport",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class TransportRequest:
+    """What a session asks of a transport that it connects with."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    """Authorization included: do not log them."""
+
+
+class TransportLine:
+    """A session's end of a connection that a transport of one's own carries."""
+
+    def __init__(self, line: _core.CarriedLine, open_line: Callable[[], bool]) -> None:
+        self._line = line
+        self._open = open_line
+
+    def opened(self) -> bool:
+        """The connection stands; false where the session was closed meanwhile."""
+        return self._open()
+
+    def receive(self, frame: str) -> None:
+        """A text message of the server's arrived."""
+        self._line.receive(frame)
+
+    def ended(self, reason: str) -> None:
+        """The connection is over; `reason` says why, in words for a user."""
+        self._line.ended(reason)
+
+
+class Transport:
+    """A way to reach a model: what every transport may do besides carrying messages."""
+
+    __slots__ = ()
+
+    @property
+    def playback_reports(self) -> bool:
+        """Whether the transport reports what was played, by `session.playback_reported`.
+
+        Otherwise the session works it out, or is told by its own `PlaybackTracker`.
+        """
+        return False
+
+    def configure(self, session: dict[str, Any]) -> dict[str, Any]:
+        """May rewrite the session's configuration, each time before it is sent.
+
+        A phone line forces its audio format here.
+        """
+        return session
+
+    def attach(self, session: RealtimeSession[Any]) -> None:
+        """The transport belongs to this session now.
+
+        Here it may listen (`session.on("audio", ...)`, `session.on("audio_interrupted", ...)`) and
+        keep the session, to send audio and to report playback.
+        """
+
+
+class RealtimeTransport(Transport, ABC):
+    """A transport of one's own: it carries the messages, the session does the rest for it.
+
+    All is called on the session's event loop.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    async def connect(self, request: TransportRequest, line: TransportLine) -> None:
+        """Connects, calls `line.opened()`, and delivers what comes to the line from then on.
+
+        Raises:
+            stapes.ConnectError: it could not; the session's `connect` raises the same.
+        """
+
+    @abstractmethod
+    def send(self, message: str) -> None:
+        """Takes a text message for the server; they come in order."""
+
+    @abstractmethod
+    def close(self, code: int, reason: str) -> None:
+        """Says goodbye. Nothing is sent after it. The line need not be told of its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WebSocketTransport:
-    """A WebSocket to the provider, or to any server that speaks its protocol.
+class WebSocketTransport(Transport):
+    """A WebSocket to the provider, or to any server that speaks its protocol, carried in Rust.
 
     Times are in seconds, sizes in bytes.
 

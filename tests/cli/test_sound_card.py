@@ -69,7 +69,7 @@ class FakeLibrary:
                 return device
         raise ValueError("no such device" if self._devices else "no default device")
 
-    def RawStream(self, **options: Any) -> FakeStream:  # noqa: N802 (the library's name)
+    def RawStream(self, **options: Any) -> FakeStream:  # noqa: N802
         if not self._opens:
             raise PortAudioError("invalid sample rate")
         self.stream = FakeStream(self.frames, options)

@@ -74,7 +74,7 @@ class Called:
 async def eventually(holds: Callable[[], object]) -> None:
     """Wait for what no event tells of."""
     async with asyncio.timeout(SECONDS):
-        while not holds():  # noqa: ASYNC110
+        while not holds():
             await asyncio.sleep(0.001)
 
 

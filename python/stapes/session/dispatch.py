@@ -11,7 +11,7 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 
 from stapes import _core
 from stapes.approvals import ToolApproval
-from stapes.errors import ServerError, StapesError
+from stapes.errors import NotConnectedError, ServerError, StapesError
 from stapes.events import (
     AgentEnd,
     AgentStart,
@@ -269,12 +269,18 @@ class Dispatcher:
             tap(session.dispatched, text)
 
     def _opened(self, session: RealtimeSession[Any], generation: int) -> None:
-        session._opened(generation, None)
+        session._connector.opened(generation, None)
 
     def _not_opened(
         self, session: RealtimeSession[Any], generation: int, error: BaseException | None
     ) -> None:
-        session._not_opened(generation, error)
+        session._connector.opened(
+            generation,
+            error or NotConnectedError("the session was closed while it was connecting"),
+        )
+
+    def _to_carry(self, session: RealtimeSession[Any]) -> None:
+        session._connector.carry()
 
     def _drained(self, session: RealtimeSession[Any]) -> None:
         session._has_room()

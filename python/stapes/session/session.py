@@ -7,7 +7,6 @@ import contextvars
 import inspect
 import json
 import logging
-import os
 import weakref
 from collections.abc import (
     AsyncIterator,
@@ -31,8 +30,8 @@ from agents import (
 from agents.realtime import RealtimeAgent
 
 from stapes import _core
-from stapes.config import SessionConfig, check_config
-from stapes.errors import ConnectError, ConsumerTooSlow, NotConnectedError, StapesError
+from stapes.config import SessionConfig, check_config, wire_format
+from stapes.errors import ConsumerTooSlow, NotConnectedError, StapesError
 from stapes.events import (
     AgentHandoff,
     Error,
@@ -48,6 +47,7 @@ from stapes.playback import PlaybackTracker
 from stapes.session.agents import Agents, AgentSnapshot, prepare_agent
 from stapes.session.cause import cause
 from stapes.session.completion import Completion, done
+from stapes.session.connecting import ApiKey, Connector, chosen_transport
 from stapes.session.dispatch import Dispatcher
 from stapes.session.guardrails import run_guardrails
 from stapes.session.history import items_as_json, message_event
@@ -55,7 +55,7 @@ from stapes.session.hooks import Hooks
 from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_config
 from stapes.session.readers import EventQueue, EventReader
 from stapes.session.tools import CallRunner, PendingCall, ToolExecution
-from stapes.transport import WebSocketTransport
+from stapes.transport import Transport, WebSocketTransport
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -66,16 +66,11 @@ __all__ = ["ApiKey", "RealtimeSession", "current_session"]
 
 logger = logging.getLogger("stapes")
 
-ApiKey = str | Callable[[], str | Awaitable[str]]
-"""A key, or a function (sync or async) that gets one; it is called for each connection."""
-
 E = TypeVar("E")
 
 _current: contextvars.ContextVar[tuple[RealtimeSession[Any], Sequence[HistoryItem]]] = (
     contextvars.ContextVar("stapes.current_session")
 )
-
-_PROVIDER = "wss://api.openai.com/v1/realtime"
 
 
 def current_session() -> RealtimeSession[Any]:
@@ -103,7 +98,8 @@ class RealtimeSession(Generic[TContext]):
 
     Args:
         agent: the first agent in charge.
-        transport: `"websocket"` or a `WebSocketTransport(...)` with limits, proxy and TLS.
+        transport: `"websocket"`, a `WebSocketTransport(...)` with limits, proxy and TLS, or an
+            instance of a `RealtimeTransport` of your own.
         api_key: the provider's key, or a function that gets one. Default: `OPENAI_API_KEY`.
         model: the provider's model.
         context: your object, which tools, guardrails and instructions get as `ctx.context`.
@@ -136,7 +132,7 @@ class RealtimeSession(Generic[TContext]):
         self,
         agent: RealtimeAgent[TContext],
         *,
-        transport: Literal["websocket"] | WebSocketTransport = "websocket",
+        transport: Literal["websocket"] | Transport = "websocket",
         api_key: ApiKey | None = None,
         model: str | None = None,
         context: TContext | RunContextWrapper[TContext] | None = None,
@@ -164,13 +160,7 @@ class RealtimeSession(Generic[TContext]):
                 f"agent must be a RealtimeAgent, not {type(agent).__name__}: "
                 "stapes.RealtimeAgent(name=..., instructions=...)"
             )
-        if not isinstance(transport, WebSocketTransport) and transport != "websocket":
-            raise ValueError(
-                f"transport is {transport!r}: use 'websocket' or a WebSocketTransport(...)"
-            )
-        self._transport_options = (
-            transport if isinstance(transport, WebSocketTransport) else WebSocketTransport()
-        )
+        chosen = chosen_transport(transport)
         config = config or {}
         check_config(config)
         settings = dict(output_guardrail_settings or {})
@@ -180,7 +170,7 @@ class RealtimeSession(Generic[TContext]):
                 f"output_guardrail_settings key {next(iter(settings))!r} is unknown: "
                 "use debounce_text_length"
             )
-        self._api_key = api_key
+        self._connector = Connector(self, chosen, api_key)
         self._model = model
         self._config = config
         self._guardrails = tuple(output_guardrails)
@@ -199,25 +189,26 @@ class RealtimeSession(Generic[TContext]):
         self._max_queued_bytes = max_queued_bytes
         self._hub = LoopHub.current()
         self._loop = asyncio.get_running_loop()
+        limits = chosen if isinstance(chosen, WebSocketTransport) else WebSocketTransport()
         self._core = _core.Session(
             self._hub.core,
             history_store_audio=history_store_audio,
             guardrail_debounce=debounce,
             speech_interrupts=speech_interrupts,
-            playback="clock" if playback == "clock" else "reports",
+            playback="reports" if playback != "clock" or chosen.playback_reports else "clock",
             respond_to_mcp_calls=automatically_trigger_response_for_mcp_tool_calls,
             response_timeout=response_timeout,
             waiting_responses=64,
             answered_calls=256,
-            high_water=self._transport_options.high_water,
-            max_outgoing_bytes=self._transport_options.max_outgoing_bytes,
+            high_water=limits.high_water,
+            max_outgoing_bytes=limits.max_outgoing_bytes,
             max_queued_events=max_queued_events,
             max_queued_bytes=max_queued_bytes,
             virtual_clock=_virtual_clock,
         )
         if isinstance(playback, PlaybackTracker):
             playback._attach(self._core)
-        self._set_formats()
+        self._set_formats(config.get("audio", {}))
         self._calls = CallRunner(self, tool_execution or ToolExecution(), tool_error_formatter)
         self._hooks = Hooks(self)
         self._posted: dict[int, SessionEvent] = {}
@@ -230,8 +221,7 @@ class RealtimeSession(Generic[TContext]):
         self._history: Sequence[HistoryItem] = self._core.history
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drained: list[asyncio.Future[None]] = []
-        self._connecting: tuple[int, asyncio.Future[None]] | None = None
-        self._secret: str | None = None
+        self._connected_model: str | None = None
         self._mcp_listed: dict[str, list[dict[str, Any]]] = {}
         self._mcp_tools: tuple[McpTool, ...] = ()
         self._interest = -1
@@ -253,6 +243,7 @@ class RealtimeSession(Generic[TContext]):
         self._hub.register(session_id, deliver)
         weakref.finalize(self, self._hub.unregister, session_id)
         self._update_interest()
+        chosen.attach(self)
 
     # What there is to know
 
@@ -308,7 +299,7 @@ class RealtimeSession(Generic[TContext]):
         return {
             "model": self._model,
             "config": self._config,
-            "transport": self._transport_options,
+            "transport": self._connector.transport,
             "output_sample_rate": self._output_sample_rate,
         }
 
@@ -317,8 +308,7 @@ class RealtimeSession(Generic[TContext]):
         """The rate of `Audio` events, in Hz."""
         if self._output_sample_rate is not None:
             return self._output_sample_rate
-        kind, rate = self._formats()[1]
-        return 8_000 if kind != "audio/pcm" else rate or 24_000
+        return self._wire_rate
 
     @property
     def transport(self) -> SessionTransport:
@@ -353,101 +343,30 @@ class RealtimeSession(Generic[TContext]):
                 tool that it cannot have.
             stapes.ConnectError: the connection could not be made; its subclasses say why.
         """
-        if self.status != "disconnected" or self._connecting is not None:
-            raise UserError("The session is already connected or connecting: call close() first.")
-        opened: asyncio.Future[None] = self._loop.create_future()
-        self._connecting = (-1, opened)
-        try:
-            await self._connect(opened, api_key, model, url, call_id, headers)
-        finally:
-            self._connecting = None
-            if not opened.cancel() and not opened.cancelled():
-                opened.exception()
+        await self._connector.connect(
+            api_key=api_key,
+            model=model or self._model or self._config.get("model") or DEFAULT_MODEL,
+            url=url,
+            call_id=call_id,
+            headers=headers,
+        )
 
-    async def _connect(
-        self,
-        opened: asyncio.Future[None],
-        api_key: ApiKey | None,
-        model: str | None,
-        url: str | None,
-        call_id: str | None,
-        headers: Mapping[str, str] | None,
-    ) -> None:
-        model = model or self._model or self._config.get("model") or DEFAULT_MODEL
+    async def _initial_payload(self, model: str) -> tuple[AgentSnapshot, dict[str, Any]]:
         snapshot = await prepare_agent(self._agents.initial, self._context)
-        payload = await self._payload(snapshot, model=model)
-        target = self._url(url, call_id, model)
-        key = await self._key(api_key, target)
-        sent = {"User-Agent": f"stapes/{_core.__version__}"}
-        if key is not None:
-            sent = {"Authorization": f"Bearer {key}", **sent}
-        sent |= {**self._transport_options.headers, **(headers or {})}
-        if opened.done():
-            # Closed meanwhile.
-            return await opened
+        return snapshot, await self._payload(snapshot, model=model)
+
+    def _begin_connection(
+        self, snapshot: AgentSnapshot, payload: Mapping[str, Any], model: str
+    ) -> int:
+        """Forgets the connection before; the epoch of the initial agent."""
         epoch = self._agents.add(snapshot)
         self._agents.take_over(epoch)
         self._calls.forget()
         self._mcp_listed.clear()
         self._early_again()
-        self._secret = key
-        try:
-            generation = self._core.connect_websocket(
-                target,
-                list(sent.items()),
-                self._transport_options._options(),
-                self._session_update(payload),
-                json.dumps(self._tracing),
-                epoch,
-            )
-        except UnicodeEncodeError:
-            # The error would show what it could not write, and that may be a secret.
-            raise ConnectError(
-                "the URL, a header or the session's configuration has half a surrogate pair in it, "
-                "which cannot be sent"
-            ) from None
-        self._connecting = (generation, opened)
         self._connected_model = model
-        try:
-            await opened
-        except asyncio.CancelledError:
-            self._core.close(1000, "")
-            raise
-        except StapesError as error:
-            self._local(Error(error, context="connect"))
-            raise
-
-    def _url(self, url: str | None, call_id: str | None, model: str) -> str:
-        from urllib.parse import quote
-
-        if url is not None:
-            return url
-        if call_id is not None:
-            return f"{_PROVIDER}?call_id={quote(call_id, safe='')}"
-        if self._transport_options.url is not None:
-            return self._transport_options.url
-        return f"{_PROVIDER}?model={quote(model, safe='')}"
-
-    async def _key(self, api_key: ApiKey | None, url: str) -> str | None:
-        key: Any = api_key if api_key is not None else self._api_key
-        if key is None:
-            key = os.environ.get("OPENAI_API_KEY")
-        if callable(key):
-            key = key()
-            if inspect.isawaitable(key):
-                key = await key
-        if isinstance(key, str) and key.strip():
-            key = key.strip()
-            if not (key.isascii() and key.isprintable()) or " " in key:
-                raise UserError(
-                    "the API key has characters that a key cannot have, such as a line break or a "
-                    "letter that is not ASCII: give the key and nothing else"
-                )
-            return key
-        raise UserError(
-            "API key is not set. Set OPENAI_API_KEY, or give api_key= (a string, or a function "
-            "that gets one) to RealtimeSession or connect(). A server that wants none takes any."
-        )
+        self._set_formats(payload["audio"])
+        return epoch
 
     def close(self) -> Completion[None]:
         """Closes the connection; closing what is closed is fine.
@@ -455,19 +374,20 @@ class RealtimeSession(Generic[TContext]):
         History, usage and agent stay. Tools that run are not stopped, but what they return is
         dropped.
         """
-        idle = self.status == "disconnected" and self._connecting is None
+        idle = self.status == "disconnected" and not self._connector.is_busy
         self._core.close(1000, "")
-        if self._connecting is not None and not self._connecting[1].done():
-            self._connecting[1].set_exception(
-                NotConnectedError("the session was closed while it was connecting")
-            )
+        self._connector.abandon()
         self._calls.forget()
         if idle:
             return done()
+        return Completion(wait=self._all_heard)
+
+    async def _all_heard(self) -> None:
+        """Is done when all that has happened so far has been dispatched."""
         self._tokens += 1
         heard = self._heard(self._tokens)
         self._core.local_event(self._tokens)
-        return Completion(future=heard)
+        await heard
 
     async def __aenter__(self) -> RealtimeSession[TContext]:
         if self.status == "disconnected":
@@ -487,50 +407,46 @@ class RealtimeSession(Generic[TContext]):
 
         For a provider's API that takes it, such as the one that accepts a SIP call.
         """
-        snapshot = await prepare_agent(self._agents.initial, self._context)
         chosen = model or self._model or self._config.get("model") or DEFAULT_MODEL
-        return await self._payload(snapshot, model=chosen)
+        return (await self._initial_payload(chosen))[1]
 
     async def _payload(
         self, snapshot: AgentSnapshot, *, switching: bool = False, model: str | None = None
     ) -> dict[str, Any]:
-        chosen = model or getattr(self, "_connected_model", None) or self._model or DEFAULT_MODEL
+        chosen = model or self._connected_model or self._model or DEFAULT_MODEL
         config = self._config
         if model is not None and "model" in config:
             config = {**config, "model": model}
-        payload = await session_payload(
-            snapshot, self._context, config, chosen, switching=switching
+        payload = self._connector.transport.configure(
+            await session_payload(snapshot, self._context, config, chosen, switching=switching)
         )
         output = payload["audio"]["output"]
         if not self._core.has_spoken:
             self._voice = output.get("voice")
         elif output.get("voice") != self._voice:
             # The provider would refuse the whole update, the new agent's instructions included.
-            logger.info(
-                "the session has spoken: it keeps its voice, not %r", output.pop("voice", None)
-            )
+            left_out = output.pop("voice", None)
+            logger.info("the session has spoken: it keeps its voice, %r is left out", left_out)
         return payload
 
     @staticmethod
     def _session_update(payload: Mapping[str, Any]) -> str:
         return json.dumps({"type": "session.update", "session": payload}, ensure_ascii=False)
 
-    def _formats(self) -> tuple[tuple[str, int | None], tuple[str, int | None]]:
-        from stapes.config import wire_format
+    def _tracing_update(self) -> str:
+        return json.dumps(self._tracing)
 
-        audio = self._config.get("audio", {})
+    def _set_formats(self, audio: Mapping[str, Any]) -> None:
+        """Takes note of what the wire carries: the `audio` of a session's configuration."""
 
         def of(part: Mapping[str, Any], where: str) -> tuple[str, int | None]:
             found = wire_format(part.get("format", "pcm16"), where)
             return found["type"], found.get("rate")
 
-        return of(audio.get("input", {}), "config.audio.input.format"), of(
-            audio.get("output", {}), "config.audio.output.format"
-        )
-
-    def _set_formats(self) -> None:
-        given, made = self._formats()
+        given = of(audio.get("input", {}), "config.audio.input.format")
+        made = of(audio.get("output", {}), "config.audio.output.format")
         self._core.set_formats(given, made, self._output_sample_rate)
+        self._wire_rate = 8_000 if made[0] != "audio/pcm" else made[1] or 24_000
 
     # Speaking
 
@@ -585,7 +501,8 @@ class RealtimeSession(Generic[TContext]):
     async def _room(self) -> None:
         if asyncio.get_running_loop() is not self._loop:
             there = asyncio.run_coroutine_threadsafe(self._room(), self._loop)
-            return await asyncio.wrap_future(there)
+            await asyncio.wrap_future(there)
+            return
         while self._core.is_congested():
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._drained.append(waiter)
@@ -594,6 +511,14 @@ class RealtimeSession(Generic[TContext]):
             await waiter
         if self.status != "connected":
             raise NotConnectedError("the connection was lost while audio waited to be sent")
+
+    def playback_reported(self, item_id: str, content_index: int, milliseconds: float) -> None:
+        """Says how much of an answer's part has been played since its beginning.
+
+        For a transport that reports playback, or a player that counts by itself; see
+        `stapes.PlaybackTracker` for one that counts for you. May be called from any thread.
+        """
+        self._core.playback_reported(item_id, content_index, milliseconds)
 
     def mute(self, muted: bool = True) -> Completion[None]:
         """Drops audio before it is sent, or stops doing so."""
@@ -771,7 +696,7 @@ class RealtimeSession(Generic[TContext]):
                 queue.put(event)
         self._readers.append(reader)
         self._update_interest()
-        if self.status == "disconnected" and self._connecting is None and self._core.generation:
+        if self.status == "disconnected" and not self._connector.is_busy and self._core.generation:
             reader.end()
         return reader
 
@@ -783,9 +708,7 @@ class RealtimeSession(Generic[TContext]):
     def _early_again(self) -> None:
         """Events of a new connection are kept until somebody reads, again."""
         if self._early is None and not self._readers and not any(self._callbacks.values()):
-            self._early = EventQueue(
-                self._max_queued_events, self._max_queued_bytes, lossy=True
-            )
+            self._early = EventQueue(self._max_queued_events, self._max_queued_bytes, lossy=True)
             self._update_interest()
 
     def _update_interest(self) -> None:
@@ -989,24 +912,8 @@ class RealtimeSession(Generic[TContext]):
 
     def _redacted(self, text: str) -> str:
         """What the server said, without the key that it may have quoted."""
-        return text if self._secret is None else text.replace(self._secret, "***")
-
-    def _opened(self, generation: int, error: BaseException | None) -> None:
-        if self._connecting is None or self._connecting[0] not in (generation, -1):
-            return
-        future = self._connecting[1]
-        if future.done():
-            return
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
-
-    def _not_opened(self, generation: int, error: BaseException | None) -> None:
-        self._opened(
-            generation,
-            error or NotConnectedError("the session was closed while it was connecting"),
-        )
+        secret = self._connector.secret
+        return text if secret is None else text.replace(secret, "***")
 
     def _disconnected(self) -> None:
         for reader in tuple(self._readers):

@@ -63,7 +63,7 @@ def _in_flight(session: RealtimeSession[Any], server: ScriptedServer | None) -> 
     """What is known to be on its way."""
     if not session._hub.is_idle:
         return "events wait to be dispatched"
-    if session._connecting is not None or session.status == "connecting":
+    if session._connector.is_busy or session.status == "connecting":
         return "the session is connecting"
     frames_read, queued, flushed, _ = session._core.traffic()
     if session.status == "connected" and queued != flushed:

@@ -12,7 +12,7 @@ use crate::history::{self, History};
 use crate::hub::Word;
 
 /// The names of the kinds, in the order of their numbers.
-pub const WORDS: [&str; 27] = [
+pub const WORDS: [&str; 28] = [
     "raw",
     "connection_changed",
     "response_started",
@@ -38,6 +38,7 @@ pub const WORDS: [&str; 27] = [
     "opened",
     "not_opened",
     "drained",
+    "to_carry",
     "lagging",
     "too_slow",
 ];
@@ -78,6 +79,7 @@ pub fn word(py: Python<'_>, sequence: u64, word: Word) -> PyResult<Bound<'_, PyT
             tuple!(py, "not_opened", sequence, generation, py.None())
         }
         Word::Drained => tuple!(py, "drained", sequence),
+        Word::ToCarry => tuple!(py, "to_carry", sequence),
         Word::Lagging(dropped) => {
             tuple!(
                 py,

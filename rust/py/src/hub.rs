@@ -39,6 +39,8 @@ pub enum Word {
     },
     /// There is room again for what waits to be sent.
     Drained,
+    /// A line that Python carries has something to send.
+    ToCarry,
     /// These were dropped, oldest first, because the loop did not come to read them.
     Lagging(Dropped),
     /// The bound on what must not be dropped was reached.

@@ -74,6 +74,10 @@ impl EventSink for Sink {
     fn take_overflow(&self) -> bool {
         self.overflown.swap(false, Ordering::AcqRel)
     }
+
+    fn to_carry(&self) {
+        self.push_word(0, Word::ToCarry);
+    }
 }
 
 fn object(json: &str, argument: &str) -> PyResult<Map<String, Value>> {
@@ -326,7 +330,7 @@ impl Session {
             .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
         let line = self
             .core
-            .connecting()
+            .connecting(false)
             .map_err(|refused| errors::refused(py, &refused))?;
         let generation = line.generation();
         let opening = Opening {
@@ -404,9 +408,6 @@ impl Session {
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         let mut frame = |bytes: &[u8]| {
-            if bytes.is_empty() {
-                return;
-            }
             const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
             let mut framed = Vec::with_capacity(HEAD.len() + bytes.len().div_ceil(3) * 4 + 2);
             framed.extend_from_slice(HEAD.as_bytes());
@@ -423,7 +424,10 @@ impl Session {
                 if commit {
                     input.finish(&mut wire);
                 }
-                frame(&wire);
+                // Short chunks may all be held back by the resampler for now.
+                if !wire.is_empty() {
+                    frame(&wire);
+                }
             }
             (Sound::Samples(samples), None) => frame(bytemuck::cast_slice(&samples)),
             (Sound::Wire(bytes), _) => frame(&bytes),
@@ -635,7 +639,7 @@ impl Session {
         runtime::same_process(self.process, "session")?;
         let line = self
             .core
-            .connecting()
+            .connecting(true)
             .map_err(|refused| errors::refused(py, &refused))?;
         Ok(CarriedLine {
             core: Arc::clone(&self.core),

@@ -77,7 +77,7 @@ class Caller:
 
     async def _until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(self._patience_s):
-            while not condition():  # noqa: ASYNC110 (it is mostly time that is waited for)
+            while not condition():
                 await asyncio.sleep(_LOOK_S)
 
     def _answers(self, since: float) -> list[AgentSpeech]:

@@ -29,6 +29,8 @@ pub trait EventSink: Send + Sync + 'static {
     fn take_overflow(&self) -> bool {
         false
     }
+    /// A line that nobody drives here (see [`Session::connecting`]) has something to send.
+    fn to_carry(&self);
 }
 
 /// Bounds on what may wait to be sent.
@@ -233,8 +235,9 @@ impl Session {
         Interest(self.interest.load(Ordering::Acquire))
     }
 
-    /// Begins a connection: its generation and the line that a driver is to carry.
-    pub fn connecting(&self) -> Result<Arc<Line>, Refused> {
+    /// Begins a connection: the line that a driver is to carry. Where `announced`, the sink is told
+    /// each time the line has something to send, for a carrier that no task of ours drives.
+    pub fn connecting(&self, announced: bool) -> Result<Arc<Line>, Refused> {
         let mut state = self.lock();
         let generation = state.conversation.connecting()?;
         let line = Arc::new(Line {
@@ -244,6 +247,7 @@ impl Session {
             ready: Notify::new(),
             held: self.held.subscribe(),
             limits: self.limits,
+            announced,
             counters: Arc::default(),
         });
         state.counters = Arc::clone(&line.counters);
@@ -324,6 +328,7 @@ pub struct Line {
     held: watch::Receiver<bool>,
     limits: OutgoingLimits,
     counters: Arc<Counters>,
+    announced: bool,
 }
 
 impl fmt::Debug for Line {
@@ -349,6 +354,16 @@ fn size(message: &Outgoing) -> usize {
 impl Line {
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Something new is to be sent.
+    fn announce(&self) {
+        self.ready.notify_one();
+        if self.announced
+            && let Some(session) = self.session.upgrade()
+        {
+            session.sink.to_carry();
+        }
     }
 
     fn queue(&self) -> MutexGuard<'_, LineQueue> {
@@ -380,7 +395,7 @@ impl Line {
             .messages_flushed
             .fetch_add(dropped, Ordering::AcqRel);
         counters.audio_dropped.fetch_add(dropped, Ordering::AcqRel);
-        self.ready.notify_one();
+        self.announce();
         Ok(())
     }
 
@@ -388,7 +403,7 @@ impl Line {
         self.queue()
             .waiting
             .push_back(Outgoing::Close { code, reason });
-        self.ready.notify_one();
+        self.announce();
     }
 
     /// Nothing that waits is of use any more: say goodbye at once.
@@ -401,7 +416,7 @@ impl Line {
             reason: String::new(),
         });
         drop(queue);
-        self.ready.notify_one();
+        self.announce();
     }
 }
 

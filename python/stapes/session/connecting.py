@@ -1,0 +1,249 @@
+"""Makes a session's connection: where to, with which key, over which transport."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from agents import UserError
+
+from stapes import _core
+from stapes.errors import ConnectError, NotConnectedError, StapesError
+from stapes.events import Error
+from stapes.transport import (
+    RealtimeTransport,
+    Transport,
+    TransportLine,
+    TransportRequest,
+    WebSocketTransport,
+)
+
+if TYPE_CHECKING:
+    from stapes.session.session import RealtimeSession
+
+__all__ = ["ApiKey", "Connector", "chosen_transport"]
+
+ApiKey = str | Callable[[], str | Awaitable[str]]
+"""A key, or a function (sync or async) that gets one; it is called for each connection."""
+
+_PROVIDER = "wss://api.openai.com/v1/realtime"
+
+
+def chosen_transport(transport: Any) -> Transport:
+    """The transport that a user asked for.
+
+    Raises:
+        ValueError: there is no such transport.
+    """
+    if transport == "websocket":
+        return WebSocketTransport()
+    if isinstance(transport, WebSocketTransport | RealtimeTransport):
+        return transport
+    raise ValueError(
+        f"transport is {transport!r}: use 'websocket', a WebSocketTransport(...), or an instance "
+        "of a RealtimeTransport of your own"
+    )
+
+
+async def _key(api_key: ApiKey | None) -> str:
+    key: Any = api_key if api_key is not None else os.environ.get("OPENAI_API_KEY")
+    if callable(key):
+        key = key()
+        if inspect.isawaitable(key):
+            key = await key
+    if isinstance(key, str) and key.strip():
+        key = key.strip()
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise UserError(
+                "the API key has characters that a key cannot have, such as a line break or a "
+                "letter that is not ASCII: give the key and nothing else"
+            )
+        return str(key)
+    raise UserError(
+        "API key is not set. Set OPENAI_API_KEY, or give api_key= (a string, or a function "
+        "that gets one) to RealtimeSession or connect(). A server that wants none takes any."
+    )
+
+
+class Connector:
+    """Connects one session, once at a time."""
+
+    def __init__(
+        self, session: RealtimeSession[Any], transport: Transport, api_key: ApiKey | None
+    ) -> None:
+        self._session = session
+        self._api_key = api_key
+        self._attempt: tuple[int, asyncio.Future[None]] | None = None
+        self._carried: tuple[RealtimeTransport, _core.CarriedLine] | None = None
+        self.transport = transport
+        self.secret: str | None = None
+        """The key in use, so that what a server quotes of it can be masked."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a connection is being made."""
+        return self._attempt is not None
+
+    async def connect(
+        self,
+        *,
+        api_key: ApiKey | None,
+        model: str,
+        url: str | None,
+        call_id: str | None,
+        headers: Mapping[str, str] | None,
+    ) -> None:
+        """See `RealtimeSession.connect`."""
+        session = self._session
+        if session.status != "disconnected" or self.is_busy:
+            raise UserError("The session is already connected or connecting: call close() first.")
+        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._attempt = (-1, opened)
+        try:
+            snapshot, payload = await session._initial_payload(model)
+            request = await self._request(api_key, model, url, call_id, headers)
+            if opened.done():
+                # Closed meanwhile.
+                return await opened
+            epoch = session._begin_connection(snapshot, payload, model)
+            self._attempt = (self._dial(request, payload, epoch, opened), opened)
+            await self._wait(opened)
+        finally:
+            self._attempt = None
+        return None
+
+    async def _wait(self, opened: asyncio.Future[None]) -> None:
+        try:
+            await opened
+        except asyncio.CancelledError:
+            self._session._core.close(1000, "")
+            raise
+        except StapesError as error:
+            self._session._local(Error(error, context="connect"))
+            raise
+
+    async def _request(
+        self,
+        api_key: ApiKey | None,
+        model: str,
+        url: str | None,
+        call_id: str | None,
+        headers: Mapping[str, str] | None,
+    ) -> TransportRequest:
+        self.secret = await _key(api_key if api_key is not None else self._api_key)
+        own: Mapping[str, str] = getattr(self.transport, "headers", {})
+        sent = {
+            "Authorization": f"Bearer {self.secret}",
+            "User-Agent": f"stapes/{_core.__version__}",
+            **own,
+            **(headers or {}),
+        }
+        return TransportRequest(self._url(url, call_id, model), sent)
+
+    def _url(self, url: str | None, call_id: str | None, model: str) -> str:
+        if url is not None:
+            return url
+        if call_id is not None:
+            return f"{_PROVIDER}?call_id={quote(call_id, safe='')}"
+        own: str | None = getattr(self.transport, "url", None)
+        return f"{_PROVIDER}?model={quote(model, safe='')}" if own is None else own
+
+    def _dial(
+        self,
+        request: TransportRequest,
+        payload: Mapping[str, Any],
+        epoch: int,
+        opened: asyncio.Future[None],
+    ) -> int:
+        """Begins to connect; the generation of the connection."""
+        session = self._session
+        update, tracing = session._session_update(payload), session._tracing_update()
+        transport = self.transport
+        if isinstance(transport, RealtimeTransport):
+            line = session._core.connect_carried()
+            self._carried = (transport, line)
+            work = self._carry(transport, line, request, (update, tracing, epoch), opened)
+            session._spawn(work)
+            return line.generation
+        assert isinstance(transport, WebSocketTransport)
+        try:
+            return session._core.connect_websocket(
+                request.url,
+                list(request.headers.items()),
+                transport._options(),
+                update,
+                tracing,
+                epoch,
+            )
+        except UnicodeEncodeError:
+            # The error would show what it could not write, and that may be a secret.
+            raise ConnectError(
+                "the URL, a header or the session's configuration has half a surrogate pair in it, "
+                "which cannot be sent"
+            ) from None
+
+    async def _carry(
+        self,
+        transport: RealtimeTransport,
+        line: _core.CarriedLine,
+        request: TransportRequest,
+        opening: tuple[str, str, int],
+        opened: asyncio.Future[None],
+    ) -> None:
+        def open_line() -> bool:
+            stands = line.opened(*opening)
+            if stands and not opened.done():
+                opened.set_result(None)
+            return stands
+
+        error: BaseException | None = None
+        try:
+            await transport.connect(request, TransportLine(line, open_line))
+        except Exception as failure:
+            error = failure
+        if opened.done():
+            return
+        if error is None:
+            error = ConnectError("the transport's connect() returned without opening its line")
+        line.ended(str(error))
+        opened.set_exception(error)
+
+    def carry(self) -> None:
+        """Something is to be sent over a transport of the user's."""
+        if self._carried is None:
+            return
+        transport, line = self._carried
+        for message in line.take():
+            try:
+                if isinstance(message, str):
+                    transport.send(message)
+                else:
+                    self._carried = None
+                    transport.close(*message)
+            except Exception as error:
+                line.ended(f"the transport could not send: {error}")
+                self._session._local(Error(error, context="transport"))
+                return
+
+    def opened(self, generation: int, error: BaseException | None) -> None:
+        """The core says how connecting went."""
+        if self._attempt is None or self._attempt[0] not in (generation, -1):
+            return
+        future = self._attempt[1]
+        if future.done():
+            return
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+    def abandon(self) -> None:
+        """The session is closed: whoever waits for its connection waits no more."""
+        if self._attempt is not None and not self._attempt[1].done():
+            self._attempt[1].set_exception(
+                NotConnectedError("the session was closed while it was connecting")
+            )
