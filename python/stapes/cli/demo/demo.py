@@ -212,4 +212,4 @@ def _report(
     console.print()
     console.print(Text(story.summary))
     for name, what in KEEPSAKES.items():
-        console.print(Text(f"{out / name}").append(f"  {what}", QUIET))
+        console.print(Text(f"{out / name}").append(f"  {what}", QUIET), soft_wrap=True)
