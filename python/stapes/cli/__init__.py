@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run the command line."""
-    from stapes.cli.app import app
-
+    try:
+        from stapes.cli.app import app
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("stapes"):
+            raise
+        sys.exit(f"stapes: the command line needs {error.name}: pip install 'stapes[demo]'")
     app()

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from agents.realtime import RealtimeAgent
+
     from stapes.devserver import Mind, Voice
     from stapes.items import HistoryItem
 
@@ -96,7 +98,7 @@ def run_demo(out: Path, examples: Path | None = None, *, quick: bool = False) ->
 
 
 async def _hold(
-    agent: Any,
+    agent: RealtimeAgent[Any],
     scenes: Sequence[Scene],
     mind: Mind,
     voice: Voice,
@@ -116,8 +118,7 @@ async def _hold(
         held.history = call.session.history
 
     async with make_server(mind, voice) as server:
-        # The first thing that is heard loads the recogniser; that is no part of an answer's time.
-        await mind.hear(bytes(_LOUDSPEAKER_RATE // 5), instructions="", tools=())
+        await _warm_up(mind, agent)
         _greet(terminal, server.url, agent.name)
         approver = Standing(approve=True, by="the demo", after_s=_DECIDES_S)
         endpoint = Endpoint("the development server", server.url, api_key="none-needed")
@@ -129,6 +130,17 @@ async def _hold(
         except (CallEndedError, StapesError) as error:
             held.failure = str(error)
     return held
+
+
+async def _warm_up(mind: Mind, agent: RealtimeAgent[Any]) -> None:
+    """Load the recogniser, with the agent's words: that is no part of an answer's time."""
+    from stapes import RealtimeSession
+
+    config = await RealtimeSession(agent).initial_session_config()
+    silence = bytes(2 * _LOUDSPEAKER_RATE // 5)
+    await mind.hear(
+        silence, instructions=config.get("instructions", ""), tools=config.get("tools", ())
+    )
 
 
 async def _talk(call: Call, caller: Caller, scenes: Sequence[Scene], began: list[float]) -> None:
@@ -212,4 +224,4 @@ def _report(
     console.print()
     console.print(Text(story.summary))
     for name, what in KEEPSAKES.items():
-        console.print(Text(f"{out / name}").append(f"  {what}", QUIET))
+        console.print(Text(f"{out / name}").append(f"  {what}", QUIET), soft_wrap=True)

@@ -17,6 +17,8 @@ _SPOKEN_RMS = 0.1
 _AUDIBLE = 0.01
 """Samples below this share of full scale are pauses, and do not count."""
 _PEAK = 0.9
+_BEFORE_S, _AFTER_S = 0.03, 0.15
+"""Silence that is left around speech: more of it would make every answer late."""
 
 
 class VoiceUnavailableError(RuntimeError):
@@ -24,11 +26,17 @@ class VoiceUnavailableError(RuntimeError):
 
 
 def to_pcm(sound: NDArray[np.float32]) -> bytes:
-    """Bring mono speech to the usual loudness, as PCM16 little endian; silence is left out."""
-    spoken = sound[np.abs(sound) > _AUDIBLE]
-    if len(spoken) == 0:
+    """Bring mono speech to the usual loudness and cut the silence around it.
+
+    Returns:
+        PCM16 little endian; nothing where there is no speech.
+    """
+    loud = np.flatnonzero(np.abs(sound) > _AUDIBLE)
+    if len(loud) == 0:
         return b""
-    rms = float(np.sqrt(np.mean(np.square(spoken))))
+    first = max(0, int(loud[0]) - round(_BEFORE_S * SAMPLE_RATE))
+    speech = sound[first : int(loud[-1]) + round(_AFTER_S * SAMPLE_RATE)]
+    rms = float(np.sqrt(np.mean(np.square(sound[loud]))))
     gain = min(_SPOKEN_RMS / rms, _PEAK / float(np.max(np.abs(sound))))
-    samples: NDArray[np.int16] = np.rint(sound * np.float32(gain * 32_767.0)).astype("<i2")
+    samples: NDArray[np.int16] = np.rint(speech * np.float32(gain * 32_767.0)).astype("<i2")
     return samples.tobytes()

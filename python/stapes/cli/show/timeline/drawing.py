@@ -153,9 +153,10 @@ class RowDrawing:
         words += [(word, look.GHOST_INK) for word in unheard[:9]]
         if len(unheard) > 9:
             words.append(("…", look.GHOST_INK))
-        lines = self.sheet.flow(words, speech.at, speech.end - speech.at, self._next(speech))
+        start = speech.voiced or speech.at
+        lines = self.sheet.flow(words, start, speech.end - start, self._next(speech))
         top = look.AGENT_Y - look.SWING - 0.24
-        self.sheet.block(lines, speech.at, [top - look.LINE * n for n in range(len(lines))])
+        self.sheet.block(lines, start, [top - look.LINE * n for n in range(len(lines))])
         if speech.latency is not None:
             self._latency(speech)
 

@@ -1,0 +1,66 @@
+"""The demo, with the real server, mind, voice and session."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from stapes.audio import read_wav
+from stapes.cli.app import app
+from stapes.cli.demo.scenes import ScriptMissingError, find_examples, read_scenes
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_the_quick_demo_happens_as_it_should_and_leaves_its_files(tmp_path: Path) -> None:
+    for module in ("matplotlib", "pocketsphinx", "espeakng_loader"):
+        pytest.importorskip(module)
+
+    ended = CliRunner().invoke(
+        app, ["demo", "--quick", "--examples", str(EXAMPLES), "--out", str(tmp_path / "out")]
+    )
+
+    assert ended.exit_code == 0, ended.stdout
+    assert 'weather(city="Paris")' in ended.stdout
+    assert "barge-in" in ended.stdout
+    assert 'weather(city="Lisbon")' in ended.stdout
+    document = json.loads((tmp_path / "out" / "conversation.json").read_text("utf-8"))
+    assert [outcome["failure"] for outcome in document["outcomes"]] == [None] * 9
+    stereo, _ = read_wav(tmp_path / "out" / "conversation.wav")
+    assert abs(len(stereo) / 24_000 - document["seconds"]) < 0.1
+    assert stereo[:, 0].any()
+    assert stereo[:, 1].any()
+    assert (tmp_path / "out" / "timeline.png").exists()
+
+
+def test_every_question_is_there_and_something_is_expected_of_each() -> None:
+    script = tomllib.loads((EXAMPLES / "questions.toml").read_text("utf-8"))
+
+    scenes = read_scenes(EXAMPLES)
+
+    assert [scene.text for scene in scenes] == [each["text"] for each in script["question"]]
+    assert all(scene.expected for scene in scenes)
+    assert all(len(scene.pcm) > 16_000 for scene in scenes)
+    assert [scene.file for scene in scenes if scene.over is not None] == ["3-interrupt.wav"]
+
+
+def test_without_its_files_the_demo_says_where_they_should_be(tmp_path: Path) -> None:
+    with pytest.raises(ScriptMissingError, match="--examples"):
+        find_examples(tmp_path)
+
+    ended = CliRunner().invoke(app, ["demo", "--examples", str(tmp_path)])
+
+    assert ended.exit_code == 1
+    assert "--examples" in ended.stderr
+
+
+def test_a_question_without_its_sound_is_named(tmp_path: Path) -> None:
+    text = '[[question]]\nfile = "1-weather.wav"\ntext = "Hello?"\n'
+    (tmp_path / "questions.toml").write_text(text, "utf-8")
+
+    with pytest.raises(ScriptMissingError, match=r"1-weather\.wav cannot be read"):
+        read_scenes(tmp_path)
