@@ -119,7 +119,7 @@ class LoopHub:
 
 
 def _ring(hub_ref: weakref.ref[LoopHub], core: _core.Hub) -> None:
-    """Stands in for the file descriptor, in a thread of its own, as long as hub and loop are there."""
+    """Stands in for the file descriptor, in a thread, as long as hub and loop are there."""
     drained = threading.Event()
     while True:
         rung = core.wait(1.0)

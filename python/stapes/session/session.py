@@ -443,7 +443,7 @@ class RealtimeSession(Generic[TContext]):
                     "the API key has characters that a key cannot have, such as a line break or a "
                     "letter that is not ASCII: give the key and nothing else"
                 )
-            return key
+            return str(key)
         raise UserError(
             "API key is not set. Set OPENAI_API_KEY, or give api_key= (a string, or a function "
             "that gets one) to RealtimeSession or connect(). A server that wants none takes any."
@@ -467,7 +467,7 @@ class RealtimeSession(Generic[TContext]):
         self._tokens += 1
         heard = self._heard(self._tokens)
         self._core.local_event(self._tokens)
-        return Completion(future=heard)
+        return Completion(wait=lambda: _until(heard))
 
     async def __aenter__(self) -> RealtimeSession[TContext]:
         if self.status == "disconnected":
@@ -585,12 +585,13 @@ class RealtimeSession(Generic[TContext]):
     async def _room(self) -> None:
         if asyncio.get_running_loop() is not self._loop:
             there = asyncio.run_coroutine_threadsafe(self._room(), self._loop)
-            return await asyncio.wrap_future(there)
+            await asyncio.wrap_future(there)
+            return
         while self._core.is_congested():
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._drained.append(waiter)
             if not self._core.is_congested():
-                return
+                break
             await waiter
         if self.status != "connected":
             raise NotConnectedError("the connection was lost while audio waited to be sent")
@@ -1030,6 +1031,10 @@ class RealtimeSession(Generic[TContext]):
         self._history = history
         if self._wants("history_updated", HistoryUpdated):
             self._emit(HistoryUpdated(history))
+
+
+async def _until(heard: asyncio.Future[int]) -> None:
+    await asyncio.shield(heard)
 
 
 class SessionTransport:
