@@ -232,6 +232,8 @@ class RealtimeSession(Generic[TContext]):
         self._drained: list[asyncio.Future[None]] = []
         self._connecting: tuple[int, asyncio.Future[None]] | None = None
         self._secret: str | None = None
+        # Whether the end of the last connection has been dispatched: the core may know of it before.
+        self._over = False
         self._mcp_listed: dict[str, list[dict[str, Any]]] = {}
         self._mcp_tools: tuple[McpTool, ...] = ()
         self._interest = -1
@@ -772,7 +774,7 @@ class RealtimeSession(Generic[TContext]):
                 queue.put(event)
         self._readers.append(reader)
         self._update_interest()
-        if self.status == "disconnected" and self._connecting is None and self._core.generation:
+        if self._over and self._connecting is None:
             reader.end()
         return reader
 
@@ -1009,7 +1011,10 @@ class RealtimeSession(Generic[TContext]):
             error or NotConnectedError("the session was closed while it was connecting"),
         )
 
-    def _disconnected(self) -> None:
+    def _connection_changed(self, status: str) -> None:
+        self._over = status == "disconnected"
+        if not self._over:
+            return
         for reader in tuple(self._readers):
             reader.end()
         self._has_room()
