@@ -31,7 +31,7 @@ from agents import (
 from agents.realtime import RealtimeAgent
 
 from stapes import _core
-from stapes.config import SessionConfig, check_config
+from stapes.config import SessionConfig, check_config, whole_number
 from stapes.errors import ConnectError, ConsumerTooSlow, NotConnectedError, StapesError
 from stapes.events import (
     AgentHandoff,
@@ -171,8 +171,19 @@ class RealtimeSession(Generic[TContext]):
         self._transport_options = (
             transport if isinstance(transport, WebSocketTransport) else WebSocketTransport()
         )
-        config = config or {}
+        config = {} if config is None else config
         check_config(config)
+        if not (api_key is None or isinstance(api_key, str) or callable(api_key)):
+            raise TypeError(
+                "api_key must be a string or a function that gets one, "
+                f"not {type(api_key).__name__}"
+            )
+        if not isinstance(playback, PlaybackTracker) and playback != "clock":
+            raise ValueError(f"playback is {playback!r}: use 'clock' or a PlaybackTracker()")
+        whole_number(max_queued_events, "max_queued_events", at_least=1)
+        whole_number(max_queued_bytes, "max_queued_bytes", at_least=1)
+        if output_sample_rate is not None:
+            whole_number(output_sample_rate, "output_sample_rate", at_least=1)
         settings = dict(output_guardrail_settings or {})
         debounce = settings.pop("debounce_text_length", 100)
         if settings:
@@ -232,7 +243,7 @@ class RealtimeSession(Generic[TContext]):
         self._drained: list[asyncio.Future[None]] = []
         self._connecting: tuple[int, asyncio.Future[None]] | None = None
         self._secret: str | None = None
-        # Whether the end of the last connection has been dispatched: the core may know of it before.
+        # Whether the end of the last connection was dispatched: the core may know of it before.
         self._over = False
         self._mcp_listed: dict[str, list[dict[str, Any]]] = {}
         self._mcp_tools: tuple[McpTool, ...] = ()
@@ -786,9 +797,7 @@ class RealtimeSession(Generic[TContext]):
     def _early_again(self) -> None:
         """Events of a new connection are kept until somebody reads, again."""
         if self._early is None and not self._readers and not any(self._callbacks.values()):
-            self._early = EventQueue(
-                self._max_queued_events, self._max_queued_bytes, lossy=True
-            )
+            self._early = EventQueue(self._max_queued_events, self._max_queued_bytes, lossy=True)
             self._update_interest()
 
     def _update_interest(self) -> None:
