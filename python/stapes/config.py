@@ -12,6 +12,7 @@ __all__ = [
     "OutputAudioConfig",
     "SessionConfig",
     "check_config",
+    "whole_number",
     "wire_format",
 ]
 
@@ -102,7 +103,7 @@ def check_config(config: Mapping[str, Any]) -> None:
         ValueError: names the key, and the one that is meant where there is one.
         TypeError: a part that should be a mapping is none.
     """
-    _check(config, SessionConfig.__annotations__, "config")
+    _check(_mapping(config, "config"), SessionConfig.__annotations__, "config")
     audio = _mapping(config.get("audio", {}), "config.audio")
     _check(audio, AudioConfig.__annotations__, "config.audio")
     for direction, keys in (
@@ -154,6 +155,8 @@ def wire_format(value: Any, where: str) -> FormatObject:
     """
     if isinstance(value, str) and value in _FORMATS:
         return _FORMATS[value]
+    if isinstance(value, Mapping) and value.get("rate") is not None:
+        whole_number(value["rate"], f"{where}.rate", at_least=1)
     if isinstance(value, Mapping) and value.get("type") in {
         "audio/pcm",
         "audio/pcmu",
@@ -164,3 +167,16 @@ def wire_format(value: Any, where: str) -> FormatObject:
         f"{where} is {value!r}: use 'pcm16', 'g711_ulaw', 'g711_alaw', or a mapping with type "
         "'audio/pcm' (and a rate), 'audio/pcmu' or 'audio/pcma'"
     )
+
+
+def whole_number(value: Any, name: str, *, at_least: int) -> None:
+    """Refuses what is no whole number that large.
+
+    Raises:
+        TypeError: it is no whole number.
+        ValueError: it is too small, or larger than any machine can hold.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
+    if not at_least <= value < 2**32:
+        raise ValueError(f"{name} must be at least {at_least} and less than 2**32, not {value}")

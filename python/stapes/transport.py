@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stapes import _core
+from stapes.config import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -149,6 +150,23 @@ class WebSocketTransport(Transport):
     ca_file: str | os.PathLike[str] | None = None
     max_outgoing_bytes: int = 4 * 1024 * 1024
     high_water: int = 256 * 1024
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be.
+
+        Raises:
+            ValueError, TypeError: names the option.
+        """
+        for name in (
+            "max_message_size",
+            "max_frame_size",
+            "read_buffer_size",
+            "write_batch_size",
+            "max_outgoing_bytes",
+            "high_water",
+        ):
+            whole_number(getattr(self, name), name, at_least=1)
+        self._options()
 
     def _options(self) -> _core.WebSocketOptions:
         return _core.WebSocketOptions(

@@ -22,13 +22,22 @@ Behaviour = "Callable[[ServerConnection], Awaitable[object]]"
 async def rude(behave: Behaviour, **options: Any) -> AsyncIterator[str]:
     """A WebSocket server that does as it likes with each connection; its URL."""
 
+    tasks = set()
+
     async def handle(socket: ServerConnection) -> None:
-        with suppress(ConnectionClosed):
+        tasks.add(asyncio.current_task())
+        with suppress(ConnectionClosed, asyncio.CancelledError):
             await behave(socket)
 
     async with serve(handle, "127.0.0.1", 0, max_size=None, **options) as server:
         port = server.sockets[0].getsockname()[1]
-        yield f"{'wss' if options.get('ssl') else 'ws'}://localhost:{port}/v1/realtime"
+        try:
+            yield f"{'wss' if options.get('ssl') else 'ws'}://localhost:{port}/v1/realtime"
+        finally:
+            for connection in tuple(server.connections):
+                connection.transport.abort()
+            for task in tasks:
+                task.cancel()
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from calling import KEY, SECONDS, Seen, eventually
+from rude import rude
 
 from stapes import (
     AgentEnd,
@@ -116,6 +117,22 @@ async def test_a_reader_ends_when_the_connection_does_with_all_that_came_before(
         changes = [event async for event in reader]
     assert [change.status for change in changes] == ["disconnected"]
     assert "1001: going home" in (changes[-1].reason or "")
+
+
+async def test_a_reader_that_comes_before_the_end_is_told_sees_it():
+    async def leave(socket: Any) -> None:
+        await socket.close(1001, "going home")
+
+    async with rude(leave) as url:
+        for _ in range(20):
+            session = RealtimeSession(
+                RealtimeAgent(name="front"), api_key=KEY, transport=WebSocketTransport(url=url)
+            )
+            await session.connect()
+            async with asyncio.timeout(SECONDS):
+                events = [event async for event in session]
+            assert events[-1].type == "connection_changed"
+            assert events[-1].status == "disconnected"
 
 
 async def test_a_reader_that_is_left_gets_no_more(call):

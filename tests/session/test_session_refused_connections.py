@@ -176,7 +176,7 @@ async def test_a_key_that_is_refused_after_the_handshake_is_an_error_event_witho
             events = [event async for event in session]
     error = next(event.error for event in events if isinstance(event, Error))
     assert error.code == "invalid_api_key"
-    assert "3000" in events[-1].reason
+    assert "3000" in events[-1].reason, events
     assert "Incorrect API key provided: ***" in str(error)
     assert KEY not in f"{events} {error!r} {error.event}"
 

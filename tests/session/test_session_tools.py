@@ -171,7 +171,7 @@ async def test_a_tool_knows_its_session_and_the_history_of_its_call(call):
     assert [item.type for item in seen["before"]] == ["message", "function_call"]
     assert seen["after"] == seen["before"]
     assert len(c.session.history) > len(seen["before"])
-    with pytest.raises(LookupError, match="no session is running one here"):
+    with pytest.raises(LookupError, match="none is running here"):
         current_session()
 
 

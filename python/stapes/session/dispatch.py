@@ -83,7 +83,7 @@ class Dispatcher:
             session._emit(ConnectionChanged(status, reason))
         if status == "disconnected":
             self.undecided_mcp.clear()
-            session._disconnected()
+        session._connection_changed(status)
 
     def _response_started(
         self, session: RealtimeSession[Any], response_id: str | None, epoch: int

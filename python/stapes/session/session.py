@@ -30,7 +30,7 @@ from agents import (
 from agents.realtime import RealtimeAgent
 
 from stapes import _core
-from stapes.config import SessionConfig, check_config, wire_format
+from stapes.config import SessionConfig, check_config, whole_number, wire_format
 from stapes.errors import ConsumerTooSlow, NotConnectedError, StapesError
 from stapes.events import (
     AgentHandoff,
@@ -161,8 +161,19 @@ class RealtimeSession(Generic[TContext]):
                 "stapes.RealtimeAgent(name=..., instructions=...)"
             )
         chosen = chosen_transport(transport)
-        config = config or {}
+        config = {} if config is None else config
         check_config(config)
+        if not (api_key is None or isinstance(api_key, str) or callable(api_key)):
+            raise TypeError(
+                "api_key must be a string or a function that gets one, "
+                f"not {type(api_key).__name__}"
+            )
+        if not isinstance(playback, PlaybackTracker) and playback != "clock":
+            raise ValueError(f"playback is {playback!r}: use 'clock' or a PlaybackTracker()")
+        whole_number(max_queued_events, "max_queued_events", at_least=1)
+        whole_number(max_queued_bytes, "max_queued_bytes", at_least=1)
+        if output_sample_rate is not None:
+            whole_number(output_sample_rate, "output_sample_rate", at_least=1)
         settings = dict(output_guardrail_settings or {})
         debounce = settings.pop("debounce_text_length", 100)
         if settings:
@@ -222,6 +233,8 @@ class RealtimeSession(Generic[TContext]):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drained: list[asyncio.Future[None]] = []
         self._connected_model: str | None = None
+        # Whether the end of the last connection was dispatched: the core may know of it before.
+        self._over = False
         self._mcp_listed: dict[str, list[dict[str, Any]]] = {}
         self._mcp_tools: tuple[McpTool, ...] = ()
         self._interest = -1
@@ -380,14 +393,10 @@ class RealtimeSession(Generic[TContext]):
         self._calls.forget()
         if idle:
             return done()
-        return Completion(wait=self._all_heard)
-
-    async def _all_heard(self) -> None:
-        """Is done when all that has happened so far has been dispatched."""
         self._tokens += 1
         heard = self._heard(self._tokens)
         self._core.local_event(self._tokens)
-        await heard
+        return Completion(wait=lambda: _until(heard))
 
     async def __aenter__(self) -> RealtimeSession[TContext]:
         if self.status == "disconnected":
@@ -507,7 +516,7 @@ class RealtimeSession(Generic[TContext]):
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._drained.append(waiter)
             if not self._core.is_congested():
-                return
+                break
             await waiter
         if self.status != "connected":
             raise NotConnectedError("the connection was lost while audio waited to be sent")
@@ -696,7 +705,7 @@ class RealtimeSession(Generic[TContext]):
                 queue.put(event)
         self._readers.append(reader)
         self._update_interest()
-        if self.status == "disconnected" and not self._connector.is_busy and self._core.generation:
+        if self._over and not self._connector.is_busy:
             reader.end()
         return reader
 
@@ -915,7 +924,10 @@ class RealtimeSession(Generic[TContext]):
         secret = self._connector.secret
         return text if secret is None else text.replace(secret, "***")
 
-    def _disconnected(self) -> None:
+    def _connection_changed(self, status: str) -> None:
+        self._over = status == "disconnected"
+        if not self._over:
+            return
         for reader in tuple(self._readers):
             reader.end()
         self._has_room()
@@ -937,6 +949,10 @@ class RealtimeSession(Generic[TContext]):
         self._history = history
         if self._wants("history_updated", HistoryUpdated):
             self._emit(HistoryUpdated(history))
+
+
+async def _until(heard: asyncio.Future[int]) -> None:
+    await asyncio.shield(heard)
 
 
 class SessionTransport:

@@ -21,6 +21,7 @@ from agents import (
 )
 
 from stapes.approvals import ToolApproval
+from stapes.config import whole_number
 from stapes.events import (
     AgentHandoff,
     AgentToolEnd,
@@ -67,6 +68,15 @@ class ToolExecution:
     pre_approval_input_guardrails: bool = False
     sync_workers: int = 32
     max_concurrency: int = 64
+
+    def __post_init__(self) -> None:
+        """Refuses numbers with which no tool would run.
+
+        Raises:
+            ValueError, TypeError: names the option.
+        """
+        whole_number(self.sync_workers, "sync_workers", at_least=1)
+        whole_number(self.max_concurrency, "max_concurrency", at_least=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,34 @@ use crate::hub::{Hub, QueueLimits, Shared, Word};
 use crate::runtime;
 use crate::websocket::{self, Opening, WebSocketOptions};
 
+/// The conversion of the answer's sound.
+#[derive(Debug)]
+struct Output {
+    converter: FromWire,
+    /// Response, item and part of what was converted last, while the converter holds a rest of it.
+    part: Option<(Arc<str>, Arc<str>, usize)>,
+}
+
+impl Output {
+    /// The rest of a part that has ended.
+    fn rest(&mut self) -> Option<Event> {
+        let (response_id, item_id, content_index) = self.part.take()?;
+        let data = self.converter.finish();
+        (!data.is_empty()).then_some(Event::Audio {
+            response_id,
+            item_id,
+            content_index,
+            data,
+        })
+    }
+}
+
 /// Puts what the core says into the hub, in PCM at the rate that the user wants.
 #[derive(Debug)]
 struct Sink {
     hub: Arc<Shared>,
     id: u64,
-    output: Mutex<Option<FromWire>>,
+    output: Mutex<Option<Output>>,
     overflown: AtomicBool,
 }
 
@@ -50,14 +72,31 @@ impl Sink {
 impl EventSink for Sink {
     fn push(&self, sequence: u64, mut event: Event) {
         let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(converter) = output.as_mut() {
+        let mut rest = None;
+        if let Some(output) = output.as_mut() {
             match &mut event {
-                Event::Audio { data, .. } => *data = converter.push(data),
-                Event::AudioInterrupted { .. } | Event::AudioStarted { .. } => converter.reset(),
+                Event::Audio {
+                    response_id,
+                    item_id,
+                    content_index,
+                    data,
+                } => {
+                    *data = output.converter.push(data);
+                    output.part =
+                        Some((Arc::clone(response_id), Arc::clone(item_id), *content_index));
+                }
+                Event::AudioStopped { .. } => rest = output.rest(),
+                Event::AudioInterrupted { .. } | Event::AudioStarted { .. } => {
+                    output.converter.reset();
+                    output.part = None;
+                }
                 _ => {}
             }
         }
         drop(output);
+        if let Some(rest) = rest {
+            self.hub.push(self.id, sequence, Word::Event(rest));
+        }
         if !self.hub.push(self.id, sequence, Word::Event(event)) {
             self.overflown.store(true, Ordering::Release);
         }
@@ -308,7 +347,10 @@ impl Session {
             .sink
             .output
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = converter;
+            .unwrap_or_else(PoisonError::into_inner) = converter.map(|converter| Output {
+            converter,
+            part: None,
+        });
         Ok(())
     }
 
