@@ -11,7 +11,7 @@ from openai.types.responses.response_usage import InputTokensDetails, OutputToke
 
 from stapes import _core
 from stapes.approvals import ToolApproval
-from stapes.errors import ServerError, StapesError
+from stapes.errors import NotConnectedError, ServerError, StapesError
 from stapes.events import (
     AgentEnd,
     AgentStart,
@@ -260,6 +260,9 @@ class Dispatcher:
 
     def _unanswered(self, session: RealtimeSession[Any], message: str) -> None:
         session._emit(Error(StapesError(message)))
+
+    def _not_sent(self, session: RealtimeSession[Any], message: str) -> None:
+        session._emit(Error(NotConnectedError(message)))
 
     def _local(self, session: RealtimeSession[Any], token: int) -> None:
         session._dispatch_local(token)

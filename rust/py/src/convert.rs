@@ -12,7 +12,7 @@ use crate::history::{self, History};
 use crate::hub::Word;
 
 /// The names of the kinds, in the order of their numbers.
-pub const WORDS: [&str; 27] = [
+pub const WORDS: [&str; 28] = [
     "raw",
     "connection_changed",
     "response_started",
@@ -33,6 +33,7 @@ pub const WORDS: [&str; 27] = [
     "protocol_error",
     "model_error",
     "unanswered",
+    "not_sent",
     "local",
     "outgoing",
     "opened",
@@ -249,6 +250,7 @@ fn convert_trouble(
         Trouble::Protocol(what) => tuple!(py, "protocol_error", sequence, what),
         Trouble::Model(what) => tuple!(py, "model_error", sequence, what),
         Trouble::Unanswered(what) => tuple!(py, "unanswered", sequence, what),
+        Trouble::NotSent(what) => tuple!(py, "not_sent", sequence, what),
         _ => tuple!(
             py,
             "protocol_error",
