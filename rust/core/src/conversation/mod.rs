@@ -296,7 +296,6 @@ impl Conversation {
         self.responses = Responses::default();
         self.history_requests.reset();
         self.mcp_approvals.clear();
-        self.server_interrupts = false;
         self.audio_started = false;
         self.spoken = false;
         self.turn_ended = None;

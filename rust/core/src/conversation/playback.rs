@@ -136,10 +136,10 @@ impl Playback {
         })
     }
 
-    /// Another connection: nothing plays, and the server has not named a format yet.
+    /// Another connection: nothing plays. Until the server says otherwise its format is the same,
+    /// for it gets the same configuration.
     pub(super) fn reset(&mut self) {
         self.part = None;
-        self.format = None;
     }
 }
 

@@ -89,7 +89,11 @@ impl Responses {
         self.unnamed = id.is_none().then_some(epoch);
         if let Some(id) = id {
             let response = self.entry(id, epoch);
-            response.epoch = epoch;
+            if std::mem::take(&mut response.done) {
+                // An id that was used before begins anew.
+                response.epoch = epoch;
+                response.silenced = false;
+            }
             response.format = format;
             response.since = since;
             response.timings.created = Some(now.saturating_sub(since));

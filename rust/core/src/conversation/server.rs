@@ -173,7 +173,8 @@ impl Conversation {
 
     fn response_done(&mut self, event: &Value, now: Duration) {
         let response = event.get("response").unwrap_or(&Value::Null);
-        let id = text(response, "id");
+        let active = self.responses.active().cloned();
+        let id = text(response, "id").or(active.as_deref());
         let Some((epoch, timings)) = self.responses.end(id, self.epoch, now) else {
             return;
         };
