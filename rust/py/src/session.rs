@@ -404,9 +404,6 @@ impl Session {
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         let mut frame = |bytes: &[u8]| {
-            if bytes.is_empty() {
-                return;
-            }
             const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
             let mut framed = Vec::with_capacity(HEAD.len() + bytes.len().div_ceil(3) * 4 + 2);
             framed.extend_from_slice(HEAD.as_bytes());
@@ -423,7 +420,11 @@ impl Session {
                 if commit {
                     input.finish(&mut wire);
                 }
-                frame(&wire);
+                // The resampler may hold back all of a short piece. What the user gives empty is sent
+                // as it is, as the reference does.
+                if !wire.is_empty() || samples.is_empty() {
+                    frame(&wire);
+                }
             }
             (Sound::Samples(samples), None) => frame(bytemuck::cast_slice(&samples)),
             (Sound::Wire(bytes), _) => frame(&bytes),
