@@ -73,27 +73,30 @@ def _message(message: Any) -> Any:
 
 
 def _edited(history: list[Any], edits: list[dict[str, Any]]) -> list[Any]:
-    def at(item_id: str) -> int:
+    def at(item_id: str | None) -> int:
+        """Where it stands; -1 where it does not."""
         for index, item in enumerate(history):
             found = item["item_id"] if isinstance(item, dict) else item.item_id
             if found == item_id:
                 return index
-        raise LookupError(f"the history has no item {item_id}")
+        return -1
 
     history = list(history)
     for edit in edits:
         match edit:
-            case {"remove": item_id}:
+            case {"remove": item_id} if at(item_id) >= 0:
                 del history[at(item_id)]
             case {"append": item}:
                 history.append(snake_keys(item))
             case {"insert_after": item_id, "item": item}:
-                history.insert(at(item_id) + 1 if item_id is not None else 0, snake_keys(item))
-            case {"modify": item_id, "set": changes}:
+                history.insert(at(item_id) + 1, snake_keys(item))
+            case {"modify": item_id, "set": changes} if at(item_id) >= 0:
                 index = at(item_id)
                 item = history[index]
                 known = item if isinstance(item, dict) else editable(item)
                 history[index] = {**known, **snake_keys(changes)}
+            case {"remove": _} | {"modify": _}:
+                pass
             case _:
                 raise LookupError(f"the edit {edit} is unknown")
     return history

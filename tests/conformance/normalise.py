@@ -81,6 +81,19 @@ def item(value: items.HistoryItem) -> dict[str, Any]:
             return shown if value.approved is None else shown | {"approved": value.approved}
 
 
+def without_unstated_audio(shown: Any) -> Any:
+    """For a session that keeps audio: a part that came without has no such key in the traces."""
+    match shown:
+        case {"type": "input_audio" | "output_audio", "audio": None}:
+            return {key: value for key, value in shown.items() if key != "audio"}
+        case dict():
+            return {key: without_unstated_audio(value) for key, value in shown.items()}
+        case list():
+            return [without_unstated_audio(value) for value in shown]
+        case _:
+            return shown
+
+
 def history(values: Sequence[items.HistoryItem]) -> list[dict[str, Any]]:
     return [item(value) for value in values]
 

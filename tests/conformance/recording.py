@@ -22,6 +22,7 @@ class Recording:
     """Gathers entries; `step` takes those that are new, in order."""
 
     server: ScriptedServer
+    keeps_audio: bool = False
     session: stapes.RealtimeSession[Any] | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
     approvals: list[stapes.ToolApproval] = field(default_factory=list)
@@ -42,7 +43,12 @@ class Recording:
         return 0 if self.session is None else self.session.dispatched
 
     def _event(self, event: stapes.SessionEvent) -> None:
-        self._put_event(normalise.event(event, self.approvals))
+        self._put_event(self._shape(normalise.event(event, self.approvals)))
+
+    def _shape(self, shown: dict[str, Any]) -> dict[str, Any]:
+        if not self.keeps_audio:
+            return shown
+        return dict(normalise.without_unstated_audio(shown))
 
     def _transport_event(self, event: stapes.TransportEvent) -> None:
         shown: dict[str, Any] = {"event": "transport_event", "type": event.event["type"]}
@@ -83,7 +89,7 @@ class Recording:
     def snapshot(self) -> None:
         """What the session knows now."""
         if self.session is not None:
-            entry = {"k": "snapshot", **normalise.snapshot(self.session)}
+            entry = {"k": "snapshot", **self._shape(normalise.snapshot(self.session))}
             self._new.append((self.session._core.sequence, _SETTLED, entry))
 
     def has_event(self, subset: dict[str, Any], after: int) -> int | None:
@@ -117,7 +123,7 @@ class Recording:
             "events": self.events,
             "client_messages": self.server.received,
             "steps": self.steps,
-            "final": {} if self.session is None else normalise.snapshot(self.session),
+            "final": {} if self.session is None else self._shape(normalise.snapshot(self.session)),
         }
 
 

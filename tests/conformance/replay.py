@@ -37,7 +37,9 @@ class Replay:
         self._scenario = scenario
         self._server = server
         self._clock = VirtualClock()
-        self._recording = Recording(server)
+        self._recording = Recording(
+            server, keeps_audio=scenario["session"].get("history_store_audio", False)
+        )
         self._cast = Cast(scenario, self._recording.user_code)
         self._refused: Exception | None = None
         self._calls: set[asyncio.Task[None]] = set()

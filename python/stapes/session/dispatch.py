@@ -261,6 +261,9 @@ class Dispatcher:
     def _unanswered(self, session: RealtimeSession[Any], message: str) -> None:
         session._emit(Error(StapesError(message)))
 
+    def _not_sent(self, session: RealtimeSession[Any], message: str) -> None:
+        session._emit(Error(NotConnectedError(message)))
+
     def _local(self, session: RealtimeSession[Any], token: int) -> None:
         session._dispatch_local(token)
 

@@ -66,24 +66,14 @@ async def run_guardrails(
     generation: int,
 ) -> None:
     """Runs all of them at once; the first in the list that trips stops the answer."""
-    results = await asyncio.gather(
-        *(guardrail.run(session.context, agent, text) for guardrail in guardrails),
-        return_exceptions=True,
-    )
-    for result in results:
-        if isinstance(result, Exception):
-            session._local(Error(result, context="output guardrail"))
-            return
-        if isinstance(result, BaseException):
-            raise result
-    tripped = next(
-        (
-            result
-            for result in results
-            if isinstance(result, OutputGuardrailResult) and result.output.tripwire_triggered
-        ),
-        None,
-    )
+    try:
+        results = await asyncio.gather(
+            *(guardrail.run(session.context, agent, text) for guardrail in guardrails)
+        )
+    except Exception as error:
+        session._local(Error(error, context="output guardrail"))
+        return
+    tripped = next((result for result in results if result.output.tripwire_triggered), None)
     if tripped is None:
         return
     event = session._post(

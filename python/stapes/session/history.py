@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from stapes.items import UNSET, HistoryItem, MessageItem, OtherPart, OutputAudio
+from stapes.items import UNSET, HistoryItem, InputImage, MessageItem, OtherPart, OutputAudio
 
 __all__ = ["items_as_json", "message_event"]
 
@@ -65,6 +65,8 @@ def _as_value(value: Any) -> Any:
     plain["type"] = value.type
     if isinstance(value, MessageItem):
         plain["content"] = [_as_value(part) for part in value.content]
+    if isinstance(value, InputImage) and value.detail is None:
+        del plain["detail"]
     if isinstance(value, OutputAudio) and value.audio_end_ms is None:
         del plain["audio_end_ms"], plain["heard"]
     return {key: field for key, field in plain.items() if field is not UNSET}

@@ -71,7 +71,7 @@ async def session_payload(
                 "format": wire_format(given_in.get("format", "pcm16"), "config.audio.input.format"),
                 "noise_reduction": given_in.get("noise_reduction"),
                 "transcription": given_in.get("transcription", {"model": "gpt-4o-mini-transcribe"}),
-                "turn_detection": given_in.get("turn_detection", {"type": "semantic_vad"}),
+                "turn_detection": _or(given_in, "turn_detection", {"type": "semantic_vad"}),
             },
             "output": output,
         },
@@ -85,6 +85,12 @@ async def session_payload(
     return payload
 
 
+def _or(given: Mapping[str, Any], key: str, default: Any) -> Any:
+    """What is given, `None` included; an empty mapping says nothing."""
+    value = given.get(key, default)
+    return default if value == {} else value
+
+
 def tracing_config(
     *,
     disabled: bool,
@@ -95,13 +101,13 @@ def tracing_config(
     """What the server is asked to trace the session as."""
     if disabled:
         return None
-    if workflow_name is None:
-        if group_id is not None or metadata is not None:
+    if not workflow_name:
+        if group_id or metadata:
             logger.warning("group_id and trace_metadata need a workflow_name: they are left out")
         return "auto"
     tracing: dict[str, Any] = {"workflow_name": workflow_name}
-    if group_id is not None:
+    if group_id:
         tracing["group_id"] = group_id
-    if metadata is not None:
+    if metadata:
         tracing["metadata"] = dict(metadata)
     return tracing

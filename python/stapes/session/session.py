@@ -375,8 +375,9 @@ class RealtimeSession(Generic[TContext]):
         epoch = self._agents.add(snapshot)
         self._agents.take_over(epoch)
         self._calls.forget()
-        self._mcp_listed.clear()
         self._early_again()
+        for token in self._mcp_tools_event(snapshot):
+            self._core.local_event(token)
         self._connected_model = model
         self._set_formats(payload["audio"])
         return epoch

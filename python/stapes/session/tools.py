@@ -35,6 +35,7 @@ from stapes.session.cause import cause
 from stapes.session.smart_string import to_smart_string
 from stapes.session.upstream import (
     approval_item,
+    arguments_fit,
     invoke_function_tool,
     runs_in_a_thread,
     tool_context,
@@ -155,7 +156,10 @@ class CallRunner:
         call, agent = pending.call, pending.snapshot.agent
         arguments = call.arguments or "{}"
         parsed, readable = _parse(arguments)
-        if await self._needs_approval(tool, parsed, readable, call.call_id):
+        if not readable and isinstance(tool.needs_approval, bool):
+            # Nobody need be asked about a call that cannot be made.
+            return self._unreadable(pending)
+        if await self._needs_approval(tool, parsed, readable, call):
             item = _approval_item(agent, call, tool)
             decision = self._session.context.get_approval_status(
                 tool.name, call.call_id, existing_pending=item
@@ -168,15 +172,24 @@ class CallRunner:
                 return self._answer(pending, tool, BAD_ARGUMENTS, respond=True, tell=False)
         return await self._invoke(pending, tool, arguments)
 
+    def _unreadable(self, pending: PendingCall) -> None:
+        session, call = self._session, pending.call
+        error = ModelBehaviorError(f"the arguments of tool call {call.call_id} are not JSON")
+        event = session._post(Error(error, context=f"tool {call.name}"))
+        if not session._core.tool_output(
+            call.call_id, pending.generation, BAD_ARGUMENTS, True, [event]
+        ):
+            session._unpost(event)
+
     async def _needs_approval(
-        self, tool: FunctionTool, parsed: Any, readable: bool, call_id: str
+        self, tool: FunctionTool, parsed: Any, readable: bool, call: ToolCall
     ) -> bool:
         policy = tool.needs_approval
         if isinstance(policy, bool):
             return policy
-        if not readable or not isinstance(parsed, dict):
+        if not readable or not isinstance(parsed, dict) or not arguments_fit(tool, call.arguments):
             return True
-        result: Any = policy(self._session.context, parsed, call_id)
+        result: Any = policy(self._session.context, parsed, call.call_id)
         return bool(await result) if inspect.isawaitable(result) else bool(result)
 
     async def _ask(

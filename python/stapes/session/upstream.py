@@ -12,6 +12,7 @@ from agents.tool_context import ToolContext
 __all__ = [
     "ToolContext",
     "approval_item",
+    "arguments_fit",
     "hook_context",
     "invoke_function_tool",
     "runs_in_a_thread",
@@ -36,6 +37,16 @@ def hook_context(context: RunContextWrapper[Any]) -> AgentHookContext[Any]:
 def runs_in_a_thread(tool: FunctionTool) -> bool:
     """Whether the function under the tool is synchronous, so that it blocks whoever calls it."""
     return bool(getattr(tool.on_invoke_tool, "__agents_sync_function_tool__", False))
+
+
+def arguments_fit(tool: FunctionTool, arguments: str) -> bool:
+    """Whether a tool's own validation takes these arguments, as far as it can say beforehand.
+
+    What it cannot say without running users' code (validators of their own models) counts as no.
+    """
+    prepare = getattr(tool.on_invoke_tool, "prepare_arguments", None)
+    prepared = None if prepare is None else prepare(arguments, tool.name)
+    return prepared is None or prepared.unchanged or bool(prepared.args or prepared.kwargs)
 
 
 def approval_item(agent: Any, raw: dict[str, Any], name: str) -> ToolApprovalItem:

@@ -33,6 +33,7 @@ pub const WORDS: [&str; 28] = [
     "protocol_error",
     "model_error",
     "unanswered",
+    "not_sent",
     "local",
     "outgoing",
     "opened",
@@ -251,6 +252,7 @@ fn convert_trouble(
         Trouble::Protocol(what) => tuple!(py, "protocol_error", sequence, what),
         Trouble::Model(what) => tuple!(py, "model_error", sequence, what),
         Trouble::Unanswered(what) => tuple!(py, "unanswered", sequence, what),
+        Trouble::NotSent(what) => tuple!(py, "not_sent", sequence, what),
         _ => tuple!(
             py,
             "protocol_error",

@@ -16,8 +16,8 @@ use serde_json::{Map, Value};
 use stapes_core::audio::convert::{FromWire, ToWire};
 use stapes_core::audio::{AudioFormat, base64};
 use stapes_core::conversation::{
-    AgentSwitch, Conversation, Event, GuardSource, Interest, Item, Options, PlaybackSource,
-    Refused, Status,
+    AgentSwitch, Conversation, Event, GuardSource, Interest, Options, PlaybackSource, Refused,
+    Status, WrittenItem,
 };
 use stapes_core::transport::websocket::ConnectRequest;
 use stapes_core::transport::{
@@ -466,8 +466,9 @@ impl Session {
                 if commit {
                     input.finish(&mut wire);
                 }
-                // Short chunks may all be held back by the resampler for now.
-                if !wire.is_empty() {
+                // The resampler may hold back all of a short piece. What the user gives empty is sent
+                // as it is, as the reference does.
+                if !wire.is_empty() || samples.is_empty() {
                     frame(&wire);
                 }
             }
@@ -522,9 +523,9 @@ impl Session {
         let values: Vec<Value> = serde_json::from_str(items).map_err(|error| {
             PyValueError::new_err(format!("history is not a JSON list: {error}"))
         })?;
-        let items: Vec<Item> = values
+        let items: Vec<WrittenItem> = values
             .iter()
-            .map(Item::from_user)
+            .map(WrittenItem::read)
             .collect::<Result<_, _>>()
             .map_err(PyValueError::new_err)?;
         self.command(py, |conversation, _| conversation.update_history(&items))

@@ -33,6 +33,8 @@ enum State {
     AwaitingApproval,
     Answered {
         output: String,
+        /// It asked for a response.
+        respond: bool,
     },
 }
 
@@ -48,8 +50,8 @@ struct Entry {
 pub(super) enum Arrival {
     /// It is new: run it.
     Run,
-    /// It has been answered: say so again.
-    AnswerAgain(String),
+    /// It has been answered: say so again, and ask for a response again where it did.
+    AnswerAgain { output: String, respond: bool },
     /// It is known and not answered yet.
     Known,
     /// Its id belongs to another call; when that one was used.
@@ -109,7 +111,10 @@ impl Calls {
                 Arrival::Known
             }
             State::AwaitingApproval if same => Arrival::Known,
-            State::Answered { output } if same => Arrival::AnswerAgain(output.clone()),
+            State::Answered { output, respond } if same => Arrival::AnswerAgain {
+                output: output.clone(),
+                respond: *respond,
+            },
             State::Running { .. } => Arrival::IdReused("while it was running"),
             State::AwaitingApproval => Arrival::IdReused("while approval was pending"),
             State::Answered { .. } => Arrival::IdReused("after completion"),
@@ -145,7 +150,7 @@ impl Calls {
     }
 
     /// Writes down the answer; how often it must be given again for repeats that came meanwhile.
-    pub(super) fn answer(&mut self, call_id: &str, output: &str) -> usize {
+    pub(super) fn answer(&mut self, call_id: &str, output: &str, respond: bool) -> usize {
         let Some(entry) = self.entries.get_mut(call_id) else {
             return 0;
         };
@@ -155,6 +160,7 @@ impl Calls {
         };
         entry.state = State::Answered {
             output: output.to_owned(),
+            respond,
         };
         self.answered.push_back(Arc::clone(&entry.call.call_id));
         while self.answered.len() > self.memory {
@@ -191,11 +197,14 @@ mod tests {
     fn the_same_call_is_answered_again_and_another_under_its_id_is_refused() {
         let mut calls = Calls::new(4);
         assert_eq!(calls.arrive(&call("c", r#"{"a":1,"b":2}"#)), Arrival::Run);
-        calls.answer("c", "Sunny");
+        calls.answer("c", "Sunny", false);
         let again = call("c", r#"{ "b": 2, "a": 1 }"#);
         assert_eq!(
             calls.arrive(&again),
-            Arrival::AnswerAgain("Sunny".to_owned())
+            Arrival::AnswerAgain {
+                output: "Sunny".to_owned(),
+                respond: false
+            }
         );
         assert_eq!(
             calls.arrive(&call("c", "{}")),
@@ -208,7 +217,7 @@ mod tests {
         let mut calls = Calls::new(4);
         calls.arrive(&call("c", "{}"));
         assert_eq!(calls.arrive(&call("c", "{}")), Arrival::Known);
-        assert_eq!(calls.answer("c", "ok"), 1);
+        assert_eq!(calls.answer("c", "ok", true), 1);
     }
 
     #[test]
@@ -217,7 +226,7 @@ mod tests {
         calls.arrive(&call("c", "{}"));
         assert!(calls.open("c", 1).is_some());
         assert!(calls.open("c", 2).is_none());
-        calls.answer("c", "ok");
+        calls.answer("c", "ok", true);
         assert!(calls.open("c", 1).is_none());
     }
 
@@ -226,12 +235,15 @@ mod tests {
         let mut calls = Calls::new(2);
         for id in ["a", "b", "c"] {
             calls.arrive(&call(id, "{}"));
-            calls.answer(id, "ok");
+            calls.answer(id, "ok", true);
         }
         assert_eq!(calls.arrive(&call("a", "{}")), Arrival::Run);
         assert_eq!(
             calls.arrive(&call("c", "{}")),
-            Arrival::AnswerAgain("ok".to_owned())
+            Arrival::AnswerAgain {
+                output: "ok".to_owned(),
+                respond: true
+            }
         );
     }
 }

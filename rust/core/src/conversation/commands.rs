@@ -8,7 +8,8 @@ use thiserror::Error;
 
 use super::event::{Event, Status, Trouble};
 use super::guard::GuardSource;
-use super::item::{Item, text};
+use super::item::text;
+use super::replay::WrittenItem;
 use super::{Conversation, replay};
 
 /// Why a command was not taken. Nothing of it has been done.
@@ -198,7 +199,7 @@ impl Conversation {
 
     /// Rewrites the conversation. The history itself changes as the server confirms. Returns the ids
     /// of items that cannot be written: function calls.
-    pub fn update_history(&mut self, new: &[Item]) -> Result<Vec<String>, Refused> {
+    pub fn update_history(&mut self, new: &[WrittenItem]) -> Result<Vec<String>, Refused> {
         let mut requests = std::mem::take(&mut self.history_requests);
         let before = requests.checkpoint();
         let planned = replay::plan(&mut requests, self.history.version(), new);
@@ -285,7 +286,7 @@ impl Conversation {
         feedback: &Map<String, Value>,
         now: Duration,
     ) -> Result<(), Refused> {
-        if generation != self.generation || self.status != Status::Connected {
+        if generation != self.generation {
             return Err(Refused::Stale);
         }
         if !self
@@ -295,6 +296,12 @@ impl Conversation {
             return Err(Refused::Stale);
         }
         self.local_event(token);
+        if self.status != Status::Connected {
+            self.trouble(Trouble::NotSent(
+                "the model was not told of the guardrail: the connection was lost".to_owned(),
+            ));
+            return Ok(());
+        }
         let active = self.responses.active().map(Arc::clone);
         let newer = response_generation != self.responses.generation()
             || active

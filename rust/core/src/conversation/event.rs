@@ -46,6 +46,8 @@ pub enum Trouble {
     Model(String),
     /// The server left a request unanswered.
     Unanswered(String),
+    /// Something was to be sent when the connection had been lost.
+    NotSent(String),
 }
 
 /// When things of a turn happened, since the user stopped speaking (or the request was sent).

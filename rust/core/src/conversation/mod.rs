@@ -33,6 +33,7 @@ pub use history::History;
 pub use item::{ContentPart, Heard, Item, ItemId, ItemKind, Place, Progress, Role};
 pub use outbox::{Output, Sequenced};
 pub use playback::PlaybackSource;
+pub use replay::WrittenItem;
 pub use server_event::ServerEvent;
 pub use tool_acts::AgentSwitch;
 
@@ -295,7 +296,6 @@ impl Conversation {
         self.responses = Responses::default();
         self.history_requests.reset();
         self.mcp_approvals.clear();
-        self.server_interrupts = false;
         self.audio_started = false;
         self.spoken = false;
         self.turn_ended = None;

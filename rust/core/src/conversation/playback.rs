@@ -47,8 +47,8 @@ pub(super) struct Cut {
 pub(super) struct Playback {
     source: PlaybackSource,
     part: Option<Part>,
-    /// The format of the session's output, from the last `session.updated`.
-    format: AudioFormat,
+    /// The format of the session's output, where the last `session.updated` named one.
+    format: Option<AudioFormat>,
 }
 
 impl Playback {
@@ -56,15 +56,15 @@ impl Playback {
         Self {
             source,
             part: None,
-            format: AudioFormat::default(),
+            format: None,
         }
     }
 
-    pub(super) fn set_format(&mut self, format: AudioFormat) {
+    pub(super) fn set_format(&mut self, format: Option<AudioFormat>) {
         self.format = format;
     }
 
-    pub(super) fn format(&self) -> AudioFormat {
+    pub(super) fn format(&self) -> Option<AudioFormat> {
         self.format
     }
 
@@ -119,7 +119,10 @@ impl Playback {
     pub(super) fn interrupt(&mut self, now: Duration) -> Option<Cut> {
         let part = self.part.take()?;
         let elapsed_ms = match self.source {
-            PlaybackSource::Clock => now.saturating_sub(part.first_chunk).as_secs_f64() * 1000.0,
+            // Whole microseconds first: seconds as a float lose the last of the milliseconds.
+            PlaybackSource::Clock => {
+                now.saturating_sub(part.first_chunk).as_micros() as f64 / 1000.0
+            }
             PlaybackSource::Reports => part.reported_ms,
         };
         Some(Cut {
@@ -133,6 +136,8 @@ impl Playback {
         })
     }
 
+    /// Another connection: nothing plays. Until the server says otherwise its format is the same,
+    /// for it gets the same configuration.
     pub(super) fn reset(&mut self) {
         self.part = None;
     }
@@ -190,6 +195,18 @@ mod tests {
             cut.map(|cut| (cut.audio_end_ms, cut.cuts)),
             Some((50, true))
         );
+    }
+
+    #[test]
+    fn no_millisecond_is_lost_to_floating_point() {
+        for ms in 0..200_000u64 {
+            let mut playback = playing(PlaybackSource::Clock, 48 * 200_000);
+            let now = Duration::from_secs(1) + Duration::from_millis(ms);
+            assert_eq!(
+                playback.interrupt(now).map(|cut| cut.audio_end_ms),
+                Some(ms)
+            );
+        }
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::history::History;
-use super::item::{ContentPart, Item, ItemId, ItemKind, Role};
+use super::item::{ContentPart, Item, ItemId, ItemKind, Role, text};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestKind {
@@ -86,6 +86,79 @@ impl HistoryRequests {
     }
 }
 
+/// An item of a history that a user wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WrittenItem {
+    item: Item,
+    /// Its content as it goes to the server: as the user wrote it.
+    content: Value,
+    status: Option<String>,
+}
+
+impl WrittenItem {
+    /// Reads what [`Item::to_value`] writes, and what a user makes of that.
+    pub fn read(value: &Value) -> Result<Self, String> {
+        let item = Item::from_user(value)?;
+        let content = match &item.kind {
+            ItemKind::Message { content, .. } => content
+                .iter()
+                .zip(
+                    value
+                        .get("content")
+                        .and_then(Value::as_array)
+                        .into_iter()
+                        .flatten(),
+                )
+                .map(|(part, written)| match part {
+                    // Users may write `image`; the server knows `image_url`.
+                    ContentPart::InputImage { .. } => part.to_value(),
+                    _ => written.clone(),
+                })
+                .collect(),
+            _ => Value::Null,
+        };
+        let status = text(value, "status").map(str::to_owned);
+        Ok(Self {
+            item,
+            content,
+            status,
+        })
+    }
+
+    /// Whether it is what `known` is. A user need not repeat what only the session knows: the id of
+    /// a call, and what was heard of an answer.
+    fn is_still(&self, known: &Item) -> bool {
+        let mut item = self.item.clone();
+        match (&mut item.kind, &known.kind) {
+            (
+                ItemKind::FunctionCall {
+                    call_id: call_id @ None,
+                    ..
+                },
+                ItemKind::FunctionCall { call_id: known, .. },
+            ) => call_id.clone_from(known),
+            (
+                ItemKind::Message { content, .. },
+                ItemKind::Message {
+                    content: before, ..
+                },
+            ) => {
+                for (part, old) in content.iter_mut().zip(before) {
+                    if let (
+                        ContentPart::OutputAudio { heard, .. },
+                        ContentPart::OutputAudio { heard: known, .. },
+                    ) = (part, old)
+                    {
+                        heard.clone_from(known);
+                    }
+                }
+            }
+            _ => {}
+        }
+        item == *known
+    }
+}
+
 /// What must be sent, and what was left out.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Plan {
@@ -99,24 +172,24 @@ pub(super) struct Plan {
 pub(super) fn plan(
     requests: &mut HistoryRequests,
     old: &History,
-    new: &[Item],
+    new: &[WrittenItem],
 ) -> Result<Plan, String> {
     let old_items: HashMap<&str, &Arc<Item>> = old.iter().map(|item| (&*item.id, item)).collect();
     let mut seen = HashSet::new();
-    if let Some(twice) = new.iter().find(|item| !seen.insert(&*item.id)) {
+    if let Some(twice) = new.iter().find(|new| !seen.insert(&*new.item.id)) {
         return Err(format!(
             "history item {} stands in the new history twice",
-            twice.id
+            twice.item.id
         ));
     }
     // What the server must be told of: new items, and those that are not what they were.
-    let told = |item: &&Item| {
+    let told = |new: &&WrittenItem| {
         old_items
-            .get(&*item.id)
-            .is_none_or(|known| ***known != **item)
+            .get(&*new.item.id)
+            .is_none_or(|known| !new.is_still(known))
     };
-    let pending: HashSet<&str> = new.iter().filter(told).map(|item| &*item.id).collect();
-    for item in new.iter().filter(told) {
+    let pending: HashSet<&str> = new.iter().filter(told).map(|new| &*new.item.id).collect();
+    for item in new.iter().filter(told).map(|new| &new.item) {
         refuse(item, old_items.get(&*item.id).map(|known| &***known))?;
     }
 
@@ -127,8 +200,8 @@ pub(super) fn plan(
         .map(|item| &item.id);
     let changed = new
         .iter()
-        .filter(|i| pending.contains(&*i.id) && old_items.contains_key(&*i.id))
-        .map(|i| &i.id);
+        .map(|new| &new.item.id)
+        .filter(|id| pending.contains(&***id) && old_items.contains_key(&***id));
     for id in gone.chain(changed) {
         let event_id = requests.add(id, RequestKind::Delete);
         let message =
@@ -140,33 +213,30 @@ pub(super) fn plan(
     // behind the last of those a plain append is enough.
     let survives: Vec<bool> = new
         .iter()
-        .map(|item| !pending.contains(&*item.id) && requests.projected(&item.id) != Some(false))
+        .map(|new| &new.item.id)
+        .map(|id| !pending.contains(&**id) && requests.projected(id) != Some(false))
         .collect();
     let last_survivor = survives.iter().rposition(|survives| *survives);
     let mut previous = "root";
-    for (index, item) in new.iter().enumerate() {
+    for (index, written) in new.iter().enumerate() {
+        let item = &written.item;
         if !pending.contains(&*item.id) {
             if survives[index] {
                 previous = &item.id;
             }
             continue;
         }
-        let ItemKind::Message {
-            role,
-            status,
-            content,
-        } = &item.kind
-        else {
+        let ItemKind::Message { role, .. } = &item.kind else {
             plan.ignored.push(item.id.to_string());
             continue;
         };
         let mut wire = json!({
             "type": "message",
             "role": role.as_str(),
-            "content": content.iter().map(ContentPart::to_value).collect::<Vec<_>>(),
+            "content": written.content,
             "id": &*item.id,
         });
-        if let (Some(status), true) = (status, *role != Role::System) {
+        if let (Some(status), true) = (&written.status, *role != Role::System) {
             wire["status"] = status.as_str().into();
         }
         let event_id = requests.add(&item.id, RequestKind::Create);

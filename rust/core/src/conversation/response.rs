@@ -39,6 +39,8 @@ pub(super) struct Responses {
     known: HashMap<Arc<str>, Response>,
     order: VecDeque<Arc<str>>,
     active: Option<Arc<str>>,
+    /// The agent of a response that began without saying its id.
+    unnamed: Option<u64>,
     /// Counts responses.
     generation: u64,
     /// The words of the answer that sounds now.
@@ -84,9 +86,14 @@ impl Responses {
     ) {
         self.generation += 1;
         self.active = id.map(Arc::from);
+        self.unnamed = id.is_none().then_some(epoch);
         if let Some(id) = id {
             let response = self.entry(id, epoch);
-            response.epoch = epoch;
+            if std::mem::take(&mut response.done) {
+                // An id that was used before begins anew.
+                response.epoch = epoch;
+                response.silenced = false;
+            }
             response.format = format;
             response.since = since;
             response.timings.created = Some(now.saturating_sub(since));
@@ -97,7 +104,7 @@ impl Responses {
     pub(super) fn adopt(&mut self, id: &str, epoch: u64) {
         if self.active.is_none() && !self.is_done(id) {
             self.active = Some(id.into());
-            self.entry(id, epoch);
+            self.capture(id, epoch);
         }
     }
 
@@ -118,6 +125,7 @@ impl Responses {
         if self.active.as_deref() == Some(id) {
             self.active = None;
         }
+        let epoch = self.capture(id, epoch);
         let response = self.entry(id, epoch);
         response.done = true;
         if response.timings.created.is_some() {
@@ -142,8 +150,23 @@ impl Responses {
         self.known.get(id).is_some_and(|response| response.done)
     }
 
+    /// The agent of a response that is not over.
     pub(super) fn epoch(&self, id: &str) -> Option<u64> {
-        self.known.get(id).map(|response| response.epoch)
+        let response = self.known.get(id).filter(|response| !response.done)?;
+        Some(response.epoch)
+    }
+
+    /// The agent that serves a response. One that was not seen to begin belongs from here on to
+    /// the agent in charge (`epoch`), and what comes after its end goes to that agent, too.
+    pub(super) fn capture(&mut self, id: &str, epoch: u64) -> u64 {
+        if self.is_done(id) {
+            return epoch;
+        }
+        if !self.known.contains_key(id) {
+            let epoch = self.unnamed.take().unwrap_or(epoch);
+            self.entry(id, epoch);
+        }
+        self.epoch(id).unwrap_or(epoch)
     }
 
     pub(super) fn format(&self, id: &str) -> Option<AudioFormat> {

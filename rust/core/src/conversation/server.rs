@@ -76,13 +76,16 @@ impl Conversation {
                 if let Some(id) = event.pointer("/item/id").and_then(Value::as_str) {
                     self.history_requests.confirmed(id, RequestKind::Create);
                 }
-                self.conversation_item(&event, Progress::InProgress, false, now);
+                let place = place_of(&event);
+                self.conversation_item(&event, place, Progress::InProgress, false, now);
             }
             "conversation.item.done" => {
-                self.conversation_item(&event, Progress::Completed, true, now);
+                let place = place_of(&event);
+                self.conversation_item(&event, place, Progress::Completed, true, now);
             }
+            // Where it stands was said before.
             "conversation.item.retrieved" => {
-                self.conversation_item(&event, Progress::Completed, false, now);
+                self.conversation_item(&event, Place::Unstated, Progress::Completed, false, now);
             }
             "conversation.item.deleted" => {
                 if let Some(id) = text(&event, "item_id") {
@@ -145,9 +148,8 @@ impl Conversation {
     }
 
     fn session_updated(&mut self, event: &Value) {
-        if let Some(format) = format_at(event, "/session/audio/output/format") {
-            self.playback.set_format(format);
-        }
+        self.playback
+            .set_format(format_at(event, "/session/audio/output/format"));
         self.server_interrupts = event
             .pointer("/session/audio/input/turn_detection/interrupt_response")
             .and_then(Value::as_bool)
@@ -157,7 +159,8 @@ impl Conversation {
     fn response_created(&mut self, event: &Value, now: Duration) {
         let id = event.pointer("/response/id").and_then(Value::as_str);
         let since = self.turn_ended.take().unwrap_or(now);
-        let format = format_at(event, "/response/audio/output/format");
+        // A change of the session's format does not reach a response that has begun.
+        let format = format_at(event, "/response/audio/output/format").or(self.playback.format());
         self.responses.begin(id, self.epoch, format, since, now);
         self.sequencer.created();
         self.audio_started = false;
@@ -170,7 +173,8 @@ impl Conversation {
 
     fn response_done(&mut self, event: &Value, now: Duration) {
         let response = event.get("response").unwrap_or(&Value::Null);
-        let id = text(response, "id");
+        let active = self.responses.active().cloned();
+        let id = text(response, "id").or(active.as_deref());
         let Some((epoch, timings)) = self.responses.end(id, self.epoch, now) else {
             return;
         };
@@ -236,7 +240,8 @@ impl Conversation {
         let format = self
             .responses
             .format(&response_id)
-            .unwrap_or(self.playback.format());
+            .or(self.playback.format())
+            .unwrap_or_default();
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
         self.responses.first_audio(&response_id, now);
@@ -369,31 +374,31 @@ impl Conversation {
             name: field("name"),
             arguments: field("arguments"),
             response_id: response_id.into(),
-            epoch: self.responses.epoch(response_id).unwrap_or(self.epoch),
+            epoch: self.responses.capture(response_id, self.epoch),
             generation: self.generation,
         };
         self.call_arrived(call, now);
     }
 
-    /// An item of the conversation: the server says where it stands.
-    fn conversation_item(&mut self, event: &Value, progress: Progress, done: bool, now: Duration) {
+    /// An item of the conversation.
+    fn conversation_item(
+        &mut self,
+        event: &Value,
+        place: Place,
+        progress: Progress,
+        done: bool,
+        now: Duration,
+    ) {
         let Some(wire) = event.get("item") else {
             return;
         };
         match text(wire, "type") {
-            Some("message") => {
-                let place = match event.get("previous_item_id") {
-                    None => Place::Unstated,
-                    Some(Value::String(previous)) => Place::After(previous.as_str().into()),
-                    Some(_) => Place::First,
-                };
-                match Item::message(wire, place, progress) {
-                    Some(item) => {
-                        self.put_item(item);
-                    }
-                    None => self.unreadable_item("message"),
+            Some("message") => match Item::message(wire, place, progress) {
+                Some(item) => {
+                    self.put_item(item);
                 }
-            }
+                None => self.unreadable_item("message"),
+            },
             // A side channel, no part of the history.
             Some("mcp_list_tools") if done => {
                 let server_label = text(wire, "server_label").unwrap_or_default().to_owned();
@@ -454,6 +459,15 @@ impl Conversation {
                 item.id
             ))),
         }
+    }
+}
+
+/// Where the server says that an item of the conversation stands.
+fn place_of(event: &Value) -> Place {
+    match event.get("previous_item_id") {
+        None => Place::Unstated,
+        Some(Value::String(previous)) => Place::After(previous.as_str().into()),
+        Some(_) => Place::First,
     }
 }
 

@@ -29,13 +29,30 @@ pub struct AgentSwitch {
 
 impl Conversation {
     fn open_call(&self, call_id: &str, generation: u64) -> Result<Arc<FunctionCall>, Refused> {
-        if generation != self.generation || self.status != Status::Connected {
+        if generation != self.generation {
             return Err(Refused::Stale);
         }
-        self.calls
-            .open(call_id, generation)
-            .map(Arc::clone)
-            .ok_or(Refused::Stale)
+        let call = self.calls.open(call_id, generation).ok_or(Refused::Stale)?;
+        if self.status != Status::Connected {
+            return Err(Refused::NotConnected);
+        }
+        Ok(Arc::clone(call))
+    }
+
+    /// The same for a call that is to be answered: where the connection was lost meanwhile, nobody
+    /// hears the answer, and the session learns that.
+    fn answerable_call(
+        &mut self,
+        call_id: &str,
+        generation: u64,
+    ) -> Result<Arc<FunctionCall>, Refused> {
+        let call = self.open_call(call_id, generation);
+        if call == Err(Refused::NotConnected) {
+            self.trouble(Trouble::NotSent(format!(
+                "the output of tool call {call_id} was not sent: the connection was lost"
+            )));
+        }
+        call
     }
 
     /// The model calls a function.
@@ -43,9 +60,11 @@ impl Conversation {
         let call = Arc::new(call);
         match self.calls.arrive(&call) {
             Arrival::Run => self.outbox.event(Event::FunctionCall(call)),
-            Arrival::AnswerAgain(output) => {
+            Arrival::AnswerAgain { output, respond } => {
                 self.put_output(&call, &output);
-                self.request_response_after(&call.response_id, now);
+                if respond {
+                    self.request_response_after(&call.response_id, now);
+                }
             }
             Arrival::Known => {}
             Arrival::IdReused(when) => self.trouble(Trouble::Model(format!(
@@ -121,19 +140,25 @@ impl Conversation {
         tokens: &[u64],
         now: Duration,
     ) -> Result<(), Refused> {
-        let call = self.open_call(call_id, generation)?;
-        let repeats = self.calls.answer(call_id, output);
-        for _ in 0..=repeats {
-            self.put_output(&call, output);
+        let call = self.answerable_call(call_id, generation)?;
+        let repeats = self.calls.answer(call_id, output, respond);
+        self.answer_once(&call, output, respond, now);
+        self.local_events(tokens);
+        // The same call came again while it was running.
+        for _ in 0..repeats {
+            self.answer_once(&call, output, respond, now);
         }
+        Ok(())
+    }
+
+    fn answer_once(&mut self, call: &FunctionCall, output: &str, respond: bool, now: Duration) {
+        self.put_output(call, output);
         if respond {
             self.request_response_after(&call.response_id, now);
         } else {
             // Siblings that asked may have been waiting for this one.
             self.settle_response(&call.response_id, now);
         }
-        self.local_events(tokens);
-        Ok(())
     }
 
     /// Changes the agent.
@@ -159,7 +184,7 @@ impl Conversation {
         output: &str,
         now: Duration,
     ) -> Result<(), Refused> {
-        self.open_call(call_id, generation)?;
+        self.answerable_call(call_id, generation)?;
         self.switch_agent(switch)?;
         self.tool_output(call_id, generation, output, true, &[], now)
     }
