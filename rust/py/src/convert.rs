@@ -12,7 +12,7 @@ use crate::history::{self, History};
 use crate::hub::Word;
 
 /// The names of the kinds, in the order of their numbers.
-pub const WORDS: [&str; 28] = [
+pub const WORDS: [&str; 29] = [
     "raw",
     "connection_changed",
     "response_started",
