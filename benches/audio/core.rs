@@ -16,7 +16,9 @@ const RATES: [(u32, u32); 6] = [
 ];
 
 fn sound(samples: usize) -> Vec<i16> {
-    (0..samples).map(|n| ((n as f64 * 0.1).sin() * 20_000.0) as i16).collect()
+    (0..samples)
+        .map(|n| ((n as f64 * 0.1).sin() * 20_000.0) as i16)
+        .collect()
 }
 
 fn resample(criterion: &mut Criterion) {
@@ -51,7 +53,10 @@ fn g711_frames(criterion: &mut Criterion) {
 }
 
 fn base64_frames(criterion: &mut Criterion) {
-    let frame: Vec<u8> = sound(2_400).iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    let frame: Vec<u8> = sound(2_400)
+        .iter()
+        .flat_map(|sample| sample.to_le_bytes())
+        .collect();
     let mut text = Vec::new();
     base64::encode_append(&frame, &mut text);
     let mut decoded = vec![0; frame.len()];
