@@ -72,5 +72,14 @@ bench: dev ## Run the benchmarks
 	$(BIN)/python -m pytest benches --benchmark-only
 	cargo bench --workspace
 
+# Needs a nightly compiler and `cargo install cargo-fuzz`. The sanitizer is off: what is looked for is
+# a panic or a broken rule, and the code under test has no unsafe code of its own.
+FUZZ_SECONDS ?= 30
+fuzz: ## Feed anything to the parser and to whole conversations, for FUZZ_SECONDS each
+	$(PYTHON) scripts/fuzz_seeds.py tests/conformance/data/scenarios rust/core/fuzz/corpus
+	cd rust/core && for target in server_event event_sequence; do \
+	  cargo +nightly fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=16384 || exit 1; \
+	done
+
 clean: ## Remove what was built here
 	rm -rf $(VENV) target out python/stapes/_core.abi3.so

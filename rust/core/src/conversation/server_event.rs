@@ -157,7 +157,9 @@ fn audio_delta_short_cut(text: &str, interest: Interest) -> Option<Body> {
     let encoded = text[open..].strip_prefix('"')?;
     let encoded = &encoded[..memchr::memchr(b'"', encoded.as_bytes())?];
     let rest = &text[open + 1 + encoded.len()..];
-    if rest.len() > TYPE_WITHIN || key > TYPE_WITHIN || encoded.contains('\\') {
+    // Neither an escape nor what JSON forbids within a string: the whole frame is JSON, then.
+    let plain = |byte: u8| byte != b'\\' && byte >= b' ';
+    if rest.len() > TYPE_WITHIN || key > TYPE_WITHIN || !encoded.bytes().all(plain) {
         return None;
     }
     let envelope = [&text[..=open], rest].concat();
@@ -205,6 +207,15 @@ mod tests {
         assert!(
             matches!(long, Body::AudioDelta { chunk: Chunk::Decoded(pcm), .. } if pcm == [255; 3])
         );
+    }
+
+    #[test]
+    fn a_control_character_in_the_audio_makes_the_frame_malformed() {
+        let text =
+            "{\"type\":\"response.output_audio.delta\",\"item_id\":\"i\",\"delta\":\"AA\nA\"}";
+        let event = ServerEvent::parse(text, Interest::ALL);
+        assert!(matches!(event.body, Body::Malformed(_)));
+        assert_eq!(event.raw, None);
     }
 
     #[test]
