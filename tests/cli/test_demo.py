@@ -16,6 +16,7 @@ from stapes.cli.demo.scenes import ScriptMissingError, find_examples, read_scene
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+@pytest.mark.real_time
 def test_the_quick_demo_happens_as_it_should_and_leaves_its_files(tmp_path: Path) -> None:
     for module in ("matplotlib", "pocketsphinx", "espeakng_loader"):
         pytest.importorskip(module)

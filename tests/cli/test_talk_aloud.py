@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.real_time
+
 RATE = 24_000
 FRAME = RATE // 50 * 2
 AGENT = "from stapes import RealtimeAgent\nagent = RealtimeAgent(name='Desk')\n"
