@@ -24,6 +24,7 @@ ACTS = {
 
 
 def lines(step: dict[str, Any]) -> list[str]:
+    """The frames and acts of one step, as the fuzz targets read them."""
     match step:
         case {"server_send": event}:
             text = json.dumps(event, ensure_ascii=False)
@@ -46,6 +47,7 @@ def lines(step: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
+    """Writes a corpus from the scenarios."""
     scenarios, corpus = map(Path, sys.argv[1:])
     events, sequences = corpus / "server_event", corpus / "event_sequence"
     for folder in (events, sequences):
