@@ -197,8 +197,7 @@ class OpusDecoder(Generic[_Out]):
             ValueError: `duration` is none of the above.
         """
     def recover(self, next_packet: Buffer, duration: float | None = None) -> _Out:
-        """Decodes a packet that was lost from the copy in the next one, or guesses at it if that has
-        none.
+        """Decodes a lost packet from the copy in the next one, or guesses at it without one.
 
         Args:
             next_packet: The packet after the lost one; it is to be decoded afterwards as usual.

@@ -202,8 +202,7 @@ impl OpusDecoder {
         )
     }
 
-    /// Decodes a packet that was lost from the copy in the next one, or guesses at it if that has
-    /// none.
+    /// Decodes a lost packet from the copy in the next one, or guesses at it without one.
     ///
     /// Args:
     ///     next_packet: The packet after the lost one; it is to be decoded afterwards as usual.
