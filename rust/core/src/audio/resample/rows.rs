@@ -112,8 +112,9 @@ impl Rows {
         let mut sums = [L::zero(proof); N];
         for (chunk, taps) in row.iter().enumerate() {
             let taps = L::load(proof, taps);
-            for (sum, window) in sums.iter_mut().zip(windows) {
-                *sum = sum.plus(taps.times(L::load(proof, &window[chunk])));
+            for later in 0..N {
+                let product = taps.times(L::load(proof, &windows[later][chunk]));
+                sums[later] = sums[later].plus(product);
             }
         }
         for (sum, output) in sums.into_iter().zip(outputs) {
