@@ -89,8 +89,8 @@ fn decode<'py>(
     let run = |out: &mut [i16]| detached(py, data.len(), || decode(&data, out));
     match output {
         Output::Bytes => output::pcm_bytes(py, data.len(), run),
-        Output::Int16 => output::array(py, data.len(), "int16", run),
-        Output::Float32 => output::array(py, data.len(), "float32", |out: &mut [f32]| {
+        Output::Int16 => output::array::<i16>(py, data.len(), run),
+        Output::Float32 => output::array::<f32>(py, data.len(), |out: &mut [f32]| {
             let mut decoded = vec![0; data.len()];
             run(&mut decoded);
             for (sample, place) in decoded.iter().zip(out) {

@@ -245,26 +245,24 @@ impl OpusDecoder {
     fn run<'py>(
         &self,
         py: Python<'py>,
-        to_i16: impl FnOnce(&mut CoreDecoder, &mut Vec<i16>) -> Result<(), OpusError> + Send,
-        to_f32: impl FnOnce(&mut CoreDecoder, &mut Vec<f32>) -> Result<(), OpusError> + Send,
+        integers: impl FnOnce(&mut CoreDecoder, &mut Vec<i16>) -> Result<(), OpusError> + Send,
+        floats: impl FnOnce(&mut CoreDecoder, &mut Vec<f32>) -> Result<(), OpusError> + Send,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut decoder = lock(py, &self.core);
         let decoder = &mut *decoder;
         match self.output {
             Output::Float32 => {
                 let mut out = Vec::new();
-                py.detach(|| to_f32(decoder, &mut out)).map_err(refusal)?;
-                output::array(py, out.len(), "float32", |place| {
-                    place.copy_from_slice(&out)
-                })
+                py.detach(|| floats(decoder, &mut out)).map_err(refusal)?;
+                output::array::<f32>(py, out.len(), |place| place.copy_from_slice(&out))
             }
             Output::Bytes | Output::Int16 => {
                 let mut out: Vec<i16> = Vec::new();
-                py.detach(|| to_i16(decoder, &mut out)).map_err(refusal)?;
+                py.detach(|| integers(decoder, &mut out)).map_err(refusal)?;
                 let fill = |place: &mut [i16]| place.copy_from_slice(&out);
                 match self.output {
                     Output::Bytes => output::pcm_bytes(py, out.len(), fill),
-                    _ => output::array(py, out.len(), "int16", fill),
+                    _ => output::array::<i16>(py, out.len(), fill),
                 }
             }
         }

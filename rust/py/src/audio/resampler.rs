@@ -96,10 +96,10 @@ impl Resampler {
         let length = core.output_len(samples.len());
         match self.output {
             Output::Bytes => output::pcm_bytes(py, length, |out| run(py, core, &samples, out)),
-            Output::Int16 => output::array::<i16>(py, length, "int16", |out| {
+            Output::Int16 => output::array::<i16>(py, length, |out| {
                 run(py, core, &samples, out);
             }),
-            Output::Float32 => output::array::<f32>(py, length, "float32", |out| {
+            Output::Float32 => output::array::<f32>(py, length, |out| {
                 run(py, core, &samples, out);
             }),
         }
@@ -111,10 +111,8 @@ impl Resampler {
         let length = core.flush_len();
         match self.output {
             Output::Bytes => output::pcm_bytes(py, length, |out| core.flush_into(out)),
-            Output::Int16 => output::array::<i16>(py, length, "int16", |out| core.flush_into(out)),
-            Output::Float32 => {
-                output::array::<f32>(py, length, "float32", |out| core.flush_into(out))
-            }
+            Output::Int16 => output::array::<i16>(py, length, |out| core.flush_into(out)),
+            Output::Float32 => output::array::<f32>(py, length, |out| core.flush_into(out)),
         }
     }
 
