@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use stapes_core::audio::{Resampler, base64, g711};
+use stapes_core::conversation::{Interest, ServerEvent};
 
 /// The conversions whose cost is promised.
 const RATES: [(u32, u32); 6] = [
@@ -72,5 +73,22 @@ fn base64_frames(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, resample, g711_frames, base64_frames);
+/// A frame of the server as it comes, with 100 ms at 24 kHz in it.
+fn audio_delta(criterion: &mut Criterion) {
+    let pcm: Vec<u8> = sound(2_400)
+        .iter()
+        .flat_map(|sample| sample.to_le_bytes())
+        .collect();
+    let mut delta = Vec::new();
+    base64::encode_append(&pcm, &mut delta);
+    let frame = format!(
+        r#"{{"type":"response.output_audio.delta","event_id":"event_Bq7XZcO4Jr0S8KfkOoWwj","response_id":"resp_Bq7XYc0BDqfrUtFzjGzJA","item_id":"item_Bq7XYzvCKP0IQeOLTh2PA","output_index":0,"content_index":0,"delta":"{}"}}"#,
+        String::from_utf8(delta).expect("base64 is ASCII")
+    );
+    criterion.bench_function("audio delta of 4800 bytes, text to PCM", |bencher| {
+        bencher.iter(|| ServerEvent::parse(black_box(&frame), Interest::AUDIO));
+    });
+}
+
+criterion_group!(benches, resample, g711_frames, base64_frames, audio_delta);
 criterion_main!(benches);

@@ -1,4 +1,4 @@
-"""Sound on its own: resampling, G.711, levels, base64, WAV files.
+"""Sound on its own: resampling, G.711, Opus, levels, base64, WAV files.
 
 Everything here works without the session layer. Sound goes in as bytes-like 16-bit little-endian
 PCM or as a numpy array of int16 or float32 (-1.0 to 1.0), and comes out as `bytes` or, on request,
@@ -10,6 +10,8 @@ from __future__ import annotations
 from stapes._core.audio import (
     Level,
     LevelMeter,
+    OpusDecoder,
+    OpusEncoder,
     Resampler,
     alaw_decode,
     alaw_encode,
@@ -24,6 +26,8 @@ from stapes.audio.wav import read_wav, write_wav
 __all__ = [
     "Level",
     "LevelMeter",
+    "OpusDecoder",
+    "OpusEncoder",
     "Resampler",
     "alaw_decode",
     "alaw_encode",

@@ -44,8 +44,17 @@ pub fn alaw_encode(samples: &[i16], out: &mut [u8]) {
 
 fn decode(table: &[i16; 256], encoded: &[u8], out: &mut [i16]) {
     assert_eq!(encoded.len(), out.len(), "G.711 is one sample per byte");
-    for (byte, sample) in encoded.iter().zip(out) {
-        *sample = table[usize::from(*byte)];
+    let (words, rest) = encoded.as_chunks::<8>();
+    let (places, rest_places) = out.as_chunks_mut::<8>();
+    for (word, places) in words.iter().zip(places) {
+        // One load for eight codes: loads are what the loop waits for.
+        let word = u64::from_le_bytes(*word);
+        for (nth, place) in places.iter_mut().enumerate() {
+            *place = table[usize::from((word >> (8 * nth)) as u8)];
+        }
+    }
+    for (byte, place) in rest.iter().zip(rest_places) {
+        *place = table[usize::from(*byte)];
     }
 }
 

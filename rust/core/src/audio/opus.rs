@@ -44,12 +44,12 @@ pub struct EncoderSettings {
     /// Bits per second, 500 to 512,000; `None` lets the codec choose.
     pub bitrate: Option<u32>,
     /// Effort, 0 to 10; `None` is the codec's default.
-    pub complexity: Option<u8>,
+    pub complexity: Option<u32>,
     /// Packets carry a coarse copy of the one before, for [`OpusDecoder::recover`]; it takes effect
     /// with an `expected_loss` above zero.
     pub fec: bool,
     /// The share of packets that are expected to be lost, 0 to 100 percent.
-    pub expected_loss: u8,
+    pub expected_loss: u32,
     /// Silence is sent as packets of a byte or two.
     pub dtx: bool,
 }
@@ -128,15 +128,15 @@ impl OpusEncoder {
                 .map_err(self::codec)?;
         }
         if let Some(complexity) = settings.complexity {
-            within("complexity", complexity.into(), 0, 10, "0 to 10")?;
+            within("complexity", complexity, 0, 10, "0 to 10")?;
             codec
-                .set_complexity(complexity.into())
+                .set_complexity(complexity as i32)
                 .map_err(self::codec)?;
         }
         let loss = settings.expected_loss;
-        within("expected_loss", loss.into(), 0, 100, "0 to 100 percent")?;
+        within("expected_loss", loss, 0, 100, "0 to 100 percent")?;
         codec
-            .set_packet_loss_perc(loss.into())
+            .set_packet_loss_perc(loss as i32)
             .map_err(self::codec)?;
         codec.set_inband_fec(settings.fec).map_err(self::codec)?;
         codec.set_dtx(settings.dtx).map_err(self::codec)?;

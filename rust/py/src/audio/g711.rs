@@ -11,8 +11,8 @@ use super::samples::{self, Samples};
 /// Encodes sound to G.711 mu-law (`audio/pcmu`), one byte per sample.
 ///
 /// Args:
-///     samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or of
-///         float32 in -1.0..=1.0, at 8000 samples per second.
+///     samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or
+///         of float32 in -1.0..=1.0, at 8000 samples per second.
 ///
 /// Raises:
 ///     TypeError: `samples` is nothing of the above.
@@ -40,8 +40,8 @@ pub fn mulaw_decode<'py>(data: &Bound<'py, PyAny>, output: &str) -> PyResult<Bou
 /// Encodes sound to G.711 A-law (`audio/pcma`), one byte per sample.
 ///
 /// Args:
-///     samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or of
-///         float32 in -1.0..=1.0, at 8000 samples per second.
+///     samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or
+///         of float32 in -1.0..=1.0, at 8000 samples per second.
 ///
 /// Raises:
 ///     TypeError: `samples` is nothing of the above.
@@ -89,8 +89,8 @@ fn decode<'py>(
     let run = |out: &mut [i16]| detached(py, data.len(), || decode(&data, out));
     match output {
         Output::Bytes => output::pcm_bytes(py, data.len(), run),
-        Output::Int16 => output::array(py, data.len(), "int16", run),
-        Output::Float32 => output::array(py, data.len(), "float32", |out: &mut [f32]| {
+        Output::Int16 => output::array::<i16>(py, data.len(), run),
+        Output::Float32 => output::array::<f32>(py, data.len(), |out: &mut [f32]| {
             let mut decoded = vec![0; data.len()];
             run(&mut decoded);
             for (sample, place) in decoded.iter().zip(out) {

@@ -50,8 +50,8 @@ impl Level {
 /// Measures some sound as a whole.
 ///
 /// Args:
-///     samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or of
-///         float32 in -1.0..=1.0. Nothing is silence.
+///     samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or
+///         of float32 in -1.0..=1.0. Nothing is silence.
 ///
 /// Raises:
 ///     TypeError: `samples` is nothing of the above.
@@ -68,8 +68,9 @@ pub fn level(samples: &Bound<'_, PyAny>) -> PyResult<Level> {
 
 /// Follows the level of a stream, as the needle of a meter does.
 ///
-/// The mean square is averaged over about `integration` seconds; the peak jumps up at once and falls
-/// by `fall` decibels a second. The levels do not depend on how the stream is cut into chunks.
+/// The mean square is averaged over about `integration` seconds; the peak jumps up at once
+/// and falls by `fall` decibels a second. The levels do not depend on how the stream is cut
+/// into chunks.
 ///
 /// Args:
 ///     sample_rate: Samples per second.

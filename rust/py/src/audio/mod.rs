@@ -8,6 +8,7 @@
 mod base64;
 mod g711;
 mod level;
+mod opus;
 mod output;
 mod resampler;
 pub mod samples;
@@ -20,6 +21,8 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = parent.py();
     let module = PyModule::new(py, "audio")?;
     module.add_class::<resampler::Resampler>()?;
+    module.add_class::<opus::OpusEncoder>()?;
+    module.add_class::<opus::OpusDecoder>()?;
     module.add_class::<level::Level>()?;
     module.add_class::<level::LevelMeter>()?;
     module.add_function(wrap_pyfunction!(level::level, &module)?)?;
@@ -36,7 +39,8 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     py.import("sys")?.getattr("modules")?.set_item(name, module)
 }
 
-/// Up to this many samples the work is shorter than handing the GIL to another thread and back.
+/// Up to this many samples the work is shorter than handing the GIL to another thread and
+/// back.
 const DETACH_ABOVE: usize = 4096;
 
 /// Runs `work` on so many samples, without the GIL if that is worth it.

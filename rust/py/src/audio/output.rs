@@ -61,24 +61,44 @@ pub fn pcm_bytes(
     Ok(bytes.into_any())
 }
 
+/// A sample type that numpy arrays have.
+pub trait Element: Sample + bytemuck::Pod {
+    /// The `numpy.dtype`; numpy looks a name up anew for every array.
+    fn dtype(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>>;
+}
+
+impl Element for i16 {
+    fn dtype(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+        static DTYPE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        cached_dtype(py, &DTYPE, "int16")
+    }
+}
+
+impl Element for f32 {
+    fn dtype(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+        static DTYPE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        cached_dtype(py, &DTYPE, "float32")
+    }
+}
+
 /// A writable one-dimensional numpy array of so many samples, which `fill` writes in place.
-pub fn array<'py, S: Sample + bytemuck::Pod>(
-    py: Python<'py>,
+pub fn array<E: Element>(
+    py: Python<'_>,
     samples: usize,
-    dtype: &str,
-    fill: impl FnOnce(&mut [S]),
-) -> PyResult<Bound<'py, PyAny>> {
+    fill: impl FnOnce(&mut [E]),
+) -> PyResult<Bound<'_, PyAny>> {
     static FROMBUFFER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let memory = PyByteArray::new_with(py, samples * size_of::<S>(), |bytes| {
+    let memory = PyByteArray::new_with(py, samples * size_of::<E>(), |bytes| {
         if let Ok(samples) = bytemuck::try_cast_slice_mut(bytes) {
             fill(samples);
         } else {
-            let mut aside = vec![S::default(); samples];
+            let mut aside = vec![E::default(); samples];
             fill(&mut aside);
             bytes.copy_from_slice(bytemuck::cast_slice(&aside));
         }
         Ok(())
     })?;
+    let dtype = E::dtype(py)?;
     if samples == 0 {
         // `frombuffer` refuses an empty buffer.
         return py.import("numpy")?.call_method1("empty", (0, dtype));
@@ -86,4 +106,13 @@ pub fn array<'py, S: Sample + bytemuck::Pod>(
     FROMBUFFER
         .import(py, "numpy", "frombuffer")?
         .call1((memory, dtype))
+}
+
+fn cached_dtype<'py>(
+    py: Python<'py>,
+    cell: &'static PyOnceLock<Py<PyAny>>,
+    name: &str,
+) -> PyResult<&'py Bound<'py, PyAny>> {
+    let make = || PyResult::Ok(py.import("numpy")?.call_method1("dtype", (name,))?.unbind());
+    Ok(cell.get_or_try_init(py, make)?.bind(py))
 }

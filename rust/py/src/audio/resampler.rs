@@ -14,21 +14,22 @@ use super::{detached, unsigned};
 
 /// Converts one stream of sound to another sample rate.
 ///
-/// The stream that comes out does not depend on how the input is cut into chunks, bit for bit. It is
-/// aligned with the input and, once flushed, as long; the first chunk therefore gives `delay`
-/// seconds less than it was fed. One object per stream; calls from several threads are serialised.
+/// The stream that comes out does not depend on how the input is cut into chunks, bit for
+/// bit. It is aligned with the input and, once flushed, as long; the first chunk therefore
+/// gives `delay` seconds less than it was fed. One object per stream; calls from several
+/// threads are serialised.
 ///
 /// Args:
 ///     from_rate: Samples per second of the input, 4000 to 192000.
 ///     to_rate: Samples per second of the output, 4000 to 192000.
 ///     channels: 1, or 2 for interleaved stereo input, which is averaged. The output is mono.
-///     output: What `process` and `flush` give: "bytes" (16-bit little-endian PCM), "int16" or
-///         "float32" (numpy arrays; floats in -1.0..=1.0). 16-bit output is rounded to nearest and
-///         saturates.
+///     output: What `process` and `flush` give: "bytes" (16-bit little-endian PCM), "int16"
+///         or "float32" (numpy arrays; floats in -1.0..=1.0). 16-bit output is rounded to
+///         nearest and saturates.
 ///
 /// Raises:
-///     ValueError: A rate is out of range, the two have too small a common divisor, or `channels` or
-///         `output` is none of the above.
+///     ValueError: A rate is out of range, the two have too small a common divisor, or
+///         `channels` or `output` is none of the above.
 #[pyclass(frozen, generic, module = "stapes.audio")]
 #[derive(Debug)]
 pub struct Resampler {
@@ -78,7 +79,8 @@ impl Resampler {
     ///
     /// Raises:
     ///     TypeError: `samples` is nothing of the above.
-    ///     ValueError: It has an odd number of bytes, half a frame, another shape, NaN or infinity.
+    ///     ValueError: It has an odd number of bytes, half a frame, another shape, NaN or
+    ///         infinity.
     fn process<'py>(
         &self,
         py: Python<'py>,
@@ -94,10 +96,10 @@ impl Resampler {
         let length = core.output_len(samples.len());
         match self.output {
             Output::Bytes => output::pcm_bytes(py, length, |out| run(py, core, &samples, out)),
-            Output::Int16 => output::array::<i16>(py, length, "int16", |out| {
+            Output::Int16 => output::array::<i16>(py, length, |out| {
                 run(py, core, &samples, out);
             }),
-            Output::Float32 => output::array::<f32>(py, length, "float32", |out| {
+            Output::Float32 => output::array::<f32>(py, length, |out| {
                 run(py, core, &samples, out);
             }),
         }
@@ -109,10 +111,8 @@ impl Resampler {
         let length = core.flush_len();
         match self.output {
             Output::Bytes => output::pcm_bytes(py, length, |out| core.flush_into(out)),
-            Output::Int16 => output::array::<i16>(py, length, "int16", |out| core.flush_into(out)),
-            Output::Float32 => {
-                output::array::<f32>(py, length, "float32", |out| core.flush_into(out))
-            }
+            Output::Int16 => output::array::<i16>(py, length, |out| core.flush_into(out)),
+            Output::Float32 => output::array::<f32>(py, length, |out| core.flush_into(out)),
         }
     }
 

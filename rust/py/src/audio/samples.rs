@@ -94,7 +94,8 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// Bytes as Python hands them over: borrowed from `bytes`, copied from any other bytes-like object.
+/// Bytes as Python hands them over: borrowed from `bytes`, copied from any other bytes-like
+/// object.
 pub fn bytes<'a>(value: &'a Bound<'_, PyAny>, argument: &str) -> PyResult<Cow<'a, [u8]>> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok(Cow::Borrowed(bytes.as_bytes()));

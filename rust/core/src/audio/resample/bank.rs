@@ -170,11 +170,12 @@ impl Run {
             if let Some(tap) = self.middle {
                 multiply_add::<L, N, BLOCK>(proof, &mut rising, tap, &stream[last / 2..]);
             }
-            let registers = rising.into_iter().zip(falling);
-            for (place, (rising, falling)) in results.as_chunks_mut().0.iter_mut().zip(registers) {
-                L::load(proof, place)
-                    .plus(rising.plus(falling))
-                    .store(place);
+            let results = results.as_chunks_mut().0;
+            for register in 0..N {
+                let sum = rising[register].plus(falling[register]);
+                L::load(proof, &results[register])
+                    .plus(sum)
+                    .store(&mut results[register]);
             }
         }
     }
@@ -191,7 +192,10 @@ fn multiply_add<L: Lanes, const N: usize, const BLOCK: usize>(
         .first_chunk()
         .expect("a block of samples for every tap");
     let tap = L::splat(proof, tap);
-    for (sum, samples) in sums.iter_mut().zip(window.as_chunks().0) {
-        *sum = sum.plus(tap.times(L::load(proof, samples)));
+    let samples = window.as_chunks().0;
+    // By index: iterators are not inlined here at every level of optimisation.
+    for register in 0..N {
+        let product = tap.times(L::load(proof, &samples[register]));
+        sums[register] = sums[register].plus(product);
     }
 }

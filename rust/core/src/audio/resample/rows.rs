@@ -22,7 +22,10 @@ pub struct Rows {
     down: usize,
     /// Chunks of lanes in a row.
     length: usize,
+    /// The rows in the order in which outputs meet their phases, which spares the cache.
     taps: Vec<[f32; LANES]>,
+    /// By phase: where its row is among the rows.
+    places: Vec<usize>,
 }
 
 /// Memory for one call, kept from call to call: of each output, what is left to add up.
@@ -31,7 +34,12 @@ pub type RowsScratch = Vec<[f32; HALF]>;
 impl Rows {
     /// `row` gives the taps of a phase, oldest sample of the window first, a multiple of [`LANES`].
     pub fn new<'r>(up: usize, down: usize, row: impl Fn(usize) -> &'r [f32]) -> Self {
-        let taps = (0..up)
+        let phases = (0..up).map(|output| output * down % up);
+        let mut places = vec![0; up];
+        for (place, phase) in phases.clone().enumerate() {
+            places[phase] = place;
+        }
+        let taps = phases
             .flat_map(|phase| row(phase).as_chunks().0.iter().copied())
             .collect();
         Self {
@@ -39,6 +47,7 @@ impl Rows {
             down,
             length: row(0).len() / LANES,
             taps,
+            places,
         }
     }
 
@@ -81,44 +90,57 @@ impl Rows {
         phase: usize,
         sums: &mut [[f32; HALF]],
     ) {
-        for ahead in 0..self.up.min(sums.len()) {
-            let position = phase + ahead * self.down;
-            let row = &self.taps[position % self.up * self.length..][..self.length];
-            // This output and those of the same phase: `up` further each, `down` samples later.
-            let mut outputs = sums[ahead..].chunks_mut(self.up).map(|chunk| &mut chunk[0]);
-            let mut window = input.get(position / self.up..).unwrap_or_default();
-            loop {
-                match outputs.len() {
-                    0 => break,
-                    1..3 => self.pass::<L, 1>(proof, row, &mut window, &mut outputs),
-                    3..6 => self.pass::<L, 3>(proof, row, &mut window, &mut outputs),
-                    6.. => self.pass::<L, 6>(proof, row, &mut window, &mut outputs),
-                }
+        // Divisions would cost more than the sums: where the next row and its windows are, and how
+        // many outputs have it, is stepped from row to row.
+        let (whole, part) = (self.down / self.up, self.down % self.up);
+        let (rounds, more) = (sums.len() / self.up, sums.len() % self.up);
+        let mut place = self.places[phase];
+        let (mut start, mut phase) = (0, phase);
+        for output in 0..self.up.min(sums.len()) {
+            let row = &self.taps[place * self.length..][..self.length];
+            let count = rounds + usize::from(output < more);
+            let mut done = 0;
+            while done < count {
+                let input = &input[start + done * self.down..];
+                let sums = &mut sums[output + done * self.up..];
+                done += match count - done {
+                    ..3 => self.pass::<L, 1>(proof, row, input, sums),
+                    3..6 => self.pass::<L, 3>(proof, row, input, sums),
+                    6.. => self.pass::<L, 6>(proof, row, input, sums),
+                };
+            }
+            place = if place + 1 < self.up { place + 1 } else { 0 };
+            phase += part;
+            start += whole;
+            if phase >= self.up {
+                phase -= self.up;
+                start += 1;
             }
         }
     }
 
-    /// Computes `N` outputs in one pass over their row and moves `input` on to the next one's window.
+    /// Computes `N` outputs in one pass over their row, `up` apart from windows `down` apart.
     #[inline(always)]
-    fn pass<'o, L: Lanes, const N: usize>(
+    fn pass<L: Lanes, const N: usize>(
         &self,
         proof: L::Proof,
         row: &[[f32; LANES]],
-        input: &mut &[f32],
-        outputs: &mut impl Iterator<Item = &'o mut [f32; HALF]>,
-    ) {
+        input: &[f32],
+        outputs: &mut [[f32; HALF]],
+    ) -> usize {
         let windows: [&[[f32; LANES]]; N] =
             std::array::from_fn(|later| &input[later * self.down..].as_chunks().0[..row.len()]);
         let mut sums = [L::zero(proof); N];
         for (chunk, taps) in row.iter().enumerate() {
             let taps = L::load(proof, taps);
-            for (sum, window) in sums.iter_mut().zip(windows) {
-                *sum = sum.plus(taps.times(L::load(proof, &window[chunk])));
+            for later in 0..N {
+                let product = taps.times(L::load(proof, &windows[later][chunk]));
+                sums[later] = sums[later].plus(product);
             }
         }
-        for (sum, output) in sums.into_iter().zip(outputs) {
-            *output = sum.halves();
+        for later in 0..N {
+            outputs[later * self.up] = sums[later].halves();
         }
-        *input = input.get(N * self.down..).unwrap_or_default();
+        N
     }
 }

@@ -87,16 +87,16 @@ impl Lanes for [f32; LANES] {
 
     #[inline(always)]
     fn plus(mut self, other: Self) -> Self {
-        for (lane, other) in self.iter_mut().zip(other) {
-            *lane += other;
+        for lane in 0..LANES {
+            self[lane] += other[lane];
         }
         self
     }
 
     #[inline(always)]
     fn times(mut self, other: Self) -> Self {
-        for (lane, other) in self.iter_mut().zip(other) {
-            *lane *= other;
+        for lane in 0..LANES {
+            self[lane] *= other[lane];
         }
         self
     }

@@ -61,9 +61,7 @@ fn join_known<const TURNS: usize>(streams: &[f32], stride: usize, out: &mut [f32
     let all: [&[f32]; TURNS] = std::array::from_fn(|turn| &streams[turn * stride..][..stride]);
     let full = all.map(|stream| &stream[..rounds.len()]);
     for (n, round) in rounds.iter_mut().enumerate() {
-        for (place, stream) in round.iter_mut().zip(full) {
-            *place = stream[n];
-        }
+        *round = full.map(|stream| stream[n]);
     }
     for (place, stream) in rest.iter_mut().zip(all) {
         *place = stream[rounds.len()];
