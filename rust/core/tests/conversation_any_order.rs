@@ -6,6 +6,10 @@ use invariants::{Act, Watched};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands at the end of `prop_map`s"
+)]
 fn frame(value: Value) -> Act {
     Act::Frame(value.to_string())
 }

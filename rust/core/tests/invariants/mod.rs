@@ -329,7 +329,7 @@ impl Watched {
             match next.output {
                 Output::Message(text) => self.message(&text),
                 Output::Event(event) => self.event(event),
-                _ => {}
+                Output::Close { .. } => {}
             }
         }
         self.history();
