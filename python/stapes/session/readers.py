@@ -173,8 +173,9 @@ class EventReader(Generic[E]):
                 self._waiter = None
         if self._queue.overflown:
             self.close()
+            waiting, self._queue.overflown = self._queue.overflown, 0
             raise ConsumerTooSlow(
-                f"{self._queue.overflown} events were waiting to be read and none of them may be "
+                f"{waiting} events were waiting to be read and none of them may be "
                 "dropped: read faster, name the events that you need to session.events(...), or "
                 "raise max_queued_events"
             )
