@@ -62,6 +62,18 @@ async def test_a_reader_is_told_of_raw_events_that_it_lost(call):
     assert first.transport_events > 20
 
 
+async def test_a_reader_that_does_not_name_lagging_gets_what_it_names_and_nothing_else(call):
+    c = await call(LONG, max_queued_bytes=48_000)
+    slow = c.session.events(Audio, AgentEnd)
+    c.session.send_message("talk")
+    await c.seen.until(AgentEnd)
+    await c.session.close()
+    async with asyncio.timeout(SECONDS):
+        events = [event async for event in slow]
+    assert {type(event) for event in events} == {Audio, AgentEnd}
+    assert len(events) < len(c.seen.of(Audio))
+
+
 async def test_a_reader_that_may_lose_nothing_and_does_not_read_ends_by_name_and_alone(call):
     c = await call(max_queued_events=100)
     stuck = c.session.events(Error)

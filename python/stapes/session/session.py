@@ -36,6 +36,7 @@ from stapes.events import (
     AgentHandoff,
     Error,
     HistoryUpdated,
+    Lagging,
     McpTool,
     McpToolsChanged,
     SessionEvent,
@@ -702,7 +703,7 @@ class RealtimeSession(Generic[TContext]):
         is kept for the first reader, within the bounds of the session.
         """
         wanted = frozenset(kinds) or ALL_BUT_TRANSPORT
-        queue = EventQueue(self._max_queued_events, self._max_queued_bytes)
+        queue = EventQueue(self._max_queued_events, self._max_queued_bytes, told=Lagging in wanted)
         reader: EventReader[Any] = EventReader(wanted, queue, self._remove_reader)
         early, self._early = self._early, None
         while early is not None and len(early):
