@@ -29,9 +29,9 @@ class EventQueue:
     """What one reader has not read yet, bounded.
 
     Audio, raw events and transcript deltas are dropped oldest first where the reader lags, and a
-    `Lagging` event says so, where one is `told`; of several history updates the last is kept. Other events are kept up
-    to the bound. Past it, a `lossy` queue drops the oldest of them; any other gives up all that it
-    holds and takes no more: its reader is too slow.
+    `Lagging` event says so, if the reader is to be `told`; of several history updates the last is
+    kept. Other events are kept up to the bound. Past it, a `lossy` queue drops the oldest of them;
+    any other gives up all that it holds and takes no more: its reader is too slow.
     """
 
     __slots__ = (
