@@ -38,10 +38,6 @@ def test_importing_loads_nothing_heavy(statement):
     assert imported(statement)["heavy"] == []
 
 
-def test_the_session_layer_comes_when_it_is_asked_for():
-    assert "agents" in imported("from stapes import RealtimeSession")["heavy"]
-
-
 def test_an_unknown_name_is_an_attribute_error():
     import stapes
 

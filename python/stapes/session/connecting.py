@@ -106,6 +106,9 @@ class Connector:
         try:
             snapshot, payload = await session._initial_payload(model)
             request = await self._request(api_key, model, url, call_id, headers)
+            if not session._hub.is_idle:
+                # What is left of the last connection may be as much as may wait.
+                await session._all_so_far()
             if opened.done():
                 # Closed meanwhile.
                 return await opened
@@ -114,6 +117,9 @@ class Connector:
             await self._wait(opened)
         finally:
             self._attempt = None
+            if not opened.cancel() and not opened.cancelled():
+                # Seen, even where something else failed first.
+                opened.exception()
         return None
 
     async def _wait(self, opened: asyncio.Future[None]) -> None:

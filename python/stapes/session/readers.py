@@ -29,9 +29,9 @@ class EventQueue:
     """What one reader has not read yet, bounded.
 
     Audio, raw events and transcript deltas are dropped oldest first where the reader lags, and a
-    `Lagging` event says so; of several history updates the last is kept. Other events are kept up
-    to the bound. Past it, a `lossy` queue drops the oldest of them; any other gives up all that it
-    holds and takes no more: its reader is too slow.
+    `Lagging` event says so, if the reader is to be `told`; of several history updates the last is
+    kept. Other events are kept up to the bound. Past it, a `lossy` queue drops the oldest of them;
+    any other gives up all that it holds and takes no more: its reader is too slow.
     """
 
     __slots__ = (
@@ -41,21 +41,29 @@ class EventQueue:
         "_lossy",
         "_max_bytes",
         "_max_events",
+        "_told",
         "overflown",
     )
 
-    def __init__(self, max_events: int, max_bytes: int, *, lossy: bool = False) -> None:
+    def __init__(
+        self, max_events: int, max_bytes: int, *, lossy: bool = False, told: bool = True
+    ) -> None:
         self._events: deque[SessionEvent] = deque()
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._audio_bytes = 0
         self._dropped = [0, 0, 0]
         self._lossy = lossy
+        self._told = told
         self.overflown = 0
         """How many events were waiting when there were too many."""
 
     def __len__(self) -> int:
-        return len(self._events) + any(self._dropped) + bool(self.overflown)
+        return len(self._events) + self._has_dropped + bool(self.overflown)
+
+    @property
+    def _has_dropped(self) -> bool:
+        return self._told and any(self._dropped)
 
     def put(self, event: SessionEvent) -> None:
         """Takes an event in."""
@@ -64,6 +72,11 @@ class EventQueue:
         match event:
             case Audio(data=data):
                 self._audio_bytes += len(data)
+            case Lagging(audio=audio, transport_events=raw, transcript_deltas=deltas):
+                # What was lost before it came here counts as lost here.
+                for at, lost in enumerate((audio, raw, deltas)):
+                    self._dropped[at] += lost
+                return
             case AudioInterrupted(response_id=response_id):
                 self._purge(response_id)
             case _:
@@ -81,7 +94,7 @@ class EventQueue:
 
     def get(self) -> SessionEvent:
         """The oldest event."""
-        if any(self._dropped):
+        if self._has_dropped:
             audio, raw, deltas = self._dropped
             self._dropped = [0, 0, 0]
             return Lagging(audio=audio, transport_events=raw, transcript_deltas=deltas)
@@ -173,8 +186,9 @@ class EventReader(Generic[E]):
                 self._waiter = None
         if self._queue.overflown:
             self.close()
+            waiting, self._queue.overflown = self._queue.overflown, 0
             raise ConsumerTooSlow(
-                f"{self._queue.overflown} events were waiting to be read and none of them may be "
+                f"{waiting} events were waiting to be read and none of them may be "
                 "dropped: read faster, name the events that you need to session.events(...), or "
                 "raise max_queued_events"
             )

@@ -36,6 +36,7 @@ from stapes.events import (
     AgentHandoff,
     Error,
     HistoryUpdated,
+    Lagging,
     McpTool,
     McpToolsChanged,
     SessionEvent,
@@ -228,7 +229,7 @@ class RealtimeSession(Generic[TContext]):
         self._taking_over: dict[int, int] = {}
         self._callbacks: dict[str, list[Callable[[Any], Any]]] = {}
         self._readers: list[EventReader[Any]] = []
-        self._early: EventQueue | None = EventQueue(max_queued_events, max_queued_bytes, lossy=True)
+        self._early: EventQueue | None = self._early_queue()
         self._history: Sequence[HistoryItem] = self._core.history
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drained: list[asyncio.Future[None]] = []
@@ -394,10 +395,15 @@ class RealtimeSession(Generic[TContext]):
         self._calls.forget()
         if idle:
             return done()
+        heard = self._all_so_far()
+        return Completion(wait=lambda: _until(heard))
+
+    def _all_so_far(self) -> asyncio.Future[int]:
+        """Is done when all that has happened so far has been dispatched."""
         self._tokens += 1
         heard = self._heard(self._tokens)
         self._core.local_event(self._tokens)
-        return Completion(wait=lambda: _until(heard))
+        return heard
 
     async def __aenter__(self) -> RealtimeSession[TContext]:
         if self.status == "disconnected":
@@ -697,7 +703,7 @@ class RealtimeSession(Generic[TContext]):
         is kept for the first reader, within the bounds of the session.
         """
         wanted = frozenset(kinds) or ALL_BUT_TRANSPORT
-        queue = EventQueue(self._max_queued_events, self._max_queued_bytes)
+        queue = EventQueue(self._max_queued_events, self._max_queued_bytes, told=Lagging in wanted)
         reader: EventReader[Any] = EventReader(wanted, queue, self._remove_reader)
         early, self._early = self._early, None
         while early is not None and len(early):
@@ -715,10 +721,15 @@ class RealtimeSession(Generic[TContext]):
             self._readers.remove(reader)
             self._update_interest()
 
+    def _early_queue(self) -> EventQueue:
+        # Half of what a reader may hold: it must not be full when it begins.
+        events, size = self._max_queued_events, self._max_queued_bytes
+        return EventQueue((events + 1) // 2, (size + 1) // 2, lossy=True)
+
     def _early_again(self) -> None:
         """Events of a new connection are kept until somebody reads, again."""
         if self._early is None and not self._readers and not any(self._callbacks.values()):
-            self._early = EventQueue(self._max_queued_events, self._max_queued_bytes, lossy=True)
+            self._early = self._early_queue()
             self._update_interest()
 
     def _update_interest(self) -> None:

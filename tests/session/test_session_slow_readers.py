@@ -1,0 +1,241 @@
+"""A slow reader has bounded memory: sound is dropped by name, and what may not be lost ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from typing import Any
+
+import pytest
+from calling import KEY, SECONDS, eventually
+from rude import rude
+
+from stapes import (
+    AgentEnd,
+    Audio,
+    AudioStopped,
+    ConnectionChanged,
+    ConsumerTooSlow,
+    Error,
+    Lagging,
+    RealtimeAgent,
+    RealtimeSession,
+    TransportEvent,
+    WebSocketTransport,
+)
+from stapes.devserver import ScriptedMind, Turn
+
+LONG = ScriptedMind([Turn(say="word " * 300)])
+
+
+def session_to(url: str, **options: Any) -> Any:
+    transport = WebSocketTransport(url=url, close_timeout=0.05)
+    return RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport, **options)
+
+
+async def test_a_reader_that_lags_loses_the_oldest_sound_and_is_told_how_much(call):
+    c = await call(LONG, max_queued_bytes=48_000)
+    slow = c.session.events(Audio, AudioStopped, Lagging)
+    c.session.send_message("talk")
+    await c.seen.until(AgentEnd)
+    await c.session.close()
+    async with asyncio.timeout(SECONDS):
+        first, *rest = [event async for event in slow]
+    assert isinstance(first, Lagging)
+    kept = [event for event in rest if isinstance(event, Audio)]
+    all_sound = c.seen.of(Audio)
+    made = c.call.sent.of("response.output_audio.delta")
+    assert first.audio == len(made) - len(kept) > 0
+    assert kept == all_sound[-len(kept) :]
+    assert sum(len(event.data) for event in kept) <= 48_000
+    assert isinstance(rest[-1], AudioStopped)
+
+
+async def test_a_reader_is_told_of_raw_events_that_it_lost(call):
+    c = await call(LONG, max_queued_events=20)
+    slow = c.session.events(TransportEvent, AgentEnd, Lagging)
+    c.session.send_message("talk")
+    await c.seen.until(AgentEnd)
+    async with asyncio.timeout(SECONDS):
+        first = await anext(slow)
+    assert isinstance(first, Lagging)
+    assert first.transport_events > 20
+
+
+async def test_a_reader_that_does_not_name_lagging_gets_what_it_names_and_nothing_else(call):
+    c = await call(LONG, max_queued_bytes=48_000)
+    slow = c.session.events(Audio, AgentEnd)
+    c.session.send_message("talk")
+    await c.seen.until(AgentEnd)
+    await c.session.close()
+    async with asyncio.timeout(SECONDS):
+        events = [event async for event in slow]
+    assert {type(event) for event in events} == {Audio, AgentEnd}
+    assert len(events) < len(c.call.sent.of("response.output_audio.delta"))
+
+
+async def test_a_reader_that_may_lose_nothing_and_does_not_read_ends_by_name_and_alone(call):
+    c = await call(max_queued_events=100)
+    stuck = c.session.events(Error)
+    for batch in (60, 120):
+        for _ in range(60):
+            c.session.transport.send_event({"type": "nonsense"})
+        await c.seen.until(Error, count=batch)
+    with pytest.raises(ConsumerTooSlow, match=r"101 events were waiting.*raise max_queued_events"):
+        await anext(stuck)
+    with pytest.raises(StopAsyncIteration):
+        await anext(stuck)
+    assert c.session.status == "connected"
+    assert len(c.seen.errors) == 120
+
+
+async def test_events_that_nobody_ever_reads_are_bounded(run):
+    server = await run(ScriptedMind([Turn(say="Hello.")]))
+    async with session_to(server.url, max_queued_events=100) as session:
+        for number in range(20):
+            session.send_message("hi")
+            await eventually(lambda number=number: session.usage.requests == number + 1)
+        await session.close()
+        events = [event async for event in session]
+    assert isinstance(events[0], Lagging)
+    assert len(events) == 51
+    assert isinstance(events[-1], ConnectionChanged)
+
+
+def chatter(events: int, release: Any) -> Any:
+    """A server that says so many things that may not be lost, at once."""
+    frame = json.dumps({"type": "error", "error": {"message": "no"}})
+
+    async def behave(socket: Any) -> None:
+        await release.wait()
+        for _ in range(events):
+            await socket.send(frame)
+        await socket.wait_closed()
+
+    return behave
+
+
+class RudeElsewhere:
+    """A rude server on a loop of its own, in a thread of its own."""
+
+    def __init__(self, events: int) -> None:
+        self._events = events
+        self._ready, self._stop, self._go = (threading.Event() for _ in range(3))
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    async def _serve(self) -> None:
+        release = asyncio.Event()
+        async with rude(chatter(self._events, release)) as self.url:
+            self._ready.set()
+            await asyncio.to_thread(self._go.wait)
+            release.set()
+            await asyncio.to_thread(self._stop.wait)
+
+    def go(self) -> None:
+        self._go.set()
+
+    def __enter__(self) -> RudeElsewhere:
+        self._thread.start()
+        assert self._ready.wait(SECONDS)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._go.set()
+        self._stop.set()
+        self._thread.join()
+
+
+async def test_a_loop_that_stands_still_ends_the_connection_and_says_why():
+    with RudeElsewhere(events=2_000) as there:
+        session = session_to(there.url, max_queued_events=100)
+        errors = []
+        session.on("error", lambda event: errors.append(event.error))
+        changes = session.events(ConnectionChanged)
+        await session.connect()
+        there.go()
+        for _ in range(int(SECONDS * 100)):
+            # Blocks the loop on purpose.
+            if session.status == "disconnected":
+                break
+            threading.Event().wait(0.01)
+        assert session.status == "disconnected"
+        async with asyncio.timeout(SECONDS):
+            reasons = [change.reason async for change in changes]
+        assert "max_queued_events" in reasons[-1]
+        slow = [error for error in errors if isinstance(error, ConsumerTooSlow)]
+        assert len(slow) == 1
+        assert "the connection is closed" in str(slow[0])
+        assert len(errors) <= 102
+
+
+async def test_a_session_connects_again_after_its_loop_stood_still(run):
+    server = await run(ScriptedMind([Turn(say="Hello.")]))
+    with RudeElsewhere(events=2_000) as there:
+        session = session_to(there.url, max_queued_events=100)
+        session.on("error", lambda event: None)
+        await session.connect()
+        there.go()
+        for _ in range(int(SECONDS * 100)):
+            if session.status == "disconnected":
+                break
+            threading.Event().wait(0.01)
+    await session.close()
+    await session.connect(url=server.url)
+    session.send_message("hi")
+    async with asyncio.timeout(SECONDS):
+        assert (await anext(session.events(AgentEnd))).output == "Hello."
+    await session.close()
+
+
+async def test_sound_that_a_busy_loop_missed_is_dropped_by_name_and_the_rest_comes(run):
+    with RudeElsewhereSpeaker() as there:
+        session = session_to(there.url, max_queued_bytes=48_000)
+        reader = session.events(Audio, Lagging, Error)
+        await session.connect()
+        there.go()
+        frames = there.frames
+        for _ in range(int(SECONDS * 100)):
+            if session._core.traffic()[0] >= frames:
+                break
+            threading.Event().wait(0.01)
+        async with asyncio.timeout(SECONDS):
+            events = [await anext(reader) for _ in range(11)]
+        await session.close()
+    assert isinstance(events[0], Lagging)
+    assert events[0].audio == 90
+    assert all(isinstance(event, Audio) for event in events[1:])
+
+
+class RudeElsewhereSpeaker(RudeElsewhere):
+    """Sends a hundred chunks of 4,800 bytes."""
+
+    frames = 101
+
+    def __init__(self) -> None:
+        super().__init__(0)
+
+    async def _serve(self) -> None:
+        release = asyncio.Event()
+        delta = json.dumps(
+            {
+                "type": "response.output_audio.delta",
+                "response_id": "r",
+                "item_id": "i",
+                "content_index": 0,
+                "delta": "A" * 6_400,
+            }
+        )
+
+        async def behave(socket: Any) -> None:
+            await release.wait()
+            await socket.send('{"type":"response.created","response":{"id":"r"}}')
+            for _ in range(100):
+                await socket.send(delta)
+            await socket.wait_closed()
+
+        async with rude(behave) as self.url:
+            self._ready.set()
+            await asyncio.to_thread(self._go.wait)
+            release.set()
+            await asyncio.to_thread(self._stop.wait)
