@@ -159,4 +159,6 @@ def _talk(view: View, words: Sequence[str], tools: Sequence[Tool]) -> str:
         return " ".join(facts)
     if small_talk.wants_length(text):
         return small_talk.AT_LENGTH
-    return small_talk.reply(words, view.instructions, tools) or small_talk.NOT_CAUGHT
+    if reply := small_talk.reply(words, view.instructions, tools):
+        return reply
+    return small_talk.does_not_know(tools) if len(words) > 2 else small_talk.NOT_CAUGHT

@@ -8,11 +8,12 @@ Good-Turing and Kneser-Ney need whole counts.
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
 from math import log10
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 START, END = "<s>", "</s>"
 _NEVER = -99.0
@@ -43,6 +44,12 @@ class BackoffModel:
     def words(self) -> set[str]:
         """The vocabulary, without the marks of start and end."""
         return {word for (word,) in self._counts[0]} - {START, END}
+
+    def familiarity(self, words: Sequence[str]) -> float:
+        """Return the share of the pairs of neighbours in a sentence that were counted, 0 to 1."""
+        sentence = (START, *words, END)
+        pairs = list(pairwise(sentence))
+        return sum(pair in self._counts[1] for pair in pairs) / len(pairs)
 
     def to_arpa(self) -> str:
         """Write the model as text in the ARPA format."""

@@ -47,6 +47,11 @@ def offer(tools: Sequence[Tool]) -> str:
     return f"I can {list_of(offers)}." if offers else "How can I help you?"
 
 
+def does_not_know(tools: Sequence[Tool]) -> str:
+    """Say that nothing is known about what was asked, and what is."""
+    return f"I am sorry, I do not know about that. {offer(tools)}"
+
+
 def wants_length(text: str) -> bool:
     """Whether a longer answer is asked for."""
     return any(request in text for request in _LONG_REQUESTS)
