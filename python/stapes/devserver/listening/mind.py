@@ -21,6 +21,7 @@ from stapes.devserver.listening.understanding.choosing import (
     complete,
     follow_up,
     heard_words,
+    look_up,
 )
 from stapes.devserver.mind import Call, Say
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from stapes.devserver.mind import View
+
+
+_FEWEST_WORDS = 3
+"""Of which something can be made without knowing any."""
 
 
 class ListeningMind:
@@ -44,6 +49,10 @@ class ListeningMind:
 
     def __init__(self, recogniser: Recogniser | None = None) -> None:
         self._recogniser = recogniser or Recogniser()
+
+    def prepare(self, *, instructions: str, tools: Sequence[Mapping[str, Any]]) -> None:
+        """Get ready to hear what is said to an agent, in the background."""
+        self._recogniser.prepare(instructions=instructions, tools=tools)
 
     async def hear(
         self, pcm: bytes, *, instructions: str, tools: Sequence[Mapping[str, Any]]
@@ -108,8 +117,12 @@ def _to_caller(
     intent = _intent(words, conversation.before, tools)
     if intent and not intent.sure and intent.lacks and _facts(view, words):
         intent = None
+    if intent is None and (talk := _talk(view, words, tools)):
+        yield Say(talk)
+        return
+    intent = intent or look_up(words, tools)
     if intent is None:
-        yield Say(_talk(view, words, tools))
+        yield Say(small_talk.does_not_know(tools))
     elif intent.lacks:
         yield Say(ask_for(intent.lacks))
     else:
@@ -151,14 +164,12 @@ def _facts(view: View, words: Sequence[str]) -> list[str]:
     return facts_about(text, view.instructions, at_length=small_talk.wants_length(text))
 
 
-def _talk(view: View, words: Sequence[str], tools: Sequence[Tool]) -> str:
-    text = " ".join(words)
-    if not words:
-        return small_talk.NOT_CAUGHT
+def _talk(view: View, words: Sequence[str], tools: Sequence[Tool]) -> str | None:
+    """Answer without a tool; None where a question was understood but not what it is about."""
     if facts := _facts(view, words):
         return " ".join(facts)
-    if small_talk.wants_length(text):
-        return small_talk.AT_LENGTH
     if reply := small_talk.reply(words, view.instructions, tools):
         return reply
-    return small_talk.does_not_know(tools) if len(words) > 2 else small_talk.NOT_CAUGHT
+    if small_talk.wants_length(" ".join(words)) and not look_up(words, tools):
+        return small_talk.AT_LENGTH
+    return small_talk.NOT_CAUGHT if len(words) < _FEWEST_WORDS else None

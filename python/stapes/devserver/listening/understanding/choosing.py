@@ -23,6 +23,7 @@ _ENOUGH = 1.75
 _SURE = 3.0
 _CONNECT = {"speak", "talk", "transfer", "connect", "through", "someone", "somebody", "department"}
 _FOLLOW_UP = {"and", "or", "wait", "actually", "what", "how", "no"}
+_OPEN = {"query", "question", "keywords", "search"}
 _SHORT = 3
 
 
@@ -73,6 +74,17 @@ def follow_up(words: Sequence[str], tool: Tool, before: Mapping[str, Any]) -> In
         return None
     arguments = {**before, **new}
     return Intent(tool, arguments, missing(tool, arguments), sure=True)
+
+
+def look_up(words: Sequence[str], tools: Sequence[Tool]) -> Intent | None:
+    """Hand an open question to a tool that takes any: one with a parameter such as `query`."""
+    for tool in tools:
+        for parameter in tool.parameters:
+            if parameter.kind is Kind.TEXT and _OPEN & set(parameter.words):
+                arguments = {**fill(tool, words), parameter.name: " ".join(words)}
+                intent = Intent(tool, arguments, missing(tool, arguments), sure=False)
+                return intent if intent.lacks is None else None
+    return None
 
 
 def heard_words(text: str) -> tuple[str, ...]:
