@@ -123,7 +123,7 @@ class Library:
         Raises:
             VoiceUnavailableError: the library has no such voice, or fails.
         """
-        spoken = text.replace("\0", " ").encode() + b"\0"
+        spoken = text.replace("\0", " ").encode(errors="replace") + b"\0"
         with self._lock:
             self._check(self._library.espeak_SetVoiceByName(timbre.name.encode()), timbre)
             for parameter, value in (
@@ -157,7 +157,7 @@ class Library:
             VoiceUnavailableError: the library does not know the language.
         """
         separated = _PHONEMES_IPA | ord("_") << 8
-        rest = ctypes.c_char_p(text.encode())
+        rest = ctypes.c_char_p(text.encode(errors="replace"))
         with self._lock:
             self._check(self._library.espeak_SetVoiceByName(language.encode()), Timbre(language))
             read = self._library.espeak_TextToPhonemes(
@@ -190,7 +190,7 @@ class Program:
         try:
             done = subprocess.run(
                 [self._path, *options, "--stdin", "--stdout"],
-                input=text.encode(),
+                input=text.encode(errors="replace"),
                 capture_output=True,
                 check=True,
                 timeout=_PROGRAM_TIMEOUT_S,

@@ -7,7 +7,7 @@ Good-Turing and Kneser-Ney need whole counts.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import pairwise
 from math import log10
 from typing import TYPE_CHECKING, TypeAlias
@@ -74,10 +74,18 @@ class BackoffModel:
     def _discounted(self, order: int) -> dict[Gram, float]:
         counts = self._counts[order - 1]
         mass: defaultdict[Gram, float] = defaultdict(float)
+        followers: Counter[Gram] = Counter()
         for gram, count in counts.items():
             mass[gram[:-1]] += count
-        kept = 1.0 - self._discount
-        return {gram: kept * count / mass[gram[:-1]] for gram, count in counts.items()}
+            followers[gram[:-1]] += 1
+        # A context that was seen with every word has nothing to keep mass for.
+        every = len(self.words) + 1
+        return {
+            gram: (1.0 if followers[gram[:-1]] == every else 1.0 - self._discount)
+            * count
+            / mass[gram[:-1]]
+            for gram, count in counts.items()
+        }
 
     def _backoff(self, grams: dict[Gram, float], lower: dict[Gram, float]) -> dict[Gram, float]:
         taken: defaultdict[Gram, float] = defaultdict(float)
