@@ -73,6 +73,26 @@ def test_an_argument_that_is_missing_is_asked_for_and_then_used() -> None:
     ]
 
 
+def test_small_talk_is_not_taken_for_what_was_asked_for() -> None:
+    find = {
+        "type": "function",
+        "name": "find_guest",
+        "description": "Find a guest.",
+        "parameters": {"properties": {"name": {"type": "string"}}, "required": ["name"]},
+    }
+    first = user("please find a guest")
+    assert "name" in words(first, tools=[find])
+    assert "Goodbye" in words(first, said("Which name?"), user("goodbye"), tools=[find])
+    assert answer(first, said("Which name?"), user("zaphod"), tools=[find]) == [
+        Call("find_guest", {"name": "Zaphod"})
+    ]
+
+
+def test_a_question_that_was_answered_is_not_answered_again() -> None:
+    before = [user("weather in paris"), *call("weather", "Warm.", city="Paris"), said("Warm.")]
+    assert "anything else" in words(*before)
+
+
 def test_a_follow_up_is_understood_from_the_call_before() -> None:
     before = [user("weather in paris"), *call("weather", "It is warm.", city="Paris")]
     assert answer(*before, said("It is warm."), user("and in lisbon")) == [

@@ -78,6 +78,8 @@ def decide(view: View) -> Iterator[Say | Call]:
         yield from _after_outputs(view, conversation, tools)
     elif conversation.said is None:
         yield Say(f"{small_talk.introduce(view.instructions)} How can I help you?")
+    elif conversation.answered:
+        yield Say(small_talk.ANYTHING_ELSE)
     else:
         yield from _to_caller(view, conversation, tools)
 
@@ -134,7 +136,7 @@ def _intent(words: Sequence[str], before: Sequence[Turn], tools: Sequence[Tool])
     if chosen and chosen.lacks is None:
         return chosen
     asked = _asked(before, tools)
-    if asked and (completed := complete(asked, words)):
+    if asked and not small_talk.reply(words, "", ()) and (completed := complete(asked, words)):
         return completed
     if before and before[-1].calls:
         by_name = {tool.name: tool for tool in tools}

@@ -125,7 +125,10 @@ class _Process:
             self._running = None
             process.kill()
             status = process.wait()
-            raise RecognitionError(f"the recogniser's process ended (status {status})")
+            raise RecognitionError(
+                f"the recogniser's process ended (status {status}); the next utterance starts it "
+                f"again. If this stays so, `{sys.executable} -m {_WORKER}` says why"
+            )
         answer, _ = frame
         if "error" in answer:
             raise RecognitionError(f"the recogniser failed: {answer['error']}")
@@ -134,7 +137,7 @@ class _Process:
     def start(self) -> subprocess.Popen[bytes]:
         """Start the process; it loads its models by itself."""
         process = subprocess.Popen(
-            [sys.executable, "-m", _WORKER],
+            [sys.executable, "-P", "-m", _WORKER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

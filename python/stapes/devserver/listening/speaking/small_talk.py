@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NOT_CAUGHT = "I am sorry, I did not catch that. Could you say it again?"
+ANYTHING_ELSE = "Is there anything else I can help you with?"
 BLOCKED = "I am sorry, I cannot talk about that. Is there something else I can help you with?"
 AT_LENGTH = (
     "That is a longer story, so stop me whenever you like. "
