@@ -72,6 +72,15 @@ class MindPerCall(Protocol):
         ...
 
 
+@runtime_checkable
+class MindThatPrepares(Protocol):
+    """A mind that wants to know whom it will speak for before it has to hear or answer."""
+
+    def prepare(self, *, instructions: str, tools: Sequence[Mapping[str, Any]]) -> None:
+        """Get ready, without keeping anybody waiting: a session begins or was updated."""
+        ...
+
+
 class Voice(Protocol):
     """Turns text into sound."""
 

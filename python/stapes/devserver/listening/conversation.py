@@ -42,12 +42,14 @@ class Conversation:
         said: what the caller said last; None if nobody has said anything.
         before: the turns before that.
         outputs: what tools returned since anybody spoke.
+        answered: whether the agent has had the last word.
         blocked: whether the last message reports an answer that a guardrail has stopped.
     """
 
     said: str | None
     before: tuple[Turn, ...]
     outputs: tuple[Output, ...]
+    answered: bool
     blocked: bool
 
     @classmethod
@@ -56,16 +58,17 @@ class Conversation:
         turns: list[Turn] = []
         calls: dict[str, tuple[str, Mapping[str, Any]]] = {}
         outputs: list[Output] = []
-        blocked = False
+        answered = blocked = False
         for item in items:
             match item.get("type"):
                 case "message" if item.get("role") == "user":
                     text = text_of(item)
-                    blocked = _BLOCKED in text
+                    answered, blocked = False, _BLOCKED in text
                     outputs.clear()
                     if not blocked:
                         turns.append(Turn(text))
                 case "message" if item.get("role") == "assistant":
+                    answered = True
                     outputs.clear()
                 case "function_call":
                     call = (str(item.get("name", "")), _arguments(item.get("arguments")))
@@ -79,6 +82,7 @@ class Conversation:
             said=turns[-1].said if turns else None,
             before=tuple(turns[:-1]),
             outputs=tuple(outputs),
+            answered=answered,
             blocked=blocked,
         )
 

@@ -21,6 +21,7 @@ from stapes.devserver.listening.understanding.choosing import (
     complete,
     follow_up,
     heard_words,
+    look_up,
 )
 from stapes.devserver.mind import Call, Say
 
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from stapes.devserver.mind import View
+
+
+_FEWEST_WORDS = 3
+"""Of which something can be made without knowing any."""
 
 
 class ListeningMind:
@@ -44,6 +49,10 @@ class ListeningMind:
 
     def __init__(self, recogniser: Recogniser | None = None) -> None:
         self._recogniser = recogniser or Recogniser()
+
+    def prepare(self, *, instructions: str, tools: Sequence[Mapping[str, Any]]) -> None:
+        """Get ready to hear what is said to an agent, in the background."""
+        self._recogniser.prepare(instructions=instructions, tools=tools)
 
     async def hear(
         self, pcm: bytes, *, instructions: str, tools: Sequence[Mapping[str, Any]]
@@ -69,6 +78,8 @@ def decide(view: View) -> Iterator[Say | Call]:
         yield from _after_outputs(view, conversation, tools)
     elif conversation.said is None:
         yield Say(f"{small_talk.introduce(view.instructions)} How can I help you?")
+    elif conversation.answered:
+        yield Say(small_talk.ANYTHING_ELSE)
     else:
         yield from _to_caller(view, conversation, tools)
 
@@ -108,8 +119,12 @@ def _to_caller(
     intent = _intent(words, conversation.before, tools)
     if intent and not intent.sure and intent.lacks and _facts(view, words):
         intent = None
+    if intent is None and (talk := _talk(view, words, tools)):
+        yield Say(talk)
+        return
+    intent = intent or look_up(words, tools)
     if intent is None:
-        yield Say(_talk(view, words, tools))
+        yield Say(small_talk.does_not_know(tools))
     elif intent.lacks:
         yield Say(ask_for(intent.lacks))
     else:
@@ -121,7 +136,7 @@ def _intent(words: Sequence[str], before: Sequence[Turn], tools: Sequence[Tool])
     if chosen and chosen.lacks is None:
         return chosen
     asked = _asked(before, tools)
-    if asked and (completed := complete(asked, words)):
+    if asked and not small_talk.reply(words, "", ()) and (completed := complete(asked, words)):
         return completed
     if before and before[-1].calls:
         by_name = {tool.name: tool for tool in tools}
@@ -151,12 +166,12 @@ def _facts(view: View, words: Sequence[str]) -> list[str]:
     return facts_about(text, view.instructions, at_length=small_talk.wants_length(text))
 
 
-def _talk(view: View, words: Sequence[str], tools: Sequence[Tool]) -> str:
-    text = " ".join(words)
-    if not words:
-        return small_talk.NOT_CAUGHT
+def _talk(view: View, words: Sequence[str], tools: Sequence[Tool]) -> str | None:
+    """Answer without a tool; None where a question was understood but not what it is about."""
     if facts := _facts(view, words):
         return " ".join(facts)
-    if small_talk.wants_length(text):
+    if reply := small_talk.reply(words, view.instructions, tools):
+        return reply
+    if small_talk.wants_length(" ".join(words)) and not look_up(words, tools):
         return small_talk.AT_LENGTH
-    return small_talk.reply(words, view.instructions, tools) or small_talk.NOT_CAUGHT
+    return small_talk.NOT_CAUGHT if len(words) < _FEWEST_WORDS else None

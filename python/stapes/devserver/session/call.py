@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from stapes.devserver.mind import mind_for_call
+from stapes.devserver.mind import MindThatPrepares, mind_for_call
 from stapes.devserver.session.config import SessionConfig
 from stapes.devserver.session.context import CallContext, Observer
 from stapes.devserver.session.conversation import Conversation
@@ -145,6 +145,10 @@ class RealtimeCall:
             event["session"], voice_is_fixed=context.conversation.has_assistant_audio
         )
         self.input_audio.configure()
+        if isinstance(context.mind, MindThatPrepares):
+            context.mind.prepare(
+                instructions=context.config.instructions, tools=context.config.tools
+            )
         context.emit("session.updated", session=context.config.wire)
 
     async def _send_all(self, send: Send) -> None:

@@ -10,11 +10,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
+from stapes.devserver.audio.formats import BYTES_PER_MS
 from stapes.devserver.mind import Call, Say
 from stapes.devserver.session import usage
 from stapes.devserver.session.items import Item
 from stapes.devserver.session.pacing import Pacer
-from stapes.devserver.session.speaking import steps
+from stapes.devserver.session.speaking import sentences, steps
 from stapes.devserver.session.writers import CallWriter, MessageWriter
 
 if TYPE_CHECKING:
@@ -138,22 +139,30 @@ class Response:
                 writer.words(word)
                 await asyncio.sleep(0)
         else:
-            request = self.request
-            async with asyncio.timeout(self._context.options.mind_seconds):
-                speech = await self._context.voice.speak(
-                    "".join(words), voice=request.voice, speed=request.speed
-                )
-            self._writer = writer = self._message()
-            await self._speak(writer, words, speech.pcm)
+            # Sentence by sentence, so that the first is heard while the voice works on the others.
+            spoken: MessageWriter | None = None
+            for sentence in sentences(words):
+                sound = await self._voiced("".join(sentence))
+                if spoken is None:
+                    self._writer = spoken = self._message()
+                await self._speak(spoken, sentence, sound)
         self._close_writer()
+
+    async def _voiced(self, text: str) -> bytes:
+        async with asyncio.timeout(self._context.options.mind_seconds):
+            speech = await self._context.voice.speak(
+                text, voice=self.request.voice, speed=self.request.speed
+            )
+        return speech.pcm
 
     async def _speak(self, writer: MessageWriter, words: list[str], pcm: bytes) -> None:
         chunk_ms = self._context.options.audio_chunk_ms
+        spoken_ms = len(writer.part.pcm) / BYTES_PER_MS
         for step in steps(words, pcm, self.request.format, chunk_ms=chunk_ms):
             await self._context.outbox.room()
             for word, said_ms in step.words:
                 self._spend()
-                writer.words(word, spoken_at_ms=said_ms)
+                writer.words(word, spoken_at_ms=spoken_ms + said_ms)
             self._spend()
             if step.encoded:
                 writer.sound(step.pcm, step.encoded)

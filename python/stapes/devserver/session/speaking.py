@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from stapes.devserver.audio.formats import AudioFormat
 
 
+_SHORTEST_SENTENCE = 24
+"""In characters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What is sent together.
@@ -30,6 +34,18 @@ class Step:
     pcm: bytes
     encoded: bytes
     audio_ms: float
+
+
+def sentences(words: Sequence[str]) -> Iterator[list[str]]:
+    """Cut a text into its sentences; a very short one, such as "Dr.", stays with what follows."""
+    sentence: list[str] = []
+    for word in words:
+        sentence.append(word)
+        if word[-1] in ".!?" and sum(map(len, sentence)) >= _SHORTEST_SENTENCE:
+            yield sentence
+            sentence = []
+    if sentence:
+        yield sentence
 
 
 def steps(words: Sequence[str], pcm: bytes, audio: AudioFormat, *, chunk_ms: int) -> Iterator[Step]:

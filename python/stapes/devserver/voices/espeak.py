@@ -37,7 +37,9 @@ _PACES = (80, 450)
 
 
 class EspeakVoice:
-    """Speaks with eSpeak NG: robotic, but instant, small and the same on every machine.
+    """Speaks with eSpeak NG: robotic, but instant and small.
+
+    The same text is not the same samples: eSpeak NG lets the voice tremble a little.
 
     Args:
         longest_s: where an utterance is cut off, in seconds.

@@ -27,7 +27,8 @@ _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _INITIALIZE_DONT_EXIT = 0x8000
 _CHARACTERS_UTF8 = 1
 _POSITION_CHARACTER = 1
-_RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4
+_PHONEMES_IPA = 0x02
+_RATE, _PITCH, _RANGE = 1, 3, 4
 _SYNTHESIS_CHUNK_MS = 200
 _PROGRAM_TIMEOUT_S = 30.0
 
@@ -107,6 +108,7 @@ class Library:
         if self._rate <= 0:
             raise VoiceUnavailableError(f"eSpeak NG does not accept its data directory {data}")
         self._library.espeak_SetSynthCallback(self._on_samples)
+        self._library.espeak_TextToPhonemes.restype = ctypes.c_char_p
 
     def _collect(self, samples: Any, count: int, _events: Any) -> int:
         if samples and count > 0:
@@ -121,7 +123,7 @@ class Library:
         Raises:
             VoiceUnavailableError: the library has no such voice, or fails.
         """
-        spoken = text.replace("\0", " ").encode() + b"\0"
+        spoken = text.replace("\0", " ").encode(errors="replace") + b"\0"
         with self._lock:
             self._check(self._library.espeak_SetVoiceByName(timbre.name.encode()), timbre)
             for parameter, value in (
@@ -148,6 +150,21 @@ class Library:
             heard = bytes(self._heard[: self._byte_limit])
         return np.frombuffer(heard, dtype="<i2").astype(np.int16), self._rate
 
+    def phonemes(self, text: str, language: str) -> list[str]:
+        """Return how `text` is read, as phonemes of the International Phonetic Alphabet.
+
+        Raises:
+            VoiceUnavailableError: the library does not know the language.
+        """
+        separated = _PHONEMES_IPA | ord("_") << 8
+        rest = ctypes.c_char_p(text.encode(errors="replace"))
+        with self._lock:
+            self._check(self._library.espeak_SetVoiceByName(language.encode()), Timbre(language))
+            read = self._library.espeak_TextToPhonemes(
+                ctypes.byref(rest), _CHARACTERS_UTF8, separated
+            )
+        return (read or b"").decode().split("_")
+
     @staticmethod
     def _check(status: int, timbre: Timbre) -> None:
         if status != 0:
@@ -173,7 +190,7 @@ class Program:
         try:
             done = subprocess.run(
                 [self._path, *options, "--stdin", "--stdout"],
-                input=text.encode(),
+                input=text.encode(errors="replace"),
                 capture_output=True,
                 check=True,
                 timeout=_PROGRAM_TIMEOUT_S,

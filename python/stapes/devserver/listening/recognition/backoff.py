@@ -7,12 +7,13 @@ Good-Turing and Kneser-Ney need whole counts.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from itertools import pairwise
 from math import log10
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 START, END = "<s>", "</s>"
 _NEVER = -99.0
@@ -44,6 +45,12 @@ class BackoffModel:
         """The vocabulary, without the marks of start and end."""
         return {word for (word,) in self._counts[0]} - {START, END}
 
+    def familiarity(self, words: Sequence[str]) -> float:
+        """Return the share of the pairs of neighbours in a sentence that were counted, 0 to 1."""
+        sentence = (START, *words, END)
+        pairs = list(pairwise(sentence))
+        return sum(pair in self._counts[1] for pair in pairs) / len(pairs)
+
     def to_arpa(self) -> str:
         """Write the model as text in the ARPA format."""
         spoken = {gram: count for gram, count in self._counts[0].items() if gram != (START,)}
@@ -67,10 +74,18 @@ class BackoffModel:
     def _discounted(self, order: int) -> dict[Gram, float]:
         counts = self._counts[order - 1]
         mass: defaultdict[Gram, float] = defaultdict(float)
+        followers: Counter[Gram] = Counter()
         for gram, count in counts.items():
             mass[gram[:-1]] += count
-        kept = 1.0 - self._discount
-        return {gram: kept * count / mass[gram[:-1]] for gram, count in counts.items()}
+            followers[gram[:-1]] += 1
+        # A context that was seen with every word has nothing to keep mass for.
+        every = len(self.words) + 1
+        return {
+            gram: (1.0 if followers[gram[:-1]] == every else 1.0 - self._discount)
+            * count
+            / mass[gram[:-1]]
+            for gram, count in counts.items()
+        }
 
     def _backoff(self, grams: dict[Gram, float], lower: dict[Gram, float]) -> dict[Gram, float]:
         taken: defaultdict[Gram, float] = defaultdict(float)

@@ -103,13 +103,13 @@ def fillers() -> Mapping[str, tuple[tuple[str, ...], ...]]:
 
 
 def _digit_strings() -> Iterator[str]:
-    # Every pair of digits follows every other about as often: steps of primes through the digits.
-    for start in range(10):
-        for step in (1, 3, 7, 9):
-            for length in (3, 4, 5):
-                yield " ".join(
-                    DIGITS[(start + step * place + place * place) % 10] for place in range(length)
-                )
+    # Each digit is followed by each other, in strings of three to five.
+    for first in range(10):
+        for second in range(10):
+            string = [first, second]
+            for _ in range(1 + (first + second) % 3):
+                string.append((3 * string[-1] + 7 * string[-2] + 1) % 10)
+            yield " ".join(DIGITS[digit] for digit in string)
 
 
 @cache
@@ -210,12 +210,9 @@ def _tails(parameter: Parameter) -> Iterator[str]:
         case Kind.CITY:
             yield from ("in {city}", "for {city}", "in {city} today", "in {city} tomorrow")
         case Kind.IDENTIFIER:
-            yield from (f"for {words} {{digits}}", f"for {words} number {{digits}}")
-            yield from (
-                f"{words} {{digits}}",
-                f"for my {words} {{digits}}",
-                f"of {words} {{digits}}",
-            )
+            for frame in ("{}", "for {}", "for my {}", "of {}", "my {}"):
+                yield f"{frame.format(words)} {{digits}}"
+                yield f"{frame.format(words)} number {{digits}}"
         case Kind.MONEY:
             yield from ("of {money}", "for {money}", "{money}")
         case Kind.NUMBER:

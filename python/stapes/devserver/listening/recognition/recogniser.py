@@ -53,11 +53,22 @@ class Recogniser:
                 "(PocketSphinx has wheels for CPython 3.11 to 3.13 only)"
             )
         self._free: queue.SimpleQueue[_Process] = queue.SimpleQueue()
-        for _ in range(processes):
-            self._free.put(_Process(timeout_s))
         self._threads = ThreadPoolExecutor(processes, thread_name_prefix="stapes-recogniser")
-        self._room = processes + waiting
+        for _ in range(processes):
+            process = _Process(timeout_s)
+            process.start()
+            self._free.put(process)
+        self._waiting = 0
+        self._most_waiting = processes + waiting
         self._longest = int(longest_s * _BYTES_PER_SECOND) & ~1
+
+    def prepare(self, *, instructions: str, tools: Sequence[Mapping[str, Any]]) -> None:
+        """Build the vocabulary for an agent in the background, so that no utterance waits for it.
+
+        Does nothing where utterances are waiting: the first one builds it then.
+        """
+        if self._waiting == 0:
+            self._threads.submit(self._transcribe, _describe(instructions, tools), b"")
 
     async def transcribe(
         self, pcm: bytes, *, instructions: str, tools: Sequence[Mapping[str, Any]]
@@ -67,17 +78,17 @@ class Recogniser:
         Raises:
             RecognitionError: too many utterances wait, or the recogniser failed.
         """
-        if self._room <= 0:
+        if self._waiting >= self._most_waiting:
             raise RecognitionError("too many utterances wait to be recognised; try again later")
-        agent = json.dumps({"instructions": instructions, "tools": list(tools)})
-        self._room -= 1
+        agent = _describe(instructions, tools)
+        self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(
                 self._threads, self._transcribe, agent, pcm[: self._longest]
             )
         finally:
-            self._room += 1
+            self._waiting -= 1
 
     def _transcribe(self, agent: str, pcm: bytes) -> str:
         process = self._free.get()
@@ -87,15 +98,19 @@ class Recogniser:
             self._free.put(process)
 
 
+def _describe(instructions: str, tools: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps({"instructions": instructions, "tools": list(tools)}, sort_keys=True)
+
+
 class _Process:
-    """One recogniser process, started when it is first needed and again after it failed."""
+    """One recogniser process, started again after it failed."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._running: subprocess.Popen[bytes] | None = None
 
     def transcribe(self, agent: str, pcm: bytes) -> str:
-        process = self._running or self._start()
+        process = self._running or self.start()
         alarm = threading.Timer(self._timeout_s, process.kill)
         alarm.daemon = True
         alarm.start()
@@ -110,15 +125,19 @@ class _Process:
             self._running = None
             process.kill()
             status = process.wait()
-            raise RecognitionError(f"the recogniser's process ended (status {status})")
+            raise RecognitionError(
+                f"the recogniser's process ended (status {status}); the next utterance starts it "
+                f"again. If this stays so, `{sys.executable} -m {_WORKER}` says why"
+            )
         answer, _ = frame
         if "error" in answer:
             raise RecognitionError(f"the recogniser failed: {answer['error']}")
         return str(answer["transcript"])
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the process; it loads its models by itself."""
         process = subprocess.Popen(
-            [sys.executable, "-m", _WORKER],
+            [sys.executable, "-P", "-m", _WORKER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -7,12 +7,13 @@ its input does, so it cannot outlive the server.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from functools import lru_cache
 from typing import BinaryIO
 
-from stapes.devserver.listening.recognition.decoder import AgentDecoder
+from stapes.devserver.listening.recognition.decoder import AgentDecoder, general_english
 from stapes.devserver.listening.recognition.frames import read_frame, write_frame
 
 _AGENTS_KEPT = 16
@@ -21,6 +22,7 @@ _AGENTS_KEPT = 16
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until there are no more."""
+    general_english()  # Loaded now, while nobody waits.
     decoder_of = lru_cache(_AGENTS_KEPT)(_decoder)
     while (request := read_frame(requests)) is not None:
         header, pcm = request
@@ -32,8 +34,6 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def _decoder(agent: str) -> AgentDecoder:
-    import json
-
     described = json.loads(agent)
     return AgentDecoder(described["instructions"], described["tools"])
 

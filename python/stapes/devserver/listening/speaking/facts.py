@@ -12,6 +12,9 @@ _ORDERS = re.compile(
     r"offer|hand|transfer|please|only|make|try|let|stay|respond|reply|explain|tell|give|talk)\b",
     re.IGNORECASE,
 )
+_PORTRAIT = re.compile(
+    r"^you (?:are|help|take|control|work|sell|answer|assist|run|look after|serve)\b", re.IGNORECASE
+)
 _LONGEST = 8
 """Sentences of one answer."""
 
@@ -23,13 +26,22 @@ def role_of(instructions: str) -> str | None:
 
 
 def facts_of(instructions: str) -> list[str]:
-    """Return the sentences that state something; those that tell the agent what to do are out."""
-    sentences = re.split(r"(?<=[.!?])\s+|\n+", instructions.strip())
+    """Return the sentences that state something; those that tell the agent what to do are out.
+
+    What they say of the agent it says of itself: "You take orders" becomes "I take orders".
+    """
+    sentences = (one.strip(" -*#") for one in re.split(r"(?<=[.!?])\s+|\n+", instructions))
     return [
-        one.strip(" -*#")
+        _of_oneself(one) if _PORTRAIT.match(one) else one
         for one in sentences
-        if one.strip(" -*#") and not _ORDERS.match(one.strip(" -*#"))
+        if one and (_PORTRAIT.match(one) or not _ORDERS.match(one))
     ]
+
+
+def _of_oneself(sentence: str) -> str:
+    for pattern, words in ((r"^you are\b", "I am"), (r"^you\b", "I"), (r"\byour\b", "my")):
+        sentence = re.sub(pattern, words, sentence, flags=re.IGNORECASE)
+    return sentence
 
 
 def facts_about(question: str, instructions: str, *, at_length: bool) -> list[str]:

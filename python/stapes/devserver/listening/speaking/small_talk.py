@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stapes.devserver.listening.speaking.facts import role_of
-from stapes.devserver.listening.tools import Tool, topic_of
+from stapes.devserver.listening.tools import VERBS, Tool
 from stapes.devserver.listening.words import list_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NOT_CAUGHT = "I am sorry, I did not catch that. Could you say it again?"
+ANYTHING_ELSE = "Is there anything else I can help you with?"
 BLOCKED = "I am sorry, I cannot talk about that. Is there something else I can help you with?"
 AT_LENGTH = (
     "That is a longer story, so stop me whenever you like. "
@@ -26,9 +27,10 @@ _LONG_REQUESTS = (
     "tell me about", "tell me a", "tell me more", "tell me everything", "explain", "history",
     "story", "describe", "talk about", "in detail",
 )  # fmt: skip
-_FAREWELLS = {"goodbye", "bye"}
-_GREETINGS = {"hello", "hi", "morning", "afternoon", "evening"}
-_THANKS = {"thanks", "thank"}
+_TELLING = {"the", "a", "an", "when", "how", "where", "what", "whether", "if", "who", "which"}
+_MOST_OFFERS, _MOST_WORDS = 5, 12
+_SHORT = 7
+"""Words of an utterance that is taken for small talk by one of them."""
 
 
 def introduce(instructions: str, name: str | None = None) -> str:
@@ -39,12 +41,26 @@ def introduce(instructions: str, name: str | None = None) -> str:
 
 def offer(tools: Sequence[Tool]) -> str:
     """Say what can be asked for."""
-    topics = [" ".join(topic_of(tool)) for tool in tools if not tool.handoff]
-    agents = [" ".join(tool.words) for tool in tools if tool.handoff]
-    offers = ([f"help with {list_of(topics)}"] if topics else []) + (
-        [f"connect you to {list_of(agents)}"] if agents else []
-    )
-    return f"I can {list_of(offers)}." if offers else "How can I help you?"
+    offers = [_offer_of(tool) for tool in tools]
+    return f"I can {list_of(offers[:_MOST_OFFERS])}." if offers else "How can I help you?"
+
+
+def _offer_of(tool: Tool) -> str:
+    if tool.handoff:
+        return f"connect you to {' '.join(tool.words)}"
+    sentence = tool.description.split(".")[0].strip()
+    first = sentence.split(" ")[0].lower()
+    if not 0 < len(sentence.split()) <= _MOST_WORDS:
+        return f"help with {' '.join(tool.words)}"
+    said = sentence[0].lower() + sentence[1:]
+    if first in _TELLING:
+        return f"tell you {said}"
+    return said if first in VERBS else f"help with {' '.join(tool.words)}"
+
+
+def does_not_know(tools: Sequence[Tool]) -> str:
+    """Say that nothing is known about what was asked, and what is."""
+    return f"I am sorry, I do not know about that. {offer(tools)}"
 
 
 def wants_length(text: str) -> bool:
@@ -55,23 +71,27 @@ def wants_length(text: str) -> bool:
 def reply(words: Sequence[str], instructions: str, tools: Sequence[Tool]) -> str | None:
     """Answer small talk; None if it is none."""
     said, text = set(words), " ".join(words)
-    if said & _FAREWELLS:
-        return "Thank you for calling. Goodbye."
     if any(who in text for who in ("who are you", "who am i", "your name", "who is this")):
         return f"{introduce(instructions)} {offer(tools)}"
     if any(what in text for what in ("can you do", "can you help", "i need help", "help me")):
         return offer(tools)
     if "how are you" in text:
         return "I am well, thank you. How can I help you?"
-    if any(robot in said for robot in ("robot", "human", "person", "machine")):
+    if said & {"robot", "human", "machine"}:
         return "I am a small program with rules of thumb, but I am listening. How can I help?"
-    if said & _GREETINGS:
+    return _short_reply(said, instructions) if len(words) <= _SHORT else None
+
+
+def _short_reply(said: set[str], instructions: str) -> str | None:
+    if said & {"goodbye", "bye"}:
+        return "Thank you for calling. Goodbye."
+    if said & {"hello", "hi", "morning", "afternoon", "evening"}:
         return f"{introduce(instructions)} How can I help you?"
-    if said & _THANKS:
+    if said & {"thanks", "thank"}:
         return "You are welcome. Is there anything else?"
-    if "no" in said or "all" in said or "nothing" in said:
+    if said & {"no", "nothing", "all"}:
         return "All right. Thank you for calling."
-    if said & {"stop", "wait", "hold"}:
+    if said & {"stop", "wait", "hold", "moment"}:
         return "Of course. Take your time."
     if said & {"yes", "yeah", "okay", "sure", "correct", "right"}:
         return "Good. What else can I do for you?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ _ENOUGH = 1.75
 _SURE = 3.0
 _CONNECT = {"speak", "talk", "transfer", "connect", "through", "someone", "somebody", "department"}
 _FOLLOW_UP = {"and", "or", "wait", "actually", "what", "how", "no"}
+_OPEN = {"query", "question", "keywords", "search"}
+_NUMERAL = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _SHORT = 3
 
 
@@ -75,12 +78,24 @@ def follow_up(words: Sequence[str], tool: Tool, before: Mapping[str, Any]) -> In
     return Intent(tool, arguments, missing(tool, arguments), sure=True)
 
 
+def look_up(words: Sequence[str], tools: Sequence[Tool]) -> Intent | None:
+    """Hand an open question to a tool that takes any: one with a parameter such as `query`."""
+    for tool in tools:
+        for parameter in tool.parameters:
+            if parameter.kind is Kind.TEXT and _OPEN & set(parameter.words):
+                arguments = {**fill(tool, words), parameter.name: " ".join(words)}
+                intent = Intent(tool, arguments, missing(tool, arguments), sure=False)
+                return intent if intent.lacks is None else None
+    return None
+
+
 def heard_words(text: str) -> tuple[str, ...]:
     """Return the words of an utterance, typed or spoken; numbers in digits stay whole."""
+    priced = re.sub(r"[$€£]\s?(\d[\d.,]*)", r"\1 dollars ", text.lower())
     words: list[str] = []
-    for part in text.lower().replace(",", "").split():
-        bare = part.strip("#.?!;:$€()\"'")
-        words += (bare,) if bare.isdigit() else spoken_words(part)
+    for part in re.sub(r"(?<=\d),(?=\d)", "", priced).split():
+        number = _NUMERAL.fullmatch(part.strip("#.,?!;:()\"'"))
+        words += (number[0],) if number else spoken_words(part)
     return tuple(words)
 
 

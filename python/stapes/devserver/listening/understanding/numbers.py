@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ _TENS = {word: 20 + 10 * place for place, word in enumerate(TENS)}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _SOUNDS_LIKE = {"for": "four", "to": "two", "too": "two", "won": "one"}
 """Words that a recogniser writes for a digit; read as one only beside other digits."""
+_NUMERAL = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Number:
 
     start: int
     end: int
-    value: int
+    value: int | float
     digits: str
 
 
@@ -68,8 +70,9 @@ def _without_homophones(words: Sequence[str], after: Collection[str]) -> list[st
 
 def _number_at(words: Sequence[str], start: int) -> Number | None:
     first = words[start]
-    if first.isdigit():
-        return Number(start, start + 1, int(first), first)
+    if _NUMERAL.fullmatch(first):
+        value = float(first) if "." in first else int(first)
+        return Number(start, start + 1, value, first)
     if first not in _UNITS and first not in _TENS:
         return None
     end = start

@@ -90,7 +90,7 @@ def _typed(number: Number | None, parameter: Parameter) -> Any:
         return None
     match parameter.type:
         case "integer":
-            return number.value
+            return int(number.value)
         case "number":
             return float(number.value)
         case _:
