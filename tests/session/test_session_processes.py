@@ -165,6 +165,9 @@ def test_a_forked_child_has_sessions_of_its_own_and_none_of_its_parents(interpre
                 session.send_message("hi")
                 reader = session.events(AgentEnd)
                 await anext(reader)
+                import warnings
+                # From Python 3.12 on it warns of forks beside threads: that is what is tested.
+                warnings.simplefilter("ignore", DeprecationWarning)
                 pid = os.fork()
                 if pid == 0:
                     status = 1
