@@ -159,7 +159,9 @@ fn audio_delta_short_cut(text: &str, interest: Interest) -> Option<Body> {
     let rest = &text[open + 1 + encoded.len()..];
     // Neither an escape nor what JSON forbids within a string: the whole frame is JSON, then.
     // Without an early return, so that it is vector code: it runs over all of the sound.
-    let plain = encoded.bytes().fold(true, |plain, byte| plain & (byte != b'\\') & (byte >= b' '));
+    let plain = encoded
+        .bytes()
+        .fold(true, |plain, byte| plain & (byte != b'\\') & (byte >= b' '));
     if rest.len() > TYPE_WITHIN || key > TYPE_WITHIN || !plain {
         return None;
     }
