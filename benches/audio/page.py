@@ -175,7 +175,7 @@ def short_claims(frame: float) -> list[Claim]:
         if other in SHORT[group]:
             times = compare(SHORT[group][other], SHORT[group]["stapes"])
             promise = f"at least {least} times as fast as {other}"
-            claims.append(Claim(group, promise, f"{times:.1f} times", times >= least))
+            claims.append(Claim(group, promise, f"{times:.2f} times", times >= least))
     claims.append(Claim("audio delta, text to PCM", "under 3 us", f"{frame:.2f} us", frame < 3))
     return claims
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::plan::{Plan, Scratch};
+use super::bank::BankScratch;
+use super::plan::Plan;
 use super::simd::Isa;
 
 /// Input samples to take at a time, at most: what bounds the memory for one call.
@@ -82,7 +83,7 @@ impl Filter {
     }
 
     /// Computes every output that is complete in `input`: the past and new samples after it.
-    pub fn advance(&mut self, input: &[f32], output: &mut Vec<f32>, scratch: &mut Scratch) {
+    pub fn advance(&mut self, input: &[f32], output: &mut Vec<f32>, scratch: &mut BankScratch) {
         self.consumed += (input.len() - self.past.len()) as u64;
         output.resize(self.plan.ready(input.len(), self.phase), 0.0);
         self.plan
@@ -96,7 +97,12 @@ impl Filter {
     }
 
     /// Computes the outputs that are [`outstanding`](Self::outstanding) and begins a new stream.
-    pub fn finish(&mut self, input: &mut Vec<f32>, output: &mut Vec<f32>, scratch: &mut Scratch) {
+    pub fn finish(
+        &mut self,
+        input: &mut Vec<f32>,
+        output: &mut Vec<f32>,
+        scratch: &mut BankScratch,
+    ) {
         // Their windows end within the filter's length of silence.
         input.clear();
         input.extend_from_slice(&self.past);

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use super::bank::{self, Bank, BankScratch};
 use super::design;
-use super::rows::{Rows, RowsScratch};
+use super::rows::Rows;
 use super::simd::{Isa, LANES};
 
 /// More coefficients than this (4 MiB) are refused: only rates without a common divisor need them.
@@ -35,13 +35,6 @@ pub struct Plan {
 enum Layout {
     Bank(Bank),
     Rows(Rows),
-}
-
-/// Memory for one call, kept from call to call.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    bank: BankScratch,
-    rows: RowsScratch,
 }
 
 impl Plan {
@@ -82,11 +75,11 @@ impl Plan {
         input: &[f32],
         phase: usize,
         out: &mut [f32],
-        scratch: &mut Scratch,
+        scratch: &mut BankScratch,
     ) {
         match &self.layout {
-            Layout::Bank(bank) => bank.run(isa, input, phase, out, &mut scratch.bank),
-            Layout::Rows(rows) => rows.run(isa, input, phase, out, &mut scratch.rows),
+            Layout::Bank(bank) => bank.run(isa, input, phase, out, scratch),
+            Layout::Rows(rows) => rows.run(isa, input, phase, out),
         }
     }
 
@@ -151,7 +144,7 @@ mod tests {
             let ready = plan.ready(input.len(), phase);
             let outputs = [Isa::Portable(Portable), Isa::detect()].map(|isa| {
                 let mut out = vec![0.0; ready];
-                plan.run(isa, &input, phase, &mut out, &mut Scratch::default());
+                plan.run(isa, &input, phase, &mut out, &mut BankScratch::default());
                 out.into_iter().map(f32::to_bits).collect::<Vec<_>>()
             });
             prop_assert_eq!(&outputs[0], &outputs[1]);
@@ -165,7 +158,7 @@ mod tests {
         ) {
             let plan = Plan::shared(up, down).unwrap();
             let mut out = vec![0.0; plan.ready(input.len(), 0)];
-            plan.run(Isa::detect(), &input, 0, &mut out, &mut Scratch::default());
+            plan.run(Isa::detect(), &input, 0, &mut out, &mut BankScratch::default());
             let prototype = design::prototype(up.max(down), up as f64);
             for (n, sample) in out.iter().enumerate() {
                 // The last sample of the window lies at this place of the oversampled input.

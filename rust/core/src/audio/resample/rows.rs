@@ -13,7 +13,7 @@ use std::arch::x86_64::__m256;
 
 #[cfg(target_arch = "x86_64")]
 use super::simd::Avx2;
-use super::simd::{HALF, Isa, LANES, Lanes};
+use super::simd::{Isa, LANES, Lanes};
 
 /// The filter as one row of taps per phase.
 #[derive(Debug)]
@@ -27,9 +27,6 @@ pub struct Rows {
     /// By phase: where its row is among the rows.
     places: Vec<usize>,
 }
-
-/// Memory for one call, kept from call to call: of each output, what is left to add up.
-pub type RowsScratch = Vec<[f32; HALF]>;
 
 impl Rows {
     /// `row` gives the taps of a phase, oldest sample of the window first, a multiple of [`LANES`].
@@ -53,60 +50,42 @@ impl Rows {
 
     /// Computes `out.len()` samples, the first of which has the phase `phase` and a window that begins
     /// with `input`. `input` must hold the windows of all of them.
-    pub fn run(
-        &self,
-        isa: Isa,
-        input: &[f32],
-        phase: usize,
-        out: &mut [f32],
-        scratch: &mut RowsScratch,
-    ) {
-        scratch.resize(out.len(), [0.0; HALF]);
+    pub fn run(&self, isa: Isa, input: &[f32], phase: usize, out: &mut [f32]) {
         match isa {
             Isa::Portable(proof) => {
-                self.sum_inline::<[f32; LANES]>(proof, input, phase, scratch);
+                self.run_inline::<[f32; LANES]>(proof, input, phase, out);
             }
             #[cfg(target_arch = "x86_64")]
             // SAFETY: the value proves that the CPU has AVX2.
-            Isa::Avx2(proof) => unsafe { self.sum_avx2(proof, input, phase, scratch) },
-        }
-        for ([a, b, c, d], sample) in scratch.iter().zip(out) {
-            *sample = (a + c) + (b + d);
+            Isa::Avx2(proof) => unsafe { self.run_avx2(proof, input, phase, out) },
         }
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
-    fn sum_avx2(&self, proof: Avx2, input: &[f32], phase: usize, sums: &mut [[f32; HALF]]) {
-        self.sum_inline::<__m256>(proof, input, phase, sums);
+    fn run_avx2(&self, proof: Avx2, input: &[f32], phase: usize, out: &mut [f32]) {
+        self.run_inline::<__m256>(proof, input, phase, out);
     }
 
-    /// Writes, of each output, what is left to add up.
     #[inline(always)]
-    fn sum_inline<L: Lanes>(
-        &self,
-        proof: L::Proof,
-        input: &[f32],
-        phase: usize,
-        sums: &mut [[f32; HALF]],
-    ) {
+    fn run_inline<L: Lanes>(&self, proof: L::Proof, input: &[f32], phase: usize, out: &mut [f32]) {
         // Divisions would cost more than the sums: where the next row and its windows are, and how
         // many outputs have it, is stepped from row to row.
         let (whole, part) = (self.down / self.up, self.down % self.up);
-        let (rounds, more) = (sums.len() / self.up, sums.len() % self.up);
+        let (rounds, more) = (out.len() / self.up, out.len() % self.up);
         let mut place = self.places[phase];
         let (mut start, mut phase) = (0, phase);
-        for output in 0..self.up.min(sums.len()) {
+        for output in 0..self.up.min(out.len()) {
             let row = &self.taps[place * self.length..][..self.length];
             let count = rounds + usize::from(output < more);
             let mut done = 0;
             while done < count {
                 let input = &input[start + done * self.down..];
-                let sums = &mut sums[output + done * self.up..];
+                let out = &mut out[output + done * self.up..];
                 done += match count - done {
-                    ..3 => self.pass::<L, 1>(proof, row, input, sums),
-                    3..6 => self.pass::<L, 3>(proof, row, input, sums),
-                    6.. => self.pass::<L, 6>(proof, row, input, sums),
+                    ..3 => self.pass::<L, 1>(proof, row, input, out),
+                    3..6 => self.pass::<L, 3>(proof, row, input, out),
+                    6.. => self.pass::<L, 6>(proof, row, input, out),
                 };
             }
             place = if place + 1 < self.up { place + 1 } else { 0 };
@@ -126,7 +105,7 @@ impl Rows {
         proof: L::Proof,
         row: &[[f32; LANES]],
         input: &[f32],
-        outputs: &mut [[f32; HALF]],
+        out: &mut [f32],
     ) -> usize {
         let windows: [&[[f32; LANES]]; N] =
             std::array::from_fn(|later| &input[later * self.down..].as_chunks().0[..row.len()]);
@@ -139,7 +118,7 @@ impl Rows {
             }
         }
         for later in 0..N {
-            outputs[later * self.up] = sums[later].halves();
+            out[later * self.up] = sums[later].sum();
         }
         N
     }

@@ -14,9 +14,6 @@ use std::arch::x86_64 as x86;
 /// How many lanes.
 pub const LANES: usize = 8;
 
-/// Half of them.
-pub const HALF: usize = LANES / 2;
-
 /// The best instruction set that this CPU has.
 #[derive(Clone, Copy, Debug)]
 pub enum Isa {
@@ -46,8 +43,8 @@ pub trait Lanes: Copy {
     fn plus(self, other: Self) -> Self;
     fn times(self, other: Self) -> Self;
 
-    /// The sums of lanes that are half of all lanes apart.
-    fn halves(self) -> [f32; HALF];
+    /// The sum of the lanes, by halves: each lane with the one four, then two, then one further.
+    fn sum(self) -> f32;
 }
 
 impl Isa {
@@ -102,8 +99,9 @@ impl Lanes for [f32; LANES] {
     }
 
     #[inline(always)]
-    fn halves(self) -> [f32; HALF] {
-        std::array::from_fn(|lane| self[lane] + self[lane + HALF])
+    fn sum(self) -> f32 {
+        let [a, b, c, d]: [f32; 4] = std::array::from_fn(|lane| self[lane] + self[lane + 4]);
+        (a + c) + (b + d)
     }
 }
 
@@ -150,15 +148,16 @@ impl Lanes for x86::__m256 {
     }
 
     #[inline(always)]
-    fn halves(self) -> [f32; HALF] {
-        let mut sums = [0.0; HALF];
-        // SAFETY: a value of this type was made with the proof; the array is four floats, and the store
-        // asks for no alignment.
+    fn sum(self) -> f32 {
+        // SAFETY: a value of this type was made with the proof.
         unsafe {
-            let low = x86::_mm256_castps256_ps128(self);
-            let high = x86::_mm256_extractf128_ps::<1>(self);
-            x86::_mm_storeu_ps(sums.as_mut_ptr(), x86::_mm_add_ps(low, high));
+            let fours = x86::_mm_add_ps(
+                x86::_mm256_castps256_ps128(self),
+                x86::_mm256_extractf128_ps::<1>(self),
+            );
+            let twos = x86::_mm_add_ps(fours, x86::_mm_movehl_ps(fours, fours));
+            let ones = x86::_mm_add_ss(twos, x86::_mm_movehdup_ps(twos));
+            x86::_mm_cvtss_f32(ones)
         }
-        sums
     }
 }

@@ -4,8 +4,9 @@ use std::cell::RefCell;
 
 use thiserror::Error;
 
+use super::bank::BankScratch;
 use super::filter::Filter;
-use super::plan::{Plan, Scratch};
+use super::plan::Plan;
 use crate::audio::Sample;
 
 /// Rates outside of this range are refused.
@@ -76,7 +77,7 @@ struct Workbench {
     input: Vec<f32>,
     /// The results of a block.
     output: Vec<f32>,
-    scratch: Scratch,
+    scratch: BankScratch,
 }
 
 thread_local! {
