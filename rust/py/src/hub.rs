@@ -91,7 +91,7 @@ impl SessionQueue {
     fn push(&mut self, sequence: u64, word: Word) -> bool {
         match &word {
             Word::Event(Event::AudioInterrupted { response_id, .. }) => {
-                self.purge_audio(response_id)
+                self.purge_audio(response_id);
             }
             // Nobody looks at versions in between: the last one says it all. What may run users' code
             // shows that code the version of its own place, so nothing is taken away across it.
