@@ -219,7 +219,7 @@ impl Conversation {
     /// A tool of that response asks for the next one: it is due once no other of its tools is at
     /// work and the response itself is over.
     fn request_response_after(&mut self, response_id: &str, now: Duration) {
-        self.responses.want_next(response_id);
+        self.responses.want_next(response_id, self.epoch);
         self.settle_response(response_id, now);
     }
 
@@ -243,11 +243,11 @@ impl Conversation {
         let Some(cut) = cut else {
             // Nothing sounds yet. What is still to come of the answer is not to be heard.
             if self.sequencer.ongoing() {
-                self.responses.silence_active();
+                self.responses.silence_active(self.epoch);
             }
             return;
         };
-        self.responses.silence(&cut.response_id);
+        self.responses.silence(&cut.response_id, self.epoch);
         self.audio_started = false;
         let response_id = Arc::clone(&cut.response_id);
         self.outbox.event(Event::AudioInterrupted {

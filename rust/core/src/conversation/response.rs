@@ -190,8 +190,8 @@ impl Responses {
             .is_some_and(|response| response.timings.first_audio.is_some())
     }
 
-    pub(super) fn want_next(&mut self, id: &str) {
-        self.entry(id, 0).wants_next = true;
+    pub(super) fn want_next(&mut self, id: &str, epoch: u64) {
+        self.entry(id, epoch).wants_next = true;
     }
 
     pub(super) fn take_wants_next(&mut self, id: &str) -> bool {
@@ -205,13 +205,13 @@ impl Responses {
         !std::mem::replace(&mut self.entry(id, epoch).tripped, true)
     }
 
-    pub(super) fn silence(&mut self, id: &str) {
-        self.entry(id, 0).silenced = true;
+    pub(super) fn silence(&mut self, id: &str, epoch: u64) {
+        self.entry(id, epoch).silenced = true;
     }
 
-    pub(super) fn silence_active(&mut self) {
+    pub(super) fn silence_active(&mut self, epoch: u64) {
         if let Some(id) = self.active.clone() {
-            self.silence(&id);
+            self.silence(&id, epoch);
         }
     }
 
