@@ -300,10 +300,7 @@ class CallRunner:
         self._answer(pending, tool, to_smart_string(content), respond=respond)
 
     async def _call(self, pending: PendingCall, tool: FunctionTool, arguments: str) -> Any:
-        call, agent = pending.call, pending.snapshot.agent
-        context = tool_context(
-            self._session.context, agent, name=tool.name, call_id=call.call_id, arguments=arguments
-        )
+        context = self._tool_context(pending, tool, arguments)
         if runs_in_a_thread(tool):
             executor = self._session._hub.executor(self._execution.sync_workers)
             return await run_in_worker(executor, lambda: _invoke_plain(tool, context, arguments))
@@ -327,19 +324,23 @@ class CallRunner:
             for token in events:
                 session._unpost(token)
 
+    def _tool_context(self, pending: PendingCall, tool: FunctionTool, arguments: str) -> Any:
+        """What the tool and its guardrails get: of their own each, so that none sees another's."""
+        return tool_context(
+            self._session.context,
+            pending.snapshot.agent,
+            name=tool.name,
+            call_id=pending.call.call_id,
+            arguments=arguments,
+        )
+
     async def _input_guardrails(
         self, pending: PendingCall, tool: FunctionTool, arguments: str
     ) -> str | None:
         """What to answer in place of running the tool, if anything."""
         for guardrail in tool.tool_input_guardrails or ():
-            call, agent = pending.call, pending.snapshot.agent
-            context = tool_context(
-                self._session.context,
-                agent,
-                name=tool.name,
-                call_id=call.call_id,
-                arguments=arguments,
-            )
+            agent = pending.snapshot.agent
+            context = self._tool_context(pending, tool, arguments)
             data = ToolInputGuardrailData(context=context, agent=agent)  # type: ignore[arg-type]
             output = await guardrail.run(data)
             match output.behavior:
@@ -355,14 +356,8 @@ class CallRunner:
         self, pending: PendingCall, tool: FunctionTool, arguments: str, result: Any
     ) -> Any:
         for guardrail in tool.tool_output_guardrails or ():
-            call, agent = pending.call, pending.snapshot.agent
-            context = tool_context(
-                self._session.context,
-                agent,
-                name=tool.name,
-                call_id=call.call_id,
-                arguments=arguments,
-            )
+            agent = pending.snapshot.agent
+            context = self._tool_context(pending, tool, arguments)
             data = ToolOutputGuardrailData(
                 context=context,
                 agent=agent,  # type: ignore[arg-type]
