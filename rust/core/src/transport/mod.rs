@@ -6,6 +6,7 @@
 //! - [`webrtc`]: carries its messages over a data channel, and its sound over RTP.
 
 mod clock;
+mod end;
 mod endpoint;
 pub mod net;
 mod session;

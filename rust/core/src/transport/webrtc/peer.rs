@@ -78,6 +78,8 @@ pub enum PeerEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerState {
     Connecting,
+    /// A way has been found; keys are not agreed on yet.
+    Reached,
     Connected,
     /// Nothing has been heard for a while. It may come back.
     Disconnected,

@@ -22,7 +22,7 @@ use tracing::debug;
 pub use self::options::WebSocketOptions;
 pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, ConnectRequest, Proxy, Tls};
 
-use self::end::EndGuard;
+use super::end::EndGuard;
 use super::endpoint::Endpoint;
 use super::net::{ByteStream, Deadline, Schemes, dial};
 
