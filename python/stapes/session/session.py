@@ -99,9 +99,9 @@ class RealtimeSession(Generic[TContext]):
 
     Args:
         agent: the first agent in charge.
-        transport: `"websocket"`, `"webrtc"`, a `WebSocketTransport(...)` or `WebRTCTransport(...)`
-                with limits, proxy and TLS, or an
-            instance of a `RealtimeTransport` of your own.
+        transport: `"websocket"`, `"webrtc"`, a `WebSocketTransport(...)` or a
+            `WebRTCTransport(...)` with limits, proxy and TLS, or an instance of a
+            `RealtimeTransport` of your own.
         api_key: the provider's key, or a function that gets one. Default: `OPENAI_API_KEY`.
         model: the provider's model.
         context: your object, which tools, guardrails and instructions get as `ctx.context`.
