@@ -65,11 +65,7 @@ class ItemEvents:
                 "invalid_value",
                 "audio_end_ms",
             )
-        part.truncate(end)
-        part.wordless = self._context.options.truncated_transcript == "omit"
-        self._context.emit(
-            "conversation.item.truncated", item_id=item.id, content_index=index, audio_end_ms=end
-        )
+        cut_off(self._context, item, index, end)
 
     def delete(self, event: dict[str, Any]) -> None:
         """Take an item out of the conversation."""
@@ -89,6 +85,16 @@ class ItemEvents:
             raise ProtocolError(
                 f"Tool call ID '{call_id}' not found in conversation.", "invalid_tool_call_id"
             )
+
+
+def cut_off(context: CallContext, item: Item, index: int, end_ms: int) -> None:
+    """Cut a spoken part of an item where its sound was cut off, and tell of it."""
+    part = item.parts[index]
+    part.truncate(end_ms)
+    part.wordless = context.options.truncated_transcript == "omit"
+    context.emit(
+        "conversation.item.truncated", item_id=item.id, content_index=index, audio_end_ms=end_ms
+    )
 
 
 def announce(context: CallContext, item: Item) -> None:
