@@ -41,7 +41,10 @@ class ItemEvents:
         item = self._find(event, "retrieve", "retrieving")
         config = self._context.config
         audio = config.output_format if item.role == "assistant" else config.input_format
-        self._context.emit("conversation.item.retrieved", item=item.to_wire(audio))
+        # Where sound travels apart from the events, it is never in them.
+        apart = self._context.output_audio is not None
+        wire = item.to_wire(None if apart else audio)
+        self._context.emit("conversation.item.retrieved", item=wire)
 
     def truncate(self, event: dict[str, Any]) -> None:
         """Cut what the caller did not hear of a spoken answer."""
