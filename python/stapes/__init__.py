@@ -120,6 +120,7 @@ __all__ = [
     "HistoryAdded",
     "HistoryItem",
     "HistoryUpdated",
+    "IceServer",
     "InputAudio",
     "InputImage",
     "InputText",

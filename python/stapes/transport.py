@@ -205,9 +205,9 @@ class IceServer:
 class WebRTCTransport(Transport):
     """A WebRTC call to the provider, or to any server that answers such calls, carried in Rust.
 
-    Messages go over a data channel, sound as Opus over RTP: smaller than base64 PCM, with the lowest
-    delay, and without stalling where packets are lost. You send and get the same PCM as over a
-    WebSocket. The provider sends the answer's sound in real time, and cuts what it has not played
+    Messages go over a data channel, sound as Opus over RTP: smaller than base64 PCM, with the
+    lowest delay, and without stalling where packets are lost. You send and get the same PCM as over
+    a WebSocket. The provider sends the answer's sound in real time, and cuts what it has not played
     yet when the user interrupts.
 
     Times are in seconds, sizes in bytes.
@@ -216,8 +216,8 @@ class WebRTCTransport(Transport):
         url: an `https://` or `http://` URL that calls are offered to, used as it is in place of the
             provider's.
         headers: sent with the offer, after the authorization.
-        connect_timeout: for name lookup, proxy, TCP, TLS, the answer, ICE, DTLS and the data channel
-            together.
+        connect_timeout: for name lookup, proxy, TCP, TLS, the answer, ICE, DTLS and the data
+            channel together.
         close_timeout: how long, at the end, what was sent may take to arrive.
         disconnected_after: silence of the server after which the call counts as disconnected.
         disconnected_grace: how long it may be disconnected before it counts as lost.
@@ -231,8 +231,8 @@ class WebRTCTransport(Transport):
             with an `expected_loss` above zero.
         expected_loss: packets that the network loses, in percent.
         dtx: silence is not sent.
-        max_queue: how much of the user's sound may wait, in seconds: sound that comes faster than it
-            is spoken is sent in its time. The oldest is dropped.
+        max_queue: how much of the user's sound may wait, in seconds: sound that comes faster than
+            it is spoken is sent in its time. The oldest is dropped.
         min_delay: the least that the answer's sound is held back, so that late packets find their
             place.
         start_delay: the same before anything is known of the network.

@@ -202,8 +202,9 @@ class RealtimeSession(Generic[TContext]):
         self._max_queued_bytes = max_queued_bytes
         self._hub = LoopHub.current()
         self._loop = asyncio.get_running_loop()
-        has_limits = isinstance(chosen, WebSocketTransport | WebRTCTransport)
-        limits = chosen if has_limits else WebSocketTransport()
+        limits: WebSocketTransport | WebRTCTransport = WebSocketTransport()
+        if isinstance(chosen, WebSocketTransport | WebRTCTransport):
+            limits = chosen
         self._core = _core.Session(
             self._hub.core,
             history_store_audio=history_store_audio,
