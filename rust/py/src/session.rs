@@ -81,9 +81,12 @@ impl EventSink for Sink {
                     content_index,
                     data,
                 } => {
+                    let part = (Arc::clone(response_id), Arc::clone(item_id), *content_index);
+                    if output.part.as_ref() != Some(&part) {
+                        rest = output.rest();
+                    }
                     *data = output.converter.push(data);
-                    output.part =
-                        Some((Arc::clone(response_id), Arc::clone(item_id), *content_index));
+                    output.part = Some(part);
                 }
                 Event::AudioStopped { .. } => rest = output.rest(),
                 Event::AudioInterrupted { .. } | Event::AudioStarted { .. } => {
