@@ -250,7 +250,7 @@ impl JitterBuffer {
         };
         if copy == Some(gap) {
             let recover = Step::Recover { ticks: gap };
-            return Some(earlier((recover, self.sounds(next.timestamp))));
+            return Some(earlier((recover, self.sounds(packet.timestamp))));
         }
         if next.silence.is_some() {
             let room = gap - copy.unwrap_or(0);
@@ -263,10 +263,9 @@ impl JitterBuffer {
         }
         if lost {
             let ticks = next.ticks.min(gap);
-            return Some(earlier((
-                Step::Conceal { ticks },
-                self.sounds(next.timestamp),
-            )));
+            // It is given up when the one after it is due: until then it may still come.
+            let due = self.sounds(next.timestamp + ticks);
+            return Some(earlier((Step::Conceal { ticks }, due)));
         }
         Some(give)
     }

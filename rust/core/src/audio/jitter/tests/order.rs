@@ -54,7 +54,8 @@ fn a_lost_packet_is_concealed_at_its_time_or_recovered_from_the_next() {
         let heard = path.run(JitterOptions::default());
         assert_eq!(heard.letters(), letters);
         assert!(heard.holes().is_empty());
-        assert_eq!(heard.events[2].0, ms(40 + 10 + 40));
+        // When the one after it is due.
+        assert_eq!(heard.events[2].0, ms(60 + 10 + 40));
         assert_eq!(heard.buffer.stats().lost, 1);
     }
 }
@@ -71,6 +72,20 @@ fn of_a_burst_of_losses_the_last_is_recovered() {
     let stats = heard.buffer.stats();
     assert_eq!((stats.lost, stats.recovered_ticks), (3, u64::from(TICKS)));
     assert!((stats.concealed_fraction() - 2.0 / 7.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_packet_may_come_until_the_one_after_it_is_due() {
+    for (transit, letters) in [(69, "ppppp"), (71, "ppcpp")] {
+        let mut path = Path::default();
+        for n in 0..5 {
+            path.deliver(n, ms(if n == 2 { transit } else { 10 }), PLAIN);
+        }
+        let heard = path.run(JitterOptions::default());
+        assert_eq!(heard.letters(), letters);
+        assert_eq!(heard.buffer.stats().late, u64::from(transit == 71));
+        assert!(heard.in_time());
+    }
 }
 
 #[test]

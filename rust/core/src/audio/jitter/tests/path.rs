@@ -116,7 +116,16 @@ impl Heard {
     pub(super) fn waits(&self) -> impl Iterator<Item = Duration> {
         self.events
             .iter()
-            .filter_map(|(now, playout, _)| playout.arrived.map(|arrived| *now - arrived))
+            .filter_map(|(now, playout, _)| Some(now.saturating_sub(playout.arrived?)))
+    }
+
+    /// No packet has waited for longer than the target.
+    pub(super) fn in_time(&self) -> bool {
+        self.events.iter().all(|(now, playout, target)| {
+            playout
+                .arrived
+                .is_none_or(|arrived| *now <= arrived + *target)
+        })
     }
 
     /// How many ticks lie between one piece of sound and the next where they do not join.

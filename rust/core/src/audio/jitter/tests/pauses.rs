@@ -26,8 +26,8 @@ fn a_pause_that_was_announced_is_filled_with_silence_in_time() {
         format!("{}{}ppp", "p".repeat(6), "s".repeat(15))
     );
     assert!(heard.holes().is_empty());
-    let steps = heard.events.windows(2).map(|pair| pair[1].0 - pair[0].0);
-    assert!(steps.into_iter().all(|step| step == ms(20)));
+    let mut pairs = heard.events.windows(2);
+    assert!(pairs.all(|pair| pair[1].0 == pair[0].0 + ms(20)));
     assert_eq!(heard.buffer.stats().lost, 0);
 }
 
