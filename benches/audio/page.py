@@ -21,9 +21,9 @@ import matplotlib as mpl
 
 mpl.use("svg")
 
+import frame
 import matplotlib.pyplot as plt
 import numpy as np
-import frame
 import quality
 from quality import RESAMPLERS
 from test_speed import RATES, SHORT, resamplers
