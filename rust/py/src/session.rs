@@ -84,9 +84,12 @@ impl EventSink for Sink {
                     content_index,
                     data,
                 } => {
+                    let part = (Arc::clone(response_id), Arc::clone(item_id), *content_index);
+                    if output.part.as_ref() != Some(&part) {
+                        rest = output.rest();
+                    }
                     *data = output.converter.push(data);
-                    output.part =
-                        Some((Arc::clone(response_id), Arc::clone(item_id), *content_index));
+                    output.part = Some(part);
                 }
                 Event::AudioStopped { .. } => rest = output.rest(),
                 Event::AudioInterrupted { .. } | Event::AudioStarted { .. } => {
@@ -604,12 +607,6 @@ impl Session {
             .collect::<Result<_, _>>()
             .map_err(PyValueError::new_err)?;
         self.command(py, |conversation, _| conversation.update_history(&items))
-    }
-
-    fn update_session(&self, py: Python<'_>, session_update: String) -> PyResult<()> {
-        self.command(py, |conversation, _| {
-            conversation.update_session(session_update)
-        })
     }
 
     /// Puts an event that the session layer keeps into the order.
