@@ -67,6 +67,7 @@ from stapes.playback import PlaybackTracker
 from stapes.transport import (
     IceServer,
     RealtimeTransport,
+    SoundStatistics,
     TransportLine,
     TransportRequest,
     WebRTCTransport,
@@ -144,6 +145,7 @@ __all__ = [
     "ServerError",
     "SessionConfig",
     "SessionEvent",
+    "SoundStatistics",
     "StaleError",
     "StapesError",
     "Timings",

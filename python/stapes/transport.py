@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IceServer",
     "RealtimeTransport",
+    "SoundStatistics",
     "Transport",
     "TransportLine",
     "TransportRequest",
@@ -184,6 +185,29 @@ class WebSocketTransport(Transport):
             proxy=self.proxy,
             ca_file=None if self.ca_file is None else os.fspath(self.ca_file),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SoundStatistics:
+    """How the sound of a WebRTC call fares; `session.transport.sound`.
+
+    Attributes:
+        packets_sent: 20 ms each.
+        packets_received: of the answer's sound and of the silence between answers.
+        packets_lost: those that were not there when it was their turn.
+        packets_late: those of them that came afterwards.
+        concealed: the share of the sound that had to be guessed, 0 to 1.
+        target: how long sound is held back now, in seconds, so that late packets find their place.
+        delay: how long the last packet was held back, in seconds.
+    """
+
+    packets_sent: int
+    packets_received: int
+    packets_lost: int
+    packets_late: int
+    concealed: float
+    target: float
+    delay: float
 
 
 @dataclass(frozen=True, slots=True)

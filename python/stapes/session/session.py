@@ -47,7 +47,7 @@ from stapes.session.mcp_tools import HostedMcpTools
 from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_config
 from stapes.session.posted import Posted
 from stapes.session.tools import CallRunner, PendingCall, ToolExecution
-from stapes.transport import Transport, WebRTCTransport, WebSocketTransport
+from stapes.transport import SoundStatistics, Transport, WebRTCTransport, WebSocketTransport
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -865,6 +865,12 @@ class SessionTransport:
     def status(self) -> str:
         """Where the connection stands."""
         return self._session.status
+
+    @property
+    def sound(self) -> SoundStatistics | None:
+        """How the sound fares, as of the last second, where it travels beside the messages."""
+        stats = self._session._core.sound_stats()
+        return None if stats is None else SoundStatistics(*stats)
 
     def send_event(self, event: Mapping[str, Any]) -> Completion[None]:
         """Sends an event as it is. A `response.create` waits until no response is active."""
