@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-pytest.importorskip("aiortc", reason="the far side of these calls is aiortc")
 # A session and what was seen of it are gathered as in the tests of sessions.
 sys.path.append(str(Path(__file__).parents[1] / "session"))
 

@@ -26,6 +26,8 @@ from stapes import (
 )
 from stapes.devserver import Call, DevServer, ScriptedMind, Turn
 
+pytest.importorskip("aiortc", reason="the far side of these calls is aiortc")
+
 
 def session_to(url: str | None = None, **options: Any) -> Any:
     transport = WebRTCTransport(url=url, **options)

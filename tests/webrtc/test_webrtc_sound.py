@@ -6,10 +6,13 @@ import asyncio
 from typing import Any
 
 import numpy as np
+import pytest
 from calling import spoken
 
 from stapes import Audio, AudioInterrupted, AudioStart, AudioStopped, HistoryUpdated
 from stapes.devserver import ScriptedMind, Speech
+
+pytest.importorskip("aiortc", reason="the far side of these calls is aiortc")
 
 RATE = 24_000
 
