@@ -155,8 +155,8 @@ impl StackPeer {
                 RtpCodecKind::Audio,
             )
             .map_err(local)?;
-        let (notices, noticed) = mpsc::channel(NOTICES);
-        let (gathered, has_gathered) = watch::channel(false);
+        let (notices, inbox) = mpsc::channel(NOTICES);
+        let (gathered, gathering) = watch::channel(false);
         let addresses: Vec<_> = settings
             .local
             .iter()
@@ -198,7 +198,7 @@ impl StackPeer {
             .map_err(local)?;
         let channel = OnceLock::new();
         let mut inbox = Inbox {
-            notices: noticed,
+            notices: inbox,
             track: None,
             channel: None,
         };
@@ -220,7 +220,7 @@ impl StackPeer {
             sequence: AtomicU16::new(random() as u16),
             payload_type: AtomicU8::new(0),
             inbox: Mutex::new(inbox),
-            gathered: has_gathered,
+            gathered: gathering,
             counters: Counters::default(),
             runtime: Handle::current(),
         })
