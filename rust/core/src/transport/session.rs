@@ -302,6 +302,9 @@ impl Session {
         if commit {
             sound.uplink.mark();
         }
+        if line.announced {
+            self.sink.to_carry();
+        }
         sound.note_congestion(line.bytes() > self.limits.high_water);
         Ok(())
     }
