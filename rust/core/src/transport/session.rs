@@ -578,17 +578,7 @@ impl Endpoint for Line {
     }
 }
 
-/// Of a line without sound nothing of this is asked.
-const NO_RATES: SampleRates = SampleRates {
-    input: 24_000,
-    output: 24_000,
-};
-
 impl SoundEndpoint for Line {
-    fn sample_rates(&self) -> SampleRates {
-        self.sound.as_ref().map_or(NO_RATES, |sound| sound.rates)
-    }
-
     fn uplink(&self) -> Option<&Uplink> {
         self.sound.as_ref().map(|sound| &sound.uplink)
     }
@@ -612,10 +602,10 @@ impl SoundEndpoint for Line {
     }
 
     fn on_sound(&self, stretch: u64, piece: Piece<'_>) {
-        let Some(session) = self.session.upgrade() else {
+        let (Some(session), Some(own)) = (self.session.upgrade(), &self.sound) else {
             return;
         };
-        let rate = self.sample_rates().output;
+        let rate = own.rates.output;
         let sound = match piece {
             Piece::Samples(samples) => Sound::Pcm {
                 data: samples
