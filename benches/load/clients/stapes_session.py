@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from agents import function_tool
+
 from benches.load.clients.client import Client
 from stapes import Audio, Error, RealtimeAgent, RealtimeSession
+
+
+@function_tool
+def look() -> str:
+    """Looks."""
+    return "nothing"
 
 
 class StapesQuiet(Client):
@@ -15,17 +23,25 @@ class StapesQuiet(Client):
     has_items = True
 
     async def open(self, url: str) -> None:
-        agent = RealtimeAgent(name="load", instructions="Be brief.")
+        tools = [look] if self.mode == "tools" else []
+        agent = RealtimeAgent(name="load", instructions="Be brief.", tools=tools)
         session: RealtimeSession[None] = RealtimeSession(agent, api_key="unused")
         session.on("history_added", self._on_item)
         session.on("agent_end", self._on_turn)
         session.on("error", self._on_error)
+        if self.mode in ("transcript", "items", "tools"):
+            # What the peers hand out in any case.
+            session.on("history_updated", self._ignore)
+            session.on("transcript_delta", self._ignore)
         self._listen(session)
         await session.connect(url=url)
         self.session = session
         self.send_audio = session.send_audio  # type: ignore[method-assign]
 
     def _listen(self, session: RealtimeSession[None]) -> None:
+        pass
+
+    def _ignore(self, _: object) -> None:
         pass
 
     def _on_item(self, _: object) -> None:
