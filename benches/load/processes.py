@@ -6,7 +6,6 @@ import json
 import os
 import resource
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 SERVER_CORE = 0
 CLIENT_CORE = 1
-BINARIES = ROOT / "target" / "release"
-JAVASCRIPT = Path(__file__).parent / "javascript"
 
 
 class Server:
@@ -60,27 +57,6 @@ def serving(binaries: Path, *, tls: bool = False) -> Iterator[Server]:
         process.wait(10)
 
 
-def commands(binaries: Path) -> dict[str, list[str]]:
-    """How each client is started, those that are not installed included."""
-    python = [sys.executable, "-m", "benches.load.drive", "--client"]
-    javascript = ["node", str(JAVASCRIPT / "client.mjs")]
-    bare = str(binaries / "stapes-load-client")
-    return {
-        "null": [*python, "null"],
-        "null+uvloop": [*python, "null", "--uvloop"],
-        "null-js": [*javascript, "--null"],
-        "null-rust": [bare, "--null"],
-        "bare": [bare],
-        "stapes": [*python, "stapes"],
-        "stapes-quiet": [*python, "stapes-quiet"],
-        "stapes+uvloop": [*python, "stapes", "--uvloop"],
-        "picows+uvloop": [*python, "picows", "--uvloop"],
-        "websockets": [*python, "websockets"],
-        "agents-py": [*python, "agents-py"],
-        "agents-js": javascript,
-    }
-
-
 def run(command: Sequence[str], server: Server, timeout: float) -> dict[str, Any]:
     """Runs a client against the server and gives its results, the server's, and the noise."""
     environment = dict(os.environ)
@@ -104,7 +80,8 @@ def run(command: Sequence[str], server: Server, timeout: float) -> dict[str, Any
     else:
         lines = done.stdout.splitlines()
         row |= json.loads(lines[-1]) if lines else {"crashed": f"status {done.returncode}"}
-        row["stderr"] = done.stderr[-300:]
+        if done.stderr:
+            row["stderr"] = done.stderr[-300:]
     # The share of the client's core that other processes took.
     used = _busy_s(CLIENT_CORE) - busy - (_children_s() - ours)
     row["foreign"] = used / (time.monotonic() - wall)
