@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benches.load.machine import describe
-from benches.load.peers import PEERS
+from benches.load.peers import PEERS, churn_command
 from benches.load.plan import NULLS, Cell, suites
 from benches.load.processes import ROOT, Server, run, serving
 
@@ -61,7 +61,8 @@ def measure(
             print(f"  {name:14} is left out: {missing}", flush=True)
             yield {"client": name, "missing": missing, **flags}
             continue
-        row = flags | run([*peer.command(binaries), *words], server, cell.timeout)
+        command = churn_command(name) if cell.is_churn else peer.command(binaries)
+        row = flags | run([*command, *words], server, cell.timeout)
         row["client"] = name
         print(f"  {name:14} {_in_words(row)}", flush=True)
         yield row
@@ -71,6 +72,9 @@ def _in_words(row: dict[str, Any]) -> str:
     if "cpu_s" not in row:
         return f"crashed: {row.get('crashed')} {row.get('stderr', '')}"
     told = [f"{row['cpu_s']:.3f} s CPU"]
+    if "samples" in row:
+        left = {key: row["after"][key] - row["before"][key] for key in row["before"]}
+        return f"{told[0]}, {row['opened']} opened, {row['failures']} failures, left behind {left}"
     if row["mode"] == "paced":
         told.append(f"{row['cpu_s'] * 1e4 / row['n'] / row['chunks']:.3f} ms/session-s")
     if "lat_p99_us" in row:
@@ -96,6 +100,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clients", help="only these, with commas; see benches/load/peers.py")
     parser.add_argument("--n", help="other numbers of sessions, with commas")
     parser.add_argument("--reps", type=int, default=3)
+    parser.add_argument("--short", action="store_true", help="churn for one minute, not ten")
     parser.add_argument("--binaries", type=Path, default=ROOT / "target" / "release")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--fresh", action="store_true", help="forget the results that there are")
@@ -104,7 +109,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _measure_all(args: argparse.Namespace) -> None:
-    known = suites(tuple(map(int, args.n.split(","))) if args.n else ())
+    known = suites(tuple(map(int, args.n.split(","))) if args.n else (), short=args.short)
     chosen = args.suites or list(known)
     if unknown := set(chosen) - set(known):
         raise SystemExit(f"unknown suite {unknown.pop()!r}: use {', '.join(known)}")
@@ -112,7 +117,7 @@ def _measure_all(args: argparse.Namespace) -> None:
     recorder = Recorder(args.results)
     recorder.add({"suite": "machine", **describe()})
     for suite in chosen:
-        for rep in range(args.reps):
+        for rep in range(1 if suite == "churn" else args.reps):
             for cell in known[suite]:
                 print(f"{suite}, N={cell.n}, {cell.flags}, repetition {rep + 1}", flush=True)
                 clients = [name for name in cell.clients if wanted is None or name in wanted]

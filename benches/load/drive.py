@@ -1,6 +1,6 @@
 """Drives N sessions of one client in this process; prints one JSON line of results.
 
-    python -m benches.load.drive --client stapes --url ws://127.0.0.1:9100 --n 200
+python -m benches.load.drive --client stapes --url ws://127.0.0.1:9100 --n 200
 """
 
 from __future__ import annotations

@@ -54,6 +54,11 @@ class Peer:
         return [*command, "--uvloop"] if self.has_uvloop else command
 
 
+def churn_command(name: str) -> list[str]:
+    """What starts a client whose sessions come and go."""
+    return [sys.executable, "-m", "benches.load.churn", "--client", name]
+
+
 RUST: dict[str, list[str]] = {"null-rust": ["--null"], "bare": []}
 
 _ALL = [
@@ -61,7 +66,7 @@ _ALL = [
     Peer("null+uvloop", "only the ticking, uvloop", None),
     Peer("null-js", "only the ticking, Node", None),
     Peer("null-rust", "only the ticking, tokio", None),
-    Peer("bare", "the limit: tokio-tungstenite, reads and drops, sends what is encoded", "null-rust"),
+    Peer("bare", "the limit: tokio-tungstenite; reads, drops, sends what is encoded", "null-rust"),
     Peer("stapes", "the full session, audio delivered to a callback in Python", "null"),
     Peer("stapes-quiet", "the full session, nobody subscribed to audio", "null"),
     Peer("stapes+uvloop", "the full session on uvloop, audio delivered", "null+uvloop"),

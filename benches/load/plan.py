@@ -22,12 +22,13 @@ class Cell:
     tls: bool = False
 
     @property
-    def is_paced(self) -> bool:
-        return self.flags["mode"] == "paced"
+    def is_churn(self) -> bool:
+        return "seconds" in self.flags
 
     @property
     def timeout(self) -> float:
-        return 120
+        """When it is given up, in seconds."""
+        return 120.0 + float(self.flags.get("seconds", 0))
 
 
 def _paced(spread: float) -> dict[str, Any]:
@@ -39,7 +40,9 @@ def _paced_cells(ns: tuple[int, ...], *, tls: bool = False) -> list[Cell]:
     return [Cell(n, clients, _paced(0.1), tls) for n in ns]
 
 
-def _spread_cells(ns: tuple[int, ...], clients: tuple[str, ...], *, tls: bool = False) -> list[Cell]:
+def _spread_cells(
+    ns: tuple[int, ...], clients: tuple[str, ...], *, tls: bool = False
+) -> list[Cell]:
     return [Cell(n, clients, _paced(2.0), tls) for n in ns]
 
 
@@ -53,8 +56,9 @@ def _tools() -> list[Cell]:
     return [Cell(1, SESSIONS, flags | {"history": size}) for size in (0, 1000, 5000)]
 
 
-def suites(ns: tuple[int, ...] = ()) -> dict[str, list[Cell]]:
+def suites(ns: tuple[int, ...] = (), *, short: bool = False) -> dict[str, list[Cell]]:
     """All of them; `ns` are other numbers of sessions for those that have a choice."""
+    churn = {"seconds": 60 if short else 600}
     blast = {"mode": "blast", "chunks": 100, "responses": 50}
     scaling = ("bare", "stapes", *BY_HAND)
     return {
@@ -64,9 +68,15 @@ def suites(ns: tuple[int, ...] = ()) -> dict[str, list[Cell]]:
         "spread-peers": _spread_cells(ns or (200, 400), SESSIONS),
         "knee": _spread_cells(ns or (1200, 1500, 1800, 2100, 2500, 3000), ("stapes",)),
         "knee-bare": _spread_cells(ns or (1500, 2500), ("bare",)),
-        "blast": [Cell(n, ("bare", *STAPES, *BY_HAND, "agents-py", "agents-js"), blast) for n in ns or (8,)],
+        "blast": [
+            Cell(n, ("bare", *STAPES, *BY_HAND, "agents-py", "agents-js"), blast)
+            for n in ns or (8,)
+        ],
         "history": [*_history("transcript"), *_history("items")],
         "tools": _tools(),
+        "churn": [Cell(n, ("stapes",), churn) for n in ns or (200,)],
         "tls": _paced_cells(ns or (200,), tls=True),
-        "tls-spread": _spread_cells(ns or (800, 1000), ("bare", "stapes", "picows+uvloop"), tls=True),
+        "tls-spread": _spread_cells(
+            ns or (800, 1000), ("bare", "stapes", "picows+uvloop"), tls=True
+        ),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from agents import function_tool
+from agents import Tool, function_tool
 from agents.realtime import RealtimeAgent, RealtimeRunner
 
 from benches.load.clients.client import Client
@@ -23,7 +23,7 @@ class AgentsSdk(Client):
     has_items = True
 
     async def open(self, url: str) -> None:
-        tools = [look] if self.mode == "tools" else []
+        tools: list[Tool] = [look] if self.mode == "tools" else []
         runner = RealtimeRunner(RealtimeAgent(name="load", instructions="Be brief.", tools=tools))
         self.session = await runner.run(model_config={"url": url, "api_key": "unused"})
         await self.session.enter()

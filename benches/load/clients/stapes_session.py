@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from agents import function_tool
+from agents import Tool, function_tool
 
 from benches.load.clients.client import Client
 from stapes import Audio, Error, RealtimeAgent, RealtimeSession
@@ -23,7 +21,7 @@ class StapesQuiet(Client):
     has_items = True
 
     async def open(self, url: str) -> None:
-        tools = [look] if self.mode == "tools" else []
+        tools: list[Tool] = [look] if self.mode == "tools" else []
         agent = RealtimeAgent(name="load", instructions="Be brief.", tools=tools)
         session: RealtimeSession[None] = RealtimeSession(agent, api_key="unused")
         session.on("history_added", self._on_item)
@@ -36,7 +34,6 @@ class StapesQuiet(Client):
         self._listen(session)
         await session.connect(url=url)
         self.session = session
-        self.send_audio = session.send_audio  # type: ignore[method-assign]
 
     def _listen(self, session: RealtimeSession[None]) -> None:
         pass
@@ -56,8 +53,8 @@ class StapesQuiet(Client):
     def start(self) -> None:
         self.session.send_message("go")
 
-    def send_audio(self, pcm: bytes) -> Any:
-        raise NotImplementedError
+    def send_audio(self, pcm: bytes) -> None:
+        self.session.send_audio(pcm)
 
     async def close(self) -> None:
         await self.session.close()

@@ -1,0 +1,37 @@
+"""The sections of the page, one for each topic.
+
+A section is a function of all results; it gives Markdown, or nothing where nothing was measured.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benches.load.sections import (
+    blast,
+    churn,
+    history,
+    latency,
+    memory,
+    paced,
+    setting,
+    tls,
+    verdict,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benches.load.results import Results
+
+SECTIONS: tuple[Callable[[Results], str], ...] = (
+    verdict.section,
+    paced.section,
+    latency.section,
+    blast.section,
+    memory.section,
+    history.section,
+    tls.section,
+    churn.section,
+    setting.section,
+)
