@@ -33,6 +33,7 @@ class Churn:
         self._kind = kind
         self._url = url
         self._until = time.monotonic() + seconds
+        self._filling = min(LONGEST / 10, seconds / 2)
         self._random = random.Random(1)
         self._slots: list[set[Client]] = [set() for _ in range(SLOTS)]
         self._now = 0
@@ -52,7 +53,7 @@ class Churn:
         watching = asyncio.create_task(self._watch())
         async with asyncio.TaskGroup() as group:
             for place in range(places):
-                group.create_task(self._hold(place * LONGEST / 10 / places))
+                group.create_task(self._hold(place * self._filling / places))
         ticking.cancel()
         watching.cancel()
         await asyncio.gather(ticking, watching, return_exceptions=True)
