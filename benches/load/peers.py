@@ -33,7 +33,7 @@ class Peer:
             if not (JAVASCRIPT / "node_modules").exists():
                 return "run `npm ci` in benches/load/javascript"
         elif self.name in RUST:
-            if not (binaries / "stapes-load-client").exists():
+            if not (binaries / RUST[self.name][0]).exists():
                 return "run `cargo build --release -p stapes-load`"
         else:
             needed = (*self.modules, "uvloop") if self.has_uvloop else self.modules
@@ -48,7 +48,8 @@ class Peer:
             null = ["--null"] if self.null is None else []
             return ["node", str(JAVASCRIPT / "client.mjs"), *null]
         if self.name in RUST:
-            return [str(binaries / "stapes-load-client"), *RUST[self.name]]
+            program, *always = RUST[self.name]
+            return [str(binaries / program), *always]
         driver = self.driver or self.name.removesuffix("+uvloop")
         command = [sys.executable, "-m", "benches.load.drive", "--client", driver]
         return [*command, "--uvloop"] if self.has_uvloop else command
@@ -59,7 +60,13 @@ def churn_command(name: str) -> list[str]:
     return [sys.executable, "-m", "benches.load.churn", "--client", name]
 
 
-RUST: dict[str, list[str]] = {"null-rust": ["--null"], "bare": []}
+RUST: dict[str, list[str]] = {
+    "null-rust": ["stapes-load-client", "--null"],
+    "bare": ["stapes-load-client"],
+    "core": ["stapes-load-core"],
+    "core-quiet": ["stapes-load-core", "--quiet"],
+}
+"""The program, and what it is always told."""
 
 _ALL = [
     Peer("null", "only the microphone's ticking, asyncio", None),
@@ -67,6 +74,8 @@ _ALL = [
     Peer("null-js", "only the ticking, Node", None),
     Peer("null-rust", "only the ticking, tokio", None),
     Peer("bare", "the limit: tokio-tungstenite; reads, drops, sends what is encoded", "null-rust"),
+    Peer("core", "stapes without Python: its core, sound in and out in Rust", "null-rust"),
+    Peer("core-quiet", "the same, nobody subscribed to audio", "null-rust"),
     Peer("stapes", "the full session, audio delivered to a callback in Python", "null"),
     Peer("stapes-quiet", "the full session, nobody subscribed to audio", "null"),
     Peer("stapes+uvloop", "the full session on uvloop, audio delivered", "null+uvloop"),

@@ -7,8 +7,11 @@ from typing import Any
 
 NULLS = ("null", "null+uvloop", "null-js", "null-rust")
 STAPES = ("stapes", "stapes-quiet")
+CORE = ("core", "core-quiet")
 SESSIONS = ("stapes", "agents-py", "agents-js")
 """Clients that keep a history."""
+HISTORIES = (0, 1000, 5000)
+"""Items that there are before."""
 BY_HAND = ("picows+uvloop", "websockets")
 
 
@@ -36,7 +39,7 @@ def _paced(spread: float) -> dict[str, Any]:
 
 
 def _paced_cells(ns: tuple[int, ...], *, tls: bool = False) -> list[Cell]:
-    clients = (*NULLS, "bare", *STAPES, "stapes+uvloop", *BY_HAND, "agents-py", "agents-js")
+    clients = (*NULLS, "bare", *CORE, *STAPES, "stapes+uvloop", *BY_HAND, "agents-py", "agents-js")
     return [Cell(n, clients, _paced(0.1), tls) for n in ns]
 
 
@@ -47,13 +50,29 @@ def _spread_cells(
 
 
 def _history(mode: str) -> list[Cell]:
-    flags = {"mode": mode, "chunks": 200, "responses": 10}
-    return [Cell(1, SESSIONS, flags | {"history": size}) for size in (0, 1000, 5000)]
+    def flags(responses: int, size: int) -> dict[str, Any]:
+        return {"mode": mode, "chunks": 200, "responses": responses, "history": size}
+
+    # So many that what is done once does not show: what is quick needs more of them.
+    return [
+        cell
+        for size in HISTORIES
+        for cell in (
+            Cell(1, ("stapes",), flags(200, size)),
+            Cell(1, ("agents-py", "agents-js"), flags(10, size)),
+        )
+    ]
 
 
 def _tools() -> list[Cell]:
-    flags = {"mode": "tools", "chunks": 200}
-    return [Cell(1, SESSIONS, flags | {"history": size}) for size in (0, 1000, 5000)]
+    return [
+        cell
+        for size in HISTORIES
+        for cell in (
+            Cell(1, ("stapes",), {"mode": "tools", "chunks": 2000, "history": size}),
+            Cell(1, ("agents-py", "agents-js"), {"mode": "tools", "chunks": 200, "history": size}),
+        )
+    ]
 
 
 def suites(ns: tuple[int, ...] = (), *, short: bool = False) -> dict[str, list[Cell]]:

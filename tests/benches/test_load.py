@@ -49,7 +49,7 @@ def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 def test_no_client_loses_anything(server: Server) -> None:
     names = [name for name, peer in PEERS.items() if peer.missing(BINARIES) is None]
-    assert {"null", "bare", "stapes", "stapes-quiet", "agents-py"} <= set(names)
+    assert {"null", "bare", "core", "stapes", "stapes-quiet", "agents-py"} <= set(names)
     before = server.stats()
     running = {
         name: start(PEERS[name].command(BINARIES), server, n=N, chunks=CHUNKS) for name in names
@@ -67,7 +67,7 @@ def test_no_client_loses_anything(server: Server) -> None:
     assert after["mic_frames"] - before["mic_frames"] == sent
     assert after["mic_bad"] == after["unreadable"] == 0
     heard = sum(bool(row.get("audio_bytes")) for row in rows.values())
-    assert heard == sum(not name.startswith(("null", "stapes-quiet")) for name in names)
+    assert heard == sum(not name.startswith(("null", "core-quiet", "stapes-quiet")) for name in names)
 
 
 @pytest.mark.parametrize("mode", ["transcript", "items", "tools"])

@@ -23,7 +23,11 @@ class StapesQuiet(Client):
     async def open(self, url: str) -> None:
         tools: list[Tool] = [look] if self.mode == "tools" else []
         agent = RealtimeAgent(name="load", instructions="Be brief.", tools=tools)
-        session: RealtimeSession[None] = RealtimeSession(agent, api_key="unused")
+        # A call that comes all at once is more than may wait for a reader by default.
+        most = 1 << 30 if self.mode == "blast" else 8 << 20
+        session: RealtimeSession[None] = RealtimeSession(
+            agent, api_key="unused", max_queued_bytes=most, max_queued_events=most >> 10
+        )
         session.on("history_added", self._on_item)
         session.on("agent_end", self._on_turn)
         session.on("error", self._on_error)

@@ -55,7 +55,9 @@ def _noise(results: Results) -> str:
         if disturbed
         else "none above 10 %"
     )
+    repeated = sum(row.get("attempt", 0) > 0 for row in done)
     return (
         f"Noise: other processes took {median(foreign):.1%} of the client's core in the median of "
-        f"{len(done)} runs, {foreign[-1]:.0%} at most; {most}."
+        f"{len(done)} runs, {foreign[-1]:.0%} at most; {most}. "
+        f"A run that is disturbed by more than 10 % is repeated, up to twice: {repeated} were."
     )

@@ -7,6 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benches.load.results import audio_lost, microphone_lost, trouble
+from benches.load.sections.blast import rate
 from benches.load.sections.churn import leaks, slope_bytes
 from benches.load.sections.history import per_event_us
 from benches.load.sections.latency import KNEE_MS, knee
@@ -84,9 +85,9 @@ def _cpu(results: Results) -> list[Bar]:
             " times",
         ),
         _at_most(
-            f"{at}: the same, microphone fed in Rust / bare",
+            f"{at}: the same, microphone fed in Rust (the core without Python) / bare",
             1.2,
-            ratio("stapes-mic", "bare"),
+            ratio("core-quiet", "bare"),
             " times",
         ),
     ]
@@ -110,9 +111,6 @@ def _latency(results: Results) -> list[Bar]:
 
 
 def _blast(results: Results) -> list[Bar]:
-    def rate(row: Row) -> float:
-        return float(row["audio_deltas"] / row["cpu_s"])
-
     what = "audio deltas per CPU second, 8 sessions at full speed: stapes / "
     return [
         _at_least(
