@@ -531,12 +531,6 @@ impl Session {
         self.command(py, |conversation, _| conversation.update_history(&items))
     }
 
-    fn update_session(&self, py: Python<'_>, session_update: String) -> PyResult<()> {
-        self.command(py, |conversation, _| {
-            conversation.update_session(session_update)
-        })
-    }
-
     /// Puts an event that the session layer keeps into the order.
     fn local_event(&self, token: u64) -> PyResult<()> {
         self.here()?
