@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benches.load.peers import JAVASCRIPT
+from stapes import _core
 
-PACKAGES = ("stapes", "openai-agents", "picows", "uvloop", "orjson", "websockets")
+PACKAGES = ("openai-agents", "picows", "uvloop", "orjson", "websockets")
 
 
 def describe() -> dict[str, Any]:
@@ -24,7 +25,10 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "rust": _said("rustc", "--version").removeprefix("rustc ").split(" (")[0],
         "node": _said("node", "--version"),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": {
+            "stapes": _core.__version__,
+            **{name: found for name in PACKAGES if (found := _version(name))},
+        },
         "javascript": _javascript(),
         "revision": _said("git", "rev-parse", "--short", "HEAD"),
     }

@@ -50,7 +50,7 @@ class Results:
 
     @staticmethod
     def _rep(row: Row) -> tuple[Any, ...]:
-        return (row["run"], row["rep"], *(row.get(key) for key in CELL))
+        return (row["run"], row["rep"], *(row.get(key) or 0 for key in CELL))
 
     def of(self, suite: str, **where: Any) -> list[Row]:
         """The rows of a suite, those of clients that crashed included."""

@@ -23,7 +23,7 @@ def section(results: Results) -> str:
 
 On {machine.get("processor")}, {machine.get("cores")} cores, {machine.get("memory_gb")} GB,
 {machine.get("system")}, with CPython {machine.get("python")}, Rust {machine.get("rust")}, Node
-{machine.get("node")}; {versions}.
+{machine.get("node")}; {versions} (revision {machine.get("revision")}).
 
 {table(["client", "what it is"], clients)}
 {absent}
