@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benches.load.instructions import count
 from benches.load.machine import describe
 from benches.load.peers import PEERS, churn_command
 from benches.load.plan import NULLS, Cell, suites
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 DISTURBED = 0.1
 """The share of the client's core that others may take; past it the run is repeated."""
 ATTEMPTS = 3
+EXTRA = ("few",)
+"""Suites that are only run when they are named."""
+ONCE = ("churn", "instructions")
+"""Suites that are not repeated."""
 
 RESULTS = Path(__file__).parent / "results" / "load.jsonl"
 
@@ -65,6 +70,11 @@ def measure(
             print(f"  {name:14} is left out: {missing}", flush=True)
             yield {"client": name, "missing": missing, **flags}
             continue
+        if cell.is_counted:
+            row = flags | {"client": name} | count(peer.command(binaries), server)
+            print(f"  {name:14} {row.get('instructions', row)} instructions", flush=True)
+            yield row
+            continue
         command = churn_command(name) if cell.is_churn else peer.command(binaries)
         for attempt in range(ATTEMPTS):
             row = flags | run([*command, *words], server, cell.timeout)
@@ -103,7 +113,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suites", nargs="*", help=f"of {', '.join(suites())}; default: all")
+    parser.add_argument("suites", nargs="*", help=f"of {', '.join(suites())}; default: all but few")
     parser.add_argument("--clients", help="only these, with commas; see benches/load/peers.py")
     parser.add_argument("--n", help="other numbers of sessions, with commas")
     parser.add_argument("--reps", type=int, default=3)
@@ -117,14 +127,14 @@ def _arguments() -> argparse.Namespace:
 
 def _measure_all(args: argparse.Namespace) -> None:
     known = suites(tuple(map(int, args.n.split(","))) if args.n else (), short=args.short)
-    chosen = args.suites or list(known)
+    chosen = args.suites or [name for name in known if name not in EXTRA]
     if unknown := set(chosen) - set(known):
         raise SystemExit(f"unknown suite {unknown.pop()!r}: use {', '.join(known)}")
     wanted = args.clients.split(",") if args.clients else None
     recorder = Recorder(args.results)
     recorder.add({"suite": "machine", **describe()})
     for suite in chosen:
-        for rep in range(1 if suite == "churn" else args.reps):
+        for rep in range(1 if suite in ONCE else args.reps):
             for cell in known[suite]:
                 print(f"{suite}, N={cell.n}, {cell.flags}, repetition {rep + 1}", flush=True)
                 clients = [name for name in cell.clients if wanted is None or name in wanted]

@@ -29,6 +29,11 @@ class Cell:
         return "seconds" in self.flags
 
     @property
+    def is_counted(self) -> bool:
+        """Instructions are counted, not time."""
+        return "count" in self.flags
+
+    @property
     def timeout(self) -> float:
         """When it is given up, in seconds."""
         return 120.0 + float(self.flags.get("seconds", 0))
@@ -90,6 +95,9 @@ def suites(ns: tuple[int, ...] = (), *, short: bool = False) -> dict[str, list[C
         "blast": [
             Cell(n, ("bare", *STAPES, *BY_HAND, "agents-py", "agents-js"), blast)
             for n in ns or (8,)
+        ],
+        "instructions": [
+            Cell(1, ("bare", *CORE, *STAPES, "picows+uvloop", "websockets"), {"count": "blast"})
         ],
         "history": [*_history("transcript"), *_history("items")],
         "tools": _tools(),

@@ -65,6 +65,8 @@ def bars(name: str, title: str, unit: str, values: Mapping[str, Sequence[float]]
             fontsize="small",
         )
     axes.set(xlabel=unit, title=title)
+    if max(middles) > 1000:
+        axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.margins(x=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     return _save(figure, axes, name, legend=False)
