@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,8 +36,9 @@ class Server:
             import ssl
 
             context = ssl.create_default_context(cafile=str(self.authority))
-        with connect(f"{self.url}/stats", ssl=context) as socket:
-            told: dict[str, float] = json.loads(socket.recv(timeout=10))
+        # Long enough for a machine that is busy with something else altogether.
+        with connect(f"{self.url}/stats", ssl=context, open_timeout=60) as socket:
+            told: dict[str, float] = json.loads(socket.recv(timeout=60))
         return told
 
 
@@ -44,17 +46,17 @@ class Server:
 def serving(binaries: Path, *, tls: bool = False) -> Iterator[Server]:
     """Runs the server for as long as the block runs."""
     command = _pinned(SERVER_CORE, [str(binaries / "stapes-load-server")])
-    authority = ROOT / "out" / "load-authority.pem" if tls else None
-    if authority is not None:
-        authority.parent.mkdir(exist_ok=True)
-        command += ["--authority", str(authority)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield Server(process.stdout.readline().strip(), authority)
-    finally:
-        process.terminate()
-        process.wait(10)
+    with tempfile.TemporaryDirectory(prefix="stapes-load-") as folder:
+        authority = Path(folder) / "authority.pem" if tls else None
+        if authority is not None:
+            command += ["--authority", str(authority)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            yield Server(process.stdout.readline().strip(), authority)
+        finally:
+            process.terminate()
+            process.wait(10)
 
 
 def run(command: Sequence[str], server: Server, timeout: float) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from benches.load.sections.churn import leaks, slope_bytes
 from benches.load.sections.history import per_event_us
 from benches.load.sections.latency import KNEE_MS, knee
 from benches.load.sections.memory import per_session_kb
-from benches.load.words import NOTHING, in_short, table
+from benches.load.words import NOTHING, in_short, percent, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,7 @@ def bars(results: Results) -> list[Bar]:
         *_memory(results),
         *_history(results),
         *_churn(results),
+        _server(results),
     ]
 
 
@@ -172,6 +173,18 @@ def _churn(results: Results) -> list[Bar]:
             not any(left) if left else None,
         ),
     ]
+
+
+def _server(results: Results) -> Bar:
+    most = knee(results, "stapes")[0] or 0
+    shares = [
+        row["server"]["busiest_share"]
+        for suite in ("paced", "tls", "spread", "tls-spread", "knee")
+        for row in results.done(suite, "stapes")
+        if row["n"] <= most or suite != "knee"
+    ]
+    what = "the server's share of its core while it talks to stapes, the busiest half second"
+    return Bar(what, "under 70%", percent(shares), max(shares) < 0.7 if shares else None)
 
 
 def trouble_of_churn(row: Row) -> str:
