@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,6 +148,8 @@ def _measure_all(args: argparse.Namespace) -> None:
 def main() -> None:
     """Measures, then writes the page."""
     args = _arguments()
+    # Whoever ends this ends the server as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if args.fresh:
         args.results.unlink(missing_ok=True)
     if not args.page:

@@ -21,19 +21,20 @@ from benches.load.clients.client import Client, Sink
 from benches.load.ticker import MICROPHONE_PCM, SLOTS, TICK
 from benches.load.usage import cpu_s, descriptors, rss_kb, threads
 
-SHORTEST, LONGEST = 10, 60
-"""Chunks of 100 ms that a session's answer has."""
 SAMPLE_EVERY = 2.0
 
 
 class Churn:
     """N places, each of which holds one session after another."""
 
-    def __init__(self, kind: type[Client], url: str, seconds: float) -> None:
+    def __init__(
+        self, kind: type[Client], url: str, seconds: float, lengths: tuple[int, int]
+    ) -> None:
         self._kind = kind
+        self._lengths = lengths
         self._url = url
         self._until = time.monotonic() + seconds
-        self._filling = min(LONGEST / 10, seconds / 2)
+        self._filling = min(lengths[1] / 10, seconds / 2)
         self._random = random.Random(1)
         self._slots: list[set[Client]] = [set() for _ in range(SLOTS)]
         self._now = 0
@@ -69,7 +70,7 @@ class Churn:
                 await asyncio.sleep(1)
 
     async def _one_session(self) -> None:
-        chunks = self._random.randint(SHORTEST, LONGEST)
+        chunks = self._random.randint(*self._lengths)
         sink = Sink(1)
         client = self._kind(sink, "paced")
         await client.open(f"{self._url}/v1/realtime?mode=paced&chunks={chunks}")
@@ -119,10 +120,11 @@ class Churn:
 async def run(args: argparse.Namespace, kind: type[Client]) -> dict[str, Any]:
     """Churns, and counts what is there before and after."""
     # One session first: what is made once is no leak.
-    first = Churn(kind, args.url, 0.1)
+    lengths = (args.shortest, args.longest)
+    first = Churn(kind, args.url, 0.1, lengths)
     await first.run(1)
     before = _left()
-    churn = Churn(kind, args.url, args.seconds)
+    churn = Churn(kind, args.url, args.seconds, lengths)
     used = sum(cpu_s())
     await churn.run(args.n)
     used = sum(cpu_s()) - used
@@ -167,6 +169,8 @@ def main() -> None:
     parser.add_argument("--url", default="ws://127.0.0.1:9100")
     parser.add_argument("--n", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--shortest", type=int, default=10, help="chunks of 100 ms of a session")
+    parser.add_argument("--longest", type=int, default=60)
     args = parser.parse_args()
     print(json.dumps(asyncio.run(run(args, load_client(args.client)))))
 
