@@ -268,7 +268,7 @@ impl Session {
         });
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
         Ok(Self {
-            core: Core::new(options, limits, clock, runtime::handle()?, events),
+            core: Core::new(options, limits, clock, runtime::next_handle()?, events),
             sink,
             input: Mutex::new(ToWire::new(AudioFormat::default())),
             id,
@@ -412,7 +412,9 @@ impl Session {
             };
             failed_sink.push_word(0, word);
         };
-        runtime::handle()?.spawn(websocket::run(line, opening, open, failed));
+        self.core
+            .runtime()
+            .spawn(websocket::run(line, opening, open, failed));
         Ok(generation)
     }
 

@@ -123,6 +123,11 @@ impl Session {
         })
     }
 
+    /// What the session's timers run on, and what is to carry its connections.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic under the lock is a bug; the conversation goes on with what it has.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
