@@ -47,7 +47,7 @@ from stapes.session.mcp_tools import HostedMcpTools
 from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_config
 from stapes.session.posted import Posted
 from stapes.session.tools import CallRunner, PendingCall, ToolExecution
-from stapes.transport import Transport, WebSocketTransport
+from stapes.transport import SoundStatistics, Transport, WebRTCTransport, WebSocketTransport
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -98,8 +98,9 @@ class RealtimeSession(Generic[TContext]):
 
     Args:
         agent: the first agent in charge.
-        transport: `"websocket"`, a `WebSocketTransport(...)` with limits, proxy and TLS, or an
-            instance of a `RealtimeTransport` of your own.
+        transport: `"websocket"`, `"webrtc"`, a `WebSocketTransport(...)` or a
+            `WebRTCTransport(...)` with limits, proxy and TLS, or an instance of a
+            `RealtimeTransport` of your own.
         api_key: the provider's key, or a function that gets one. Default: `OPENAI_API_KEY`.
         model: the provider's model.
         context: your object, which tools, guardrails and instructions get as `ctx.context`.
@@ -132,7 +133,7 @@ class RealtimeSession(Generic[TContext]):
         self,
         agent: RealtimeAgent[TContext],
         *,
-        transport: Literal["websocket"] | Transport = "websocket",
+        transport: Literal["websocket", "webrtc"] | Transport = "websocket",
         api_key: ApiKey | None = None,
         model: str | None = None,
         context: TContext | RunContextWrapper[TContext] | None = None,
@@ -200,7 +201,9 @@ class RealtimeSession(Generic[TContext]):
         self._max_queued_bytes = max_queued_bytes
         self._hub = LoopHub.current()
         self._loop = asyncio.get_running_loop()
-        limits = chosen if isinstance(chosen, WebSocketTransport) else WebSocketTransport()
+        limits: WebSocketTransport | WebRTCTransport = WebSocketTransport()
+        if isinstance(chosen, WebSocketTransport | WebRTCTransport):
+            limits = chosen
         self._core = _core.Session(
             self._hub.core,
             history_store_audio=history_store_audio,
@@ -850,6 +853,12 @@ class SessionTransport:
     def status(self) -> str:
         """Where the connection stands."""
         return self._session.status
+
+    @property
+    def sound(self) -> SoundStatistics | None:
+        """How the sound fares, as of the last second, where it travels beside the messages."""
+        stats = self._session._core.sound_stats()
+        return None if stats is None else SoundStatistics(*stats)
 
     def send_event(self, event: Mapping[str, Any]) -> Completion[None]:
         """Sends an event as it is. A `response.create` waits until no response is active."""
