@@ -325,6 +325,9 @@ impl Session {
         if commit {
             sound.uplink.mark();
         }
+        if line.announced {
+            self.sink.to_carry();
+        }
         sound.note_congestion(line.bytes() > self.limits.high_water);
         Ok(())
     }
@@ -617,17 +620,7 @@ impl Endpoint for Line {
     }
 }
 
-/// Of a line without sound nothing of this is asked.
-const NO_RATES: SampleRates = SampleRates {
-    input: 24_000,
-    output: 24_000,
-};
-
 impl SoundEndpoint for Line {
-    fn sample_rates(&self) -> SampleRates {
-        self.sound.as_ref().map_or(NO_RATES, |sound| sound.rates)
-    }
-
     fn uplink(&self) -> Option<&Uplink> {
         self.sound.as_ref().map(|sound| &sound.uplink)
     }
@@ -651,10 +644,10 @@ impl SoundEndpoint for Line {
     }
 
     fn on_sound(&self, stretch: u64, piece: Piece<'_>) {
-        let Some(session) = self.session.upgrade() else {
+        let (Some(session), Some(own)) = (self.session.upgrade(), &self.sound) else {
             return;
         };
-        let rate = self.sample_rates().output;
+        let rate = own.rates.output;
         let sound = match piece {
             Piece::Samples(samples) => Sound::Pcm {
                 data: samples

@@ -87,10 +87,6 @@ impl Endpoint for Counter {
 }
 
 impl SoundEndpoint for Counter {
-    fn sample_rates(&self) -> SampleRates {
-        RATES
-    }
-
     fn uplink(&self) -> Option<&Uplink> {
         Some(&self.uplink)
     }

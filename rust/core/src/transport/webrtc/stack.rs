@@ -306,7 +306,7 @@ impl Peer for StackPeer {
     }
 
     async fn accept(&self, answer: &str) -> Result<(), PeerError> {
-        let answer = RTCSessionDescription::answer(answer.to_owned()).map_err(refused)?;
+        let answer = RTCSessionDescription::answer(with_known_hash(answer)).map_err(refused)?;
         self.connection
             .set_remote_description(answer)
             .await
@@ -314,7 +314,7 @@ impl Peer for StackPeer {
     }
 
     async fn answer(&self, offer: &str) -> Result<String, PeerError> {
-        let offer = RTCSessionDescription::offer(offer.to_owned()).map_err(refused)?;
+        let offer = RTCSessionDescription::offer(with_known_hash(offer)).map_err(refused)?;
         self.connection
             .set_remote_description(offer)
             .await
@@ -490,6 +490,24 @@ fn engine(settings: &PeerSettings) -> SettingEngine {
         .build()
 }
 
+/// The description with fingerprints by SHA-256 alone, where there are such: the stack knows no other
+/// hash, and gives up at the first that it does not know.
+fn with_known_hash(description: &str) -> String {
+    const ANY: &str = "a=fingerprint:";
+    const KNOWN: &str = "a=fingerprint:sha-256 ";
+    let starts = |line: &str, with: &str| {
+        line.get(..with.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(with))
+    };
+    if !description.lines().any(|line| starts(line, KNOWN)) {
+        return description.to_owned();
+    }
+    description
+        .split_inclusive('\n')
+        .filter(|line| !starts(line, ANY) || starts(line, KNOWN))
+        .collect()
+}
+
 /// A number to tell streams apart, and no secret.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
@@ -503,4 +521,19 @@ fn local(error: Error) -> PeerError {
 #[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
 fn refused(error: Error) -> PeerError {
     PeerError::Description(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_by_other_hashes_are_left_out_where_there_is_a_known_one() {
+        let both = "v=0\r\na=fingerprint:sha-512 11\r\na=fingerprint:SHA-256 22\r\nm=audio\r\n";
+        let one = "v=0\r\na=fingerprint:SHA-256 22\r\nm=audio\r\n";
+        assert_eq!(with_known_hash(both), one);
+        assert_eq!(with_known_hash(one), one);
+        let unknown = "v=0\r\na=fingerprint:sha-512 11\r\n";
+        assert_eq!(with_known_hash(unknown), unknown);
+    }
 }
