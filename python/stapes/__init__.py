@@ -65,9 +65,12 @@ from stapes.items import (
 )
 from stapes.playback import PlaybackTracker
 from stapes.transport import (
+    IceServer,
     RealtimeTransport,
+    SoundStatistics,
     TransportLine,
     TransportRequest,
+    WebRTCTransport,
     WebSocketTransport,
 )
 
@@ -118,6 +121,7 @@ __all__ = [
     "HistoryAdded",
     "HistoryItem",
     "HistoryUpdated",
+    "IceServer",
     "InputAudio",
     "InputImage",
     "InputText",
@@ -141,6 +145,7 @@ __all__ = [
     "ServerError",
     "SessionConfig",
     "SessionEvent",
+    "SoundStatistics",
     "StaleError",
     "StapesError",
     "Timings",
@@ -152,6 +157,7 @@ __all__ = [
     "TransportEvent",
     "TransportLine",
     "TransportRequest",
+    "WebRTCTransport",
     "WebSocketTransport",
     "__version__",
     "background_result",

@@ -8,6 +8,7 @@ from stapes._core import audio as audio
 from stapes.items import HistoryItem
 
 __all__ = [
+    "HAS_WEBRTC",
     "INTEREST_AUDIO",
     "INTEREST_GUARDRAILS",
     "INTEREST_HISTORY",
@@ -19,6 +20,7 @@ __all__ = [
     "History",
     "Hub",
     "Session",
+    "WebRtcOptions",
     "WebSocketOptions",
     "__version__",
     "audio",
@@ -26,6 +28,7 @@ __all__ = [
 
 __version__: Final[str]
 WORDS: Final[tuple[str, ...]]
+HAS_WEBRTC: Final[bool]
 INTEREST_AUDIO: Final[int]
 INTEREST_RAW: Final[int]
 INTEREST_TRANSCRIPT: Final[int]
@@ -36,7 +39,9 @@ INTEREST_GUARDRAILS: Final[int]
 @final
 class Hub:
     def __new__(cls, wake_fd: int | None = None) -> Hub: ...
-    def drain(self, limit: int) -> list[tuple[int, list[tuple[Any, ...]]]]: ...
+    def drain(
+        self, limit: int, coming_back: bool = False
+    ) -> list[tuple[int, list[tuple[Any, ...]]]]: ...
     def wait(self, seconds: float) -> bool: ...
     def is_idle(self) -> bool: ...
 
@@ -68,11 +73,39 @@ class WebSocketOptions:
     ) -> WebSocketOptions: ...
 
 @final
+class WebRtcOptions:
+    def __new__(
+        cls,
+        *,
+        connect_timeout: float,
+        close_timeout: float,
+        disconnected_after: float,
+        disconnected_grace: float,
+        ice_servers: Sequence[tuple[Sequence[str], str, str]],
+        local_addresses: Sequence[str],
+        channel_buffer: int,
+        send_batch_bytes: int,
+        complexity: int,
+        bitrate: int | None,
+        fec: bool,
+        expected_loss: int,
+        dtx: bool,
+        max_queue: float,
+        min_delay: float,
+        start_delay: float,
+        max_delay: float,
+        proxy: str | None,
+        ca_file: str | os.PathLike[str] | None,
+    ) -> WebRtcOptions: ...
+
+@final
 class CarriedLine:
     @property
     def generation(self) -> int: ...
     def opened(self, session_update: str, tracing: str, epoch: int) -> bool: ...
     def receive(self, frame: str) -> None: ...
+    def receive_audio(self, audio: Any) -> None: ...
+    def take_audio(self) -> list[bytes]: ...
     def take(self) -> list[str | tuple[int, str]]: ...
     def ended(self, reason: str) -> None: ...
 
@@ -126,7 +159,16 @@ class Session:
         tracing: str,
         epoch: int,
     ) -> int: ...
-    def connect_carried(self) -> CarriedLine: ...
+    def connect_webrtc(
+        self,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        options: WebRtcOptions,
+        session_update: str,
+        tracing: str,
+        epoch: int,
+    ) -> int: ...
+    def connect_carried(self, sound_apart: bool, server_truncates: bool) -> CarriedLine: ...
     def close(self, code: int, reason: str) -> None: ...
     def send_event(self, event: str) -> None: ...
     def send_message(self, event: str, respond: bool) -> None: ...
@@ -172,6 +214,7 @@ class Session:
         token: int,
         feedback: str,
     ) -> bool: ...
+    def sound_stats(self) -> tuple[int, int, int, int, float, float, float] | None: ...
     def hold_reader(self, hold: bool) -> None: ...
     def advance_clock(self, seconds: float) -> None: ...
     def traffic(self) -> tuple[int, int, int, int]: ...

@@ -24,9 +24,13 @@ class Options:
             The mind sees the spoken words in both cases.
         audio_chunk_ms: how much sound one `response.output_audio.delta` holds.
         max_calls: connections served at the same time; further ones are refused with 429.
+        connect_seconds: how long a peer may take from the answer to its offer until its data
+            channel is open.
         max_session_seconds: a session ends with `session_expired` after this time.
         max_items: items in one conversation.
         max_input_seconds: sound that an input audio buffer holds before it must be committed.
+        max_output_seconds: spoken sound that waits to be played over WebRTC, before the mind is
+            asked to wait.
         max_waiting_events: server events that wait for a slow client before the call pauses.
         max_parallel_responses: responses under way at once, those outside the conversation counted.
         max_outputs: output items of one response.
@@ -43,9 +47,11 @@ class Options:
     truncated_transcript: Literal["cut", "omit"] = "cut"
     audio_chunk_ms: int = 100
     max_calls: int = 1_000
+    connect_seconds: float = 30.0
     max_session_seconds: float = 3_600.0
     max_items: int = 10_000
     max_input_seconds: float = 900.0
+    max_output_seconds: float = 120.0
     max_waiting_events: int = 256
     max_parallel_responses: int = 8
     max_outputs: int = 64
@@ -63,9 +69,11 @@ class Options:
         positive = (
             "audio_chunk_ms",
             "max_calls",
+            "connect_seconds",
             "max_session_seconds",
             "max_items",
             "max_input_seconds",
+            "max_output_seconds",
             "max_waiting_events",
             "max_parallel_responses",
             "max_outputs",

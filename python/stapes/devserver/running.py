@@ -17,17 +17,19 @@ from websockets.exceptions import InvalidState
 from stapes.devserver.options import Options
 from stapes.devserver.scripted import ScriptedMind
 from stapes.devserver.tones import ToneVoice
-from stapes.devserver.web.app import Calls, create_app, deny
-from stapes.devserver.web.served import ServedCall
+from stapes.devserver.web.app import create_app
+from stapes.devserver.web.calls import Calls, deny
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from types import TracebackType
 
     from starlette.applications import Starlette
+    from starlette.requests import HTTPConnection, Request
     from starlette.websockets import WebSocket
 
     from stapes.devserver.mind import Mind, Voice
+    from stapes.devserver.web.served import ServedCall
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8765
@@ -53,7 +55,9 @@ def serve(
     """
     options = options or Options()
     bound = _bind(host, port)
-    server = _Server(_config(create_app(mind, voice, options), options))
+    calls = Calls(mind, voice, options)
+    server = _Server(_config(create_app(mind, voice, calls=calls), options))
+    server.on_stopping = calls.close
     if on_ready is not None:
         server.on_started = lambda: on_ready(_url("ws", bound))
     with contextlib.suppress(KeyboardInterrupt):
@@ -66,6 +70,10 @@ class _Handshake:
 
     status: int | None
     body: str = ""
+
+    def response(self, status: int) -> Response:
+        """The refusal over HTTP."""
+        return Response(self.body, status, {"content-type": "application/json"})
 
 
 class DevServer:
@@ -108,7 +116,7 @@ class DevServer:
     @property
     def calls(self) -> list[ServedCall]:
         """All calls so far, those that are over included."""
-        return list(self._calls.opened)
+        return list(self._calls.all)
 
     async def next_call(self, *, seconds: float = 5.0) -> ServedCall:
         """Return the next call that nobody has asked for yet, once it is there.
@@ -120,12 +128,12 @@ class DevServer:
             return await self._calls.arrivals.get()
 
     def refuse_next(self, status: int = 503, body: str | dict[str, Any] = "") -> None:
-        """Answer the next handshake with an HTTP status."""
+        """Answer the next handshake, or offer, with an HTTP status."""
         text = body if isinstance(body, str) else json.dumps(body)
         self._calls.handshakes.append(_Handshake(status, text))
 
     def hang_next(self) -> None:
-        """Leave the next handshake without an answer."""
+        """Leave the next handshake, or offer, without an answer."""
         self._calls.handshakes.append(_Handshake(None))
 
     async def __aenter__(self) -> Self:
@@ -133,6 +141,7 @@ class DevServer:
         self._socket = _bind(*self._address)
         app = create_app(self._calls.mind, self._calls.voice, calls=self._calls)
         self._server = server = _EmbeddedServer(_config(app, self._options))
+        server.on_stopping = self._calls.close
         started = asyncio.Event()
         server.on_started = started.set
         self._task = asyncio.create_task(server.serve(sockets=[self._socket]))
@@ -177,25 +186,20 @@ class _TestCalls(Calls):
     """Calls that are recorded and kept, and handshakes that go wrong on demand."""
 
     def __init__(self, mind: Mind, voice: Voice, options: Options, server: DevServer) -> None:
-        super().__init__(mind, voice, options)
-        self.opened: list[ServedCall] = []
+        super().__init__(mind, voice, options, recording=True, drop=self._cut)
+        self.all: list[ServedCall] = []
         self.arrivals: asyncio.Queue[ServedCall] = asyncio.Queue()
         self.handshakes: deque[_Handshake] = deque()
         self._server = server
 
-    def open(self, websocket: WebSocket) -> ServedCall:
-        client = websocket.client
-        served = ServedCall(
-            websocket,
-            self.mind,
-            self.voice,
-            self.options,
-            recording=True,
-            drop=lambda: self._server.drop(None if client is None else (client.host, client.port)),
-        )
-        self.opened.append(served)
+    def opened(self, served: ServedCall) -> None:
+        super().opened(served)
+        self.all.append(served)
         self.arrivals.put_nowait(served)
-        return served
+
+    def _cut(self, connection: HTTPConnection) -> None:
+        client = connection.client
+        self._server.drop(None if client is None else (client.host, client.port))
 
     async def serve(self, websocket: WebSocket) -> None:
         if not self.handshakes:
@@ -206,15 +210,29 @@ class _TestCalls(Calls):
             while (await websocket.receive())["type"] != "websocket.disconnect":
                 pass
             return
-        json_type = {"content-type": "application/json"}
-        denial = Response(handshake.body, handshake.status, json_type)
-        await deny(websocket, denial)
+        await deny(websocket, handshake.response(handshake.status))
+
+    async def intercept(self, request: Request) -> Response | None:
+        if not self.handshakes:
+            return None
+        handshake = self.handshakes.popleft()
+        if handshake.status is None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            return Response(status_code=503)
+        return handshake.response(handshake.status)
 
 
 class _Server(uvicorn.Server):
     """uvicorn that says when it has started."""
 
     on_started: Callable[[], None] | None = None
+    on_stopping: Callable[[], Awaitable[None]] | None = None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.on_stopping is not None:
+            await self.on_stopping()
+        await super().shutdown(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -235,6 +253,8 @@ class _EmbeddedServer(_Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for server in self.servers:
             server.close()
+        if self.on_stopping is not None:
+            await self.on_stopping()
         for connection in list(self.server_state.connections):
             # A client that is saying goodbye at this moment needs none from us.
             with contextlib.suppress(InvalidState):

@@ -31,7 +31,7 @@ from stapes.events import (
     McpToolsChanged,
     SessionEvent,
 )
-from stapes.hub import LoopHub, Word
+from stapes.hub import LoopHub
 from stapes.items import HistoryItem, InputImage
 from stapes.playback import PlaybackTracker
 from stapes.session.agents import Agents, AgentSnapshot, prepare_agent
@@ -47,7 +47,7 @@ from stapes.session.mcp_tools import HostedMcpTools
 from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_config
 from stapes.session.posted import Posted
 from stapes.session.tools import CallRunner, PendingCall, ToolExecution
-from stapes.transport import Transport, WebSocketTransport
+from stapes.transport import SoundStatistics, Transport, WebRTCTransport, WebSocketTransport
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -98,8 +98,9 @@ class RealtimeSession(Generic[TContext]):
 
     Args:
         agent: the first agent in charge.
-        transport: `"websocket"`, a `WebSocketTransport(...)` with limits, proxy and TLS, or an
-            instance of a `RealtimeTransport` of your own.
+        transport: `"websocket"`, `"webrtc"`, a `WebSocketTransport(...)` or a
+            `WebRTCTransport(...)` with limits, proxy and TLS, or an instance of a
+            `RealtimeTransport` of your own.
         api_key: the provider's key, or a function that gets one. Default: `OPENAI_API_KEY`.
         model: the provider's model.
         context: your object, which tools, guardrails and instructions get as `ctx.context`.
@@ -132,7 +133,7 @@ class RealtimeSession(Generic[TContext]):
         self,
         agent: RealtimeAgent[TContext],
         *,
-        transport: Literal["websocket"] | Transport = "websocket",
+        transport: Literal["websocket", "webrtc"] | Transport = "websocket",
         api_key: ApiKey | None = None,
         model: str | None = None,
         context: TContext | RunContextWrapper[TContext] | None = None,
@@ -200,7 +201,9 @@ class RealtimeSession(Generic[TContext]):
         self._max_queued_bytes = max_queued_bytes
         self._hub = LoopHub.current()
         self._loop = asyncio.get_running_loop()
-        limits = chosen if isinstance(chosen, WebSocketTransport) else WebSocketTransport()
+        limits: WebSocketTransport | WebRTCTransport = WebSocketTransport()
+        if isinstance(chosen, WebSocketTransport | WebRTCTransport):
+            limits = chosen
         self._core = _core.Session(
             self._hub.core,
             history_store_audio=history_store_audio,
@@ -243,17 +246,8 @@ class RealtimeSession(Generic[TContext]):
         self.dispatched = 0
         """The place in the session's order of what was dispatched last."""
         self._dispatcher = Dispatcher(self)
-        dispatch = weakref.WeakMethod(self._dispatcher.dispatch)
         session_id = self._core.id
-
-        # Callbacks, tools and guardrails run in the context in which the session was made.
-        variables = contextvars.copy_context()
-
-        def deliver(words: Sequence[Word]) -> None:
-            if (method := dispatch()) is not None:
-                variables.run(method, words)
-
-        self._hub.register(session_id, deliver)
+        self._hub.register(session_id, self._dispatcher)
         weakref.finalize(self, self._hub.unregister, session_id)
         self._update_interest()
         chosen.attach(self)
@@ -707,9 +701,6 @@ class RealtimeSession(Generic[TContext]):
             self._interest = interest
             self._core.set_interest(interest)
 
-    def _emit(self, event: SessionEvent) -> None:
-        self._listeners.emit(event)
-
     def _tap_outgoing(self, tap: Callable[[int, str], None]) -> None:
         """Calls `tap` with the place and text of each message that is sent."""
         self._outgoing_taps.append(tap)
@@ -735,7 +726,7 @@ class RealtimeSession(Generic[TContext]):
                 self._update_interest()
             if isinstance(event, McpToolsChanged):
                 self._mcp_tools.available = event.tools
-            self._emit(event)
+            self._listeners.emit(event)
             self._hooks.local_event(event)
         self._posted.dispatched(token, self.dispatched)
 
@@ -827,12 +818,12 @@ class RealtimeSession(Generic[TContext]):
             f"{waiting} events were waiting for the event loop and none of them may be dropped: "
             "the connection is closed. Keep the loop free, or raise max_queued_events"
         )
-        self._emit(Error(error))
+        self._listeners.emit(Error(error))
 
     def _history_updated(self, history: Sequence[HistoryItem]) -> None:
         self._history = history
         if self._listeners.wants("history_updated"):
-            self._emit(HistoryUpdated(history))
+            self._listeners.emit(HistoryUpdated(history))
 
 
 def _weakly(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -862,6 +853,12 @@ class SessionTransport:
     def status(self) -> str:
         """Where the connection stands."""
         return self._session.status
+
+    @property
+    def sound(self) -> SoundStatistics | None:
+        """How the sound fares, as of the last second, where it travels beside the messages."""
+        stats = self._session._core.sound_stats()
+        return None if stats is None else SoundStatistics(*stats)
 
     def send_event(self, event: Mapping[str, Any]) -> Completion[None]:
         """Sends an event as it is. A `response.create` waits until no response is active."""

@@ -6,30 +6,34 @@
 )]
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use serde_json::{Map, Value};
 use stapes_core::audio::convert::{FromWire, ToWire};
 use stapes_core::audio::{AudioFormat, base64};
 use stapes_core::conversation::{
-    AgentSwitch, Conversation, Event, GuardSource, Interest, Options, PlaybackSource, Refused,
-    Status, WrittenItem,
+    AgentSwitch, Conversation, Event, GuardSource, Interest, Media, Options, PlaybackSource,
+    Refused, Status, WrittenItem,
 };
-use stapes_core::transport::websocket::ConnectRequest;
+use stapes_core::transport::net::{ConnectError, ConnectRequest};
 use stapes_core::transport::{
-    Clock, Ended, Endpoint as _, EventSink, Frame, OutgoingLimits, Session as Core,
+    Carriage, Clock, Ended, Endpoint as _, EventSink, Frame, Line, OutgoingLimits, Piece,
+    SampleRates, Session as Core, SoundEndpoint as _, SoundSettings, Upward, websocket,
 };
 
 use crate::audio::samples::{self, Samples};
+use crate::connecting::{self, Greeting};
 use crate::errors;
 use crate::history::History;
 use crate::hub::{Hub, QueueLimits, Shared, Word};
 use crate::runtime;
-use crate::websocket::{self, Opening, WebSocketOptions};
+use crate::websocket::{WebSocketOptions, seconds};
 
 /// The conversion of the answer's sound.
 #[derive(Debug)]
@@ -55,7 +59,7 @@ impl Output {
 
 /// Puts what the core says into the hub, in PCM at the rate that the user wants.
 #[derive(Debug)]
-struct Sink {
+pub struct Sink {
     hub: Arc<Shared>,
     id: u64,
     output: Mutex<Option<Output>>,
@@ -63,7 +67,7 @@ struct Sink {
 }
 
 impl Sink {
-    fn push_word(&self, sequence: u64, word: Word) {
+    pub fn push_word(&self, sequence: u64, word: Word) {
         self.hub.push(self.id, sequence, word);
         self.hub.wake();
     }
@@ -81,9 +85,12 @@ impl EventSink for Sink {
                     content_index,
                     data,
                 } => {
+                    let part = (Arc::clone(response_id), Arc::clone(item_id), *content_index);
+                    if output.part.as_ref() != Some(&part) {
+                        rest = output.rest();
+                    }
                     *data = output.converter.push(data);
-                    output.part =
-                        Some((Arc::clone(response_id), Arc::clone(item_id), *content_index));
+                    output.part = Some(part);
                 }
                 Event::AudioStopped { .. } => rest = output.rest(),
                 Event::AudioInterrupted { .. } | Event::AudioStarted { .. } => {
@@ -142,6 +149,8 @@ pub struct Session {
     core: Arc<Core>,
     sink: Arc<Sink>,
     input: Mutex<ToWire>,
+    /// What the wire carries of the answer's sound.
+    wire_output: Mutex<AudioFormat>,
     id: u64,
     process: u32,
 }
@@ -178,6 +187,48 @@ impl Session {
         }
     }
 
+    /// Begins to connect; the generation of the connection.
+    fn dial<C: Send + 'static, F: Future<Output = ()> + Send + 'static>(
+        &self,
+        py: Python<'_>,
+        carriage: Carriage,
+        greeting: Greeting,
+        connecting: impl Future<Output = Result<C, ConnectError>> + Send + 'static,
+        carry: impl FnOnce(C, Arc<Line>) -> F + Send + 'static,
+    ) -> PyResult<u64> {
+        runtime::same_process(self.process, "session")?;
+        let line = self
+            .core
+            .connecting(carriage)
+            .map_err(|refused| errors::refused(py, &refused))?;
+        let generation = line.generation();
+        let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
+        let work = connecting::run(core, sink, line, greeting, connecting, carry);
+        self.core.runtime().spawn(work);
+        Ok(generation)
+    }
+
+    /// The rates of the wire's formats, where they are what travels beside the messages.
+    fn sound_rates(&self) -> PyResult<SampleRates> {
+        let rate = |format: AudioFormat, name: &str| match format {
+            AudioFormat::Pcm { rate } => Ok(rate),
+            _ => Err(PyValueError::new_err(format!(
+                "config.audio.{name}.format is {}: this transport carries sound apart from the \
+                 messages, and gives and takes PCM; leave the format out",
+                format.wire_name()
+            ))),
+        };
+        let input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+        let output = self
+            .wire_output
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Ok(SampleRates {
+            input: rate(input.format(), "input")?,
+            output: rate(*output, "output")?,
+        })
+    }
+
     /// Runs a command of the user's.
     fn command<T>(
         &self,
@@ -188,6 +239,35 @@ impl Session {
         self.core
             .act(act)
             .map_err(|refused| errors::refused(py, &refused))
+    }
+
+    /// Sends audio beside the messages.
+    fn send_sound(
+        &self,
+        py: Python<'_>,
+        sound: Sound<'_>,
+        sample_rate: Option<u32>,
+        commit: bool,
+    ) -> PyResult<bool> {
+        let mut samples = Vec::new();
+        match (sound, sample_rate) {
+            (Sound::Samples(given), Some(rate)) => {
+                let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+                input
+                    .push_samples(&given, rate, &mut samples)
+                    .map_err(|error| PyValueError::new_err(format!("sample_rate: {error}")))?;
+                if commit {
+                    input.finish_samples(&mut samples);
+                }
+            }
+            (Sound::Samples(given), None) => samples = given.into_owned(),
+            // The formats were checked when the connection was made.
+            (Sound::Wire(_), _) => {}
+        }
+        self.core
+            .send_sound(samples, commit)
+            .map_err(|refused| errors::refused(py, &refused))?;
+        Ok(self.core.is_congested())
     }
 
     /// Runs an act of the session layer's; false where what it belongs to is over.
@@ -242,7 +322,7 @@ impl Session {
                 _ => PlaybackSource::Clock,
             },
             respond_to_mcp_calls,
-            response_timeout: websocket::seconds(response_timeout, "response_timeout")?,
+            response_timeout: seconds(response_timeout, "response_timeout")?,
             waiting_responses,
             answered_calls,
         };
@@ -268,9 +348,10 @@ impl Session {
         });
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
         Ok(Self {
-            core: Core::new(options, limits, clock, runtime::handle()?, events),
+            core: Core::new(options, limits, clock, runtime::next_handle()?, events),
             sink,
             input: Mutex::new(ToWire::new(AudioFormat::default())),
+            wire_output: Mutex::default(),
             id,
             process: std::process::id(),
         })
@@ -344,6 +425,10 @@ impl Session {
             .map_err(|error| PyValueError::new_err(format!("output_sample_rate: {error}")))?;
         *self.input.lock().unwrap_or_else(PoisonError::into_inner) = ToWire::new(input);
         *self
+            .wire_output
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = output;
+        *self
             .sink
             .output
             .lock()
@@ -367,53 +452,48 @@ impl Session {
         tracing: &str,
         epoch: u64,
     ) -> PyResult<u64> {
-        runtime::same_process(self.process, "session")?;
-        let tracing = serde_json::from_str(tracing)
-            .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
-        let line = self
-            .core
-            .connecting(false)
-            .map_err(|refused| errors::refused(py, &refused))?;
-        let generation = line.generation();
-        let opening = Opening {
-            request: ConnectRequest { url, headers },
-            options: options.0.clone(),
-            session_update,
-            tracing,
-            epoch,
+        let greeting = Greeting::new(session_update, tracing, epoch)?;
+        let request = ConnectRequest { url, headers };
+        let options = options.0.clone();
+        let connecting = async move { websocket::connect(&request, &options).await };
+        self.dial(
+            py,
+            Carriage::default(),
+            greeting,
+            connecting,
+            |call, line| call.carry(line),
+        )
+    }
+
+    /// The same over WebRTC. The sound is PCM at the rates of `set_formats`, which Opus must have.
+    #[cfg(feature = "webrtc")]
+    #[expect(clippy::too_many_arguments, reason = "one transaction")]
+    fn connect_webrtc(
+        &self,
+        py: Python<'_>,
+        url: String,
+        headers: Vec<(String, String)>,
+        options: &crate::webrtc::WebRtcOptions,
+        session_update: String,
+        tracing: &str,
+        epoch: u64,
+    ) -> PyResult<u64> {
+        use stapes_core::transport::webrtc;
+
+        let greeting = Greeting::new(session_update, tracing, epoch)?;
+        let request = ConnectRequest { url, headers };
+        let options = options.0.clone();
+        let rates = self.sound_rates()?;
+        let max_waiting = (options.max_queue.as_secs_f64() * f64::from(rates.input)) as usize * 2;
+        let carriage = Carriage {
+            announced: false,
+            capabilities: Capabilities::MEDIA_APART,
+            sound: Some(SoundSettings { rates, max_waiting }),
         };
-        let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
-        let (failed_core, failed_sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
-        let open = move |opening: Opening| {
-            let Opening {
-                session_update,
-                tracing,
-                epoch,
-                ..
-            } = opening;
-            let opened = core.act(|conversation, _| {
-                conversation.opened(generation, epoch, session_update, tracing)
-            });
-            if opened.is_ok() {
-                sink.push_word(0, Word::Opened { generation });
-            }
-            opened.is_ok()
-        };
-        let failed = move |error: Option<_>| {
-            let word = match error {
-                Some(error) => {
-                    failed_core.ended(generation, ToString::to_string(&error));
-                    Word::NotOpened {
-                        generation,
-                        error: Box::new(error),
-                    }
-                }
-                None => Word::Abandoned { generation },
-            };
-            failed_sink.push_word(0, word);
-        };
-        runtime::handle()?.spawn(websocket::run(line, opening, open, failed));
-        Ok(generation)
+        let connecting = async move { webrtc::connect(&request, &options, rates).await };
+        self.dial(py, carriage, greeting, connecting, |call, line| {
+            call.carry(line)
+        })
     }
 
     fn close(&self, code: u16, reason: &str) -> PyResult<()> {
@@ -447,6 +527,9 @@ impl Session {
         // Before the lock: reading a buffer may run Python code, and whoever waits for the lock may
         // hold the GIL meanwhile.
         let sound = self.sound(audio, sample_rate)?;
+        if self.core.look(Conversation::capabilities).media == Media::Apart {
+            return self.send_sound(py, sound, sample_rate, commit);
+        }
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         let mut frame = |bytes: &[u8]| {
@@ -487,7 +570,7 @@ impl Session {
     }
 
     fn mute(&self, muted: bool) -> PyResult<()> {
-        self.here()?.act(|conversation, _| conversation.mute(muted));
+        self.here()?.mute(muted);
         Ok(())
     }
 
@@ -671,17 +754,59 @@ impl Session {
 
     // For a transport that is written in Python.
 
-    /// Begins a connection that Python carries; its line.
-    fn connect_carried(&self, py: Python<'_>) -> PyResult<CarriedLine> {
+    /// Begins a connection that Python carries; its line. Where `sound_apart`, sound travels beside the
+    /// messages; where `server_truncates`, the server cuts what it has not played of an answer.
+    fn connect_carried(
+        &self,
+        py: Python<'_>,
+        sound_apart: bool,
+        server_truncates: bool,
+    ) -> PyResult<CarriedLine> {
         runtime::same_process(self.process, "session")?;
+        let sound = sound_apart.then(|| self.sound_rates()).transpose()?;
+        let capabilities = Capabilities {
+            media: if sound_apart {
+                Media::Apart
+            } else {
+                Media::InFrames
+            },
+            truncation: if server_truncates {
+                Truncation::Server
+            } else {
+                Truncation::Client
+            },
+        };
         let line = self
             .core
-            .connecting(true)
+            .connecting(Carriage {
+                announced: true,
+                capabilities,
+                sound: sound.map(|rates| SoundSettings {
+                    rates,
+                    // A minute.
+                    max_waiting: rates.input as usize * 60 * 2,
+                }),
+            })
             .map_err(|refused| errors::refused(py, &refused))?;
         Ok(CarriedLine {
             core: Arc::clone(&self.core),
             line,
         })
+    }
+
+    /// `(packets sent, received, lost, late, share that was concealed, target and delay in seconds)` of a
+    /// connection that carries sound apart, as of the last second.
+    fn sound_stats(&self) -> Option<(u64, u64, u64, u64, f64, f64, f64)> {
+        let stats = self.core.sound_stats()?;
+        Some((
+            stats.packets_sent,
+            stats.packets_received,
+            stats.packets_lost,
+            stats.packets_late,
+            stats.concealed,
+            stats.target.as_secs_f64(),
+            stats.delay.as_secs_f64(),
+        ))
     }
 
     // For tests.
@@ -691,8 +816,8 @@ impl Session {
     }
 
     fn advance_clock(&self, seconds: f64) -> PyResult<()> {
-        self.core
-            .advance_clock(websocket::seconds(seconds, "seconds")?);
+        let by = crate::websocket::seconds(seconds, "seconds")?;
+        self.core.advance_clock(by);
         Ok(())
     }
 
@@ -748,7 +873,39 @@ impl CarriedLine {
 
     /// A text frame arrived.
     fn receive(&self, frame: &str) {
+        let before = self.line.stretch();
         self.line.on_frame(Frame::Text(frame));
+        // Sound that came before the frame has been taken before it.
+        if before != 0 && before != self.line.stretch() {
+            self.line.on_stretch_ended(before);
+        }
+    }
+
+    /// Sound arrived beside the frames: PCM at the rate of the session's output format.
+    fn receive_audio(&self, audio: &Bound<'_, PyAny>) -> PyResult<()> {
+        let samples = Samples::mono(audio, "audio")?.into_int16();
+        self.line
+            .on_sound(self.line.stretch(), Piece::Samples(&samples));
+        Ok(())
+    }
+
+    /// The user's sound that is to be sent now, up to where a turn of theirs ends.
+    fn take_audio<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let mut taken = Vec::new();
+        let Some(uplink) = self.line.uplink() else {
+            return taken;
+        };
+        while let Some(piece) = uplink.take() {
+            match piece {
+                Upward::Samples(samples) => {
+                    taken.push(PyBytes::new(py, bytemuck::cast_slice(&samples)));
+                }
+                Upward::Mark => self.line.on_mark(),
+                Upward::Packet(_) => {}
+            }
+        }
+        self.line.on_room();
+        taken
     }
 
     /// What is to be sent now: texts, and `(code, reason)` where it is to be closed.

@@ -63,10 +63,12 @@ class AudioFormat:
         return g711.encode_a_law(samples)
 
 
+PCM = AudioFormat("audio/pcm", RATE, 2)
+"""The server's own."""
 FORMATS = {
     format_.name: format_
     for format_ in (
-        AudioFormat("audio/pcm", RATE, 2),
+        PCM,
         AudioFormat("audio/pcmu", 8_000, 1),
         AudioFormat("audio/pcma", 8_000, 1),
     )

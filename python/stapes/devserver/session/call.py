@@ -19,10 +19,13 @@ from stapes.devserver.session.ids import Ids
 from stapes.devserver.session.input_audio import InputAudio
 from stapes.devserver.session.item_events import ItemEvents
 from stapes.devserver.session.outbox import Close, Outbox, Outgoing
+from stapes.devserver.session.output_audio import OutputAudio
 from stapes.devserver.session.responses import Responses
-from stapes.devserver.session.shapes import CLIENT_EVENT
+from stapes.devserver.session.shapes import CLIENT_EVENT, PEER_CLIENT_EVENT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stapes.devserver.mind import Mind, Voice
     from stapes.devserver.options import Options
 
@@ -50,8 +53,25 @@ class RealtimeCall:
         options: Options,
         *,
         model: str | None = None,
+        settings: Sequence[dict[str, Any]] = (),
+        sound_apart: bool = False,
         observe: Observer | None = None,
     ) -> None:
+        """Begin a session.
+
+        Args:
+            mind: what hears and answers.
+            voice: what it speaks with.
+            options: what was set about the server.
+            model: the model of the connection, which cannot be changed later.
+            settings: validated session settings to begin with, the later over the earlier.
+            sound_apart: sound does not travel in the events: it is fed to `input_audio` and taken
+                from `output_audio`.
+            observe: is told every server event as it is queued.
+
+        Raises:
+            ProtocolError: the settings contradict the model or each other.
+        """
         ids = Ids()
         self._options = options
         self._context = CallContext(
@@ -70,10 +90,15 @@ class RealtimeCall:
             ids=ids,
             observe=observe,
         )
+        self.output_audio = OutputAudio(self._context) if sound_apart else None
+        self._context.output_audio = self.output_audio
+        for patch in settings:
+            self._context.config = self._context.config.updated(patch, voice_is_fixed=False)
         hearing = Hearing(self._context)
         self._responses = Responses(self._context, hearing)
         self.input_audio = InputAudio(self._context, hearing, self._responses)
         self._responses.on_answered = self.input_audio.answered
+        self._client_event = CLIENT_EVENT
         items = ItemEvents(self._context, hearing)
         self._handlers: dict[str, Callable[[dict[str, Any]], None]] = {
             "session.update": self._update_session,
@@ -87,6 +112,12 @@ class RealtimeCall:
             "response.create": self._responses.create,
             "response.cancel": self._responses.cancel,
         }
+        if self.output_audio is not None:
+            self.output_audio.on_stopped = lambda: self.input_audio.answered(0)
+            self._client_event = PEER_CLIENT_EVENT
+            self._handlers["output_audio_buffer.clear"] = self.output_audio.clear
+        if settings:
+            self._prepare_mind()
 
     @property
     def session(self) -> dict[str, Any]:
@@ -122,7 +153,7 @@ class RealtimeCall:
             event = _parse(frame)
             given = event.get("event_id")
             event_id = given if isinstance(given, str) else None
-            CLIENT_EVENT(event, "")
+            self._client_event(event, "")
             self._handlers[event["type"]](event)
         except ProtocolError as error:
             self._context.refuse(error, event_id)
@@ -145,11 +176,13 @@ class RealtimeCall:
             event["session"], voice_is_fixed=context.conversation.has_assistant_audio
         )
         self.input_audio.configure()
-        if isinstance(context.mind, MindThatPrepares):
-            context.mind.prepare(
-                instructions=context.config.instructions, tools=context.config.tools
-            )
+        self._prepare_mind()
         context.emit("session.updated", session=context.config.wire)
+
+    def _prepare_mind(self) -> None:
+        mind, config = self._context.mind, self._context.config
+        if isinstance(mind, MindThatPrepares):
+            mind.prepare(instructions=config.instructions, tools=config.tools)
 
     async def _send_all(self, send: Send) -> None:
         try:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stapes.devserver.session.errors import ProtocolError
     from stapes.devserver.session.ids import Ids
     from stapes.devserver.session.outbox import Outbox
+    from stapes.devserver.session.output_audio import OutputAudio
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ class CallContext:
     """The state of one call that is not the business of one part alone.
 
     Events are given out without waiting (`emit`), so that what one part emits between two awaits
-    is not torn apart by another part.
+    is not torn apart by another part. `output_audio` is there where sound travels apart from the
+    events.
     """
 
     options: Options
@@ -39,6 +41,7 @@ class CallContext:
     outbox: Outbox
     ids: Ids
     observe: Observer | None = None
+    output_audio: OutputAudio | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def emit(self, type_: str, **fields: Any) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stapes.devserver.audio.formats import to_pcm
+from stapes.devserver.audio.formats import PCM, convert, to_pcm
 from stapes.devserver.audio.vad import SpeechStarted, SpeechStopped, VoiceActivity
 from stapes.devserver.session.errors import ProtocolError
 from stapes.devserver.session.item_events import announce
@@ -36,7 +36,7 @@ class InputAudio:
         self._context = context
         self._hearing = hearing
         self._responses = responses
-        self._format: AudioFormat = context.config.input_format
+        self._format = self._buffer_format()
         self._detection: TurnDetection | None = None
         self._activity: VoiceActivity | None = None
         self._samples = bytearray()
@@ -49,9 +49,9 @@ class InputAudio:
     def configure(self) -> None:
         """Take over what a session update changed."""
         config = self._context.config
-        if config.input_format != self._format:
+        if self._buffer_format() != self._format:
             self._earlier_ms = self._ms(self._end)
-            self._format, self._begin = config.input_format, 0
+            self._format, self._begin = self._buffer_format(), 0
             self._samples.clear()
             self._idle_from = self._activity = None
         if config.turn_detection == self._detection and self._activity is not None:
@@ -69,10 +69,12 @@ class InputAudio:
 
     def append(self, event: dict[str, Any]) -> None:
         """Add sound to the buffer, and act on the turns that are heard in it."""
-        self.feed(decode_audio(event["audio"], self._format, "audio"))
+        format_ = self._context.config.input_format
+        samples = decode_audio(event["audio"], format_, "audio")
+        self.feed(convert(samples, format_.rate, self._format.rate))
 
     def feed(self, samples: Samples) -> None:
-        """Add samples of the input format's rate to the buffer."""
+        """Add samples of the buffer's rate to it."""
         room = int(self._context.options.max_input_seconds * self._format.rate)
         if self._activity is None and self._held + len(samples) > room:
             raise ProtocolError(
@@ -180,6 +182,11 @@ class InputAudio:
         )
         self._commit(self._end)
         self._responses.create_for_turn()
+
+    def _buffer_format(self) -> AudioFormat:
+        """Sound that travels apart from the events knows nothing of the session's formats."""
+        apart = self._context.output_audio is not None
+        return PCM if apart else self._context.config.input_format
 
     @property
     def _held(self) -> int:

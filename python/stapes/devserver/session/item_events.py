@@ -41,7 +41,10 @@ class ItemEvents:
         item = self._find(event, "retrieve", "retrieving")
         config = self._context.config
         audio = config.output_format if item.role == "assistant" else config.input_format
-        self._context.emit("conversation.item.retrieved", item=item.to_wire(audio))
+        # Where sound travels apart from the events, it is never in them.
+        apart = self._context.output_audio is not None
+        wire = item.to_wire(None if apart else audio)
+        self._context.emit("conversation.item.retrieved", item=wire)
 
     def truncate(self, event: dict[str, Any]) -> None:
         """Cut what the caller did not hear of a spoken answer."""
@@ -65,11 +68,7 @@ class ItemEvents:
                 "invalid_value",
                 "audio_end_ms",
             )
-        part.truncate(end)
-        part.wordless = self._context.options.truncated_transcript == "omit"
-        self._context.emit(
-            "conversation.item.truncated", item_id=item.id, content_index=index, audio_end_ms=end
-        )
+        cut_off(self._context, item, index, end)
 
     def delete(self, event: dict[str, Any]) -> None:
         """Take an item out of the conversation."""
@@ -89,6 +88,16 @@ class ItemEvents:
             raise ProtocolError(
                 f"Tool call ID '{call_id}' not found in conversation.", "invalid_tool_call_id"
             )
+
+
+def cut_off(context: CallContext, item: Item, index: int, end_ms: int) -> None:
+    """Cut a spoken part of an item where its sound was cut off, and tell of it."""
+    part = item.parts[index]
+    part.truncate(end_ms)
+    part.wordless = context.options.truncated_transcript == "omit"
+    context.emit(
+        "conversation.item.truncated", item_id=item.id, content_index=index, audio_end_ms=end_ms
+    )
 
 
 def announce(context: CallContext, item: Item) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from stapes.devserver.audio.formats import AudioFormat
+from stapes.devserver.audio.formats import PCM, AudioFormat
 from stapes.devserver.mind import View
 from stapes.devserver.session.config import voice_name
 from stapes.devserver.session.errors import ProtocolError
@@ -68,7 +68,7 @@ class ResponseRequest:
             spoken=asked.get("output_modalities", session["output_modalities"]) == ["audio"],
             voice=voice,
             speed=output["speed"],
-            format=AudioFormat.of(output["format"]),
+            format=AudioFormat.of(output["format"]) if context.output_audio is None else PCM,
             wire_audio={"output": {"format": output["format"], "voice": voice}},
             in_conversation=asked.get("conversation", "auto") == "auto",
             input=_input(context, asked["input"]) if "input" in asked else None,

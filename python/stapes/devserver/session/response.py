@@ -65,6 +65,8 @@ class Response:
         self._read = {"text_tokens": 0, "audio_tokens": 0}
         self._over = False
         context.emit("response.created", response=self._wire("in_progress"))
+        if context.output_audio is not None:
+            context.output_audio.begin(self.id)
         self._task = context.spawn(self._run())
 
     @property
@@ -160,6 +162,8 @@ class Response:
         spoken_ms = len(writer.part.pcm) / BYTES_PER_MS
         for step in steps(words, pcm, self.request.format, chunk_ms=chunk_ms):
             await self._context.outbox.room()
+            if self._context.output_audio is not None:
+                await self._context.output_audio.room()
             for word, said_ms in step.words:
                 self._spend()
                 writer.words(word, spoken_at_ms=spoken_ms + said_ms)
@@ -224,6 +228,8 @@ class Response:
         wire["usage"] = usage.usage(self._read, self._cached, wrote)
         self._on_end(self)
         self._context.emit("response.done", response=wire)
+        if self._context.output_audio is not None:
+            self._context.output_audio.end(self.id)
         left = _RATE_LIMIT_TOKENS - wire["usage"]["total_tokens"]
         limits = {"name": "tokens", "limit": _RATE_LIMIT_TOKENS, "remaining": left}
         self._context.emit("rate_limits.updated", rate_limits=[{**limits, "reset_seconds": 0.001}])

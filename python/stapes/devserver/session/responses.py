@@ -56,9 +56,11 @@ class Responses:
         response.cancel("client_cancelled")
 
     def interrupt(self) -> None:
-        """Cancel the conversation's response because the caller talks."""
+        """Cancel the conversation's response, and its sound, because the caller talks."""
         if self._in_conversation is not None:
             self._in_conversation.cancel("turn_detected")
+        if self._context.output_audio is not None:
+            self._context.output_audio.clear()
 
     def _begin(self, overrides: dict[str, Any]) -> None:
         request = ResponseRequest.of(self._context, overrides)

@@ -259,24 +259,26 @@ def _event(required: dict[str, Check], optional: dict[str, Check] | None = None)
     )
 
 
-CLIENT_EVENT: Check = tagged(
-    "type",
-    {
-        "session.update": _event({"session": SESSION}),
-        "input_audio_buffer.append": _event({"audio": _string}),
-        "input_audio_buffer.commit": _event({}),
-        "input_audio_buffer.clear": _event({}),
-        "conversation.item.create": _event({"item": ITEM}, {"previous_item_id": nullable(_string)}),
-        "conversation.item.truncate": _event(
-            {
-                "item_id": _string,
-                "content_index": number(lowest=0, whole=True),
-                "audio_end_ms": number(lowest=0, whole=True),
-            }
-        ),
-        "conversation.item.delete": _event({"item_id": _string}),
-        "conversation.item.retrieve": _event({"item_id": _string}),
-        "response.create": _event({}, {"response": nullable(RESPONSE)}),
-        "response.cancel": _event({}, {"response_id": nullable(_string)}),
-    },
+_client_events: dict[str, Check] = {
+    "session.update": _event({"session": SESSION}),
+    "input_audio_buffer.append": _event({"audio": _string}),
+    "input_audio_buffer.commit": _event({}),
+    "input_audio_buffer.clear": _event({}),
+    "conversation.item.create": _event({"item": ITEM}, {"previous_item_id": nullable(_string)}),
+    "conversation.item.truncate": _event(
+        {
+            "item_id": _string,
+            "content_index": number(lowest=0, whole=True),
+            "audio_end_ms": number(lowest=0, whole=True),
+        }
+    ),
+    "conversation.item.delete": _event({"item_id": _string}),
+    "conversation.item.retrieve": _event({"item_id": _string}),
+    "response.create": _event({}, {"response": nullable(RESPONSE)}),
+    "response.cancel": _event({}, {"response_id": nullable(_string)}),
+}
+CLIENT_EVENT: Check = tagged("type", _client_events)
+PEER_CLIENT_EVENT: Check = tagged(
+    "type", {**_client_events, "output_audio_buffer.clear": _event({})}
 )
+"""What a client may send where sound travels apart from the events."""

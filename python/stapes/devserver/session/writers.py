@@ -28,7 +28,7 @@ class ItemWriter:
     ) -> None:
         self.item = item
         self._context = context
-        self._where = {"response_id": response_id, "output_index": output_index}
+        self._where: dict[str, Any] = {"response_id": response_id, "output_index": output_index}
         self._in_conversation = in_conversation
         item.status = "in_progress"
         if in_conversation:
@@ -82,6 +82,10 @@ class MessageWriter(ItemWriter):
         """Add sound: `pcm` as the server keeps it and `encoded` as the client gets it."""
         if not self.part.cut:
             self.part.pcm.extend(pcm)
+        output_audio = self._context.output_audio
+        if output_audio is not None:
+            output_audio.put(self._where["response_id"], self.item, pcm)
+            return
         self._emit(
             "response.output_audio.delta",
             **self._part_where,

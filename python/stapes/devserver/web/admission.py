@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import JSONResponse
 
 from stapes.devserver.session.errors import ProtocolError
 
 if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
     from starlette.websockets import WebSocket
 
     from stapes.devserver.options import Options
+    from stapes.devserver.web.secrets import ClientSecrets
 
 _KEY_PROTOCOL = "openai-insecure-api-key."
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A connection that is not served: the HTTP status, the close code, and why."""
+@dataclass(slots=True)
+class Refusal(Exception):
+    """A request that is not served: the HTTP status, the close code, and why."""
 
     status: int
     close_code: int
     error: ProtocolError
 
     def response(self) -> JSONResponse:
-        """Return the answer to a handshake that is refused over HTTP."""
+        """Return the answer over HTTP."""
         body = self.error.wire()
         del body["event_id"]
         return JSONResponse({"error": body}, self.status)
@@ -38,50 +40,94 @@ class Refusal:
         return ".".join(filter(None, (self.error.type, self.error.code)))
 
 
-def refusal_of(websocket: WebSocket, options: Options, *, calls: int) -> Refusal | None:
-    """Return why a connection is not served, or `None` when it is. No key is ever repeated."""
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who was let in: `settings` are those of the ephemeral key, if it is one."""
+
+    settings: tuple[dict[str, Any], ...]
+    ephemeral: bool
+
+
+def admit(connection: HTTPConnection, options: Options, secrets: ClientSecrets) -> Admitted:
+    """Check the key of a request. No key is ever repeated.
+
+    Raises:
+        Refusal: there is none, or it is wrong.
+    """
+    key = _key(connection)
+    if key is None:
+        missing = ProtocolError("Missing bearer or basic authentication in header")
+        raise Refusal(401, 3000, missing)
+    settings = secrets.settings_of(key)
+    if settings is not None:
+        return Admitted((settings,), ephemeral=True)
+    if options.api_keys is not None and not _known(key, options.api_keys):
+        raise Refusal(401, 3000, ProtocolError("Incorrect API key provided.", "invalid_api_key"))
+    if secrets.has_expired(key):
+        expired = ProtocolError("The ephemeral key has expired.", "token_expired")
+        raise Refusal(401, 3000, expired)
+    return Admitted((), ephemeral=False)
+
+
+def admit_socket(
+    websocket: WebSocket, options: Options, secrets: ClientSecrets, *, calls: int
+) -> Admitted:
+    """Check all that a WebSocket connection asks for.
+
+    Raises:
+        Refusal: it is not served.
+    """
     if "realtime=v1" in websocket.headers.get("openai-beta", ""):
-        return _shape(
+        raise bad_request(
             "beta_api_shape_disabled",
             "The Realtime Beta API is no longer supported. Please use the GA shape: leave the "
             "OpenAI-Beta header out.",
         )
-    key = _key(websocket)
-    if key is None:
-        missing = ProtocolError("Missing bearer or basic authentication in header")
-        return Refusal(401, 3000, missing)
-    if options.api_keys is not None and not _known(key, options.api_keys):
-        wrong = ProtocolError("Incorrect API key provided.", "invalid_api_key")
-        return Refusal(401, 3000, wrong)
+    admitted = admit(websocket, options, secrets)
     if "call_id" in websocket.query_params:
-        unknown = ProtocolError("No session of that call_id is under way.", "call_id_not_found")
-        return Refusal(404, 4000, unknown)
-    model = websocket.query_params.get("model")
+        raise unknown_call()
+    require_model(websocket.query_params.get("model"), options)
+    require_room(options, calls)
+    return admitted
+
+
+def require_model(model: str | None, options: Options) -> None:
+    """Refuse a call of no model, or of one that is not served."""
     if model is None and options.default_model is None:
-        return _shape(
+        raise bad_request(
             "missing_model",
             "You must provide a model parameter, for example /v1/realtime?model=gpt-realtime",
         )
     if model is not None and options.models is not None and model not in options.models:
-        return _shape("invalid_model", f'Model "{model}" is not supported in realtime mode.')
+        raise bad_request("invalid_model", f'Model "{model}" is not supported in realtime mode.')
+
+
+def require_room(options: Options, calls: int) -> None:
+    """Refuse a call when the server holds as many as it may."""
     if calls >= options.max_calls:
         busy = ProtocolError(
             f"This server holds {options.max_calls} calls already.", "rate_limit_exceeded"
         )
-        return Refusal(429, 4000, busy)
-    return None
+        raise Refusal(429, 4000, busy)
 
 
-def _shape(code: str, message: str) -> Refusal:
-    return Refusal(400, 4000, ProtocolError(message, code))
+def bad_request(code: str | None, message: str, param: str | None = None) -> Refusal:
+    """Return the refusal of a request that cannot be served as it is."""
+    return Refusal(400, 4000, ProtocolError(message, code, param))
 
 
-def _key(websocket: WebSocket) -> str | None:
+def unknown_call() -> Refusal:
+    """Return the refusal to act on a call that is not there."""
+    unknown = ProtocolError("No session of that call_id is under way.", "call_id_not_found")
+    return Refusal(404, 4000, unknown)
+
+
+def _key(connection: HTTPConnection) -> str | None:
     """Return the key of the `Authorization` header, or of a browser's subprotocols."""
-    scheme, _, key = websocket.headers.get("authorization", "").partition(" ")
+    scheme, _, key = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()
-    for protocol in websocket.scope.get("subprotocols", ()):
+    for protocol in connection.scope.get("subprotocols", ()):
         if protocol.startswith(_KEY_PROTOCOL) and protocol != _KEY_PROTOCOL:
             return str(protocol).removeprefix(_KEY_PROTOCOL)
     return None

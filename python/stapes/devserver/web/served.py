@@ -1,27 +1,26 @@
-"""One WebSocket connection that is being served, and the hold that tests have on it."""
+"""One call that is being served, whatever carries it, and the hold that tests have on it."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from starlette.websockets import WebSocketDisconnect, WebSocketState
-
-from stapes.devserver.session.call import ChannelClosedError, RealtimeCall
-from stapes.devserver.session.outbox import Close, Outgoing
+from stapes.devserver.session.call import RealtimeCall
 from stapes.devserver.web.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Sequence
 
-    from starlette.websockets import WebSocket
+    from starlette.requests import HTTPConnection
 
     from stapes.devserver.mind import Mind, Voice
     from stapes.devserver.options import Options
+    from stapes.devserver.session.outbox import Outgoing
 
 
-class ServedCall:
-    """A call over a WebSocket.
+class ServedCall(ABC):
+    """A call under way.
 
     Attributes:
         call: the session itself.
@@ -33,44 +32,57 @@ class ServedCall:
 
     def __init__(
         self,
-        websocket: WebSocket,
+        connection: HTTPConnection,
         mind: Mind,
         voice: Voice,
         options: Options,
         *,
+        model: str | None = None,
+        settings: Sequence[dict[str, Any]] = (),
+        sound_apart: bool = False,
         recording: bool = False,
-        drop: Callable[[], None] | None = None,
     ) -> None:
         self.received, self.sent = Record("client"), Record("server")
-        self.query = dict(websocket.query_params)
+        self.query = dict(connection.query_params)
         self.headers = {
             name: value
-            for name, value in websocket.headers.items()
+            for name, value in connection.headers.items()
             if name not in ("authorization", "sec-websocket-protocol", "cookie")
         }
         self.call = RealtimeCall(
             mind,
             voice,
             options,
-            model=websocket.query_params.get("model"),
+            model=model,
+            settings=settings,
+            sound_apart=sound_apart,
             observe=self.sent.add if recording else None,
         )
-        self._websocket = websocket
         self._recording = recording
-        self._drop = drop
         self._reading = asyncio.Event()
         self._reading.set()
         self._silent = False
         self._ended = asyncio.Event()
 
-    async def serve(self) -> None:
-        """Accept the connection and serve it to its end."""
-        offered = self._websocket.scope.get("subprotocols", ())
-        try:
-            await self._websocket.accept("realtime" if "realtime" in offered else None)
-            await self.call.run(self._frames(), self._send)
-        finally:
-            self._ended.set()
+    @abstractmethod
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection at once, whatever is under way."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Drop the connection without a word, as a network does that fails."""
+
+    @abstractmethod
+    async def _read(self) -> str | bytes | None:
+        """Return the client's next frame; `None` once it has gone."""
+
+    @abstractmethod
+    async def _write(self, frame: Outgoing) -> None:
+        """Send one frame, or close.
+
+        Raises:
+            ChannelClosedError: the client has gone.
+        """
 
     async def wait_closed(self, *, seconds: float = 5.0) -> None:
         """Wait until the connection is over."""
@@ -85,21 +97,6 @@ class ServedCall:
         """Send a server event of one's own making, in order with the others."""
         self.call.emit(type_, **fields)
 
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection at once, whatever is under way."""
-        if self._websocket.application_state is WebSocketState.CONNECTED:
-            await self._websocket.close(code, reason)
-
-    def abort(self) -> None:
-        """Drop the connection without a word, as a network does that fails.
-
-        Raises:
-            RuntimeError: the server that runs this call cannot reach its sockets.
-        """
-        if self._drop is None:
-            raise RuntimeError("only a call of a DevServer can be aborted")
-        self._drop()
-
     def stop_reading(self) -> None:
         """Leave what the client sends unread, until `resume_reading`."""
         self._reading.clear()
@@ -112,30 +109,25 @@ class ServedCall:
         """Read and record, but do nothing and send nothing any more."""
         self._silent = True
 
+    async def _run(self) -> None:
+        """Hold the call to its end."""
+        try:
+            await self.call.run(self._frames(), self._send)
+        finally:
+            self._ended.set()
+
     async def _frames(self) -> AsyncIterator[str | bytes]:
         while True:
             await self._reading.wait()
-            message = await self._websocket.receive()
-            if message["type"] == "websocket.disconnect":
+            frame = await self._read()
+            if frame is None:
                 return
             await self._reading.wait()
-            text = message.get("text")
-            frame: str | bytes = message["bytes"] if text is None else text
             if self._recording:
                 self.received.add_frame(frame)
             if not self._silent:
                 yield frame
 
     async def _send(self, frame: Outgoing) -> None:
-        if self._silent:
-            return
-        try:
-            match frame:
-                case str():
-                    await self._websocket.send_text(frame)
-                case bytes():
-                    await self._websocket.send_bytes(frame)
-                case Close(code, reason):
-                    await self._websocket.close(code, reason)
-        except (WebSocketDisconnect, RuntimeError) as gone:
-            raise ChannelClosedError from gone
+        if not self._silent:
+            await self._write(frame)

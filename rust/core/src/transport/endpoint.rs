@@ -1,6 +1,7 @@
 //! The line between a driver, which knows the network, and the session that it carries.
 
 use std::fmt;
+use std::sync::Weak;
 
 use tokio::sync::{Notify, watch};
 
@@ -35,7 +36,7 @@ pub enum Ended {
     ClosedByUs,
     /// The far side closed it, with its code and reason where it gave any.
     ClosedByPeer {
-        /// The close code; 1005 where the close frame carried none.
+        /// The close code; 1005 where none was given.
         code: u16,
         /// The reason, perhaps empty.
         reason: String,
@@ -51,6 +52,10 @@ impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ClosedByUs => f.write_str("closed by this side"),
+            // No code was given.
+            Self::ClosedByPeer { code: 1005, .. } => {
+                f.write_str("the server closed the connection")
+            }
             Self::ClosedByPeer { code, reason } if reason.is_empty() => {
                 write!(f, "the server closed the connection with code {code}")
             }
@@ -65,6 +70,13 @@ impl fmt::Display for Ended {
     }
 }
 
+/// Writes for whoever has something to send, on the thread that has it.
+pub trait Writer: Send + Sync {
+    /// Takes what waits to be sent and writes it, as far as that goes without waiting. False where
+    /// the driver's own task has to go on: something is left, or the task is at it.
+    fn write_now(&self) -> bool;
+}
+
 /// What a driver carries. None of these calls blocks or runs users' code.
 pub trait Endpoint: Send + Sync + 'static {
     /// Takes one frame, in the order of arrival.
@@ -76,6 +88,12 @@ pub trait Endpoint: Send + Sync + 'static {
 
     /// All that was taken before is in the kernel's hands.
     fn on_flushed(&self);
+
+    /// The driver lends its writing, for as long as it lives. Whoever uses it saves the driver's task
+    /// a turn, and what is sent the way through another thread.
+    fn lend_writer(&self, writer: Weak<dyn Writer>) {
+        drop(writer);
+    }
 
     /// Is notified (one permit) whenever `take_outgoing` may have something new.
     fn outgoing_ready(&self) -> &Notify;

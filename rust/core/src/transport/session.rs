@@ -3,18 +3,20 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::conversation::{
-    Conversation, Event, Interest, Options, Output, Refused, Sequenced, ServerEvent, Status,
+    Capabilities, Conversation, Event, Interest, Options, Output, Refused, Sequenced, ServerEvent,
+    Sound, Status,
 };
 
 use super::clock::Clock;
-use super::endpoint::{Ended, Endpoint, Frame, Outgoing};
+use super::endpoint::{Ended, Endpoint, Frame, Outgoing, Writer};
+use super::sound::{Piece, SampleRates, SoundEndpoint, SoundStats, Uplink, Upward, Wanted};
 
 /// Where events go. Called under the session's lock: it must neither block nor run users' code.
 pub trait EventSink: Send + Sync + 'static {
@@ -73,6 +75,8 @@ struct State {
     conversation: Conversation,
     /// The connection that messages go to.
     line: Option<Arc<Line>>,
+    /// The connection that has got messages in this act.
+    unsent: Option<Arc<Line>>,
     /// Of the newest connection, whether it still stands or not.
     counters: Arc<Counters>,
 }
@@ -110,6 +114,7 @@ impl Session {
             state: Mutex::new(State {
                 conversation: Conversation::new(options),
                 line: None,
+                unsent: None,
                 counters: Arc::default(),
             }),
             interest: AtomicU32::new(0),
@@ -123,6 +128,11 @@ impl Session {
         })
     }
 
+    /// What the session's timers run on, and what is to carry its connections.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic under the lock is a bug; the conversation goes on with what it has.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -133,7 +143,9 @@ impl Session {
     pub fn act<T>(&self, act: impl FnOnce(&mut Conversation, Duration) -> T) -> T {
         let mut state = self.lock();
         let result = act(&mut state.conversation, self.clock.now());
-        self.deliver(&mut state);
+        let line = self.deliver(&mut state);
+        drop(state);
+        announce(line);
         result
     }
 
@@ -142,7 +154,10 @@ impl Session {
         look(&self.lock().conversation)
     }
 
-    fn deliver(&self, state: &mut State) {
+    /// Brings what came of an act on its way. The line that has got something to send is told of it
+    /// when the lock is let go, for it may write at once.
+    #[must_use]
+    fn deliver(&self, state: &mut State) -> Option<Arc<Line>> {
         let mut events = self.pass_on(state);
         if events && self.sink.take_overflow() {
             let generation = state.conversation.generation();
@@ -160,6 +175,7 @@ impl Session {
         if state.conversation.poll_timeout().is_some() {
             self.arm_timer();
         }
+        state.unsent.take()
     }
 
     /// Brings what came of an act to where it goes; whether any of it was an event.
@@ -172,13 +188,17 @@ impl Session {
                     self.sink.push(sequence, event);
                 }
                 Output::Message(text) => {
-                    if let Some(line) = &state.line
-                        && let Err(why) = line.send(text)
-                    {
-                        let generation = state.conversation.generation();
-                        line.abandon();
-                        state.line = None;
-                        state.conversation.ended(generation, why);
+                    let Some(line) = &state.line else { continue };
+                    match line.send(text) {
+                        Ok(()) => {
+                            state.unsent.get_or_insert_with(|| Arc::clone(line));
+                        }
+                        Err(why) => {
+                            let generation = state.conversation.generation();
+                            line.abandon();
+                            state.line = None;
+                            state.conversation.ended(generation, why);
+                        }
                     }
                 }
                 Output::Close { code, reason } => {
@@ -235,24 +255,27 @@ impl Session {
         Interest(self.interest.load(Ordering::Acquire))
     }
 
-    /// Begins a connection: the line that a driver is to carry. Where `announced`, the sink is told
-    /// each time the line has something to send, for a carrier that no task of ours drives.
-    pub fn connecting(&self, announced: bool) -> Result<Arc<Line>, Refused> {
+    /// Begins a connection: the line that a driver is to carry.
+    pub fn connecting(&self, carriage: Carriage) -> Result<Arc<Line>, Refused> {
         let mut state = self.lock();
-        let generation = state.conversation.connecting()?;
+        let generation = state.conversation.connecting(carriage.capabilities)?;
         let line = Arc::new(Line {
             session: Weak::clone(&self.myself),
             generation,
             queue: Mutex::default(),
             ready: Notify::new(),
+            writer: OnceLock::new(),
             held: self.held.subscribe(),
             limits: self.limits,
-            announced,
+            announced: carriage.announced,
+            sound: carriage.sound.map(LineSound::new),
             counters: Arc::default(),
         });
         state.counters = Arc::clone(&line.counters);
         state.line = Some(Arc::clone(&line));
-        self.deliver(&mut state);
+        let unsent = self.deliver(&mut state);
+        drop(state);
+        announce(unsent);
         Ok(line)
     }
 
@@ -267,19 +290,66 @@ impl Session {
         {
             state.line = None;
         }
-        self.deliver(&mut state);
+        let unsent = self.deliver(&mut state);
+        drop(state);
+        announce(unsent);
     }
 
     pub fn status(&self) -> Status {
         self.look(Conversation::status)
     }
 
-    /// How many bytes wait to be sent.
+    /// How many bytes wait to be sent, of messages and of sound beside them.
     pub fn outgoing_bytes(&self) -> usize {
-        self.lock()
+        self.lock().line.as_ref().map_or(0, |line| line.bytes())
+    }
+
+    /// Sends the user's sound beside the messages, to a transport that carries it apart. With
+    /// `commit` the user's turn ends behind it. Muted, it is dropped.
+    pub fn send_sound(&self, samples: Vec<i16>, commit: bool) -> Result<(), Refused> {
+        let state = self.lock();
+        state.conversation.connected()?;
+        let Some((line, sound)) = state
             .line
             .as_ref()
-            .map_or(0, |line| line.queue().bytes)
+            .and_then(|line| Some((line, line.sound.as_ref()?)))
+        else {
+            return Err(Refused::NotConnected);
+        };
+        if !state.conversation.muted() && !samples.is_empty() {
+            let dropped = sound.uplink.push(Upward::Samples(samples));
+            line.counters
+                .audio_dropped
+                .fetch_add(u64::from(dropped > 0), Ordering::AcqRel);
+        }
+        if commit {
+            sound.uplink.mark();
+        }
+        if line.announced {
+            self.sink.to_carry();
+        }
+        sound.note_congestion(line.bytes() > self.limits.high_water);
+        Ok(())
+    }
+
+    /// How the sound fares of a connection that carries it apart.
+    pub fn sound_stats(&self) -> Option<SoundStats> {
+        let line = self.lock().line.clone()?;
+        let sound = line.sound.as_ref()?;
+        let stats = sound.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(*stats)
+    }
+
+    /// Drops the user's sound before it is sent, what waits of it included, or stops doing so.
+    pub fn mute(&self, muted: bool) {
+        let mut state = self.lock();
+        state.conversation.mute(muted);
+        if muted
+            && let Some(line) = &state.line
+            && let Some(sound) = &line.sound
+        {
+            sound.uplink.clear();
+        }
     }
 
     /// Whether a sender should wait before it sends more.
@@ -310,6 +380,50 @@ impl Session {
     }
 }
 
+/// How a connection is carried.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Carriage {
+    /// The sink is told each time the line has something to send, for a carrier that no task of
+    /// ours drives.
+    pub announced: bool,
+    pub capabilities: Capabilities,
+    /// For a transport that carries sound apart.
+    pub sound: Option<SoundSettings>,
+}
+
+/// Sound beside the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoundSettings {
+    pub rates: SampleRates,
+    /// How much of the user's sound may wait to be sent, in bytes; the oldest is dropped.
+    pub max_waiting: usize,
+}
+
+/// A line's sound.
+#[derive(Debug)]
+struct LineSound {
+    rates: SampleRates,
+    uplink: Uplink,
+    /// A sender may be waiting for room.
+    congested: AtomicBool,
+    stats: Mutex<SoundStats>,
+}
+
+impl LineSound {
+    fn new(settings: SoundSettings) -> Self {
+        Self {
+            rates: settings.rates,
+            uplink: Uplink::new(settings.max_waiting),
+            congested: AtomicBool::new(false),
+            stats: Mutex::default(),
+        }
+    }
+
+    fn note_congestion(&self, congested: bool) {
+        self.congested.fetch_or(congested, Ordering::AcqRel);
+    }
+}
+
 #[derive(Debug, Default)]
 struct LineQueue {
     waiting: VecDeque<Outgoing>,
@@ -325,10 +439,12 @@ pub struct Line {
     generation: u64,
     queue: Mutex<LineQueue>,
     ready: Notify,
+    writer: OnceLock<Weak<dyn Writer>>,
     held: watch::Receiver<bool>,
     limits: OutgoingLimits,
     counters: Arc<Counters>,
     announced: bool,
+    sound: Option<LineSound>,
 }
 
 impl fmt::Debug for Line {
@@ -351,19 +467,39 @@ fn size(message: &Outgoing) -> usize {
     }
 }
 
+fn announce(line: Option<Arc<Line>>) {
+    if let Some(line) = line {
+        line.announce();
+    }
+}
+
 impl Line {
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Something new is to be sent.
+    /// Something new is to be sent: now, on this thread, where nothing stands in the way.
     fn announce(&self) {
+        let writer = self.writer.get().and_then(Weak::upgrade);
+        if writer.is_some_and(|writer| writer.write_now()) {
+            return;
+        }
+        self.tell_driver();
+    }
+
+    fn tell_driver(&self) {
         self.ready.notify_one();
         if self.announced
             && let Some(session) = self.session.upgrade()
         {
             session.sink.to_carry();
         }
+    }
+
+    /// How many bytes wait to be sent.
+    fn bytes(&self) -> usize {
+        let sound = self.sound.as_ref().map_or(0, |sound| sound.uplink.bytes());
+        self.queue().bytes + sound
     }
 
     fn queue(&self) -> MutexGuard<'_, LineQueue> {
@@ -395,7 +531,6 @@ impl Line {
             .messages_flushed
             .fetch_add(dropped, Ordering::AcqRel);
         counters.audio_dropped.fetch_add(dropped, Ordering::AcqRel);
-        self.announce();
         Ok(())
     }
 
@@ -403,7 +538,7 @@ impl Line {
         self.queue()
             .waiting
             .push_back(Outgoing::Close { code, reason });
-        self.announce();
+        self.tell_driver();
     }
 
     /// Nothing that waits is of use any more: say goodbye at once.
@@ -416,7 +551,7 @@ impl Line {
             reason: String::new(),
         });
         drop(queue);
-        self.announce();
+        self.tell_driver();
     }
 }
 
@@ -463,6 +598,11 @@ impl Endpoint for Line {
         }
     }
 
+    fn lend_writer(&self, writer: Weak<dyn Writer>) {
+        // A line is carried once.
+        let _ = self.writer.set(writer);
+    }
+
     fn outgoing_ready(&self) -> &Notify {
         &self.ready
     }
@@ -475,6 +615,88 @@ impl Endpoint for Line {
         if let Some(session) = self.session.upgrade() {
             session.ended(self.generation, ended.to_string());
             // Whoever waits for room learns that there will be none.
+            session.sink.drained();
+        }
+    }
+}
+
+impl SoundEndpoint for Line {
+    fn uplink(&self) -> Option<&Uplink> {
+        self.sound.as_ref().map(|sound| &sound.uplink)
+    }
+
+    fn wanted(&self) -> Wanted {
+        let wanted = self
+            .session
+            .upgrade()
+            .is_some_and(|session| session.interest().contains(Interest::AUDIO));
+        if wanted {
+            Wanted::Samples
+        } else {
+            Wanted::Length
+        }
+    }
+
+    fn stretch(&self) -> u64 {
+        self.session
+            .upgrade()
+            .map_or(0, |session| session.look(Conversation::sounding))
+    }
+
+    fn on_sound(&self, stretch: u64, piece: Piece<'_>) {
+        let (Some(session), Some(own)) = (self.session.upgrade(), &self.sound) else {
+            return;
+        };
+        let rate = own.rates.output;
+        let sound = match piece {
+            Piece::Samples(samples) => Sound::Pcm {
+                data: samples
+                    .iter()
+                    .flat_map(|sample| sample.to_le_bytes())
+                    .collect(),
+                rate,
+            },
+            Piece::Length(samples) => Sound::Unheard { samples, rate },
+            // It is not asked for.
+            Piece::Packet(_) => return,
+        };
+        session.act(|conversation, now| conversation.sound(self.generation, stretch, sound, now));
+    }
+
+    fn on_stretch_ended(&self, stretch: u64) {
+        if let Some(session) = self.session.upgrade() {
+            session.act(|conversation, _| conversation.sound_ended(self.generation, stretch));
+        }
+    }
+
+    fn on_mark(&self) {
+        if let Some(session) = self.session.upgrade() {
+            // Where the connection is gone there is nothing to commit.
+            let _ = session.act(|conversation, now| {
+                if conversation.generation() == self.generation {
+                    conversation.commit_audio(now)
+                } else {
+                    Err(Refused::Stale)
+                }
+            });
+        }
+    }
+
+    fn on_stats(&self, stats: SoundStats) {
+        if let Some(sound) = &self.sound {
+            *sound.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+        }
+    }
+
+    fn on_room(&self) {
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        if let Some(sound) = &self.sound
+            && sound.congested.load(Ordering::Acquire)
+            && self.bytes() <= self.limits.high_water
+            && sound.congested.swap(false, Ordering::AcqRel)
+        {
             session.sink.drained();
         }
     }

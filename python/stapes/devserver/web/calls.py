@@ -1,0 +1,162 @@
+"""The calls of one server, over either transport."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from starlette.websockets import WebSocketDisconnect
+
+from stapes.devserver.web.admission import Refusal, admit_socket, unknown_call
+from stapes.devserver.web.secrets import ClientSecrets
+from stapes.devserver.web.socket_call import SocketCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from starlette.requests import HTTPConnection, Request
+    from starlette.responses import Response
+    from starlette.websockets import WebSocket
+
+    from stapes.devserver.mind import Mind, Voice
+    from stapes.devserver.options import Options
+    from stapes.devserver.web.served import ServedCall
+    from stapes.devserver.webrtc.peer_call import PeerCall
+
+logger = logging.getLogger(__name__)
+
+_GONE = (WebSocketDisconnect, OSError)
+"""How it shows that the client left in the midst of a handshake (uvicorn's own is an OSError)."""
+
+
+class Calls:
+    """The calls under way.
+
+    `recording` keeps what went over each call. `drop` cuts the TCP connection of a client.
+    """
+
+    def __init__(
+        self,
+        mind: Mind,
+        voice: Voice,
+        options: Options,
+        *,
+        recording: bool = False,
+        drop: Callable[[HTTPConnection], None] | None = None,
+    ) -> None:
+        self.mind, self.voice, self.options = mind, voice, options
+        self.secrets = ClientSecrets()
+        self.under_way: set[ServedCall] = set()
+        self._recording = recording
+        self._drop = drop
+        self._peers: dict[str, tuple[PeerCall, asyncio.Task[None]]] = {}
+
+    def opened(self, served: ServedCall) -> None:
+        """Take note of a call that begins."""
+        self.under_way.add(served)
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """Serve one WebSocket connection from its handshake to its end."""
+        with contextlib.suppress(*_GONE):
+            try:
+                admitted = admit_socket(
+                    websocket, self.options, self.secrets, calls=len(self.under_way)
+                )
+                served = self._socket_call(websocket, admitted.settings)
+            except Refusal as refusal:
+                await self._refuse(websocket, refusal)
+                return
+            self.opened(served)
+            try:
+                await served.serve()
+            finally:
+                self.under_way.discard(served)
+
+    async def intercept(self, request: Request) -> Response | None:
+        """Return an answer that is given instead of a call; here, none."""
+        return None
+
+    async def answer(
+        self, request: Request, offer: str, model: str | None, settings: Sequence[dict[str, Any]]
+    ) -> tuple[PeerCall, str]:
+        """Begin a call over WebRTC; return it and the answer to the client's offer.
+
+        Raises:
+            ImportError: aiortc is not installed.
+            OfferError: the offer cannot be answered.
+            ProtocolError: the settings cannot be had.
+        """
+        from stapes.devserver.webrtc.peer_call import PeerCall
+
+        served = PeerCall(
+            request,
+            self.mind,
+            self.voice,
+            self.options,
+            model=model,
+            settings=settings,
+            recording=self._recording,
+        )
+        answer = await served.answer(offer)
+        self.opened(served)
+        task = asyncio.create_task(served.serve())
+        self._peers[served.id] = served, task
+        task.add_done_callback(lambda task: self._peer_ended(served, task))
+        return served, answer
+
+    async def hang_up(self, call_id: str) -> None:
+        """End the call over WebRTC of that id.
+
+        Raises:
+            Refusal: it is not under way.
+        """
+        if call_id not in self._peers:
+            raise unknown_call()
+        served, task = self._peers[call_id]
+        await served.close()
+        await asyncio.wait([task])
+
+    async def close(self) -> None:
+        """End all calls over WebRTC; those over WebSocket end with the web server."""
+        tasks = [task for _, task in self._peers.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _socket_call(self, websocket: WebSocket, settings: Sequence[dict[str, Any]]) -> SocketCall:
+        drop = self._drop
+        return SocketCall(
+            websocket,
+            self.mind,
+            self.voice,
+            self.options,
+            settings=settings,
+            recording=self._recording,
+            drop=None if drop is None else lambda: drop(websocket),
+        )
+
+    def _peer_ended(self, served: PeerCall, task: asyncio.Task[None]) -> None:
+        self.under_way.discard(served)
+        del self._peers[served.id]
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            logger.error("a call over WebRTC failed", exc_info=problem)
+
+    async def _refuse(self, websocket: WebSocket, refusal: Refusal) -> None:
+        if self.options.refusal == "http":
+            await deny(websocket, refusal.response())
+            return
+        await websocket.accept()
+        event = {"type": "error", "event_id": "event_refused", "error": refusal.error.wire()}
+        await websocket.send_json(event)
+        await websocket.close(refusal.close_code, refusal.close_reason)
+
+
+async def deny(websocket: WebSocket, response: Response) -> None:
+    """Answer a handshake with an HTTP response."""
+    with contextlib.suppress(*_GONE):
+        await websocket.send_denial_response(response)
+    # uvicorn takes a return before the connection is gone for a handshake that was left open, and
+    # logs an error.
+    await asyncio.sleep(0)
