@@ -15,13 +15,11 @@ use stapes_load::client::options::Options;
 use stapes_load::client::report::{Stretch, begin, summarise};
 use stapes_load::client::session::{Received, microphone_pcm};
 use stapes_load::client::socket::Failure;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 /// How long the greeting may take to come.
 const SETTLING: Duration = Duration::from_millis(300);
-/// As many as the extension has.
-const WORKERS: usize = 2;
 
 /// What hears one session.
 struct Ears {
@@ -66,14 +64,11 @@ impl EventSink for Ears {
     fn to_carry(&self) {}
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// One thread, as the extension has it on one core.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse()?;
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .enable_all()
-        .build()?;
-    let result = runtime.block_on(async { tokio::spawn(run(options)).await? });
-    let result = result.map_err(|error| error.to_string())?;
+    let result = run(options).await.map_err(|error| error.to_string())?;
     writeln!(io::stdout(), "{}", Value::Object(result))?;
     Ok(())
 }
