@@ -26,7 +26,9 @@ def per_session_second(row: Row) -> float:
 class Results:
     """The rows of a file."""
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, rows: Iterable[Row], directory: Path | None = None) -> None:
+        self.directory = directory
+        """Where other measurements leave their results."""
         self.machine: Row = {}
         self.rows: list[Row] = []
         self.missing: dict[str, str] = {}
@@ -46,7 +48,7 @@ class Results:
     def read(cls, file: Path) -> Results:
         """Reads a file that need not be there."""
         lines = file.read_text().splitlines() if file.exists() else []
-        return cls(json.loads(line) for line in lines)
+        return cls((json.loads(line) for line in lines), file.parent)
 
     @staticmethod
     def _rep(row: Row) -> tuple[Any, ...]:

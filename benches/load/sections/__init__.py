@@ -1,6 +1,7 @@
 """The sections of the page, one for each topic.
 
 A section is a function of all results; it gives Markdown, or nothing where nothing was measured.
+One that stands on a file of its own finds it in `results.directory`.
 """
 
 from __future__ import annotations
