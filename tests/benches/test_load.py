@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
 from benches.load.peers import PEERS, churn_command
 from benches.load.processes import ROOT, Server, serving
 from benches.load.results import audio_lost, microphone_lost, trouble
