@@ -18,8 +18,8 @@ use serde_json::{Map, Value};
 use stapes_core::audio::convert::{FromWire, ToWire};
 use stapes_core::audio::{AudioFormat, base64};
 use stapes_core::conversation::{
-    AgentSwitch, Conversation, Event, GuardSource, Interest, Media, Options, PlaybackSource,
-    Refused, Status, WrittenItem,
+    AgentSwitch, Capabilities, Conversation, Event, GuardSource, Interest, Media, Options,
+    PlaybackSource, Refused, Status, Truncation, WrittenItem,
 };
 use stapes_core::transport::net::{ConnectError, ConnectRequest};
 use stapes_core::transport::{

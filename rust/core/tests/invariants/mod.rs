@@ -9,7 +9,8 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 use stapes_core::conversation::{
     AgentSwitch, Capabilities, Conversation, Event, FunctionCall, GuardSource, Interest, ItemKind,
-    Options, Output, Progress, Refused, ServerEvent, Status, Trouble, WrittenItem,
+    Options, Output, Progress, Refused, ServerEvent, Sound, Status, Trouble, Truncation,
+    WrittenItem,
 };
 
 /// Something that happens.

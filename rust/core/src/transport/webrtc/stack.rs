@@ -162,7 +162,7 @@ impl StackPeer {
             .iter()
             .map(|ip| SocketAddr::new(*ip, 0))
             .collect();
-        let connection = PeerConnectionBuilder::new()
+        let building = PeerConnectionBuilder::new()
             .with_configuration(configuration(settings))
             .with_media_engine(media)
             .with_setting_engine(engine(settings))
@@ -173,10 +173,10 @@ impl StackPeer {
             .with_runtime(Arc::new(TokioRuntime))
             .with_udp_addrs(addresses)
             .with_data_channel_send_buffer_limit(settings.channel_buffer)
-            .build()
-            .await
-            .map_err(local)?;
-        let connection: Arc<dyn PeerConnection> = Arc::new(connection);
+            .build();
+        // The stack's future is 20 KB, which all futures around it would have to hold.
+        let connection: Arc<dyn PeerConnection> =
+            Arc::new(Box::pin(building).await.map_err(local)?);
         let ssrc = random() as u32;
         let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
             "stapes".to_owned(),
