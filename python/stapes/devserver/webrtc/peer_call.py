@@ -61,7 +61,10 @@ class PeerCall(ServedCall):
         try:
             return await self._peer.answer(offer)
         except BaseException:
-            await self._peer.close()
+            # What an offer that makes no sense has left half made cannot always be closed. No
+            # socket is open then.
+            with contextlib.suppress(Exception):
+                await self._peer.close()
             raise
 
     async def serve(self) -> None:
