@@ -29,6 +29,7 @@ _FLAGS = (
     "--disable-sync",
     "--hide-scrollbars",
     "--mute-audio",
+    "--window-size=1120,900",
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
@@ -103,22 +104,22 @@ class Chromium:
             raise PageError(details.get("exception", {}).get("description", details["text"]))
         return result["result"].get("value")
 
-    async def until(self, script: str, seconds: float = SECONDS) -> Any:
+    async def until(self, script: str, seconds: float = SECONDS) -> None:
         """Wait for an expression to be true; nothing tells of it, so it is asked again."""
         loop = asyncio.get_running_loop()
         latest = loop.time() + seconds
-        while not (value := await self.evaluate(script)):
+        while not await self.evaluate(f"Boolean({script})"):
             if loop.time() > latest:
                 page = await self.evaluate("document.body?.innerText")
                 raise TimeoutError(f"not in {seconds} s: {script}\n{page}\n{self.problems}")
             await asyncio.sleep(0.05)
-        return value
 
     async def click(self, selector: str) -> None:
         """Click as a person does: with the mouse, in the middle."""
         x, y = await self.evaluate(
-            f"(box => [box.x + box.width / 2, box.y + box.height / 2])"
-            f"(document.querySelector({selector!r}).getBoundingClientRect())"
+            f"(button => {{ button.scrollIntoView(); const box = button.getBoundingClientRect();"
+            f" return [box.x + box.width / 2, box.y + box.height / 2] }})"
+            f"(document.querySelector({selector!r}))"
         )
         for kind in ("mousePressed", "mouseReleased"):
             await self.command(

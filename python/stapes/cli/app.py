@@ -169,7 +169,9 @@ def dev_server(
     chosen = mind or (MindKind.LISTENING if script is None else MindKind.SCRIPTED)
 
     def ready(url: str) -> None:
+        page = url.replace("ws", "http", 1).removesuffix("v1/realtime")
         typer.echo(f"Listening on {url} ({chosen.value} mind). Stop with Ctrl-C.")
+        typer.echo(f"Talk to it with a browser: {page}")
 
     try:
         thinks = make_mind(chosen.value, script)
