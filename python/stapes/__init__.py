@@ -65,9 +65,11 @@ from stapes.items import (
 )
 from stapes.playback import PlaybackTracker
 from stapes.transport import (
+    IceServer,
     RealtimeTransport,
     TransportLine,
     TransportRequest,
+    WebRTCTransport,
     WebSocketTransport,
 )
 
@@ -152,6 +154,7 @@ __all__ = [
     "TransportEvent",
     "TransportLine",
     "TransportRequest",
+    "WebRTCTransport",
     "WebSocketTransport",
     "__version__",
     "background_result",

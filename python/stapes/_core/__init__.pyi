@@ -8,6 +8,7 @@ from stapes._core import audio as audio
 from stapes.items import HistoryItem
 
 __all__ = [
+    "HAS_WEBRTC",
     "INTEREST_AUDIO",
     "INTEREST_GUARDRAILS",
     "INTEREST_HISTORY",
@@ -19,6 +20,7 @@ __all__ = [
     "History",
     "Hub",
     "Session",
+    "WebRtcOptions",
     "WebSocketOptions",
     "__version__",
     "audio",
@@ -26,6 +28,7 @@ __all__ = [
 
 __version__: Final[str]
 WORDS: Final[tuple[str, ...]]
+HAS_WEBRTC: Final[bool]
 INTEREST_AUDIO: Final[int]
 INTEREST_RAW: Final[int]
 INTEREST_TRANSCRIPT: Final[int]
@@ -66,6 +69,32 @@ class WebSocketOptions:
         proxy: str | None,
         ca_file: str | os.PathLike[str] | None,
     ) -> WebSocketOptions: ...
+
+@final
+class WebRtcOptions:
+    def __new__(
+        cls,
+        *,
+        connect_timeout: float,
+        close_timeout: float,
+        disconnected_after: float,
+        disconnected_grace: float,
+        ice_servers: Sequence[tuple[Sequence[str], str, str]],
+        local_addresses: Sequence[str],
+        channel_buffer: int,
+        send_batch_bytes: int,
+        complexity: int,
+        bitrate: int | None,
+        fec: bool,
+        expected_loss: int,
+        dtx: bool,
+        max_queue: float,
+        min_delay: float,
+        start_delay: float,
+        max_delay: float,
+        proxy: str | None,
+        ca_file: str | os.PathLike[str] | None,
+    ) -> WebRtcOptions: ...
 
 @final
 class CarriedLine:
@@ -122,6 +151,15 @@ class Session:
         url: str,
         headers: Sequence[tuple[str, str]],
         options: WebSocketOptions,
+        session_update: str,
+        tracing: str,
+        epoch: int,
+    ) -> int: ...
+    def connect_webrtc(
+        self,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        options: WebRtcOptions,
         session_update: str,
         tracing: str,
         epoch: int,

@@ -19,6 +19,7 @@ from stapes.transport import (
     Transport,
     TransportLine,
     TransportRequest,
+    WebRTCTransport,
     WebSocketTransport,
 )
 
@@ -31,6 +32,7 @@ ApiKey = str | Callable[[], str | Awaitable[str]]
 """A key, or a function (sync or async) that gets one; it is called for each connection."""
 
 _PROVIDER = "wss://api.openai.com/v1/realtime"
+_PROVIDER_CALLS = "https://api.openai.com/v1/realtime/calls"
 
 
 def chosen_transport(transport: Any) -> Transport:
@@ -41,11 +43,13 @@ def chosen_transport(transport: Any) -> Transport:
     """
     if transport == "websocket":
         return WebSocketTransport()
-    if isinstance(transport, WebSocketTransport | RealtimeTransport):
+    if transport == "webrtc":
+        return WebRTCTransport()
+    if isinstance(transport, WebSocketTransport | WebRTCTransport | RealtimeTransport):
         return transport
     raise ValueError(
-        f"transport is {transport!r}: use 'websocket', a WebSocketTransport(...), or an instance "
-        "of a RealtimeTransport of your own"
+        f"transport is {transport!r}: use 'websocket', 'webrtc', a WebSocketTransport(...), a "
+        "WebRTCTransport(...), or an instance of a RealtimeTransport of your own"
     )
 
 
@@ -153,6 +157,14 @@ class Connector:
     def _url(self, url: str | None, call_id: str | None, model: str) -> str:
         if url is not None:
             return url
+        if isinstance(self.transport, WebRTCTransport):
+            if call_id is not None:
+                raise UserError(
+                    "call_id joins a call that stands, which is done over a WebSocket: use "
+                    "transport='websocket', or leave call_id out to make a call over WebRTC"
+                )
+            calls = f"{_PROVIDER_CALLS}?model={quote(model, safe='')}"
+            return calls if self.transport.url is None else self.transport.url
         if call_id is not None:
             return f"{_PROVIDER}?call_id={quote(call_id, safe='')}"
         own: str | None = getattr(self.transport, "url", None)
@@ -175,15 +187,15 @@ class Connector:
             work = self._carry(transport, line, request, (update, tracing, epoch), opened)
             session._spawn(work)
             return line.generation
-        assert isinstance(transport, WebSocketTransport)
+        headers = list(request.headers.items())
         try:
+            if isinstance(transport, WebRTCTransport):
+                return session._core.connect_webrtc(
+                    request.url, headers, transport._options(), update, tracing, epoch
+                )
+            assert isinstance(transport, WebSocketTransport)
             return session._core.connect_websocket(
-                request.url,
-                list(request.headers.items()),
-                transport._options(),
-                update,
-                tracing,
-                epoch,
+                request.url, headers, transport._options(), update, tracing, epoch
             )
         except UnicodeEncodeError:
             # The error would show what it could not write, and that may be a secret.

@@ -56,7 +56,7 @@ from stapes.session.hooks import Hooks
 from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_config
 from stapes.session.readers import EventQueue, EventReader
 from stapes.session.tools import CallRunner, PendingCall, ToolExecution
-from stapes.transport import Transport, WebSocketTransport
+from stapes.transport import Transport, WebRTCTransport, WebSocketTransport
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -99,8 +99,9 @@ class RealtimeSession(Generic[TContext]):
 
     Args:
         agent: the first agent in charge.
-        transport: `"websocket"`, a `WebSocketTransport(...)` with limits, proxy and TLS, or an
-            instance of a `RealtimeTransport` of your own.
+        transport: `"websocket"`, `"webrtc"`, a `WebSocketTransport(...)` or a
+            `WebRTCTransport(...)` with limits, proxy and TLS, or an instance of a
+            `RealtimeTransport` of your own.
         api_key: the provider's key, or a function that gets one. Default: `OPENAI_API_KEY`.
         model: the provider's model.
         context: your object, which tools, guardrails and instructions get as `ctx.context`.
@@ -133,7 +134,7 @@ class RealtimeSession(Generic[TContext]):
         self,
         agent: RealtimeAgent[TContext],
         *,
-        transport: Literal["websocket"] | Transport = "websocket",
+        transport: Literal["websocket", "webrtc"] | Transport = "websocket",
         api_key: ApiKey | None = None,
         model: str | None = None,
         context: TContext | RunContextWrapper[TContext] | None = None,
@@ -201,7 +202,8 @@ class RealtimeSession(Generic[TContext]):
         self._max_queued_bytes = max_queued_bytes
         self._hub = LoopHub.current()
         self._loop = asyncio.get_running_loop()
-        limits = chosen if isinstance(chosen, WebSocketTransport) else WebSocketTransport()
+        has_limits = isinstance(chosen, WebSocketTransport | WebRTCTransport)
+        limits = chosen if has_limits else WebSocketTransport()
         self._core = _core.Session(
             self._hub.core,
             history_store_audio=history_store_audio,

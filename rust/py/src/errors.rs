@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use stapes_core::conversation::Refused;
-use stapes_core::transport::websocket::ConnectError;
+use stapes_core::transport::net::ConnectError;
 
 fn raise(
     py: Python<'_>,
@@ -45,6 +45,7 @@ pub fn refused(py: Python<'_>, refused: &Refused) -> PyErr {
 pub fn connect_error(py: Python<'_>, error: &ConnectError) -> PyErr {
     let message = error.to_string();
     match error {
+        ConnectError::InvalidOption { .. } => pyo3::exceptions::PyValueError::new_err(message),
         ConnectError::TimedOut { .. } => with_message(py, "ConnectTimeoutError", &message),
         ConnectError::Certificate { .. } => with_message(py, "CertificateError", &message),
         ConnectError::Rejected {
@@ -54,7 +55,7 @@ pub fn connect_error(py: Python<'_>, error: &ConnectError) -> PyErr {
         ConnectError::Rejected { status, .. } | ConnectError::Redirected { status, .. } => {
             with_status(py, "HandshakeError", &message, *status)
         }
-        ConnectError::NotWebSocket { .. } => with_message(py, "HandshakeError", &message),
+        ConnectError::NotWebSocket { .. } | ConnectError::NotWebRtc { .. } => with_message(py, "HandshakeError", &message),
         _ => with_message(py, "ConnectError", &message),
     }
 }

@@ -1,12 +1,15 @@
 //! `stapes._core`: only conversion, the runtime, and the hub that feeds asyncio.
 
 mod audio;
+mod connecting;
 mod convert;
 mod errors;
 mod history;
 mod hub;
 mod runtime;
 mod session;
+#[cfg(feature = "webrtc")]
+mod webrtc;
 mod websocket;
 
 use pyo3::pymodule;
@@ -23,6 +26,9 @@ mod _core {
     use crate::hub::Hub;
     #[pymodule_export]
     use crate::session::{CarriedLine, Session};
+    #[cfg(feature = "webrtc")]
+    #[pymodule_export]
+    use crate::webrtc::WebRtcOptions;
     #[pymodule_export]
     use crate::websocket::WebSocketOptions;
 
@@ -30,6 +36,7 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::audio::register(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("HAS_WEBRTC", cfg!(feature = "webrtc"))?;
         module.add("WORDS", PyTuple::new(module.py(), crate::convert::WORDS)?)?;
         module.add("INTEREST_AUDIO", Interest::AUDIO.0)?;
         module.add("INTEREST_RAW", Interest::RAW.0)?;

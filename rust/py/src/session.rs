@@ -6,6 +6,7 @@
 )]
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,20 +17,22 @@ use serde_json::{Map, Value};
 use stapes_core::audio::convert::{FromWire, ToWire};
 use stapes_core::audio::{AudioFormat, base64};
 use stapes_core::conversation::{
-    AgentSwitch, Conversation, Event, GuardSource, Interest, Options, PlaybackSource, Refused,
+    AgentSwitch, Conversation, Event, GuardSource, Interest, Media, Options, PlaybackSource, Refused,
     Status, WrittenItem,
 };
-use stapes_core::transport::websocket::ConnectRequest;
+use stapes_core::transport::net::{ConnectError, ConnectRequest};
 use stapes_core::transport::{
-    Clock, Ended, Endpoint as _, EventSink, Frame, OutgoingLimits, Session as Core,
+    Carriage, Clock, Ended, Endpoint as _, EventSink, Frame, Line, OutgoingLimits, Session as Core,
+    websocket,
 };
 
 use crate::audio::samples::{self, Samples};
+use crate::connecting::{self, Greeting};
 use crate::errors;
 use crate::history::History;
 use crate::hub::{Hub, QueueLimits, Shared, Word};
 use crate::runtime;
-use crate::websocket::{self, Opening, WebSocketOptions};
+use crate::websocket::{WebSocketOptions, seconds};
 
 /// The conversion of the answer's sound.
 #[derive(Debug)]
@@ -55,7 +58,7 @@ impl Output {
 
 /// Puts what the core says into the hub, in PCM at the rate that the user wants.
 #[derive(Debug)]
-struct Sink {
+pub struct Sink {
     hub: Arc<Shared>,
     id: u64,
     output: Mutex<Option<Output>>,
@@ -63,7 +66,7 @@ struct Sink {
 }
 
 impl Sink {
-    fn push_word(&self, sequence: u64, word: Word) {
+    pub fn push_word(&self, sequence: u64, word: Word) {
         self.hub.push(self.id, sequence, word);
         self.hub.wake();
     }
@@ -142,6 +145,8 @@ pub struct Session {
     core: Arc<Core>,
     sink: Arc<Sink>,
     input: Mutex<ToWire>,
+    /// What the wire carries of the answer's sound.
+    wire_output: Mutex<AudioFormat>,
     id: u64,
     process: u32,
 }
@@ -178,6 +183,49 @@ impl Session {
         }
     }
 
+    /// Begins to connect; the generation of the connection.
+    fn dial<C: Send + 'static, F: Future<Output = ()> + Send + 'static>(
+        &self,
+        py: Python<'_>,
+        carriage: Carriage,
+        greeting: Greeting,
+        connecting: impl Future<Output = Result<C, ConnectError>> + Send + 'static,
+        carry: impl FnOnce(C, Arc<Line>) -> F + Send + 'static,
+    ) -> PyResult<u64> {
+        runtime::same_process(self.process, "session")?;
+        let line = self
+            .core
+            .connecting(carriage)
+            .map_err(|refused| errors::refused(py, &refused))?;
+        let generation = line.generation();
+        let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
+        let work = connecting::run(core, sink, line, greeting, connecting, carry);
+        runtime::handle()?.spawn(work);
+        Ok(generation)
+    }
+
+    /// The rates of the wire's formats, where they are what travels beside the messages.
+    #[cfg(feature = "webrtc")]
+    fn sound_rates(&self) -> PyResult<stapes_core::transport::SampleRates> {
+        let rate = |format: AudioFormat, name: &str| match format {
+            AudioFormat::Pcm { rate } => Ok(rate),
+            _ => Err(PyValueError::new_err(format!(
+                "config.audio.{name}.format is {}: over WebRTC the sound is Opus on the wire and \
+                 PCM for you, leave the format out",
+                format.wire_name()
+            ))),
+        };
+        let input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+        let output = self
+            .wire_output
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Ok(stapes_core::transport::SampleRates {
+            input: rate(input.format(), "input")?,
+            output: rate(*output, "output")?,
+        })
+    }
+
     /// Runs a command of the user's.
     fn command<T>(
         &self,
@@ -188,6 +236,35 @@ impl Session {
         self.core
             .act(act)
             .map_err(|refused| errors::refused(py, &refused))
+    }
+
+    /// Sends audio beside the messages.
+    fn send_sound(
+        &self,
+        py: Python<'_>,
+        sound: Sound<'_>,
+        sample_rate: Option<u32>,
+        commit: bool,
+    ) -> PyResult<bool> {
+        let mut samples = Vec::new();
+        match (sound, sample_rate) {
+            (Sound::Samples(given), Some(rate)) => {
+                let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+                input
+                    .push_samples(&given, rate, &mut samples)
+                    .map_err(|error| PyValueError::new_err(format!("sample_rate: {error}")))?;
+                if commit {
+                    input.finish_samples(&mut samples);
+                }
+            }
+            (Sound::Samples(given), None) => samples = given.into_owned(),
+            // The formats were checked when the connection was made.
+            (Sound::Wire(_), _) => {}
+        }
+        self.core
+            .send_sound(samples, commit)
+            .map_err(|refused| errors::refused(py, &refused))?;
+        Ok(self.core.is_congested())
     }
 
     /// Runs an act of the session layer's; false where what it belongs to is over.
@@ -242,7 +319,7 @@ impl Session {
                 _ => PlaybackSource::Clock,
             },
             respond_to_mcp_calls,
-            response_timeout: websocket::seconds(response_timeout, "response_timeout")?,
+            response_timeout: seconds(response_timeout, "response_timeout")?,
             waiting_responses,
             answered_calls,
         };
@@ -271,6 +348,7 @@ impl Session {
             core: Core::new(options, limits, clock, runtime::handle()?, events),
             sink,
             input: Mutex::new(ToWire::new(AudioFormat::default())),
+            wire_output: Mutex::default(),
             id,
             process: std::process::id(),
         })
@@ -344,6 +422,10 @@ impl Session {
             .map_err(|error| PyValueError::new_err(format!("output_sample_rate: {error}")))?;
         *self.input.lock().unwrap_or_else(PoisonError::into_inner) = ToWire::new(input);
         *self
+            .wire_output
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = output;
+        *self
             .sink
             .output
             .lock()
@@ -367,53 +449,43 @@ impl Session {
         tracing: &str,
         epoch: u64,
     ) -> PyResult<u64> {
-        runtime::same_process(self.process, "session")?;
-        let tracing = serde_json::from_str(tracing)
-            .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
-        let line = self
-            .core
-            .connecting(false)
-            .map_err(|refused| errors::refused(py, &refused))?;
-        let generation = line.generation();
-        let opening = Opening {
-            request: ConnectRequest { url, headers },
-            options: options.0.clone(),
-            session_update,
-            tracing,
-            epoch,
+        let greeting = Greeting::new(session_update, tracing, epoch)?;
+        let request = ConnectRequest { url, headers };
+        let options = options.0.clone();
+        let connecting = async move { websocket::connect(&request, &options).await };
+        self.dial(py, Carriage::default(), greeting, connecting, |call, line| {
+            call.carry(line)
+        })
+    }
+
+    /// The same over WebRTC. The sound is PCM at the rates of `set_formats`, which Opus must have.
+    #[cfg(feature = "webrtc")]
+    #[expect(clippy::too_many_arguments, reason = "one transaction")]
+    fn connect_webrtc(
+        &self,
+        py: Python<'_>,
+        url: String,
+        headers: Vec<(String, String)>,
+        options: &crate::webrtc::WebRtcOptions,
+        session_update: String,
+        tracing: &str,
+        epoch: u64,
+    ) -> PyResult<u64> {
+        use stapes_core::conversation::Capabilities;
+        use stapes_core::transport::{SoundSettings, webrtc};
+
+        let greeting = Greeting::new(session_update, tracing, epoch)?;
+        let request = ConnectRequest { url, headers };
+        let options = options.0.clone();
+        let rates = self.sound_rates()?;
+        let max_waiting = (options.max_queue.as_secs_f64() * f64::from(rates.input)) as usize * 2;
+        let carriage = Carriage {
+            announced: false,
+            capabilities: Capabilities::MEDIA_APART,
+            sound: Some(SoundSettings { rates, max_waiting }),
         };
-        let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
-        let (failed_core, failed_sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
-        let open = move |opening: Opening| {
-            let Opening {
-                session_update,
-                tracing,
-                epoch,
-                ..
-            } = opening;
-            let opened = core.act(|conversation, _| {
-                conversation.opened(generation, epoch, session_update, tracing)
-            });
-            if opened.is_ok() {
-                sink.push_word(0, Word::Opened { generation });
-            }
-            opened.is_ok()
-        };
-        let failed = move |error: Option<_>| {
-            let word = match error {
-                Some(error) => {
-                    failed_core.ended(generation, ToString::to_string(&error));
-                    Word::NotOpened {
-                        generation,
-                        error: Box::new(error),
-                    }
-                }
-                None => Word::Abandoned { generation },
-            };
-            failed_sink.push_word(0, word);
-        };
-        runtime::handle()?.spawn(websocket::run(line, opening, open, failed));
-        Ok(generation)
+        let connecting = async move { webrtc::connect(&request, &options, rates).await };
+        self.dial(py, carriage, greeting, connecting, |call, line| call.carry(line))
     }
 
     fn close(&self, code: u16, reason: &str) -> PyResult<()> {
@@ -447,6 +519,9 @@ impl Session {
         // Before the lock: reading a buffer may run Python code, and whoever waits for the lock may
         // hold the GIL meanwhile.
         let sound = self.sound(audio, sample_rate)?;
+        if self.core.look(Conversation::capabilities).media == Media::Apart {
+            return self.send_sound(py, sound, sample_rate, commit);
+        }
         let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         let mut frame = |bytes: &[u8]| {
@@ -487,7 +562,7 @@ impl Session {
     }
 
     fn mute(&self, muted: bool) -> PyResult<()> {
-        self.here()?.act(|conversation, _| conversation.mute(muted));
+        self.here()?.mute(muted);
         Ok(())
     }
 
@@ -682,7 +757,10 @@ impl Session {
         runtime::same_process(self.process, "session")?;
         let line = self
             .core
-            .connecting(true)
+            .connecting(Carriage {
+                announced: true,
+                ..Carriage::default()
+            })
             .map_err(|refused| errors::refused(py, &refused))?;
         Ok(CarriedLine {
             core: Arc::clone(&self.core),
@@ -697,8 +775,8 @@ impl Session {
     }
 
     fn advance_clock(&self, seconds: f64) -> PyResult<()> {
-        self.core
-            .advance_clock(websocket::seconds(seconds, "seconds")?);
+        let by = crate::websocket::seconds(seconds, "seconds")?;
+        self.core.advance_clock(by);
         Ok(())
     }
 

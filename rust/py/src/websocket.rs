@@ -1,4 +1,4 @@
-//! The options of a WebSocket connection, and the connecting.
+//! The options of a WebSocket connection.
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -6,15 +6,12 @@
 )]
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use stapes_core::transport::websocket::{
-    self, ConnectRequest, Proxy, Tls, WebSocketOptions as Options,
-};
-use stapes_core::transport::{Ended, Endpoint as _, Line};
+use stapes_core::transport::net::{Proxy, Tls};
+use stapes_core::transport::websocket::WebSocketOptions as Options;
 
 /// Limits, proxy and TLS of a WebSocket connection. Times are seconds, sizes bytes.
 #[pyclass(frozen, module = "stapes._core")]
@@ -27,6 +24,15 @@ pub fn seconds(value: f64, name: &str) -> PyResult<Duration> {
             "{name} is {value}: give it as seconds, zero or more"
         ))
     })
+}
+
+/// `"environment"`, a URL, or none.
+pub fn proxy(proxy: Option<String>) -> Proxy {
+    match proxy {
+        Some(word) if word == "environment" => Proxy::FromEnvironment,
+        Some(url) => Proxy::Url(url),
+        None => Proxy::Direct,
+    }
 }
 
 #[pymethods]
@@ -47,11 +53,6 @@ impl WebSocketOptions {
         proxy: Option<String>,
         ca_file: Option<PathBuf>,
     ) -> PyResult<Self> {
-        let proxy = match proxy.as_deref() {
-            Some("environment") => Proxy::FromEnvironment,
-            None => Proxy::Direct,
-            Some(url) => Proxy::Url(url.to_owned()),
-        };
         Ok(Self(Options {
             connect_timeout: seconds(connect_timeout, "connect_timeout")?,
             close_timeout: seconds(close_timeout, "close_timeout")?,
@@ -63,39 +64,8 @@ impl WebSocketOptions {
             max_frame_size,
             read_buffer_size,
             write_batch_bytes,
-            proxy,
+            proxy: self::proxy(proxy),
             tls: Tls { ca_file },
         }))
-    }
-}
-
-/// What is said to the server first, and to whom.
-pub struct Opening {
-    pub request: ConnectRequest,
-    pub options: Options,
-    pub session_update: String,
-    pub tracing: serde_json::Value,
-    pub epoch: u64,
-}
-
-/// Connects and carries `line`. `opened` is told how it went, once the session is open.
-pub async fn run(
-    line: Arc<Line>,
-    opening: Opening,
-    open: impl FnOnce(Opening) -> bool,
-    failed: impl FnOnce(Option<websocket::ConnectError>),
-) {
-    match websocket::connect(&opening.request, &opening.options).await {
-        Ok(connection) => {
-            if open(opening) {
-                connection.carry(line).await;
-            } else {
-                // Closed meanwhile: the connection goes as it came.
-                drop(connection);
-                line.on_ended(Ended::ClosedByUs);
-                failed(None);
-            }
-        }
-        Err(error) => failed(Some(error)),
     }
 }

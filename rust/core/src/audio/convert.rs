@@ -36,23 +36,44 @@ impl ToWire {
             self.encode(samples, out);
             return Ok(());
         }
+        let mut converted = Vec::new();
+        self.push_samples(samples, rate, &mut converted)?;
+        self.encode(&converted, out);
+        Ok(())
+    }
+
+    /// [`push`](Self::push) at the format's rate, but not yet in the format.
+    pub fn push_samples(
+        &mut self,
+        samples: &[i16],
+        rate: u32,
+        out: &mut Vec<i16>,
+    ) -> Result<(), ResampleError> {
+        if rate == self.format.sample_rate() {
+            self.resampler = None;
+            out.extend_from_slice(samples);
+            return Ok(());
+        }
         let mut resampler = match self.resampler.take() {
             Some(resampler) if resampler.from_rate() == rate => resampler,
             _ => Resampler::new(rate, self.format.sample_rate())?,
         };
-        let mut converted = Vec::new();
-        resampler.process_i16(samples, &mut converted);
+        resampler.process_i16(samples, out);
         self.resampler = Some(resampler);
-        self.encode(&converted, out);
         Ok(())
     }
 
     /// Appends what the resampler still holds: the stream is over.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
+        let mut tail = Vec::new();
+        self.finish_samples(&mut tail);
+        self.encode(&tail, out);
+    }
+
+    /// [`finish`](Self::finish) for [`push_samples`](Self::push_samples).
+    pub fn finish_samples(&mut self, out: &mut Vec<i16>) {
         if let Some(mut resampler) = self.resampler.take() {
-            let mut tail = Vec::new();
-            resampler.flush_i16(&mut tail);
-            self.encode(&tail, out);
+            resampler.flush_i16(out);
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::capabilities::Capabilities;
 use super::event::{Event, Status, Trouble};
 use super::guard::GuardSource;
 use super::item::text;
@@ -30,7 +31,7 @@ pub enum Refused {
 }
 
 impl Conversation {
-    fn connected(&self) -> Result<(), Refused> {
+    pub(crate) fn connected(&self) -> Result<(), Refused> {
         if self.status == Status::Connected {
             Ok(())
         } else {
@@ -44,12 +45,13 @@ impl Conversation {
             .event(Event::ConnectionChanged { status, reason });
     }
 
-    /// A connection is being made; its generation.
-    pub fn connecting(&mut self) -> Result<u64, Refused> {
+    /// A connection is being made, over a transport that declares this; its generation.
+    pub fn connecting(&mut self, capabilities: Capabilities) -> Result<u64, Refused> {
         if self.status != Status::Disconnected {
             return Err(Refused::AlreadyConnected);
         }
         self.generation += 1;
+        self.capabilities = capabilities;
         self.reset_connection();
         self.status_changed(Status::Connecting, None);
         Ok(self.generation)
@@ -152,10 +154,17 @@ impl Conversation {
             self.outbox.message(append);
         }
         if commit {
-            self.turn_ended = Some(now);
-            self.outbox
-                .message(r#"{"type":"input_audio_buffer.commit"}"#.to_owned());
+            self.commit_audio(now)?;
         }
+        Ok(())
+    }
+
+    /// The user's turn ends here.
+    pub fn commit_audio(&mut self, now: Duration) -> Result<(), Refused> {
+        self.connected()?;
+        self.turn_ended = Some(now);
+        self.outbox
+            .message(r#"{"type":"input_audio_buffer.commit"}"#.to_owned());
         Ok(())
     }
 

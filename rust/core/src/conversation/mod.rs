@@ -5,18 +5,22 @@
 //! thread, and so can be fuzzed and run under a virtual clock.
 
 mod calls;
+mod capabilities;
 mod commands;
 mod event;
 mod guard;
 mod history;
 mod item;
 mod outbox;
+mod pace;
 mod playback;
 mod replay;
 mod response;
 mod sequencer;
 mod server;
 mod server_event;
+mod sounding;
+mod speaking;
 mod tool_acts;
 
 use std::collections::HashMap;
@@ -26,6 +30,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use calls::FunctionCall;
+pub use capabilities::{Capabilities, Media, Truncation};
 pub use commands::Refused;
 pub use event::{Event, Interest, ResponseDone, Speaker, Status, Timings, Trouble};
 pub use guard::GuardSource;
@@ -35,16 +40,19 @@ pub use outbox::{Output, Sequenced};
 pub use playback::PlaybackSource;
 pub use replay::WrittenItem;
 pub use server_event::ServerEvent;
+pub use speaking::Sound;
 pub use tool_acts::AgentSwitch;
 
 use calls::Calls;
 use guard::GuardWatch;
 use history::Ledger;
 use outbox::Outbox;
+use pace::Pace;
 use playback::Playback;
 use replay::HistoryRequests;
 use response::Responses;
 use sequencer::Sequencer;
+use sounding::Sounding;
 
 /// How a conversation behaves. Times are bounds, each with its default.
 #[derive(Debug, Clone)]
@@ -90,6 +98,8 @@ impl Default for Options {
 )]
 pub struct Conversation {
     options: Options,
+    /// Of the transport that carries it now.
+    capabilities: Capabilities,
     outbox: Outbox,
     status: Status,
     /// Counts connections: what belongs to an older one is stale.
@@ -100,6 +110,8 @@ pub struct Conversation {
     history: Ledger,
     sequencer: Sequencer,
     playback: Playback,
+    sounding: Sounding,
+    pace: Pace,
     guard: GuardWatch,
     calls: Calls,
     responses: Responses,
@@ -111,6 +123,8 @@ pub struct Conversation {
     /// Whether the server says that it cancels the answer itself when the user speaks.
     server_interrupts: bool,
     audio_started: bool,
+    /// All sound of the active response has been made, if it has any.
+    audio_generated: bool,
     /// The assistant has been heard on this connection: its voice stays as it is.
     spoken: bool,
     /// When the user's turn ended, as far as we saw it.
@@ -120,6 +134,7 @@ pub struct Conversation {
 impl Conversation {
     pub fn new(options: Options) -> Self {
         Self {
+            capabilities: Capabilities::default(),
             outbox: Outbox::default(),
             status: Status::Disconnected,
             generation: 0,
@@ -128,6 +143,8 @@ impl Conversation {
             history: Ledger::new(options.history_store_audio),
             sequencer: Sequencer::new(options.response_timeout, options.waiting_responses),
             playback: Playback::new(options.playback),
+            sounding: Sounding::default(),
+            pace: Pace::default(),
             guard: GuardWatch::new(options.guardrail_debounce),
             calls: Calls::new(options.answered_calls),
             responses: Responses::default(),
@@ -136,6 +153,7 @@ impl Conversation {
             tracing: Value::String("auto".to_owned()),
             server_interrupts: false,
             audio_started: false,
+            audio_generated: false,
             spoken: false,
             turn_ended: None,
             options,
@@ -144,6 +162,11 @@ impl Conversation {
 
     pub fn status(&self) -> Status {
         self.status
+    }
+
+    /// What the transport of the newest connection declared.
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
     }
 
     pub fn generation(&self) -> u64 {
@@ -235,6 +258,9 @@ impl Conversation {
     /// Stops the answer: cancels it where `cancel` says so and it is still being made, and cuts it
     /// where its sound was.
     fn interrupt_answer(&mut self, cancel: bool, now: Duration) {
+        if self.capabilities.truncation == Truncation::Server {
+            return self.stop_at_server(cancel, now);
+        }
         let cut = self.playback.interrupt(now);
         if cancel && self.sequencer.begin_cancel() {
             self.outbox
@@ -291,12 +317,14 @@ impl Conversation {
     fn reset_connection(&mut self) {
         self.sequencer.reset();
         self.playback.reset();
+        self.sounding.reset();
         self.guard.reset();
         self.calls.reset();
         self.responses = Responses::default();
         self.history_requests.reset();
         self.mcp_approvals.clear();
         self.audio_started = false;
+        self.audio_generated = false;
         self.spoken = false;
         self.turn_ended = None;
     }

@@ -105,6 +105,12 @@ impl Playback {
         }
     }
 
+    /// A response has been played to its end: how long its part was, where it was the one that played.
+    pub(super) fn played_out(&mut self, response_id: &str) -> Option<f64> {
+        let part = self.part.take_if(|part| *part.response_id == *response_id)?;
+        Some(part.length_ms)
+    }
+
     /// The player says that it has played `played_ms` of that part.
     pub(super) fn report(&mut self, item_id: &str, content_index: usize, played_ms: f64) {
         if let Some(part) = &mut self.part

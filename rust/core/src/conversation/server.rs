@@ -9,6 +9,7 @@ use crate::audio::format::AudioFormat;
 
 use super::Conversation;
 use super::calls::FunctionCall;
+use super::capabilities::Media;
 use super::event::{Event, Interest, ResponseDone, Speaker, Status, Trouble};
 use super::guard::GuardSource;
 use super::item::{Item, Place, Progress, text};
@@ -66,6 +67,10 @@ impl Conversation {
             "response.created" => self.response_created(&event, now),
             "response.done" => self.response_done(&event, now),
             "response.output_audio.done" => self.audio_done(&event),
+            "response.content_part.added" => self.content_part_added(&event),
+            "output_audio_buffer.started"
+            | "output_audio_buffer.stopped"
+            | "output_audio_buffer.cleared" => self.output_buffer(kind, &event, now),
             "response.output_audio_transcript.delta" => {
                 self.answer_delta(&event, GuardSource::Audio);
             }
@@ -163,7 +168,9 @@ impl Conversation {
         let format = format_at(event, "/response/audio/output/format").or(self.playback.format());
         self.responses.begin(id, self.epoch, format, since, now);
         self.sequencer.created();
-        self.audio_started = false;
+        // Sound beside the messages may still be that of the response before.
+        self.audio_started &= self.capabilities.media == Media::Apart;
+        self.audio_generated = false;
         let response_id = id.map(Arc::from);
         self.outbox.event(Event::ResponseStarted {
             response_id,
@@ -244,12 +251,7 @@ impl Conversation {
             .unwrap_or_default();
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
-        self.responses.first_audio(&response_id, now);
-        self.spoken = true;
-        if !self.audio_started {
-            self.audio_started = true;
-            self.outbox.event(Event::AudioStarted { epoch: self.epoch });
-        }
+        self.heard_first(&response_id, now);
         if let Chunk::Decoded(data) = chunk {
             self.outbox.event(Event::Audio {
                 response_id,
@@ -262,6 +264,11 @@ impl Conversation {
 
     /// All sound of a part has been generated. Where none of it was to be heard, nothing stops.
     fn audio_done(&mut self, event: &Value) {
+        self.audio_generated = true;
+        if self.capabilities.media == Media::Apart {
+            // It is made faster than it is played: it stops when the server has sent it.
+            return;
+        }
         self.audio_started = false;
         self.playback.generated();
         let unheard = text(event, "response_id")

@@ -35,7 +35,7 @@ pub enum Ended {
     ClosedByUs,
     /// The far side closed it, with its code and reason where it gave any.
     ClosedByPeer {
-        /// The close code; 1005 where the close frame carried none.
+        /// The close code; 1005 where none was given.
         code: u16,
         /// The reason, perhaps empty.
         reason: String,
@@ -51,6 +51,8 @@ impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ClosedByUs => f.write_str("closed by this side"),
+            // No code was given.
+            Self::ClosedByPeer { code: 1005, .. } => f.write_str("the server closed the connection"),
             Self::ClosedByPeer { code, reason } if reason.is_empty() => {
                 write!(f, "the server closed the connection with code {code}")
             }

@@ -10,11 +10,13 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
 use crate::conversation::{
-    Conversation, Event, Interest, Options, Output, Refused, Sequenced, ServerEvent, Status,
+    Capabilities, Conversation, Event, Interest, Options, Output, Refused, Sequenced, ServerEvent,
+    Sound, Status,
 };
 
 use super::clock::Clock;
 use super::endpoint::{Ended, Endpoint, Frame, Outgoing};
+use super::sound::{Piece, SampleRates, SoundEndpoint, Uplink, Upward, Wanted};
 
 /// Where events go. Called under the session's lock: it must neither block nor run users' code.
 pub trait EventSink: Send + Sync + 'static {
@@ -235,11 +237,10 @@ impl Session {
         Interest(self.interest.load(Ordering::Acquire))
     }
 
-    /// Begins a connection: the line that a driver is to carry. Where `announced`, the sink is told
-    /// each time the line has something to send, for a carrier that no task of ours drives.
-    pub fn connecting(&self, announced: bool) -> Result<Arc<Line>, Refused> {
+    /// Begins a connection: the line that a driver is to carry.
+    pub fn connecting(&self, carriage: Carriage) -> Result<Arc<Line>, Refused> {
         let mut state = self.lock();
-        let generation = state.conversation.connecting()?;
+        let generation = state.conversation.connecting(carriage.capabilities)?;
         let line = Arc::new(Line {
             session: Weak::clone(&self.myself),
             generation,
@@ -247,7 +248,8 @@ impl Session {
             ready: Notify::new(),
             held: self.held.subscribe(),
             limits: self.limits,
-            announced,
+            announced: carriage.announced,
+            sound: carriage.sound.map(LineSound::new),
             counters: Arc::default(),
         });
         state.counters = Arc::clone(&line.counters);
@@ -274,12 +276,46 @@ impl Session {
         self.look(Conversation::status)
     }
 
-    /// How many bytes wait to be sent.
+    /// How many bytes wait to be sent, of messages and of sound beside them.
     pub fn outgoing_bytes(&self) -> usize {
-        self.lock()
+        self.lock().line.as_ref().map_or(0, |line| line.bytes())
+    }
+
+    /// Sends the user's sound beside the messages, to a transport that carries it apart. With
+    /// `commit` the user's turn ends behind it. Muted, it is dropped.
+    pub fn send_sound(&self, samples: Vec<i16>, commit: bool) -> Result<(), Refused> {
+        let state = self.lock();
+        state.conversation.connected()?;
+        let Some((line, sound)) = state
             .line
             .as_ref()
-            .map_or(0, |line| line.queue().bytes)
+            .and_then(|line| Some((line, line.sound.as_ref()?)))
+        else {
+            return Err(Refused::NotConnected);
+        };
+        if !state.conversation.muted() && !samples.is_empty() {
+            let dropped = sound.uplink.push(Upward::Samples(samples));
+            line.counters
+                .audio_dropped
+                .fetch_add(u64::from(dropped > 0), Ordering::AcqRel);
+        }
+        if commit {
+            sound.uplink.mark();
+        }
+        sound.note_congestion(line.bytes() > self.limits.high_water);
+        Ok(())
+    }
+
+    /// Drops the user's sound before it is sent, what waits of it included, or stops doing so.
+    pub fn mute(&self, muted: bool) {
+        let mut state = self.lock();
+        state.conversation.mute(muted);
+        if muted
+            && let Some(line) = &state.line
+            && let Some(sound) = &line.sound
+        {
+            sound.uplink.clear();
+        }
     }
 
     /// Whether a sender should wait before it sends more.
@@ -310,6 +346,48 @@ impl Session {
     }
 }
 
+/// How a connection is carried.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Carriage {
+    /// The sink is told each time the line has something to send, for a carrier that no task of
+    /// ours drives.
+    pub announced: bool,
+    pub capabilities: Capabilities,
+    /// For a transport that carries sound apart.
+    pub sound: Option<SoundSettings>,
+}
+
+/// Sound beside the messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoundSettings {
+    pub rates: SampleRates,
+    /// How much of the user's sound may wait to be sent, in bytes; the oldest is dropped.
+    pub max_waiting: usize,
+}
+
+/// A line's sound.
+#[derive(Debug)]
+struct LineSound {
+    rates: SampleRates,
+    uplink: Uplink,
+    /// A sender may be waiting for room.
+    congested: AtomicBool,
+}
+
+impl LineSound {
+    fn new(settings: SoundSettings) -> Self {
+        Self {
+            rates: settings.rates,
+            uplink: Uplink::new(settings.max_waiting),
+            congested: AtomicBool::new(false),
+        }
+    }
+
+    fn note_congestion(&self, congested: bool) {
+        self.congested.fetch_or(congested, Ordering::AcqRel);
+    }
+}
+
 #[derive(Debug, Default)]
 struct LineQueue {
     waiting: VecDeque<Outgoing>,
@@ -329,6 +407,7 @@ pub struct Line {
     limits: OutgoingLimits,
     counters: Arc<Counters>,
     announced: bool,
+    sound: Option<LineSound>,
 }
 
 impl fmt::Debug for Line {
@@ -364,6 +443,12 @@ impl Line {
         {
             session.sink.to_carry();
         }
+    }
+
+    /// How many bytes wait to be sent.
+    fn bytes(&self) -> usize {
+        let sound = self.sound.as_ref().map_or(0, |sound| sound.uplink.bytes());
+        self.queue().bytes + sound
     }
 
     fn queue(&self) -> MutexGuard<'_, LineQueue> {
@@ -475,6 +560,92 @@ impl Endpoint for Line {
         if let Some(session) = self.session.upgrade() {
             session.ended(self.generation, ended.to_string());
             // Whoever waits for room learns that there will be none.
+            session.sink.drained();
+        }
+    }
+}
+
+/// Of a line without sound nothing of this is asked.
+const NO_RATES: SampleRates = SampleRates {
+    input: 24_000,
+    output: 24_000,
+};
+
+impl SoundEndpoint for Line {
+    fn sample_rates(&self) -> SampleRates {
+        self.sound.as_ref().map_or(NO_RATES, |sound| sound.rates)
+    }
+
+    fn uplink(&self) -> Option<&Uplink> {
+        self.sound.as_ref().map(|sound| &sound.uplink)
+    }
+
+    fn wanted(&self) -> Wanted {
+        let wanted = self
+            .session
+            .upgrade()
+            .is_some_and(|session| session.interest().contains(Interest::AUDIO));
+        if wanted {
+            Wanted::Samples
+        } else {
+            Wanted::Length
+        }
+    }
+
+    fn stretch(&self) -> u64 {
+        self.session
+            .upgrade()
+            .map_or(0, |session| session.look(Conversation::sounding))
+    }
+
+    fn on_sound(&self, stretch: u64, piece: Piece<'_>) {
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        let rate = self.sample_rates().output;
+        let sound = match piece {
+            Piece::Samples(samples) => Sound::Pcm {
+                data: samples
+                    .iter()
+                    .flat_map(|sample| sample.to_le_bytes())
+                    .collect(),
+                rate,
+            },
+            Piece::Length(samples) => Sound::Unheard { samples, rate },
+            // It is not asked for.
+            Piece::Packet(_) => return,
+        };
+        session.act(|conversation, now| conversation.sound(self.generation, stretch, sound, now));
+    }
+
+    fn on_stretch_ended(&self, stretch: u64) {
+        if let Some(session) = self.session.upgrade() {
+            session.act(|conversation, _| conversation.sound_ended(self.generation, stretch));
+        }
+    }
+
+    fn on_mark(&self) {
+        if let Some(session) = self.session.upgrade() {
+            // Where the connection is gone there is nothing to commit.
+            let _ = session.act(|conversation, now| {
+                if conversation.generation() == self.generation {
+                    conversation.commit_audio(now)
+                } else {
+                    Err(Refused::Stale)
+                }
+            });
+        }
+    }
+
+    fn on_room(&self) {
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        if let Some(sound) = &self.sound
+            && sound.congested.load(Ordering::Acquire)
+            && self.bytes() <= self.limits.high_water
+            && sound.congested.swap(false, Ordering::AcqRel)
+        {
             session.sink.drained();
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use serde_json::{Value, json};
 use stapes_core::conversation::{
-    AgentSwitch, Conversation, Event, FunctionCall, GuardSource, Interest, ItemKind, Options,
+    AgentSwitch, Capabilities, Conversation, Event, FunctionCall, GuardSource, Interest, ItemKind, Options,
     Output, Progress, Refused, ServerEvent, Status, Trouble, WrittenItem,
 };
 
@@ -241,7 +241,7 @@ impl Watched {
                 self.forget_connection();
             }
             Act::Connect => {
-                if let Ok(generation) = self.conversation.connecting() {
+                if let Ok(generation) = self.conversation.connecting(Capabilities::default()) {
                     self.forget_connection();
                     let update = r#"{"type":"session.update"}"#.to_owned();
                     self.conversation

@@ -14,6 +14,12 @@ pub enum ConnectError {
         /// What is wrong with it.
         problem: String,
     },
+    /// An option cannot be what it is.
+    #[error("{problem}")]
+    InvalidOption {
+        /// Which, and why.
+        problem: String,
+    },
     /// A header cannot be sent.
     #[error("the header `{name}` cannot be sent: {problem}")]
     InvalidHeader {
@@ -144,6 +150,20 @@ pub enum ConnectError {
         /// Where to, without credentials and query values.
         location: Option<String>,
     },
+    /// What answers the offer of a call is no session description, or not one that can be met.
+    #[error("what answers is not a WebRTC server: {problem}; check the URL's host and path")]
+    NotWebRtc {
+        /// What it did instead.
+        problem: String,
+    },
+    /// The server answered, but the call itself did not come about.
+    #[error("there is no call with {address}: {problem}")]
+    Call {
+        /// `host:port` of the server that answered.
+        address: String,
+        /// What went wrong, and what to do.
+        problem: String,
+    },
     /// What answers is not a WebSocket server.
     #[error(
         "what answers is not a WebSocket server: {problem}; check the URL's host, port and path"
@@ -170,6 +190,14 @@ pub enum ConnectPhase {
     Tls,
     /// Waiting for the server's answer to the HTTP request.
     Http,
+    /// Asking STUN and TURN servers for addresses.
+    Gather,
+    /// Looking for a way to the server's media address.
+    Ice,
+    /// Agreeing on keys for the media.
+    Dtls,
+    /// Opening the data channel.
+    Channel,
 }
 
 impl fmt::Display for ConnectPhase {
@@ -181,6 +209,10 @@ impl fmt::Display for ConnectPhase {
             Self::Proxy => "asking the proxy for a tunnel",
             Self::Tls => "agreeing on TLS",
             Self::Http => "waiting for the server's answer to the handshake",
+            Self::Gather => "asking the ICE servers for addresses",
+            Self::Ice => "looking for a way to the server's media address (ICE over UDP)",
+            Self::Dtls => "agreeing on keys for the media (DTLS)",
+            Self::Channel => "opening the data channel",
         })
     }
 }

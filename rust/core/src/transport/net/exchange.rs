@@ -1,5 +1,6 @@
 //! One HTTP/1.1 request and its answer, on a stream of its own.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -8,8 +9,8 @@ use std::time::Duration;
 
 use ::http::{Request, Response};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Incoming;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1::{self, Parts};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
@@ -17,9 +18,9 @@ use tokio::time::timeout;
 use super::deadline::Deadline;
 use super::stream::ByteStream;
 
-/// How much of a refusal's body is read.
+/// How much of a body is read: refusals and session descriptions are shorter.
 const MOST_BODY: usize = 16 * 1024;
-/// How long a refusal's body may take at most, and never more than half of what is left for
+/// How long a body may take at most, and never more than half of what is left for
 /// connecting; what has come by then must do.
 const BODY_TIME: Duration = Duration::from_secs(2);
 /// How long the head of an answer may be.
@@ -37,6 +38,8 @@ pub(in crate::transport) enum Answer {
     Stayed {
         response: Response<()>,
         body: Vec<u8>,
+        /// Whether that is all of the body.
+        complete: bool,
     },
 }
 
@@ -50,12 +53,15 @@ pub(in crate::transport) enum ExchangeError {
 }
 
 /// Sends `request` and reads the answer. `switches` tells from it whether the protocol changes.
-pub(in crate::transport) async fn exchange(
+pub(in crate::transport) async fn exchange<B>(
     stream: ByteStream,
-    request: Request<Empty<Bytes>>,
+    request: Request<B>,
     switches: impl FnOnce(&Response<()>) -> bool,
     deadline: Deadline,
-) -> Result<Answer, ExchangeError> {
+) -> Result<Answer, ExchangeError>
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(MOST_HEAD)
         .handshake(TokioIo::new(stream))
@@ -79,13 +85,17 @@ pub(in crate::transport) async fn exchange(
             rest: read_buf,
         });
     }
-    let body = wire
+    let (body, complete) = wire
         .while_doing(beginning(
             &mut body,
             BODY_TIME.min(deadline.remaining() / 2),
         ))
         .await;
-    Ok(Answer::Stayed { response, body })
+    Ok(Answer::Stayed {
+        response,
+        body,
+        complete,
+    })
 }
 
 type End = Result<Parts<TokioIo<ByteStream>>, hyper::Error>;
@@ -120,23 +130,28 @@ impl<C: Future<Output = End>> Wire<'_, C> {
     }
 }
 
-/// The beginning of a body, as far as it comes.
-async fn beginning(body: &mut Incoming, time: Duration) -> Vec<u8> {
+/// The beginning of a body, as far as it comes, and whether that is all of it.
+async fn beginning(body: &mut Incoming, time: Duration) -> (Vec<u8>, bool) {
     let mut read = Vec::new();
     let reading = async {
-        while let Some(Ok(frame)) = body.frame().await {
+        loop {
+            let frame = match body.frame().await {
+                None => return true,
+                Some(Err(_)) => return false,
+                Some(Ok(frame)) => frame,
+            };
             if let Ok(data) = frame.into_data() {
                 let room = MOST_BODY - read.len();
                 read.extend_from_slice(&data[..data.len().min(room)]);
-                if read.len() == MOST_BODY {
-                    return;
+                if data.len() > room {
+                    return false;
                 }
             }
         }
     };
     // Whatever came before the time was up is kept.
-    let _ = timeout(time, reading).await;
-    read
+    let complete = timeout(time, reading).await.unwrap_or(false);
+    (read, complete)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]

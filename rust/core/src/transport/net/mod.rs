@@ -10,6 +10,8 @@ mod error;
 mod exchange;
 mod no_proxy;
 mod proxy;
+mod refusal;
+mod request;
 mod secrets;
 mod stream;
 mod target;
@@ -18,12 +20,13 @@ mod tls;
 
 pub use error::{CertificateProblem, ConnectError, ConnectPhase};
 pub use proxy::Proxy;
+pub use request::ConnectRequest;
 pub use tls::Tls;
 
 pub(super) use deadline::Deadline;
 pub(super) use dial::dial;
 pub(super) use exchange::{Answer, ExchangeError, exchange};
-pub(super) use proxy::basic_authorization;
-pub(super) use secrets::{Secrets, redact_url};
+pub(super) use refusal::refused;
+pub(super) use secrets::Secrets;
 pub(super) use stream::ByteStream;
 pub(super) use target::{Schemes, Target};

@@ -1,6 +1,7 @@
 //! A byte stream that is either plain or secured.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -14,6 +15,16 @@ use tokio_rustls::client::TlsStream;
 pub(in crate::transport) enum ByteStream {
     Plain(TcpStream),
     Secured(Box<TlsStream<ByteStream>>),
+}
+
+impl ByteStream {
+    /// The address of this machine that the stream goes out from.
+    pub fn local_ip(&self) -> io::Result<IpAddr> {
+        match self {
+            Self::Plain(stream) => Ok(stream.local_addr()?.ip()),
+            Self::Secured(stream) => stream.get_ref().0.local_ip(),
+        }
+    }
 }
 
 /// Calls one method of whichever stream it is.

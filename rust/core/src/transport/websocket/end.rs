@@ -1,57 +1,9 @@
-//! How a connection ends, in words, and the promise that its endpoint hears of it.
+//! How a WebSocket ends, in words.
 
 use std::io::ErrorKind;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tracing::debug;
-
-use crate::transport::endpoint::{Ended, Endpoint};
-
-/// Tells the endpoint that the connection has ended, once, however the driver's task stops.
-pub(super) struct EndGuard<E: Endpoint + ?Sized> {
-    endpoint: Arc<E>,
-    reported: bool,
-}
-
-impl<E: Endpoint + ?Sized> EndGuard<E> {
-    pub fn new(endpoint: Arc<E>) -> Self {
-        Self {
-            endpoint,
-            reported: false,
-        }
-    }
-
-    pub fn endpoint(&self) -> &E {
-        &self.endpoint
-    }
-
-    pub fn report(mut self, ended: Ended) {
-        self.tell(ended);
-    }
-
-    fn tell(&mut self, ended: Ended) {
-        self.reported = true;
-        match &ended {
-            // The reason is the peer's text, which is not for the log.
-            Ended::ClosedByPeer { code, .. } => debug!(code, "closed by the peer"),
-            other => debug!("{other}"),
-        }
-        self.endpoint.on_ended(ended);
-    }
-}
-
-impl<E: Endpoint + ?Sized> Drop for EndGuard<E> {
-    fn drop(&mut self) {
-        if !self.reported {
-            let cause = "the task that carried the connection was stopped".to_owned();
-            // A panic here, in the middle of another, would end the process.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.tell(Ended::Lost { cause })));
-        }
-    }
-}
 
 /// What happened, for people.
 pub(super) fn cause_of(error: &Error) -> String {

@@ -8,7 +8,6 @@ mod driver;
 mod end;
 mod keepalive;
 mod options;
-mod request;
 mod upgrade;
 
 use std::fmt;
@@ -21,12 +20,29 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tracing::debug;
 
 pub use self::options::WebSocketOptions;
-pub use self::request::ConnectRequest;
-pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, Proxy, Tls};
+pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, ConnectRequest, Proxy, Tls};
 
-use self::end::EndGuard;
+use super::end::EndGuard;
 use super::endpoint::Endpoint;
-use super::net::{ByteStream, Deadline, dial};
+use super::net::{ByteStream, Deadline, Schemes, dial};
+
+const SCHEMES: Schemes = Schemes {
+    plain: "ws",
+    secure: "wss",
+};
+
+/// The headers that make the handshake; they are ours to set (RFC 6455, section 4.1).
+const OWN_HEADERS: [&str; 9] = [
+    "connection",
+    "content-length",
+    "host",
+    "sec-websocket-accept",
+    "sec-websocket-extensions",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// Opens a WebSocket connection, in no more than `options.connect_timeout`.
 pub async fn connect(
@@ -34,7 +50,7 @@ pub async fn connect(
     options: &WebSocketOptions,
 ) -> Result<WebSocketConnection, ConnectError> {
     let deadline = Deadline::after(options.connect_timeout);
-    let (target, headers) = request.check()?;
+    let (target, headers) = request.check(SCHEMES, &OWN_HEADERS)?;
     debug!(
         address = target.address(),
         secure = target.secure,

@@ -5,27 +5,16 @@ use std::fmt;
 use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::transport::net::{
-    ConnectError, Schemes, Secrets, Target, basic_authorization, redact_url,
-};
-
-/// The headers that make the handshake; they are ours to set (RFC 6455, section 4.1).
-const OWN_HEADERS: [&str; 9] = [
-    "connection",
-    "content-length",
-    "host",
-    "sec-websocket-accept",
-    "sec-websocket-extensions",
-    "sec-websocket-key",
-    "sec-websocket-version",
-    "transfer-encoding",
-    "upgrade",
-];
+use super::error::ConnectError;
+use super::proxy::basic_authorization;
+use super::secrets::{Secrets, redact_url};
+use super::target::{Schemes, Target};
 
 /// Where to connect, and what to say there. Its `Debug` shows no secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectRequest {
-    /// A `ws://` or `wss://` URL. Credentials in it are sent as `Authorization: Basic`, unless
+    /// A URL with a scheme of the transport's: `wss://` or `ws://` for a WebSocket, `https://` or
+    /// `http://` for WebRTC. Credentials in it are sent as `Authorization: Basic`, unless
     /// `headers` has an `Authorization`.
     pub url: String,
     /// Names and values, sent in this order.
@@ -33,24 +22,22 @@ pub struct ConnectRequest {
 }
 
 impl ConnectRequest {
-    /// Takes the URL apart and checks the headers.
-    pub(super) fn check(&self) -> Result<(Target, HeaderMap), ConnectError> {
-        let target = Target::parse(
-            &self.url,
-            Schemes {
-                plain: "ws",
-                secure: "wss",
-            },
-        )?;
+    /// Takes the URL apart and checks the headers. Those in `own` are the transport's to set.
+    pub(in crate::transport) fn check(
+        &self,
+        schemes: Schemes,
+        own: &[&str],
+    ) -> Result<(Target, HeaderMap), ConnectError> {
+        let target = Target::parse(&self.url, schemes)?;
         let mut headers = HeaderMap::with_capacity(self.headers.len() + 8);
         for (name, value) in &self.headers {
-            let (name, value) = checked_header(name, value)?;
+            let (name, value) = checked_header(name, value, own)?;
             headers.append(name, value);
         }
         if let Some(userinfo) = &target.userinfo
             && !headers.contains_key(AUTHORIZATION)
         {
-            let (name, value) = checked_header("authorization", &basic_authorization(userinfo))?;
+            let (name, value) = checked_header("authorization", &basic_authorization(userinfo), own)?;
             headers.insert(name, value);
         }
         if !headers.contains_key(USER_AGENT) {
@@ -61,7 +48,7 @@ impl ConnectRequest {
     }
 
     /// What must not be shown when a server echoes it.
-    pub(super) fn secrets(&self) -> Secrets {
+    pub(in crate::transport) fn secrets(&self) -> Secrets {
         let mut secrets = Secrets::default();
         secrets.add_url(&self.url);
         for (_, value) in &self.headers {
@@ -81,7 +68,11 @@ impl fmt::Debug for ConnectRequest {
     }
 }
 
-fn checked_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), ConnectError> {
+fn checked_header(
+    name: &str,
+    value: &str,
+    own: &[&str],
+) -> Result<(HeaderName, HeaderValue), ConnectError> {
     let invalid = |problem: &str| ConnectError::InvalidHeader {
         name: name.to_owned(),
         problem: problem.to_owned(),
@@ -89,8 +80,8 @@ fn checked_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), 
     let parsed = name
         .parse::<HeaderName>()
         .map_err(|_| invalid("its name has characters that no header name may have"))?;
-    if OWN_HEADERS.contains(&parsed.as_str()) {
-        return Err(invalid("the handshake sets it itself; leave it out"));
+    if own.contains(&parsed.as_str()) {
+        return Err(invalid("the transport sets it itself; leave it out"));
     }
     let mut parsed_value = HeaderValue::from_str(value).map_err(|_| {
         invalid(if value.contains(['\r', '\n']) {
@@ -107,6 +98,16 @@ fn checked_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), 
 mod tests {
     use super::*;
 
+    const OWN: [&str; 1] = ["sec-websocket-key"];
+
+    fn check(request: &ConnectRequest) -> Result<(Target, HeaderMap), ConnectError> {
+        let schemes = Schemes {
+            plain: "ws",
+            secure: "wss",
+        };
+        request.check(schemes, &OWN)
+    }
+
     fn request(url: &str, headers: &[(&str, &str)]) -> ConnectRequest {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         ConnectRequest {
@@ -121,7 +122,7 @@ mod tests {
             "wss://ann:pa55word@h/?model=m&ticket=t-987654",
             &[("Authorization", "Bearer sk-1234567")],
         );
-        let (target, headers) = request.check().unwrap();
+        let (target, headers) = check(&request).unwrap();
         let shown = format!("{request:?} {target:?} {headers:?}");
         assert!(
             shown.contains("Authorization") && shown.contains("model=m"),
@@ -134,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_key_with_a_line_break_is_refused_without_being_shown() {
-        let error = request("ws://h", &[("Authorization", "Bearer sk-1234567\n")]).check();
+        let error = check(&request("ws://h", &[("Authorization", "Bearer sk-1234567\n")]));
         let text = error.unwrap_err().to_string();
         assert!(
             text.contains("Authorization") && text.contains("line break"),
@@ -145,9 +146,7 @@ mod tests {
 
     #[test]
     fn the_headers_of_the_handshake_are_refused() {
-        let error = request("ws://h", &[("Sec-WebSocket-Key", "x")])
-            .check()
-            .unwrap_err();
+        let error = check(&request("ws://h", &[("Sec-WebSocket-Key", "x")])).unwrap_err();
         assert!(
             matches!(error, ConnectError::InvalidHeader { .. }),
             "{error}"
@@ -156,11 +155,9 @@ mod tests {
 
     #[test]
     fn credentials_of_the_url_are_sent_unless_a_header_says_otherwise() {
-        let (_, headers) = request("ws://ann:pw@h", &[]).check().unwrap();
+        let (_, headers) = check(&request("ws://ann:pw@h", &[])).unwrap();
         assert_eq!(headers[AUTHORIZATION], "Basic YW5uOnB3");
-        let (_, headers) = request("ws://ann:pw@h", &[("Authorization", "x")])
-            .check()
-            .unwrap();
+        let (_, headers) = check(&request("ws://ann:pw@h", &[("Authorization", "x")])).unwrap();
         assert_eq!(headers[AUTHORIZATION], "x");
     }
 }

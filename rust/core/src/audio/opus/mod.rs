@@ -3,6 +3,8 @@
 //! Encoder and decoder resample within the codec: sound at 24 kHz needs no resampler on its way to a
 //! peer that negotiated `opus/48000`. The codec is libopus, built into the binary.
 
+pub mod packet;
+
 use std::fmt;
 
 use ::opus::{Bitrate, Channels, ErrorCode};
@@ -286,6 +288,13 @@ impl OpusDecoder {
             self.codec.decode_float(next, room, true)
         })
         .map_err(|error| refusal(error, next))
+    }
+
+    /// Forgets the sound so far: what comes next belongs to another stream.
+    pub fn reset(&mut self) -> Result<(), OpusError> {
+        self.codec.reset_state().map_err(codec)?;
+        self.last = 8 * unit(self.rate);
+        Ok(())
     }
 
     /// How many samples a packet has.

@@ -1,0 +1,96 @@
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// The longest `max_delay`: what is longer is no conversation.
+const LONGEST_DELAY: Duration = Duration::from_secs(2);
+
+/// The limits of a jitter buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JitterOptions {
+    /// The least target delay; 20 ms unless told otherwise.
+    pub min_delay: Duration,
+    /// The target delay before anything is known of the path; 40 ms unless told otherwise.
+    pub start_delay: Duration,
+    /// The greatest target delay; 200 ms unless told otherwise, at most two seconds. A packet that is
+    /// later than this after all others is taken for the end of a pause of the sender's.
+    pub max_delay: Duration,
+    /// How many packets wait at most; 512 unless told otherwise.
+    pub max_packets: usize,
+    /// How many bytes of payload wait at most; 128 KiB unless told otherwise.
+    pub max_bytes: usize,
+}
+
+impl Default for JitterOptions {
+    fn default() -> Self {
+        Self {
+            min_delay: Duration::from_millis(20),
+            start_delay: Duration::from_millis(40),
+            max_delay: Duration::from_millis(200),
+            max_packets: 512,
+            max_bytes: 128 * 1024,
+        }
+    }
+}
+
+/// Why there is no such jitter buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum JitterError {
+    /// Delays out of order.
+    #[error(
+        "min_delay is {min:?}, start_delay {start:?} and max_delay {max:?}: \
+         they must not decrease in this order, and max_delay is at most 2 s"
+    )]
+    Delays {
+        /// The least.
+        min: Duration,
+        /// The first.
+        start: Duration,
+        /// The greatest.
+        max: Duration,
+    },
+    /// A limit that lets nothing in.
+    #[error("{0} is 0: a jitter buffer needs room for a packet")]
+    NoRoom(&'static str),
+}
+
+impl JitterOptions {
+    pub(super) fn check(&self) -> Result<(), JitterError> {
+        let (min, start, max) = (self.min_delay, self.start_delay, self.max_delay);
+        if min > start || start > max || max > LONGEST_DELAY {
+            return Err(JitterError::Delays { min, start, max });
+        }
+        for (limit, name) in [
+            (self.max_packets, "max_packets"),
+            (self.max_bytes, "max_bytes"),
+        ] {
+            if limit == 0 {
+                return Err(JitterError::NoRoom(name));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn impossible_limits_are_refused_by_name() {
+        let ms = Duration::from_millis;
+        let options = JitterOptions {
+            min_delay: ms(60),
+            ..<_>::default()
+        };
+        let error = options.check().unwrap_err().to_string();
+        assert!(error.starts_with("min_delay is 60ms, start_delay 40ms"));
+        let options = JitterOptions {
+            max_bytes: 0,
+            ..<_>::default()
+        };
+        assert_eq!(options.check(), Err(JitterError::NoRoom("max_bytes")));
+        assert_eq!(JitterOptions::default().check(), Ok(()));
+    }
+}

@@ -1,0 +1,52 @@
+//! How fast the assistant speaks, to tell from its words how long they take.
+
+/// Milliseconds for a character of ordinary English: 150 words of six characters a minute.
+const ORDINARY: f64 = 60_000.0 / (150.0 * 6.0);
+
+/// Fewer characters than this say little about the pace.
+const ENOUGH: usize = 20;
+
+#[derive(Debug)]
+pub(super) struct Pace {
+    ms_per_character: f64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            ms_per_character: ORDINARY,
+        }
+    }
+}
+
+impl Pace {
+    /// `words` took that long. Later answers count as much as all before them.
+    pub(super) fn learn(&mut self, words: &str, ms: f64) {
+        let characters = words.chars().count();
+        if characters >= ENOUGH {
+            let measured = ms / characters as f64;
+            self.ms_per_character = self.ms_per_character.midpoint(measured);
+        }
+    }
+
+    pub(super) fn duration_ms(&self, words: &str) -> f64 {
+        words.chars().count() as f64 * self.ms_per_character
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_is_learnt_from_what_was_played() {
+        let mut pace = Pace::default();
+        assert!((pace.duration_ms("ten chars.") - 667.0).abs() < 1.0);
+        for _ in 0..20 {
+            pace.learn("forty characters, spoken in four seconds", 4000.0);
+        }
+        assert!((pace.duration_ms("ten chars.") - 1000.0).abs() < 1.0);
+        pace.learn("no", 9000.0);
+        assert!((pace.duration_ms("ten chars.") - 1000.0).abs() < 1.0);
+    }
+}

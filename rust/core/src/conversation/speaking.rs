@@ -1,0 +1,163 @@
+//! The answer's sound where it comes beside the messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::audio::format::AudioFormat;
+
+use super::capabilities::Media;
+use super::event::Event;
+use super::item::text;
+use super::server_event::index;
+use super::{Conversation, playback};
+
+/// A piece of sound that came beside the messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sound {
+    /// 16-bit samples, little endian.
+    Pcm { data: Vec<u8>, rate: u32 },
+    /// Nobody listens: only how much there was.
+    Unheard { samples: usize, rate: u32 },
+}
+
+impl Conversation {
+    /// The stretch of sound that goes on now (see [`Self::sound`]); 0 where there is none.
+    pub fn sounding(&self) -> u64 {
+        self.sounding.now()
+    }
+
+    /// Sound of the server's came in the stretch `stream`. What belongs to none is not heard: it is
+    /// the silence between answers.
+    pub fn sound(&mut self, generation: u64, stream: u64, sound: Sound, now: Duration) {
+        if generation != self.generation {
+            return;
+        }
+        let Some(stream) = self.sounding.stream(stream) else {
+            return;
+        };
+        let response_id = Arc::clone(&stream.response_id);
+        let (item_id, content_index) = (Arc::clone(&stream.item_id), stream.content_index);
+        if self.responses.is_silenced(&response_id) {
+            return;
+        }
+        let (bytes, rate) = match &sound {
+            Sound::Pcm { data, rate } => (data.len(), *rate),
+            Sound::Unheard { samples, rate } => (samples * 2, *rate),
+        };
+        let format = AudioFormat::Pcm { rate };
+        self.playback
+            .chunk(&response_id, &item_id, content_index, bytes, format, now);
+        self.heard_first(&response_id, now);
+        if let Sound::Pcm { data, .. } = sound {
+            self.outbox.event(Event::Audio {
+                response_id,
+                item_id,
+                content_index,
+                data,
+            });
+        }
+    }
+
+    /// Nothing more comes of the stretch `stream`: what there was of it has been passed on.
+    pub fn sound_ended(&mut self, generation: u64, stream: u64) {
+        if generation != self.generation {
+            return;
+        }
+        let Some(stream) = self.sounding.end(stream) else {
+            return;
+        };
+        let response_id = &stream.response_id;
+        if self.responses.is_silenced(response_id) || !self.responses.sounded(response_id) {
+            return;
+        }
+        if let Some(played_ms) = self.playback.played_out(response_id) {
+            let words = self.responses.transcript(&stream.item_id);
+            self.pace.learn(words, played_ms);
+        }
+        self.audio_started = false;
+        self.outbox.event(Event::AudioStopped { epoch: self.epoch });
+    }
+
+    /// Notes that sound of a response is to be heard.
+    pub(super) fn heard_first(&mut self, response_id: &str, now: Duration) {
+        self.responses.first_audio(response_id, now);
+        self.spoken = true;
+        if !self.audio_started {
+            self.audio_started = true;
+            self.outbox.event(Event::AudioStarted { epoch: self.epoch });
+        }
+    }
+
+    pub(super) fn content_part_added(&mut self, event: &Value) {
+        let has_sound = event
+            .pointer("/part/type")
+            .and_then(Value::as_str)
+            .is_some_and(|kind| matches!(kind, "audio" | "output_audio"));
+        if has_sound
+            && let (Some(response_id), Some(item_id)) =
+                (text(event, "response_id"), text(event, "item_id"))
+        {
+            let content_index = index(event, "content_index");
+            self.sounding.part(response_id, item_id, content_index);
+        }
+    }
+
+    /// The server begins to play a response, has played it, or stopped because it was told to.
+    pub(super) fn output_buffer(&mut self, kind: &str, event: &Value, now: Duration) {
+        if self.capabilities.media != Media::Apart {
+            return;
+        }
+        match kind {
+            "output_audio_buffer.started" => {
+                if let Some(id) = text(event, "response_id") {
+                    self.sounding.started(id);
+                }
+            }
+            "output_audio_buffer.stopped" => self.sounding.stopped(),
+            _ => {
+                self.sounding.stopped();
+                self.cut_what_sounds(now);
+            }
+        }
+    }
+
+    /// Stops an answer that the server plays: it knows what it has sent of it, and cuts it itself.
+    /// Where `ask`, it has to be told to.
+    pub(super) fn stop_at_server(&mut self, ask: bool, now: Duration) {
+        if ask {
+            if !self.audio_generated && self.sequencer.begin_cancel() {
+                self.outbox
+                    .message(r#"{"type":"response.cancel"}"#.to_owned());
+            }
+            self.outbox
+                .message(r#"{"type":"output_audio_buffer.clear"}"#.to_owned());
+        }
+        if !self.cut_what_sounds(now) && self.sequencer.ongoing() {
+            self.responses.silence_active(self.epoch);
+        }
+    }
+
+    /// What sounds now is heard no further; whether anything did.
+    fn cut_what_sounds(&mut self, now: Duration) -> bool {
+        let Some(mut cut) = self.playback.interrupt(now) else {
+            return false;
+        };
+        self.responses.silence(&cut.response_id, self.epoch);
+        self.audio_started = false;
+        self.outbox.event(Event::AudioInterrupted {
+            epoch: self.epoch,
+            response_id: Arc::clone(&cut.response_id),
+        });
+        // The sound comes as fast as it is played, its words as fast as they are made: how long it
+        // would have been can only be judged by them.
+        let words = self.responses.transcript(&cut.item_id);
+        cut.length_ms = cut.length_ms.max(self.pace.duration_ms(words));
+        let heard = playback::heard(words, &cut);
+        self.responses
+            .cut(&cut.item_id, cut.content_index, heard.clone());
+        self.history.heard(&cut.item_id, cut.content_index, heard);
+        true
+    }
+}

@@ -1,0 +1,289 @@
+//! Moves messages and sound between a peer and an endpoint, in one task.
+//!
+//! Time is kept by one timer for both directions. Those of all calls lie in the runtime's one timer
+//! wheel, a slot a millisecond, so that calls whose sound is due in the same millisecond are woken
+//! together: what a ticker of our own would do, without its 20 ms grid.
+
+use std::future::{Future, pending};
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::downlink::Listening;
+use super::options::WebRtcOptions;
+use super::peer::{Peer, PeerError, PeerEvent, PeerState};
+use super::uplink::Speaking;
+use crate::audio::sender::SenderOptions;
+use crate::transport::endpoint::{Ended, Frame, Outgoing};
+use crate::transport::net::ConnectError;
+use crate::transport::sound::SoundEndpoint;
+
+/// No timer is set further ahead than this.
+const FAR: Duration = Duration::from_secs(3600);
+
+/// What the driver needs of the options.
+#[derive(Debug, Clone)]
+pub(super) struct Manner {
+    close_timeout: Duration,
+    disconnected_after: Duration,
+    disconnected_grace: Duration,
+    send_batch_bytes: usize,
+    sender: SenderOptions,
+    jitter: crate::audio::jitter::JitterOptions,
+}
+
+impl From<&WebRtcOptions> for Manner {
+    fn from(options: &WebRtcOptions) -> Self {
+        Self {
+            close_timeout: options.close_timeout,
+            disconnected_after: options.disconnected_after,
+            disconnected_grace: options.disconnected_grace,
+            send_batch_bytes: options.send_batch_bytes,
+            sender: SenderOptions {
+                encoder: options.encoder,
+                max_queue: options.max_queue,
+                ..SenderOptions::default()
+            },
+            jitter: options.jitter,
+        }
+    }
+}
+
+impl Manner {
+    /// What is made of it for a call; an error names the option that cannot be.
+    pub fn voices(&self, input: u32, output: u32) -> Result<(Speaking, Listening), ConnectError> {
+        let invalid = |problem: String| ConnectError::InvalidOption { problem };
+        let speaking =
+            Speaking::new(input, self.sender).map_err(|error| invalid(error.to_string()))?;
+        let listening =
+            Listening::new(output, self.jitter).map_err(|error| invalid(error.to_string()))?;
+        Ok((speaking, listening))
+    }
+}
+
+/// How a batch of messages went.
+enum Sent {
+    All,
+    /// The last one was our goodbye.
+    Goodbye,
+}
+
+type Sending<'a> = Pin<Box<dyn Future<Output = Result<Sent, PeerError>> + Send + 'a>>;
+
+/// Carries `endpoint` over `peer` until the connection ends, and says how it ended. The peer is
+/// closed then.
+pub(super) async fn drive<P: Peer, E: SoundEndpoint + ?Sized>(
+    peer: &P,
+    endpoint: &E,
+    manner: Manner,
+) -> Ended {
+    let rates = endpoint.sample_rates();
+    let ended = match manner.voices(rates.input, rates.output) {
+        Ok((speaking, listening)) => {
+            let mut driver = Driver {
+                peer,
+                endpoint,
+                manner: &manner,
+                started: Instant::now(),
+                speaking,
+                listening,
+                lost_at: None,
+            };
+            driver.run().await
+        }
+        Err(error) => Ended::Lost {
+            cause: error.to_string(),
+        },
+    };
+    peer.close(manner.close_timeout).await;
+    ended
+}
+
+struct Driver<'a, P, E: ?Sized> {
+    peer: &'a P,
+    endpoint: &'a E,
+    manner: &'a Manner,
+    started: Instant,
+    speaking: Speaking,
+    listening: Listening,
+    /// When the connection is given up unless it comes back.
+    lost_at: Option<Duration>,
+}
+
+impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    async fn run(&mut self) -> Ended {
+        let (peer, endpoint) = (self.peer, self.endpoint);
+        let mut held = endpoint.reading_held();
+        let mut holding = *held.borrow_and_update();
+        let mut sending = Self::more(peer, endpoint, self.manner);
+        let mut alarm = pin!(sleep_until(self.started));
+        loop {
+            if let Break(ended) = self.keep_time().await {
+                return ended;
+            }
+            let next = self.next_deadline().unwrap_or(self.now() + FAR);
+            if alarm.deadline() != self.started + next {
+                alarm.as_mut().reset(self.started + next);
+            }
+            let flow = tokio::select! {
+                event = peer.receive(), if !holding => self.receive(event),
+                sent = async {
+                    match &mut sending {
+                        Some(sending) => sending.await,
+                        None => pending().await,
+                    }
+                } => {
+                    sending = None;
+                    match sent {
+                        Ok(Sent::All) => {
+                            endpoint.on_flushed();
+                            sending = Self::more(peer, endpoint, self.manner);
+                            Continue(())
+                        }
+                        Ok(Sent::Goodbye) => Break(Ended::ClosedByUs),
+                        Err(error) => Break(Ended::Lost { cause: error.to_string() }),
+                    }
+                },
+                () = endpoint.outgoing_ready().notified(), if sending.is_none() => {
+                    sending = Self::more(peer, endpoint, self.manner);
+                    Continue(())
+                }
+                () = async {
+                    match endpoint.uplink() {
+                        Some(uplink) => uplink.ready().notified().await,
+                        None => pending().await,
+                    }
+                } => Continue(()),
+                changed = held.changed(), if changed_can_come(&held) => {
+                    if changed.is_ok() {
+                        holding = *held.borrow_and_update();
+                    }
+                    Continue(())
+                }
+                () = alarm.as_mut() => Continue(()),
+            };
+            if let Break(ended) = flow {
+                return ended;
+            }
+        }
+    }
+
+    /// The endpoint's next messages, if there are any, on their way.
+    fn more<'b>(peer: &'b P, endpoint: &'b E, manner: &Manner) -> Option<Sending<'b>> {
+        let mut batch = Vec::new();
+        endpoint.take_outgoing(&mut batch, manner.send_batch_bytes);
+        if batch.is_empty() {
+            return None;
+        }
+        Some(Box::pin(send(peer, batch)))
+    }
+
+    fn receive(&mut self, event: PeerEvent) -> ControlFlow<Ended> {
+        match event {
+            PeerEvent::Opus(packet) => {
+                self.listening.insert(packet, self.now());
+            }
+            PeerEvent::Text(text) => {
+                self.endpoint.on_frame(Frame::Text(&text));
+                self.listening.arrives(self.endpoint.stretch(), self.now());
+            }
+            PeerEvent::Binary(bytes) => self.endpoint.on_frame(Frame::Binary(&bytes)),
+            PeerEvent::Changed(PeerState::Disconnected) => {
+                self.lost_at = Some(self.now() + self.manner.disconnected_grace);
+            }
+            PeerEvent::Changed(PeerState::Connected) => self.lost_at = None,
+            PeerEvent::Changed(PeerState::Failed) => return Break(self.silent()),
+            PeerEvent::ChannelClosed | PeerEvent::Changed(PeerState::Closed) => {
+                return Break(Ended::ClosedByPeer {
+                    code: 1005,
+                    reason: String::new(),
+                });
+            }
+            PeerEvent::Opened | PeerEvent::Changed(_) => {}
+        }
+        Continue(())
+    }
+
+    fn silent(&self) -> Ended {
+        let waited = self.manner.disconnected_after + self.manner.disconnected_grace;
+        Ended::Lost {
+            cause: format!(
+                "nothing has been heard from the server for {} s (disconnected_after and \
+                 disconnected_grace); it or the network is down",
+                waited.as_secs_f64()
+            ),
+        }
+    }
+
+    /// Does what is due.
+    async fn keep_time(&mut self) -> ControlFlow<Ended> {
+        if self.lost_at.is_some_and(|at| at <= self.now()) {
+            return Break(self.silent());
+        }
+        if let Err(error) = self.listening.play(self.endpoint, self.now()) {
+            return Break(Ended::Lost {
+                cause: error.to_string(),
+            });
+        }
+        let Some(uplink) = self.endpoint.uplink() else {
+            return Continue(());
+        };
+        loop {
+            self.speaking.take(uplink, self.now());
+            loop {
+                match self.speaking.poll(self.now()) {
+                    Ok(Some(packet)) => {
+                        if self.peer.send_opus(packet).await.is_err() {
+                            // The end of the connection is said by what is received.
+                            return Continue(());
+                        }
+                        self.endpoint.on_room();
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        return Break(Ended::Lost {
+                            cause: error.to_string(),
+                        });
+                    }
+                }
+            }
+            if !self.speaking.passed_mark() {
+                return Continue(());
+            }
+            self.endpoint.on_mark();
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Duration> {
+        [
+            self.lost_at,
+            self.listening.next_deadline(),
+            self.speaking.next_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
+
+/// Whether anybody is left who could change it.
+fn changed_can_come(held: &tokio::sync::watch::Receiver<bool>) -> bool {
+    held.has_changed().is_ok()
+}
+
+async fn send<P: Peer>(peer: &P, batch: Vec<Outgoing>) -> Result<Sent, PeerError> {
+    for outgoing in batch {
+        match outgoing {
+            Outgoing::Text(text) => peer.send_event(&text).await?,
+            // A data channel has no code and no reason to give.
+            Outgoing::Close { .. } => return Ok(Sent::Goodbye),
+        }
+    }
+    Ok(Sent::All)
+}

@@ -1,0 +1,183 @@
+//! Carries a session over WebRTC: its messages over a data channel, its sound over RTP.
+//!
+//! [`connect`] offers a call by one HTTP request and waits until it stands;
+//! [`WebRtcConnection::carry`] then moves messages and sound between it and an endpoint until it
+//! ends. The stack is behind [`Peer`], so that another one can take its place.
+
+mod downlink;
+mod driver;
+mod offer;
+mod options;
+mod peer;
+mod stack;
+mod uplink;
+
+use std::fmt;
+use std::future::{Future, pending};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tracing::debug;
+
+pub use self::options::WebRtcOptions;
+pub use self::peer::{
+    IceServer, Opus, Peer, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats, Received,
+};
+pub use self::stack::StackPeer;
+pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, ConnectRequest, Proxy, Tls};
+
+use self::driver::Manner;
+use super::end::EndGuard;
+use super::net::{ByteStream, Deadline, Target, dial};
+use super::sound::{SampleRates, SoundEndpoint};
+
+/// How long keys may take to be agreed on once the far side has been reached. It is a matter of two
+/// round trips; a server whose certificate is refused says nothing more.
+const DTLS_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Offers a call to a server, with sound at these rates, and waits until it stands, in no more than
+/// `options.connect_timeout`.
+pub async fn connect(
+    request: &ConnectRequest,
+    options: &WebRtcOptions,
+    rates: SampleRates,
+) -> Result<WebRtcConnection, ConnectError> {
+    let deadline = Deadline::after(options.connect_timeout);
+    let manner = Manner::from(options);
+    // Options that cannot be are said before anybody is called.
+    manner.voices(rates.input, rates.output)?;
+    let (target, headers) = request.check(offer::SCHEMES, &offer::OWN_HEADERS)?;
+    debug!(address = target.address(), "offering a call");
+    let stream = dial(&target, &options.proxy, &options.tls, deadline).await?;
+    let failed = |problem: String| ConnectError::Call {
+        address: target.address(),
+        problem,
+    };
+    let settings = settings(options, &stream).map_err(failed)?;
+    let peer = StackPeer::new(&settings, true)
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    let offering = async { peer.offer().await.map_err(|e| failed(e.to_string())) };
+    let description = deadline.bound(ConnectPhase::Gather, offering).await?;
+    let answered =
+        offer::offer(stream, description, request, &target, headers, deadline).await?;
+    peer.accept(&answered.description)
+        .await
+        .map_err(|error| ConnectError::NotWebRtc {
+            problem: format!("its session description cannot be met ({error})"),
+        })?;
+    stand(&peer, &target, deadline).await?;
+    debug!(address = target.address(), "the call stands");
+    Ok(WebRtcConnection {
+        peer,
+        call_id: answered.call_id,
+        manner,
+    })
+}
+
+fn settings(options: &WebRtcOptions, stream: &ByteStream) -> Result<PeerSettings, String> {
+    let mut local = options.local_addresses.clone();
+    if local.is_empty() {
+        // Media goes where the offer went. Nobody can send to 0.0.0.0.
+        local.push(stream.local_ip().map_err(|error| error.to_string())?);
+    }
+    if let Some(unusable) = local.iter().find(|ip| ip.is_unspecified()) {
+        return Err(format!(
+            "local_addresses has {unusable}, which nobody can send to: name the address of an \
+             interface"
+        ));
+    }
+    Ok(PeerSettings {
+        local,
+        ice_servers: options.ice_servers.clone(),
+        channel_buffer: options.channel_buffer,
+        disconnected_after: options.disconnected_after,
+        // The driver gives up before the stack does.
+        failed_after: options.disconnected_grace * 2 + Duration::from_secs(5),
+        dtx: options.encoder.dtx,
+        fec: true,
+    })
+}
+
+/// Waits until `peer` has its data channel.
+async fn stand<P: Peer>(peer: &P, target: &Target, deadline: Deadline) -> Result<(), ConnectError> {
+    let failed = |problem: &str| {
+        Err(ConnectError::Call {
+            address: target.address(),
+            problem: problem.to_owned(),
+        })
+    };
+    let mut phase = ConnectPhase::Ice;
+    let mut too_late = pin!(sleep(deadline.remaining()));
+    let mut no_keys = pin!(sleep(deadline.remaining()));
+    loop {
+        let event = tokio::select! {
+            event = peer.receive() => event,
+            () = too_late.as_mut() => return deadline.bound(phase, pending()).await,
+            () = no_keys.as_mut(), if phase == ConnectPhase::Dtls => return failed(
+                "it was reached, but no keys could be agreed on (DTLS): its certificate must be \
+                 the one that its answer names by its fingerprint",
+            ),
+        };
+        match event {
+            PeerEvent::Opened => return Ok(()),
+            PeerEvent::Changed(PeerState::Reached) => {
+                phase = ConnectPhase::Dtls;
+                no_keys.as_mut().reset(Instant::now() + DTLS_PATIENCE);
+            }
+            PeerEvent::Changed(PeerState::Connected) => phase = ConnectPhase::Channel,
+            PeerEvent::Changed(PeerState::Failed) if phase == ConnectPhase::Ice => return failed(
+                "none of its media addresses answers; check that the firewall lets UDP out, or \
+                 name a TURN server in ice_servers",
+            ),
+            PeerEvent::Changed(PeerState::Failed) => {
+                return failed("the media connection failed; try again");
+            }
+            PeerEvent::Changed(PeerState::Closed) | PeerEvent::ChannelClosed => {
+                return failed("the server hung up before it stood; try again");
+            }
+            // Sound that comes before the channel is open belongs to nothing yet.
+            _ => {}
+        }
+    }
+}
+
+/// A call that stands, which nobody carries yet.
+pub struct WebRtcConnection {
+    peer: StackPeer,
+    call_id: Option<String>,
+    manner: Manner,
+}
+
+impl WebRtcConnection {
+    /// The call's name at the server, where it gave one.
+    pub fn call_id(&self) -> Option<&str> {
+        self.call_id.as_deref()
+    }
+
+    /// Moves messages and sound between the call and `endpoint` until the call ends.
+    ///
+    /// Dropping the future, polled or not, ends the call; `endpoint.on_ended` is called exactly once
+    /// in any case, when all that the call had is free.
+    pub fn carry<E: SoundEndpoint + ?Sized>(
+        self,
+        endpoint: Arc<E>,
+    ) -> impl Future<Output = ()> + Send + use<E> {
+        let Self { peer, manner, .. } = self;
+        let end = EndGuard::new(endpoint);
+        async move {
+            let ended = driver::drive(&peer, end.endpoint(), manner).await;
+            end.report(ended);
+        }
+    }
+}
+
+impl fmt::Debug for WebRtcConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebRtcConnection")
+            .field("call_id", &self.call_id)
+            .finish_non_exhaustive()
+    }
+}

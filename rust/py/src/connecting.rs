@@ -1,0 +1,74 @@
+//! Opens a connection and carries a session's line over it, whichever transport it is.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use serde_json::Value;
+use stapes_core::transport::net::ConnectError;
+use stapes_core::transport::{Ended, Endpoint as _, Line, Session as Core};
+
+use crate::hub::Word;
+use crate::session::Sink;
+
+/// What is said to a server first.
+#[derive(Debug)]
+pub struct Greeting {
+    pub session_update: String,
+    pub tracing: Value,
+    pub epoch: u64,
+}
+
+impl Greeting {
+    pub fn new(session_update: String, tracing: &str, epoch: u64) -> PyResult<Self> {
+        let tracing = serde_json::from_str(tracing)
+            .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
+        Ok(Self {
+            session_update,
+            tracing,
+            epoch,
+        })
+    }
+}
+
+/// Connects, opens the session, and carries its line; the word `opened`, `not_opened` or `abandoned`
+/// says how connecting went.
+pub async fn run<C, F: Future<Output = ()>>(
+    core: Arc<Core>,
+    sink: Arc<Sink>,
+    line: Arc<Line>,
+    greeting: Greeting,
+    connecting: impl Future<Output = Result<C, ConnectError>>,
+    carry: impl FnOnce(C, Arc<Line>) -> F,
+) {
+    let generation = line.generation();
+    match connecting.await {
+        Ok(connection) => {
+            let Greeting {
+                session_update,
+                tracing,
+                epoch,
+            } = greeting;
+            let opened = core.act(|conversation, _| {
+                conversation.opened(generation, epoch, session_update, tracing)
+            });
+            if opened.is_ok() {
+                sink.push_word(0, Word::Opened { generation });
+                // A session that nobody holds any more is closed by its end, not kept by its driver.
+                drop((core, sink));
+                carry(connection, line).await;
+            } else {
+                // Closed meanwhile: the connection goes as it came.
+                drop(connection);
+                line.on_ended(Ended::ClosedByUs);
+                sink.push_word(0, Word::Abandoned { generation });
+            }
+        }
+        Err(error) => {
+            core.ended(generation, error.to_string());
+            let error = Box::new(error);
+            sink.push_word(0, Word::NotOpened { generation, error });
+        }
+    }
+}
