@@ -75,9 +75,9 @@ bench: dev ## Run the benchmarks
 # Needs a nightly compiler and `cargo install cargo-fuzz`. The sanitizer is off: what is looked for is
 # a panic or a broken rule, and the code under test has no unsafe code of its own.
 FUZZ_SECONDS ?= 30
-fuzz: ## Feed anything to the parser and to whole conversations, for FUZZ_SECONDS each
+fuzz: ## Feed anything to the parser, to whole conversations and to the jitter buffer, for FUZZ_SECONDS each
 	$(PYTHON) scripts/fuzz_seeds.py tests/conformance/data/scenarios rust/core/fuzz/corpus
-	cd rust/core && for target in server_event event_sequence; do \
+	cd rust/core && for target in server_event event_sequence rtp_audio; do \
 	  cargo +nightly fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=16384 || exit 1; \
 	done
 

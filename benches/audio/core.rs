@@ -2,7 +2,12 @@
 
 use std::hint::black_box;
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use stapes_core::audio::jitter::{JitterBuffer, JitterOptions, RtpPacket};
+use stapes_core::audio::opus::{EncoderSettings, OpusDecoder, OpusEncoder};
 use stapes_core::audio::{Resampler, base64, g711};
 use stapes_core::conversation::{Interest, ServerEvent};
 
@@ -90,5 +95,93 @@ fn audio_delta(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, resample, g711_frames, base64_frames, audio_delta);
+/// What a call over WebRTC costs, each way.
+fn opus_frames(criterion: &mut Criterion) {
+    let frame = voice();
+    let mut packet = Vec::new();
+    let mut group = criterion.benchmark_group("Opus 20 ms at 24 kHz");
+    for complexity in [0, 5, 9, 10] {
+        let settings = EncoderSettings {
+            complexity: Some(complexity),
+            ..<_>::default()
+        };
+        let mut encoder = OpusEncoder::new(24_000, settings).expect("legal settings");
+        let mut frames = frame.chunks_exact(480).cycle();
+        group.bench_function(format!("encode, complexity {complexity}"), |bencher| {
+            bencher.iter(|| {
+                packet.clear();
+                let frame = black_box(frames.next().expect("it never ends"));
+                encoder.encode_i16(frame, &mut packet)
+            });
+        });
+    }
+    let mut encoder = OpusEncoder::new(24_000, EncoderSettings::default()).expect("a legal rate");
+    let packets: Vec<Vec<u8>> = frame
+        .chunks_exact(480)
+        .map(|frame| {
+            let mut packet = Vec::new();
+            encoder.encode_i16(frame, &mut packet).expect("20 ms");
+            packet
+        })
+        .collect();
+    let mut decoder = OpusDecoder::new(24_000).expect("a legal rate");
+    let mut pcm = Vec::new();
+    let mut packets = packets.iter().cycle();
+    group.bench_function("decode", |bencher| {
+        bencher.iter(|| {
+            pcm.clear();
+            let packet = black_box(packets.next().expect("it never ends"));
+            decoder.decode_i16(packet, &mut pcm)
+        });
+    });
+    group.finish();
+}
+
+fn jitter_buffer(criterion: &mut Criterion) {
+    let mut buffer = JitterBuffer::new(JitterOptions::default()).expect("the defaults are legal");
+    let payload = Bytes::from_static(&[0x08; 60]);
+    let mut n = 0_u32;
+    criterion.bench_function("jitter buffer, a packet in and out", |bencher| {
+        bencher.iter(|| {
+            let now = Duration::from_millis(20) * n;
+            let packet = RtpPacket {
+                ssrc: 1,
+                sequence: n as u16,
+                timestamp: n.wrapping_mul(960),
+                payload: payload.clone(),
+            };
+            n += 1;
+            buffer.insert(black_box(packet), now);
+            (buffer.poll(now), buffer.next_deadline())
+        });
+    });
+}
+
+/// A second at 24 kHz that changes as a voice does, for a codec to have something to do.
+fn voice() -> Vec<i16> {
+    (0..24_000)
+        .map(|n| {
+            let time = f64::from(n) / 24_000.0;
+            let pitch = 120.0 + 30.0 * (time * 9.0).sin();
+            let syllable = (time * 12.0).sin().abs();
+            let buzz: f64 = (1..20)
+                .map(|harmonic| {
+                    let harmonic = f64::from(harmonic);
+                    (time * pitch * harmonic * std::f64::consts::TAU).sin() / harmonic
+                })
+                .sum();
+            (buzz * syllable * 6_000.0) as i16
+        })
+        .collect()
+}
+
+criterion_group!(
+    benches,
+    resample,
+    g711_frames,
+    base64_frames,
+    audio_delta,
+    opus_frames,
+    jitter_buffer
+);
 criterion_main!(benches);

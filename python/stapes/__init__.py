@@ -67,6 +67,7 @@ from stapes.playback import PlaybackTracker
 from stapes.transport import (
     IceServer,
     RealtimeTransport,
+    SoundStatistics,
     TransportLine,
     TransportRequest,
     WebRTCTransport,
@@ -120,6 +121,7 @@ __all__ = [
     "HistoryAdded",
     "HistoryItem",
     "HistoryUpdated",
+    "IceServer",
     "InputAudio",
     "InputImage",
     "InputText",
@@ -143,6 +145,7 @@ __all__ = [
     "ServerError",
     "SessionConfig",
     "SessionEvent",
+    "SoundStatistics",
     "StaleError",
     "StapesError",
     "Timings",

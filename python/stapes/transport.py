@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IceServer",
     "RealtimeTransport",
+    "SoundStatistics",
     "Transport",
     "TransportLine",
     "TransportRequest",
@@ -187,6 +188,29 @@ class WebSocketTransport(Transport):
 
 
 @dataclass(frozen=True, slots=True)
+class SoundStatistics:
+    """How the sound of a WebRTC call fares; `session.transport.sound`.
+
+    Attributes:
+        packets_sent: 20 ms each.
+        packets_received: of the answer's sound and of the silence between answers.
+        packets_lost: those that were not there when it was their turn.
+        packets_late: those of them that came afterwards.
+        concealed: the share of the sound that had to be guessed, 0 to 1.
+        target: how long sound is held back now, in seconds, so that late packets find their place.
+        delay: how long the last packet was held back, in seconds.
+    """
+
+    packets_sent: int
+    packets_received: int
+    packets_lost: int
+    packets_late: int
+    concealed: float
+    target: float
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
 class IceServer:
     """A STUN or TURN server.
 
@@ -205,9 +229,9 @@ class IceServer:
 class WebRTCTransport(Transport):
     """A WebRTC call to the provider, or to any server that answers such calls, carried in Rust.
 
-    Messages go over a data channel, sound as Opus over RTP: smaller than base64 PCM, with the lowest
-    delay, and without stalling where packets are lost. You send and get the same PCM as over a
-    WebSocket. The provider sends the answer's sound in real time, and cuts what it has not played
+    Messages go over a data channel, sound as Opus over RTP: smaller than base64 PCM, with the
+    lowest delay, and without stalling where packets are lost. You send and get the same PCM as over
+    a WebSocket. The provider sends the answer's sound in real time, and cuts what it has not played
     yet when the user interrupts.
 
     Times are in seconds, sizes in bytes.
@@ -216,8 +240,8 @@ class WebRTCTransport(Transport):
         url: an `https://` or `http://` URL that calls are offered to, used as it is in place of the
             provider's.
         headers: sent with the offer, after the authorization.
-        connect_timeout: for name lookup, proxy, TCP, TLS, the answer, ICE, DTLS and the data channel
-            together.
+        connect_timeout: for name lookup, proxy, TCP, TLS, the answer, ICE, DTLS and the data
+            channel together.
         close_timeout: how long, at the end, what was sent may take to arrive.
         disconnected_after: silence of the server after which the call counts as disconnected.
         disconnected_grace: how long it may be disconnected before it counts as lost.
@@ -231,8 +255,8 @@ class WebRTCTransport(Transport):
             with an `expected_loss` above zero.
         expected_loss: packets that the network loses, in percent.
         dtx: silence is not sent.
-        max_queue: how much of the user's sound may wait, in seconds: sound that comes faster than it
-            is spoken is sent in its time. The oldest is dropped.
+        max_queue: how much of the user's sound may wait, in seconds: sound that comes faster than
+            it is spoken is sent in its time. The oldest is dropped.
         min_delay: the least that the answer's sound is held back, so that late packets find their
             place.
         start_delay: the same before anything is known of the network.

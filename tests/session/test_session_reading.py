@@ -245,8 +245,8 @@ async def test_what_nobody_reads_is_not_built(run):
     reader = session.events(AgentEnd)
     async with session:
         built = []
-        emit = session._emit
-        session._emit = lambda event: (built.append(type(event)), emit(event))[1]  # type: ignore[method-assign]
+        emit = session._listeners.emit
+        session._listeners.emit = lambda event: (built.append(type(event)), emit(event))[1]  # type: ignore[method-assign]
         session.send_message("hi")
         async with asyncio.timeout(SECONDS):
             await anext(reader)

@@ -78,7 +78,7 @@ class Dispatcher:
     def _connection_changed(
         self, session: RealtimeSession[Any], status: Any, reason: str | None
     ) -> None:
-        if session._wants("connection_changed", ConnectionChanged):
+        if session._listeners.wants("connection_changed"):
             reason = None if reason is None else session._redacted(reason)
             session._emit(ConnectionChanged(status, reason))
         if status == "disconnected":
@@ -89,7 +89,7 @@ class Dispatcher:
         self, session: RealtimeSession[Any], response_id: str | None, epoch: int
     ) -> None:
         agent = session._agents.agent(epoch)
-        if session._wants("agent_start", AgentStart):
+        if session._listeners.wants("agent_start"):
             session._emit(AgentStart(session.context, agent, response_id))
         session._hooks.agent_started(agent)
 
@@ -111,11 +111,11 @@ class Dispatcher:
         agent = session._agents.agent(epoch)
         counts = None if usage is None else json.loads(usage)
         session.usage.add(_usage(counts or {}))
-        if session._wants("response_done", ResponseDone):
+        if session._listeners.wants("response_done"):
             details = None if status_details is None else json.loads(status_details)
             done = ResponseDone(agent, response_id, status, details, counts, Timings(*timings))
             session._emit(done)
-        if session._wants("agent_end", AgentEnd):
+        if session._listeners.wants("agent_end"):
             session._emit(AgentEnd(session.context, agent, output, response_id))
         session._hooks.agent_ended(agent, output)
         session._run_guardrails(
@@ -129,7 +129,7 @@ class Dispatcher:
         )
 
     def _audio_started(self, session: RealtimeSession[Any], epoch: int) -> None:
-        if session._wants("audio_start", AudioStart):
+        if session._listeners.wants("audio_start"):
             session._emit(AudioStart(session.context, session._agents.agent(epoch)))
 
     def _audio(
@@ -143,7 +143,7 @@ class Dispatcher:
         session._emit(Audio(data, response_id, item_id, content_index))
 
     def _audio_stopped(self, session: RealtimeSession[Any], epoch: int) -> None:
-        if session._wants("audio_stopped", AudioStopped):
+        if session._listeners.wants("audio_stopped"):
             session._emit(AudioStopped(session.context, session._agents.agent(epoch)))
 
     def _audio_interrupted(
@@ -204,7 +204,7 @@ class Dispatcher:
         session._run_call(PendingCall(call, snapshot, generation))
 
     def _history_added(self, session: RealtimeSession[Any], item: Any) -> None:
-        if session._wants("history_added", HistoryAdded):
+        if session._listeners.wants("history_added"):
             session._emit(HistoryAdded(item))
 
     def _history_updated(self, session: RealtimeSession[Any], history: Any) -> None:

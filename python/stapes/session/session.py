@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import inspect
 import json
 import logging
 import weakref
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Mapping,
-    Sequence,
-)
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from agents import (
@@ -36,11 +27,9 @@ from stapes.events import (
     AgentHandoff,
     Error,
     HistoryUpdated,
-    Lagging,
     McpTool,
     McpToolsChanged,
     SessionEvent,
-    TransportEvent,
 )
 from stapes.hub import LoopHub, Word
 from stapes.items import HistoryItem, InputImage
@@ -53,15 +42,25 @@ from stapes.session.dispatch import Dispatcher
 from stapes.session.guardrails import run_guardrails
 from stapes.session.history import items_as_json, message_event
 from stapes.session.hooks import Hooks
+from stapes.session.listeners import Listeners
+from stapes.session.mcp_tools import HostedMcpTools
 from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_config
-from stapes.session.readers import EventQueue, EventReader
+from stapes.session.posted import Posted
 from stapes.session.tools import CallRunner, PendingCall, ToolExecution
-from stapes.transport import Transport, WebRTCTransport, WebSocketTransport
+from stapes.transport import SoundStatistics, Transport, WebRTCTransport, WebSocketTransport
 
 if TYPE_CHECKING:
+    from collections.abc import (
+        AsyncIterator,
+        Callable,
+        Coroutine,
+        Mapping,
+        Sequence,
+    )
     from types import TracebackType
 
     from stapes.approvals import ToolApproval
+    from stapes.session.readers import EventReader
 
 __all__ = ["ApiKey", "RealtimeSession", "current_session"]
 
@@ -202,8 +201,9 @@ class RealtimeSession(Generic[TContext]):
         self._max_queued_bytes = max_queued_bytes
         self._hub = LoopHub.current()
         self._loop = asyncio.get_running_loop()
-        has_limits = isinstance(chosen, WebSocketTransport | WebRTCTransport)
-        limits = chosen if has_limits else WebSocketTransport()
+        limits: WebSocketTransport | WebRTCTransport = WebSocketTransport()
+        if isinstance(chosen, WebSocketTransport | WebRTCTransport):
+            limits = chosen
         self._core = _core.Session(
             self._hub.core,
             history_store_audio=history_store_audio,
@@ -225,21 +225,21 @@ class RealtimeSession(Generic[TContext]):
         self._set_formats(config.get("audio", {}))
         self._calls = CallRunner(self, tool_execution or ToolExecution(), tool_error_formatter)
         self._hooks = Hooks(self)
-        self._posted: dict[int, SessionEvent] = {}
-        self._tokens = 0
-        self._waiting_for_dispatch: dict[int, asyncio.Future[int]] = {}
-        self._taking_over: dict[int, int] = {}
-        self._callbacks: dict[str, list[Callable[[Any], Any]]] = {}
-        self._readers: list[EventReader[Any]] = []
-        self._early: EventQueue | None = self._early_queue()
+        self._posted = Posted(self._core, self._loop)
+        self._listeners = Listeners(
+            max_queued_events,
+            max_queued_bytes,
+            changed=_weakly(self._update_interest),
+            failed=_weakly(self._callback_failed),
+            spawn=_weakly(self._spawn),
+        )
         self._history: Sequence[HistoryItem] = self._core.history
         self._tasks: set[asyncio.Task[Any]] = set()
         self._drained: list[asyncio.Future[None]] = []
         self._connected_model: str | None = None
         # Whether the end of the last connection was dispatched: the core may know of it before.
         self._over = False
-        self._mcp_listed: dict[str, list[dict[str, Any]]] = {}
-        self._mcp_tools: tuple[McpTool, ...] = ()
+        self._mcp_tools = HostedMcpTools()
         self._interest = -1
         self._voice: str | None = None
         self._outgoing_taps: list[Callable[[int, str], None]] = []
@@ -297,7 +297,7 @@ class RealtimeSession(Generic[TContext]):
     @property
     def available_mcp_tools(self) -> tuple[McpTool, ...]:
         """The hosted MCP tools that the current agent may use."""
-        return self._mcp_tools
+        return self._mcp_tools.available
 
     @property
     def status(self) -> Literal["disconnected", "connecting", "connected"]:
@@ -378,7 +378,7 @@ class RealtimeSession(Generic[TContext]):
         epoch = self._agents.add(snapshot)
         self._agents.take_over(epoch)
         self._calls.forget()
-        self._early_again()
+        self._listeners.begin_again()
         for token in self._mcp_tools_event(snapshot):
             self._core.local_event(token)
         self._connected_model = model
@@ -397,15 +397,8 @@ class RealtimeSession(Generic[TContext]):
         self._calls.forget()
         if idle:
             return done()
-        heard = self._all_so_far()
+        heard = self._posted.all_so_far()
         return Completion(wait=lambda: _until(heard))
-
-    def _all_so_far(self) -> asyncio.Future[int]:
-        """Is done when all that has happened so far has been dispatched."""
-        self._tokens += 1
-        heard = self._heard(self._tokens)
-        self._core.local_event(self._tokens)
-        return heard
 
     async def __aenter__(self) -> RealtimeSession[TContext]:
         if self.status == "disconnected":
@@ -593,9 +586,9 @@ class RealtimeSession(Generic[TContext]):
         connected = self.status == "connected"
         payload = await self._payload(snapshot, switching=True) if connected else None
         epoch = self._agents.add(snapshot)
-        events = [self._post(AgentHandoff(self._context, source, agent))]
+        events = [self._posted.keep(AgentHandoff(self._context, source, agent))]
         events += self._mcp_tools_event(snapshot)
-        self._taking_over[events[0]] = epoch
+        self._posted.take_over_on(events[0], epoch)
         self._agents.take_over(epoch)
         update = None if payload is None else self._session_update(payload)
         self._core.switch_agent(epoch, update, events, [])
@@ -672,24 +665,18 @@ class RealtimeSession(Generic[TContext]):
         Args:
             event: the type's name, such as `"audio"`, or `"*"` for all but `transport_event`.
             callback: one that raises becomes an `error` event and hurts nobody else.
+
+        Raises:
+            ValueError: there is no such type.
         """
         if callback is None:
             return lambda function: self.on(event, function)
-        if event != "*" and event not in EVENT_TYPES:
-            raise ValueError(
-                f"event {event!r} is unknown: use {', '.join(sorted(EVENT_TYPES))}, or *"
-            )
-        self._callbacks.setdefault(event, []).append(callback)
-        self._early = None
-        self._update_interest()
+        self._listeners.on(event, callback)
         return callback
 
     def off(self, event: str, callback: Callable[[Any], Any]) -> None:
         """Calls it no more."""
-        found = self._callbacks.get(event, [])
-        if callback in found:
-            found.remove(callback)
-            self._update_interest()
+        self._listeners.off(event, callback)
 
     def __aiter__(self) -> AsyncIterator[SessionEvent]:
         return self.events()
@@ -704,104 +691,32 @@ class RealtimeSession(Generic[TContext]):
         Each reader gets every event. What happens before anybody listens, be it here or with `on`,
         is kept for the first reader, within the bounds of the session.
         """
-        wanted = frozenset(kinds) or ALL_BUT_TRANSPORT
-        queue = EventQueue(self._max_queued_events, self._max_queued_bytes, told=Lagging in wanted)
-        reader: EventReader[Any] = EventReader(wanted, queue, self._remove_reader)
-        early, self._early = self._early, None
-        while early is not None and len(early):
-            event = early.get()
-            if type(event) in wanted:
-                queue.put(event)
-        self._readers.append(reader)
-        self._update_interest()
+        reader = self._listeners.read(kinds)
         if self._over and not self._connector.is_busy:
             reader.end()
         return reader
 
-    def _remove_reader(self, reader: EventReader[Any]) -> None:
-        if reader in self._readers:
-            self._readers.remove(reader)
-            self._update_interest()
-
-    def _early_queue(self) -> EventQueue:
-        # Half of what a reader may hold: it must not be full when it begins.
-        events, size = self._max_queued_events, self._max_queued_bytes
-        return EventQueue((events + 1) // 2, (size + 1) // 2, lossy=True)
-
-    def _early_again(self) -> None:
-        """Events of a new connection are kept until somebody reads, again."""
-        if self._early is None and not self._readers and not any(self._callbacks.values()):
-            self._early = self._early_queue()
-            self._update_interest()
-
     def _update_interest(self) -> None:
-        names = set(self._callbacks_wanted())
-        for reader in self._readers:
-            names |= {kind.type for kind in reader.kinds}
-        if self._early is not None:
-            names |= {"audio", "transcript_delta", "history_updated"}
+        wanted = self._listeners.types
         interest = 0
         for name, flag in _INTERESTS.items():
-            if name in names:
+            if name in wanted:
                 interest |= flag
         if self._outgoing_taps:
             interest |= _core.INTEREST_OUTGOING
-        if self._guardrails or self._any_agent_guards():
+        if self._guardrails or self._agents.current.output_guardrails:
             interest |= _core.INTEREST_GUARDRAILS
         if interest != self._interest:
             self._interest = interest
             self._core.set_interest(interest)
 
-    def _callbacks_wanted(self) -> set[str]:
-        names = {name for name, found in self._callbacks.items() if found}
-        if "*" in names:
-            names |= EVENT_TYPES - {"transport_event"}
-        return names
-
-    def _any_agent_guards(self) -> bool:
-        return bool(self._agents.current.output_guardrails)
-
-    def _wants(self, name: str, kind: type[Any]) -> bool:
-        """Whether anybody wants such events; what nobody wants is not built."""
-        return (
-            self._early is not None
-            or bool(self._callbacks.get(name))
-            or bool(self._callbacks.get("*"))
-            or any(kind in reader.kinds for reader in self._readers)
-        )
-
     def _emit(self, event: SessionEvent) -> None:
-        """Gives an event to everybody who wants it."""
-        name, kind = event.type, type(event)
-        if self._early is not None and kind is not TransportEvent:
-            self._early.put(event)
-        for reader in tuple(self._readers):
-            if kind in reader.kinds:
-                reader.put(event)
-        callbacks = self._callbacks
-        found = callbacks.get(name)
-        if found:
-            for callback in tuple(found):
-                self._call(callback, event)
-        found = callbacks.get("*")
-        if found and kind is not TransportEvent:
-            for callback in tuple(found):
-                self._call(callback, event)
+        self._listeners.emit(event)
 
-    def _call(self, callback: Callable[[Any], Any], event: SessionEvent) -> None:
-        try:
-            result = callback(event)
-        except Exception as error:
-            self._callback_failed(event, error)
-            return
-        if inspect.iscoroutine(result):
-            self._spawn(self._await_callback(result, event))
-
-    async def _await_callback(self, result: Awaitable[Any], event: SessionEvent) -> None:
-        try:
-            await result
-        except Exception as error:
-            self._callback_failed(event, error)
+    def _tap_outgoing(self, tap: Callable[[int, str], None]) -> None:
+        """Calls `tap` with the place and text of each message that is sent."""
+        self._outgoing_taps.append(tap)
+        self._update_interest()
 
     def _callback_failed(self, event: SessionEvent, error: Exception) -> None:
         logger.debug("a callback for %s failed", event.type, exc_info=error)
@@ -811,70 +726,29 @@ class RealtimeSession(Generic[TContext]):
 
     # The session layer's own
 
-    def _post(self, event: SessionEvent) -> int:
-        """Keeps an event until the core has given it its place; its token."""
-        self._tokens += 1
-        self._posted[self._tokens] = event
-        return self._tokens
-
-    def _unpost(self, token: int) -> None:
-        """The core refused: the event does not happen."""
-        self._posted.pop(token, None)
-        self._taking_over.pop(token, None)
-        if (waiter := self._waiting_for_dispatch.pop(token, None)) and not waiter.done():
-            waiter.cancel()
-
     def _local(self, event: SessionEvent) -> None:
         """Puts an event of the session layer's into the order."""
-        self._core.local_event(self._post(event))
-
-    def _heard(self, token: int) -> asyncio.Future[int]:
-        """Is done when the posted event has been given to everybody: its place in the order."""
-        waiter: asyncio.Future[int] = self._loop.create_future()
-        self._waiting_for_dispatch[token] = waiter
-        return waiter
-
-    def _take_over_on(self, token: int, epoch: int) -> None:
-        """The agent of that epoch is in charge when the posted event is dispatched."""
-        self._taking_over[token] = epoch
+        self._posted.place(event)
 
     def _dispatch_local(self, token: int) -> None:
-        if (event := self._posted.pop(token, None)) is not None:
-            self._dispatch_posted(token, event)
-        if (waiter := self._waiting_for_dispatch.pop(token, None)) and not waiter.done():
-            waiter.set_result(self.dispatched)
-
-    def _dispatch_posted(self, token: int, event: SessionEvent) -> None:
-        if (epoch := self._taking_over.pop(token, None)) is not None:
-            self._agents.take_over(epoch)
-            self._update_interest()
-        if isinstance(event, McpToolsChanged):
-            self._mcp_tools = event.tools
-        self._emit(event)
-        self._hooks.local_event(event)
+        event, epoch = self._posted.take(token)
+        if event is not None:
+            if epoch is not None:
+                self._agents.take_over(epoch)
+                self._update_interest()
+            if isinstance(event, McpToolsChanged):
+                self._mcp_tools.available = event.tools
+            self._emit(event)
+            self._hooks.local_event(event)
+        self._posted.dispatched(token, self.dispatched)
 
     def _mcp_tools_event(self, snapshot: AgentSnapshot) -> list[int]:
         """The event that says which hosted MCP tools there are now, where they are others."""
-        found: dict[str, McpTool] = {}
-        for tool in snapshot.hosted:
-            allowed = tool.tool_config.get("allowed_tools")
-            if isinstance(allowed, Mapping):
-                allowed = allowed.get("tool_names")
-            for listed in self._mcp_listed.get(tool.tool_config.get("server_label", ""), []):
-                name = str(listed.get("name"))
-                if (allowed is None or name in allowed) and name not in found:
-                    found[name] = McpTool(
-                        name,
-                        listed.get("description"),
-                        listed.get("input_schema"),
-                        listed.get("annotations"),
-                    )
-        if sorted(found) == sorted(tool.name for tool in self._mcp_tools):
-            return []
-        return [self._post(McpToolsChanged(tuple(found.values())))]
+        tools = self._mcp_tools.of(snapshot)
+        return [] if tools is None else [self._posted.keep(McpToolsChanged(tools))]
 
     def _mcp_tools_listed(self, server_label: str, tools: list[dict[str, Any]]) -> None:
-        self._mcp_listed[server_label] = tools
+        self._mcp_tools.listed(server_label, tools)
         snapshot = self._agents.snapshot(self._agents.epoch)
         if snapshot is not None:
             for token in self._mcp_tools_event(snapshot):
@@ -942,8 +816,7 @@ class RealtimeSession(Generic[TContext]):
         self._over = status == "disconnected"
         if not self._over:
             return
-        for reader in tuple(self._readers):
-            reader.end()
+        self._listeners.end()
         self._has_room()
 
     def _has_room(self) -> None:
@@ -961,8 +834,19 @@ class RealtimeSession(Generic[TContext]):
 
     def _history_updated(self, history: Sequence[HistoryItem]) -> None:
         self._history = history
-        if self._wants("history_updated", HistoryUpdated):
+        if self._listeners.wants("history_updated"):
             self._emit(HistoryUpdated(history))
+
+
+def _weakly(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, without keeping its session alive; nothing once that is gone."""
+    reference = weakref.WeakMethod(method)
+
+    def call(*args: Any) -> Any:
+        there = reference()
+        return None if there is None else there(*args)
+
+    return call
 
 
 async def _until(heard: asyncio.Future[int]) -> None:
@@ -982,21 +866,18 @@ class SessionTransport:
         """Where the connection stands."""
         return self._session.status
 
+    @property
+    def sound(self) -> SoundStatistics | None:
+        """How the sound fares, as of the last second, where it travels beside the messages."""
+        stats = self._session._core.sound_stats()
+        return None if stats is None else SoundStatistics(*stats)
+
     def send_event(self, event: Mapping[str, Any]) -> Completion[None]:
         """Sends an event as it is. A `response.create` waits until no response is active."""
         text = json.dumps(event, ensure_ascii=False)
         return self._session._command(lambda: self._session._core.send_event(text))
 
 
-def _event_classes() -> dict[str, type[Any]]:
-    from typing import get_args
-
-    return {kind.type: kind for kind in get_args(SessionEvent)}
-
-
-_CLASSES = _event_classes()
-EVENT_TYPES = frozenset(_CLASSES)
-ALL_BUT_TRANSPORT = frozenset(_CLASSES.values()) - {TransportEvent}
 _INTERESTS = {
     "audio": _core.INTEREST_AUDIO,
     "transport_event": _core.INTEREST_RAW,

@@ -14,6 +14,7 @@ from agents import (
     Handoff,
     ModelBehaviorError,
     ToolErrorFormatterArgs,
+    ToolGuardrailFunctionOutput,
     ToolInputGuardrailData,
     ToolInputGuardrailTripwireTriggered,
     ToolOutputGuardrailData,
@@ -131,11 +132,11 @@ class CallRunner:
         """The model gets an answer, the session the error: nobody waits for ever."""
         session, call = self._session, pending.call
         logger.debug("call of %s failed", call.name, exc_info=error)
-        event = session._post(Error(error, context=f"tool {call.name}"))
+        event = session._posted.keep(Error(error, context=f"tool {call.name}"))
         if not session._core.tool_output(
             call.call_id, pending.generation, TOOL_FAILED, True, [event]
         ):
-            session._unpost(event)
+            session._posted.forget(event)
 
     async def _dispatch(self, pending: PendingCall) -> None:
         session, call, snapshot = self._session, pending.call, pending.snapshot
@@ -147,9 +148,9 @@ class CallRunner:
             if handoff.tool_name == call.name and await is_enabled(handoff, context, agent):
                 return await self._hand_off(pending, handoff)
         message = f"Tool {call.name} not found"
-        event = session._post(Error(ModelBehaviorError(message)))
+        event = session._posted.keep(Error(ModelBehaviorError(message)))
         if not session._core.tool_output(call.call_id, pending.generation, message, False, [event]):
-            session._unpost(event)
+            session._posted.forget(event)
         return None
 
     async def _function(self, pending: PendingCall, tool: FunctionTool) -> None:
@@ -175,11 +176,11 @@ class CallRunner:
     def _unreadable(self, pending: PendingCall) -> None:
         session, call = self._session, pending.call
         error = ModelBehaviorError(f"the arguments of tool call {call.call_id} are not JSON")
-        event = session._post(Error(error, context=f"tool {call.name}"))
+        event = session._posted.keep(Error(error, context=f"tool {call.name}"))
         if not session._core.tool_output(
             call.call_id, pending.generation, BAD_ARGUMENTS, True, [event]
         ):
-            session._unpost(event)
+            session._posted.forget(event)
 
     async def _needs_approval(
         self, tool: FunctionTool, parsed: Any, readable: bool, call: ToolCall
@@ -214,9 +215,9 @@ class CallRunner:
         )
         pending.tool = tool
         self._waiting[approval] = pending
-        event = session._post(ToolApprovalRequested(session.context, agent, approval))
+        event = session._posted.keep(ToolApprovalRequested(session.context, agent, approval))
         if not session._core.await_approval(call.call_id, pending.generation, event):
-            session._unpost(event)
+            session._posted.forget(event)
             del self._waiting[approval]
         return None
 
@@ -277,10 +278,10 @@ class CallRunner:
     async def _start(self, pending: PendingCall, tool: FunctionTool) -> bool:
         """Says that the tool begins, and waits until that has been heard; false if it must not."""
         session, call, agent = self._session, pending.call, pending.snapshot.agent
-        event = session._post(AgentToolStart(session.context, agent, tool, call))
-        heard = session._heard(event)
+        event = session._posted.keep(AgentToolStart(session.context, agent, tool, call))
+        heard = session._posted.heard(event)
         if not session._core.call_event(call.call_id, pending.generation, event):
-            session._unpost(event)
+            session._posted.forget(event)
             return False
         cause.set(await heard)
         # A listener may have closed the session.
@@ -319,10 +320,10 @@ class CallRunner:
         events = []
         if tell:
             event = AgentToolEnd(session.context, pending.snapshot.agent, tool, text, call)
-            events.append(session._post(event))
+            events.append(session._posted.keep(event))
         if not session._core.tool_output(call.call_id, pending.generation, text, respond, events):
             for token in events:
-                session._unpost(token)
+                session._posted.forget(token)
 
     def _tool_context(self, pending: PendingCall, tool: FunctionTool, arguments: str) -> Any:
         """What the tool and its guardrails get: of their own each, so that none sees another's."""
@@ -343,13 +344,9 @@ class CallRunner:
             context = self._tool_context(pending, tool, arguments)
             data = ToolInputGuardrailData(context=context, agent=agent)  # type: ignore[arg-type]
             output = await guardrail.run(data)
-            match output.behavior:
-                case {"type": "reject_content", "message": str(message)}:
-                    return message
-                case {"type": "raise_exception"}:
-                    raise ToolInputGuardrailTripwireTriggered(guardrail=guardrail, output=output)
-                case _:
-                    pass
+            tripped = ToolInputGuardrailTripwireTriggered(guardrail=guardrail, output=output)
+            if (message := _verdict(output, tripped)) is not None:
+                return message
         return None
 
     async def _output_guardrails(
@@ -364,13 +361,9 @@ class CallRunner:
                 output=result,
             )
             output = await guardrail.run(data)
-            match output.behavior:
-                case {"type": "reject_content", "message": str(message)}:
-                    return message
-                case {"type": "raise_exception"}:
-                    raise ToolOutputGuardrailTripwireTriggered(guardrail=guardrail, output=output)
-                case _:
-                    pass
+            tripped = ToolOutputGuardrailTripwireTriggered(guardrail=guardrail, output=output)
+            if (message := _verdict(output, tripped)) is not None:
+                return message
         return result
 
     async def _hand_off(self, pending: PendingCall, handoff: Handoff[Any, Any]) -> None:
@@ -379,9 +372,9 @@ class CallRunner:
         snapshot = await prepare_agent(agent, session.context)
         payload = await session._payload(snapshot, switching=True)
         epoch = session._agents.add(snapshot)
-        events = [session._post(AgentHandoff(session.context, source, agent))]
+        events = [session._posted.keep(AgentHandoff(session.context, source, agent))]
         events += session._mcp_tools_event(snapshot)
-        session._take_over_on(events[0], epoch)
+        session._posted.take_over_on(events[0], epoch)
         if not session._core.hand_off(
             call.call_id,
             pending.generation,
@@ -392,7 +385,18 @@ class CallRunner:
             to_smart_string({"assistant": agent.name}),
         ):
             for token in events:
-                session._unpost(token)
+                session._posted.forget(token)
+
+
+def _verdict(output: ToolGuardrailFunctionOutput, tripped: Exception) -> str | None:
+    """What a tool's guardrail puts in place of the tool's answer, if anything."""
+    match output.behavior:
+        case {"type": "reject_content", "message": str(message)}:
+            return message
+        case {"type": "raise_exception"}:
+            raise tripped
+        case _:
+            return None
 
 
 async def _invoke_plain(tool: FunctionTool, context: Any, arguments: str) -> Any:

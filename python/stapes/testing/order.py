@@ -26,8 +26,7 @@ class ClientMessages:
     def of(cls, session: RealtimeSession[Any]) -> ClientMessages:
         """Begins to listen; what was sent before is not in it."""
         found = cls()
-        session._outgoing_taps.append(lambda place, text: found.messages.append((place, text)))
-        session._update_interest()
+        session._tap_outgoing(lambda place, text: found.messages.append((place, text)))
         return found
 
 

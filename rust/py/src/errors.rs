@@ -55,7 +55,9 @@ pub fn connect_error(py: Python<'_>, error: &ConnectError) -> PyErr {
         ConnectError::Rejected { status, .. } | ConnectError::Redirected { status, .. } => {
             with_status(py, "HandshakeError", &message, *status)
         }
-        ConnectError::NotWebSocket { .. } | ConnectError::NotWebRtc { .. } => with_message(py, "HandshakeError", &message),
+        ConnectError::NotWebSocket { .. } | ConnectError::NotWebRtc { .. } => {
+            with_message(py, "HandshakeError", &message)
+        }
         _ => with_message(py, "ConnectError", &message),
     }
 }

@@ -17,8 +17,8 @@ use serde_json::{Map, Value};
 use stapes_core::audio::convert::{FromWire, ToWire};
 use stapes_core::audio::{AudioFormat, base64};
 use stapes_core::conversation::{
-    AgentSwitch, Conversation, Event, GuardSource, Interest, Media, Options, PlaybackSource, Refused,
-    Status, WrittenItem,
+    AgentSwitch, Conversation, Event, GuardSource, Interest, Media, Options, PlaybackSource,
+    Refused, Status, WrittenItem,
 };
 use stapes_core::transport::net::{ConnectError, ConnectRequest};
 use stapes_core::transport::{
@@ -84,9 +84,12 @@ impl EventSink for Sink {
                     content_index,
                     data,
                 } => {
+                    let part = (Arc::clone(response_id), Arc::clone(item_id), *content_index);
+                    if output.part.as_ref() != Some(&part) {
+                        rest = output.rest();
+                    }
                     *data = output.converter.push(data);
-                    output.part =
-                        Some((Arc::clone(response_id), Arc::clone(item_id), *content_index));
+                    output.part = Some(part);
                 }
                 Event::AudioStopped { .. } => rest = output.rest(),
                 Event::AudioInterrupted { .. } | Event::AudioStarted { .. } => {
@@ -453,9 +456,13 @@ impl Session {
         let request = ConnectRequest { url, headers };
         let options = options.0.clone();
         let connecting = async move { websocket::connect(&request, &options).await };
-        self.dial(py, Carriage::default(), greeting, connecting, |call, line| {
-            call.carry(line)
-        })
+        self.dial(
+            py,
+            Carriage::default(),
+            greeting,
+            connecting,
+            |call, line| call.carry(line),
+        )
     }
 
     /// The same over WebRTC. The sound is PCM at the rates of `set_formats`, which Opus must have.
@@ -485,7 +492,9 @@ impl Session {
             sound: Some(SoundSettings { rates, max_waiting }),
         };
         let connecting = async move { webrtc::connect(&request, &options, rates).await };
-        self.dial(py, carriage, greeting, connecting, |call, line| call.carry(line))
+        self.dial(py, carriage, greeting, connecting, |call, line| {
+            call.carry(line)
+        })
     }
 
     fn close(&self, code: u16, reason: &str) -> PyResult<()> {
@@ -604,12 +613,6 @@ impl Session {
             .collect::<Result<_, _>>()
             .map_err(PyValueError::new_err)?;
         self.command(py, |conversation, _| conversation.update_history(&items))
-    }
-
-    fn update_session(&self, py: Python<'_>, session_update: String) -> PyResult<()> {
-        self.command(py, |conversation, _| {
-            conversation.update_session(session_update)
-        })
     }
 
     /// Puts an event that the session layer keeps into the order.
@@ -766,6 +769,21 @@ impl Session {
             core: Arc::clone(&self.core),
             line,
         })
+    }
+
+    /// `(packets sent, received, lost, late, share that was concealed, target and delay in seconds)` of a
+    /// connection that carries sound apart, as of the last second.
+    fn sound_stats(&self) -> Option<(u64, u64, u64, u64, f64, f64, f64)> {
+        let stats = self.core.sound_stats()?;
+        Some((
+            stats.packets_sent,
+            stats.packets_received,
+            stats.packets_lost,
+            stats.packets_late,
+            stats.concealed,
+            stats.target.as_secs_f64(),
+            stats.delay.as_secs_f64(),
+        ))
     }
 
     // For tests.

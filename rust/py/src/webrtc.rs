@@ -104,7 +104,10 @@ impl WebRtcOptions {
                     credential,
                 })
                 .collect(),
-            local_addresses: local_addresses.iter().map(address).collect::<PyResult<_>>()?,
+            local_addresses: local_addresses
+                .iter()
+                .map(address)
+                .collect::<PyResult<_>>()?,
             channel_buffer,
             send_batch_bytes,
             encoder,

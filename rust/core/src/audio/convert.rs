@@ -102,6 +102,8 @@ pub struct FromWire {
     format: AudioFormat,
     rate: u32,
     resampler: Option<Resampler>,
+    /// The first byte of a sample whose second is in the next chunk.
+    half: Option<u8>,
 }
 
 impl FromWire {
@@ -115,6 +117,7 @@ impl FromWire {
             format,
             rate,
             resampler,
+            half: None,
         })
     }
 
@@ -122,18 +125,11 @@ impl FromWire {
         self.rate
     }
 
-    /// PCM, 16 bit little endian, of the next chunk.
+    /// PCM, 16 bit little endian, of the next chunk, which may end in the midst of a sample.
     pub fn push(&mut self, wire: &[u8]) -> Vec<u8> {
         let mut samples = Vec::new();
         match self.format {
-            AudioFormat::Pcm { .. } => {
-                samples.extend(
-                    wire.as_chunks()
-                        .0
-                        .iter()
-                        .map(|pair| i16::from_le_bytes(*pair)),
-                );
-            }
+            AudioFormat::Pcm { .. } => self.join_samples(wire, &mut samples),
             AudioFormat::Mulaw => {
                 samples.resize(wire.len(), 0);
                 g711::mulaw_decode(wire, &mut samples);
@@ -151,8 +147,9 @@ impl FromWire {
         bytes(&converted)
     }
 
-    /// What the resampler still holds; the next chunk begins a new stream.
+    /// What the resampler still holds; the next chunk begins a new stream. Half a sample is no sound.
     pub fn finish(&mut self) -> Vec<u8> {
+        self.half = None;
         let mut tail = Vec::new();
         if let Some(resampler) = &mut self.resampler {
             resampler.flush_i16(&mut tail);
@@ -163,9 +160,23 @@ impl FromWire {
 
     /// Forgets what is held: the stream was cut.
     pub fn reset(&mut self) {
+        self.half = None;
         if let Some(resampler) = &mut self.resampler {
             resampler.reset();
         }
+    }
+
+    fn join_samples(&mut self, mut wire: &[u8], samples: &mut Vec<i16>) {
+        if let Some(half) = self.half
+            && let Some((rest, others)) = wire.split_first()
+        {
+            samples.push(i16::from_le_bytes([half, *rest]));
+            self.half = None;
+            wire = others;
+        }
+        let (pairs, rest) = wire.as_chunks();
+        samples.extend(pairs.iter().map(|pair| i16::from_le_bytes(*pair)));
+        self.half = rest.first().copied().or(self.half);
     }
 }
 
@@ -207,6 +218,38 @@ mod tests {
         let mut back = FromWire::new(AudioFormat::default(), 24_000).unwrap();
         assert_eq!(back.push(&out), out);
         assert_eq!(back.finish(), Vec::<u8>::new());
+    }
+
+    #[test]
+    fn a_sample_may_be_split_between_chunks() {
+        let wire: Vec<u8> = (0..64).collect();
+        for rate in [24_000, 16_000] {
+            let whole = FromWire::new(AudioFormat::default(), rate).map(|mut it| {
+                let mut pcm = it.push(&wire);
+                pcm.extend(it.finish());
+                pcm
+            });
+            for length in [1, 3, 7] {
+                let mut back = FromWire::new(AudioFormat::default(), rate).unwrap();
+                let mut pcm: Vec<u8> = wire
+                    .chunks(length)
+                    .flat_map(|chunk| back.push(chunk))
+                    .collect();
+                pcm.extend(back.push(&[]));
+                pcm.extend(back.finish());
+                assert_eq!(Ok(pcm), whole, "{rate} Hz, {length} bytes");
+            }
+        }
+    }
+
+    #[test]
+    fn half_a_sample_is_forgotten_where_the_stream_ends() {
+        let mut back = FromWire::new(AudioFormat::default(), 24_000).unwrap();
+        assert_eq!(back.push(&[1, 2, 3]), [1, 2]);
+        assert_eq!(back.finish(), Vec::<u8>::new());
+        assert_eq!(back.push(&[4, 5, 6]), [4, 5]);
+        back.reset();
+        assert_eq!(back.push(&[7, 8]), [7, 8]);
     }
 
     #[test]

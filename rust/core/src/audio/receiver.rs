@@ -146,3 +146,213 @@ impl OpusReceiver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::f32::consts::TAU;
+
+    use bytes::Bytes;
+
+    use super::super::opus::{EncoderSettings, OpusEncoder, RATES};
+    use super::*;
+
+    const RATE: usize = 24_000;
+
+    fn ms(milliseconds: usize) -> Duration {
+        Duration::from_millis(milliseconds as u64)
+    }
+
+    /// A sweep, which cannot be guessed from what came before.
+    fn sweep() -> Vec<i16> {
+        (0..RATE)
+            .map(|n| {
+                let time = n as f32 / RATE as f32;
+                (10_000.0 * (TAU * (300.0 + 400.0 * time) * time).sin()) as i16
+            })
+            .collect()
+    }
+
+    fn packets(sound: &[i16], settings: EncoderSettings) -> Vec<RtpPacket> {
+        let mut encoder = OpusEncoder::new(RATE as u32, settings).unwrap();
+        (0..)
+            .zip(sound.chunks_exact(RATE / 50))
+            .map(|(n, frame)| {
+                let mut payload = Vec::new();
+                encoder.encode_i16(frame, &mut payload).unwrap();
+                RtpPacket {
+                    ssrc: 1,
+                    sequence: n,
+                    timestamp: u32::from(n) * 960,
+                    payload: Bytes::from(payload),
+                }
+            })
+            .collect()
+    }
+
+    fn redundant() -> EncoderSettings {
+        EncoderSettings {
+            fec: true,
+            expected_loss: 30,
+            bitrate: Some(32_000),
+            ..<_>::default()
+        }
+    }
+
+    /// Sends packets 20 ms apart, and collects what is heard until nothing more comes.
+    fn hear(receiver: &mut OpusReceiver, packets: Vec<RtpPacket>) -> (Vec<i16>, Vec<Sound>) {
+        let (mut out, mut sounds) = (Vec::new(), Vec::new());
+        let mut poll = |receiver: &mut OpusReceiver, now| {
+            let before = out.len();
+            while let Some(heard) = receiver.poll(now, &mut out).unwrap() {
+                sounds.push(heard.sound);
+            }
+            assert!(out.len() >= before);
+        };
+        for packet in packets {
+            let now = ms(20 * usize::from(packet.sequence));
+            poll(receiver, now);
+            receiver.insert(packet, now);
+        }
+        while let Some(deadline) = receiver.next_deadline() {
+            poll(receiver, deadline);
+        }
+        (out, sounds)
+    }
+
+    fn receiver(rate: u32) -> OpusReceiver {
+        OpusReceiver::new(rate, JitterOptions::default()).unwrap()
+    }
+
+    /// How well two sounds agree, from -1 to 1, at the best alignment within 20 ms.
+    fn correlation(sent: &[i16], heard: &[i16]) -> f64 {
+        (0..RATE / 50)
+            .map(|delay| {
+                let pairs = sent.iter().zip(&heard[delay..]);
+                let (mut both, mut left, mut right) = (0.0, 0.0, 0.0);
+                for (a, b) in pairs {
+                    let (a, b) = (f64::from(*a), f64::from(*b));
+                    both += a * b;
+                    left += a * a;
+                    right += b * b;
+                }
+                both / (left * right).sqrt()
+            })
+            .fold(-1.0, f64::max)
+    }
+
+    #[test]
+    fn what_is_sent_is_heard_at_every_rate() {
+        let sound = sweep();
+        for rate in RATES {
+            let (heard, sounds) = hear(
+                &mut receiver(rate),
+                packets(&sound, EncoderSettings::default()),
+            );
+            assert_eq!(heard.len(), rate as usize);
+            assert!(sounds.iter().all(|sound| *sound == Sound::Received));
+            if rate as usize == RATE {
+                assert!(correlation(&sound, &heard) > 0.95);
+            }
+        }
+    }
+
+    #[test]
+    fn losses_are_recovered_and_the_sound_stays_whole() {
+        let sound = sweep();
+        let mut packets = packets(&sound, redundant());
+        packets.retain(|packet| packet.sequence % 7 != 5);
+        let mut receiver = receiver(RATE as u32);
+        let (heard, sounds) = hear(&mut receiver, packets);
+        assert_eq!(heard.len(), RATE);
+        let of = |kind| sounds.iter().filter(|sound| **sound == kind).count();
+        assert_eq!(of(Sound::Received), 43);
+        assert!(of(Sound::Recovered) >= 6, "{sounds:?}");
+        assert!(correlation(&sound, &heard) > 0.9);
+        assert_eq!(receiver.stats().lost, 7);
+    }
+
+    #[test]
+    fn a_packet_that_only_looks_like_opus_is_concealed() {
+        let mut packets = packets(&sweep(), EncoderSettings::default());
+        // Two frames of equal length cannot take an odd number of bytes.
+        packets[10].payload = Bytes::from_static(&[0x09, 1, 2, 3]);
+        let (heard, sounds) = hear(&mut receiver(RATE as u32), packets);
+        assert_eq!(sounds[10], Sound::Concealed);
+        assert_eq!(heard.len(), RATE + RATE / 50, "it says that it is 40 ms");
+    }
+
+    #[test]
+    fn a_pause_is_comfort_noise() {
+        let mut sound = sweep();
+        sound.resize(3 * RATE, 0);
+        let settings = EncoderSettings {
+            dtx: true,
+            ..<_>::default()
+        };
+        let mut announced = false;
+        let packets = packets(&sound, settings)
+            .into_iter()
+            .filter(|packet| {
+                let silent = packet.payload.len() <= 2;
+                !std::mem::replace(&mut announced, silent) || !silent
+            })
+            .zip(0..)
+            .map(|(packet, sequence)| RtpPacket { sequence, ..packet });
+        let mut receiver = receiver(RATE as u32);
+        let (mut out, mut silent) = (Vec::new(), 0);
+        let mut packets = packets.peekable();
+        while let Some(now) = packets
+            .peek()
+            .map(|packet| ms(packet.timestamp as usize / 48))
+        {
+            receiver.insert(packets.next().unwrap(), now);
+            let next = packets
+                .peek()
+                .map_or(now, |packet| ms(packet.timestamp as usize / 48));
+            while let Some(deadline) = receiver.next_deadline().filter(|at| *at <= next) {
+                while let Some(heard) = receiver.poll(deadline, &mut out).unwrap() {
+                    silent += usize::from(heard.sound == Sound::Silence);
+                }
+            }
+        }
+        assert!(silent > 50, "{silent}");
+        assert!(receiver.stats().concealed_ticks == 0);
+        assert!(out.len() > RATE * 28 / 10, "{}", out.len());
+        let quiet = &out[2 * RATE..];
+        assert!(quiet.iter().all(|sample| sample.abs() < 200));
+    }
+
+    #[test]
+    fn who_does_not_listen_pays_for_no_decoding_and_can_begin_to() {
+        let sound = sweep();
+        let mut packets = packets(&sound, EncoderSettings::default());
+        let rest = packets.split_off(25);
+        let mut receiver = receiver(RATE as u32);
+        let mut samples = 0;
+        for packet in packets {
+            receiver.insert(packet, Duration::ZERO);
+        }
+        while let Some(heard) = receiver.poll_unheard(ms(1_000)) {
+            samples += heard.samples;
+        }
+        assert_eq!(samples, RATE / 2);
+        let (heard, _) = hear(&mut receiver, rest);
+        assert!(correlation(&sound[RATE / 2 + 480..], &heard[480..]) > 0.9);
+    }
+
+    #[test]
+    fn impossible_settings_are_refused() {
+        assert_eq!(
+            OpusReceiver::new(44_100, JitterOptions::default()).unwrap_err(),
+            ReceiverError::Opus(OpusError::Rate(44_100))
+        );
+        let options = JitterOptions {
+            max_packets: 0,
+            ..<_>::default()
+        };
+        assert_eq!(
+            OpusReceiver::new(24_000, options).unwrap_err(),
+            ReceiverError::Jitter(JitterError::NoRoom("max_packets"))
+        );
+    }
+}

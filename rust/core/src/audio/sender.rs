@@ -28,9 +28,9 @@ pub const FRAME: Duration = Duration::from_millis(20);
 /// A frame in ticks of the RTP clock.
 const FRAME_TICKS: u32 = CLOCK_RATE / 50;
 
-/// By so much a frame is sent earlier than its time to shorten a queue that does not empty: one part in
-/// twenty, which a receiver evens out as it does a clock that is too fast.
-const HASTE: Duration = Duration::from_millis(1);
+/// The time between frames while a queue that does not empty is being shortened: one part in twenty less,
+/// which a receiver evens out as it does a clock that is too fast.
+const HASTY_FRAME: Duration = Duration::from_millis(19);
 
 /// So long sound may wait without anything being done about it.
 const SLACK: Duration = Duration::from_millis(2);
@@ -277,15 +277,278 @@ impl OpusSender {
         // Who is late by a frame or more does not catch up: that would be a burst.
         let slot = if now > slot + FRAME { now } else { slot };
         let wait = Duration::from_micros(self.waits.get().unwrap_or_default().max(0) as u64);
-        let haste = if wait > SLACK && wait < LIVE {
-            HASTE
-        } else {
-            Duration::ZERO
-        };
-        self.slot = Some(slot + FRAME - haste);
+        let hasty = wait > SLACK && wait < LIVE;
+        self.slot = Some(slot + if hasty { HASTY_FRAME } else { FRAME });
     }
 }
 
 fn duration(samples: usize, rate: u32) -> Duration {
     Duration::from_micros(samples as u64 * 1_000_000 / u64::from(rate))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use proptest::prelude::*;
+
+    use super::super::opus::OpusDecoder;
+    use super::*;
+
+    const RATE: u32 = 24_000;
+
+    fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    fn sender(options: SenderOptions) -> OpusSender {
+        OpusSender::new(RATE, options).unwrap()
+    }
+
+    fn sound(milliseconds: usize) -> Vec<i16> {
+        let samples = milliseconds * RATE as usize / 1_000;
+        (0..samples).map(|n| (n % 100 * 100) as i16).collect()
+    }
+
+    /// All packets that leave in a time, and when.
+    fn send(sender: &mut OpusSender, time: Range<Duration>) -> Vec<(Duration, OpusPacket)> {
+        let mut sent = Vec::new();
+        while let Some(due) = sender.next_deadline().filter(|due| *due < time.end) {
+            let now = due.max(time.start);
+            let packet = sender.poll(now).unwrap();
+            sent.extend(packet.map(|packet| (now, packet)));
+        }
+        sent
+    }
+
+    /// Gives a chunk of `chunk` ms at each of `times`; returns when packets left.
+    fn live(
+        sender: &mut OpusSender,
+        chunk: usize,
+        times: impl Iterator<Item = Duration>,
+    ) -> Vec<Duration> {
+        let (mut left, mut then) = (Vec::new(), Duration::ZERO);
+        for now in times {
+            left.extend(send(sender, then..now).into_iter().map(|(at, _)| at));
+            sender.push(&sound(chunk), now);
+            then = now;
+        }
+        left.extend(
+            send(sender, then..Duration::MAX)
+                .into_iter()
+                .map(|(at, _)| at),
+        );
+        left
+    }
+
+    #[test]
+    fn a_file_leaves_in_real_time() {
+        let mut sender = sender(SenderOptions::default());
+        assert_eq!(sender.push(&sound(2_000), ms(5)), 0);
+        let sent = send(&mut sender, ms(5)..ms(5_000));
+        assert_eq!(sent.len(), 100);
+        for (n, (at, packet)) in (0..).zip(&sent) {
+            assert_eq!(*at, ms(5 + 20 * u64::from(n)));
+            assert_eq!(packet.timestamp, 960 * n);
+            assert_eq!(packet.marker, n == 0);
+        }
+        assert_eq!(sender.next_deadline(), None);
+        assert_eq!(sender.queue.capacity(), 0, "a long queue is given back");
+    }
+
+    #[test]
+    fn chunks_of_any_length_become_the_same_packets() {
+        let whole = {
+            let mut sender = sender(SenderOptions::default());
+            sender.push(&sound(200), ms(0));
+            send(&mut sender, ms(0)..ms(5_000))
+        };
+        for length in [1, 7, 480, 1_000] {
+            let mut sender = sender(SenderOptions::default());
+            for chunk in sound(200).chunks(length) {
+                sender.push(chunk, ms(0));
+            }
+            assert_eq!(send(&mut sender, ms(0)..ms(5_000)), whole, "{length}");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_filled_with_silence_after_the_hangover_or_at_once() {
+        let mut sender = sender(SenderOptions::default());
+        sender.push(&sound(30), ms(0));
+        let sent = send(&mut sender, ms(0)..ms(5_000));
+        let times: Vec<Duration> = sent.iter().map(|(at, _)| *at).collect();
+        assert_eq!(times, [ms(0), ms(200)]);
+
+        sender.push(&sound(30), ms(6_000));
+        sender.flush();
+        let sent = send(&mut sender, ms(6_000)..ms(9_000));
+        let times: Vec<Duration> = sent.iter().map(|(at, _)| *at).collect();
+        assert_eq!(times, [ms(6_000), ms(6_020)]);
+        let mut out = Vec::new();
+        OpusDecoder::new(RATE)
+            .unwrap()
+            .decode_i16(&sent[1].1.payload, &mut out)
+            .unwrap();
+        assert_eq!(out.len(), 480);
+    }
+
+    #[test]
+    fn after_a_pause_the_marker_is_set_and_the_timestamp_counts_it() {
+        let mut sender = sender(SenderOptions {
+            first_timestamp: u32::MAX - 959,
+            ..<_>::default()
+        });
+        sender.push(&sound(40), ms(0));
+        let first = send(&mut sender, ms(0)..ms(1_000));
+        sender.push(&sound(40), ms(1_000));
+        let second = send(&mut sender, ms(1_000)..ms(2_000));
+        let timestamps = |sent: &[(Duration, OpusPacket)]| {
+            sent.iter()
+                .map(|(_, packet)| (packet.timestamp, packet.marker))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(timestamps(&first), [(u32::MAX - 959, true), (0, false)]);
+        assert_eq!(
+            timestamps(&second),
+            [(49 * 960, true), (50 * 960, false)],
+            "a second after the first"
+        );
+    }
+
+    #[test]
+    fn a_short_delay_of_the_user_is_no_pause() {
+        let mut sender = sender(SenderOptions::default());
+        sender.push(&sound(20), ms(0));
+        send(&mut sender, ms(0)..ms(150));
+        sender.push(&sound(20), ms(150));
+        let (at, packet) = send(&mut sender, ms(150)..ms(1_000)).remove(0);
+        assert_eq!((at, packet.timestamp, packet.marker), (ms(150), 960, false));
+    }
+
+    #[test]
+    fn live_sound_leaves_as_it_comes() {
+        let jitter = [0, 7, 3, 9, 1, 0, 5];
+        for (chunk, limit) in [(20, 10), (10, 20), (50, 45), (100, 95)] {
+            let mut sender = sender(SenderOptions::default());
+            let times = (0..1_000 / chunk).map(|n| ms((n * chunk + jitter[n % 7]) as u64));
+            let times: Vec<Duration> = times.collect();
+            let left = live(&mut sender, chunk, times.iter().copied());
+            // A packet's last sample came with the chunk that holds it.
+            for (n, at) in left.iter().enumerate() {
+                let came = times[((n + 1) * 20).div_ceil(chunk) - 1];
+                assert!(*at <= came + ms(limit), "{chunk} ms, {n}: {came:?} {at:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_held_up_once_is_caught_up_with() {
+        let mut sender = sender(SenderOptions::default());
+        // The user is held up for 300 ms.
+        let times = (0..500).map(|n| ms(20 * if (100..115).contains(&n) { 115 } else { n }));
+        let left = live(&mut sender, 20, times);
+        assert_eq!(left.len(), 500);
+        assert!(left[499] <= ms(499 * 20 + 10), "{:?}", left[499]);
+    }
+
+    #[test]
+    fn a_microphone_that_is_fast_builds_up_no_delay() {
+        // 200 ms off at the end.
+        for microseconds in [19_960, 20_040] {
+            let mut sender = sender(SenderOptions::default());
+            let times = (0..5_000).map(|n| Duration::from_micros(n * microseconds));
+            let left = live(&mut sender, 20, times);
+            assert_eq!(left.len(), 5_000);
+            let came = Duration::from_micros(4_999 * microseconds);
+            assert!(left[4_999] <= came + ms(5), "{came:?} {:?}", left[4_999]);
+        }
+    }
+
+    #[test]
+    fn a_full_queue_loses_its_oldest_sound() {
+        let mut sender = sender(SenderOptions {
+            max_queue: ms(100),
+            ..<_>::default()
+        });
+        assert_eq!(sender.push(&sound(80), ms(0)), 0);
+        assert_eq!(sender.push(&sound(80), ms(0)), 60 * 24);
+        assert_eq!(sender.queued(), ms(100));
+        assert_eq!(sender.push(&sound(300), ms(0)), 300 * 24);
+        assert_eq!(sender.queued(), ms(100));
+        assert_eq!(sender.stats().dropped, 360 * 24);
+        sender.clear();
+        assert_eq!(sender.next_deadline(), None);
+        let error = OpusSender::new(
+            RATE,
+            SenderOptions {
+                max_queue: ms(10),
+                ..<_>::default()
+            },
+        );
+        assert_eq!(error.unwrap_err(), SenderError::Queue(ms(10)));
+    }
+
+    #[test]
+    fn silence_is_announced_and_then_not_sent() {
+        let mut sender = sender(SenderOptions {
+            encoder: EncoderSettings {
+                dtx: true,
+                ..<_>::default()
+            },
+            ..<_>::default()
+        });
+        let mut spoken = sound(500);
+        spoken.resize(3 * RATE as usize, 0);
+        spoken.extend(sound(500));
+        sender.push(&spoken, ms(0));
+        let sent = send(&mut sender, ms(0)..ms(10_000));
+        let stats = sender.stats();
+        assert_eq!(stats.packets, sent.len() as u64);
+        assert_eq!(stats.packets + stats.silent, 175);
+        assert!(stats.silent > 50, "{stats:?}");
+        let resumed = sent.windows(2).filter(|pair| pair[1].1.marker);
+        for pair in resumed {
+            assert!(packet::is_silence(&pair[0].1.payload));
+            assert!(pair[1].1.timestamp > pair[0].1.timestamp + 960);
+        }
+        let silences = sent
+            .windows(2)
+            .filter(|pair| pair.iter().all(|(_, it)| packet::is_silence(&it.payload)));
+        assert_eq!(silences.count(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn packets_are_never_early_and_timestamps_count_every_frame(
+            steps in prop::collection::vec((0_u64..400, 0_usize..3_000), 1..60),
+        ) {
+            let mut sender = sender(SenderOptions { max_queue: ms(300), ..<_>::default() });
+            let (mut now, mut pushed, mut sent) = (Duration::ZERO, 0, Vec::new());
+            for (elapsed, samples) in steps {
+                let then = now + ms(elapsed);
+                sent.extend(send(&mut sender, now..then));
+                now = then;
+                sender.push(&vec![1; samples], now);
+                pushed += samples;
+                prop_assert!(sender.queued() <= ms(300));
+            }
+            sent.extend(send(&mut sender, now..now + ms(10_000)));
+            let stats = sender.stats();
+            let heard = pushed as u64 - stats.dropped;
+            // What was padded is less than a frame each time that the user paused.
+            prop_assert!(stats.packets * 480 >= heard);
+            prop_assert_eq!(stats.packets, sent.len() as u64);
+            prop_assert_eq!(sender.next_deadline(), None);
+            for pair in sent.windows(2) {
+                let elapsed = pair[1].0.saturating_sub(pair[0].0);
+                let ticks = pair[1].1.timestamp - pair[0].1.timestamp;
+                prop_assert!(ticks >= 960 && ticks % 960 == 0);
+                prop_assert_eq!(ticks > 960, pair[1].1.marker);
+                if pair[1].1.marker {
+                    prop_assert!(ticks / 48 <= elapsed.as_millis() as u32 + 20);
+                }
+            }
+        }
+    }
 }

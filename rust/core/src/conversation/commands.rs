@@ -242,13 +242,6 @@ impl Conversation {
         }
     }
 
-    /// Sends a changed session configuration.
-    pub fn update_session(&mut self, session_update: String) -> Result<(), Refused> {
-        self.connected()?;
-        self.outbox.message(session_update);
-        Ok(())
-    }
-
     /// Answers an MCP approval request.
     pub fn answer_mcp_approval(
         &mut self,
@@ -331,11 +324,6 @@ impl Conversation {
             GuardSource::Audio => self.interrupt_answer(true, now),
         }
         self.send_message(feedback, true, now)
-    }
-
-    /// Reports trouble of the session layer's in its place in the order.
-    pub fn report(&mut self, trouble: Trouble) {
-        self.trouble(trouble);
     }
 
     pub(super) fn retrieve(&mut self, event: &Value) {

@@ -107,7 +107,9 @@ impl Playback {
 
     /// A response has been played to its end: how long its part was, where it was the one that played.
     pub(super) fn played_out(&mut self, response_id: &str) -> Option<f64> {
-        let part = self.part.take_if(|part| *part.response_id == *response_id)?;
+        let part = self
+            .part
+            .take_if(|part| *part.response_id == *response_id)?;
         Some(part.length_ms)
     }
 

@@ -1,7 +1,9 @@
 //! Reading what the server sends. Done outside the session's lock.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -43,6 +45,9 @@ pub struct ServerEvent {
 }
 
 const AUDIO_DELTA: &str = "response.output_audio.delta";
+static FIND_AUDIO_DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(AUDIO_DELTA));
+static FIND_DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DELTA_KEY));
+const DELTA_KEY: &str = "\"delta\":";
 /// Where in a frame its type must stand for the short cut to be tried.
 const TYPE_WITHIN: usize = 256;
 
@@ -148,21 +153,15 @@ fn chunk(encoded: &str, interest: Interest) -> Chunk {
 /// end by its quote, and let the JSON reader see the envelope only. Whatever does not look exactly
 /// so takes the long way.
 fn audio_delta_short_cut(text: &str, interest: Interest) -> Option<Body> {
-    const KEY: &str = "\"delta\":";
     let head = &text.as_bytes()[..text.len().min(TYPE_WITHIN)];
-    memchr::memmem::find(head, AUDIO_DELTA.as_bytes())?;
-    let key = memchr::memmem::find(text.as_bytes(), KEY.as_bytes())?;
-    let after = &text[key + KEY.len()..];
-    let open = key + KEY.len() + (after.len() - after.trim_start_matches(' ').len());
+    FIND_AUDIO_DELTA.find(head)?;
+    let key = FIND_DELTA.find(text.as_bytes())?;
+    let after = &text[key + DELTA_KEY.len()..];
+    let open = key + DELTA_KEY.len() + (after.len() - after.trim_start_matches(' ').len());
     let encoded = text[open..].strip_prefix('"')?;
     let encoded = &encoded[..memchr::memchr(b'"', encoded.as_bytes())?];
     let rest = &text[open + 1 + encoded.len()..];
-    // Neither an escape nor what JSON forbids within a string: the whole frame is JSON, then.
-    // Gathered rather than searched, which is vector code: it runs over all of the sound.
-    let special = encoded.bytes().fold(0, |special, byte| {
-        special | u8::from(byte == b'\\') | u8::from(byte < b' ')
-    });
-    if rest.len() > TYPE_WITHIN || key > TYPE_WITHIN || special != 0 {
+    if rest.len() > TYPE_WITHIN || key > TYPE_WITHIN {
         return None;
     }
     let envelope = [&text[..=open], rest].concat();
@@ -170,12 +169,27 @@ fn audio_delta_short_cut(text: &str, interest: Interest) -> Option<Body> {
     if read.kind != AUDIO_DELTA || !read.delta.is_empty() {
         return None;
     }
+    // Neither an escape nor what JSON forbids within a string: the whole frame is JSON, then. What
+    // decodes has neither.
+    let chunk = match chunk(encoded, interest) {
+        Chunk::Length(_) if has_special(encoded) => return None,
+        Chunk::Unreadable(_) => return None,
+        chunk => chunk,
+    };
     Some(Body::AudioDelta {
         response_id: read.response_id.map(Cow::into_owned),
         item_id: read.item_id?.into_owned(),
         content_index: read.content_index.unwrap_or(0),
-        chunk: chunk(encoded, interest),
+        chunk,
     })
+}
+
+/// Gathered rather than searched, which is vector code: it runs over all of the sound.
+fn has_special(encoded: &str) -> bool {
+    let special = encoded.bytes().fold(0, |special, byte| {
+        special | u8::from(byte == b'\\') | u8::from(byte < b' ')
+    });
+    special != 0
 }
 
 #[cfg(test)]

@@ -59,7 +59,10 @@ impl Sounding {
 
     /// The server begins to play a response.
     pub(super) fn started(&mut self, response_id: &str) {
-        let part = self.parts.iter().find(|(known, ..)| **known == *response_id);
+        let part = self
+            .parts
+            .iter()
+            .find(|(known, ..)| **known == *response_id);
         let (item_id, content_index) = part.map_or_else(
             || ("".into(), 0),
             |(_, item_id, content_index)| (Arc::clone(item_id), *content_index),

@@ -52,7 +52,9 @@ impl fmt::Display for Ended {
         match self {
             Self::ClosedByUs => f.write_str("closed by this side"),
             // No code was given.
-            Self::ClosedByPeer { code: 1005, .. } => f.write_str("the server closed the connection"),
+            Self::ClosedByPeer { code: 1005, .. } => {
+                f.write_str("the server closed the connection")
+            }
             Self::ClosedByPeer { code, reason } if reason.is_empty() => {
                 write!(f, "the server closed the connection with code {code}")
             }

@@ -17,7 +17,5 @@ pub mod websocket;
 
 pub use clock::Clock;
 pub use endpoint::{Ended, Endpoint, Frame, Outgoing};
-pub use session::{
-    Carriage, EventSink, Line, OutgoingLimits, Session, SoundSettings, Traffic,
-};
-pub use sound::{Piece, SampleRates, SoundEndpoint, Uplink, Upward, Wanted};
+pub use session::{Carriage, EventSink, Line, OutgoingLimits, Session, SoundSettings, Traffic};
+pub use sound::{Piece, SampleRates, SoundEndpoint, SoundStats, Uplink, Upward, Wanted};

@@ -16,7 +16,7 @@ use crate::conversation::{
 
 use super::clock::Clock;
 use super::endpoint::{Ended, Endpoint, Frame, Outgoing};
-use super::sound::{Piece, SampleRates, SoundEndpoint, Uplink, Upward, Wanted};
+use super::sound::{Piece, SampleRates, SoundEndpoint, SoundStats, Uplink, Upward, Wanted};
 
 /// Where events go. Called under the session's lock: it must neither block nor run users' code.
 pub trait EventSink: Send + Sync + 'static {
@@ -306,6 +306,14 @@ impl Session {
         Ok(())
     }
 
+    /// How the sound fares of a connection that carries it apart.
+    pub fn sound_stats(&self) -> Option<SoundStats> {
+        let line = self.lock().line.clone()?;
+        let sound = line.sound.as_ref()?;
+        let stats = sound.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(*stats)
+    }
+
     /// Drops the user's sound before it is sent, what waits of it included, or stops doing so.
     pub fn mute(&self, muted: bool) {
         let mut state = self.lock();
@@ -372,6 +380,7 @@ struct LineSound {
     uplink: Uplink,
     /// A sender may be waiting for room.
     congested: AtomicBool,
+    stats: Mutex<SoundStats>,
 }
 
 impl LineSound {
@@ -380,6 +389,7 @@ impl LineSound {
             rates: settings.rates,
             uplink: Uplink::new(settings.max_waiting),
             congested: AtomicBool::new(false),
+            stats: Mutex::default(),
         }
     }
 
@@ -634,6 +644,12 @@ impl SoundEndpoint for Line {
                     Err(Refused::Stale)
                 }
             });
+        }
+    }
+
+    fn on_stats(&self, stats: SoundStats) {
+        if let Some(sound) = &self.sound {
+            *sound.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -55,6 +56,26 @@ pub trait SoundEndpoint: Endpoint {
 
     /// What waits in the uplink has become less.
     fn on_room(&self);
+
+    /// How the sound fares: once a second, and at the end.
+    fn on_stats(&self, stats: SoundStats);
+}
+
+/// How the sound of a connection fares.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct SoundStats {
+    pub packets_sent: u64,
+    pub packets_received: u64,
+    /// Packets that were not there when it was their turn.
+    pub packets_lost: u64,
+    /// Those of them that came afterwards.
+    pub packets_late: u64,
+    /// The share of the sound that had to be guessed, 0 to 1.
+    pub concealed: f64,
+    /// How long sound is held back now, so that late packets find their place.
+    pub target: Duration,
+    /// How long the last packet was held back.
+    pub delay: Duration,
 }
 
 /// Samples per second; rates that Opus has.

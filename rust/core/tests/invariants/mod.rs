@@ -8,8 +8,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use serde_json::{Value, json};
 use stapes_core::conversation::{
-    AgentSwitch, Capabilities, Conversation, Event, FunctionCall, GuardSource, Interest, ItemKind, Options,
-    Output, Progress, Refused, ServerEvent, Status, Trouble, WrittenItem,
+    AgentSwitch, Capabilities, Conversation, Event, FunctionCall, GuardSource, Interest, ItemKind,
+    Options, Output, Progress, Refused, ServerEvent, Status, Trouble, WrittenItem,
 };
 
 /// Something that happens.

@@ -41,20 +41,35 @@ async fn the_offer_carries_key_and_type_and_one_address_that_leads_here() {
     let (_caller, _far) = Caller::call(&mut answerer).await;
     let request = answerer.requests.recv().await.unwrap();
     let (head, offer) = request.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("POST /v1/realtime/calls?model=test HTTP/1.1"), "{head}");
+    assert!(
+        head.starts_with("POST /v1/realtime/calls?model=test HTTP/1.1"),
+        "{head}"
+    );
     let head = head.to_ascii_lowercase();
     assert!(head.contains("content-type: application/sdp"), "{head}");
     assert!(head.contains("authorization: bearer sk-1234567"), "{head}");
-    let media: Vec<_> = offer.lines().filter(|line| line.starts_with("m=")).collect();
+    let media: Vec<_> = offer
+        .lines()
+        .filter(|line| line.starts_with("m="))
+        .collect();
     assert_eq!(media.len(), 2, "{offer}");
-    assert!(offer.contains("a=sendrecv") && offer.contains("opus/48000/2"), "{offer}");
+    assert!(
+        offer.contains("a=sendrecv") && offer.contains("opus/48000/2"),
+        "{offer}"
+    );
     let candidates: Vec<_> = offer
         .lines()
         .filter(|line| line.starts_with("a=candidate"))
         .collect();
     assert!(!candidates.is_empty());
-    assert!(candidates.iter().all(|line| line.contains(" 127.0.0.1 ")), "{offer}");
-    assert!(offer.contains("a=end-of-candidates"), "not trickled: {offer}");
+    assert!(
+        candidates.iter().all(|line| line.contains(" 127.0.0.1 ")),
+        "{offer}"
+    );
+    assert!(
+        offer.contains("a=end-of-candidates"),
+        "not trickled: {offer}"
+    );
 }
 
 #[tokio::test]

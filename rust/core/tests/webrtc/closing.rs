@@ -33,7 +33,7 @@ async fn what_is_said_before_the_goodbye_arrives() {
 async fn a_server_that_hangs_up_is_noticed_at_once() {
     let mut answerer = Answerer::start().await;
     let (caller, far) = Caller::call(&mut answerer).await;
-    far.0.close(Duration::from_secs(1)).await;
+    far.peer.close(Duration::from_secs(1)).await;
     assert_eq!(caller.ended().await, "the server closed the connection");
 }
 
@@ -63,7 +63,9 @@ async fn calls_that_were_closed_or_dropped_leave_no_task_and_no_socket() {
     let mut answerer = Answerer::start().await;
     // The first one makes what is shared.
     let (caller, far) = Caller::call(&mut answerer).await;
-    caller.session.act(|conversation, _| conversation.close(1000, ""));
+    caller
+        .session
+        .act(|conversation, _| conversation.close(1000, ""));
     caller.ended().await;
     drop(far);
     let metrics = Handle::current().metrics();
@@ -80,11 +82,13 @@ async fn calls_that_were_closed_or_dropped_leave_no_task_and_no_socket() {
         far.packet().await;
         match n % 3 {
             0 => {
-                caller.session.act(|conversation, _| conversation.close(1000, ""));
+                caller
+                    .session
+                    .act(|conversation, _| conversation.close(1000, ""));
                 caller.ended().await;
             }
             1 => {
-                far.0.close(Duration::from_secs(1)).await;
+                far.peer.close(Duration::from_secs(1)).await;
                 caller.ended().await;
             }
             _ => {

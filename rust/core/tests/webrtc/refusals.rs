@@ -23,8 +23,14 @@ async fn an_http_error_is_passed_on_with_its_words_and_without_the_key() {
     );
     let error = refused(Manner::Bytes(answer), &options()).await;
     let text = error.to_string();
-    assert!(matches!(error, ConnectError::Rejected { status: 401, .. }), "{text}");
-    assert!(text.contains("invalid_api_key") && text.contains("check the API key"), "{text}");
+    assert!(
+        matches!(error, ConnectError::Rejected { status: 401, .. }),
+        "{text}"
+    );
+    assert!(
+        text.contains("invalid_api_key") && text.contains("check the API key"),
+        "{text}"
+    );
     assert!(!text.contains("sk-1234567"), "{text}");
 }
 
@@ -42,7 +48,10 @@ async fn what_is_no_description_is_refused() {
             ..options()
         };
         let error = refused(Manner::Bytes(answer), &short).await;
-        assert!(matches!(error, ConnectError::NotWebRtc { .. }), "{answer}: {error:?}");
+        assert!(
+            matches!(error, ConnectError::NotWebRtc { .. }),
+            "{answer}: {error:?}"
+        );
     }
 }
 
@@ -61,7 +70,10 @@ async fn garbled_descriptions_are_refused_by_name() {
         };
         let error = refused(Manner::Description(garble), &short).await;
         assert!(
-            matches!(error, ConnectError::NotWebRtc { .. } | ConnectError::TimedOut { .. }),
+            matches!(
+                error,
+                ConnectError::NotWebRtc { .. } | ConnectError::TimedOut { .. }
+            ),
             "{n}: {error:?}"
         );
     }
@@ -72,15 +84,26 @@ async fn a_certificate_with_another_fingerprint_is_refused() {
     let another = |description: String| {
         let marker = "a=fingerprint:sha-256 ";
         let at = description.find(marker).unwrap() + marker.len();
-        let other = if description[at..].starts_with("00") { "11" } else { "00" };
+        let other = if description[at..].starts_with("00") {
+            "11"
+        } else {
+            "00"
+        };
         let was = description[at..at + 95].to_owned();
         description.replace(&was, &format!("{other}{}", &was[2..]))
     };
     let began = Instant::now();
     let error = refused(Manner::Description(another), &options()).await;
     let text = error.to_string();
-    assert!(text.contains("fingerprint") || text.contains("DTLS"), "{text}");
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert!(
+        text.contains("fingerprint") || text.contains("DTLS"),
+        "{text}"
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -91,7 +114,13 @@ async fn the_time_limit_names_what_was_waited_for() {
     };
     let error = refused(Manner::Silence, &short).await;
     assert!(
-        matches!(error, ConnectError::TimedOut { phase: ConnectPhase::Http, .. }),
+        matches!(
+            error,
+            ConnectError::TimedOut {
+                phase: ConnectPhase::Http,
+                ..
+            }
+        ),
         "{error:?}"
     );
     // An address where nobody is.
@@ -109,7 +138,13 @@ async fn the_time_limit_names_what_was_waited_for() {
     };
     let error = refused(Manner::Description(nowhere), &short).await;
     assert!(
-        matches!(error, ConnectError::TimedOut { phase: ConnectPhase::Ice, .. }),
+        matches!(
+            error,
+            ConnectError::TimedOut {
+                phase: ConnectPhase::Ice,
+                ..
+            }
+        ),
         "{error:?}"
     );
 }

@@ -20,7 +20,7 @@ async fn play(far: &Far, first: u32, packets: Vec<bytes::Bytes>) {
             marker: n == 0,
             payload,
         };
-        far.0.send_opus(packet).await.unwrap();
+        far.peer.send_opus(packet).await.unwrap();
     }
 }
 
@@ -56,7 +56,10 @@ async fn the_users_sound_is_sent_in_its_time() {
     let mut answerer = Answerer::start().await;
     let (caller, far) = Caller::call(&mut answerer).await;
     let began = std::time::Instant::now();
-    caller.session.send_sound(tone(0, 24_000 / 2), true).unwrap();
+    caller
+        .session
+        .send_sound(tone(0, 24_000 / 2), true)
+        .unwrap();
     let mut decoder = OpusDecoder::new(24_000).unwrap();
     let mut heard = Vec::new();
     let mut last: Option<(u16, u32)> = None;
@@ -70,7 +73,10 @@ async fn the_users_sound_is_sent_in_its_time() {
         decoder.decode_i16(&packet.payload, &mut heard).unwrap();
     }
     let took = began.elapsed();
-    assert!(took > Duration::from_millis(450), "it was not paced: {took:?}");
+    assert!(
+        took > Duration::from_millis(450),
+        "it was not paced: {took:?}"
+    );
     assert!(rms(&heard[4_800..]) > 4_000.0, "{}", rms(&heard));
     // The commit follows the sound that it ends.
     assert!(far.text().await.contains("input_audio_buffer.commit"));
@@ -80,14 +86,17 @@ async fn the_users_sound_is_sent_in_its_time() {
 async fn nothing_is_sent_while_muted_and_what_waited_is_gone() {
     let mut answerer = Answerer::start().await;
     let (caller, far) = Caller::call(&mut answerer).await;
-    caller.session.send_sound(tone(0, 24_000 * 5), false).unwrap();
+    caller
+        .session
+        .send_sound(tone(0, 24_000 * 5), false)
+        .unwrap();
     far.packet().await;
     caller.session.mute(true);
     caller.session.send_sound(tone(0, 24_000), true).unwrap();
     // The commit comes at once: nothing is before it any more.
     assert!(far.text().await.contains("input_audio_buffer.commit"));
     assert_eq!(caller.session.outgoing_bytes(), 0);
-    assert!(far.0.stats().packets_received < 10);
+    assert!(far.peer.stats().packets_received < 10);
 }
 
 #[tokio::test]
@@ -135,7 +144,9 @@ async fn an_interruption_stops_the_answer_here_and_at_the_server() {
     let playing = play(&far, 0, tone_packets(50));
     let interrupting = async {
         caller
-            .next("sound", |event| matches!(event, Event::Audio { .. }).then_some(()))
+            .next("sound", |event| {
+                matches!(event, Event::Audio { .. }).then_some(())
+            })
             .await;
         caller.session.act(Conversation::interrupt);
         caller

@@ -19,9 +19,9 @@ const SILENCE: i64 = CLOCK_RATE as i64 / 50;
 /// that may be late or lost comes on top of it. In ticks.
 const LONGEST_SILENCE: i64 = CLOCK_RATE as i64 / 2;
 
-/// Sound whose time is past for longer than this is not filled in any more: there the decoder's
-/// guesses have faded, too.
-const FILLED_AFTERWARDS: Duration = Duration::from_millis(120);
+/// No more lost sound than this is filled in when its time is past: by then the decoder's guesses
+/// have faded, too. 120 ms in ticks.
+const FILLED_AFTERWARDS: i64 = CLOCK_RATE as i64 * 120 / 1_000;
 
 /// See the [module](super) for how it works.
 #[derive(Debug)]
@@ -250,7 +250,7 @@ impl JitterBuffer {
         };
         if copy == Some(gap) {
             let recover = Step::Recover { ticks: gap };
-            return Some(earlier((recover, self.sounds(next.timestamp))));
+            return Some(earlier((recover, self.sounds(packet.timestamp))));
         }
         if next.silence.is_some() {
             let room = gap - copy.unwrap_or(0);
@@ -263,10 +263,9 @@ impl JitterBuffer {
         }
         if lost {
             let ticks = next.ticks.min(gap);
-            return Some(earlier((
-                Step::Conceal { ticks },
-                self.sounds(next.timestamp),
-            )));
+            // It is given up when the one after it is due: until then it may still come.
+            let due = self.sounds(next.timestamp + ticks);
+            return Some(earlier((Step::Conceal { ticks }, due)));
         }
         Some(give)
     }
@@ -301,11 +300,9 @@ impl JitterBuffer {
         };
         let Some(next) = self.next else { return };
         let lost = *sequence - next.sequence;
-        if lost <= 0
-            || next.silence.is_some()
-            || packet.timestamp <= next.timestamp
-            || self.sounds(next.timestamp) + FILLED_AFTERWARDS >= now
-        {
+        let gap = packet.timestamp - next.timestamp;
+        let filled_in_time = self.sounds(next.timestamp + FILLED_AFTERWARDS) >= now;
+        if lost <= 0 || next.silence.is_some() || gap <= FILLED_AFTERWARDS || filled_in_time {
             return;
         }
         let (sequence, timestamp) = (*sequence, packet.timestamp);

@@ -37,7 +37,8 @@ impl ConnectRequest {
         if let Some(userinfo) = &target.userinfo
             && !headers.contains_key(AUTHORIZATION)
         {
-            let (name, value) = checked_header("authorization", &basic_authorization(userinfo), own)?;
+            let (name, value) =
+                checked_header("authorization", &basic_authorization(userinfo), own)?;
             headers.insert(name, value);
         }
         if !headers.contains_key(USER_AGENT) {
@@ -135,7 +136,10 @@ mod tests {
 
     #[test]
     fn a_key_with_a_line_break_is_refused_without_being_shown() {
-        let error = check(&request("ws://h", &[("Authorization", "Bearer sk-1234567\n")]));
+        let error = check(&request(
+            "ws://h",
+            &[("Authorization", "Bearer sk-1234567\n")],
+        ));
         let text = error.unwrap_err().to_string();
         assert!(
             text.contains("Authorization") && text.contains("line break"),

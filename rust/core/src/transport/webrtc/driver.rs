@@ -18,7 +18,10 @@ use super::uplink::Speaking;
 use crate::audio::sender::SenderOptions;
 use crate::transport::endpoint::{Ended, Frame, Outgoing};
 use crate::transport::net::ConnectError;
-use crate::transport::sound::SoundEndpoint;
+use crate::transport::sound::{SoundEndpoint, SoundStats};
+
+/// How often the endpoint hears how the sound fares.
+const STATS_EVERY: Duration = Duration::from_secs(1);
 
 /// No timer is set further ahead than this.
 const FAR: Duration = Duration::from_secs(3600);
@@ -90,8 +93,11 @@ pub(super) async fn drive<P: Peer, E: SoundEndpoint + ?Sized>(
                 speaking,
                 listening,
                 lost_at: None,
+                stats_at: STATS_EVERY,
             };
-            driver.run().await
+            let ended = driver.run().await;
+            driver.tell_stats();
+            ended
         }
         Err(error) => Ended::Lost {
             cause: error.to_string(),
@@ -110,6 +116,7 @@ struct Driver<'a, P, E: ?Sized> {
     listening: Listening,
     /// When the connection is given up unless it comes back.
     lost_at: Option<Duration>,
+    stats_at: Duration,
 }
 
 impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
@@ -221,10 +228,29 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         }
     }
 
+    fn tell_stats(&self) {
+        let sent = self.peer.stats();
+        let heard = self.listening.stats();
+        self.endpoint.on_stats(SoundStats {
+            packets_sent: sent.packets_sent,
+            packets_received: heard.received,
+            packets_lost: heard.lost,
+            packets_late: heard.late,
+            concealed: heard.concealed_fraction(),
+            target: heard.target,
+            delay: heard.delay,
+        });
+    }
+
     /// Does what is due.
     async fn keep_time(&mut self) -> ControlFlow<Ended> {
         if self.lost_at.is_some_and(|at| at <= self.now()) {
             return Break(self.silent());
+        }
+        // Whenever there is something else to do: nothing is told where nothing moves.
+        if self.stats_at <= self.now() {
+            self.stats_at = self.now() + STATS_EVERY;
+            self.tell_stats();
         }
         if let Err(error) = self.listening.play(self.endpoint, self.now()) {
             return Break(Ended::Lost {

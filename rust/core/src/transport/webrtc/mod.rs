@@ -61,8 +61,7 @@ pub async fn connect(
         .map_err(|error| failed(error.to_string()))?;
     let offering = async { peer.offer().await.map_err(|e| failed(e.to_string())) };
     let description = deadline.bound(ConnectPhase::Gather, offering).await?;
-    let answered =
-        offer::offer(stream, description, request, &target, headers, deadline).await?;
+    let answered = offer::offer(stream, description, request, &target, headers, deadline).await?;
     peer.accept(&answered.description)
         .await
         .map_err(|error| ConnectError::NotWebRtc {
@@ -128,10 +127,12 @@ async fn stand<P: Peer>(peer: &P, target: &Target, deadline: Deadline) -> Result
                 no_keys.as_mut().reset(Instant::now() + DTLS_PATIENCE);
             }
             PeerEvent::Changed(PeerState::Connected) => phase = ConnectPhase::Channel,
-            PeerEvent::Changed(PeerState::Failed) if phase == ConnectPhase::Ice => return failed(
-                "none of its media addresses answers; check that the firewall lets UDP out, or \
+            PeerEvent::Changed(PeerState::Failed) if phase == ConnectPhase::Ice => {
+                return failed(
+                    "none of its media addresses answers; check that the firewall lets UDP out, or \
                  name a TURN server in ice_servers",
-            ),
+                );
+            }
             PeerEvent::Changed(PeerState::Failed) => {
                 return failed("the media connection failed; try again");
             }

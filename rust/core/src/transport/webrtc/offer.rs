@@ -67,9 +67,7 @@ pub(super) async fn offer(
             body,
             complete,
         } if response.status().is_success() => read(&response, body, complete),
-        Answer::Stayed { response, body, .. } => {
-            Err(refused(&response, &body, &asked.secrets()))
-        }
+        Answer::Stayed { response, body, .. } => Err(refused(&response, &body, &asked.secrets())),
         Answer::Switched { .. } => Err(ConnectError::NotWebRtc {
             problem: "it switches to another protocol".to_owned(),
         }),
@@ -115,7 +113,10 @@ mod tests {
     fn the_call_is_named_by_the_end_of_its_location() {
         for (location, id) in [
             ("/v1/realtime/calls/rtc_u0_abc", Some("rtc_u0_abc")),
-            ("https://api.openai.com/v1/realtime/calls/rtc_1/?x=y", Some("rtc_1")),
+            (
+                "https://api.openai.com/v1/realtime/calls/rtc_1/?x=y",
+                Some("rtc_1"),
+            ),
             ("/", None),
             ("", None),
         ] {
@@ -127,7 +128,11 @@ mod tests {
     fn an_answer_must_be_a_whole_description() {
         let response = Response::new(());
         assert!(read(&response, b"v=0\r\n".to_vec(), true).is_ok());
-        for (body, complete) in [(&b"v=0\r\n"[..], false), (b"<html>", true), (b"v=0\xff", true)] {
+        for (body, complete) in [
+            (&b"v=0\r\n"[..], false),
+            (b"<html>", true),
+            (b"v=0\xff", true),
+        ] {
             let refused = read(&response, body.to_vec(), complete);
             assert!(matches!(refused, Err(ConnectError::NotWebRtc { .. })));
         }

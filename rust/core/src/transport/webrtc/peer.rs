@@ -147,9 +147,7 @@ pub enum PeerError {
         "a message of {bytes} bytes is longer than the server takes over its data channel; send \
          less at once (shorter instructions, fewer tools, smaller images), or use the WebSocket"
     )]
-    TooLong {
-        bytes: usize,
-    },
+    TooLong { bytes: usize },
     /// It is closed.
     #[error("the connection is closed")]
     Closed,

@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -33,8 +33,8 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceConnectionState, RTCIceGatheringState,
-    RTCPeerConnectionState,
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceConnectionState,
+    RTCIceGatheringState, RTCPeerConnectionState,
 };
 use webrtc::rtp_transceiver::RtpSender;
 use webrtc::runtime::TokioRuntime;
@@ -50,6 +50,10 @@ const CHANNEL: &str = "oai-events";
 /// Changes of state and new streams that may wait to be seen. A call has a handful in all.
 const NOTICES: usize = 32;
 
+/// How often a channel that is to be closed is asked whether all has arrived: the stack tells of it by
+/// no event that could not be missed.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+
 /// How often the far side is asked whether it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
@@ -58,6 +62,8 @@ pub struct StackPeer {
     connection: Arc<dyn PeerConnection>,
     /// The data channel: ours from the beginning, or the far side's once it came.
     channel: OnceLock<Arc<dyn DataChannel>>,
+    /// The channel has been open.
+    opened: AtomicBool,
     track: Arc<TrackLocalStaticRTP>,
     sender: Arc<dyn RtpSender>,
     ssrc: u32,
@@ -207,6 +213,7 @@ impl StackPeer {
         Ok(Self {
             connection,
             channel,
+            opened: AtomicBool::new(false),
             track,
             sender,
             ssrc,
@@ -246,10 +253,40 @@ impl StackPeer {
             .rtp_parameters
             .codecs
             .iter()
-            .find(|codec| codec.rtp_codec.mime_type.eq_ignore_ascii_case(MIME_TYPE_OPUS))
+            .find(|codec| {
+                codec
+                    .rtp_codec
+                    .mime_type
+                    .eq_ignore_ascii_case(MIME_TYPE_OPUS)
+            })
             .map_or(OPUS_PAYLOAD_TYPE, |codec| codec.payload_type);
         self.payload_type.store(agreed, Ordering::Release);
         Ok(agreed)
+    }
+
+    /// Closes the data channel once all that was sent has arrived, and waits for the far side's word.
+    async fn say_goodbye(&self, channel: &dyn DataChannel) {
+        let gone = |event| {
+            matches!(
+                event,
+                PeerEvent::ChannelClosed | PeerEvent::Changed(PeerState::Closed)
+            )
+        };
+        // The stack resets the channel at once, and what it still holds is lost with it.
+        while channel
+            .outstanding_bytes()
+            .await
+            .is_ok_and(|bytes| bytes > 0)
+        {
+            if timeout(LOOK_AGAIN, self.receive()).await.is_ok_and(gone) {
+                return;
+            }
+        }
+        if channel.close().await.is_err() {
+            return;
+        }
+        let open = self.inbox.lock().await.channel.is_some();
+        while open && !gone(self.receive().await) {}
     }
 
     fn count_received(&self, packet: &rtp::Packet) {
@@ -352,7 +389,10 @@ impl Peer for StackPeer {
                     None => *track = None,
                 },
                 event = async { channel.as_ref()?.poll().await }, if channel.is_some() => match event {
-                    Some(DataChannelEvent::OnOpen) => return PeerEvent::Opened,
+                    Some(DataChannelEvent::OnOpen) => {
+                        self.opened.store(true, Ordering::Release);
+                        return PeerEvent::Opened;
+                    }
                     Some(DataChannelEvent::OnMessage(message)) if message.is_string => {
                         return match String::from_utf8(message.data.into()) {
                             Ok(text) => PeerEvent::Text(text),
@@ -383,21 +423,10 @@ impl Peer for StackPeer {
     }
 
     async fn close(&self, patience: Duration) {
-        if let Some(channel) = self.channel.get() {
-            // The channel's end is sent behind all that waits in it (RFC 8831, section 6.7).
-            let closing = async {
-                if channel.close().await.is_err() {
-                    return;
-                }
-                let open = self.inbox.lock().await.channel.is_some();
-                while open {
-                    match self.receive().await {
-                        PeerEvent::ChannelClosed | PeerEvent::Changed(PeerState::Closed) => return,
-                        _ => {}
-                    }
-                }
-            };
-            let _ = timeout(patience, closing).await;
+        if let Some(channel) = self.channel.get()
+            && self.opened.load(Ordering::Acquire)
+        {
+            let _ = timeout(patience, self.say_goodbye(channel.as_ref())).await;
         }
         let _ = self.connection.close().await;
     }

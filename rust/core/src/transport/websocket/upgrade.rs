@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, HOST, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
+    CONNECTION, HOST, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::Empty;
@@ -11,8 +11,8 @@ use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::transport::net::{
-    Answer, ByteStream, ConnectError, ConnectPhase, ConnectRequest, Deadline, ExchangeError, Secrets,
-    Target, exchange, refused,
+    Answer, ByteStream, ConnectError, ConnectPhase, ConnectRequest, Deadline, ExchangeError,
+    Secrets, Target, exchange, refused,
 };
 
 /// A stream that speaks WebSocket from here on.

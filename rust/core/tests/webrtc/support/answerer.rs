@@ -1,5 +1,7 @@
 //! A server that answers offers with a peer of ours, or as a test tells it.
 
+use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use stapes_core::transport::webrtc::{Peer, PeerEvent, PeerSettings, Received, StackPeer};
@@ -17,7 +19,11 @@ pub struct Answerer {
 }
 
 /// The far side of a call.
-pub struct Far(pub StackPeer);
+pub struct Far {
+    pub peer: StackPeer,
+    /// Messages that came while something else was waited for.
+    texts: Mutex<VecDeque<String>>,
+}
 
 /// How offers are answered.
 #[derive(Clone, Copy)]
@@ -76,7 +82,10 @@ async fn serve(
         Manner::Description(change) => {
             let peer = StackPeer::new(&settings(), false).await.unwrap();
             let description = change(peer.answer(&offer).await.unwrap());
-            let _ = called.send(Far(peer));
+            let _ = called.send(Far {
+                peer,
+                texts: Mutex::default(),
+            });
             format!(
                 "HTTP/1.1 201 Created\r\nContent-Type: application/sdp\r\nLocation: \
                  /v1/realtime/calls/rtc_test\r\nContent-Length: {}\r\n\r\n{description}",
@@ -124,19 +133,22 @@ pub fn settings() -> PeerSettings {
 
 impl Far {
     async fn until_opened(&self) {
-        let opened = async { while self.0.receive().await != PeerEvent::Opened {} };
+        let opened = async { while self.peer.receive().await != PeerEvent::Opened {} };
         soon("the data channel", opened).await;
     }
 
     pub async fn say(&self, event: &str) {
-        self.0.send_event(event).await.unwrap();
+        self.peer.send_event(event).await.unwrap();
     }
 
     /// The next message.
     pub async fn text(&self) -> String {
+        if let Some(text) = self.texts.lock().unwrap().pop_front() {
+            return text;
+        }
         let text = async {
             loop {
-                match self.0.receive().await {
+                match self.peer.receive().await {
                     PeerEvent::Text(text) => return text,
                     PeerEvent::ChannelClosed => panic!("the channel was closed"),
                     _ => {}
@@ -150,8 +162,10 @@ impl Far {
     pub async fn packet(&self) -> Received {
         let packet = async {
             loop {
-                if let PeerEvent::Opus(packet) = self.0.receive().await {
-                    return packet;
+                match self.peer.receive().await {
+                    PeerEvent::Opus(packet) => return packet,
+                    PeerEvent::Text(text) => self.texts.lock().unwrap().push_back(text),
+                    _ => {}
                 }
             }
         };
@@ -160,7 +174,7 @@ impl Far {
 
     /// Waits until the far side of it is gone.
     pub async fn until_closed(&self) {
-        let closed = async { while self.0.receive().await != PeerEvent::ChannelClosed {} };
+        let closed = async { while self.peer.receive().await != PeerEvent::ChannelClosed {} };
         soon("the end of the call", closed).await;
     }
 }

@@ -4,9 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use stapes_core::conversation::{Capabilities, Conversation, Event, Interest, Options};
 use stapes_core::transport::webrtc::{WebRtcOptions, connect};
-use stapes_core::transport::{
-    Carriage, Clock, EventSink, OutgoingLimits, Session, SoundSettings,
-};
+use stapes_core::transport::{Carriage, Clock, EventSink, OutgoingLimits, Session, SoundSettings};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -63,8 +61,7 @@ impl Caller {
             .unwrap();
         let url = answerer.url.clone();
         let asked = request(&url);
-        let (connection, far) =
-            tokio::join!(connect(&asked, options, RATES), answerer.call());
+        let (connection, far) = tokio::join!(connect(&asked, options, RATES), answerer.call());
         let connection = connection.unwrap();
         let generation = line.generation();
         let update = r#"{"type":"session.update","session":{}}"#.to_owned();

@@ -54,7 +54,9 @@ pub fn tone_packets(count: usize) -> Vec<bytes::Bytes> {
     (0..count)
         .map(|n| {
             let mut packet = Vec::new();
-            encoder.encode_i16(&tone(n * 480, 480), &mut packet).unwrap();
+            encoder
+                .encode_i16(&tone(n * 480, 480), &mut packet)
+                .unwrap();
             packet.into()
         })
         .collect()

@@ -1,0 +1,1 @@
+"""The load measurement: realtime clients on one core against a server on another."""

@@ -1,0 +1,48 @@
+"""openai-agents, with its own runner and model."""
+
+from __future__ import annotations
+
+import asyncio
+
+from agents.realtime import RealtimeAgent, RealtimeRunner
+
+from benches.load.clients.client import Client
+
+
+class AgentsSdk(Client):
+    """`RealtimeSession` of openai-agents, iterated in a task."""
+
+    sends_at_once = False
+    has_items = True
+
+    async def open(self, url: str) -> None:
+        runner = RealtimeRunner(RealtimeAgent(name="load", instructions="Be brief."))
+        self.session = await runner.run(model_config={"url": url, "api_key": "unused"})
+        await self.session.enter()
+        self.task = asyncio.create_task(self._consume())
+
+    async def _consume(self) -> None:
+        sink = self.sink
+        try:
+            async for event in self.session:
+                match event.type:
+                    case "audio":
+                        sink.on_audio(event.audio.data)
+                    case "history_added":
+                        sink.on_item()
+                    case "agent_end":
+                        sink.on_turn()
+                    case "error":
+                        sink.on_error(event.error)
+        except Exception as error:
+            sink.fail(error)
+
+    async def start(self) -> None:
+        await self.session.send_message("go")
+
+    async def send_audio(self, pcm: bytes) -> None:
+        await self.session.send_audio(pcm)
+
+    async def close(self) -> None:
+        await self.session.close()
+        await self.task

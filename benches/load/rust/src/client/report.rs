@@ -1,0 +1,43 @@
+//! The line of results.
+
+use std::fs;
+
+use serde_json::{Map, Value, json};
+
+use super::session::Received;
+
+/// The size of a page on the machines that this runs on.
+const PAGE_KB: usize = 4;
+
+pub fn resident_kb() -> usize {
+    let pages = fs::read_to_string("/proc/self/statm")
+        .ok()
+        .and_then(|text| text.split(' ').nth(1)?.parse::<usize>().ok());
+    pages.unwrap_or_default() * PAGE_KB
+}
+
+/// Adds what all sessions received.
+pub fn summarise(received: &[Received], result: &mut Map<String, Value>) {
+    let mut latencies: Vec<u64> = received
+        .iter()
+        .flat_map(|one| &one.latencies_ns)
+        .copied()
+        .collect();
+    latencies.sort_unstable();
+    if let Some(last) = latencies.len().checked_sub(1) {
+        for (name, share) in [("p50", 0.5), ("p99", 0.99), ("max", 1.0)] {
+            let at = last.min((latencies.len() as f64 * share) as usize);
+            let microseconds = latencies[at] as f64 / 1e3;
+            result.insert(format!("lat_{name}_us"), json!(microseconds));
+        }
+    }
+    let sum = |of: fn(&Received) -> usize| received.iter().map(of).sum::<usize>();
+    let failed: Vec<_> = received
+        .iter()
+        .filter_map(|one| one.failure.clone())
+        .collect();
+    result.insert("audio_deltas".to_owned(), json!(latencies.len()));
+    result.insert("audio_bytes".to_owned(), json!(sum(|one| one.audio_bytes)));
+    result.insert("errors".to_owned(), json!(sum(|one| one.errors)));
+    result.insert("failed".to_owned(), json!(failed[..failed.len().min(3)]));
+}

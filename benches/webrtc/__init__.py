@@ -1,0 +1,1 @@
+"""What WebRTC calls cost, and how much delay they add: `python -m benches.webrtc`."""

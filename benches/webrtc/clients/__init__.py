@@ -1,0 +1,1 @@
+"""Clients that hold calls with the reflector, each in a process of its own."""

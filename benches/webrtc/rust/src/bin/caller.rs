@@ -1,0 +1,289 @@
+//! Calls a reflector many times at once, with packets that need neither encoder nor decoder, or
+//! opens and closes calls one after the other. Says what it cost as one line of JSON.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use lexopt::prelude::{Long, ValueExt as _};
+use serde_json::{Value, json};
+use stapes_core::transport::webrtc::{ConnectRequest, Proxy, WebRtcOptions, connect};
+use stapes_core::transport::{
+    Ended, Endpoint, Frame, Outgoing, Piece, SampleRates, SoundEndpoint, SoundStats, Uplink,
+    Upward, Wanted,
+};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const RATES: SampleRates = SampleRates {
+    input: 24_000,
+    output: 24_000,
+};
+
+/// An endpoint that counts.
+struct Counter {
+    uplink: Uplink,
+    wanted: Wanted,
+    heard: AtomicU64,
+    started: AtomicBool,
+    closing: AtomicBool,
+    ready: Notify,
+    held: watch::Sender<bool>,
+}
+
+impl Counter {
+    fn new(wanted: Wanted) -> Arc<Self> {
+        Arc::new(Self {
+            uplink: Uplink::new(1 << 20),
+            wanted,
+            heard: AtomicU64::new(0),
+            started: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            ready: Notify::new(),
+            held: watch::Sender::new(false),
+        })
+    }
+
+    fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.ready.notify_one();
+    }
+}
+
+impl Endpoint for Counter {
+    fn on_frame(&self, frame: Frame<'_>) {
+        if let Frame::Text(text) = frame
+            && text.contains("output_audio_buffer.started")
+        {
+            self.started.store(true, Ordering::Release);
+        }
+    }
+
+    fn take_outgoing(&self, batch: &mut Vec<Outgoing>, _max_bytes: usize) {
+        if self.closing.swap(false, Ordering::AcqRel) {
+            batch.push(Outgoing::Close {
+                code: 1000,
+                reason: String::new(),
+            });
+        }
+    }
+
+    fn on_flushed(&self) {}
+
+    fn outgoing_ready(&self) -> &Notify {
+        &self.ready
+    }
+
+    fn reading_held(&self) -> watch::Receiver<bool> {
+        self.held.subscribe()
+    }
+
+    fn on_ended(&self, _ended: Ended) {}
+}
+
+impl SoundEndpoint for Counter {
+    fn sample_rates(&self) -> SampleRates {
+        RATES
+    }
+
+    fn uplink(&self) -> Option<&Uplink> {
+        Some(&self.uplink)
+    }
+
+    fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
+    fn stretch(&self) -> u64 {
+        u64::from(self.started.load(Ordering::Acquire))
+    }
+
+    fn on_sound(&self, _stretch: u64, _piece: Piece<'_>) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn on_stretch_ended(&self, _stretch: u64) {}
+
+    fn on_mark(&self) {}
+
+    fn on_room(&self) {}
+
+    fn on_stats(&self, _stats: SoundStats) {}
+}
+
+/// What this process uses of the machine.
+struct Usage {
+    cpu_s: f64,
+    rss_kb: u64,
+}
+
+fn usage() -> Result<Usage, Failure> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let fields: Vec<&str> = stat
+        .rsplit_once(") ")
+        .ok_or("no stat")?
+        .1
+        .split(' ')
+        .collect();
+    let ticks = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+    let pages = fs::read_to_string("/proc/self/statm")?;
+    let resident: u64 = pages.split(' ').nth(1).ok_or("no statm")?.parse()?;
+    Ok(Usage {
+        cpu_s: ticks as f64 / 100.0,
+        rss_kb: resident * 4,
+    })
+}
+
+fn open_files() -> usize {
+    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+fn threads() -> usize {
+    fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+}
+
+struct Asked {
+    url: String,
+    calls: usize,
+    seconds: u64,
+    opens: usize,
+}
+
+fn asked() -> Result<Asked, Failure> {
+    let mut asked = Asked {
+        url: String::new(),
+        calls: 200,
+        seconds: 10,
+        opens: 0,
+    };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("url") => asked.url = parser.value()?.string()?,
+            Long("calls") => asked.calls = parser.value()?.parse()?,
+            Long("seconds") => asked.seconds = parser.value()?.parse()?,
+            Long("opens") => asked.opens = parser.value()?.parse()?,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(asked)
+}
+
+fn options() -> WebRtcOptions {
+    WebRtcOptions {
+        proxy: Proxy::Direct,
+        ..WebRtcOptions::default()
+    }
+}
+
+async fn call(
+    url: &str,
+) -> Result<(Arc<Counter>, impl Future<Output = ()> + Send + use<>), Failure> {
+    let request = ConnectRequest {
+        url: url.to_owned(),
+        headers: Vec::new(),
+    };
+    let connection = connect(&request, &options(), RATES).await?;
+    let counter = Counter::new(Wanted::Packets);
+    Ok((Arc::clone(&counter), connection.carry(counter)))
+}
+
+/// Many calls at once, each sending and hearing 50 packets a second.
+async fn together(asked: &Asked) -> Result<Value, Failure> {
+    let before = usage()?;
+    let mut tasks = JoinSet::new();
+    let mut calls = Vec::new();
+    for _ in 0..asked.calls {
+        let (counter, carrying) = call(&asked.url).await?;
+        tasks.spawn(carrying);
+        calls.push(counter);
+    }
+    while !calls
+        .iter()
+        .all(|call| call.started.load(Ordering::Acquire))
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let standing = usage()?;
+    // 80 bytes: 32 kbit/s.
+    let packet = Bytes::from_static(&[0x48; 80]);
+    let packets = asked.seconds * 50;
+    for call in &calls {
+        for _ in 0..packets {
+            call.uplink.push(Upward::Packet(packet.clone()));
+        }
+        // One call does not begin in the same millisecond as the next.
+        tokio::time::sleep(Duration::from_micros(20_000 / asked.calls as u64)).await;
+    }
+    let (from, began) = (usage()?, Instant::now());
+    // The last second is left out: calls end in it.
+    tokio::time::sleep(Duration::from_secs(asked.seconds.saturating_sub(1))).await;
+    let (to, took) = (usage()?, began.elapsed());
+    tokio::time::sleep(Duration::from_millis(2_000)).await;
+    let heard: u64 = calls
+        .iter()
+        .map(|call| call.heard.load(Ordering::Relaxed))
+        .sum();
+    for call in &calls {
+        call.close();
+    }
+    while tasks.join_next().await.is_some() {}
+    let sent = packets * asked.calls as u64;
+    let cores = (to.cpu_s - from.cpu_s) / took.as_secs_f64();
+    Ok(json!({
+        "calls": asked.calls,
+        "packets_sent": sent,
+        "packets_lost": sent.saturating_sub(heard),
+        "cores": cores,
+        "cpu_ms_per_call_s": cores * 1000.0 / asked.calls as f64,
+        "kb_per_call": (standing.rss_kb.saturating_sub(before.rss_kb)) / asked.calls as u64,
+        "kb_per_call_in_use": (to.rss_kb.saturating_sub(before.rss_kb)) / asked.calls as u64,
+    }))
+}
+
+/// Calls that are opened and closed one after the other.
+async fn in_turn(asked: &Asked) -> Result<Value, Failure> {
+    let mut samples = Vec::new();
+    let began = Instant::now();
+    for n in 0..=asked.opens {
+        if n % (asked.opens / 5).max(1) == 0 {
+            // Sockets are closed by a task that may still be at it.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            samples.push(json!({
+                "after": n,
+                "rss_kb": usage()?.rss_kb,
+                "files": open_files(),
+                "threads": threads(),
+                "tasks": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+            }));
+        }
+        let (counter, carrying) = call(&asked.url).await?;
+        counter
+            .uplink
+            .push(Upward::Packet(Bytes::from_static(&[0x48; 80])));
+        let task = tokio::spawn(carrying);
+        counter.close();
+        task.await?;
+    }
+    let ms = began.elapsed().as_secs_f64() * 1000.0 / (asked.opens + 1) as f64;
+    Ok(json!({"opened_and_closed": asked.opens, "ms_each": ms, "samples": samples}))
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> Result<(), Failure> {
+    let asked = asked()?;
+    let result = if asked.opens > 0 {
+        in_turn(&asked).await?
+    } else {
+        together(&asked).await?
+    };
+    let mut out = tokio::io::stdout();
+    out.write_all(format!("{result}\n").as_bytes()).await?;
+    out.flush().await?;
+    Ok(())
+}

@@ -1,0 +1,5 @@
+mod anything;
+mod order;
+mod path;
+mod pauses;
+mod simulations;
