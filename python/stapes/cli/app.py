@@ -65,12 +65,10 @@ def demo(
     A caller, an agent and a development server that listens and speaks. It leaves a stereo
     recording, a picture and a transcript, and fails if anything did not happen as it should.
     """
-    if transport is TransportName.WEBRTC:
-        _fail("the demo does not run over WebRTC yet; leave out --transport webrtc")
     from stapes.cli.demo.demo import DemoError, run_demo
 
     try:
-        passed = run_demo(out, examples, quick=quick)
+        passed = run_demo(out, examples, transport=transport.value, quick=quick)
     except DemoError as error:
         _fail(str(error))
     except KeyboardInterrupt:
