@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parents[2]
-sys.path.extend([str(ROOT / "tests" / "webrtc"), str(ROOT / "tests" / "devserver")])
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "webrtc"))
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "devserver"))
 
 from aiortc.mediastreams import MediaStreamError
 from lossy import LossyNetwork
@@ -28,6 +28,7 @@ from peer_client import PeerClient, post
 from stapes import RealtimeAgent, RealtimeSession, WebRTCTransport
 from stapes.devserver import DevServer, Options, ScriptedMind
 
+ROOT = Path(__file__).parents[2]
 RATE = 24_000
 WINDOW = RATE // 2
 NEAR = int(0.35 * RATE)
