@@ -57,6 +57,14 @@ class TransportLine:
         """A text message of the server's arrived."""
         self._line.receive(frame)
 
+    def receive_audio(self, audio: bytes) -> None:
+        """The answer's sound arrived, where the transport says that it is `sound_apart`.
+
+        PCM, 16 bit little endian, mono, at the rate of the session's output format. It belongs to
+        the response that `output_audio_buffer.started` named, until `.stopped` or `.cleared`.
+        """
+        self._line.receive_audio(audio)
+
     def ended(self, reason: str) -> None:
         """The connection is over; `reason` says why, in words for a user."""
         self._line.ended(reason)
@@ -97,6 +105,32 @@ class RealtimeTransport(Transport, ABC):
     """
 
     __slots__ = ()
+
+    @property
+    def sound_apart(self) -> bool:
+        """Whether sound travels beside the messages, as over RTP, and not within them.
+
+        The transport then gets the user's sound by `send_audio`, and delivers the answer's to
+        `line.receive_audio`.
+        """
+        return False
+
+    @property
+    def server_truncates(self) -> bool:
+        """Whether the server knows what was played of an answer, and cuts it by itself.
+
+        It is told to stop by `output_audio_buffer.clear` then; otherwise the session says where to
+        cut, by `conversation.item.truncate`.
+        """
+        return False
+
+    def send_audio(self, audio: bytes) -> None:
+        """Takes the user's sound, where the transport is `sound_apart`.
+
+        PCM, 16 bit little endian, mono, at the rate of the session's input format, as it was given:
+        to pace it is the transport's.
+        """
+        raise NotImplementedError("a transport that is sound_apart takes the user's sound")
 
     @abstractmethod
     async def connect(self, request: TransportRequest, line: TransportLine) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from typing import Any
 
 import pytest
+from calling import Seen, eventually
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -186,3 +188,76 @@ async def test_a_phone_line_fits_without_a_special_case():
         assert phone.log[-1] == "clear"
         sent = call.received.of("session.update")[0]["session"]["audio"]
         assert {part["format"]["type"] for part in sent.values()} == {"audio/pcmu"}
+
+
+class Beside(RealtimeTransport):
+    """Carries sound beside the messages, to nobody: the test speaks for the server."""
+
+    def __init__(self) -> None:
+        self.line: Any = None
+        self.sent: list[dict[str, Any]] = []
+        self.audio = b""
+
+    @property
+    def sound_apart(self) -> bool:
+        return True
+
+    @property
+    def server_truncates(self) -> bool:
+        return True
+
+    async def connect(self, request: Any, line: Any) -> None:
+        self.line = line
+        line.opened()
+
+    def send(self, message: str) -> None:
+        self.sent.append(json.loads(message))
+
+    def send_audio(self, audio: bytes) -> None:
+        # Before the commit that ends it.
+        assert "input_audio_buffer.commit" not in self.types
+        self.audio += audio
+
+    def close(self, code: int, reason: str) -> None:
+        pass
+
+    @property
+    def types(self) -> list[str]:
+        return [message["type"] for message in self.sent]
+
+    def says(self, kind: str, **fields: Any) -> None:
+        self.line.receive(json.dumps({"type": kind, **fields}))
+
+
+async def test_a_transport_may_carry_sound_beside_its_messages():
+    transport = Beside()
+    async with (
+        RealtimeSession(desk(), api_key="any", transport=transport) as session,
+        asyncio.timeout(20),
+    ):
+        seen = Seen(session)
+        said = bytes(range(256)) * 40
+        session.send_audio(said, commit=True)
+        await eventually(lambda: "input_audio_buffer.commit" in transport.types)
+        assert transport.audio == said
+        assert "input_audio_buffer.append" not in transport.types
+
+        transport.line.receive_audio(bytes(960))  # The silence before an answer is nobody's.
+        transport.says("response.created", response={"id": "r1"})
+        transport.says(
+            "response.content_part.added",
+            response_id="r1",
+            item_id="i1",
+            content_index=0,
+            part={"type": "audio"},
+        )
+        transport.says("output_audio_buffer.started", response_id="r1")
+        transport.line.receive_audio(said)
+        heard = await seen.until(Audio)
+        assert (heard.data, heard.response_id, heard.item_id) == (said, "r1", "i1")
+        session.interrupt()
+        await seen.until(AudioInterrupted)
+        transport.line.receive_audio(said)
+        await eventually(lambda: "output_audio_buffer.clear" in transport.types)
+        assert transport.types[-2:] == ["response.cancel", "output_audio_buffer.clear"]
+        assert len(seen.of(Audio)) == 1

@@ -182,7 +182,7 @@ class Connector:
         update, tracing = session._session_update(payload), session._tracing_update()
         transport = self.transport
         if isinstance(transport, RealtimeTransport):
-            line = session._core.connect_carried()
+            line = session._core.connect_carried(transport.sound_apart, transport.server_truncates)
             self._carried = (transport, line)
             work = self._carry(transport, line, request, (update, tracing, epoch), opened)
             session._spawn(work)
@@ -235,17 +235,18 @@ class Connector:
         if self._carried is None:
             return
         transport, line = self._carried
-        for message in line.take():
-            try:
+        try:
+            for audio in line.take_audio():
+                transport.send_audio(audio)
+            for message in line.take():
                 if isinstance(message, str):
                     transport.send(message)
                 else:
                     self._carried = None
                     transport.close(*message)
-            except Exception as error:
-                line.ended(f"the transport could not send: {error}")
-                self._session._local(Error(error, context="transport"))
-                return
+        except Exception as error:
+            line.ended(f"the transport could not send: {error}")
+            self._session._local(Error(error, context="transport"))
 
     def opened(self, generation: int, error: BaseException | None) -> None:
         """The core says how connecting went."""

@@ -5,6 +5,7 @@ mod invariants;
 use invariants::{Act, Watched};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use stapes_core::conversation::Capabilities;
 
 #[expect(
     clippy::needless_pass_by_value,
@@ -129,6 +130,27 @@ fn of_the_conversation() -> impl Strategy<Value = Act> {
     .prop_map(frame)
 }
 
+/// What comes of a server that plays its answers itself.
+fn of_sound() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        (
+            response(),
+            prop_oneof![Just("started"), Just("stopped"), Just("cleared")]
+        )
+            .prop_map(|(id, what)| {
+                frame(json!({"type": format!("output_audio_buffer.{what}"), "response_id": id}))
+            }),
+        (response(), item(), 0..3u64).prop_map(|(id, item, part)| {
+            frame(
+                json!({"type": "response.content_part.added", "response_id": id,
+                         "item_id": item, "content_index": part, "part": {"type": "audio"}}),
+            )
+        }),
+        (0..500u32).prop_map(Act::Sound),
+        Just(Act::SoundEnds),
+    ]
+}
+
 fn of_this_side() -> impl Strategy<Value = Act> {
     prop_oneof![
         3 => Just(Act::SendMessage),
@@ -161,6 +183,28 @@ proptest! {
         )
     ) {
         let mut watched = Watched::new();
+        for act in &acts {
+            watched.act(act);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn the_same_holds_where_sound_comes_beside_the_messages(
+        acts in prop::collection::vec(
+            prop_oneof![
+                6 => of_responses(),
+                6 => of_sound(),
+                3 => of_the_conversation(),
+                3 => of_this_side(),
+            ],
+            0..150,
+        )
+    ) {
+        let mut watched = Watched::over(Capabilities::MEDIA_APART);
         for act in &acts {
             watched.act(act);
         }

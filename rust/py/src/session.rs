@@ -13,17 +13,18 @@ use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use serde_json::{Map, Value};
 use stapes_core::audio::convert::{FromWire, ToWire};
 use stapes_core::audio::{AudioFormat, base64};
 use stapes_core::conversation::{
-    AgentSwitch, Conversation, Event, GuardSource, Interest, Media, Options, PlaybackSource,
-    Refused, Status, WrittenItem,
+    AgentSwitch, Capabilities, Conversation, Event, GuardSource, Interest, Media, Options,
+    PlaybackSource, Refused, Status, Truncation, WrittenItem,
 };
 use stapes_core::transport::net::{ConnectError, ConnectRequest};
 use stapes_core::transport::{
-    Carriage, Clock, Ended, Endpoint as _, EventSink, Frame, Line, OutgoingLimits, Session as Core,
-    websocket,
+    Carriage, Clock, Ended, Endpoint as _, EventSink, Frame, Line, OutgoingLimits, Piece,
+    SampleRates, Session as Core, SoundEndpoint as _, SoundSettings, Upward, websocket,
 };
 
 use crate::audio::samples::{self, Samples};
@@ -203,18 +204,17 @@ impl Session {
         let generation = line.generation();
         let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
         let work = connecting::run(core, sink, line, greeting, connecting, carry);
-        runtime::handle()?.spawn(work);
+        self.core.runtime().spawn(work);
         Ok(generation)
     }
 
     /// The rates of the wire's formats, where they are what travels beside the messages.
-    #[cfg(feature = "webrtc")]
-    fn sound_rates(&self) -> PyResult<stapes_core::transport::SampleRates> {
+    fn sound_rates(&self) -> PyResult<SampleRates> {
         let rate = |format: AudioFormat, name: &str| match format {
             AudioFormat::Pcm { rate } => Ok(rate),
             _ => Err(PyValueError::new_err(format!(
-                "config.audio.{name}.format is {}: over WebRTC the sound is Opus on the wire and \
-                 PCM for you, leave the format out",
+                "config.audio.{name}.format is {}: this transport carries sound apart from the \
+                 messages, and gives and takes PCM; leave the format out",
                 format.wire_name()
             ))),
         };
@@ -223,7 +223,7 @@ impl Session {
             .wire_output
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        Ok(stapes_core::transport::SampleRates {
+        Ok(SampleRates {
             input: rate(input.format(), "input")?,
             output: rate(*output, "output")?,
         })
@@ -348,7 +348,7 @@ impl Session {
         });
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
         Ok(Self {
-            core: Core::new(options, limits, clock, runtime::handle()?, events),
+            core: Core::new(options, limits, clock, runtime::next_handle()?, events),
             sink,
             input: Mutex::new(ToWire::new(AudioFormat::default())),
             wire_output: Mutex::default(),
@@ -478,8 +478,7 @@ impl Session {
         tracing: &str,
         epoch: u64,
     ) -> PyResult<u64> {
-        use stapes_core::conversation::Capabilities;
-        use stapes_core::transport::{SoundSettings, webrtc};
+        use stapes_core::transport::webrtc;
 
         let greeting = Greeting::new(session_update, tracing, epoch)?;
         let request = ConnectRequest { url, headers };
@@ -755,14 +754,38 @@ impl Session {
 
     // For a transport that is written in Python.
 
-    /// Begins a connection that Python carries; its line.
-    fn connect_carried(&self, py: Python<'_>) -> PyResult<CarriedLine> {
+    /// Begins a connection that Python carries; its line. Where `sound_apart`, sound travels beside the
+    /// messages; where `server_truncates`, the server cuts what it has not played of an answer.
+    fn connect_carried(
+        &self,
+        py: Python<'_>,
+        sound_apart: bool,
+        server_truncates: bool,
+    ) -> PyResult<CarriedLine> {
         runtime::same_process(self.process, "session")?;
+        let sound = sound_apart.then(|| self.sound_rates()).transpose()?;
+        let capabilities = Capabilities {
+            media: if sound_apart {
+                Media::Apart
+            } else {
+                Media::InFrames
+            },
+            truncation: if server_truncates {
+                Truncation::Server
+            } else {
+                Truncation::Client
+            },
+        };
         let line = self
             .core
             .connecting(Carriage {
                 announced: true,
-                ..Carriage::default()
+                capabilities,
+                sound: sound.map(|rates| SoundSettings {
+                    rates,
+                    // A minute.
+                    max_waiting: rates.input as usize * 60 * 2,
+                }),
             })
             .map_err(|refused| errors::refused(py, &refused))?;
         Ok(CarriedLine {
@@ -850,7 +873,39 @@ impl CarriedLine {
 
     /// A text frame arrived.
     fn receive(&self, frame: &str) {
+        let before = self.line.stretch();
         self.line.on_frame(Frame::Text(frame));
+        // Sound that came before the frame has been taken before it.
+        if before != 0 && before != self.line.stretch() {
+            self.line.on_stretch_ended(before);
+        }
+    }
+
+    /// Sound arrived beside the frames: PCM at the rate of the session's output format.
+    fn receive_audio(&self, audio: &Bound<'_, PyAny>) -> PyResult<()> {
+        let samples = Samples::mono(audio, "audio")?.into_int16();
+        self.line
+            .on_sound(self.line.stretch(), Piece::Samples(&samples));
+        Ok(())
+    }
+
+    /// The user's sound that is to be sent now, up to where a turn of theirs ends.
+    fn take_audio<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let mut taken = Vec::new();
+        let Some(uplink) = self.line.uplink() else {
+            return taken;
+        };
+        while let Some(piece) = uplink.take() {
+            match piece {
+                Upward::Samples(samples) => {
+                    taken.push(PyBytes::new(py, bytemuck::cast_slice(&samples)));
+                }
+                Upward::Mark => self.line.on_mark(),
+                Upward::Packet(_) => {}
+            }
+        }
+        self.line.on_room();
+        taken
     }
 
     /// What is to be sent now: texts, and `(code, reason)` where it is to be closed.

@@ -34,9 +34,6 @@ pub enum Piece<'a> {
 /// An endpoint that has sound apart from its messages. None of these calls blocks or runs users'
 /// code.
 pub trait SoundEndpoint: Endpoint {
-    /// Samples per second, of the user's sound and of the answer's.
-    fn sample_rates(&self) -> SampleRates;
-
     /// The user's sound; `None` where none is sent.
     fn uplink(&self) -> Option<&Uplink>;
 

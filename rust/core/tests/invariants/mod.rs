@@ -9,7 +9,8 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 use stapes_core::conversation::{
     AgentSwitch, Capabilities, Conversation, Event, FunctionCall, GuardSource, Interest, ItemKind,
-    Options, Output, Progress, Refused, ServerEvent, Status, Trouble, WrittenItem,
+    Options, Output, Progress, Refused, ServerEvent, Sound, Status, Trouble, Truncation,
+    WrittenItem,
 };
 
 /// Something that happens.
@@ -46,6 +47,10 @@ pub enum Act {
     Rewrite {
         clear: bool,
     },
+    /// So many milliseconds of sound come beside the messages.
+    Sound(u32),
+    /// What sounds beside the messages has all been passed on.
+    SoundEnds,
     /// The connection is lost, closed by us, made again.
     Lose,
     Close,
@@ -55,6 +60,9 @@ pub enum Act {
 /// A conversation under observation.
 pub struct Watched {
     conversation: Conversation,
+    capabilities: Capabilities,
+    /// The stretch of sound that came last.
+    stretch: u64,
     now: Duration,
     sequence: u64,
     epoch: u64,
@@ -111,10 +119,17 @@ fn delivered_call(frame: &Value) -> Option<String> {
 
 impl Watched {
     pub fn new() -> Self {
+        Self::over(Capabilities::default())
+    }
+
+    /// A conversation over a transport that declares this.
+    pub fn over(capabilities: Capabilities) -> Self {
         let mut conversation = Conversation::new(Options::default());
         conversation.set_interest(Interest::ALL);
         let mut watched = Self {
             conversation,
+            capabilities,
+            stretch: 0,
             now: Duration::ZERO,
             sequence: 0,
             epoch: 0,
@@ -235,13 +250,26 @@ impl Watched {
                 }
             }
             Act::Rewrite { clear } => self.rewrite(*clear),
+            Act::Sound(ms) => {
+                let now_sounding = self.conversation.sounding();
+                if now_sounding != 0 {
+                    self.stretch = now_sounding;
+                }
+                let sound = Sound::Pcm {
+                    data: vec![0; *ms as usize * 48],
+                    rate: 24_000,
+                };
+                self.conversation
+                    .sound(generation, self.stretch, sound, now);
+            }
+            Act::SoundEnds => self.conversation.sound_ended(generation, self.stretch),
             Act::Lose => self.conversation.ended(generation, "lost".to_owned()),
             Act::Close => {
                 self.conversation.close(1000, "");
                 self.forget_connection();
             }
             Act::Connect => {
-                if let Ok(generation) = self.conversation.connecting(Capabilities::default()) {
+                if let Ok(generation) = self.conversation.connecting(self.capabilities) {
                     self.forget_connection();
                     let update = r#"{"type":"session.update"}"#.to_owned();
                     self.conversation
@@ -360,6 +388,13 @@ impl Watched {
                     given <= asked,
                     "call {id} came {asked} times and is answered {given} times"
                 );
+            }
+            "conversation.item.truncate" if self.capabilities.truncation == Truncation::Server => {
+                panic!("the server knows what it has played, and is told to cut");
+            }
+            "output_audio_buffer.clear" => {
+                let server = self.capabilities.truncation == Truncation::Server;
+                assert!(server, "a server that plays nothing is told to stop");
             }
             "conversation.item.truncate" if self.plain_format => {
                 let item = message["item_id"].as_str().unwrap_or_default().to_owned();

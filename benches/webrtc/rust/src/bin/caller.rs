@@ -2,6 +2,7 @@
 //! opens and closes calls one after the other. Says what it cost as one line of JSON.
 
 use std::fs;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +15,6 @@ use stapes_core::transport::{
     Ended, Endpoint, Frame, Outgoing, Piece, SampleRates, SoundEndpoint, SoundStats, Uplink,
     Upward, Wanted,
 };
-use tokio::io::AsyncWriteExt;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
@@ -87,10 +87,6 @@ impl Endpoint for Counter {
 }
 
 impl SoundEndpoint for Counter {
-    fn sample_rates(&self) -> SampleRates {
-        RATES
-    }
-
     fn uplink(&self) -> Option<&Uplink> {
         Some(&self.uplink)
     }
@@ -282,8 +278,6 @@ async fn main() -> Result<(), Failure> {
     } else {
         together(&asked).await?
     };
-    let mut out = tokio::io::stdout();
-    out.write_all(format!("{result}\n").as_bytes()).await?;
-    out.flush().await?;
+    writeln!(std::io::stdout(), "{result}")?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! When a call asks for it (`bench.report`) it says when each of its packets came, in nanoseconds of
 //! the monotonic clock, which all processes of the machine share.
 
+use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,10 +42,9 @@ fn now_ns() -> i64 {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let mut out = tokio::io::stdout();
-    let line = format!("http://{}/\n", listener.local_addr()?);
-    out.write_all(line.as_bytes()).await?;
-    out.flush().await?;
+    let mut out = std::io::stdout();
+    writeln!(out, "http://{}/", listener.local_addr()?)?;
+    out.flush()?;
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(async move {

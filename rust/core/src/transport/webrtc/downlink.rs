@@ -103,7 +103,9 @@ impl Listening {
                     break;
                 };
                 self.cross(Some(playout.timestamp), endpoint, now);
-                if let Content::Packet(packet) = &playout.content {
+                if self.playing != 0
+                    && let Content::Packet(packet) = &playout.content
+                {
                     endpoint.on_sound(self.playing, Piece::Packet(packet));
                 }
                 continue;

@@ -4,6 +4,7 @@
 //! wheel, a slot a millisecond, so that calls whose sound is due in the same millisecond are woken
 //! together: what a ticker of our own would do, without its 20 ms grid.
 
+use std::error::Error;
 use std::future::{Future, pending};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::{Pin, pin};
@@ -18,7 +19,7 @@ use super::uplink::Speaking;
 use crate::audio::sender::SenderOptions;
 use crate::transport::endpoint::{Ended, Frame, Outgoing};
 use crate::transport::net::ConnectError;
-use crate::transport::sound::{SoundEndpoint, SoundStats};
+use crate::transport::sound::{SampleRates, SoundEndpoint, SoundStats};
 
 /// How often the endpoint hears how the sound fares.
 const STATS_EVERY: Duration = Duration::from_secs(1);
@@ -33,8 +34,6 @@ pub(super) struct Manner {
     disconnected_after: Duration,
     disconnected_grace: Duration,
     send_batch_bytes: usize,
-    sender: SenderOptions,
-    jitter: crate::audio::jitter::JitterOptions,
 }
 
 impl From<&WebRtcOptions> for Manner {
@@ -44,25 +43,32 @@ impl From<&WebRtcOptions> for Manner {
             disconnected_after: options.disconnected_after,
             disconnected_grace: options.disconnected_grace,
             send_batch_bytes: options.send_batch_bytes,
-            sender: SenderOptions {
-                encoder: options.encoder,
-                max_queue: options.max_queue,
-                ..SenderOptions::default()
-            },
-            jitter: options.jitter,
         }
     }
 }
 
-impl Manner {
-    /// What is made of it for a call; an error names the option that cannot be.
-    pub fn voices(&self, input: u32, output: u32) -> Result<(Speaking, Listening), ConnectError> {
-        let invalid = |problem: String| ConnectError::InvalidOption { problem };
-        let speaking =
-            Speaking::new(input, self.sender).map_err(|error| invalid(error.to_string()))?;
-        let listening =
-            Listening::new(output, self.jitter).map_err(|error| invalid(error.to_string()))?;
-        Ok((speaking, listening))
+/// The sound of a call, both ways.
+pub(super) struct Voices {
+    speaking: Speaking,
+    listening: Listening,
+}
+
+impl Voices {
+    /// An error names the option that cannot be.
+    pub fn new(options: &WebRtcOptions, rates: SampleRates) -> Result<Self, ConnectError> {
+        let invalid = |error: &dyn Error| ConnectError::InvalidOption {
+            problem: error.to_string(),
+        };
+        let sender = SenderOptions {
+            encoder: options.encoder,
+            max_queue: options.max_queue,
+            ..SenderOptions::default()
+        };
+        Ok(Self {
+            speaking: Speaking::new(rates.input, sender).map_err(|error| invalid(&error))?,
+            listening: Listening::new(rates.output, options.jitter)
+                .map_err(|error| invalid(&error))?,
+        })
     }
 }
 
@@ -81,28 +87,19 @@ pub(super) async fn drive<P: Peer, E: SoundEndpoint + ?Sized>(
     peer: &P,
     endpoint: &E,
     manner: Manner,
+    voices: Voices,
 ) -> Ended {
-    let rates = endpoint.sample_rates();
-    let ended = match manner.voices(rates.input, rates.output) {
-        Ok((speaking, listening)) => {
-            let mut driver = Driver {
-                peer,
-                endpoint,
-                manner: &manner,
-                started: Instant::now(),
-                speaking,
-                listening,
-                lost_at: None,
-                stats_at: STATS_EVERY,
-            };
-            let ended = driver.run().await;
-            driver.tell_stats();
-            ended
-        }
-        Err(error) => Ended::Lost {
-            cause: error.to_string(),
-        },
+    let mut driver = Driver {
+        peer,
+        endpoint,
+        manner: &manner,
+        started: Instant::now(),
+        voices,
+        lost_at: None,
+        stats_at: STATS_EVERY,
     };
+    let ended = driver.run().await;
+    driver.tell_stats();
     peer.close(manner.close_timeout).await;
     ended
 }
@@ -112,8 +109,7 @@ struct Driver<'a, P, E: ?Sized> {
     endpoint: &'a E,
     manner: &'a Manner,
     started: Instant,
-    speaking: Speaking,
-    listening: Listening,
+    voices: Voices,
     /// When the connection is given up unless it comes back.
     lost_at: Option<Duration>,
     stats_at: Duration,
@@ -154,6 +150,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                             Continue(())
                         }
                         Ok(Sent::Goodbye) => Break(Ended::ClosedByUs),
+                        Err(PeerError::Closed) => Break(hung_up()),
                         Err(error) => Break(Ended::Lost { cause: error.to_string() }),
                     }
                 },
@@ -194,11 +191,13 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
     fn receive(&mut self, event: PeerEvent) -> ControlFlow<Ended> {
         match event {
             PeerEvent::Opus(packet) => {
-                self.listening.insert(packet, self.now());
+                self.voices.listening.insert(packet, self.now());
             }
             PeerEvent::Text(text) => {
                 self.endpoint.on_frame(Frame::Text(&text));
-                self.listening.arrives(self.endpoint.stretch(), self.now());
+                self.voices
+                    .listening
+                    .arrives(self.endpoint.stretch(), self.now());
             }
             PeerEvent::Binary(bytes) => self.endpoint.on_frame(Frame::Binary(&bytes)),
             PeerEvent::Changed(PeerState::Disconnected) => {
@@ -207,10 +206,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
             PeerEvent::Changed(PeerState::Connected) => self.lost_at = None,
             PeerEvent::Changed(PeerState::Failed) => return Break(self.silent()),
             PeerEvent::ChannelClosed | PeerEvent::Changed(PeerState::Closed) => {
-                return Break(Ended::ClosedByPeer {
-                    code: 1005,
-                    reason: String::new(),
-                });
+                return Break(hung_up());
             }
             PeerEvent::Opened | PeerEvent::Changed(_) => {}
         }
@@ -230,7 +226,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
 
     fn tell_stats(&self) {
         let sent = self.peer.stats();
-        let heard = self.listening.stats();
+        let heard = self.voices.listening.stats();
         self.endpoint.on_stats(SoundStats {
             packets_sent: sent.packets_sent,
             packets_received: heard.received,
@@ -252,7 +248,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
             self.stats_at = self.now() + STATS_EVERY;
             self.tell_stats();
         }
-        if let Err(error) = self.listening.play(self.endpoint, self.now()) {
+        if let Err(error) = self.voices.listening.play(self.endpoint, self.now()) {
             return Break(Ended::Lost {
                 cause: error.to_string(),
             });
@@ -261,9 +257,9 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
             return Continue(());
         };
         loop {
-            self.speaking.take(uplink, self.now());
+            self.voices.speaking.take(uplink, self.now());
             loop {
-                match self.speaking.poll(self.now()) {
+                match self.voices.speaking.poll(self.now()) {
                     Ok(Some(packet)) => {
                         if self.peer.send_opus(packet).await.is_err() {
                             // The end of the connection is said by what is received.
@@ -279,7 +275,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                     }
                 }
             }
-            if !self.speaking.passed_mark() {
+            if !self.voices.speaking.passed_mark() {
                 return Continue(());
             }
             self.endpoint.on_mark();
@@ -289,12 +285,20 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
     fn next_deadline(&self) -> Option<Duration> {
         [
             self.lost_at,
-            self.listening.next_deadline(),
-            self.speaking.next_deadline(),
+            self.voices.listening.next_deadline(),
+            self.voices.speaking.next_deadline(),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+}
+
+/// The far side closed the channel, which has no code and no reason to give.
+fn hung_up() -> Ended {
+    Ended::ClosedByPeer {
+        code: 1005,
+        reason: String::new(),
     }
 }
 

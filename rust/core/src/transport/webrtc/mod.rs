@@ -28,7 +28,7 @@ pub use self::peer::{
 pub use self::stack::StackPeer;
 pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, ConnectRequest, Proxy, Tls};
 
-use self::driver::Manner;
+use self::driver::{Manner, Voices};
 use super::end::EndGuard;
 use super::net::{ByteStream, Deadline, Target, dial};
 use super::sound::{SampleRates, SoundEndpoint};
@@ -45,9 +45,8 @@ pub async fn connect(
     rates: SampleRates,
 ) -> Result<WebRtcConnection, ConnectError> {
     let deadline = Deadline::after(options.connect_timeout);
-    let manner = Manner::from(options);
     // Options that cannot be are said before anybody is called.
-    manner.voices(rates.input, rates.output)?;
+    let voices = Voices::new(options, rates)?;
     let (target, headers) = request.check(offer::SCHEMES, &offer::OWN_HEADERS)?;
     debug!(address = target.address(), "offering a call");
     let stream = dial(&target, &options.proxy, &options.tls, deadline).await?;
@@ -72,7 +71,8 @@ pub async fn connect(
     Ok(WebRtcConnection {
         peer,
         call_id: answered.call_id,
-        manner,
+        manner: Manner::from(options),
+        voices,
     })
 }
 
@@ -150,6 +150,7 @@ pub struct WebRtcConnection {
     peer: StackPeer,
     call_id: Option<String>,
     manner: Manner,
+    voices: Voices,
 }
 
 impl WebRtcConnection {
@@ -166,10 +167,15 @@ impl WebRtcConnection {
         self,
         endpoint: Arc<E>,
     ) -> impl Future<Output = ()> + Send + use<E> {
-        let Self { peer, manner, .. } = self;
+        let Self {
+            peer,
+            manner,
+            voices,
+            ..
+        } = self;
         let end = EndGuard::new(endpoint);
         async move {
-            let ended = driver::drive(&peer, end.endpoint(), manner).await;
+            let ended = driver::drive(&peer, end.endpoint().as_ref(), manner, voices).await;
             end.report(ended);
         }
     }

@@ -155,14 +155,14 @@ impl StackPeer {
                 RtpCodecKind::Audio,
             )
             .map_err(local)?;
-        let (notices, noticed) = mpsc::channel(NOTICES);
-        let (gathered, has_gathered) = watch::channel(false);
+        let (notices, inbox) = mpsc::channel(NOTICES);
+        let (gathered, gathering) = watch::channel(false);
         let addresses: Vec<_> = settings
             .local
             .iter()
             .map(|ip| SocketAddr::new(*ip, 0))
             .collect();
-        let connection = PeerConnectionBuilder::new()
+        let building = PeerConnectionBuilder::new()
             .with_configuration(configuration(settings))
             .with_media_engine(media)
             .with_setting_engine(engine(settings))
@@ -173,10 +173,10 @@ impl StackPeer {
             .with_runtime(Arc::new(TokioRuntime))
             .with_udp_addrs(addresses)
             .with_data_channel_send_buffer_limit(settings.channel_buffer)
-            .build()
-            .await
-            .map_err(local)?;
-        let connection: Arc<dyn PeerConnection> = Arc::new(connection);
+            .build();
+        // The stack's future is 20 KB, which all futures around it would have to hold.
+        let connection: Arc<dyn PeerConnection> =
+            Arc::new(Box::pin(building).await.map_err(local)?);
         let ssrc = random() as u32;
         let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
             "stapes".to_owned(),
@@ -198,7 +198,7 @@ impl StackPeer {
             .map_err(local)?;
         let channel = OnceLock::new();
         let mut inbox = Inbox {
-            notices: noticed,
+            notices: inbox,
             track: None,
             channel: None,
         };
@@ -220,7 +220,7 @@ impl StackPeer {
             sequence: AtomicU16::new(random() as u16),
             payload_type: AtomicU8::new(0),
             inbox: Mutex::new(inbox),
-            gathered: has_gathered,
+            gathered: gathering,
             counters: Counters::default(),
             runtime: Handle::current(),
         })
@@ -306,7 +306,7 @@ impl Peer for StackPeer {
     }
 
     async fn accept(&self, answer: &str) -> Result<(), PeerError> {
-        let answer = RTCSessionDescription::answer(answer.to_owned()).map_err(refused)?;
+        let answer = RTCSessionDescription::answer(with_known_hash(answer)).map_err(refused)?;
         self.connection
             .set_remote_description(answer)
             .await
@@ -314,7 +314,7 @@ impl Peer for StackPeer {
     }
 
     async fn answer(&self, offer: &str) -> Result<String, PeerError> {
-        let offer = RTCSessionDescription::offer(offer.to_owned()).map_err(refused)?;
+        let offer = RTCSessionDescription::offer(with_known_hash(offer)).map_err(refused)?;
         self.connection
             .set_remote_description(offer)
             .await
@@ -490,6 +490,24 @@ fn engine(settings: &PeerSettings) -> SettingEngine {
         .build()
 }
 
+/// The description with fingerprints by SHA-256 alone, where there are such: the stack knows no other
+/// hash, and gives up at the first that it does not know.
+fn with_known_hash(description: &str) -> String {
+    const ANY: &str = "a=fingerprint:";
+    const KNOWN: &str = "a=fingerprint:sha-256 ";
+    let starts = |line: &str, with: &str| {
+        line.get(..with.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(with))
+    };
+    if !description.lines().any(|line| starts(line, KNOWN)) {
+        return description.to_owned();
+    }
+    description
+        .split_inclusive('\n')
+        .filter(|line| !starts(line, ANY) || starts(line, KNOWN))
+        .collect()
+}
+
 /// A number to tell streams apart, and no secret.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
@@ -503,4 +521,19 @@ fn local(error: Error) -> PeerError {
 #[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
 fn refused(error: Error) -> PeerError {
     PeerError::Description(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_by_other_hashes_are_left_out_where_there_is_a_known_one() {
+        let both = "v=0\r\na=fingerprint:sha-512 11\r\na=fingerprint:SHA-256 22\r\nm=audio\r\n";
+        let one = "v=0\r\na=fingerprint:SHA-256 22\r\nm=audio\r\n";
+        assert_eq!(with_known_hash(both), one);
+        assert_eq!(with_known_hash(one), one);
+        let unknown = "v=0\r\na=fingerprint:sha-512 11\r\n";
+        assert_eq!(with_known_hash(unknown), unknown);
+    }
 }
