@@ -268,6 +268,17 @@ async def test_without_aiortc_the_server_says_what_to_install(run, monkeypatch):
     assert "pip install 'stapes[demo]'" in error["message"]
 
 
+async def test_an_event_that_the_channel_cannot_take_is_an_error(run, stack):
+    server = await run(ScriptedMind())
+    client = await ring(server)
+    stack.push_async_callback(client.close)
+    server.calls[0].emit("session.updated", session={"instructions": "a" * 300_000})
+    error = (await client.until("error"))["error"]
+    assert error["code"] == "event_too_large"
+    client.send("conversation.item.create", item=user("Still there?"))
+    await client.until("conversation.item.done")
+
+
 async def test_a_peer_that_never_comes_is_given_up(run, stack):
     server = await run(ScriptedMind(), connect_seconds=0.2)
     client = PeerClient()

@@ -106,5 +106,4 @@ class PeerCall(ServedCall):
             too_large = ProtocolError(
                 f"An event could not be sent. {problem}.", "event_too_large", type="server_error"
             )
-            with contextlib.suppress(ValueError):
-                self.emit("error", error=too_large.wire())
+            self.emit("error", error=too_large.wire())
