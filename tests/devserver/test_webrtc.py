@@ -65,12 +65,13 @@ async def test_a_whole_conversation(dialled):
     output = {"type": "function_call_output", "call_id": call, "output": SENTENCE}
     client.send("conversation.item.create", item=output)
     client.send("response.create")
+    created = await client.until("response.created")
     started = await client.until("output_audio_buffer.started")
     began, heard = asyncio.get_running_loop().time(), len(client.ear.samples)
-    done = await client.until("response.done")
     stopped = await client.until("output_audio_buffer.stopped")
     lasted = asyncio.get_running_loop().time() - began
-    assert started["response_id"] == stopped["response_id"] == done["response"]["id"]
+    assert started["response_id"] == stopped["response_id"] == created["response"]["id"]
+    assert client.types.index("response.done") < client.types.index("output_audio_buffer.stopped")
     said = np.frombuffer(await spoken_by_server(SENTENCE), dtype="<i2")
     assert abs(lasted - len(said) / RATE) < 0.3
     assert "response.output_audio.delta" not in client.types
