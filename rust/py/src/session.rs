@@ -461,7 +461,7 @@ impl Session {
             Carriage::default(),
             greeting,
             connecting,
-            |call, line| call.carry(line),
+            websocket::WebSocketConnection::carry,
         )
     }
 
@@ -491,9 +491,13 @@ impl Session {
             sound: Some(SoundSettings { rates, max_waiting }),
         };
         let connecting = async move { webrtc::connect(&request, &options, rates).await };
-        self.dial(py, carriage, greeting, connecting, |call, line| {
-            call.carry(line)
-        })
+        self.dial(
+            py,
+            carriage,
+            greeting,
+            connecting,
+            webrtc::WebRtcConnection::carry,
+        )
     }
 
     fn close(&self, code: u16, reason: &str) -> PyResult<()> {

@@ -30,11 +30,7 @@ impl WebRtcOptions {
     #[pyo3(signature = (*, connect_timeout, close_timeout, disconnected_after, disconnected_grace,
         ice_servers, local_addresses, channel_buffer, send_batch_bytes, complexity, bitrate, fec,
         expected_loss, dtx, max_queue, min_delay, start_delay, max_delay, proxy, ca_file))]
-    #[expect(
-        clippy::too_many_arguments,
-        clippy::fn_params_excessive_bools,
-        reason = "each is an option of its own, and a keyword in Python"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "each is an option of its own")]
     fn new(
         connect_timeout: f64,
         close_timeout: f64,

@@ -220,7 +220,7 @@ async fn together(asked: &Asked) -> Result<Value, Failure> {
     // The last second is left out: calls end in it.
     tokio::time::sleep(Duration::from_secs(asked.seconds.saturating_sub(1))).await;
     let (to, took) = (usage()?, began.elapsed());
-    tokio::time::sleep(Duration::from_millis(2_000)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let heard: u64 = calls
         .iter()
         .map(|call| call.heard.load(Ordering::Relaxed))

@@ -258,6 +258,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         };
         loop {
             self.voices.speaking.take(uplink, self.now());
+            let mut has_sent = false;
             loop {
                 match self.voices.speaking.poll(self.now()) {
                     Ok(Some(packet)) => {
@@ -265,7 +266,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                             // The end of the connection is said by what is received.
                             return Continue(());
                         }
-                        self.endpoint.on_room();
+                        has_sent = true;
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -274,6 +275,10 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                         });
                     }
                 }
+            }
+            if has_sent {
+                self.voices.speaking.tell_held(uplink);
+                self.endpoint.on_room();
             }
             if !self.voices.speaking.passed_mark() {
                 return Continue(());

@@ -57,6 +57,11 @@ impl Speaking {
                 None => break,
             }
         }
+        self.tell_held(uplink);
+    }
+
+    /// Says how much waits here.
+    pub fn tell_held(&self, uplink: &Uplink) {
         let samples = self.sender.queued().as_secs_f64() * f64::from(self.rate);
         let packets: usize = self.packets.waiting.iter().map(Bytes::len).sum();
         uplink.set_held(samples as usize * 2 + packets);
@@ -154,6 +159,7 @@ mod tests {
             }
             now += ms(1);
         }
+        speaking.tell_held(&uplink);
         // 700 samples are a frame and a half; the half is filled up.
         assert_eq!((sent_before_mark, sent), (Some(2), 3));
         assert_eq!(uplink.bytes(), 0);

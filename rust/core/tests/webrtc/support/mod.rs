@@ -35,10 +35,9 @@ pub fn options() -> WebRtcOptions {
 
 /// Waits for something that comes.
 pub async fn soon<T>(what: &str, coming: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, coming).await {
-        Ok(came) => came,
-        Err(_) => panic!("{what} did not come"),
-    }
+    tokio::time::timeout(PATIENCE, coming)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not come"))
 }
 
 /// A tone, beginning `at` samples into it.
