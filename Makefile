@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-rust test-python test-pythons lint format bench fuzz clean
+.PHONY: help demo dev test test-rust test-python test-pythons lint format bench bench-load fuzz clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -71,6 +71,14 @@ format: dev ## Format everything
 bench: dev ## Run the benchmarks
 	$(BIN)/python -m pytest benches --benchmark-only
 	cargo bench --workspace
+
+# The extension is built as it is released, in the place of the one for development.
+LOAD ?=
+bench-load: dev ## Compare realtime clients under load, on two idle cores (half an hour)
+	cargo build --release -p stapes-load
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --skip-install
+	-npm --prefix benches/load/javascript ci --no-audit --no-fund
+	$(BIN)/python -m benches.load $(LOAD)
 
 # Needs a nightly compiler and `cargo install cargo-fuzz`. The sanitizer is off: what is looked for is
 # a panic or a broken rule, and the code under test has no unsafe code of its own.

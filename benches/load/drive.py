@@ -1,6 +1,6 @@
 """Drives N sessions of one client in this process; prints one JSON line of results.
 
-    python -m benches.load.drive --client stapes --url ws://127.0.0.1:9100 --n 200
+python -m benches.load.drive --client stapes --url ws://127.0.0.1:9100 --n 200
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ os.environ.setdefault("OPENAI_AGENTS_DISABLE_TRACING", "1")
 from benches.load.clients import CLIENTS, load_client
 from benches.load.clients.client import Sink
 from benches.load.ticker import tick
-from benches.load.usage import cpu_s, rss_kb, switches, threads
+from benches.load.usage import cpu_by_thread, cpu_s, rss_kb, switches, threads
 
 if TYPE_CHECKING:
     from benches.load.clients.client import Client
@@ -32,9 +32,10 @@ class Stretch:
     def __init__(self) -> None:
         self.user, self.system = cpu_s()
         self.switches = switches()
+        self.threads = cpu_by_thread()
         self.wall = time.monotonic()
 
-    def end(self) -> dict[str, float]:
+    def end(self) -> dict[str, Any]:
         """Gives what was used."""
         user, system = cpu_s()
         return {
@@ -42,6 +43,9 @@ class Stretch:
             "cpu_system_s": system - self.system,
             "wall_s": time.monotonic() - self.wall,
             "switches": switches() - self.switches,
+            "cpu_by_thread": {
+                name: used - self.threads.get(name, 0.0) for name, used in cpu_by_thread().items()
+            },
         }
 
 
@@ -52,8 +56,10 @@ async def run(args: argparse.Namespace, kind: type[Client]) -> dict[str, Any]:
         f"&responses={args.responses}&history={args.history}"
     )
     result: dict[str, Any] = {}
-    sinks = [Sink(args.responses) for _ in range(args.n)]
-    clients = [kind(sink) for sink in sinks]
+    # A tool is called in a response of its own; the last response has none.
+    turns = args.chunks + 1 if args.mode == "tools" else args.responses
+    sinks = [Sink(turns) for _ in range(args.n)]
+    clients = [kind(sink, args.mode) for sink in sinks]
     result["rss_idle_kb"] = rss_kb()
 
     connecting = Stretch()
@@ -65,11 +71,11 @@ async def run(args: argparse.Namespace, kind: type[Client]) -> dict[str, Any]:
 
     paced = args.mode == "paced"
     seconds = args.chunks / 10 if paced else 60
-    turns = Stretch()
+    streaming = Stretch()
     spread, chunks = (args.spread, args.chunks) if paced else (0, 0)
     result["mic_sent"] = await tick(clients, spread=spread, chunks=chunks)
     _, late = await asyncio.wait([sink.done for sink in sinks], timeout=seconds * 2 + 30)
-    result |= turns.end()
+    result |= streaming.end()
     result["rss_end_kb"] = rss_kb()
     result["threads"] = threads()
     result |= _received(sinks)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from benches.load.clients.client import Client
 
@@ -28,7 +28,7 @@ async def tick(clients: Sequence[Client], *, spread: float, chunks: int) -> int:
     for number, client in enumerate(clients):
         starting.setdefault(int(spread / TICK * number / len(clients)), []).append(client)
     at_once = clients[0].sends_at_once
-    slots = [[] for _ in range(SLOTS)]
+    slots: list[list[Callable[[bytes], Any]]] = [[] for _ in range(SLOTS)]
     begun, sent = loop.time(), 0
     for now in range(max(starting) + chunks * SLOTS + 1):
         await asyncio.sleep(max(0.0, begun + now * TICK - loop.time()))

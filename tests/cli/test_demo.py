@@ -17,13 +17,15 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.mark.real_time
-def test_the_quick_demo_happens_as_it_should_and_leaves_its_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["websocket", "webrtc"])
+def test_the_quick_demo_happens_as_it_should_and_leaves_its_files(
+    tmp_path: Path, transport: str
+) -> None:
     for module in ("matplotlib", "pocketsphinx", "espeakng_loader"):
         pytest.importorskip(module)
 
-    ended = CliRunner().invoke(
-        app, ["demo", "--quick", "--examples", str(EXAMPLES), "--out", str(tmp_path / "out")]
-    )
+    options = ["--quick", "--examples", str(EXAMPLES), "--transport", transport]
+    ended = CliRunner().invoke(app, ["demo", *options, "--out", str(tmp_path / "out")])
 
     assert ended.exit_code == 0, ended.stdout
     assert 'weather(city="Paris")' in ended.stdout

@@ -35,14 +35,3 @@ def test_help_loads_nothing_that_is_slow() -> None:
     )
 
     assert python(code) == "[]"
-
-
-def test_webrtc_is_refused_with_a_way_out() -> None:
-    from typer.testing import CliRunner
-
-    from stapes.cli.app import app
-
-    ended = CliRunner().invoke(app, ["demo", "--transport", "webrtc"])
-
-    assert ended.exit_code == 1
-    assert "leave out --transport webrtc" in ended.stderr

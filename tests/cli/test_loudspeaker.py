@@ -41,6 +41,23 @@ def test_what_was_played_is_told_in_milliseconds_since_the_beginning_of_its_part
     assert told == [("a", 0, 60.0), ("a", 0, 100.0), ("a", 1, 20.0), ("a", 1, 80.0)]
 
 
+def test_sound_that_comes_as_it_plays_waits_until_there_is_a_little_of_it() -> None:
+    frame = b"\1\0" * (RATE // 50)
+    loudspeaker = Loudspeaker(RATE, lead_s=0.05)
+    loudspeaker.take(SECOND)
+
+    assert loudspeaker.put("a", 0, frame) == 1.05
+    assert loudspeaker.end == 1.07
+    assert loudspeaker.take(len(frame)) == bytes(len(frame))
+    assert loudspeaker.put("a", 0, frame) == 1.07
+    assert loudspeaker.take(len(frame)) == bytes(len(frame))
+    heard = loudspeaker.take(len(frame))
+    assert heard == bytes(len(frame) // 2) + frame[: len(frame) // 2]
+    # What is left is played even if no more comes.
+    assert loudspeaker.take(2 * len(frame)).startswith(frame + frame[: len(frame) // 2])
+    assert not loudspeaker.playing
+
+
 def test_a_cut_gives_back_what_was_not_played_and_leaves_silence() -> None:
     loudspeaker = Loudspeaker(RATE)
     loudspeaker.put("a", 0, b"\1\0\2\0")

@@ -9,7 +9,6 @@ import itertools
 import json
 import os
 import shutil
-import subprocess
 import wave
 from typing import TYPE_CHECKING, Any, Self
 
@@ -30,6 +29,7 @@ _FLAGS = (
     "--disable-sync",
     "--hide-scrollbars",
     "--mute-audio",
+    "--window-size=1120,900",
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
@@ -57,11 +57,9 @@ class Chromium:
 
     async def __aenter__(self) -> Self:
         assert PROGRAM is not None
-        self._process = subprocess.Popen(
-            [PROGRAM, *self._flags, "about:blank"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "TZ": "UTC"},
+        quiet = asyncio.subprocess.DEVNULL
+        self._process = await asyncio.create_subprocess_exec(
+            PROGRAM, *self._flags, "about:blank", stdout=quiet, stderr=quiet
         )
         try:
             self._socket = await self._page()
@@ -69,8 +67,7 @@ class Chromium:
             for domain in ("Runtime", "Log", "Page"):
                 await self.command(f"{domain}.enable")
         except BaseException:
-            self._process.kill()
-            self._process.wait()
+            await self._end()
             raise
         return self
 
@@ -79,7 +76,7 @@ class Chromium:
             await self.command("Browser.close")
         self._reader.cancel()
         await self._socket.close()
-        await asyncio.to_thread(self._kill)
+        await self._end()
 
     async def command(self, method: str, **params: Any) -> dict[str, Any]:
         """Send one command of the DevTools protocol and return its result."""
@@ -107,38 +104,39 @@ class Chromium:
             raise PageError(details.get("exception", {}).get("description", details["text"]))
         return result["result"].get("value")
 
-    async def until(self, script: str, seconds: float = SECONDS) -> Any:
+    async def until(self, script: str, seconds: float = SECONDS) -> None:
         """Wait for an expression to be true; nothing tells of it, so it is asked again."""
         loop = asyncio.get_running_loop()
         latest = loop.time() + seconds
-        while not (value := await self.evaluate(script)):
+        while not await self.evaluate(f"Boolean({script})"):
             if loop.time() > latest:
                 page = await self.evaluate("document.body?.innerText")
                 raise TimeoutError(f"not in {seconds} s: {script}\n{page}\n{self.problems}")
             await asyncio.sleep(0.05)
-        return value
 
     async def click(self, selector: str) -> None:
         """Click as a person does: with the mouse, in the middle."""
         x, y = await self.evaluate(
-            f"(box => [box.x + box.width / 2, box.y + box.height / 2])"
-            f"(document.querySelector({selector!r}).getBoundingClientRect())"
+            f"(button => {{ button.scrollIntoView(); const box = button.getBoundingClientRect();"
+            f" return [box.x + box.width / 2, box.y + box.height / 2] }})"
+            f"(document.querySelector({selector!r}))"
         )
         for kind in ("mousePressed", "mouseReleased"):
             await self.command(
                 "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
             )
 
-    async def picture(self, path: Path) -> None:
+    async def picture(self) -> bytes:
+        """The page as it is seen, as PNG."""
         shot = await self.command("Page.captureScreenshot", format="png")
-        path.write_bytes(base64.b64decode(shot["data"]))
+        return base64.b64decode(shot["data"])
 
     async def _page(self) -> ClientConnection:
         """Connect to the one page, once the browser says where."""
         note = self._home / "DevToolsActivePort"
         async with asyncio.timeout(SECONDS):
             while not note.exists() or len(note.read_text().split()) < 2:
-                if self._process.poll() is not None:
+                if self._process.returncode is not None:
                     raise RuntimeError(f"Chromium ended with {self._process.returncode}")
                 await asyncio.sleep(0.05)
             port, path = note.read_text().split()
@@ -151,9 +149,7 @@ class Chromium:
                     if pages:
                         break
                     await asyncio.sleep(0.05)
-            return await connect(
-                f"{address}/devtools/page/{pages[0]}", max_size=None, proxy=None
-            )
+            return await connect(f"{address}/devtools/page/{pages[0]}", max_size=None, proxy=None)
 
     async def _read(self, socket: ClientConnection) -> None:
         async for message in socket:
@@ -171,12 +167,14 @@ class Chromium:
                 if entry["level"] == "error":
                     self.problems.append(f"{entry['text']} {entry.get('url', '')}")
 
-    def _kill(self) -> None:
+    async def _end(self) -> None:
+        """Wait for the browser's end, and bring it about if need be."""
         try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
+            async with asyncio.timeout(5):
+                await self._process.wait()
+        except TimeoutError:
             self._process.kill()
-            self._process.wait()
+            await self._process.wait()
 
 
 def write_wav(path: Path, pcm: bytes, rate: int = 24_000) -> Path:

@@ -1,4 +1,4 @@
-"""The clients that are measured, each in a module of its own; only the one that runs is imported."""
+"""The clients that are measured, each in a module of its own; only one is imported."""
 
 from __future__ import annotations
 

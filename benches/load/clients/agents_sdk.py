@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+from agents import Tool, function_tool
 from agents.realtime import RealtimeAgent, RealtimeRunner
 
 from benches.load.clients.client import Client
+
+
+@function_tool
+def look() -> str:
+    """Looks."""
+    return "nothing"
 
 
 class AgentsSdk(Client):
@@ -16,7 +23,8 @@ class AgentsSdk(Client):
     has_items = True
 
     async def open(self, url: str) -> None:
-        runner = RealtimeRunner(RealtimeAgent(name="load", instructions="Be brief."))
+        tools: list[Tool] = [look] if self.mode == "tools" else []
+        runner = RealtimeRunner(RealtimeAgent(name="load", instructions="Be brief.", tools=tools))
         self.session = await runner.run(model_config={"url": url, "api_key": "unused"})
         await self.session.enter()
         self.task = asyncio.create_task(self._consume())

@@ -59,8 +59,9 @@ class Client(ABC):
     has_items = False
     """It keeps a history, and counts what is added to it."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, mode: str) -> None:
         self.sink = sink
+        self.mode = mode
 
     @abstractmethod
     async def open(self, url: str) -> None:

@@ -1,4 +1,4 @@
-"""picows, orjson and binascii: the best to be written by hand in Python. No session, no history."""
+"""picows, orjson and binascii, the best that is written by hand. No session, no history."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benches.load.clients.client import Client, Sink
 TEXT = WSMsgType.TEXT
 
 
-class _Listener(WSListener):  # type: ignore[misc]
+class _Listener(WSListener):
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
 

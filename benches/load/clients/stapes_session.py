@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from agents import Tool, function_tool
 
 from benches.load.clients.client import Client
 from stapes import Audio, Error, RealtimeAgent, RealtimeSession
+
+
+@function_tool
+def look() -> str:
+    """Looks."""
+    return "nothing"
 
 
 class StapesQuiet(Client):
@@ -15,17 +21,28 @@ class StapesQuiet(Client):
     has_items = True
 
     async def open(self, url: str) -> None:
-        agent = RealtimeAgent(name="load", instructions="Be brief.")
-        session: RealtimeSession[None] = RealtimeSession(agent, api_key="unused")
+        tools: list[Tool] = [look] if self.mode == "tools" else []
+        agent = RealtimeAgent(name="load", instructions="Be brief.", tools=tools)
+        # A call that comes all at once is more than may wait for a reader by default.
+        most = 1 << 30 if self.mode == "blast" else 8 << 20
+        session: RealtimeSession[None] = RealtimeSession(
+            agent, api_key="unused", max_queued_bytes=most, max_queued_events=most >> 10
+        )
         session.on("history_added", self._on_item)
         session.on("agent_end", self._on_turn)
         session.on("error", self._on_error)
+        if self.mode in ("transcript", "items", "tools"):
+            # What the peers hand out in any case.
+            session.on("history_updated", self._ignore)
+            session.on("transcript_delta", self._ignore)
         self._listen(session)
         await session.connect(url=url)
         self.session = session
-        self.send_audio = session.send_audio  # type: ignore[method-assign]
 
     def _listen(self, session: RealtimeSession[None]) -> None:
+        pass
+
+    def _ignore(self, _: object) -> None:
         pass
 
     def _on_item(self, _: object) -> None:
@@ -40,8 +57,8 @@ class StapesQuiet(Client):
     def start(self) -> None:
         self.session.send_message("go")
 
-    def send_audio(self, pcm: bytes) -> Any:
-        raise NotImplementedError
+    def send_audio(self, pcm: bytes) -> None:
+        self.session.send_audio(pcm)
 
     async def close(self) -> None:
         await self.session.close()

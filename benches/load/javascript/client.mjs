@@ -66,7 +66,9 @@ if (!values.null) {
 const url =
   `${values.url}/v1/realtime?model=gpt-realtime&mode=${mode}&chunks=${chunks}` +
   `&responses=${responses}&history=${history}`;
-const clients = Array.from({ length: n }, () => new Client(responses));
+// A tool is called in a response of its own; the last response has none.
+const turnsEach = mode === 'tools' ? chunks + 1 : responses;
+const clients = Array.from({ length: n }, () => new Client(turnsEach, mode));
 result.rss_idle_kb = rssKb();
 
 const connecting = new Stretch();

@@ -16,7 +16,6 @@ from benches.webrtc.clients.measuring import (
     speech,
     usage,
 )
-
 from stapes import RealtimeAgent, RealtimeSession, WebRTCTransport
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import av
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
+
 from benches.webrtc.clients.measuring import FRAME, FRAME_S, RATE, speech, usage
 
 

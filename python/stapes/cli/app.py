@@ -65,12 +65,10 @@ def demo(
     A caller, an agent and a development server that listens and speaks. It leaves a stereo
     recording, a picture and a transcript, and fails if anything did not happen as it should.
     """
-    if transport is TransportName.WEBRTC:
-        _fail("the demo does not run over WebRTC yet; leave out --transport webrtc")
     from stapes.cli.demo.demo import DemoError, run_demo
 
     try:
-        passed = run_demo(out, examples, quick=quick)
+        passed = run_demo(out, examples, transport=transport.value, quick=quick)
     except DemoError as error:
         _fail(str(error))
     except KeyboardInterrupt:
@@ -169,7 +167,9 @@ def dev_server(
     chosen = mind or (MindKind.LISTENING if script is None else MindKind.SCRIPTED)
 
     def ready(url: str) -> None:
+        page = url.replace("ws", "http", 1).removesuffix("v1/realtime")
         typer.echo(f"Listening on {url} ({chosen.value} mind). Stop with Ctrl-C.")
+        typer.echo(f"Talk to it with a browser: {page}")
 
     try:
         thinks = make_mind(chosen.value, script)

@@ -114,6 +114,11 @@ class DevServer:
         return _url("http", self._bound).removesuffix("/realtime")
 
     @property
+    def calls_url(self) -> str:
+        """The URL that calls over WebRTC are offered to."""
+        return f"{self.http_url}/realtime/calls"
+
+    @property
     def calls(self) -> list[ServedCall]:
         """All calls so far, those that are over included."""
         return list(self._calls.all)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from agents import ModelBehaviorError, Usage
@@ -46,41 +48,44 @@ logger = logging.getLogger("stapes")
 
 
 class Dispatcher:
-    """Takes the words of one session, each by the method of its name."""
+    """Takes the words of one session, each by the method of its name.
+
+    The hub holds it for as long as the session lives, which it does not keep alive.
+    """
+
+    __slots__ = ("_context", "_session_ref", "undecided_mcp")
 
     def __init__(self, session: RealtimeSession[Any]) -> None:
-        import weakref
-
         self._session_ref = weakref.ref(session)
+        # Callbacks, tools and guardrails run in the context in which the session was made.
+        self._context = contextvars.copy_context()
         self.undecided_mcp: set[str] = set()
-        self._handlers: tuple[Callable[..., None], ...] = tuple(
-            getattr(type(self), f"_{name}") for name in _core.WORDS
-        )
 
-    def dispatch(self, words: Sequence[Word]) -> None:
+    def __call__(self, words: Sequence[Word]) -> None:
         """Takes a batch."""
-        session = self._session_ref()
-        if session is None:
-            return
-        handlers = self._handlers
-        for kind, sequence, *fields in words:
+        if (session := self._session_ref()) is not None:
+            self._context.run(self._dispatch, session, words)
+
+    def _dispatch(self, session: RealtimeSession[Any], words: Sequence[Word]) -> None:
+        for word in words:
+            kind, sequence = word[0], word[1]
             if sequence:
                 session.dispatched = sequence
             try:
-                handlers[kind](self, session, *fields)
+                _HANDLERS[kind](self, session, *word[2:])
             except Exception as error:
                 logger.exception("the word %s could not be taken", _core.WORDS[kind])
                 session._report(error)
 
     def _raw(self, session: RealtimeSession[Any], text: str) -> None:
-        session._emit(TransportEvent(json.loads(session._redacted(text))))
+        session._listeners.emit(TransportEvent(json.loads(session._redacted(text))))
 
     def _connection_changed(
         self, session: RealtimeSession[Any], status: Any, reason: str | None
     ) -> None:
         if session._listeners.wants("connection_changed"):
             reason = None if reason is None else session._redacted(reason)
-            session._emit(ConnectionChanged(status, reason))
+            session._listeners.emit(ConnectionChanged(status, reason))
         if status == "disconnected":
             self.undecided_mcp.clear()
         session._connection_changed(status)
@@ -90,7 +95,7 @@ class Dispatcher:
     ) -> None:
         agent = session._agents.agent(epoch)
         if session._listeners.wants("agent_start"):
-            session._emit(AgentStart(session.context, agent, response_id))
+            session._listeners.emit(AgentStart(session.context, agent, response_id))
         session._hooks.agent_started(agent)
 
     def _response_done(
@@ -114,9 +119,9 @@ class Dispatcher:
         if session._listeners.wants("response_done"):
             details = None if status_details is None else json.loads(status_details)
             done = ResponseDone(agent, response_id, status, details, counts, Timings(*timings))
-            session._emit(done)
+            session._listeners.emit(done)
         if session._listeners.wants("agent_end"):
-            session._emit(AgentEnd(session.context, agent, output, response_id))
+            session._listeners.emit(AgentEnd(session.context, agent, output, response_id))
         session._hooks.agent_ended(agent, output)
         session._run_guardrails(
             epoch,
@@ -130,7 +135,7 @@ class Dispatcher:
 
     def _audio_started(self, session: RealtimeSession[Any], epoch: int) -> None:
         if session._listeners.wants("audio_start"):
-            session._emit(AudioStart(session.context, session._agents.agent(epoch)))
+            session._listeners.emit(AudioStart(session.context, session._agents.agent(epoch)))
 
     def _audio(
         self,
@@ -140,18 +145,18 @@ class Dispatcher:
         item_id: str,
         content_index: int,
     ) -> None:
-        session._emit(Audio(data, response_id, item_id, content_index))
+        session._listeners.emit(Audio(data, response_id, item_id, content_index))
 
     def _audio_stopped(self, session: RealtimeSession[Any], epoch: int) -> None:
         if session._listeners.wants("audio_stopped"):
-            session._emit(AudioStopped(session.context, session._agents.agent(epoch)))
+            session._listeners.emit(AudioStopped(session.context, session._agents.agent(epoch)))
 
     def _audio_interrupted(
         self, session: RealtimeSession[Any], epoch: int, response_id: str
     ) -> None:
         # Readers purge what they hold of the answer, so they get it in any case.
         agent = session._agents.agent(epoch)
-        session._emit(AudioInterrupted(session.context, agent, response_id))
+        session._listeners.emit(AudioInterrupted(session.context, agent, response_id))
 
     def _transcript_delta(
         self,
@@ -162,7 +167,7 @@ class Dispatcher:
         response_id: str | None,
         content_index: int,
     ) -> None:
-        session._emit(TranscriptDelta(role, delta, item_id, response_id, content_index))
+        session._listeners.emit(TranscriptDelta(role, delta, item_id, response_id, content_index))
 
     def _guardrail_due(
         self,
@@ -205,7 +210,7 @@ class Dispatcher:
 
     def _history_added(self, session: RealtimeSession[Any], item: Any) -> None:
         if session._listeners.wants("history_added"):
-            session._emit(HistoryAdded(item))
+            session._listeners.emit(HistoryAdded(item))
 
     def _history_updated(self, session: RealtimeSession[Any], history: Any) -> None:
         session._history_updated(history)
@@ -243,26 +248,26 @@ class Dispatcher:
             approval_item=approval_item(agent, raw, item.name),
         )
         self.undecided_mcp.add(item.item_id)
-        session._emit(ToolApprovalRequested(session.context, agent, approval))
+        session._listeners.emit(ToolApprovalRequested(session.context, agent, approval))
 
     def _mcp_call_completed(self, session: RealtimeSession[Any], item: Any, epoch: int) -> None:
         agent = session._agents.agent(epoch)
-        session._emit(McpToolCallCompleted(session.context, agent, item))
+        session._listeners.emit(McpToolCallCompleted(session.context, agent, item))
 
     def _server_error(self, session: RealtimeSession[Any], event: str) -> None:
-        session._emit(Error(ServerError(json.loads(session._redacted(event)))))
+        session._listeners.emit(Error(ServerError(json.loads(session._redacted(event)))))
 
     def _protocol_error(self, session: RealtimeSession[Any], message: str) -> None:
-        session._emit(Error(StapesError(session._redacted(message))))
+        session._listeners.emit(Error(StapesError(session._redacted(message))))
 
     def _model_error(self, session: RealtimeSession[Any], message: str) -> None:
-        session._emit(Error(ModelBehaviorError(message)))
+        session._listeners.emit(Error(ModelBehaviorError(message)))
 
     def _unanswered(self, session: RealtimeSession[Any], message: str) -> None:
-        session._emit(Error(StapesError(message)))
+        session._listeners.emit(Error(StapesError(message)))
 
     def _not_sent(self, session: RealtimeSession[Any], message: str) -> None:
-        session._emit(Error(NotConnectedError(message)))
+        session._listeners.emit(Error(NotConnectedError(message)))
 
     def _local(self, session: RealtimeSession[Any], token: int) -> None:
         session._dispatch_local(token)
@@ -291,10 +296,15 @@ class Dispatcher:
     def _lagging(
         self, session: RealtimeSession[Any], audio: int, raw: int, transcripts: int
     ) -> None:
-        session._emit(Lagging(audio, raw, transcripts))
+        session._listeners.emit(Lagging(audio, raw, transcripts))
 
     def _too_slow(self, session: RealtimeSession[Any], waiting: int) -> None:
         session._too_slow(waiting)
+
+
+_HANDLERS: tuple[Callable[..., None], ...] = tuple(
+    getattr(Dispatcher, f"_{name}") for name in _core.WORDS
+)
 
 
 def _usage(counts: dict[str, Any]) -> Usage:

@@ -48,7 +48,7 @@ class Listeners:
         self._readers: list[EventReader[Any]] = []
         self._early: EventQueue | None = self._early_queue()
         # By the type of the event, worked out when the first such event comes.
-        self._routes: dict[str, tuple[Callable[[Any], object], ...]] = {}
+        self._routes: dict[str, tuple[Callable[[Any], Any], ...]] = {}
 
     def on(self, event: str, callback: Callable[[Any], Any]) -> None:
         """Calls `callback` with each event of that type.
@@ -99,7 +99,14 @@ class Listeners:
         """Gives an event to everybody who wants it."""
         route = self._routes.get(event.type)
         for listener in self._route(event.type) if route is None else route:
-            listener(event)
+            try:
+                result = listener(event)
+            except Exception as error:
+                self._failed(event, error)
+                continue
+            # An async callback has not run yet.
+            if result is not None and inspect.iscoroutine(result):
+                self._spawn(self._await(result, event))
 
     def end(self) -> None:
         """The connection is over: readers end once they have read what came before."""
@@ -125,32 +132,17 @@ class Listeners:
         self._routes = {}
         self._changed()
 
-    def _route(self, name: str) -> tuple[Callable[[Any], object], ...]:
+    def _route(self, name: str) -> tuple[Callable[[Any], Any], ...]:
         kind = _CLASSES[name]
-        route: list[Callable[[Any], object]] = []
+        route: list[Callable[[Any], Any]] = []
         if self._early is not None and kind is not TransportEvent:
             route.append(self._early.put)
         route += [reader.put for reader in self._readers if kind in reader.kinds]
-        callbacks = list(self._callbacks.get(name, ()))
+        route += self._callbacks.get(name, ())
         if kind is not TransportEvent:
-            callbacks += self._callbacks.get("*", ())
-        route += [self._guarded(callback) for callback in callbacks]
+            route += self._callbacks.get("*", ())
         self._routes[name] = tuple(route)
         return self._routes[name]
-
-    def _guarded(self, callback: Callable[[Any], Any]) -> Callable[[Any], None]:
-        """The callback such that its failure is its own, and what it leaves to await is awaited."""
-
-        def call(event: SessionEvent) -> None:
-            try:
-                result = callback(event)
-            except Exception as error:
-                self._failed(event, error)
-                return
-            if result is not None and inspect.iscoroutine(result):
-                self._spawn(self._await(result, event))
-
-        return call
 
     async def _await(self, result: Awaitable[Any], event: SessionEvent) -> None:
         try:

@@ -31,7 +31,7 @@ from stapes.events import (
     McpToolsChanged,
     SessionEvent,
 )
-from stapes.hub import LoopHub, Word
+from stapes.hub import LoopHub
 from stapes.items import HistoryItem, InputImage
 from stapes.playback import PlaybackTracker
 from stapes.session.agents import Agents, AgentSnapshot, prepare_agent
@@ -246,17 +246,8 @@ class RealtimeSession(Generic[TContext]):
         self.dispatched = 0
         """The place in the session's order of what was dispatched last."""
         self._dispatcher = Dispatcher(self)
-        dispatch = weakref.WeakMethod(self._dispatcher.dispatch)
         session_id = self._core.id
-
-        # Callbacks, tools and guardrails run in the context in which the session was made.
-        variables = contextvars.copy_context()
-
-        def deliver(words: Sequence[Word]) -> None:
-            if (method := dispatch()) is not None:
-                variables.run(method, words)
-
-        self._hub.register(session_id, deliver)
+        self._hub.register(session_id, self._dispatcher)
         weakref.finalize(self, self._hub.unregister, session_id)
         self._update_interest()
         chosen.attach(self)
@@ -710,9 +701,6 @@ class RealtimeSession(Generic[TContext]):
             self._interest = interest
             self._core.set_interest(interest)
 
-    def _emit(self, event: SessionEvent) -> None:
-        self._listeners.emit(event)
-
     def _tap_outgoing(self, tap: Callable[[int, str], None]) -> None:
         """Calls `tap` with the place and text of each message that is sent."""
         self._outgoing_taps.append(tap)
@@ -738,7 +726,7 @@ class RealtimeSession(Generic[TContext]):
                 self._update_interest()
             if isinstance(event, McpToolsChanged):
                 self._mcp_tools.available = event.tools
-            self._emit(event)
+            self._listeners.emit(event)
             self._hooks.local_event(event)
         self._posted.dispatched(token, self.dispatched)
 
@@ -830,12 +818,12 @@ class RealtimeSession(Generic[TContext]):
             f"{waiting} events were waiting for the event loop and none of them may be dropped: "
             "the connection is closed. Keep the loop free, or raise max_queued_events"
         )
-        self._emit(Error(error))
+        self._listeners.emit(Error(error))
 
     def _history_updated(self, history: Sequence[HistoryItem]) -> None:
         self._history = history
         if self._listeners.wants("history_updated"):
-            self._emit(HistoryUpdated(history))
+            self._listeners.emit(HistoryUpdated(history))
 
 
 def _weakly(method: Callable[..., Any]) -> Callable[..., Any]:

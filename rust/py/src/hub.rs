@@ -249,11 +249,14 @@ impl Shared {
         has_room
     }
 
-    /// Wakes the loop, unless it has been woken already.
+    /// Wakes the loop, unless it has been woken already or looks by itself.
     pub fn wake(&self) {
-        if self.woken.swap(true, Ordering::AcqRel) {
-            return;
+        if !self.woken.swap(true, Ordering::AcqRel) {
+            self.ring();
         }
+    }
+
+    fn ring(&self) {
         if let Some(waker) = &self.waker {
             // A full pipe wakes as well as a write would.
             drop((&*waker).write(&1u64.to_ne_bytes()));
@@ -299,10 +302,19 @@ impl Hub {
     }
 
     /// Takes what is queued, as `[(session id, [word, ...]), ...]`, up to about `limit` words.
-    fn drain<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Bound<'py, PyList>> {
+    ///
+    /// Where the loop is `coming_back` by itself it is not woken by what is pushed meanwhile, unless
+    /// more was left than may be taken at once.
+    #[pyo3(signature = (limit, coming_back=false))]
+    fn drain<'py>(
+        &self,
+        py: Python<'py>,
+        limit: usize,
+        coming_back: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
         runtime::same_process(self.shared.process, "hub")?;
-        // Whoever pushes from here on wakes the loop again.
-        self.shared.woken.store(false, Ordering::Release);
+        // Before the look: whoever pushes from here on wakes the loop again.
+        self.shared.woken.store(coming_back, Ordering::Release);
         let mut taken: Vec<(u64, Vec<(u64, Word)>)> = Vec::new();
         let mut count = 0;
         let mut queues = self.shared.queues();
@@ -329,7 +341,8 @@ impl Hub {
         let more = !queues.ready.is_empty();
         drop(queues);
         if more {
-            self.shared.wake();
+            self.shared.woken.store(true, Ordering::Release);
+            self.shared.ring();
         }
         let batches = PyList::empty(py);
         for (id, words) in taken {

@@ -204,7 +204,7 @@ impl Session {
         let generation = line.generation();
         let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
         let work = connecting::run(core, sink, line, greeting, connecting, carry);
-        runtime::handle()?.spawn(work);
+        self.core.runtime().spawn(work);
         Ok(generation)
     }
 
@@ -348,7 +348,7 @@ impl Session {
         });
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
         Ok(Self {
-            core: Core::new(options, limits, clock, runtime::handle()?, events),
+            core: Core::new(options, limits, clock, runtime::next_handle()?, events),
             sink,
             input: Mutex::new(ToWire::new(AudioFormat::default())),
             wire_output: Mutex::default(),

@@ -129,13 +129,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 fresh.push(control(8, &payload).into());
             }
         });
-        match heard {
-            Ok(()) => Ok(bytes.len()),
-            Err(_) => {
-                add(&self.counts.unreadable, 1);
-                Err(io::ErrorKind::InvalidData.into())
-            }
+        if heard.is_err() {
+            add(&self.counts.unreadable, 1);
+            return Err(io::ErrorKind::InvalidData.into());
         }
+        Ok(bytes.len())
     }
 
     /// Sends what is due, each frame in a write of its own, as a server sends what it has when it

@@ -48,17 +48,28 @@ impl Counts {
         self.late_ns.fetch_max(by.as_nanos() as u64, Relaxed);
     }
 
-    /// Watches how busy the server is, for ever.
+    /// Watches how busy the server is with streaming, for ever. Stretches in which clients connect
+    /// or nothing is said do not count.
     pub async fn watch_core(&self) {
         let mut every = tokio::time::interval(STRETCH);
-        let (mut cpu, mut wall) = (cpu_ns(), monotonic_ns());
+        let mut before = self.moment();
         loop {
             every.tick().await;
-            let (cpu_now, wall_now) = (cpu_ns(), monotonic_ns());
-            if let Some(share) = ((cpu_now - cpu) * 1000).checked_div(wall_now - wall) {
+            let now = self.moment();
+            if now.sessions == before.sessions && now.frames_sent > before.frames_sent {
+                let share = (now.cpu - before.cpu) * 1000 / (now.wall - before.wall).max(1);
                 self.busiest.fetch_max(share, Relaxed);
             }
-            (cpu, wall) = (cpu_now, wall_now);
+            before = now;
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            cpu: cpu_ns(),
+            wall: monotonic_ns(),
+            sessions: self.sessions.load(Relaxed),
+            frames_sent: self.frames_sent.load(Relaxed),
         }
     }
 
@@ -80,4 +91,12 @@ impl Counts {
             "latest_tick_ms": self.late_ns.swap(0, Relaxed) as f64 / 1e6,
         })
     }
+}
+
+/// Where things stood.
+struct Moment {
+    cpu: u64,
+    wall: u64,
+    sessions: u64,
+    frames_sent: u64,
 }

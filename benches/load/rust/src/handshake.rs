@@ -19,6 +19,10 @@ pub enum Wanted {
 
 /// Answers the upgrade request. What carries frames from then on is the stream alone: a client says
 /// nothing before it has the answer.
+#[expect(
+    clippy::result_large_err,
+    reason = "tungstenite wants the refusal as it is"
+)]
 pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Result<(S, Wanted), Error> {
     let mut wanted = Wanted::Stats;
     let answer = |request: &Request, mut response: Response| {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from stapes.cli.call.journal import EVENTS, Journal
 from stapes.cli.call.line import Line
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from stapes.cli.call.recording import Recording
 
 _REFRESH_S = 0.04
+_LIVE_LEAD_S = 0.06
+"""What waits of sound that comes as fast as it is played, since clocks differ."""
 
 
 class CallEndedError(Exception):
@@ -47,15 +49,17 @@ class Endpoint:
 
     Attributes:
         name: what it is, in words.
-        url: the WebSocket URL; `None` for the provider's own.
+        url: of the WebSocket, or that calls are offered to; `None` for the provider's own.
         api_key: the key; `None` leaves it to the session to find one.
         model: `None` leaves it to the session.
+        transport: how it is reached.
     """
 
     name: str
     url: str | None = None
     api_key: str | None = field(default=None, repr=False)
     model: str | None = None
+    transport: Literal["websocket", "webrtc"] = "websocket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,17 @@ async def hold_call(
     tracker = PlaybackTracker()
     if endpoint.model is not None:
         options["model"] = endpoint.model
-    session = RealtimeSession(agent, api_key=endpoint.api_key, playback=tracker, **options)
-    loudspeaker = Loudspeaker(device.loudspeaker_rate, tracker.played_in_all)
+    session = RealtimeSession(
+        agent,
+        api_key=endpoint.api_key,
+        playback=tracker,
+        transport=endpoint.transport,
+        **options,
+    )
+    live = endpoint.transport == "webrtc"
+    loudspeaker = Loudspeaker(
+        device.loudspeaker_rate, tracker.played_in_all, lead_s=_LIVE_LEAD_S if live else 0.0
+    )
     rate = device.microphone_rate
     line = Line(
         device,
@@ -115,7 +128,7 @@ async def hold_call(
         recording=recording,
         half_duplex=half_duplex,
     )
-    call = Call(session, Journal(line, agent.name), line)
+    call = Call(session, Journal(line, agent.name, live=live), line)
     events = session.events(*EVENTS)
     try:
         await session.connect(url=endpoint.url)

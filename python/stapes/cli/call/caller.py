@@ -72,7 +72,7 @@ class Caller:
             await self._until(heard)
         except TimeoutError:
             raise NoAnswerError(f"the answer did not come within {self._patience_s:g} s") from None
-        if not line.loudspeaker.playing:
+        if self._call.journal.done(self._answers(since)[0]):
             raise NoAnswerError(f"the answer to talk over was shorter than {seconds:g} s")
 
     async def _until(self, condition: Callable[[], bool]) -> None:

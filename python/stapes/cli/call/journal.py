@@ -25,6 +25,7 @@ from stapes.events import (
     AgentToolStart,
     Audio,
     AudioInterrupted,
+    AudioStopped,
     ConnectionChanged,
     Error,
     GuardrailTripped,
@@ -52,6 +53,7 @@ EVENTS: tuple[type[SessionEvent], ...] = (
     AgentToolStart,
     Audio,
     AudioInterrupted,
+    AudioStopped,
     ConnectionChanged,
     Error,
     GuardrailTripped,
@@ -65,6 +67,8 @@ EVENTS: tuple[type[SessionEvent], ...] = (
 UNHEARD = "(nothing was understood)"
 """Stands for the words of a caller where the transcript is empty."""
 
+_CHARACTERS_S = 15.0
+"""How fast an agent speaks, until it is known."""
 _TALKS_S = 1.0
 """A voice that was heard so long ago is the one that a server reports now."""
 _TRANSCRIPT_S = 3.0
@@ -103,9 +107,11 @@ class Journal:
     Args:
         hearing: the sound of the call.
         first_agent: the name of the agent that begins.
+        live: whether sound comes as fast as it is played, and words before it. Otherwise they come
+            together, and faster.
     """
 
-    def __init__(self, hearing: Hearing, first_agent: str) -> None:
+    def __init__(self, hearing: Hearing, first_agent: str, *, live: bool = False) -> None:
         self.entries: list[Entry] = []
         self.cuts: list[Cut] = []
         self.timings: dict[str, dict[str, float | None]] = {}
@@ -113,6 +119,7 @@ class Journal:
         the caller's turn ended."""
         self.current_agent = first_agent
         self._hearing = hearing
+        self._live = live
         self._responding: set[str] = set()
         self._responses: dict[str, str] = {}
         self._busy_until = 0.0
@@ -129,6 +136,8 @@ class Journal:
                 speech.text = f"{speech.text}{event.delta}"
             case AudioInterrupted():
                 self._cut(now)
+            case AudioStopped() if self._live:
+                self._played()
             case AgentStart(response_id=str(response_id)):
                 self._responding.add(response_id)
                 self._responses[response_id] = event.agent.name
@@ -213,12 +222,17 @@ class Journal:
             text = f"sound of an answer came {self._hearing.now - speech.end:.2f} s after its cut"
             self._add(Problem(self._hearing.now, text))
             return
-        self._hearing.loudspeaker.put(event.item_id, event.content_index, event.data)
+        begins = self._hearing.loudspeaker.put(event.item_id, event.content_index, event.data)
+        if self._live and speech.end == speech.at:
+            self._begin_at(speech, begins)
         speech.end = self._hearing.loudspeaker.end
 
     def _words(self, event: TranscriptDelta) -> None:
         speech = self._speech(event.item_id, event.response_id or "")
-        speech.words.append(Word(event.delta, self._hearing.loudspeaker.end))
+        heard = self._hearing.loudspeaker.end
+        if self._live:
+            heard = speech.at + len(speech.text) / _CHARACTERS_S
+        speech.words.append(Word(event.delta, heard))
 
     def _speech(self, item_id: str, response_id: str) -> AgentSpeech:
         for speech in self._of(AgentSpeech):
@@ -236,6 +250,25 @@ class Journal:
             speech.waited = self._waited_since(before.end)
         self._add(speech)
         return speech
+
+    def _begin_at(self, speech: AgentSpeech, moment: float) -> None:
+        """Set a speech whose words came before its sound to where its sound begins."""
+        for word in speech.words:
+            word.at += moment - speech.at
+        speech.at = speech.end = moment
+        self.entries.remove(speech)
+        self._add(speech)
+
+    def _played(self) -> None:
+        """Note that all sound of what has been generated has come; spread its words over it."""
+        for speech in self._of(AgentSpeech):
+            if speech.complete or speech.cut is not None or speech.response_id in self._responding:
+                continue
+            speech.complete = True
+            said, length = 0, max(1, len(speech.text))
+            for word in speech.words:
+                word.at = speech.at + (speech.end - speech.at) * said / length
+                said += len(word.text)
 
     def _waited_since(self, moment: float) -> float:
         """Return for how many seconds a person has been asked for approval."""
@@ -274,7 +307,7 @@ class Journal:
         self._responding.discard(response_id)
         self.timings[response_id] = asdict(event.timings)
         for speech in self._of(AgentSpeech):
-            if speech.response_id == response_id:
+            if speech.response_id == response_id and not self._live:
                 speech.complete = True
         if event.status == "failed":
             details = (event.status_details or {}).get("error") or event.status_details

@@ -40,10 +40,16 @@ class Loudspeaker:
     Args:
         rate: samples per second.
         on_played: told when more of an answer is taken, in the taking thread.
+        lead_s: where it has run dry, sound waits for so much of it before it is played; sound that
+            comes as fast as it plays would run dry again and again.
     """
 
-    def __init__(self, rate: int, on_played: OnPlayed | None = None) -> None:
+    def __init__(
+        self, rate: int, on_played: OnPlayed | None = None, *, lead_s: float = 0.0
+    ) -> None:
         self.rate = rate
+        self._lead = int(lead_s * rate) * 2
+        self._held = 0
         self._on_played = on_played
         self._pieces: deque[_Piece] = deque()
         self._queued = 0
@@ -61,7 +67,7 @@ class Loudspeaker:
     def end(self) -> float:
         """The second of the call at which all that is queued has been played."""
         with self._lock:
-            return self._seconds(self._taken + self._queued)
+            return self._seconds(self._taken + (self._held if self._queued else 0) + self._queued)
 
     @property
     def playing(self) -> bool:
@@ -71,7 +77,9 @@ class Loudspeaker:
     def put(self, item_id: str, content_index: int, pcm: bytes) -> float:
         """Queue a piece of an answer; return the second of the call at which it begins."""
         with self._lock:
-            begins = self._seconds(self._taken + self._queued)
+            if not self._queued:
+                self._held = self._lead
+            begins = self._seconds(self._taken + self._held + self._queued)
             self._pieces.append(_Piece(item_id, content_index, memoryview(pcm)))
             self._queued += len(pcm)
         return begins
@@ -81,6 +89,11 @@ class Loudspeaker:
         frame = bytearray()
         played: dict[tuple[str, int], int] = {}
         with self._lock:
+            if self._queued and self._held:
+                waits = min(size, self._held)
+                self._held -= waits
+                frame += bytes(waits)
+            waited = len(frame)
             while self._pieces and len(frame) < size:
                 piece = self._pieces[0]
                 share = piece.pcm[: size - len(frame)]
@@ -93,7 +106,7 @@ class Loudspeaker:
                 piece.pcm = piece.pcm[len(share) :]
                 if not piece.pcm:
                     self._pieces.popleft()
-            self._queued -= len(frame)
+            self._queued -= len(frame) - waited
             self._taken += size
         if self._on_played is not None:
             for (item_id, content_index), size_played in played.items():
@@ -105,7 +118,10 @@ class Loudspeaker:
         with self._lock:
             if not self._queued:
                 return None
-            cut = Cut(self._seconds(self._taken), b"".join(piece.pcm for piece in self._pieces))
+            cut = Cut(
+                self._seconds(self._taken + self._held),
+                b"".join(piece.pcm for piece in self._pieces),
+            )
             self._pieces.clear()
             self._queued = 0
         return cut

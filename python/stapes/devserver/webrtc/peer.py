@@ -13,6 +13,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 from aiortc.exceptions import InvalidStateError
+from aiortc.sdp import SessionDescription
 
 from stapes.devserver.webrtc.microphone import Microphone
 from stapes.devserver.webrtc.speaker import Speaker
@@ -71,18 +72,21 @@ class Peer:
         codecs = RTCRtpSender.getCapabilities("audio").codecs
         sound.setCodecPreferences([codec for codec in codecs if codec.name == "opus"])
         try:
+            kinds = {media.kind for media in SessionDescription.parse(offer).media}
+            if "audio" not in kinds:
+                raise OfferError("it has no audio section")
+            if "application" not in kinds:
+                raise OfferError("it has no data channel")
             await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            for transceiver in connection.getTransceivers():
+                if transceiver is not sound:
+                    transceiver.direction = "inactive"
+            await connection.setLocalDescription(await connection.createAnswer())
+        except OfferError:
+            raise
         except Exception as problem:
-            # The parser raises what it runs into: ValueError, KeyError, IndexError, AssertionError.
+            # aiortc raises what it runs into: ValueError, KeyError, IndexError, AssertionError.
             raise OfferError("it could not be understood") from problem
-        if sound.mid is None:
-            raise OfferError("it has no audio section")
-        if connection.sctp is None:
-            raise OfferError("it has no data channel")
-        for transceiver in connection.getTransceivers():
-            if transceiver is not sound:
-                transceiver.direction = "inactive"
-        await connection.setLocalDescription(await connection.createAnswer())
         return connection.localDescription.sdp
 
     async def connected(self) -> None:

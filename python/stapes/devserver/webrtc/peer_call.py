@@ -61,7 +61,10 @@ class PeerCall(ServedCall):
         try:
             return await self._peer.answer(offer)
         except BaseException:
-            await self._peer.close()
+            # What an offer that makes no sense has left half made cannot always be closed. No
+            # socket is open then.
+            with contextlib.suppress(Exception):
+                await self._peer.close()
             raise
 
     async def serve(self) -> None:
@@ -103,5 +106,4 @@ class PeerCall(ServedCall):
             too_large = ProtocolError(
                 f"An event could not be sent. {problem}.", "event_too_large", type="server_error"
             )
-            with contextlib.suppress(ValueError):
-                self.emit("error", error=too_large.wire())
+            self.emit("error", error=too_large.wire())

@@ -21,7 +21,7 @@ impl<E: Endpoint + ?Sized> EndGuard<E> {
         }
     }
 
-    pub fn endpoint(&self) -> &E {
+    pub fn endpoint(&self) -> &Arc<E> {
         &self.endpoint
     }
 

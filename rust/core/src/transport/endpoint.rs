@@ -1,6 +1,7 @@
 //! The line between a driver, which knows the network, and the session that it carries.
 
 use std::fmt;
+use std::sync::Weak;
 
 use tokio::sync::{Notify, watch};
 
@@ -69,6 +70,13 @@ impl fmt::Display for Ended {
     }
 }
 
+/// Writes for whoever has something to send, on the thread that has it.
+pub trait Writer: Send + Sync {
+    /// Takes what waits to be sent and writes it, as far as that goes without waiting. False where
+    /// the driver's own task has to go on: something is left, or the task is at it.
+    fn write_now(&self) -> bool;
+}
+
 /// What a driver carries. None of these calls blocks or runs users' code.
 pub trait Endpoint: Send + Sync + 'static {
     /// Takes one frame, in the order of arrival.
@@ -80,6 +88,12 @@ pub trait Endpoint: Send + Sync + 'static {
 
     /// All that was taken before is in the kernel's hands.
     fn on_flushed(&self);
+
+    /// The driver lends its writing, for as long as it lives. Whoever uses it saves the driver's task
+    /// a turn, and what is sent the way through another thread.
+    fn lend_writer(&self, writer: Weak<dyn Writer>) {
+        drop(writer);
+    }
 
     /// Is notified (one permit) whenever `take_outgoing` may have something new.
     fn outgoing_ready(&self) -> &Notify;

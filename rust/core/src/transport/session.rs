@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -15,7 +15,7 @@ use crate::conversation::{
 };
 
 use super::clock::Clock;
-use super::endpoint::{Ended, Endpoint, Frame, Outgoing};
+use super::endpoint::{Ended, Endpoint, Frame, Outgoing, Writer};
 use super::sound::{Piece, SampleRates, SoundEndpoint, SoundStats, Uplink, Upward, Wanted};
 
 /// Where events go. Called under the session's lock: it must neither block nor run users' code.
@@ -75,6 +75,8 @@ struct State {
     conversation: Conversation,
     /// The connection that messages go to.
     line: Option<Arc<Line>>,
+    /// The connection that has got messages in this act.
+    unsent: Option<Arc<Line>>,
     /// Of the newest connection, whether it still stands or not.
     counters: Arc<Counters>,
 }
@@ -112,6 +114,7 @@ impl Session {
             state: Mutex::new(State {
                 conversation: Conversation::new(options),
                 line: None,
+                unsent: None,
                 counters: Arc::default(),
             }),
             interest: AtomicU32::new(0),
@@ -125,6 +128,11 @@ impl Session {
         })
     }
 
+    /// What the session's timers run on, and what is to carry its connections.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic under the lock is a bug; the conversation goes on with what it has.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -135,7 +143,9 @@ impl Session {
     pub fn act<T>(&self, act: impl FnOnce(&mut Conversation, Duration) -> T) -> T {
         let mut state = self.lock();
         let result = act(&mut state.conversation, self.clock.now());
-        self.deliver(&mut state);
+        let line = self.deliver(&mut state);
+        drop(state);
+        announce(line);
         result
     }
 
@@ -144,7 +154,10 @@ impl Session {
         look(&self.lock().conversation)
     }
 
-    fn deliver(&self, state: &mut State) {
+    /// Brings what came of an act on its way. The line that has got something to send is told of it
+    /// when the lock is let go, for it may write at once.
+    #[must_use]
+    fn deliver(&self, state: &mut State) -> Option<Arc<Line>> {
         let mut events = self.pass_on(state);
         if events && self.sink.take_overflow() {
             let generation = state.conversation.generation();
@@ -162,6 +175,7 @@ impl Session {
         if state.conversation.poll_timeout().is_some() {
             self.arm_timer();
         }
+        state.unsent.take()
     }
 
     /// Brings what came of an act to where it goes; whether any of it was an event.
@@ -174,13 +188,17 @@ impl Session {
                     self.sink.push(sequence, event);
                 }
                 Output::Message(text) => {
-                    if let Some(line) = &state.line
-                        && let Err(why) = line.send(text)
-                    {
-                        let generation = state.conversation.generation();
-                        line.abandon();
-                        state.line = None;
-                        state.conversation.ended(generation, why);
+                    let Some(line) = &state.line else { continue };
+                    match line.send(text) {
+                        Ok(()) => {
+                            state.unsent.get_or_insert_with(|| Arc::clone(line));
+                        }
+                        Err(why) => {
+                            let generation = state.conversation.generation();
+                            line.abandon();
+                            state.line = None;
+                            state.conversation.ended(generation, why);
+                        }
                     }
                 }
                 Output::Close { code, reason } => {
@@ -246,6 +264,7 @@ impl Session {
             generation,
             queue: Mutex::default(),
             ready: Notify::new(),
+            writer: OnceLock::new(),
             held: self.held.subscribe(),
             limits: self.limits,
             announced: carriage.announced,
@@ -254,7 +273,9 @@ impl Session {
         });
         state.counters = Arc::clone(&line.counters);
         state.line = Some(Arc::clone(&line));
-        self.deliver(&mut state);
+        let unsent = self.deliver(&mut state);
+        drop(state);
+        announce(unsent);
         Ok(line)
     }
 
@@ -269,7 +290,9 @@ impl Session {
         {
             state.line = None;
         }
-        self.deliver(&mut state);
+        let unsent = self.deliver(&mut state);
+        drop(state);
+        announce(unsent);
     }
 
     pub fn status(&self) -> Status {
@@ -416,6 +439,7 @@ pub struct Line {
     generation: u64,
     queue: Mutex<LineQueue>,
     ready: Notify,
+    writer: OnceLock<Weak<dyn Writer>>,
     held: watch::Receiver<bool>,
     limits: OutgoingLimits,
     counters: Arc<Counters>,
@@ -443,13 +467,27 @@ fn size(message: &Outgoing) -> usize {
     }
 }
 
+fn announce(line: Option<Arc<Line>>) {
+    if let Some(line) = line {
+        line.announce();
+    }
+}
+
 impl Line {
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Something new is to be sent.
+    /// Something new is to be sent: now, on this thread, where nothing stands in the way.
     fn announce(&self) {
+        let writer = self.writer.get().and_then(Weak::upgrade);
+        if writer.is_some_and(|writer| writer.write_now()) {
+            return;
+        }
+        self.tell_driver();
+    }
+
+    fn tell_driver(&self) {
         self.ready.notify_one();
         if self.announced
             && let Some(session) = self.session.upgrade()
@@ -493,7 +531,6 @@ impl Line {
             .messages_flushed
             .fetch_add(dropped, Ordering::AcqRel);
         counters.audio_dropped.fetch_add(dropped, Ordering::AcqRel);
-        self.announce();
         Ok(())
     }
 
@@ -501,7 +538,7 @@ impl Line {
         self.queue()
             .waiting
             .push_back(Outgoing::Close { code, reason });
-        self.announce();
+        self.tell_driver();
     }
 
     /// Nothing that waits is of use any more: say goodbye at once.
@@ -514,7 +551,7 @@ impl Line {
             reason: String::new(),
         });
         drop(queue);
-        self.announce();
+        self.tell_driver();
     }
 }
 
@@ -559,6 +596,11 @@ impl Endpoint for Line {
         if drained && let Some(session) = self.session.upgrade() {
             session.sink.drained();
         }
+    }
+
+    fn lend_writer(&self, writer: Weak<dyn Writer>) {
+        // A line is carried once.
+        let _ = self.writer.set(writer);
     }
 
     fn outgoing_ready(&self) -> &Notify {

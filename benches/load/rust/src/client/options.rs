@@ -1,6 +1,9 @@
 //! What the bare client is asked to do; the same flags as the other clients'.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use super::ticker::Ticker;
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -13,6 +16,8 @@ pub struct Options {
     pub spread: f64,
     /// Only the ticking, no sockets.
     pub is_null: bool,
+    /// Nobody wants the audio.
+    pub is_quiet: bool,
     /// The authorities to trust, as PEM.
     pub authority: Option<PathBuf>,
 }
@@ -28,6 +33,7 @@ impl Options {
             responses: 1,
             spread: 0.1,
             is_null: false,
+            is_quiet: false,
             authority: std::env::var_os("SSL_CERT_FILE").map(PathBuf::from),
         };
         let mut given = lexopt::Parser::from_env();
@@ -40,14 +46,21 @@ impl Options {
                 Long("responses") => options.responses = given.value()?.parse()?,
                 Long("spread") => options.spread = given.value()?.parse()?,
                 Long("null") => options.is_null = true,
+                Long("quiet") => options.is_quiet = true,
                 _ => return Err(arg.unexpected()),
             }
         }
         Ok(options)
     }
 
-    pub fn is_paced(&self) -> bool {
-        self.mode == "paced"
+    /// What starts the sessions and drives their microphones, from now on.
+    pub fn ticker(&self) -> Ticker {
+        if self.mode == "paced" {
+            let spread = Duration::from_secs_f64(self.spread);
+            Ticker::new(self.sessions, spread, self.chunks)
+        } else {
+            Ticker::new(self.sessions, Duration::ZERO, 0)
+        }
     }
 
     /// Where a session connects to.

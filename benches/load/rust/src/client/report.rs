@@ -4,7 +4,9 @@ use std::fs;
 
 use serde_json::{Map, Value, json};
 
+use super::options::Options;
 use super::session::Received;
+use crate::clock::{cpu_ns, monotonic_ns};
 
 /// The size of a page on the machines that this runs on.
 const PAGE_KB: usize = 4;
@@ -14,6 +16,55 @@ pub fn resident_kb() -> usize {
         .ok()
         .and_then(|text| text.split(' ').nth(1)?.parse::<usize>().ok());
     pages.unwrap_or_default() * PAGE_KB
+}
+
+/// The beginning of a line of results.
+pub fn begin(options: &Options) -> Map<String, Value> {
+    let told = [
+        ("n", json!(options.sessions)),
+        ("mode", json!(options.mode)),
+        ("chunks", json!(options.chunks)),
+        ("responses", json!(options.responses)),
+        ("spread", json!(options.spread)),
+        ("rss_idle_kb", json!(resident_kb())),
+    ];
+    told.map(|(key, value)| (key.to_owned(), value))
+        .into_iter()
+        .collect()
+}
+
+/// What is used from its making on.
+#[derive(Debug)]
+pub struct Stretch {
+    cpu: u64,
+    wall: u64,
+}
+
+impl Stretch {
+    pub fn start() -> Self {
+        Self {
+            cpu: cpu_ns(),
+            wall: monotonic_ns(),
+        }
+    }
+
+    /// So many sessions were connected.
+    pub fn connected(&self, sessions: usize, result: &mut Map<String, Value>) {
+        let each = (cpu_ns() - self.cpu) as f64 / 1e6 / sessions as f64;
+        result.insert("connect_cpu_ms".to_owned(), json!(each));
+        result.insert("rss_connected_kb".to_owned(), json!(resident_kb()));
+    }
+
+    /// The turns are over.
+    pub fn end(&self, result: &mut Map<String, Value>) {
+        for (key, from, to) in [
+            ("cpu_s", self.cpu, cpu_ns()),
+            ("wall_s", self.wall, monotonic_ns()),
+        ] {
+            result.insert(key.to_owned(), json!((to - from) as f64 / 1e9));
+        }
+        result.insert("rss_end_kb".to_owned(), json!(resident_kb()));
+    }
 }
 
 /// Adds what all sessions received.

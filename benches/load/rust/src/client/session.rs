@@ -12,8 +12,7 @@ use crate::frame::CHUNK_BYTES;
 
 /// 100 ms of microphone audio, encoded before.
 static MICROPHONE: LazyLock<Utf8Bytes> = LazyLock::new(|| {
-    let sound: Vec<u8> = (0..CHUNK_BYTES).map(|at| at as u8).collect();
-    let sound = STANDARD.encode_to_string(sound);
+    let sound = STANDARD.encode_to_string(microphone_pcm());
     let event = format!("{{\"type\":\"input_audio_buffer.append\",\"audio\":\"{sound}\"}}");
     Utf8Bytes::from(event)
 });
@@ -23,6 +22,11 @@ const DONE: &[u8] = b"{\"type\":\"response.done\"";
 const ERROR: &[u8] = b"{\"type\":\"error\"";
 /// The clock in base64: 8 bytes and one more.
 const STAMP_CHARS: usize = 12;
+
+/// 100 ms of sound.
+pub fn microphone_pcm() -> Vec<u8> {
+    (0..CHUNK_BYTES).map(|at| at as u8).collect()
+}
 
 pub fn microphone() -> Message {
     Message::Text(MICROPHONE.clone())
@@ -88,10 +92,20 @@ impl Received {
             self.errors += 1;
             return;
         };
+        self.stamped(stamp);
+        self.audio_bytes += sound.len() / 4 * 3;
+    }
+
+    /// Takes in a delta that is decoded.
+    pub fn hear(&mut self, pcm: &[u8]) {
+        self.stamped(pcm);
+        self.audio_bytes += pcm.len();
+    }
+
+    fn stamped(&mut self, sound: &[u8]) {
         let mut clock = [0; 8];
-        clock.copy_from_slice(&stamp[..8]);
+        clock.copy_from_slice(&sound[..8]);
         let latency = monotonic_ns().saturating_sub(u64::from_le_bytes(clock));
         self.latencies_ns.push(latency);
-        self.audio_bytes += sound.len() / 4 * 3;
     }
 }

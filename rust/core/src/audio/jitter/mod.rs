@@ -29,7 +29,7 @@
 //! - The packet is there: it is given out.
 //! - It is not, but one that follows it is: until the one after it is due it may still come, which delays
 //!   nothing else. Then it is lost. It is recovered from the copy in the next packet, if that has one
-//!   (RFC 6716 section 2.1.7), else concealed by the decoder. If it comes later still, it is counted
+//!   (RFC 6716 section 2.1), else concealed by the decoder. If it comes later still, it is counted
 //!   and dropped.
 //! - Nothing is there: either the sender has stopped or all are late, and nobody can tell which. Nothing is
 //!   given out, and what comes late but in order is given out at once. So the end of an utterance gets no

@@ -175,7 +175,7 @@ impl WebRtcConnection {
         } = self;
         let end = EndGuard::new(endpoint);
         async move {
-            let ended = driver::drive(&peer, end.endpoint(), manner, voices).await;
+            let ended = driver::drive(&peer, end.endpoint().as_ref(), manner, voices).await;
             end.report(ended);
         }
     }

@@ -3,7 +3,8 @@
 use std::future::{pending, poll_fn};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -19,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 use super::end::{cause_of, goodbye_for};
 use super::keepalive::{Due, KeepAlive, later};
 use super::options::WebSocketOptions;
-use crate::transport::endpoint::{Ended, Endpoint, Frame, Outgoing};
+use crate::transport::endpoint::{Ended, Endpoint, Frame, Outgoing, Writer};
 use crate::transport::net::ByteStream;
 
 /// How many messages are read before writing has its turn again.
@@ -51,14 +52,14 @@ impl From<&WebSocketOptions> for Pace {
 /// Carries `endpoint` over `socket` until the connection ends, and says how it ended.
 pub(super) async fn drive<E: Endpoint + ?Sized>(
     socket: WebSocketStream<ByteStream>,
-    endpoint: &E,
+    endpoint: &Arc<E>,
     pace: Pace,
 ) -> Ended {
     let now = Instant::now();
     let mut held = endpoint.reading_held();
-    let mut driver = Driver {
+    let shared = Arc::new(Shared(Mutex::new(Driver {
         socket,
-        endpoint,
+        endpoint: Arc::clone(endpoint),
         pace,
         keepalive: KeepAlive::new(pace.ping_interval, pace.ping_timeout, now),
         stage: Stage::Open,
@@ -67,17 +68,21 @@ pub(super) async fn drive<E: Endpoint + ?Sized>(
         ask: true,
         buffered: Buffered::Nothing,
         failure: None,
+        over: None,
         alarm_at: None,
-    };
+    })));
+    let writer: Weak<Shared<E>> = Arc::downgrade(&shared);
+    endpoint.lend_writer(writer);
     let mut ready = pin!(endpoint.outgoing_ready().notified());
     let mut alarm = pin!(sleep_until(now));
     let mut change = pin!(next_change(held));
     poll_fn(|cx| {
+        let mut driver = shared.lock();
         while let Poll::Ready(mut held) = change.as_mut().poll(cx) {
             driver.hold(*held.borrow_and_update());
             change.set(next_change(held));
         }
-        match driver.turn(cx, ready.as_mut(), alarm.as_mut()) {
+        match driver.turn(cx, endpoint, ready.as_mut(), alarm.as_mut()) {
             Continue(()) => Poll::Pending,
             Break(ended) => {
                 driver.hang_up(cx);
@@ -86,6 +91,24 @@ pub(super) async fn drive<E: Endpoint + ?Sized>(
         }
     })
     .await
+}
+
+/// The driver, between its task and those who write for it.
+struct Shared<E: ?Sized>(Mutex<Driver<E>>);
+
+impl<E: ?Sized> Shared<E> {
+    fn lock(&self) -> MutexGuard<'_, Driver<E>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<E: Endpoint + ?Sized> Writer for Shared<E> {
+    fn write_now(&self) -> bool {
+        // Who has the driver writes what is queued before it lets go of it, or is told to.
+        self.0
+            .try_lock()
+            .is_ok_and(|mut driver| driver.write_for_another())
+    }
 }
 
 /// Gives the receiver back when its value has changed.
@@ -116,9 +139,9 @@ enum Buffered {
     Batch,
 }
 
-struct Driver<'a, E: ?Sized> {
+struct Driver<E: ?Sized> {
     socket: WebSocketStream<ByteStream>,
-    endpoint: &'a E,
+    endpoint: Arc<E>,
     pace: Pace,
     keepalive: KeepAlive,
     stage: Stage,
@@ -130,21 +153,27 @@ struct Driver<'a, E: ?Sized> {
     buffered: Buffered,
     /// Writing failed. What the peer said before is read first: it may be the reason.
     failure: Option<Ended>,
+    /// The connection ended while another wrote: the task is to learn it.
+    over: Option<Ended>,
     /// When the alarm is to go off, where that has changed.
     alarm_at: Option<Instant>,
 }
 
-impl<'a, E: Endpoint + ?Sized> Driver<'a, E> {
+impl<E: Endpoint + ?Sized> Driver<E> {
     /// Does all that can be done now. Writing and reading never wait for each other, so two peers
     /// that both send and do not read cannot lock each other.
-    fn turn(
+    fn turn<'a>(
         &mut self,
         cx: &mut Context<'_>,
+        endpoint: &'a E,
         mut ready: Pin<&mut Notified<'a>>,
         mut alarm: Pin<&mut Sleep>,
     ) -> ControlFlow<Ended> {
+        if let Some(ended) = self.over.take() {
+            return Break(ended);
+        }
         loop {
-            self.write(cx, ready.as_mut())?;
+            self.write(cx, endpoint, ready.as_mut())?;
             let has_read = self.read(cx)?;
             let has_pinged = self.keep_time(cx, alarm.as_mut())?;
             if !has_read && !has_pinged {
@@ -166,9 +195,51 @@ impl<'a, E: Endpoint + ?Sized> Driver<'a, E> {
         }
     }
 
-    fn write(
+    /// Writes on a thread that has something to send; false where the task has to go on.
+    fn write_for_another(&mut self) -> bool {
+        // Where something is in the buffer still, the socket is full, and the task waits for it.
+        let idle = matches!(self.stage, Stage::Open)
+            && self.buffered == Buffered::Nothing
+            && self.failure.is_none()
+            && self.over.is_none();
+        if !idle {
+            return false;
+        }
+        match self.write_all_that_waits() {
+            Continue(written) => written,
+            Break(ended) => {
+                self.over = Some(ended);
+                false
+            }
+        }
+    }
+
+    fn write_all_that_waits(&mut self) -> ControlFlow<Ended, bool> {
+        let mut nobody = Context::from_waker(Waker::noop());
+        loop {
+            self.take()?;
+            if self.buffered == Buffered::Nothing {
+                return Continue(self.failure.is_none());
+            }
+            // The socket forgets whom it was to wake: where it is full the task asks it anew.
+            match self.socket.poll_flush_unpin(&mut nobody) {
+                Poll::Pending => return Continue(false),
+                Poll::Ready(Err(error)) => {
+                    self.fail_writing(&error)?;
+                    return Continue(false);
+                }
+                Poll::Ready(Ok(())) => self.flushed()?,
+            }
+            if !matches!(self.stage, Stage::Open) {
+                return Continue(false);
+            }
+        }
+    }
+
+    fn write<'a>(
         &mut self,
         cx: &mut Context<'_>,
+        endpoint: &'a E,
         mut ready: Pin<&mut Notified<'a>>,
     ) -> ControlFlow<Ended> {
         while self.failure.is_none() {
@@ -186,7 +257,7 @@ impl<'a, E: Endpoint + ?Sized> Driver<'a, E> {
                 if ready.as_mut().poll(cx).is_pending() {
                     break;
                 }
-                ready.set(self.endpoint.outgoing_ready().notified());
+                ready.set(endpoint.outgoing_ready().notified());
             }
             self.ask = false;
             self.take()?;

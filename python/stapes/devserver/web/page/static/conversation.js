@@ -11,6 +11,7 @@ export class Conversation {
   #response = null;
   #playing = null;
   #stoppedAt = null;
+  #hearing = false;
   #callsWaiting = 0;
 
   // `send(event)` speaks to the server; `onState(name)` is told listening, hearing, thinking or speaking.
@@ -46,10 +47,12 @@ export class Conversation {
         this.#onState("listening");
         break;
       case "input_audio_buffer.speech_started":
+        this.#hearing = true;
         this.#transcript.caller(event.item_id);
         this.#onState("hearing");
         break;
       case "input_audio_buffer.speech_stopped":
+        this.#hearing = false;
         this.#stoppedAt = performance.now() - agent.silence;
         this.#onState("thinking");
         break;
@@ -121,7 +124,7 @@ export class Conversation {
       this.#spokenItems.delete(item);
     }
     if (this.#playing === event.response_id) this.#playing = null;
-    if (event.type === "output_audio_buffer.stopped") this.#onState("listening");
+    if (!this.#hearing && this.#response === null) this.#onState("listening");
   }
 
   #call(item) {

@@ -123,10 +123,10 @@ export class Transcript {
     turn.spoken = heard.length;
     turn.row.classList.add("cut");
     turn.said.append(element("span", "scissors", "✂ interrupted"));
-    turn.heard.textContent = heard;
     const rest = turn.text.slice(heard.length).trim().split(" ");
     const shown = rest.slice(0, CUT_WORDS).join(" ");
-    turn.unheard.textContent = shown && ` ${shown}${rest.length > CUT_WORDS ? " …" : ""}`;
+    turn.heard.textContent = `${heard} `;
+    turn.unheard.textContent = shown + (rest.length > CUT_WORDS ? " …" : "");
   }
 
   advance(now) {

@@ -1,0 +1,1 @@
+"""What stapes costs, and what it does to sound."""
