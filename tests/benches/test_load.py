@@ -30,7 +30,9 @@ once = pytest.mark.real_time
 def server() -> Iterator[Server]:
     if shutil.which("cargo") is None:
         pytest.skip("the load server is built with cargo")
-    subprocess.run(["cargo", "build", "--quiet", "-p", "stapes-load"], cwd=ROOT, check=True)
+    # With the features of the whole workspace, as `cargo test` has built it before.
+    build = ["cargo", "build", "--quiet", "--workspace", "--bins"]
+    subprocess.run(build, cwd=ROOT, check=True)
     with serving(BINARIES) as server:
         yield server
 
