@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev release test test-rust test-python test-pythons lint format bench bench-load bench-load fuzz clean
+.PHONY: help demo dev release test test-rust test-python test-pythons lint format bench bench-load fuzz clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
