@@ -17,7 +17,7 @@ if os.environ.get("CI"):
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Lets what depends on the machine's leisure try again.
 
-    Sound that is sent in real time suffers where the machine is busy, and that is not what is tested.
+    Sound that is sent in real time suffers where the machine is busy, which is not what is tested.
     """
     for item in items:
         if item.get_closest_marker("real_time") or "webrtc" in item.path.name:
