@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+from stapes.devserver import DevServer, Mind, Options
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 # A change must not fail for what another run would have found: on CI the examples are always the
 # same. Run the suite by yourself, and it looks at new ones each time.
@@ -22,3 +29,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("real_time") or "webrtc" in item.path.name:
             item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
+
+
+@pytest.fixture(autouse=True)
+def _no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def run(stack: AsyncExitStack) -> Callable[..., Awaitable[DevServer]]:
+    """Start a development server that ends with the test."""
+
+    async def start(mind: Mind | None = None, voice: Any = None, **options: Any) -> DevServer:
+        options.setdefault("pace", None)
+        return await stack.enter_async_context(DevServer(mind, voice, Options(**options)))
+
+    return start

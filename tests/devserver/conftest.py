@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from wire_client import WireClient, dial
 
-from stapes.devserver import DevServer, Mind, Options
-
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
+    from contextlib import AsyncExitStack
+
+    from stapes.devserver import DevServer, Mind
 
 
 @pytest.fixture(autouse=True)
@@ -23,23 +23,6 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         if record.name.startswith(("uvicorn", "asyncio")) and record.levelno >= logging.WARNING
     ]
     assert not complaints
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def run(stack: AsyncExitStack) -> Callable[..., Awaitable[DevServer]]:
-    """Start a server that ends with the test."""
-
-    async def start(mind: Mind | None = None, voice: Any = None, **options: Any) -> DevServer:
-        options.setdefault("pace", None)
-        return await stack.enter_async_context(DevServer(mind, voice, Options(**options)))
-
-    return start
 
 
 @pytest.fixture

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from calling import KEY, Called
 
 from stapes import RealtimeAgent, RealtimeSession, WebSocketTransport
-from stapes.devserver import DevServer, Mind, Options
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
+    from contextlib import AsyncExitStack
+
+    from stapes.devserver import DevServer, Mind
 
 
 @pytest.fixture(autouse=True)
@@ -34,28 +35,6 @@ def _no_secret_and_no_complaint(
     printed = capfd.readouterr()
     assert KEY not in printed.out + printed.err
     assert "panicked" not in printed.err
-
-
-@pytest.fixture(autouse=True)
-def _no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def run(stack: AsyncExitStack) -> Callable[..., Awaitable[DevServer]]:
-    """Start a development server that ends with the test."""
-
-    async def start(mind: Mind | None = None, voice: Any = None, **options: Any) -> DevServer:
-        options.setdefault("pace", None)
-        return await stack.enter_async_context(DevServer(mind, voice, Options(**options)))
-
-    return start
 
 
 @pytest.fixture

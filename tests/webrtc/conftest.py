@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,18 +15,8 @@ from stapes import RealtimeAgent, RealtimeSession, WebRTCTransport
 from stapes.devserver import DevServer, Mind, Options
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-
-@pytest.fixture(autouse=True)
-def _no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-
-
-@pytest.fixture
-async def stack() -> AsyncIterator[AsyncExitStack]:
-    async with AsyncExitStack() as stack:
-        yield stack
+    from collections.abc import Awaitable, Callable
+    from contextlib import AsyncExitStack
 
 
 @pytest.fixture
