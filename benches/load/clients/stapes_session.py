@@ -5,7 +5,9 @@ from __future__ import annotations
 from agents import Tool, function_tool
 
 from benches.load.clients.client import Client
+from benches.load.ticker import MICROPHONE_PCM
 from stapes import Audio, Error, RealtimeAgent, RealtimeSession
+from stapes.audio import Recording
 
 
 @function_tool
@@ -74,3 +76,26 @@ class Stapes(StapesQuiet):
 
     def _on_audio(self, event: Audio) -> None:
         self.sink.on_audio(event.data)
+
+
+class StapesQuietMicrophone(StapesQuiet):
+    """Nobody is subscribed to audio, and the microphone is fed in Rust."""
+
+    feeds_itself = True
+    recordings: dict[int, Recording] = {}
+    """By their chunks: one for all sessions."""
+
+    def start(self) -> None:
+        super().start()
+        recording = self.recordings.get(self.chunks)
+        if recording is None:
+            recording = Recording(MICROPHONE_PCM * self.chunks, sample_rate=24_000)
+            self.recordings[self.chunks] = recording
+        self.speaking = self.session.stream_audio(recording)
+
+    async def has_spoken(self) -> None:
+        await self.speaking
+
+
+class StapesMicrophone(StapesQuietMicrophone, Stapes):
+    """Audio is delivered to a callback in Python, and the microphone is fed in Rust."""

@@ -16,6 +16,7 @@ __all__ = [
     "INTEREST_RAW",
     "INTEREST_TRANSCRIPT",
     "WORDS",
+    "AudioStream",
     "CarriedLine",
     "History",
     "Hub",
@@ -99,6 +100,10 @@ class WebRtcOptions:
     ) -> WebRtcOptions: ...
 
 @final
+class AudioStream:
+    def cancel(self) -> None: ...
+
+@final
 class CarriedLine:
     @property
     def generation(self) -> int: ...
@@ -173,6 +178,14 @@ class Session:
     def send_event(self, event: str) -> None: ...
     def send_message(self, event: str, respond: bool) -> None: ...
     def send_audio(self, audio: Any, sample_rate: int | None, commit: bool) -> bool: ...
+    def stream_audio(
+        self,
+        audio: Any,
+        sample_rate: int | None,
+        commit: bool,
+        interval: float,
+        token: int,
+    ) -> AudioStream: ...
     def is_congested(self) -> bool: ...
     def mute(self, muted: bool) -> None: ...
     def interrupt(self) -> None: ...

@@ -294,6 +294,15 @@ class Dispatcher:
     def _drained(self, session: RealtimeSession[Any]) -> None:
         session._has_room()
 
+    def _streamed(
+        self,
+        session: RealtimeSession[Any],
+        number: int,
+        sent: float,
+        failure: BaseException | None,
+    ) -> None:
+        session._streams.ended(number, sent, failure)
+
     def _lagging(
         self, session: RealtimeSession[Any], audio: int, raw: int, transcripts: int
     ) -> None:

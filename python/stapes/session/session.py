@@ -45,6 +45,7 @@ from stapes.session.listeners import Listeners
 from stapes.session.mcp_tools import HostedMcpTools
 from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_config
 from stapes.session.posted import Posted
+from stapes.session.streaming import AudioStream, AudioStreams
 from stapes.session.tools import CallRunner, PendingCall, ToolExecution
 from stapes.transport import SoundStatistics, Transport, WebRTCTransport, WebSocketTransport
 
@@ -233,6 +234,7 @@ class RealtimeSession(Generic[TContext]):
         # Whether the end of the last connection was dispatched: the core may know of it before.
         self._over = False
         self._mcp_tools = HostedMcpTools()
+        self._streams = AudioStreams()
         self._interest = -1
         self._voice: str | None = None
         self._outgoing_taps: tuple[Callable[[int, str], None], ...] = ()
@@ -379,6 +381,7 @@ class RealtimeSession(Generic[TContext]):
         dropped.
         """
         idle = self.status == "disconnected" and not self._connector.is_busy
+        self._streams.cancel()
         self._core.close(1000, "")
         self._connector.abandon()
         self._calls.forget()
@@ -495,6 +498,37 @@ class RealtimeSession(Generic[TContext]):
             return self._failed(error)
         # A sender who never awaits costs nothing: what waits for room is made when it is awaited.
         return Completion(wait=self._room) if congested else done()
+
+    def stream_audio(
+        self,
+        audio: Any,
+        *,
+        sample_rate: int | None = None,
+        commit: bool = False,
+        interval: float = 0.1,
+    ) -> AudioStream:
+        """Sends a long sound in real time, as if it were spoken: a recorded question, a call.
+
+        Rust paces it, whatever the event loop does. One sound at a time; what `send_audio` is given
+        meanwhile goes in between. Muted, it goes on unheard. While the server does not read it
+        stands still. `close` ends it.
+
+        Args:
+            audio: as for `send_audio`, or a `stapes.audio.Recording`, which sessions share.
+            sample_rate: as for `send_audio`; a `Recording` has its own.
+            commit: the user's turn ends behind it (where turn detection is off).
+            interval: seconds between two messages, of which each has so much of the sound: 0.005
+                to 10.
+
+        Returns:
+            Awaited, it gives the seconds of the sound that were sent, when it would have been
+            spoken to its end. `cancel()` ends it at once.
+
+        Raises:
+            ValueError: as `send_audio`; or `audio` is empty, or `interval` out of range.
+            TypeError: `audio` is none of the above.
+        """
+        return self._streams.begin(self, audio, sample_rate, commit, interval)
 
     async def _room(self) -> None:
         if asyncio.get_running_loop() is not self._loop:

@@ -12,7 +12,7 @@ use crate::history::{self, History};
 use crate::hub::Word;
 
 /// The names of the kinds, in the order of their numbers.
-pub const WORDS: [&str; 29] = [
+pub const WORDS: [&str; 30] = [
     "raw",
     "connection_changed",
     "response_started",
@@ -40,6 +40,7 @@ pub const WORDS: [&str; 29] = [
     "not_opened",
     "drained",
     "to_carry",
+    "streamed",
     "lagging",
     "too_slow",
 ];
@@ -80,6 +81,13 @@ pub fn word(py: Python<'_>, sequence: u64, word: Word) -> PyResult<Bound<'_, PyT
             tuple!(py, "not_opened", sequence, generation, py.None())
         }
         Word::Drained => tuple!(py, "drained", sequence),
+        Word::Streamed { token, streamed } => {
+            let failure = streamed
+                .failure
+                .map(|failure| errors::not_taken(py, &failure).into_value(py));
+            let sent = streamed.sent.as_secs_f64();
+            tuple!(py, "streamed", sequence, token, sent, failure)
+        }
         Word::ToCarry => tuple!(py, "to_carry", sequence),
         Word::Lagging(dropped) => {
             tuple!(

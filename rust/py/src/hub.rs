@@ -15,6 +15,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use stapes_core::conversation::Event;
+use stapes_core::transport::Streamed;
 use stapes_core::transport::websocket::ConnectError;
 
 use crate::convert;
@@ -41,6 +42,11 @@ pub enum Word {
     Drained,
     /// A line that Python carries has something to send.
     ToCarry,
+    /// A long sound has been sent, or is no longer sent.
+    Streamed {
+        token: u64,
+        streamed: Streamed,
+    },
     /// These were dropped, oldest first, because the loop did not come to read them.
     Lagging(Dropped),
     /// The bound on what must not be dropped was reached.

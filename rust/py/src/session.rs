@@ -15,18 +15,20 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde_json::{Map, Value};
-use stapes_core::audio::convert::{FromWire, ToWire};
-use stapes_core::audio::{AudioFormat, base64};
+use stapes_core::audio::AudioFormat;
+use stapes_core::audio::convert::FromWire;
 use stapes_core::conversation::{
     AgentSwitch, Capabilities, Conversation, Event, GuardSource, Interest, Media, Options,
     PlaybackSource, Refused, Status, Truncation, WrittenItem,
 };
 use stapes_core::transport::net::ConnectRequest;
 use stapes_core::transport::{
-    Carriage, Clock, Ended, Endpoint as _, EventSink, Frame, Line, OutgoingLimits, Piece,
-    SampleRates, Session as Core, SoundEndpoint as _, SoundSettings, Upward, websocket,
+    Carriage, Clock, Ended, Endpoint as _, EventSink, Frame, Given, Line, Microphone,
+    OutgoingLimits, Piece, Recording, SampleRates, Session as Core, SoundEndpoint as _,
+    SoundSettings, Stream, Ticker, Upward, websocket,
 };
 
+use crate::audio::recording::Recording as Held;
 use crate::audio::samples::{self, Samples};
 use crate::connecting::{self, Connecting, Greeting};
 use crate::errors;
@@ -148,7 +150,9 @@ fn format(kind: &str, rate: Option<u32>) -> PyResult<AudioFormat> {
 pub struct Session {
     core: Arc<Core>,
     sink: Arc<Sink>,
-    input: Mutex<ToWire>,
+    microphone: Arc<Microphone>,
+    /// Of the thread that carries the session.
+    ticker: Arc<Ticker>,
     /// What the wire carries of the answer's sound.
     wire_output: Mutex<AudioFormat>,
     id: u64,
@@ -160,6 +164,41 @@ enum Sound<'a> {
     Samples(Cow<'a, [i16]>),
     /// As the wire has it.
     Wire(Cow<'a, [u8]>),
+}
+
+impl Sound<'_> {
+    fn given(&self, sample_rate: Option<u32>) -> Given<'_> {
+        match self {
+            Self::Samples(samples) => Given::Samples(samples, sample_rate),
+            Self::Wire(bytes) => Given::Wire(bytes),
+        }
+    }
+
+    fn into_recording(self, sample_rate: Option<u32>) -> Recording {
+        match self {
+            Self::Samples(samples) => Recording::Samples(samples.into(), sample_rate),
+            Self::Wire(bytes) => Recording::Wire(bytes.into()),
+        }
+    }
+}
+
+/// A long sound on its way.
+#[pyclass(frozen, module = "stapes._core")]
+#[derive(Debug)]
+pub struct AudioStream {
+    stream: Stream,
+    process: u32,
+}
+
+#[pymethods]
+impl AudioStream {
+    /// Sends nothing more of it.
+    fn cancel(&self) {
+        // In a child of a fork nothing is sent of it, and its lock may be held for ever.
+        if self.process == std::process::id() {
+            self.stream.cancel();
+        }
+    }
 }
 
 impl Session {
@@ -175,11 +214,7 @@ impl Session {
         sample_rate: Option<u32>,
     ) -> PyResult<Sound<'a>> {
         runtime::same_process(self.process, "session")?;
-        let format = self
-            .input
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .format();
+        let format = self.microphone.format();
         if sample_rate.is_some() || matches!(format, AudioFormat::Pcm { .. }) {
             Samples::mono(audio, "audio").map(|samples| Sound::Samples(samples.into_int16()))
         } else {
@@ -218,13 +253,12 @@ impl Session {
                 format.wire_name()
             ))),
         };
-        let input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         let output = self
             .wire_output
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         Ok(SampleRates {
-            input: rate(input.format(), "input")?,
+            input: rate(self.microphone.format(), "input")?,
             output: rate(*output, "output")?,
         })
     }
@@ -239,35 +273,6 @@ impl Session {
         self.core
             .act(act)
             .map_err(|refused| errors::refused(py, &refused))
-    }
-
-    /// Sends audio beside the messages.
-    fn send_sound(
-        &self,
-        py: Python<'_>,
-        sound: Sound<'_>,
-        sample_rate: Option<u32>,
-        commit: bool,
-    ) -> PyResult<bool> {
-        let mut samples = Vec::new();
-        match (sound, sample_rate) {
-            (Sound::Samples(given), Some(rate)) => {
-                let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
-                input
-                    .push_samples(&given, rate, &mut samples)
-                    .map_err(|error| PyValueError::new_err(format!("sample_rate: {error}")))?;
-                if commit {
-                    input.finish_samples(&mut samples);
-                }
-            }
-            (Sound::Samples(given), None) => samples = given.into_owned(),
-            // The formats were checked when the connection was made.
-            (Sound::Wire(_), _) => {}
-        }
-        self.core
-            .send_sound(samples, commit)
-            .map_err(|refused| errors::refused(py, &refused))?;
-        Ok(self.core.is_congested())
     }
 
     /// Runs an act of the session layer's; false where what it belongs to is over.
@@ -347,10 +352,13 @@ impl Session {
             overflown: AtomicBool::new(false),
         });
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
+        let worker = runtime::next_worker()?;
+        let core = Core::new(options, limits, clock, worker.handle.clone(), events);
         Ok(Self {
-            core: Core::new(options, limits, clock, runtime::next_handle()?, events),
+            microphone: Arc::new(Microphone::new(Arc::clone(&core))),
+            ticker: Arc::clone(&worker.ticker),
+            core,
             sink,
-            input: Mutex::new(ToWire::new(AudioFormat::default())),
             wire_output: Mutex::default(),
             id,
             process: std::process::id(),
@@ -423,7 +431,7 @@ impl Session {
             .map(|rate| FromWire::new(output, rate))
             .transpose()
             .map_err(|error| PyValueError::new_err(format!("output_sample_rate: {error}")))?;
-        *self.input.lock().unwrap_or_else(PoisonError::into_inner) = ToWire::new(input);
+        self.microphone.set_format(input);
         *self
             .wire_output
             .lock()
@@ -531,42 +539,48 @@ impl Session {
         // Before the lock: reading a buffer may run Python code, and whoever waits for the lock may
         // hold the GIL meanwhile.
         let sound = self.sound(audio, sample_rate)?;
-        if self.core.look(Conversation::capabilities).media == Media::Apart {
-            return self.send_sound(py, sound, sample_rate, commit);
-        }
-        let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::new();
-        let mut frame = |bytes: &[u8]| {
-            const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
-            let mut framed = Vec::with_capacity(HEAD.len() + bytes.len().div_ceil(3) * 4 + 2);
-            framed.extend_from_slice(HEAD.as_bytes());
-            base64::encode_append(bytes, &mut framed);
-            framed.extend_from_slice(b"\"}");
-            text = String::from_utf8(framed).unwrap_or_default();
-        };
-        match (sound, sample_rate) {
-            (Sound::Samples(samples), Some(rate)) => {
-                let mut wire = Vec::new();
-                input
-                    .push(&samples, rate, &mut wire)
-                    .map_err(|error| PyValueError::new_err(format!("sample_rate: {error}")))?;
-                if commit {
-                    input.finish(&mut wire);
-                }
-                // The resampler may hold back all of a short piece. What the user gives empty is sent
-                // as it is, as the reference does.
-                if !wire.is_empty() || samples.is_empty() {
-                    frame(&wire);
-                }
-            }
-            (Sound::Samples(samples), None) => frame(bytemuck::cast_slice(&samples)),
-            (Sound::Wire(bytes), _) => frame(&bytes),
-        }
-        drop(input);
-        self.command(py, |conversation, now| {
-            conversation.send_audio(text, commit, now)
-        })?;
+        self.microphone
+            .send(sound.given(sample_rate), commit)
+            .map_err(|error| errors::not_taken(py, &error))?;
         Ok(self.core.is_congested())
+    }
+
+    /// Begins to send a long sound in real time, `interval` seconds of it at a time; the word
+    /// `streamed` says with `token` how it ended. `audio` is as for `send_audio`, or a `stapes.audio.Recording`.
+    #[pyo3(signature = (audio, sample_rate, commit, interval, token))]
+    fn stream_audio(
+        &self,
+        py: Python<'_>,
+        audio: &Bound<'_, PyAny>,
+        sample_rate: Option<u32>,
+        commit: bool,
+        interval: f64,
+        token: u64,
+    ) -> PyResult<AudioStream> {
+        runtime::same_process(self.process, "session")?;
+        let recording = match audio.cast::<Held>() {
+            Ok(held) => held.get().sound(),
+            Err(_) => self.sound(audio, sample_rate)?.into_recording(sample_rate),
+        };
+        if recording.is_empty() {
+            return Err(PyValueError::new_err(
+                "audio is empty: there is nothing to stream",
+            ));
+        }
+        let sink = Arc::clone(&self.sink);
+        let stream = Stream::new(
+            &self.microphone,
+            recording,
+            seconds(interval, "interval")?,
+            commit,
+            move |streamed| sink.push_word(0, Word::Streamed { token, streamed }),
+        )
+        .map_err(|refused| errors::refused(py, &refused))?;
+        self.ticker.add(stream.clone());
+        Ok(AudioStream {
+            stream,
+            process: self.process,
+        })
     }
 
     fn is_congested(&self) -> PyResult<bool> {
