@@ -98,7 +98,7 @@ async def test_a_lost_connection_fails_the_sound(call):
     c = await call(TALK)
     streaming = c.session.stream_audio(ramp(60_000))
     await c.call.received.wait_for("input_audio_buffer.append")
-    await c.server.stop()
+    c.call.abort()
     async with asyncio.timeout(SECONDS):
         with pytest.raises(NotConnectedError):
             await streaming

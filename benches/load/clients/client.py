@@ -80,6 +80,7 @@ class Client(ABC):
 
     async def has_spoken(self) -> None:
         """Waits for a microphone that it feeds itself."""
+        return
 
     @abstractmethod
     async def close(self) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from agents import Tool, function_tool
 
 from benches.load.clients.client import Client
 from benches.load.ticker import MICROPHONE_PCM
 from stapes import Audio, Error, RealtimeAgent, RealtimeSession
 from stapes.audio import Recording
+
+
+@cache
+def _recording(chunks: int) -> Recording:
+    """What microphones say, one for all sessions."""
+    return Recording(MICROPHONE_PCM * chunks, sample_rate=24_000)
 
 
 @function_tool
@@ -82,16 +90,10 @@ class StapesQuietMicrophone(StapesQuiet):
     """Nobody is subscribed to audio, and the microphone is fed in Rust."""
 
     feeds_itself = True
-    recordings: dict[int, Recording] = {}
-    """By their chunks: one for all sessions."""
 
     def start(self) -> None:
         super().start()
-        recording = self.recordings.get(self.chunks)
-        if recording is None:
-            recording = Recording(MICROPHONE_PCM * self.chunks, sample_rate=24_000)
-            self.recordings[self.chunks] = recording
-        self.speaking = self.session.stream_audio(recording)
+        self.speaking = self.session.stream_audio(_recording(self.chunks))
 
     async def has_spoken(self) -> None:
         await self.speaking

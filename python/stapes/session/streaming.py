@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 from agents import UserError
@@ -11,6 +10,8 @@ from stapes.errors import StapesError
 from stapes.session.completion import Completion
 
 if TYPE_CHECKING:
+    import asyncio
+
     from stapes import _core
     from stapes.session.session import RealtimeSession
 
