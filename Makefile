@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-rust test-python test-pythons lint format bench bench-load fuzz clean
+.PHONY: help demo dev release test test-rust test-python test-pythons lint format bench bench-load fuzz clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -30,7 +30,7 @@ $(VENV)/.dev: $(VENV)/.demo
 	$(BIN)/python scripts/install_extras.py dev
 	@touch $@
 
-# One optimised development build serves the demo, the tests and the benches.
+# One optimised development build serves the demo and the tests.
 python/stapes/_core.abi3.so: $(RUST) | $(VENV)/.demo
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --skip-install
 	@touch $@
@@ -68,15 +68,20 @@ format: dev ## Format everything
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: dev ## Run the benchmarks
+# What is measured is what is released. It takes the place of the development build until the Rust
+# code changes.
+release: dev
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --skip-install
+	@touch python/stapes/_core.abi3.so
+
+bench: release ## Run the benchmarks of sound, and write docs/audio.md
 	$(BIN)/python -m pytest benches --benchmark-only
 	cargo bench --workspace
+	$(BIN)/python benches/audio/page.py
 
-# The extension is built as it is released, in the place of the one for development.
 LOAD ?=
-bench-load: dev ## Compare realtime clients under load, on two idle cores (half an hour)
+bench-load: release ## Compare realtime clients under load, on two idle cores (half an hour)
 	cargo build --release -p stapes-load
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --skip-install
 	-npm --prefix benches/load/javascript ci --no-audit --no-fund
 	$(BIN)/python -m benches.load $(LOAD)
 

@@ -24,6 +24,7 @@ sys.path.append(str(Path(__file__).parents[2] / "tests" / "devserver"))
 from aiortc.mediastreams import MediaStreamError
 from lossy import LossyNetwork
 from peer_client import PeerClient, post
+from scipy.signal import correlate
 
 from stapes import RealtimeAgent, RealtimeSession, WebRTCTransport
 from stapes.devserver import DevServer, Options, ScriptedMind
@@ -65,8 +66,10 @@ class Heard:
             around = stream[low : start + lag + WINDOW + NEAR]
             if np.sqrt(np.mean(piece**2)) < 500 or len(around) < WINDOW:
                 continue
-            windows = np.lib.stride_tricks.sliding_window_view(around, WINDOW)
-            at = int(np.argmax(windows @ piece / (np.linalg.norm(windows, axis=1) + 1e-9)))
+            energy = np.cumsum(np.concatenate(([0.0], around**2)))
+            loudness = np.sqrt(np.maximum(energy[WINDOW:] - energy[:-WINDOW], 1.0))
+            fits = correlate(around, piece, mode="valid", method="fft") / loudness
+            at = int(np.argmax(fits))
             last = came[low + at : low + at + WINDOW]
             last = last[~np.isnan(last)]
             if len(last):

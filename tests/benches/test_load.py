@@ -26,11 +26,21 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="f
 once = pytest.mark.real_time
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
+def build() -> None:
+    """Builds the programs, unless `cargo test` has done so: its features are others."""
+    programs = [BINARIES / f"stapes-load-{name}" for name in ("server", "client", "core")]
+    sources = (ROOT / "benches" / "load" / "rust").rglob("*.rs")
+    changed = max(source.stat().st_mtime for source in sources)
+    if all(program.exists() and program.stat().st_mtime >= changed for program in programs):
+        return
     if shutil.which("cargo") is None:
         pytest.skip("the load server is built with cargo")
     subprocess.run(["cargo", "build", "--quiet", "-p", "stapes-load"], cwd=ROOT, check=True)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    build()
     with serving(BINARIES) as server:
         yield server
 

@@ -250,18 +250,7 @@ impl Watched {
                 }
             }
             Act::Rewrite { clear } => self.rewrite(*clear),
-            Act::Sound(ms) => {
-                let now_sounding = self.conversation.sounding();
-                if now_sounding != 0 {
-                    self.stretch = now_sounding;
-                }
-                let sound = Sound::Pcm {
-                    data: vec![0; *ms as usize * 48],
-                    rate: 24_000,
-                };
-                self.conversation
-                    .sound(generation, self.stretch, sound, now);
-            }
+            Act::Sound(ms) => self.sound(*ms),
             Act::SoundEnds => self.conversation.sound_ended(generation, self.stretch),
             Act::Lose => self.conversation.ended(generation, "lost".to_owned()),
             Act::Close => {
@@ -279,6 +268,20 @@ impl Watched {
             }
         }
         self.look();
+    }
+
+    fn sound(&mut self, ms: u32) {
+        let sounding = self.conversation.sounding();
+        if sounding != 0 {
+            self.stretch = sounding;
+        }
+        let sound = Sound::Pcm {
+            data: vec![0; ms as usize * 48],
+            rate: 24_000,
+        };
+        let generation = self.conversation.generation();
+        self.conversation
+            .sound(generation, self.stretch, sound, self.now);
     }
 
     fn answer(&mut self, at: usize, respond: bool) {

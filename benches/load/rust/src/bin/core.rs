@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use stapes_core::audio::base64;
 use stapes_core::conversation::{Event, Interest, Options as ConversationOptions};
 use stapes_core::transport::websocket::{ConnectRequest, Tls, WebSocketOptions, connect};
-use stapes_core::transport::{Clock, EventSink, OutgoingLimits, Session};
+use stapes_core::transport::{Carriage, Clock, EventSink, OutgoingLimits, Session};
 use stapes_load::client::options::Options;
 use stapes_load::client::report::{Stretch, begin, summarise};
 use stapes_load::client::session::{Received, microphone_pcm};
@@ -136,7 +136,7 @@ async fn open(options: &Options) -> Result<(Arc<Session>, Arc<Ears>), Failure> {
     };
     session.set_interest(interest);
     let line = session
-        .connecting(false)
+        .connecting(Carriage::default())
         .map_err(|refused| format!("{refused:?}"))?;
     let request = ConnectRequest {
         url: options.target(),
