@@ -33,6 +33,7 @@ from stapes.events import (
     TranscriptDelta,
     TransportEvent,
 )
+from stapes.session import hooks
 from stapes.session.tools import PendingCall
 from stapes.session.upstream import approval_item
 
@@ -59,7 +60,7 @@ class Dispatcher:
         self._session_ref = weakref.ref(session)
         # Callbacks, tools and guardrails run in the context in which the session was made.
         self._context = contextvars.copy_context()
-        self.undecided_mcp: set[str] = set()
+        self.undecided_mcp: frozenset[str] = frozenset()
 
     def __call__(self, words: Sequence[Word]) -> None:
         """Takes a batch."""
@@ -87,7 +88,7 @@ class Dispatcher:
             reason = None if reason is None else session._redacted(reason)
             session._listeners.emit(ConnectionChanged(status, reason))
         if status == "disconnected":
-            self.undecided_mcp.clear()
+            self.undecided_mcp = frozenset()
         session._connection_changed(status)
 
     def _response_started(
@@ -96,7 +97,7 @@ class Dispatcher:
         agent = session._agents.agent(epoch)
         if session._listeners.wants("agent_start"):
             session._listeners.emit(AgentStart(session.context, agent, response_id))
-        session._hooks.agent_started(agent)
+        hooks.agent_started(session, agent)
 
     def _response_done(
         self,
@@ -122,7 +123,7 @@ class Dispatcher:
             session._listeners.emit(done)
         if session._listeners.wants("agent_end"):
             session._listeners.emit(AgentEnd(session.context, agent, output, response_id))
-        session._hooks.agent_ended(agent, output)
+        hooks.agent_ended(session, agent, output)
         session._run_guardrails(
             epoch,
             output,
@@ -247,7 +248,7 @@ class Dispatcher:
             generation=generation,
             approval_item=approval_item(agent, raw, item.name),
         )
-        self.undecided_mcp.add(item.item_id)
+        self.undecided_mcp |= {item.item_id}
         session._listeners.emit(ToolApprovalRequested(session.context, agent, approval))
 
     def _mcp_call_completed(self, session: RealtimeSession[Any], item: Any, epoch: int) -> None:
@@ -273,7 +274,7 @@ class Dispatcher:
         session._dispatch_local(token)
 
     def _outgoing(self, session: RealtimeSession[Any], text: str) -> None:
-        for tap in tuple(session._outgoing_taps):
+        for tap in session._outgoing_taps:
             tap(session.dispatched, text)
 
     def _opened(self, session: RealtimeSession[Any], generation: int) -> None:

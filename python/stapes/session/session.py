@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import json
 import logging
-import weakref
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from agents import (
@@ -34,14 +33,14 @@ from stapes.events import (
 from stapes.hub import LoopHub
 from stapes.items import HistoryItem, InputImage
 from stapes.playback import PlaybackTracker
+from stapes.session import hooks
 from stapes.session.agents import Agents, AgentSnapshot, prepare_agent
 from stapes.session.cause import cause
 from stapes.session.completion import Completion, done
-from stapes.session.connecting import ApiKey, Connector, chosen_transport
+from stapes.session.connecting import ApiKey, Connector, chosen_transport, default_transport
 from stapes.session.dispatch import Dispatcher
 from stapes.session.guardrails import run_guardrails
 from stapes.session.history import items_as_json, message_event
-from stapes.session.hooks import Hooks
 from stapes.session.listeners import Listeners
 from stapes.session.mcp_tools import HostedMcpTools
 from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_config
@@ -201,7 +200,7 @@ class RealtimeSession(Generic[TContext]):
         self._max_queued_bytes = max_queued_bytes
         self._hub = LoopHub.current()
         self._loop = asyncio.get_running_loop()
-        limits: WebSocketTransport | WebRTCTransport = WebSocketTransport()
+        limits: WebSocketTransport | WebRTCTransport = default_transport()
         if isinstance(chosen, WebSocketTransport | WebRTCTransport):
             limits = chosen
         self._core = _core.Session(
@@ -224,31 +223,23 @@ class RealtimeSession(Generic[TContext]):
             playback._attach(self._core)
         self._set_formats(config.get("audio", {}))
         self._calls = CallRunner(self, tool_execution or ToolExecution(), tool_error_formatter)
-        self._hooks = Hooks(self)
         self._posted = Posted(self._core, self._loop)
-        self._listeners = Listeners(
-            max_queued_events,
-            max_queued_bytes,
-            changed=_weakly(self._update_interest),
-            failed=_weakly(self._callback_failed),
-            spawn=_weakly(self._spawn),
-        )
+        self._listeners = Listeners(self, max_queued_events, max_queued_bytes)
         self._history: Sequence[HistoryItem] = self._core.history
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._drained: list[asyncio.Future[None]] = []
+        # As a set; a dictionary that is empty is small.
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._drained: tuple[asyncio.Future[None], ...] = ()
         self._connected_model: str | None = None
         # Whether the end of the last connection was dispatched: the core may know of it before.
         self._over = False
         self._mcp_tools = HostedMcpTools()
         self._interest = -1
         self._voice: str | None = None
-        self._outgoing_taps: list[Callable[[int, str], None]] = []
+        self._outgoing_taps: tuple[Callable[[int, str], None], ...] = ()
         self.dispatched = 0
         """The place in the session's order of what was dispatched last."""
         self._dispatcher = Dispatcher(self)
-        session_id = self._core.id
-        self._hub.register(session_id, self._dispatcher)
-        weakref.finalize(self, self._hub.unregister, session_id)
+        self._hub.register(self._core.id, self._dispatcher)
         self._update_interest()
         chosen.attach(self)
 
@@ -321,6 +312,11 @@ class RealtimeSession(Generic[TContext]):
     def transport(self) -> SessionTransport:
         """The way to send what there is no method for: `session.transport.send_event(event)`."""
         return SessionTransport(self)
+
+    def __del__(self) -> None:
+        # A session that could not be made has no core.
+        if (core := getattr(self, "_core", None)) is not None:
+            self._hub.unregister(core.id)
 
     def __repr__(self) -> str:
         return f"<RealtimeSession {self.status}, agent {self.current_agent.name!r}>"
@@ -507,7 +503,7 @@ class RealtimeSession(Generic[TContext]):
             return
         while self._core.is_congested():
             waiter: asyncio.Future[None] = self._loop.create_future()
-            self._drained.append(waiter)
+            self._drained = (*self._drained, waiter)
             if not self._core.is_congested():
                 break
             await waiter
@@ -639,10 +635,8 @@ class RealtimeSession(Generic[TContext]):
 
     def _mcp_decided(self, approval: ToolApproval) -> bool:
         known = self._dispatcher.undecided_mcp
-        if approval.item_id in known:
-            known.discard(approval.item_id)
-            return False
-        return True
+        self._dispatcher.undecided_mcp = known - {approval.item_id}
+        return approval.item_id not in known
 
     # Listening
 
@@ -703,7 +697,7 @@ class RealtimeSession(Generic[TContext]):
 
     def _tap_outgoing(self, tap: Callable[[int, str], None]) -> None:
         """Calls `tap` with the place and text of each message that is sent."""
-        self._outgoing_taps.append(tap)
+        self._outgoing_taps = (*self._outgoing_taps, tap)
         self._update_interest()
 
     def _callback_failed(self, event: SessionEvent, error: Exception) -> None:
@@ -719,7 +713,7 @@ class RealtimeSession(Generic[TContext]):
         self._posted.place(event)
 
     def _dispatch_local(self, token: int) -> None:
-        event, epoch = self._posted.take(token)
+        event, epoch = self._posted.look(token)
         if event is not None:
             if epoch is not None:
                 self._agents.take_over(epoch)
@@ -727,7 +721,7 @@ class RealtimeSession(Generic[TContext]):
             if isinstance(event, McpToolsChanged):
                 self._mcp_tools.available = event.tools
             self._listeners.emit(event)
-            self._hooks.local_event(event)
+            hooks.local_event(self, event)
         self._posted.dispatched(token, self.dispatched)
 
     def _mcp_tools_event(self, snapshot: AgentSnapshot) -> list[int]:
@@ -760,12 +754,12 @@ class RealtimeSession(Generic[TContext]):
             context.run(_current.set, (self, history))
             context.run(cause.set, self.dispatched)
         task = self._loop.create_task(work, context=context)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._task_done)
         return task
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._report(error)
 
@@ -775,8 +769,8 @@ class RealtimeSession(Generic[TContext]):
 
     def _completion(self, work: Coroutine[Any, Any, E]) -> Completion[E]:
         task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
         return Completion(future=task, report=self._report)
 
     def _failed(self, error: BaseException) -> Completion[Any]:
@@ -808,7 +802,7 @@ class RealtimeSession(Generic[TContext]):
         self._has_room()
 
     def _has_room(self) -> None:
-        waiting, self._drained = self._drained, []
+        waiting, self._drained = self._drained, ()
         for waiter in waiting:
             if not waiter.done():
                 waiter.set_result(None)
@@ -824,17 +818,6 @@ class RealtimeSession(Generic[TContext]):
         self._history = history
         if self._listeners.wants("history_updated"):
             self._listeners.emit(HistoryUpdated(history))
-
-
-def _weakly(method: Callable[..., Any]) -> Callable[..., Any]:
-    """The method, without keeping its session alive; nothing once that is gone."""
-    reference = weakref.WeakMethod(method)
-
-    def call(*args: Any) -> Any:
-        there = reference()
-        return None if there is None else there(*args)
-
-    return call
 
 
 async def _until(heard: asyncio.Future[int]) -> None:

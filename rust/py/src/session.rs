@@ -21,14 +21,14 @@ use stapes_core::conversation::{
     AgentSwitch, Capabilities, Conversation, Event, GuardSource, Interest, Media, Options,
     PlaybackSource, Refused, Status, Truncation, WrittenItem,
 };
-use stapes_core::transport::net::{ConnectError, ConnectRequest};
+use stapes_core::transport::net::ConnectRequest;
 use stapes_core::transport::{
     Carriage, Clock, Ended, Endpoint as _, EventSink, Frame, Line, OutgoingLimits, Piece,
     SampleRates, Session as Core, SoundEndpoint as _, SoundSettings, Upward, websocket,
 };
 
 use crate::audio::samples::{self, Samples};
-use crate::connecting::{self, Greeting};
+use crate::connecting::{self, Connecting, Greeting};
 use crate::errors;
 use crate::history::History;
 use crate::hub::{Hub, QueueLimits, Shared, Word};
@@ -193,7 +193,7 @@ impl Session {
         py: Python<'_>,
         carriage: Carriage,
         greeting: Greeting,
-        connecting: impl Future<Output = Result<C, ConnectError>> + Send + 'static,
+        connecting: Connecting<C>,
         carry: impl FnOnce(C, Arc<Line>) -> F + Send + 'static,
     ) -> PyResult<u64> {
         runtime::same_process(self.process, "session")?;
@@ -455,7 +455,7 @@ impl Session {
         let greeting = Greeting::new(session_update, tracing, epoch)?;
         let request = ConnectRequest { url, headers };
         let options = options.0.clone();
-        let connecting = async move { websocket::connect(&request, &options).await };
+        let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
         self.dial(
             py,
             Carriage::default(),
@@ -490,7 +490,7 @@ impl Session {
             capabilities: Capabilities::MEDIA_APART,
             sound: Some(SoundSettings { rates, max_waiting }),
         };
-        let connecting = async move { webrtc::connect(&request, &options, rates).await };
+        let connecting = Box::pin(async move { webrtc::connect(&request, &options, rates).await });
         self.dial(
             py,
             carriage,
