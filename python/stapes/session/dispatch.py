@@ -17,13 +17,13 @@ from stapes.errors import NotConnectedError, ServerError, StapesError
 from stapes.events import (
     AgentEnd,
     AgentStart,
-    Audio,
     AudioInterrupted,
     AudioStart,
     AudioStopped,
     ConnectionChanged,
     Error,
     HistoryAdded,
+    HistoryUpdated,
     Lagging,
     McpToolCallCompleted,
     ResponseDone,
@@ -38,7 +38,7 @@ from stapes.session.tools import PendingCall
 from stapes.session.upstream import approval_item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from stapes.hub import Word
     from stapes.session.session import RealtimeSession
@@ -54,29 +54,24 @@ class Dispatcher:
     The hub holds it for as long as the session lives, which it does not keep alive.
     """
 
-    __slots__ = ("_context", "_session_ref", "undecided_mcp")
+    __slots__ = ("_session_ref", "run", "undecided_mcp")
 
     def __init__(self, session: RealtimeSession[Any]) -> None:
         self._session_ref = weakref.ref(session)
         # Callbacks, tools and guardrails run in the context in which the session was made.
-        self._context = contextvars.copy_context()
+        self.run = contextvars.copy_context().run
         self.undecided_mcp: frozenset[str] = frozenset()
 
-    def __call__(self, words: Sequence[Word]) -> None:
-        """Takes a batch."""
-        if (session := self._session_ref()) is not None:
-            self._context.run(self._dispatch, session, words)
-
-    def _dispatch(self, session: RealtimeSession[Any], words: Sequence[Word]) -> None:
-        for word in words:
-            kind, sequence = word[0], word[1]
-            if sequence:
-                session.dispatched = sequence
-            try:
-                _HANDLERS[kind](self, session, *word[2:])
-            except Exception as error:
-                logger.exception("the word %s could not be taken", _core.WORDS[kind])
-                session._report(error)
+    def __call__(self, word: Word) -> None:
+        """Takes a word, in the session's context."""
+        if (session := self._session_ref()) is None:
+            return
+        kind, *about = word
+        try:
+            _HANDLERS[kind](self, session, *about)
+        except Exception as error:
+            logger.exception("the word %s could not be taken", _core.WORDS[kind])
+            session._report(error)
 
     def _raw(self, session: RealtimeSession[Any], text: str) -> None:
         session._listeners.emit(TransportEvent(json.loads(session._redacted(text))))
@@ -137,16 +132,6 @@ class Dispatcher:
     def _audio_started(self, session: RealtimeSession[Any], epoch: int) -> None:
         if session._listeners.wants("audio_start"):
             session._listeners.emit(AudioStart(session.context, session._agents.agent(epoch)))
-
-    def _audio(
-        self,
-        session: RealtimeSession[Any],
-        data: bytes,
-        response_id: str,
-        item_id: str,
-        content_index: int,
-    ) -> None:
-        session._listeners.emit(Audio(data, response_id, item_id, content_index))
 
     def _audio_stopped(self, session: RealtimeSession[Any], epoch: int) -> None:
         if session._listeners.wants("audio_stopped"):
@@ -214,7 +199,7 @@ class Dispatcher:
             session._listeners.emit(HistoryAdded(item))
 
     def _history_updated(self, session: RealtimeSession[Any], history: Any) -> None:
-        session._history_updated(history)
+        session._listeners.emit(HistoryUpdated(history))
 
     def _mcp_tools_listed(
         self, session: RealtimeSession[Any], server_label: str, tools: str

@@ -44,7 +44,7 @@ def local_event(session: RealtimeSession[Any], event: SessionEvent) -> None:
 
 
 def _run(session: RealtimeSession[Any], hook: Awaitable[None], name: str) -> None:
-    session._spawn(_guarded(session, hook, name), session._history)
+    session._spawn(_guarded(session, hook, name), session._core.history)
 
 
 async def _guarded(session: RealtimeSession[Any], hook: Awaitable[None], name: str) -> None:

@@ -37,6 +37,7 @@ class Listeners:
     """
 
     __slots__ = (
+        "__weakref__",
         "_callbacks",
         "_early",
         "_max_bytes",
@@ -44,6 +45,7 @@ class Listeners:
         "_readers",
         "_routes",
         "_session_ref",
+        "audio",
     )
 
     def __init__(self, session: RealtimeSession[Any], max_events: int, max_bytes: int) -> None:
@@ -55,6 +57,8 @@ class Listeners:
         self._early: EventQueue | None = self._early_queue()
         # Who gets events of a type; a type that nobody wants is not in it.
         self._routes: Routes = self._worked_out()
+        # The hub gives them `Audio` events by itself.
+        self.audio = self._routes.get("audio", ())
 
     def on(self, event: str, callback: Callable[[Any], Any]) -> None:
         """Calls `callback` with each event of that type.
@@ -110,14 +114,24 @@ class Listeners:
             try:
                 result = listener(event)
             except Exception as error:
-                self._failed(event, error)
-                continue
-            # An async callback has not run yet.
-            if result is not None and inspect.iscoroutine(result):
-                if (session := self._session_ref()) is None:
-                    result.close()
-                    continue
-                session._spawn(self._await(result, event))
+                self.failed(event, error)
+            else:
+                if result is not None:
+                    self.answered(event, result)
+
+    def answered(self, event: SessionEvent, result: object) -> None:
+        """Runs an async callback, which gave a coroutine when it was called."""
+        if not inspect.iscoroutine(result):
+            return
+        if (session := self._session_ref()) is None:
+            result.close()
+        else:
+            session._spawn(self._await(result, event))
+
+    def failed(self, event: SessionEvent, error: Exception) -> None:
+        """Tells the session that a callback raised."""
+        if (session := self._session_ref()) is not None:
+            session._callback_failed(event, error)
 
     def end(self) -> None:
         """The connection is over: readers end once they have read what came before."""
@@ -141,6 +155,7 @@ class Listeners:
 
     def _reroute(self) -> None:
         self._routes = self._worked_out()
+        self.audio = self._routes.get("audio", ())
         if (session := self._session_ref()) is not None:
             session._update_interest()
 
@@ -165,12 +180,8 @@ class Listeners:
                 routes[name] = same.setdefault(found, found)
         return routes
 
-    def _failed(self, event: SessionEvent, error: Exception) -> None:
-        if (session := self._session_ref()) is not None:
-            session._callback_failed(event, error)
-
     async def _await(self, result: Awaitable[Any], event: SessionEvent) -> None:
         try:
             await result
         except Exception as error:
-            self._failed(event, error)
+            self.failed(event, error)

@@ -25,7 +25,6 @@ from stapes.errors import ConsumerTooSlow, NotConnectedError, StapesError
 from stapes.events import (
     AgentHandoff,
     Error,
-    HistoryUpdated,
     McpTool,
     McpToolsChanged,
     SessionEvent,
@@ -226,7 +225,6 @@ class RealtimeSession(Generic[TContext]):
         self._calls = CallRunner(self, tool_execution or ToolExecution(), tool_error_formatter)
         self._posted = Posted(self._core, self._loop)
         self._listeners = Listeners(self, max_queued_events, max_queued_bytes)
-        self._history: Sequence[HistoryItem] = self._core.history
         # As a set; a dictionary that is empty is small.
         self._tasks: dict[asyncio.Task[Any], None] = {}
         self._drained: tuple[asyncio.Future[None], ...] = ()
@@ -238,10 +236,8 @@ class RealtimeSession(Generic[TContext]):
         self._interest = -1
         self._voice: str | None = None
         self._outgoing_taps: tuple[Callable[[int, str], None], ...] = ()
-        self.dispatched = 0
-        """The place in the session's order of what was dispatched last."""
         self._dispatcher = Dispatcher(self)
-        self._hub.register(self._core.id, self._dispatcher)
+        self._hub.register(self._core, self._dispatcher, self._listeners)
         self._update_interest()
         chosen.attach(self)
 
@@ -276,7 +272,12 @@ class RealtimeSession(Generic[TContext]):
         pinned = _current.get(None)
         if pinned is not None and pinned[0] is self:
             return pinned[1]
-        return self._history
+        return self._core.history
+
+    @property
+    def dispatched(self) -> int:
+        """The place in the session's order of what was dispatched last."""
+        return self._core.dispatched
 
     @property
     def available_mcp_tools(self) -> tuple[McpTool, ...]:
@@ -318,7 +319,7 @@ class RealtimeSession(Generic[TContext]):
     def __del__(self) -> None:
         # A session that could not be made has no core.
         if (core := getattr(self, "_core", None)) is not None:
-            self._hub.unregister(core.id)
+            self._hub.unregister(core)
 
     def __repr__(self) -> str:
         return f"<RealtimeSession {self.status}, agent {self.current_agent.name!r}>"
@@ -771,13 +772,14 @@ class RealtimeSession(Generic[TContext]):
                 self._core.local_event(token)
 
     def _run_call(self, pending: PendingCall) -> None:
-        self._spawn(self._calls.run(pending), self._history)
+        self._spawn(self._calls.run(pending), self._core.history)
 
     def _run_guardrails(self, epoch: int, text: str, **about: Any) -> None:
         agent = self._agents.agent(epoch)
         guardrails = (*self._guardrails, *agent.output_guardrails)
         if guardrails:
-            self._spawn(run_guardrails(self, guardrails, text, agent=agent, **about), self._history)
+            checks = run_guardrails(self, guardrails, text, agent=agent, **about)
+            self._spawn(checks, self._core.history)
 
     def _spawn(
         self, work: Coroutine[Any, Any, Any], history: Sequence[HistoryItem] | None = None
@@ -847,11 +849,6 @@ class RealtimeSession(Generic[TContext]):
             "the connection is closed. Keep the loop free, or raise max_queued_events"
         )
         self._listeners.emit(Error(error))
-
-    def _history_updated(self, history: Sequence[HistoryItem]) -> None:
-        self._history = history
-        if self._listeners.wants("history_updated"):
-            self._listeners.emit(HistoryUpdated(history))
 
 
 async def _until(heard: asyncio.Future[int]) -> None:

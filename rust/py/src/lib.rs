@@ -3,6 +3,7 @@
 mod audio;
 mod connecting;
 mod convert;
+mod dispatch;
 mod errors;
 mod history;
 mod hub;

@@ -31,6 +31,7 @@ use stapes_core::transport::{
 use crate::audio::recording::Recording as Held;
 use crate::audio::samples::{self, Samples};
 use crate::connecting::{self, Connecting, Greeting};
+use crate::dispatch::Place;
 use crate::errors;
 use crate::history::History;
 use crate::hub::{Hub, QueueLimits, Shared, Word};
@@ -155,6 +156,7 @@ pub struct Session {
     ticker: Arc<Ticker>,
     /// What the wire carries of the answer's sound.
     wire_output: Mutex<AudioFormat>,
+    place: Arc<Place>,
     id: u64,
     process: u32,
 }
@@ -202,6 +204,11 @@ impl AudioStream {
 }
 
 impl Session {
+    /// How far the event loop has come with it.
+    pub fn place(&self) -> &Arc<Place> {
+        &self.place
+    }
+
     /// The conversation, unless it is the one of a parent process.
     fn here(&self) -> PyResult<&Core> {
         runtime::same_process(self.process, "session")?;
@@ -341,10 +348,12 @@ impl Session {
             Clock::default()
         };
         let shared = Arc::clone(&hub.shared);
-        let id = shared.register(QueueLimits {
+        let place = Arc::new(Place::default());
+        let queue = QueueLimits {
             events: max_queued_events,
             bytes: max_queued_bytes,
-        });
+        };
+        let id = shared.register(queue, Arc::clone(&place));
         let sink = Arc::new(Sink {
             hub: shared,
             id,
@@ -360,14 +369,15 @@ impl Session {
             core,
             sink,
             wire_output: Mutex::default(),
+            place,
             id,
             process: std::process::id(),
         })
     }
 
-    /// The number that the hub's batches name it by.
+    /// The number that the hub knows it by.
     #[getter]
-    fn id(&self) -> u64 {
+    pub fn id(&self) -> u64 {
         self.id
     }
 
@@ -396,9 +406,17 @@ impl Session {
         self.core.look(Conversation::has_spoken)
     }
 
+    /// The place in the order of what was dispatched last.
+    #[getter]
+    fn dispatched(&self) -> u64 {
+        self.place.sequence()
+    }
+
+    /// The history at that place.
     #[getter]
     fn history(&self) -> PyResult<History> {
-        Ok(History(self.here()?.look(Conversation::history)))
+        self.here()?;
+        Ok(History(self.place.history()))
     }
 
     #[getter]
@@ -409,9 +427,8 @@ impl Session {
     /// Says which words are wanted: a sum of the `INTEREST_...` numbers.
     fn set_interest(&self, interest: u32) -> PyResult<()> {
         let core = self.here()?;
-        self.sink
-            .hub
-            .want_history(self.id, Interest(interest).contains(Interest::HISTORY));
+        self.place
+            .want_history(Interest(interest).contains(Interest::HISTORY));
         core.set_interest(Interest(interest));
         Ok(())
     }
