@@ -58,16 +58,17 @@ def _spread_cells(
 
 
 def _history(mode: str) -> list[Cell]:
-    def flags(responses: int, size: int) -> dict[str, Any]:
-        return {"mode": mode, "chunks": 200, "responses": responses, "history": size}
+    def flags(responses: int, chunks: int, size: int) -> dict[str, Any]:
+        return {"mode": mode, "chunks": chunks, "responses": responses, "history": size}
 
-    # So many that what is done once does not show: what is quick needs more of them.
+    # So many that neither what is done once shows nor what else the machine does; what is quick
+    # needs more of them.
     return [
         cell
         for size in HISTORIES
         for cell in (
-            Cell(1, ("stapes",), flags(200, size)),
-            Cell(1, ("agents-py", "agents-js"), flags(10, size)),
+            Cell(1, ("stapes",), flags(200, 1000, size)),
+            Cell(1, ("agents-py", "agents-js"), flags(10, 200, size)),
         )
     ]
 

@@ -74,7 +74,8 @@ class Dispatcher:
             session._report(error)
 
     def _raw(self, session: RealtimeSession[Any], text: str) -> None:
-        session._listeners.emit(TransportEvent(json.loads(session._redacted(text))))
+        event = TransportEvent(json.loads(session._redacted(text)), len(text))
+        session._listeners.emit(event)
 
     def _connection_changed(
         self, session: RealtimeSession[Any], status: Any, reason: str | None

@@ -84,12 +84,30 @@ struct SessionQueue {
     too_slow: bool,
 }
 
+/// How far words look for later ones that they may go into: whoever is slow must not cost much.
+const NEAR: usize = 16;
+
 fn weight(word: &Word) -> usize {
     match word {
         Word::Event(Event::Audio { data, .. }) => data.len(),
         Word::Event(Event::Raw { text } | Event::Outgoing { text }) => text.len(),
+        Word::Event(Event::TranscriptDelta { delta, .. }) => delta.len(),
         _ => 0,
     }
+}
+
+/// Whether no code of the user's looks at the history when it comes.
+fn is_silent((_, word): &(u64, Word)) -> bool {
+    matches!(
+        word,
+        Word::Event(
+            Event::HistoryUpdated { .. } | Event::Audio { .. } | Event::TranscriptDelta { .. }
+        )
+    )
+}
+
+fn is_history((_, word): &(u64, Word)) -> bool {
+    matches!(word, Word::Event(Event::HistoryUpdated { .. }))
 }
 
 impl SessionQueue {
@@ -102,25 +120,12 @@ impl SessionQueue {
             // Nobody looks at versions in between: the last one says it all. What may run users' code
             // shows that code the version of its own place, so nothing is taken away across it.
             Word::Event(Event::HistoryUpdated { .. }) if !self.place.wants_history() => {
-                let silent = |(_, word): &(u64, Word)| {
-                    matches!(
-                        word,
-                        Word::Event(
-                            Event::HistoryUpdated { .. }
-                                | Event::Audio { .. }
-                                | Event::TranscriptDelta { .. }
-                        )
-                    )
-                };
-                let history = |(_, word): &(u64, Word)| {
-                    matches!(word, Word::Event(Event::HistoryUpdated { .. }))
-                };
                 let since = self
                     .words
                     .iter()
-                    .rposition(|word| !silent(word))
+                    .rposition(|word| !is_silent(word))
                     .map_or(0, |at| at + 1);
-                if let Some(at) = self.words.iter().skip(since).position(history) {
+                if let Some(at) = self.words.iter().skip(since).position(is_history) {
                     self.words.remove(since + at);
                 }
             }
@@ -163,27 +168,62 @@ impl SessionQueue {
         self.bytes -= purged;
     }
 
+    /// Makes room: sound and raw events go, words go into the next words of their part, and of
+    /// versions of the history that come one after the other the last stays. Words that nothing takes
+    /// up go last.
     fn drop_oldest(&mut self) -> bool {
-        let droppable = |(_, word): &(u64, Word)| {
-            matches!(
-                word,
-                Word::Event(
-                    Event::Audio { .. } | Event::Raw { .. } | Event::TranscriptDelta { .. }
-                )
-            )
-        };
-        let Some(at) = self.words.iter().position(droppable) else {
+        let alone =
+            |(_, word): &(u64, Word)| matches!(word, Word::Event(Event::TranscriptDelta { .. }));
+        let Some(at) = (0..self.words.len())
+            .find(|at| self.is_droppable(*at))
+            .or_else(|| self.words.iter().position(alone))
+        else {
             return false;
         };
+        let later = self.taken_up_by(at);
         if let Some((_, word)) = self.words.remove(at) {
             self.bytes -= weight(&word);
             match word {
                 Word::Event(Event::Audio { .. }) => self.dropped.audio += 1,
                 Word::Event(Event::Raw { .. }) => self.dropped.raw += 1,
-                _ => self.dropped.transcripts += 1,
+                Word::Event(earlier @ Event::TranscriptDelta { .. }) => {
+                    let later = later.and_then(|later| self.words.get_mut(later - 1));
+                    let taken_up = match later {
+                        Some((_, Word::Event(later))) => later.take_up(&earlier),
+                        _ => None,
+                    };
+                    match taken_up {
+                        Some(bytes) => self.bytes += bytes,
+                        None => self.dropped.transcripts += 1,
+                    }
+                }
+                _ => {}
             }
         }
         true
+    }
+
+    fn is_droppable(&self, at: usize) -> bool {
+        match &self.words[at].1 {
+            Word::Event(Event::Audio { .. } | Event::Raw { .. }) => true,
+            Word::Event(Event::TranscriptDelta { .. }) => self.taken_up_by(at).is_some(),
+            Word::Event(Event::HistoryUpdated { .. }) => {
+                let after = self.words.iter().skip(at + 1);
+                after.take_while(|word| is_silent(word)).any(is_history)
+            }
+            _ => false,
+        }
+    }
+
+    /// Where the words at `at` may go: the next words of their part, if those are near.
+    fn taken_up_by(&self, at: usize) -> Option<usize> {
+        let Word::Event(earlier) = &self.words[at].1 else {
+            return None;
+        };
+        let near = (at + 1)..self.words.len().min(at + 1 + NEAR);
+        near.into_iter().find(
+            |later| matches!(&self.words[*later].1, Word::Event(later) if later.continues(earlier)),
+        )
     }
 }
 
