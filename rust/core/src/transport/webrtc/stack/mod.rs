@@ -2,6 +2,7 @@
 
 mod crypto;
 mod description;
+mod relay;
 mod sockets;
 mod state;
 
@@ -13,20 +14,16 @@ use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use str0m::Candidate;
 use str0m::net::Transmit;
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep_until, timeout};
 
-use self::sockets::Sockets;
+use self::sockets::{DATAGRAM, Sockets};
 use self::state::{State, Written};
 use super::peer::{Opus, Peer, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats};
 
 /// Datagrams that are read of a socket before something else has its turn.
 const BURST: usize = 32;
-
-/// What a datagram may be long: more than any network carries without breaking it up.
-const DATAGRAM: usize = 2048;
 
 /// Events that may wait while nobody takes them. What comes then stays in the sockets, and what does
 /// not fit there is lost, as on the network.
@@ -53,19 +50,12 @@ struct Reader {
 }
 
 impl StackPeer {
-    /// A peer with its sockets. To be called within a tokio runtime.
+    /// A peer with its sockets, and its addresses found. To be called within a tokio runtime.
     pub async fn new(settings: &PeerSettings) -> Result<Self, PeerError> {
-        let local = |error: &dyn fmt::Display| PeerError::Local(error.to_string());
-        let sockets = Sockets::bind(&settings.local)
-            .await
-            .map_err(|error| local(&error))?;
-        let mut candidates = Vec::new();
-        for address in sockets.addresses() {
-            candidates.push(Candidate::host(address, "udp").map_err(|error| local(&error))?);
-        }
+        let sockets = Sockets::open(&settings.local, &settings.ice_servers).await?;
         let now = Instant::now();
         Ok(Self {
-            state: Mutex::new(State::new(settings, &candidates, now)),
+            state: Mutex::new(State::new(settings, &sockets.candidates(), now)),
             sockets,
             reader: tokio::sync::Mutex::new(Reader {
                 buffer: Box::new([0; DATAGRAM]),
@@ -87,6 +77,12 @@ impl StackPeer {
         }
     }
 
+    /// When there is something to do.
+    fn due(&self) -> Instant {
+        let due = self.state().deadline;
+        self.sockets.due().map_or(due, |relays| due.min(relays))
+    }
+
     /// Does something of our own accord.
     fn act<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.state();
@@ -100,7 +96,7 @@ impl StackPeer {
 
     /// Waits for something to read or to do, and does it.
     async fn turn(&self, reader: &mut Reader, reads: bool) {
-        let due = self.state().deadline.into();
+        let due = self.due().into();
         if due < reader.alarm.deadline() {
             reader.alarm.as_mut().reset(due);
         }
@@ -114,16 +110,27 @@ impl StackPeer {
                 });
             }
             () = reader.alarm.as_mut() => {
-                let mut state = self.state();
                 let now = Instant::now();
+                self.sockets.tick(now);
+                let mut state = self.state();
                 if state.deadline <= now {
                     state.tick(now, self.send());
                 }
-                reader.alarm.as_mut().reset(state.deadline.into());
+                drop(state);
+                reader.alarm.as_mut().reset(self.due().into());
             }
             () = self.sooner.notified() => {}
         }
         self.room.notify_waiters();
+    }
+
+    fn end(&self) {
+        self.act(|state, now| {
+            if !state.is_closed() {
+                state.close(now, self.send());
+                self.sockets.release(now);
+            }
+        });
     }
 
     /// Closes the data channel once all that was sent has arrived, and waits for the far side's word.
@@ -201,13 +208,13 @@ impl Peer for StackPeer {
         if self.state().is_open() {
             let _ = timeout(patience, self.say_goodbye()).await;
         }
-        self.act(|state, now| state.close(now, self.send()));
+        self.end();
     }
 }
 
 impl Drop for StackPeer {
     fn drop(&mut self) {
-        self.act(|state, now| state.close(now, self.send()));
+        self.end();
     }
 }
 

@@ -64,6 +64,7 @@ pub(super) struct State {
     connected: bool,
     silent: bool,
     ended: bool,
+    closed: bool,
     heard: Instant,
     channel_buffer: usize,
     disconnected_after: Duration,
@@ -121,6 +122,7 @@ impl State {
             connected: false,
             silent: false,
             ended: false,
+            closed: false,
             heard: now,
             channel_buffer: settings.channel_buffer,
             disconnected_after: settings.disconnected_after,
@@ -337,7 +339,12 @@ impl State {
             }
         }
         self.end();
+        self.closed = true;
         self.say(PeerState::Closed);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Closes the data channel.
