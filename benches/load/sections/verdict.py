@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benches.load.bars import Bar, at_least, at_most
@@ -15,8 +14,7 @@ from benches.load.sections.memory import per_session_kb
 from benches.load.words import NOTHING, percent, table
 
 if TYPE_CHECKING:
-    from benches.load.bars import Bar, at_least, at_most
-from benches.load.results import Results, Row
+    from benches.load.results import Results, Row
 
 
 def bars(results: Results) -> list[Bar]:

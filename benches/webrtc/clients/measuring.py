@@ -7,6 +7,7 @@ import asyncio
 import time
 import wave
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,7 +64,7 @@ class Microphones:
     def _pieces(self, frames: int) -> list[Any]:
         around = np.resize(self._sound, frames * FRAME)
         cuts = [0, *range(FRAME // 2, len(around), FRAME), len(around)]
-        return [around[begin:end] for begin, end in zip(cuts, cuts[1:], strict=False)]
+        return [around[begin:end] for begin, end in pairwise(cuts)]
 
 
 class Meter:

@@ -44,7 +44,8 @@ async def measure(url: str, calls: int, most: int) -> dict[str, Any]:
     """Holds so many calls, some at a time, and says what is there before, meanwhile and after."""
     # What is made once is no leak.
     await at_once(most, [lambda: one_call(url)] * (2 * most))
-    before = await settled(None)
+    await asyncio.sleep(1.0)
+    before = left()
     samples = []
     began, used = time.monotonic(), sum(cpu_s())
     parts = 20
@@ -66,12 +67,12 @@ async def measure(url: str, calls: int, most: int) -> dict[str, Any]:
     }
 
 
-async def settled(aim: dict[str, int] | None) -> dict[str, int]:
+async def settled(aim: dict[str, int]) -> dict[str, int]:
     """What is left when what ends has had the time to end."""
     for _ in range(30):
-        await asyncio.sleep(0.1)
         if (now := left()) == aim:
             break
+        await asyncio.sleep(0.1)
     return now
 
 

@@ -23,6 +23,9 @@ from benches.webrtc.clients.measuring import (
 )
 from stapes import RealtimeAgent, RealtimeSession, WebRTCTransport
 
+SETTLING_FRAMES = 50 * 4
+"""After these the jitter buffer is taken to know its network."""
+
 
 class Caller:
     """One call and its times, in seconds of the monotonic clock."""
@@ -97,6 +100,7 @@ async def _sound(callers: list[Caller], frames: int) -> dict[str, Any]:
     """What became of the sound, and how late it was."""
     up: list[float] = []
     down: list[float] = []
+    settled: list[float] = []
     lost = unheard = 0
     for caller in callers:
         arrivals = await caller.arrivals()
@@ -104,7 +108,9 @@ async def _sound(callers: list[Caller], frames: int) -> dict[str, Any]:
         unheard += len(arrivals) - caller.bytes // (2 * FRAME)
         # Frame n begins within piece n, and goes out when piece n + 1 has completed it.
         up += [1000 * (at - pushed) for pushed, at in zip(caller.pushed, arrivals, strict=False)]
-        down += [1000 * (heard - at) for at, heard in zip(arrivals, caller.heard, strict=False)]
+        late = [1000 * (heard - at) for at, heard in zip(arrivals, caller.heard, strict=False)]
+        down += late
+        settled += late[SETTLING_FRAMES:]
     stats = [caller.session.transport.sound for caller in callers]
     known = [one for one in stats if one is not None]
     return {
@@ -113,6 +119,7 @@ async def _sound(callers: list[Caller], frames: int) -> dict[str, Any]:
         "concealed": sum(one.concealed for one in known) / len(known),
         "up_ms": percentiles(up),
         "down_ms": percentiles(down),
+        "settled_down_ms": percentiles(settled),
         "target_ms": 1000 * max(one.target for one in known),
     }
 

@@ -248,7 +248,7 @@ async fn together(asked: &Asked) -> Result<Value, Failure> {
     Ok(json!({
         "calls": asked.calls,
         "connect_ms_each": connecting / asked.calls as f64,
-        "packets_sent": sent,
+        "packets": sent,
         "packets_lost": sent.saturating_sub(heard),
         "cores": cores,
         "cpu_ms_per_call_s": cores * 1000.0 / asked.calls as f64,
