@@ -58,6 +58,8 @@ test-pythons: dev
 lint: dev ## Check formats, lints, types and stubs
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	cargo clippy --quiet --package stapes-core --no-default-features -- --deny warnings
+	cargo clippy --quiet --package stapes-py --no-default-features -- --deny warnings
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
