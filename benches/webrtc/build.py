@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
+import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from benches.load.processes import ROOT
@@ -17,12 +19,14 @@ def build_cold() -> dict[str, Any]:
 
     The sources of the crates must have been fetched.
     """
+    # Where pip puts cmake.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with tempfile.TemporaryDirectory(prefix="stapes-build-") as folder:
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
         done = subprocess.run(
             ["cargo", "build", "--release", "--workspace", "--quiet"],
             cwd=ROOT,
-            env={**os.environ, "CARGO_TARGET_DIR": folder},
+            env={**os.environ, "PATH": path, "CARGO_TARGET_DIR": folder},
             capture_output=True,
             text=True,
         )
