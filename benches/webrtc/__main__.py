@@ -46,6 +46,9 @@ class Bench:
         if speaks:
             words += [f"--wav={self.wav}", f"--seconds={self.seconds}"]
         command = [sys.executable, "-m", f"benches.webrtc.clients.{module}", *words]
+        if not speaks:
+            # What Python has allocated is to be seen as well.
+            command = ["env", "PYTHONMALLOC=malloc", *command]
         return self._run(command, again=speaks)
 
     def caller(self, *words: str, speaks: bool = True) -> dict[str, Any]:
@@ -126,6 +129,8 @@ def _rounded(value: Any) -> Any:
             return round(value, 4)
         case dict():
             return {key: _rounded(one) for key, one in value.items()}
+        case list():
+            return [_rounded(one) for one in value]
         case _:
             return value
 

@@ -171,15 +171,19 @@ def _left_behind(calls: Calls) -> list[Bar]:
             kept = ", ".join(row["before"])
             found += [
                 Bar(f"{what}: {kept} left behind", "none", left or "none", not left),
-                at_most(f"{what}: growth per call", 1, [growth_kb(row)], " KB"),
+                at_most(f"{what}: growth of memory per call", 1, [growth_kb(row)], " KB"),
             ]
     return found
 
 
-def growth_kb(row: Row) -> float:
-    """What memory grows by with each call, over the second half of them."""
+def growth_kb(row: Row, of: str = "") -> float:
+    """What memory grows by with each call, over the second half of them.
+
+    It is that of what is in use where that is known, and else RSS.
+    """
     samples = [one for one in row["samples"] if one["after"] >= row["opened"] / 2]
-    xs, ys = [one["after"] for one in samples], [one["rss_kb"] for one in samples]
+    of = of or ("heap_kb" if "heap_kb" in samples[0] else "rss_kb")
+    xs, ys = [one["after"] for one in samples], [one[of] for one in samples]
     x, y = sum(xs) / len(xs), sum(ys) / len(ys)
     above: float = sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True))
     return above / float(sum((a - x) ** 2 for a in xs))
@@ -257,7 +261,7 @@ def _coming_and_going(calls: Calls) -> str:
         ("the core alone", calls.of("opens-rust")),
     ]
     head = ["client", "calls", "at once", "ms each", "CPU ms each", "RSS MB, begin to end"]
-    head += ["KB a call, second half", "left behind"]
+    head += ["KB a call", "in use, KB a call", "left behind"]
     lines = [
         [
             name,
@@ -266,13 +270,18 @@ def _coming_and_going(calls: Calls) -> str:
             f"{row['ms_each']:.0f}",
             f"{row['cpu_ms_each']:.1f}",
             " to ".join(f"{row['samples'][at]['rss_kb'] / 1024:.1f}" for at in (0, -1)),
-            f"{growth_kb(row):+.2f}",
+            f"{growth_kb(row, 'rss_kb'):+.2f}",
+            f"{growth_kb(row, 'heap_kb'):+.2f}" if "heap_kb" in row["samples"][0] else NOTHING,
             ", ".join(f"{row['after'][key] - row['before'][key]:+} {key}" for key in row["before"]),
         ]
         for name, found in rows
         for row in found
     ]
     return f"""### Calls that come and go
+
+A call is opened, some sound is sent, and it is closed; from Python, once sound has come back. KB a
+call is what RSS grows by over the second half of the calls; in use is what of it has been allocated
+and not been freed, Python's own included.
 
 {table(head, lines)}"""
 

@@ -13,6 +13,7 @@ from typing import Any
 os.environ.setdefault("OPENAI_AGENTS_DISABLE_TRACING", "1")
 
 from benches.load.usage import cpu_s, descriptors, rss_kb, threads
+from benches.webrtc.clients.heap import in_use_kb
 from benches.webrtc.clients.measuring import FRAME, at_once
 from stapes import RealtimeAgent, RealtimeSession, WebRTCTransport
 
@@ -40,6 +41,11 @@ def left() -> dict[str, int]:
     }
 
 
+def sample(after: int) -> dict[str, float]:
+    """The memory of the process, and what of it is in use."""
+    return {"after": after, "rss_kb": rss_kb(), "heap_kb": in_use_kb()}
+
+
 async def measure(url: str, calls: int, most: int) -> dict[str, Any]:
     """Holds so many calls, some at a time, and says what is there before, meanwhile and after."""
     # What is made once is no leak.
@@ -50,12 +56,12 @@ async def measure(url: str, calls: int, most: int) -> dict[str, Any]:
     began, used = time.monotonic(), sum(cpu_s())
     parts = 20
     for part in range(parts):
-        samples.append({"after": part * calls // parts, "rss_kb": rss_kb()})
+        samples.append(sample(part * calls // parts))
         count = (part + 1) * calls // parts - part * calls // parts
         await at_once(most, [lambda: one_call(url)] * count)
     took, used = time.monotonic() - began, sum(cpu_s()) - used
     after = await settled(before)
-    samples.append({"after": calls, "rss_kb": rss_kb()})
+    samples.append(sample(calls))
     return {
         "opened": calls,
         "at_once": most,
