@@ -7,6 +7,8 @@ from typing import Any
 
 NULLS = ("null", "null+uvloop", "null-js", "null-rust")
 STAPES = ("stapes", "stapes-quiet")
+MICROPHONE = ("stapes-mic", "stapes-quiet-mic")
+"""The same with microphones that are fed in Rust."""
 CORE = ("core", "core-quiet")
 SESSIONS = ("stapes", "agents-py", "agents-js")
 """Clients that keep a history."""
@@ -44,7 +46,8 @@ def _paced(spread: float) -> dict[str, Any]:
 
 
 def _paced_cells(ns: tuple[int, ...], *, tls: bool = False) -> list[Cell]:
-    clients = (*NULLS, "bare", *CORE, *STAPES, "stapes+uvloop", *BY_HAND, "agents-py", "agents-js")
+    ours = (*CORE, *STAPES, *MICROPHONE, "stapes+uvloop")
+    clients = (*NULLS, "bare", *ours, *BY_HAND, "agents-py", "agents-js")
     return [Cell(n, clients, _paced(0.1), tls) for n in ns]
 
 

@@ -55,9 +55,9 @@ def _cpu(results: Results) -> list[Bar]:
             " times",
         ),
         at_most(
-            f"{at}: the same, microphone fed in Rust (the core without Python) / bare",
+            f"{at}: the same, microphones fed in Rust / bare",
             1.2,
-            ratio("core-quiet", "bare"),
+            ratio("stapes-quiet-mic", "bare"),
             " times",
         ),
     ]

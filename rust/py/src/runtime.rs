@@ -8,11 +8,13 @@
 //! stolen and nothing migrates, which at thousands of small tasks a second costs more than it gives.
 
 use std::ptr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::thread;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use stapes_core::transport::Ticker;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
@@ -23,8 +25,10 @@ const MOST_WORKERS: usize = 2;
 const BLOCKING_THREADS: usize = 16;
 
 /// A thread that drives its runtime until this is dropped.
-struct Worker {
-    handle: Handle,
+pub struct Worker {
+    pub handle: Handle,
+    /// For what its sessions send in real time.
+    pub ticker: Arc<Ticker>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -49,6 +53,7 @@ impl Worker {
             })
             .map_err(failed)?;
         Ok(Self {
+            ticker: Ticker::new(handle.clone()),
             handle,
             _stop: stop,
         })
@@ -85,8 +90,8 @@ fn start() -> PyResult<Started> {
     })
 }
 
-/// The runtime that is to carry the next session.
-pub fn next_handle() -> PyResult<Handle> {
+/// The thread that is to carry the next session.
+pub fn next_worker() -> PyResult<&'static Worker> {
     loop {
         let current = STARTED.load(Ordering::Acquire);
         // SAFETY: a pointer in STARTED comes from Box::into_raw and is never freed: the threads live
@@ -95,7 +100,7 @@ pub fn next_handle() -> PyResult<Handle> {
             && started.process == std::process::id()
         {
             let turn = started.next.fetch_add(1, Ordering::Relaxed);
-            return Ok(started.workers[turn % started.workers.len()].handle.clone());
+            return Ok(&started.workers[turn % started.workers.len()]);
         }
         let fresh = Box::into_raw(Box::new(start()?));
         let swapped = STARTED.compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire);
