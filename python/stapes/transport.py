@@ -284,7 +284,8 @@ class WebRTCTransport(Transport):
         local_addresses: the addresses of this machine to use. None: the one that leads to the
             server.
         complexity: effort of the Opus encoder, 0 to 10.
-        bitrate: of the user's sound, in bits per second; `None`: the encoder chooses.
+        bitrate: of the user's sound, in bits per second; `None`: 64,000 at most, and with `fec`
+            what the encoder chooses.
         fec: packets carry a coarse copy of the one before, for when that is lost. It takes effect
             with an `expected_loss` above zero.
         expected_loss: packets that the network loses, in percent.

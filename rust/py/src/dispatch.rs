@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyInt, PyString, PyTuple, PyType, PyWeakrefReference}
 use stapes_core::conversation::{Event, History};
 
 use crate::convert;
-use crate::hub::Word;
+use crate::hub::{Shared, Word};
 
 /// How far the event loop has come with a session.
 #[derive(Debug, Default)]
@@ -87,7 +87,7 @@ impl Route {
     }
 
     /// Brings one word to where it goes.
-    pub fn take(&self, py: Python<'_>, sequence: u64, word: Word) -> PyResult<()> {
+    pub fn take(&self, py: Python<'_>, hub: &Shared, sequence: u64, word: Word) -> PyResult<()> {
         if sequence != 0 {
             self.place.sequence.store(sequence, Ordering::Release);
         }
@@ -97,7 +97,11 @@ impl Route {
                 item_id,
                 content_index,
                 data,
-            }) => self.sound(py, &response_id, &item_id, content_index, &data),
+            }) => {
+                let taken = self.sound(py, &response_id, &item_id, content_index, &data);
+                hub.give_back(data);
+                taken
+            }
             Word::Event(Event::HistoryUpdated { history }) => {
                 let wanted = self.place.wants_history().then(|| history.clone());
                 drop(std::mem::replace(&mut *lock(&self.place.history), history));

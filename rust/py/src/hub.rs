@@ -238,10 +238,40 @@ struct Queues {
     next_id: u64,
 }
 
+/// Buffers of sound that have been emptied, the last one first: it is in the processor's cache still.
+/// They go from Rust's threads to Python's and back, which allocators do not like.
+#[derive(Debug, Default)]
+struct Spares(Mutex<Vec<Vec<u8>>>);
+
+impl Spares {
+    /// How many are kept, and how long they may be: 1 MiB together.
+    const MOST: usize = 64;
+    const LONGEST: usize = 16 * 1024;
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Vec<u8> {
+        self.lock().pop().unwrap_or_default()
+    }
+
+    fn give(&self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= Self::LONGEST {
+            buffer.clear();
+            let mut spares = self.lock();
+            if spares.len() < Self::MOST {
+                spares.push(buffer);
+            }
+        }
+    }
+}
+
 /// The half of the hub that Rust threads hold.
 #[derive(Debug)]
 pub struct Shared {
     queues: Mutex<Queues>,
+    spares: Spares,
     /// The loop has been woken and has not drained yet.
     woken: AtomicBool,
     waker: Option<File>,
@@ -290,6 +320,16 @@ impl Shared {
             queues.ready.push_back(id);
         }
         has_room
+    }
+
+    /// An empty buffer for sound.
+    pub fn spare_buffer(&self) -> Vec<u8> {
+        self.spares.take()
+    }
+
+    /// Takes a buffer back whose sound has been handed out.
+    pub fn give_back(&self, buffer: Vec<u8>) {
+        self.spares.give(buffer);
     }
 
     /// Takes what is queued, session by session, up to about `limit` words; whether more is left.
@@ -372,6 +412,7 @@ impl Hub {
         Ok(Self {
             shared: Arc::new(Shared {
                 queues: Mutex::default(),
+                spares: Spares::default(),
                 woken: AtomicBool::new(false),
                 waker,
                 bell: Condvar::new(),
@@ -428,7 +469,7 @@ impl Hub {
                 continue;
             };
             for (sequence, word) in words {
-                if let Err(error) = route.take(py, sequence, word) {
+                if let Err(error) = route.take(py, &self.shared, sequence, word) {
                     failure.get_or_insert(error);
                 }
             }

@@ -8,8 +8,8 @@
 //! stolen and nothing migrates, which at thousands of small tasks a second costs more than it gives.
 
 use std::ptr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 use std::thread;
 
 use pyo3::exceptions::PyRuntimeError;
@@ -111,9 +111,37 @@ pub fn next_worker() -> PyResult<&'static Worker> {
     }
 }
 
+/// The number of this process, or 0 where nobody has asked for it yet.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn forked() {
+    PROCESS.store(std::process::id(), Ordering::Release);
+}
+
+/// The number of this process. It is asked for with each piece of sound that is sent, and the system
+/// is called only once.
+pub fn process() -> u32 {
+    let known = PROCESS.load(Ordering::Acquire);
+    if known != 0 {
+        return known;
+    }
+    static WATCH: Once = Once::new();
+    WATCH.call_once(|| {
+        // SAFETY: the handler only stores a number, which is allowed in a child of a fork.
+        let refused = unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+        if refused == 0 {
+            forked();
+        }
+    });
+    match PROCESS.load(Ordering::Acquire) {
+        0 => std::process::id(),
+        known => known,
+    }
+}
+
 /// Refuses to use across a fork what belongs to the parent's threads.
 pub fn same_process(process: u32, what: &str) -> PyResult<()> {
-    if process == std::process::id() {
+    if process == self::process() {
         return Ok(());
     }
     Err(PyRuntimeError::new_err(format!(

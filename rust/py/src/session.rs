@@ -127,6 +127,10 @@ impl EventSink for Sink {
     fn to_carry(&self) {
         self.push_word(0, Word::ToCarry);
     }
+
+    fn spare_buffer(&self) -> Vec<u8> {
+        self.hub.spare_buffer()
+    }
 }
 
 fn object(json: &str, argument: &str) -> PyResult<Map<String, Value>> {

@@ -53,13 +53,13 @@ impl WebRtcOptions {
         ca_file: Option<PathBuf>,
     ) -> PyResult<Self> {
         let refused = |error: &dyn std::fmt::Display| PyValueError::new_err(error.to_string());
+        let usual = Options::encoder(fec);
         let encoder = EncoderSettings {
             complexity: Some(complexity),
-            bitrate,
-            fec,
+            bitrate: bitrate.or(usual.bitrate),
             expected_loss,
             dtx,
-            ..EncoderSettings::default()
+            ..usual
         };
         let max_queue = seconds(max_queue, "max_queue")?;
         let sender = SenderOptions {

@@ -124,9 +124,11 @@ impl Microphone {
 /// The message that carries sound.
 fn framed(bytes: &[u8]) -> String {
     const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
-    let mut framed = Vec::with_capacity(HEAD.len() + bytes.len().div_ceil(3) * 4 + 2);
-    framed.extend_from_slice(HEAD.as_bytes());
-    base64::encode_append(bytes, &mut framed);
-    framed.extend_from_slice(b"\"}");
-    String::from_utf8(framed).unwrap_or_default()
+    const END: &str = "\"}";
+    let length = HEAD.len() + base64::encoded_len(bytes.len()) + END.len();
+    let mut framed = String::with_capacity(length);
+    framed.push_str(HEAD);
+    base64::encode_append_text(bytes, &mut framed);
+    framed.push_str(END);
+    framed
 }

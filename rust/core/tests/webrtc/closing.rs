@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stapes_core::conversation::Conversation;
-use stapes_core::transport::webrtc::{Peer, WebRtcOptions};
+use stapes_core::transport::webrtc::WebRtcOptions;
 use tokio::runtime::Handle;
 
 use crate::support::answerer::Answerer;
@@ -33,7 +33,7 @@ async fn what_is_said_before_the_goodbye_arrives() {
 async fn a_server_that_hangs_up_is_noticed_at_once() {
     let mut answerer = Answerer::start().await;
     let (caller, far) = Caller::call(&mut answerer).await;
-    far.peer.close(Duration::from_secs(1)).await;
+    far.hang_up().await;
     assert_eq!(caller.ended().await, "the server closed the connection");
 }
 
@@ -88,7 +88,7 @@ async fn calls_that_were_closed_or_dropped_leave_no_task_and_no_socket() {
                 caller.ended().await;
             }
             1 => {
-                far.peer.close(Duration::from_secs(1)).await;
+                far.hang_up().await;
                 caller.ended().await;
             }
             _ => {

@@ -136,7 +136,7 @@ async fn the_time_limit_names_what_was_waited_for() {
             })
             .collect()
     };
-    let error = refused(Manner::Description(nowhere), &short).await;
+    let error = refused(Manner::Gone(nowhere), &short).await;
     assert!(
         matches!(
             error,

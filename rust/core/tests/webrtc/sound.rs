@@ -20,7 +20,7 @@ async fn play(far: &Far, first: u32, packets: Vec<bytes::Bytes>) {
             marker: n == 0,
             payload,
         };
-        far.peer.send_opus(packet).await.unwrap();
+        far.peer.send_opus(packet).unwrap();
     }
 }
 

@@ -57,7 +57,7 @@ async fn main() -> std::io::Result<()> {
 async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
     let failed = |error: &dyn std::fmt::Display| std::io::Error::other(error.to_string());
     let offer = read_offer(&mut stream).await?;
-    let peer = StackPeer::new(&settings(), false)
+    let peer = StackPeer::new(&settings())
         .await
         .map_err(|error| failed(&error))?;
     let answer = peer.answer(&offer).await.map_err(|error| failed(&error))?;
@@ -109,7 +109,7 @@ async fn reflect(peer: Arc<StackPeer>) {
                     marker: false,
                     payload: packet.payload,
                 };
-                if peer.send_opus(echo).await.is_err() {
+                if peer.send_opus(echo).is_err() {
                     break;
                 }
             }

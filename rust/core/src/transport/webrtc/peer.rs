@@ -26,12 +26,18 @@ pub trait Peer: Send + Sync + 'static {
     /// Sends a text over the data channel. Waits while the channel holds as much as it may.
     fn send_event(&self, text: &str) -> impl Future<Output = Result<(), PeerError>> + Send;
 
-    /// Sends one Opus packet.
-    fn send_opus(&self, packet: Opus) -> impl Future<Output = Result<(), PeerError>> + Send;
+    /// Sends one Opus packet, at once.
+    fn send_opus(&self, packet: Opus) -> Result<(), PeerError>;
 
     /// What happens next. May be dropped before it is ready: nothing is lost. Once the peer is
     /// closed it says [`PeerEvent::Changed`] with [`PeerState::Closed`], each time it is asked.
+    ///
+    /// The connection lives only while somebody is in here or in [`tend`](Self::tend): a peer need not
+    /// have a task of its own.
     fn receive(&self) -> impl Future<Output = PeerEvent> + Send;
+
+    /// Keeps the connection alive and takes nothing off it. Goes on until it is dropped.
+    fn tend(&self) -> impl Future<Output = ()> + Send;
 
     /// Counters since the beginning.
     fn stats(&self) -> PeerStats;

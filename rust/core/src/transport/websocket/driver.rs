@@ -140,6 +140,16 @@ enum Stage {
     Answering(Ended),
 }
 
+/// What was there to read.
+#[derive(Clone, Copy)]
+enum Reading {
+    Nothing,
+    /// Something, and nothing more.
+    Last,
+    /// Something, and there may be more.
+    More,
+}
+
 /// What the socket's buffer holds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Buffered {
@@ -183,9 +193,14 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         if let Some(ended) = self.over.take() {
             return Break(ended);
         }
+        let mut reading = Reading::More;
         loop {
             self.write(cx, endpoint, ready.as_mut())?;
-            let has_read = self.read(cx)?;
+            // Once nothing more is there, the socket wakes the task when that has changed.
+            let has_read = matches!(reading, Reading::More) && {
+                reading = self.read(cx)?;
+                matches!(reading, Reading::More | Reading::Last)
+            };
             let has_pinged = self.keep_time(cx, alarm.as_mut())?;
             if !has_read && !has_pinged {
                 return Continue(());
@@ -341,19 +356,27 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         }
     }
 
-    /// Reads what is there; tells whether that was anything.
-    fn read(&mut self, cx: &mut Context<'_>) -> ControlFlow<Ended, bool> {
+    /// Reads what is there, up to a turn's worth.
+    fn read(&mut self, cx: &mut Context<'_>) -> ControlFlow<Ended, Reading> {
         match self.stage {
-            Stage::Open if self.held => return Continue(false),
-            Stage::Answering(_) => return Continue(false),
+            Stage::Open if self.held => return Continue(Reading::Nothing),
+            Stage::Answering(_) => return Continue(Reading::Nothing),
             Stage::Open | Stage::Closing => {}
         }
+        let mut reading = Reading::More;
         let mut has_read = false;
         for _ in 0..READ_TURN {
             match self.socket.poll_next_unpin(cx) {
                 Poll::Pending => match self.failure.take() {
                     Some(lost) => return Break(lost),
-                    None => break,
+                    None => {
+                        reading = if has_read {
+                            Reading::Last
+                        } else {
+                            Reading::Nothing
+                        };
+                        break;
+                    }
                 },
                 Poll::Ready(Some(Ok(message))) => {
                     has_read = true;
@@ -369,7 +392,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         if has_read {
             self.hear(Instant::now());
         }
-        Continue(has_read)
+        Continue(reading)
     }
 
     fn receive(&mut self, message: &Message) -> ControlFlow<Ended> {

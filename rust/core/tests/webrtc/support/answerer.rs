@@ -1,13 +1,14 @@
 //! A server that answers offers with a peer of ours, or as a test tells it.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 
-use stapes_core::transport::webrtc::{Peer, PeerEvent, PeerSettings, Received, StackPeer};
+use stapes_core::transport::webrtc::{Peer, PeerEvent, PeerSettings, PeerState, Received, StackPeer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinHandle;
 
 use super::soon;
 
@@ -18,11 +19,19 @@ pub struct Answerer {
     calls: mpsc::UnboundedReceiver<Far>,
 }
 
-/// The far side of a call.
+/// The far side of a call, which goes on by itself until it is dropped.
 pub struct Far {
-    pub peer: StackPeer,
+    pub peer: Arc<StackPeer>,
+    events: Mutex<mpsc::UnboundedReceiver<PeerEvent>>,
+    carrier: JoinHandle<()>,
     /// Messages that came while something else was waited for.
-    texts: Mutex<VecDeque<String>>,
+    texts: std::sync::Mutex<VecDeque<String>>,
+}
+
+impl Drop for Far {
+    fn drop(&mut self) {
+        self.carrier.abort();
+    }
 }
 
 /// How offers are answered.
@@ -30,6 +39,8 @@ pub struct Far {
 pub enum Manner {
     /// With a description, changed like this before it is sent.
     Description(fn(String) -> String),
+    /// With the description of a peer that is gone.
+    Gone(fn(String) -> String),
     /// With these bytes.
     Bytes(&'static str),
     /// Never.
@@ -79,13 +90,12 @@ async fn serve(
     let answer = match manner {
         Manner::Silence => std::future::pending().await,
         Manner::Bytes(bytes) => bytes.to_owned(),
-        Manner::Description(change) => {
-            let peer = StackPeer::new(&settings(), false).await.unwrap();
+        Manner::Description(change) | Manner::Gone(change) => {
+            let peer = StackPeer::new(&settings()).await.unwrap();
             let description = change(peer.answer(&offer).await.unwrap());
-            let _ = called.send(Far {
-                peer,
-                texts: Mutex::default(),
-            });
+            if matches!(manner, Manner::Description(_)) {
+                let _ = called.send(Far::new(peer));
+            }
             format!(
                 "HTTP/1.1 201 Created\r\nContent-Type: application/sdp\r\nLocation: \
                  /v1/realtime/calls/rtc_test\r\nContent-Length: {}\r\n\r\n{description}",
@@ -132,8 +142,35 @@ pub fn settings() -> PeerSettings {
 }
 
 impl Far {
+    fn new(peer: StackPeer) -> Self {
+        let peer = Arc::new(peer);
+        let carried = Arc::clone(&peer);
+        let (heard, events) = mpsc::unbounded_channel();
+        let carrier = tokio::spawn(async move {
+            while heard.send(carried.receive().await).is_ok() {}
+        });
+        Self {
+            peer,
+            events: Mutex::new(events),
+            carrier,
+            texts: std::sync::Mutex::default(),
+        }
+    }
+
+    /// What happens next.
+    async fn next(&self) -> PeerEvent {
+        let closed = PeerEvent::Changed(PeerState::Closed);
+        self.events.lock().await.recv().await.unwrap_or(closed)
+    }
+
+    /// Ends the call.
+    pub async fn hang_up(&self) {
+        self.carrier.abort();
+        self.peer.close(Duration::from_secs(1)).await;
+    }
+
     async fn until_opened(&self) {
-        let opened = async { while self.peer.receive().await != PeerEvent::Opened {} };
+        let opened = async { while self.next().await != PeerEvent::Opened {} };
         soon("the data channel", opened).await;
     }
 
@@ -148,7 +185,7 @@ impl Far {
         }
         let text = async {
             loop {
-                match self.peer.receive().await {
+                match self.next().await {
                     PeerEvent::Text(text) => return text,
                     PeerEvent::ChannelClosed => panic!("the channel was closed"),
                     _ => {}
@@ -162,7 +199,7 @@ impl Far {
     pub async fn packet(&self) -> Received {
         let packet = async {
             loop {
-                match self.peer.receive().await {
+                match self.next().await {
                     PeerEvent::Opus(packet) => return packet,
                     PeerEvent::Text(text) => self.texts.lock().unwrap().push_back(text),
                     _ => {}
@@ -174,7 +211,7 @@ impl Far {
 
     /// Waits until the far side of it is gone.
     pub async fn until_closed(&self) {
-        let closed = async { while self.peer.receive().await != PeerEvent::ChannelClosed {} };
+        let closed = async { while self.next().await != PeerEvent::ChannelClosed {} };
         soon("the end of the call", closed).await;
     }
 }

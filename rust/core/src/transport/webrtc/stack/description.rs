@@ -1,0 +1,121 @@
+//! What is read in session descriptions, and mended in them, beside the stack.
+
+/// The longest message of a peer that says nothing about it (RFC 8841, section 6.1), in bytes.
+const UNSAID_LONGEST: usize = 65_536;
+
+/// What the far side's description says that the stack does not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// The longest message that it takes, in bytes.
+    pub message: usize,
+    /// It says by which number its stream of sound is known.
+    pub names_streams: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message: UNSAID_LONGEST,
+            names_streams: false,
+        }
+    }
+}
+
+impl Limits {
+    pub fn of(description: &str) -> Self {
+        let said = description
+            .lines()
+            .find_map(|line| line.strip_prefix("a=max-message-size:"))
+            .and_then(|size| size.trim().parse::<usize>().ok());
+        Self {
+            message: match said {
+                Some(0) => usize::MAX,
+                Some(size) => size,
+                None => UNSAID_LONGEST,
+            },
+            names_streams: description.lines().any(|line| line.starts_with("a=ssrc:")),
+        }
+    }
+}
+
+/// The name (`mid`) of the sound in a description.
+pub(super) fn sound(description: &str) -> Option<&str> {
+    let mut lines = description.lines().map(str::trim_end);
+    lines.find(|line| line.starts_with("m=audio "))?;
+    lines
+        .take_while(|line| !line.starts_with("m="))
+        .find_map(|line| line.strip_prefix("a=mid:"))
+}
+
+/// The description with the word that no more addresses come (RFC 8840, section 8.2): nothing is
+/// trickled.
+pub(super) fn whole(description: &str) -> String {
+    let Some(last) = description.rfind("a=candidate:") else {
+        return description.to_owned();
+    };
+    let end = description[last..]
+        .find('\n')
+        .map_or(description.len(), |at| last + at + 1);
+    let (before, after) = description.split_at(end);
+    format!("{before}a=end-of-candidates\r\n{after}")
+}
+
+/// The description with fingerprints by SHA-256 alone, where there are such: the stack knows no other
+/// hash, and looks at the first fingerprint alone.
+pub(super) fn with_known_hash(description: &str) -> String {
+    const ANY: &str = "a=fingerprint:";
+    const KNOWN: &str = "a=fingerprint:sha-256 ";
+    let starts = |line: &str, with: &str| {
+        line.get(..with.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(with))
+    };
+    if !description.lines().any(|line| starts(line, KNOWN)) {
+        return description.to_owned();
+    }
+    description
+        .split_inclusive('\n')
+        .filter(|line| !starts(line, ANY) || starts(line, KNOWN))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fingerprints_by_other_hashes_are_left_out_where_there_is_a_known_one() {
+        let both = "v=0\r\na=fingerprint:sha-512 11\r\na=fingerprint:SHA-256 22\r\nm=audio\r\n";
+        let one = "v=0\r\na=fingerprint:SHA-256 22\r\nm=audio\r\n";
+        assert_eq!(with_known_hash(both), one);
+        assert_eq!(with_known_hash(one), one);
+        let unknown = "v=0\r\na=fingerprint:sha-512 11\r\n";
+        assert_eq!(with_known_hash(unknown), unknown);
+    }
+
+    #[test]
+    fn the_last_address_is_said_to_be_the_last() {
+        let two = "v=0\r\na=candidate:1 x\r\na=candidate:2 y\r\na=setup:active\r\n";
+        assert_eq!(
+            whole(two),
+            "v=0\r\na=candidate:1 x\r\na=candidate:2 y\r\na=end-of-candidates\r\na=setup:active\r\n"
+        );
+        assert_eq!(whole("v=0\r\n"), "v=0\r\n");
+    }
+
+    #[test]
+    fn sound_is_found_by_its_name() {
+        let two = "v=0\r\na=mid:x\r\nm=application 9\r\na=mid:1\r\nm=audio 9\r\na=mid:0\r\n";
+        assert_eq!(sound(two), Some("0"));
+        assert_eq!(sound("v=0\r\nm=audio 9\r\nm=video 9\r\na=mid:2\r\n"), None);
+    }
+
+    #[test]
+    fn limits_are_what_the_far_side_says_or_else_what_the_standard_does() {
+        let said = |text| Limits::of(text).message;
+        assert_eq!(said("v=0\r\na=max-message-size:262144\r\n"), 262_144);
+        assert_eq!(said("a=max-message-size:0\r\n"), usize::MAX);
+        assert_eq!(said("v=0\r\n"), 65_536);
+        assert!(Limits::of("m=audio\r\na=ssrc:1 cname:x\r\n").names_streams);
+        assert!(!Limits::of("m=audio\r\na=ssrc-group:FID 1\r\n").names_streams);
+    }
+}

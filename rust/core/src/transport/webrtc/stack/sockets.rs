@@ -1,0 +1,218 @@
+//! The sockets of a call: one for each address that it may be reached at, and what each has at STUN
+//! and TURN servers.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use socket2::SockRef;
+use str0m::Candidate;
+use tokio::net::UdpSocket;
+use tokio::time::{sleep_until, timeout};
+use tracing::{debug, trace};
+
+use super::relay::{Relay, Server};
+use crate::transport::webrtc::peer::{IceServer, PeerError};
+
+/// How long STUN and TURN servers may take to answer. One that does not is done without.
+const SERVER_PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a datagram may be long: more than any network carries without breaking it up.
+pub(super) const DATAGRAM: usize = 2048;
+
+/// The sockets of one call.
+pub(super) struct Sockets {
+    sockets: Vec<(SocketAddr, UdpSocket)>,
+    relays: Mutex<Vec<Relay>>,
+    has_relays: bool,
+}
+
+impl Sockets {
+    /// One at each of these addresses, and its places at these servers.
+    pub async fn open(addresses: &[IpAddr], servers: &[IceServer]) -> Result<Self, PeerError> {
+        let local = |error: io::Error| PeerError::Local(error.to_string());
+        let mut sockets = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            let socket = UdpSocket::bind((*address, 0)).await.map_err(local)?;
+            sockets.push((socket.local_addr().map_err(local)?, socket));
+        }
+        let mut relays = Vec::new();
+        for server in servers {
+            for found in Server::find(server).await? {
+                let reaching = sockets.iter().map(|(address, _)| *address);
+                for address in reaching.filter(|address| found.is_reached_from(*address)) {
+                    relays.push(Relay::new(&found, address, Instant::now())?);
+                }
+            }
+        }
+        let has_relays = !relays.is_empty();
+        let sockets = Self {
+            sockets,
+            relays: Mutex::new(relays),
+            has_relays,
+        };
+        if has_relays && timeout(SERVER_PATIENCE, sockets.gather()).await.is_err() {
+            debug!("a STUN or TURN server does not answer");
+        }
+        Ok(sockets)
+    }
+
+    /// Waits for the servers' answers.
+    async fn gather(&self) {
+        let mut buffer = [0; DATAGRAM];
+        loop {
+            self.tick(Instant::now());
+            if self.relays().iter().all(Relay::is_settled) {
+                return;
+            }
+            let due = self.due().unwrap_or_else(Instant::now);
+            tokio::select! {
+                () = std::future::poll_fn(|context| self.poll_readable(context)) => {
+                    self.read(&mut buffer, 1, |_, _, _| {});
+                }
+                () = sleep_until(due.into()) => {}
+            }
+        }
+    }
+
+    fn relays(&self) -> MutexGuard<'_, Vec<Relay>> {
+        self.relays.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All the addresses at which we may be reached.
+    pub fn candidates(&self) -> Vec<Candidate> {
+        let hosts = self.sockets.iter().map(|(address, _)| *address);
+        let hosts = hosts.filter_map(|address| Candidate::host(address, "udp").ok());
+        let relays = self.relays();
+        hosts
+            .chain(relays.iter().flat_map(Relay::candidates))
+            .collect()
+    }
+
+    /// Sends a datagram at once. What the machine has no room for is lost, as on the network.
+    pub fn send(&self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+        if let Some((_, socket)) = self.sockets.iter().find(|(address, _)| *address == from) {
+            return write(socket, to, datagram);
+        }
+        let mut relays = self.relays();
+        if let Some(relay) = relays.iter_mut().find(|relay| relay.is_at(from)) {
+            relay.send(datagram, to, Instant::now());
+            relay.outgoing(|from, to, datagram| self.send_plain(from, to, datagram));
+        }
+    }
+
+    fn send_plain(&self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+        if let Some((_, socket)) = self.sockets.iter().find(|(address, _)| *address == from) {
+            write(socket, to, datagram);
+        }
+    }
+
+    /// Ready when there may be something to read.
+    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut ready = Poll::Pending;
+        for (_, socket) in &self.sockets {
+            if socket.poll_recv_ready(context).is_ready() {
+                ready = Poll::Ready(());
+            }
+        }
+        ready
+    }
+
+    /// Reads up to `most` datagrams of each socket into `buffer`, one after the other. `take` hears
+    /// who sent each and to which address of ours.
+    pub fn read(
+        &self,
+        buffer: &mut [u8],
+        most: usize,
+        mut take: impl FnMut(&[u8], SocketAddr, SocketAddr),
+    ) {
+        for (local, socket) in &self.sockets {
+            for _ in 0..most {
+                match socket.try_recv_from(buffer) {
+                    Ok((length, source)) => {
+                        let datagram = &buffer[..length];
+                        match self.unwrap(datagram, source, *local) {
+                            Some(passed) => {
+                                for (datagram, source, local) in passed {
+                                    take(&datagram, source, local);
+                                }
+                            }
+                            None => take(datagram, source, *local),
+                        }
+                    }
+                    // An ICMP error of something that was sent is reported here, once.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
+                    Err(_) => break,
+                }
+            }
+        }
+    }
+
+    /// What a server's datagram has in it; `None` where it is nobody's between.
+    fn unwrap(
+        &self,
+        datagram: &[u8],
+        source: SocketAddr,
+        local: SocketAddr,
+    ) -> Option<Vec<(bytes::BytesMut, SocketAddr, SocketAddr)>> {
+        if !self.has_relays {
+            return None;
+        }
+        let mut relays = self.relays();
+        let mut passed = None;
+        // A server may be known twice: a response belongs to who asked, which each knows.
+        for relay in relays.iter_mut().filter(|it| it.is_from(source, local)) {
+            relay.handle(datagram, Instant::now(), passed.get_or_insert_default());
+            relay.outgoing(|from, to, datagram| self.send_plain(from, to, datagram));
+        }
+        passed
+    }
+
+    /// When [`tick`](Self::tick) is to be called.
+    pub fn due(&self) -> Option<Instant> {
+        if !self.has_relays {
+            return None;
+        }
+        self.relays().iter_mut().filter_map(Relay::due).min()
+    }
+
+    /// Does what is due at the servers.
+    pub fn tick(&self, now: Instant) {
+        if !self.has_relays {
+            return;
+        }
+        for relay in self.relays().iter_mut() {
+            relay.tick(now);
+            relay.outgoing(|from, to, datagram| self.send_plain(from, to, datagram));
+        }
+    }
+
+    /// Gives back what the servers hold for us.
+    pub fn release(&self, now: Instant) {
+        if !self.has_relays {
+            return;
+        }
+        for relay in self.relays().iter_mut() {
+            relay.release(now);
+            relay.outgoing(|from, to, datagram| self.send_plain(from, to, datagram));
+        }
+    }
+}
+
+impl fmt::Debug for Sockets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sockets")
+            .field("sockets", &self.sockets)
+            .finish_non_exhaustive()
+    }
+}
+
+fn write(socket: &UdpSocket, to: SocketAddr, datagram: &[u8]) {
+    // Past the runtime, which would have to have seen first that a new socket can be written to.
+    if let Err(error) = SockRef::from(socket).send_to(datagram, &to.into()) {
+        trace!(%error, %to, "a datagram was not sent");
+    }
+}
