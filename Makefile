@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev release test test-rust test-python test-pythons lint format bench bench-load fuzz clean
+.PHONY: help demo dev release test test-rust test-python test-pythons lint format bench bench-load bench-webrtc fuzz clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -58,6 +58,8 @@ test-pythons: dev
 lint: dev ## Check formats, lints, types and stubs
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	cargo clippy --quiet --package stapes-core --no-default-features -- --deny warnings
+	cargo clippy --quiet --package stapes-py --no-default-features -- --deny warnings
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -84,6 +86,11 @@ bench-load: release ## Compare realtime clients under load, on two idle cores (h
 	cargo build --release -p stapes-load
 	-npm --prefix benches/load/javascript ci --no-audit --no-fund
 	$(BIN)/python -m benches.load $(LOAD)
+
+WEBRTC ?=
+bench-webrtc: release ## Compare WebRTC calls with aiortc's, on two idle cores (a quarter of an hour)
+	cargo build --release -p stapes-webrtc-bench
+	$(BIN)/python -m benches.webrtc $(WEBRTC)
 
 # Needs a nightly compiler and `cargo install cargo-fuzz`. The sanitizer is off: what is looked for is
 # a panic or a broken rule, and the code under test has no unsafe code of its own.

@@ -72,15 +72,17 @@ class Churn:
     async def _one_session(self) -> None:
         chunks = self._random.randint(*self._lengths)
         sink = Sink(1)
-        client = self._kind(sink, "paced")
+        client = self._kind(sink, "paced", chunks)
         await client.open(f"{self._url}/v1/realtime?mode=paced&chunks={chunks}")
         self.opened += 1
         slot = self._slots[self._now % SLOTS]
         try:
             if (started := client.start()) is not None:
                 await started
-            slot.add(client)
+            if not client.feeds_itself:
+                slot.add(client)
             await asyncio.wait_for(sink.done, chunks / 10 + 30)
+            await client.has_spoken()
         finally:
             slot.discard(client)
             await client.close()

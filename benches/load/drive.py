@@ -59,7 +59,7 @@ async def run(args: argparse.Namespace, kind: type[Client]) -> dict[str, Any]:
     # A tool is called in a response of its own; the last response has none.
     turns = args.chunks + 1 if args.mode == "tools" else args.responses
     sinks = [Sink(turns) for _ in range(args.n)]
-    clients = [kind(sink, args.mode) for sink in sinks]
+    clients = [kind(sink, args.mode, args.chunks) for sink in sinks]
     result["rss_idle_kb"] = rss_kb()
 
     connecting = Stretch()
@@ -75,6 +75,7 @@ async def run(args: argparse.Namespace, kind: type[Client]) -> dict[str, Any]:
     spread, chunks = (args.spread, args.chunks) if paced else (0, 0)
     result["mic_sent"] = await tick(clients, spread=spread, chunks=chunks)
     _, late = await asyncio.wait([sink.done for sink in sinks], timeout=seconds * 2 + 30)
+    await asyncio.gather(*(client.has_spoken() for client in clients))
     result |= streaming.end()
     result["rss_end_kb"] = rss_kb()
     result["threads"] = threads()

@@ -27,7 +27,7 @@ def describe() -> dict[str, Any]:
         "node": _said("node", "--version"),
         "packages": {
             "stapes": _core.__version__,
-            **{name: found for name in PACKAGES if (found := _version(name))},
+            **{name: found for name in PACKAGES if (found := version_of(name))},
         },
         "javascript": _javascript(),
         "revision": _said("git", "rev-parse", "--short", "HEAD"),
@@ -41,7 +41,7 @@ def _processor() -> str:
     return platform.machine()
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:

@@ -78,6 +78,8 @@ _ALL = [
     Peer("core-quiet", "the same, nobody subscribed to audio", "null-rust"),
     Peer("stapes", "the full session, audio delivered to a callback in Python", "null"),
     Peer("stapes-quiet", "the full session, nobody subscribed to audio", "null"),
+    Peer("stapes-mic", "the full session, audio delivered, microphones fed in Rust", "null-rust"),
+    Peer("stapes-quiet-mic", "the same, nobody subscribed to audio", "null-rust"),
     Peer("stapes+uvloop", "the full session on uvloop, audio delivered", "null+uvloop"),
     Peer(
         "picows+uvloop",

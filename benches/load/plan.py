@@ -7,6 +7,8 @@ from typing import Any
 
 NULLS = ("null", "null+uvloop", "null-js", "null-rust")
 STAPES = ("stapes", "stapes-quiet")
+MICROPHONE = ("stapes-mic", "stapes-quiet-mic")
+"""The same with microphones that are fed in Rust."""
 CORE = ("core", "core-quiet")
 SESSIONS = ("stapes", "agents-py", "agents-js")
 """Clients that keep a history."""
@@ -44,7 +46,8 @@ def _paced(spread: float) -> dict[str, Any]:
 
 
 def _paced_cells(ns: tuple[int, ...], *, tls: bool = False) -> list[Cell]:
-    clients = (*NULLS, "bare", *CORE, *STAPES, "stapes+uvloop", *BY_HAND, "agents-py", "agents-js")
+    ours = (*CORE, *STAPES, *MICROPHONE, "stapes+uvloop")
+    clients = (*NULLS, "bare", *ours, *BY_HAND, "agents-py", "agents-js")
     return [Cell(n, clients, _paced(0.1), tls) for n in ns]
 
 
@@ -55,16 +58,17 @@ def _spread_cells(
 
 
 def _history(mode: str) -> list[Cell]:
-    def flags(responses: int, size: int) -> dict[str, Any]:
-        return {"mode": mode, "chunks": 200, "responses": responses, "history": size}
+    def flags(responses: int, chunks: int, size: int) -> dict[str, Any]:
+        return {"mode": mode, "chunks": chunks, "responses": responses, "history": size}
 
-    # So many that what is done once does not show: what is quick needs more of them.
+    # So many that neither what is done once shows nor what else the machine does; what is quick
+    # needs more of them.
     return [
         cell
         for size in HISTORIES
         for cell in (
-            Cell(1, ("stapes",), flags(200, size)),
-            Cell(1, ("agents-py", "agents-js"), flags(10, size)),
+            Cell(1, ("stapes",), flags(200, 1000, size)),
+            Cell(1, ("agents-py", "agents-js"), flags(10, 200, size)),
         )
     ]
 

@@ -45,7 +45,7 @@ class Server:
 @contextmanager
 def serving(binaries: Path, *, tls: bool = False) -> Iterator[Server]:
     """Runs the server for as long as the block runs."""
-    command = _pinned(SERVER_CORE, [str(binaries / "stapes-load-server")])
+    command = pinned(SERVER_CORE, [str(binaries / "stapes-load-server")])
     with tempfile.TemporaryDirectory(prefix="stapes-load-") as folder:
         authority = Path(folder) / "authority.pem" if tls else None
         if authority is not None:
@@ -66,11 +66,11 @@ def run(command: Sequence[str], server: Server, timeout: float) -> dict[str, Any
         authority = str(server.authority)
         environment |= {"SSL_CERT_FILE": authority, "NODE_EXTRA_CA_CERTS": authority}
     before = server.stats()
-    busy, ours, wall = _busy_s(CLIENT_CORE), _children_s(), time.monotonic()
+    busy, ours, wall = busy_s(CLIENT_CORE), children_s(), time.monotonic()
     row: dict[str, Any] = {}
     try:
         done = subprocess.run(
-            _pinned(CLIENT_CORE, [*command, "--url", server.url]),
+            pinned(CLIENT_CORE, [*command, "--url", server.url]),
             cwd=ROOT,
             env=environment,
             capture_output=True,
@@ -85,7 +85,7 @@ def run(command: Sequence[str], server: Server, timeout: float) -> dict[str, Any
         if done.stderr:
             row["stderr"] = done.stderr[-300:]
     # The share of the client's core that other processes took.
-    used = _busy_s(CLIENT_CORE) - busy - (_children_s() - ours)
+    used = busy_s(CLIENT_CORE) - busy - (children_s() - ours)
     row["foreign"] = used / (time.monotonic() - wall)
     after = server.stats()
     maxima = ("busiest_share", "latest_tick_ms")
@@ -95,11 +95,12 @@ def run(command: Sequence[str], server: Server, timeout: float) -> dict[str, Any
     return row
 
 
-def _pinned(core: int, command: list[str]) -> list[str]:
+def pinned(core: int, command: Sequence[str]) -> list[str]:
+    """The command, kept on one core."""
     return ["taskset", "-c", str(core), *command]
 
 
-def _busy_s(core: int) -> float:
+def busy_s(core: int) -> float:
     """Seconds that a core has been busy since boot, with whatever process."""
     lines = Path("/proc/stat").read_text().splitlines()
     ticks = next(line for line in lines if line.startswith(f"cpu{core} ")).split()[1:]
@@ -107,6 +108,7 @@ def _busy_s(core: int) -> float:
     return (sum(map(int, ticks[:8])) - idle) / os.sysconf("SC_CLK_TCK")
 
 
-def _children_s() -> float:
+def children_s() -> float:
+    """Seconds of the core that children of this process have used, of those that have ended."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

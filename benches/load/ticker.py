@@ -21,16 +21,17 @@ async def tick(clients: Sequence[Client], *, spread: float, chunks: int) -> int:
     """Starts the sessions over `spread` seconds; each sends so many chunks from then on.
 
     Returns:
-        How many chunks were sent.
+        How many chunks were sent, or are sent by clients that feed themselves.
     """
     loop = asyncio.get_running_loop()
     starting: dict[int, list[Client]] = {}
     for number, client in enumerate(clients):
         starting.setdefault(int(spread / TICK * number / len(clients)), []).append(client)
-    at_once = clients[0].sends_at_once
+    at_once, fed = clients[0].sends_at_once, clients[0].feeds_itself
     slots: list[list[Callable[[bytes], Any]]] = [[] for _ in range(SLOTS)]
-    begun, sent = loop.time(), 0
-    for now in range(max(starting) + chunks * SLOTS + 1):
+    begun, sent = loop.time(), len(clients) * chunks if fed else 0
+    ticks = max(starting) + (0 if fed else chunks * SLOTS) + 1
+    for now in range(ticks):
         await asyncio.sleep(max(0.0, begun + now * TICK - loop.time()))
         senders = slots[now % SLOTS]
         if finished := starting.get(now - chunks * SLOTS):
@@ -38,7 +39,7 @@ async def tick(clients: Sequence[Client], *, spread: float, chunks: int) -> int:
         for client in starting.get(now, ()):
             if (started := client.start()) is not None:
                 await started
-            if chunks:
+            if chunks and not fed:
                 senders.append(client.send_audio)
         if at_once:
             for send in senders:

@@ -1,84 +1,151 @@
-"""Measures WebRTC calls: `python -m benches.webrtc`.
+"""Measures WebRTC calls, and writes their part of docs/benchmarks.md.
 
-The reflector has one core, the client the other. Needs `cargo build --release -p
-stapes-webrtc-bench`, and the extension module built with `maturin develop --release`.
+    python -m benches.webrtc                    everything, then the page (a quarter of an hour)
+    python -m benches.webrtc ten fifty --reps 1 some; their results are added to the file
+    python -m benches.webrtc --page             the page alone, from the results that there are
+
+Stop all else that runs on the machine. The reflector is pinned to core 0, each client to core 1.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
-import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benches.load.processes import ROOT
+from benches.webrtc.build import build_cold
+from benches.webrtc.machine import describe
+from benches.webrtc.processes import against_reflector, last_line
+from benches.webrtc.section import RESULTS
+from benches.webrtc.speech import spoken_wav
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
-ROOT = Path(__file__).parents[2]
-CLIENT_CORE, REFLECTOR_CORE = "0", "1"
-
-
-def pinned(core: str, *command: str) -> list[str]:
-    return ["taskset", "--cpu-list", core, *command]
+DISTURBED = 0.1
+"""The share of the client's core that others may take; past it the run is repeated."""
+ATTEMPTS = 3
 
 
-@contextlib.contextmanager
-def reflector(binaries: Path) -> Iterator[str]:
-    """A reflector's URL, while it runs."""
-    command = pinned(REFLECTOR_CORE, str(binaries / "stapes-reflector"))
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What the measurements are made with."""
+
+    binaries: Path
+    wav: Path
+    seconds: int
+
+    def client(self, module: str, *, speaks: bool = True, **options: int) -> dict[str, Any]:
+        """Runs one of the clients that are in Python."""
+        words = [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
+        if speaks:
+            words += [f"--wav={self.wav}", f"--seconds={self.seconds}"]
+        command = [sys.executable, "-m", f"benches.webrtc.clients.{module}", *words]
+        if not speaks:
+            # What Python has allocated is to be seen as well.
+            command = ["env", "PYTHONMALLOC=malloc", *command]
+        return self._run(command, again=speaks)
+
+    def caller(self, *words: str, speaks: bool = True) -> dict[str, Any]:
+        """Runs the client that is in Rust."""
+        words += (f"--seconds={self.seconds}",) if speaks else ()
+        return self._run([str(self.binaries / "stapes-caller"), *words], again=speaks)
+
+    def _run(self, command: list[str], *, again: bool) -> dict[str, Any]:
+        """Runs it `again` where it was disturbed: costs and delays suffer, counts do not."""
+        for attempt in range(ATTEMPTS if again else 1):
+            row = against_reflector(command, self.binaries, timeout=180) | {"attempt": attempt}
+            if row["foreign"] <= DISTURBED:
+                break
+        return row
 
 
-def result(*command: str) -> dict[str, Any]:
-    done = subprocess.run(
-        pinned(CLIENT_CORE, *command), cwd=ROOT, capture_output=True, text=True, check=False
+def _ten(bench: Bench) -> list[dict[str, Any]]:
+    """The clients side by side."""
+    modules = {"null": "null", "stapes": "ours", "aiortc": "with_aiortc"}
+    return [{"client": name} | bench.client(file, calls=10) for name, file in modules.items()]
+
+
+def _loss(bench: Bench) -> list[dict[str, Any]]:
+    return [last_line([sys.executable, "-m", "benches.webrtc.loss"], timeout=300)]
+
+
+MEASUREMENTS: dict[str, tuple[int, Callable[[Bench], list[dict[str, Any]]]]] = {
+    "ten": (3, _ten),
+    "fifty": (3, lambda bench: [bench.client("ours", calls=50)]),
+    "encoded": (3, lambda bench: [bench.caller("--calls=200")]),
+    "opens": (1, lambda bench: [bench.client("opens", speaks=False, calls=500, at_once=10)]),
+    "opens-rust": (1, lambda bench: [bench.caller("--opens=500", "--at-once=10", speaks=False)]),
+    "loss": (1, _loss),
+    "build": (1, lambda _bench: [build_cold()]),
+}
+"""How often each is repeated, and what it does."""
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benches.webrtc",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    parser.add_argument("only", nargs="*", help=f"of {', '.join(MEASUREMENTS)}; default: all")
+    parser.add_argument("--reps", type=int, help="instead of each one's own number")
+    parser.add_argument("--seconds", type=int, default=10, help="of sound")
+    parser.add_argument("--binaries", type=Path, default=ROOT / "target" / "release")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--fresh", action="store_true", help="forget the results that there are")
+    parser.add_argument("--page", action="store_true", help="only write the page")
+    return parser.parse_args()
 
 
-def client(module: str, url: str, **options: int) -> dict[str, Any]:
-    arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    name = f"benches.webrtc.clients.{module}"
-    return result(sys.executable, "-m", name, "--url", url, *arguments)
+def _measure_all(asked: argparse.Namespace) -> None:
+    if unknown := set(asked.only) - set(MEASUREMENTS):
+        raise SystemExit(f"unknown {unknown.pop()!r}: use {', '.join(MEASUREMENTS)}")
+    bench = Bench(asked.binaries, spoken_wav(ROOT / "out" / "speech.wav"), asked.seconds)
+    run = int(time.time())
+
+    def add(row: dict[str, Any]) -> None:
+        with asked.results.open("a") as out:
+            out.write(json.dumps({"run": run} | _rounded(row)) + "\n")
+
+    asked.results.parent.mkdir(parents=True, exist_ok=True)
+    add({"measurement": "machine"} | describe())
+    for name in asked.only or MEASUREMENTS:
+        reps, measure = MEASUREMENTS[name]
+        for rep in range(asked.reps or reps):
+            for row in measure(bench):
+                print(f"{name}: {json.dumps(_rounded(row))}", flush=True)
+                add({"measurement": name, "rep": rep} | row)
+
+
+def _rounded(value: Any) -> Any:
+    match value:
+        case float():
+            return round(value, 4)
+        case dict():
+            return {key: _rounded(one) for key, one in value.items()}
+        case list():
+            return [_rounded(one) for one in value]
+        case _:
+            return value
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("only", nargs="*", help="ten aiortc fifty encoded opens; all if none")
-    parser.add_argument("--binaries", type=Path, default=ROOT / "target" / "release")
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--results", type=Path, default=ROOT / "out" / "webrtc.jsonl")
-    asked = parser.parse_args()
-    seconds = asked.seconds
-    caller = str(asked.binaries / "stapes-caller")
-    measurements: dict[str, Any] = {
-        "ten": lambda url: client("ours", url, calls=10, seconds=seconds),
-        "aiortc": lambda url: client("with_aiortc", url, calls=10, seconds=seconds),
-        "fifty": lambda url: client("ours", url, calls=50, seconds=seconds),
-        "encoded": lambda url: result(
-            caller, "--url", url, "--calls", "200", "--seconds", str(seconds)
-        ),
-        "opens": lambda url: result(caller, "--url", url, "--opens", "500"),
-    }
-    asked.results.parent.mkdir(parents=True, exist_ok=True)
-    for name in asked.only or measurements:
-        with reflector(asked.binaries) as url:
-            found = {"measurement": name, **measurements[name](url)}
-        line = json.dumps(found)
-        print(line)
-        with asked.results.open("a") as out:
-            out.write(line + "\n")
+    """Measures, then writes the page."""
+    asked = _arguments()
+    if asked.fresh:
+        asked.results.unlink(missing_ok=True)
+    if not asked.page:
+        _measure_all(asked)
+    if asked.page or not asked.only:
+        from benches.load.page import write_page
+
+        write_page()
 
 
 if __name__ == "__main__":

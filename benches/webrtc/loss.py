@@ -29,7 +29,6 @@ from scipy.signal import correlate
 from stapes import RealtimeAgent, RealtimeSession, WebRTCTransport
 from stapes.devserver import DevServer, Options, ScriptedMind
 
-ROOT = Path(__file__).parents[2]
 RATE = 24_000
 WINDOW = RATE // 2
 NEAR = int(0.35 * RATE)
@@ -162,25 +161,16 @@ async def measure(client: Any, spoil: bool) -> dict[str, Any]:
     return found
 
 
-async def main(results: Path) -> None:
-    found: dict[str, Any] = {
-        "measurement": "loss",
-        "loss": LOSS,
-        "jitter_ms": 1000 * JITTER_S,
-        "seed": SEED,
-    }
+async def compare() -> dict[str, Any]:
+    """Both clients, with and without the bad network."""
+    found: dict[str, Any] = {"loss": LOSS, "jitter_ms": 1000 * JITTER_S, "seed": SEED}
     for name, client in (("ours", ours), ("aiortc", with_aiortc)):
         clean, bad = await measure(client, spoil=False), await measure(client, spoil=True)
         added = round(bad["delay_ms"]["median"] - clean["delay_ms"]["median"], 1)
         found[name] = {"clean": clean, "bad": bad, "added_delay_ms": added}
-    line = json.dumps(found)
-    print(line)
-    results.parent.mkdir(parents=True, exist_ok=True)
-    with results.open("a") as out:
-        out.write(line + "\n")
+    return found
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, default=ROOT / "out" / "webrtc.jsonl")
-    asyncio.run(main(parser.parse_args().results))
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    print(json.dumps(asyncio.run(compare())))

@@ -77,6 +77,7 @@ from stapes.transport import (
 if TYPE_CHECKING:
     from stapes.agent import RealtimeAgent, RealtimeOutputGuardrail
     from stapes.session import (
+        AudioStream,
         BackgroundResult,
         RealtimeSession,
         ToolExecution,
@@ -88,6 +89,7 @@ __version__: str = _core.__version__
 
 # What needs `openai-agents` (seconds, and a hundred megabytes), by the module that has it.
 _LAZY = {
+    "AudioStream": "stapes.session",
     "BackgroundResult": "stapes.session",
     "RealtimeAgent": "stapes.agent",
     "RealtimeOutputGuardrail": "stapes.agent",
@@ -107,6 +109,7 @@ __all__ = [
     "AudioInterrupted",
     "AudioStart",
     "AudioStopped",
+    "AudioStream",
     "AuthenticationError",
     "BackgroundResult",
     "CertificateError",

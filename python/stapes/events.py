@@ -64,6 +64,8 @@ class TransportEvent:
     """An event of the server, as it came."""
 
     event: dict[str, Any]
+    size: int = field(default=0, repr=False, compare=False)
+    """Characters that it had on the wire."""
     type: ClassVar[Literal["transport_event"]] = "transport_event"
 
 
@@ -286,6 +288,7 @@ class Lagging:
     """How many `Audio` events."""
     transport_events: int = 0
     transcript_deltas: int = 0
+    """Only those that no later delta of the same part could take up."""
     type: ClassVar[Literal["lagging"]] = "lagging"
 
 

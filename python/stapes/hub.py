@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from stapes import _core
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from stapes.session.dispatch import Dispatcher
+    from stapes.session.listeners import Listeners
 
 __all__ = ["LoopHub", "Word"]
 
@@ -24,7 +25,7 @@ logger = logging.getLogger("stapes")
 logger.addHandler(logging.NullHandler())
 
 Word = tuple[Any, ...]
-"""`(kind, sequence, ...)`; `_core.WORDS` names the kinds."""
+"""`(kind, ...)`; `_core.WORDS` names the kinds."""
 
 _BATCH = 4096
 """Words that are dispatched before the loop gets to do something else."""
@@ -44,7 +45,6 @@ class LoopHub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._process = os.getpid()
         self._loop = weakref.ref(loop)
-        self._sessions: dict[int, Callable[[Sequence[Word]], None]] = {}
         self._executors: dict[int, ThreadPoolExecutor] = {}
         self._woken_at = 0.0
         self._looking = False
@@ -81,13 +81,13 @@ class LoopHub:
         """Whether nothing waits to be dispatched."""
         return self.core.is_idle()
 
-    def register(self, session_id: int, dispatch: Callable[[Sequence[Word]], None]) -> None:
-        """Delivers the words of that session to `dispatch`."""
-        self._sessions[session_id] = dispatch
+    def register(self, core: _core.Session, dispatcher: Dispatcher, listeners: Listeners) -> None:
+        """Delivers the words of that session; keeps nothing alive but `dispatcher`."""
+        self.core.register(core, dispatcher, listeners)
 
-    def unregister(self, session_id: int) -> None:
+    def unregister(self, core: _core.Session) -> None:
         """Delivers no more."""
-        self._sessions.pop(session_id, None)
+        self.core.unregister(core.id)
 
     def executor(self, workers: int) -> ThreadPoolExecutor:
         """Threads for users' synchronous tools: one pool of each size for the loop's sessions."""
@@ -128,16 +128,11 @@ class LoopHub:
 
     def _drain(self, *, coming_back: bool = False) -> bool:
         """Dispatches what is queued, and tells whether that was anything."""
-        batches = self.core.drain(_BATCH, coming_back)
-        for session_id, words in batches:
-            dispatch = self._sessions.get(session_id)
-            if dispatch is None:
-                continue
-            try:
-                dispatch(words)
-            except Exception:
-                logger.exception("a session could not take its events")
-        return bool(batches)
+        try:
+            return self.core.dispatch(_BATCH, coming_back)
+        except Exception:
+            logger.exception("a session could not take its events")
+            return True
 
     def __del__(self) -> None:
         if self._read_fd >= 0 and self._process == os.getpid():

@@ -60,7 +60,14 @@ def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 @once
 def test_no_client_loses_anything(server: Server) -> None:
-    alike = {"null+uvloop", "null-js", "core-quiet", "stapes-quiet", "stapes+uvloop"}
+    alike = {
+        "null+uvloop",
+        "null-js",
+        "core-quiet",
+        "stapes-quiet",
+        "stapes-quiet-mic",
+        "stapes+uvloop",
+    }
     found = {name for name, peer in PEERS.items() if peer.missing(BINARIES) is None}
     assert {"null", "null-rust", "bare", "core", "stapes", "websockets", "agents-py"} <= found
     names = sorted(found - alike)

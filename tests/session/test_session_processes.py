@@ -382,7 +382,7 @@ async def test_a_hundred_sessions_leave_no_thread_file_task_or_object_behind():
         files, threads = open_files(), threading.active_count()
         tasks = len(asyncio.all_tasks())
         hub = LoopHub.current()
-        registered = len(hub._sessions)
+        registered = len(hub.core)
         for _ in range(10):
             await asyncio.gather(*(say_hello(there.url) for _ in range(10)))
 
@@ -391,7 +391,7 @@ async def test_a_hundred_sessions_leave_no_thread_file_task_or_object_behind():
         assert sessions() <= before
         assert threading.active_count() <= threads
         assert len(asyncio.all_tasks()) <= tasks
-        assert len(hub._sessions) <= registered
+        assert len(hub.core) <= registered
 
 
 class Blind(asyncio.SelectorEventLoop):

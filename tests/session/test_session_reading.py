@@ -24,6 +24,7 @@ from stapes import (
     WebSocketTransport,
 )
 from stapes.devserver import ScriptedMind, Turn
+from stapes.session.listeners import Listeners
 
 HELLO = ScriptedMind([Turn(say="Hello there, how are you?")])
 
@@ -237,7 +238,7 @@ async def test_an_unknown_event_name_is_refused_by_name(call):
         c.session.on("adio", print)
 
 
-async def test_what_nobody_reads_is_not_built(run):
+async def test_what_nobody_reads_is_not_built(run, monkeypatch):
     server = await run(HELLO)
     session = RealtimeSession(
         RealtimeAgent(name="front"), api_key=KEY, transport=WebSocketTransport(url=server.url)
@@ -246,7 +247,9 @@ async def test_what_nobody_reads_is_not_built(run):
     async with session:
         built = []
         emit = session._listeners.emit
-        session._listeners.emit = lambda event: (built.append(type(event)), emit(event))[1]  # type: ignore[method-assign]
+        monkeypatch.setattr(
+            Listeners, "emit", lambda _, event: (built.append(type(event)), emit(event))[1]
+        )
         session.send_message("hi")
         async with asyncio.timeout(SECONDS):
             await anext(reader)

@@ -18,9 +18,11 @@ from stapes import (
     ConnectionChanged,
     ConsumerTooSlow,
     Error,
+    HistoryUpdated,
     Lagging,
     RealtimeAgent,
     RealtimeSession,
+    TranscriptDelta,
     TransportEvent,
     WebSocketTransport,
 )
@@ -61,6 +63,37 @@ async def test_a_reader_is_told_of_raw_events_that_it_lost(call):
         first = await anext(slow)
     assert isinstance(first, Lagging)
     assert first.transport_events > 20
+
+
+async def test_raw_events_count_by_their_bytes_as_well(call):
+    c = await call(LONG, max_queued_bytes=30_000)
+    slow = c.session.events(TransportEvent, Lagging)
+    c.session.send_message("talk")
+    await c.seen.until(AgentEnd)
+    await c.session.close()
+    async with asyncio.timeout(SECONDS):
+        first, *rest = [event async for event in slow]
+    assert isinstance(first, Lagging)
+    kept = [event for event in rest if isinstance(event, TransportEvent)]
+    assert 0 < sum(len(json.dumps(event.event)) for event in kept) < 40_000
+    # The first event of the server's came before there was a reader.
+    assert first.transport_events + len(kept) >= len(c.call.sent.types) - 1
+
+
+async def test_a_reader_that_lags_gets_all_words_in_fewer_deltas(call):
+    c = await call(LONG, max_queued_events=20)
+    slow = c.session.events(TranscriptDelta, AgentEnd, Lagging)
+    c.session.send_message("talk")
+    done = await c.seen.until(AgentEnd)
+    await c.session.close()
+    async with asyncio.timeout(SECONDS):
+        events = [event async for event in slow]
+    # Sound that others wanted may have been lost, but no words.
+    assert not any(event.transcript_deltas for event in events if isinstance(event, Lagging))
+    deltas = [event for event in events if isinstance(event, TranscriptDelta)]
+    assert len(deltas) < 20 < len(c.seen.of(TranscriptDelta))
+    assert "".join(event.delta for event in deltas) == done.output
+    assert events[-1] == done
 
 
 async def test_a_reader_that_does_not_name_lagging_gets_what_it_names_and_nothing_else(call):
@@ -207,6 +240,42 @@ async def test_sound_that_a_busy_loop_missed_is_dropped_by_name_and_the_rest_com
     assert all(isinstance(event, Audio) for event in events[1:])
 
 
+async def test_words_and_history_that_a_busy_loop_missed_come_in_fewer_events():
+    count = 500
+    item = {"id": "i", "type": "message", "role": "assistant", "status": "in_progress"}
+
+    def words(number: int) -> list[str]:
+        delta = {"response_id": "r", "item_id": "i", "content_index": 0, "delta": f"{number} "}
+        part = {"type": "output_audio", "transcript": f"{number}"}
+        return [
+            json.dumps({"type": "response.output_audio_transcript.delta", **delta}),
+            json.dumps({"type": "conversation.item.done", "item": {**item, "content": [part]}}),
+        ]
+
+    frames = [frame for number in range(count) for frame in words(number)]
+    with RudeElsewhereTalker(frames) as there:
+        session = session_to(there.url, max_queued_events=100)
+        reader = session.events(TranscriptDelta, HistoryUpdated, Lagging, Error, ConnectionChanged)
+        await session.connect()
+        there.go()
+        for _ in range(int(SECONDS * 100)):
+            if session._core.traffic()[0] >= len(frames):
+                break
+            threading.Event().wait(0.01)
+        assert session.status == "connected"
+        await eventually(lambda: len(session.history) and words_of(session) == f"{count - 1}")
+        await session.close()
+        events = [event async for event in reader]
+    heard = "".join(event.delta for event in events if isinstance(event, TranscriptDelta))
+    assert heard == "".join(f"{number} " for number in range(count))
+    assert not [event for event in events if isinstance(event, Lagging | Error)]
+    assert len(events) <= 102
+
+
+def words_of(session: Any) -> str:
+    return str(session.history[0].content[0].transcript)
+
+
 class RudeElsewhereSpeaker(RudeElsewhere):
     """Sends a hundred chunks of 4,800 bytes."""
 
@@ -232,6 +301,29 @@ class RudeElsewhereSpeaker(RudeElsewhere):
             await socket.send('{"type":"response.created","response":{"id":"r"}}')
             for _ in range(100):
                 await socket.send(delta)
+            await socket.wait_closed()
+
+        async with rude(behave) as self.url:
+            self._ready.set()
+            await asyncio.to_thread(self._go.wait)
+            release.set()
+            await asyncio.to_thread(self._stop.wait)
+
+
+class RudeElsewhereTalker(RudeElsewhere):
+    """Sends these frames."""
+
+    def __init__(self, frames: list[str]) -> None:
+        super().__init__(0)
+        self._frames = frames
+
+    async def _serve(self) -> None:
+        release = asyncio.Event()
+
+        async def behave(socket: Any) -> None:
+            await release.wait()
+            for frame in self._frames:
+                await socket.send(frame)
             await socket.wait_closed()
 
         async with rude(behave) as self.url:

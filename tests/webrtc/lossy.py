@@ -7,7 +7,10 @@ import random
 import re
 import urllib.request
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _CANDIDATE = re.compile(r"a=candidate:.*\r\n")
 _HOST = re.compile(r"a=candidate:\S+ 1 udp \d+ (\d+\.\d+\.\d+\.\d+) (\d+) typ host", re.I)
@@ -26,6 +29,8 @@ class _Way(asyncio.DatagramProtocol):
         self.transport = transport
 
     def datagram_received(self, data: bytes, address: Any) -> None:
+        if self is self.network.near and not self.network.admits(address):
+            return
         # The answer goes back to where it was asked from.
         self.towards = address
         self.network.carry(data, self.other)
@@ -41,15 +46,17 @@ class LossyNetwork:
     """Stands between: give its `url` to the client in place of the server's.
 
     It is a good network until `spoil`. What is lost, and how late the rest is, depends on the seed
-    and on the order of the packets alone.
+    and on the order of the packets alone. `admits` says from which addresses the client is let in.
     """
 
     server: str
     seed: int = 1
     loss: float = 0.0
     jitter_s: float = 0.0
+    admits: Callable[[tuple[str, int]], bool] = lambda _address: True
     carried: int = 0
     lost: int = 0
+    near: _Way | None = None
     _random: random.Random = field(init=False)
     _ways: list[_Way] = field(default_factory=list)
 
@@ -95,6 +102,7 @@ class LossyNetwork:
         offer = (await reader.readexactly(length)).decode()
         near, far = await self._open(), await self._open()
         near.other, far.other = far, near
+        self.near = near
         answer = await asyncio.to_thread(self._ask, _through(offer, far.port))
         host = _HOST.search(answer)
         assert host is not None, answer

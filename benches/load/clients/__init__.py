@@ -12,6 +12,8 @@ CLIENTS = {
     "null": "null.Null",
     "stapes": "stapes_session.Stapes",
     "stapes-quiet": "stapes_session.StapesQuiet",
+    "stapes-mic": "stapes_session.StapesMicrophone",
+    "stapes-quiet-mic": "stapes_session.StapesQuietMicrophone",
     "agents-py": "agents_sdk.AgentsSdk",
     "picows": "picows_callbacks.PicowsCallbacks",
     "websockets": "websockets_json.WebsocketsJson",

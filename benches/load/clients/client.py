@@ -56,12 +56,15 @@ class Client(ABC):
     """`send_audio` is a plain call; else it is awaited."""
     hands_out_audio = True
     """User code gets the audio, so that none of it may be missing."""
+    feeds_itself = False
+    """`start` sees to the microphone as well: it is not ticked."""
     has_items = False
     """It keeps a history, and counts what is added to it."""
 
-    def __init__(self, sink: Sink, mode: str) -> None:
+    def __init__(self, sink: Sink, mode: str, chunks: int) -> None:
         self.sink = sink
         self.mode = mode
+        self.chunks = chunks
 
     @abstractmethod
     async def open(self, url: str) -> None:
@@ -74,6 +77,10 @@ class Client(ABC):
     @abstractmethod
     def send_audio(self, pcm: bytes) -> Any:
         """Sends a chunk of the microphone's."""
+
+    async def has_spoken(self) -> None:
+        """Waits for a microphone that it feeds itself."""
+        return
 
     @abstractmethod
     async def close(self) -> None:

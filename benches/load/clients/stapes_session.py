@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from agents import Tool, function_tool
 
 from benches.load.clients.client import Client
+from benches.load.ticker import MICROPHONE_PCM
 from stapes import Audio, Error, RealtimeAgent, RealtimeSession
+from stapes.audio import Recording
+
+
+@cache
+def _recording(chunks: int) -> Recording:
+    """What microphones say, one for all sessions."""
+    return Recording(MICROPHONE_PCM * chunks, sample_rate=24_000)
 
 
 @function_tool
@@ -74,3 +84,20 @@ class Stapes(StapesQuiet):
 
     def _on_audio(self, event: Audio) -> None:
         self.sink.on_audio(event.data)
+
+
+class StapesQuietMicrophone(StapesQuiet):
+    """Nobody is subscribed to audio, and the microphone is fed in Rust."""
+
+    feeds_itself = True
+
+    def start(self) -> None:
+        super().start()
+        self.speaking = self.session.stream_audio(_recording(self.chunks))
+
+    async def has_spoken(self) -> None:
+        await self.speaking
+
+
+class StapesMicrophone(StapesQuietMicrophone, Stapes):
+    """Audio is delivered to a callback in Python, and the microphone is fed in Rust."""

@@ -61,9 +61,9 @@ def section(results: Results) -> str:
     return f"""## What a long history costs
 
 CPU microseconds of an event in one session, after so many items were received; user code gets the
-history with each update. There are 200 events in a response, the response's other events included,
-and 10 responses; of stapes, which needs more to be measured, 200. Of tool calls there are 200, of
-stapes 2,000, each in a response of its own.
+history with each update. There are 200 events in a response, and 10 responses; of stapes, which
+needs more to be measured, 1,000 in each of 200. The responses' other events are included. Of tool
+calls there are 200, of stapes 2,000, each in a response of its own.
 
 {plot}
 

@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from benches.load.bars import Bar, at_least, at_most
 from benches.load.results import audio_lost, microphone_lost, trouble
 from benches.load.sections.blast import rate
 from benches.load.sections.churn import leaks, slope_bytes
 from benches.load.sections.history import per_event_us
 from benches.load.sections.latency import KNEE_MS, knee
 from benches.load.sections.memory import per_session_kb
-from benches.load.words import NOTHING, in_short, percent, table
+from benches.load.words import NOTHING, percent, table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from benches.load.results import Results, Row
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """Something aimed at."""
-
-    what: str
-    aim: str
-    measured: str
-    is_met: bool | None
-
-    def row(self) -> list[str]:
-        verdict = {True: "yes", False: "**no**", None: "not measured"}[self.is_met]
-        return [self.what, self.aim, self.measured, verdict]
-
-
-def _at_most(
-    what: str, most: float, values: Sequence[float], unit: str = "", digits: int = 2
-) -> Bar:
-    met = median(values) <= most if values else None
-    measured = in_short(values, digits) + unit if values else NOTHING
-    return Bar(what, f"at most {most:g}{unit}", measured, met)
-
-
-def _at_least(what: str, least: float, values: Sequence[float], unit: str = "") -> Bar:
-    met = median(values) >= least if values else None
-    measured = in_short(values) + unit if values else NOTHING
-    return Bar(what, f"at least {least:g}{unit}", measured, met)
 
 
 def bars(results: Results) -> list[Bar]:
@@ -70,25 +39,25 @@ def _cpu(results: Results) -> list[Bar]:
 
     at = "CPU, N=200, paced"
     return [
-        _at_least(
+        at_least(
             f"{at}: openai-agents-python / stapes", 5, inverse("stapes", "agents-py"), " times"
         ),
-        _at_least(f"{at}: JS SDK / stapes", 6, inverse("stapes", "agents-js"), " times"),
-        _at_least(
+        at_least(f"{at}: JS SDK / stapes", 6, inverse("stapes", "agents-js"), " times"),
+        at_least(
             f"{at}: picows+orjson / stapes", 1.3, inverse("stapes", "picows+uvloop"), " times"
         ),
-        _at_most(f"{at}: stapes / bare Rust client", 1.7, ratio("stapes", "bare"), " times"),
-        _at_most(f"{at}: the same, the aim", 1.3, ratio("stapes", "bare"), " times"),
-        _at_most(
+        at_most(f"{at}: stapes / bare Rust client", 1.7, ratio("stapes", "bare"), " times"),
+        at_most(f"{at}: the same, the aim", 1.3, ratio("stapes", "bare"), " times"),
+        at_most(
             f"{at}: stapes without a subscriber to audio / bare",
             1.4,
             ratio("stapes-quiet", "bare"),
             " times",
         ),
-        _at_most(
-            f"{at}: the same, microphone fed in Rust (the core without Python) / bare",
+        at_most(
+            f"{at}: the same, microphones fed in Rust / bare",
             1.2,
-            ratio("core-quiet", "bare"),
+            ratio("stapes-quiet-mic", "bare"),
             " times",
         ),
     ]
@@ -99,7 +68,7 @@ def _latency(results: Results) -> list[Bar]:
     for n, most in ((800, 5.0), (1000, 10.0)):
         rows = results.done("spread", "stapes", n=n)
         values = [row["lat_p99_us"] / 1e3 for row in rows]
-        bar = _at_most(f"p99 of delivery, N={n}, turns start over 2 s", most, values, " ms")
+        bar = at_most(f"p99 of delivery, N={n}, turns start over 2 s", most, values, " ms")
         if any(audio_lost(row) or microphone_lost(row) for row in rows):
             bar = Bar(bar.what, bar.aim, f"{bar.measured}; lost audio", False)
         found.append(bar)
@@ -114,7 +83,7 @@ def _latency(results: Results) -> list[Bar]:
 def _blast(results: Results) -> list[Bar]:
     what = "audio deltas per CPU second, 8 sessions at full speed: stapes / "
     return [
-        _at_least(
+        at_least(
             f"{what}{label}", least, results.ratios("blast", "stapes", base, rate, n=8), " times"
         )
         for label, base, least in (
@@ -128,8 +97,8 @@ def _memory(results: Results) -> list[Bar]:
     plain = [per_session_kb(row) for row in results.done("paced", "stapes", n=200)]
     tls = [per_session_kb(row) for row in results.done("tls", "stapes", n=200)]
     return [
-        _at_most("memory per session, N=200", 40, plain, " KB", 0),
-        _at_most("memory per session, N=200, TLS", 80, tls, " KB", 0),
+        at_most("memory per session, N=200", 40, plain, " KB", 0),
+        at_most("memory per session, N=200, TLS", 80, tls, " KB", 0),
     ]
 
 
@@ -143,7 +112,7 @@ def _history(results: Results) -> list[Bar]:
         return [(none[rep], many[rep]) for rep in none if rep in many]
 
     found = [
-        _at_most(
+        at_most(
             f"cost of {label} at 5,000 items / at 0",
             1.2,
             [many / none for none, many in compared("history", mode)],
@@ -153,7 +122,7 @@ def _history(results: Results) -> list[Bar]:
     ]
     more = [many - none for none, many in compared("tools", "tools")]
     what = "what 5,000 items of history add to a tool call that does not look at them"
-    return [*found, _at_most(what, 50, more, " µs", 1)]
+    return [*found, at_most(what, 50, more, " µs", 1)]
 
 
 def _churn(results: Results) -> list[Bar]:
@@ -165,7 +134,7 @@ def _churn(results: Results) -> list[Bar]:
     what = f"{minutes} at N=200 with sessions opening and closing"
     left = [leaks(row) or trouble_of_churn(row) for row in rows]
     return [
-        _at_most(f"{what}: growth per session", 1, [slope_bytes(r) / 1024 for r in rows], " KB"),
+        at_most(f"{what}: growth per session", 1, [slope_bytes(r) / 1024 for r in rows], " KB"),
         Bar(
             f"{what}: tasks, threads, descriptors left behind",
             "none",

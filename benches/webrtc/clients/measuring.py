@@ -1,55 +1,127 @@
-"""What a client's process uses of the machine, and the sound that it sends."""
+"""What the clients have in common: the sound that they send, the microphones, the sums."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import os
-import resource
 import time
-from pathlib import Path
-from typing import Any
+import wave
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from benches.load.usage import cpu_by_thread, cpu_s, rss_kb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 RATE = 24_000
 FRAME = RATE // 50
 FRAME_S = 0.020
+TICK_S, SLOTS = 0.005, 4
+"""A tick feeds every fourth microphone."""
+AT_ONCE = 8
+"""How many calls are being connected at a time."""
+
+Feed = Callable[[int, Any], None]
+"""Takes the n-th piece of sound."""
 
 
-def usage() -> dict[str, float]:
-    """CPU seconds, resident KiB, threads and open files of this process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+def spoken(path: str) -> Any:
+    """The samples of a wav file at 24 kHz."""
+    with wave.open(path) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE, 1, 2)
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
+class Microphones:
+    """Feeds the microphones of many calls in real time, 20 ms every 20 ms, the sound in a circle.
+
+    The first piece of each and the last have 10 ms: pieces are not the frames that are sent.
+    """
+
+    def __init__(self, sound: Any) -> None:
+        self._sound = sound
+        self._feeds: list[Feed] = []
+
+    def add(self, feed: Feed) -> None:
+        self._feeds.append(feed)
+
+    async def run(self, frames: int) -> None:
+        """Feeds so many frames to each."""
+        slots = [self._feeds[slot::SLOTS] for slot in range(SLOTS)]
+        pieces = self._pieces(frames)
+        begin = time.monotonic()
+        # By the clock: what is late is made up for.
+        for tick in range(len(pieces) * SLOTS):
+            await asyncio.sleep(max(0.0, begin + tick * TICK_S - time.monotonic()))
+            n, slot = divmod(tick, SLOTS)
+            for feed in slots[slot]:
+                feed(n, pieces[n])
+
+    def _pieces(self, frames: int) -> list[Any]:
+        around = np.resize(self._sound, frames * FRAME)
+        cuts = [0, *range(FRAME // 2, len(around), FRAME), len(around)]
+        return [around[begin:end] for begin, end in pairwise(cuts)]
+
+
+class Meter:
+    """What this process uses while a block runs."""
+
+    def __init__(self, idle_kb: int) -> None:
+        self._idle_kb = idle_kb
+
+    async def over(self, seconds: float, calls: int) -> dict[str, Any]:
+        """Measures for so long, from now on."""
+        used, threads, began = sum(cpu_s()), cpu_by_thread(), time.monotonic()
+        await asyncio.sleep(seconds)
+        took = time.monotonic() - began
+        cores = (sum(cpu_s()) - used) / took
+        by_thread = {
+            name: round((now - threads.get(name, 0.0)) / took, 4)
+            for name, now in cpu_by_thread().items()
+        }
+        return {
+            "calls": calls,
+            "cores": cores,
+            "cpu_ms_per_call_s": cores * 1000 / calls,
+            "cores_by_thread": by_thread,
+            "kb_per_call": (rss_kb() - self._idle_kb) / calls,
+        }
+
+
+async def at_once(most: int, acts: Iterable[Callable[[], Awaitable[None]]]) -> None:
+    """Does all of these, so many at a time."""
+    room = asyncio.Semaphore(most)
+
+    async def do(act: Callable[[], Awaitable[None]]) -> None:
+        async with room:
+            await act()
+
+    async with asyncio.TaskGroup() as group:
+        for act in acts:
+            group.create_task(do(act))
+
+
+def percentiles(values: list[float]) -> dict[str, float]:
+    """The values that half and 99 % of them do not exceed, and the largest."""
+    if not values:
+        return {}
+    ordered = sorted(values)
     return {
-        "cpu_s": used.ru_utime + used.ru_stime,
-        "rss_kb": pages * resource.getpagesize() // 1024,
-        "threads": len(os.listdir("/proc/self/task")),
-        "files": len(os.listdir("/proc/self/fd")),
+        "p50": ordered[len(ordered) // 2],
+        "p99": ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))],
+        "max": ordered[-1],
     }
 
 
-def speech(seconds: float) -> Any:
-    """Int16 with the spectrum and the rhythm of speech; the same every time."""
-    count = int(seconds * RATE)
-    at = np.arange(count) / RATE
-    pitch = 120 + 20 * np.sin(2 * np.pi * 0.7 * at)
-    phase = 2 * np.pi * np.cumsum(pitch) / RATE
-    voiced = sum(np.sin(n * phase) / n for n in range(1, 20))
-    noise = np.random.default_rng(7).normal(0, 0.15, count)
-    swell = 0.55 + 0.45 * np.sin(2 * np.pi * 3.1 * at)
-    return ((voiced + noise) * swell * 5_000).astype("<i2")
-
-
-def percentile(values: list[float], share: float) -> float | None:
-    """The value that this share of them does not exceed."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
-async def every_frame(frames: int, begin: float, turn: Any) -> None:
-    """Calls `turn(n)` at each frame's time, by the clock: what is late is made up for."""
-    for n in range(frames):
-        await asyncio.sleep(max(0.0, begin + n * FRAME_S - time.monotonic()))
-        turn(n)
+def arguments(about: str | None) -> argparse.ArgumentParser:
+    """What the clients are told."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--wav", required=True, help="what they say: 16 bits, mono, 24 kHz")
+    parser.add_argument("--calls", type=int, default=10)
+    parser.add_argument("--seconds", type=int, default=10)
+    return parser

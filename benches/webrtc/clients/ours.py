@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
+import os
 import time
 from typing import Any
 
+os.environ.setdefault("OPENAI_AGENTS_DISABLE_TRACING", "1")
+
+from benches.load.usage import rss_kb
 from benches.webrtc.clients.measuring import (
+    AT_ONCE,
     FRAME,
-    FRAME_S,
-    every_frame,
-    percentile,
-    speech,
-    usage,
+    Meter,
+    Microphones,
+    arguments,
+    at_once,
+    percentiles,
+    spoken,
 )
 from stapes import RealtimeAgent, RealtimeSession, WebRTCTransport
+
+SETTLING_FRAMES = 50 * 4
+"""After these the jitter buffer is taken to know its network."""
 
 
 class Caller:
     """One call and its times, in seconds of the monotonic clock."""
 
-    def __init__(self, url: str, complexity: int) -> None:
-        transport = WebRTCTransport(url=url, complexity=complexity, proxy=None)
+    def __init__(self, url: str, complexity: int | None) -> None:
+        effort = {} if complexity is None else {"complexity": complexity}
+        transport = WebRTCTransport(url=url, proxy=None, **effort)
         agent = RealtimeAgent(name="bench")
         self.session = RealtimeSession(agent, transport=transport, api_key="none-needed")
         self.pushed: list[float] = []
@@ -32,6 +41,7 @@ class Caller:
         self.playing = asyncio.Event()
         self.report: asyncio.Future[list[int]] = asyncio.get_running_loop().create_future()
         self.session.on("audio", self._hear)
+        self.session.on("transport_event", self._raw)
 
     def _hear(self, event: Any) -> None:
         self.heard.append(time.monotonic())
@@ -45,86 +55,82 @@ class Caller:
             self.report.set_result(event.event["arrivals"])
 
     async def open(self) -> None:
-        self.session.on("transport_event", self._raw)
         await self.session.connect()
         await asyncio.wait_for(self.playing.wait(), 10)
 
-    async def speak(self, sound: Any, frames: int, offset: float) -> None:
-        begin = time.monotonic() + offset
+    def speak(self, _n: int, piece: Any) -> None:
+        self.pushed.append(time.monotonic())
+        self.session.send_audio(piece)
 
-        def send(n: int) -> None:
-            at = n * FRAME % (len(sound) - FRAME)
-            self.pushed.append(time.monotonic())
-            self.session.send_audio(sound[at : at + FRAME])
-
-        await every_frame(frames, begin, send)
-
-    async def close(self) -> list[int]:
+    async def arrivals(self) -> list[float]:
+        """When each packet came to the far side."""
         self.session.transport.send_event({"type": "bench.report"})
-        arrivals = await asyncio.wait_for(self.report, 10)
-        await self.session.close()
-        return arrivals
+        return [ns / 1e9 for ns in await asyncio.wait_for(self.report, 10)]
 
 
-async def measure(url: str, calls: int, seconds: int, complexity: int) -> dict[str, Any]:
+async def measure(
+    url: str, sound: Any, calls: int, seconds: int, complexity: int | None
+) -> dict[str, Any]:
+    # What is made once is made by the first one.
     first = Caller(url, complexity)
     await first.open()
     await first.session.close()
-    before = usage()
+    meter = Meter(rss_kb())
     callers = [Caller(url, complexity) for _ in range(calls)]
+    began = time.monotonic()
+    await at_once(AT_ONCE, [caller.open for caller in callers])
+    connecting = time.monotonic() - began
+    microphones, frames = Microphones(sound), seconds * 50
     for caller in callers:
-        await caller.open()
-    sound, frames = speech(5.0), seconds * 50
+        microphones.add(caller.speak)
     async with asyncio.TaskGroup() as group:
-        for n, caller in enumerate(callers):
-            group.create_task(caller.speak(sound, frames, FRAME_S * n / calls))
+        group.create_task(microphones.run(frames))
         await asyncio.sleep(1.0)
-        begin, began = usage(), time.monotonic()
-        await asyncio.sleep(seconds - 2.0)
-        end, took = usage(), time.monotonic() - began
-    await asyncio.sleep(0.5)
-    stats = [caller.session.transport.sound for caller in callers]
+        row = await meter.over(seconds - 2.0, calls)
+    # The statistics are those of a second ago.
+    await asyncio.sleep(1.2)
+    row |= {"connect_ms_each": 1000 * connecting / calls, "packets": frames * calls}
+    row |= await _sound(callers, frames)
+    for caller in callers:
+        await caller.session.close()
+    return row
+
+
+async def _sound(callers: list[Caller], frames: int) -> dict[str, Any]:
+    """What became of the sound, and how late it was."""
     up: list[float] = []
     down: list[float] = []
-    lost = concealed = 0
+    settled: list[float] = []
+    lost = unheard = 0
     for caller in callers:
-        arrivals = [ns / 1e9 for ns in await caller.close()]
+        arrivals = await caller.arrivals()
         lost += frames - len(arrivals)
-        up += [
-            (there - pushed) * 1000 for pushed, there in zip(caller.pushed, arrivals, strict=False)
-        ]
-        down += [
-            (heard - there) * 1000 for there, heard in zip(arrivals, caller.heard, strict=False)
-        ]
-    for sound_stats in stats:
-        assert sound_stats is not None
-        lost += sound_stats.packets_lost
-        concealed += sound_stats.concealed
-    cores = (end["cpu_s"] - begin["cpu_s"]) / took
+        unheard += len(arrivals) - caller.bytes // (2 * FRAME)
+        # Frame n begins within piece n, and goes out when piece n + 1 has completed it.
+        up += [1000 * (at - pushed) for pushed, at in zip(caller.pushed, arrivals, strict=False)]
+        late = [1000 * (heard - at) for at, heard in zip(arrivals, caller.heard, strict=False)]
+        down += late
+        settled += late[SETTLING_FRAMES:]
+    stats = [caller.session.transport.sound for caller in callers]
+    known = [one for one in stats if one is not None]
     return {
-        "calls": calls,
-        "complexity": complexity,
-        "cores": cores,
-        "cpu_ms_per_call_s": cores * 1000 / calls,
-        "kb_per_call": (end["rss_kb"] - before["rss_kb"]) / calls,
-        "packets": frames * calls,
-        "packets_lost": lost,
-        "concealed": concealed / calls,
-        "up_ms": {"p50": percentile(up, 0.5), "p99": percentile(up, 0.99)},
-        "down_ms": {"p50": percentile(down, 0.5), "p99": percentile(down, 0.99)},
-        "target_ms": max(s.target for s in stats if s is not None) * 1000,
+        "packets_lost": lost + sum(one.packets_lost for one in known),
+        "frames_unheard": unheard,
+        "concealed": sum(one.concealed for one in known) / len(known),
+        "up_ms": percentiles(up),
+        "down_ms": percentiles(down),
+        "settled_down_ms": percentiles(settled),
+        "target_ms": 1000 * max(one.target for one in known),
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--calls", type=int, default=10)
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--complexity", type=int, default=5)
+    parser = arguments(__doc__)
+    parser.add_argument("--complexity", type=int, help="of the encoder; the default of the package")
     asked = parser.parse_args()
-    result = asyncio.run(measure(asked.url, asked.calls, asked.seconds, asked.complexity))
-    print(json.dumps(result))
+    sound = spoken(asked.wav)
+    measuring = measure(asked.url, sound, asked.calls, asked.seconds, asked.complexity)
+    print(json.dumps(asyncio.run(measuring)))
 
 
 if __name__ == "__main__":

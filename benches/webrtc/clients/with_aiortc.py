@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import fractions
 import json
@@ -14,47 +13,52 @@ import av
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamTrack
 
-from benches.webrtc.clients.measuring import FRAME, FRAME_S, RATE, speech, usage
+from benches.load.usage import rss_kb
+from benches.webrtc.clients.measuring import (
+    AT_ONCE,
+    RATE,
+    Meter,
+    Microphones,
+    arguments,
+    at_once,
+    spoken,
+)
 
 
 class Speaking(MediaStreamTrack):  # type: ignore[misc]
-    """Speaks in real time."""
+    """Gives what the microphone has."""
 
     kind = "audio"
 
-    def __init__(self, sound: Any, offset: float) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._sound = sound
-        self._begin = time.monotonic() + offset
-        self._count = 0
-        self.talking = asyncio.Event()
+        self._pieces: asyncio.Queue[Any] = asyncio.Queue()
+        self._sent = 0
+
+    def speak(self, _n: int, piece: Any) -> None:
+        self._pieces.put_nowait(piece)
 
     async def recv(self) -> av.AudioFrame:
-        if not self.talking.is_set():
-            await self.talking.wait()
-            self._begin += time.monotonic() - self._begin
-        await asyncio.sleep(max(0.0, self._begin + self._count * FRAME_S - time.monotonic()))
-        at = self._count * FRAME % (len(self._sound) - FRAME)
-        frame = av.AudioFrame.from_ndarray(
-            self._sound[at : at + FRAME].reshape(1, -1), format="s16", layout="mono"
-        )
+        piece = await self._pieces.get()
+        frame = av.AudioFrame.from_ndarray(piece.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate = RATE
-        frame.pts = self._count * FRAME
+        frame.pts = self._sent
         frame.time_base = fractions.Fraction(1, RATE)
-        self._count += 1
+        self._sent += len(piece)
         return frame
 
 
 class Caller:
     """One call."""
 
-    def __init__(self, sound: Any, offset: float) -> None:
+    def __init__(self, url: str) -> None:
+        self._url = url
         self.peer = RTCPeerConnection()
-        self.track = Speaking(sound, offset)
+        self.track = Speaking()
         self.peer.addTrack(self.track)
         self.channel = self.peer.createDataChannel("oai-events")
         self.playing = asyncio.Event()
-        self.frames = 0
+        self.samples = 0
         self._listening: asyncio.Task[None] | None = None
 
         @self.channel.on("message")  # type: ignore[untyped-decorator]
@@ -70,12 +74,12 @@ class Caller:
         while True:
             frame = await track.recv()
             frame.to_ndarray().tobytes()
-            self.frames += 1
+            self.samples += frame.samples
 
-    async def open(self, url: str) -> None:
+    async def open(self) -> None:
         await self.peer.setLocalDescription(await self.peer.createOffer())
         offer = self.peer.localDescription.sdp.encode()
-        request = urllib.request.Request(url, offer, {"Content-Type": "application/sdp"})
+        request = urllib.request.Request(self._url, offer, {"Content-Type": "application/sdp"})
 
         def post() -> str:
             with urllib.request.urlopen(request) as answer:
@@ -91,42 +95,35 @@ class Caller:
         await self.peer.close()
 
 
-async def measure(url: str, calls: int, seconds: int) -> dict[str, Any]:
-    sound = speech(5.0)
-    first = Caller(sound, 0.0)
-    await first.open(url)
+async def measure(url: str, sound: Any, calls: int, seconds: int) -> dict[str, Any]:
+    first = Caller(url)
+    await first.open()
     await first.close()
-    before = usage()
-    callers = [Caller(sound, FRAME_S * n / calls) for n in range(calls)]
+    meter = Meter(rss_kb())
+    callers = [Caller(url) for _ in range(calls)]
+    began = time.monotonic()
+    await at_once(AT_ONCE, [caller.open for caller in callers])
+    connecting = time.monotonic() - began
+    microphones = Microphones(sound)
     for caller in callers:
-        await caller.open(url)
-    for caller in callers:
-        caller.track.talking.set()
-    await asyncio.sleep(1.0)
-    begin, began = usage(), time.monotonic()
-    heard = sum(caller.frames for caller in callers)
-    await asyncio.sleep(seconds - 2.0)
-    end, took = usage(), time.monotonic() - began
-    heard = sum(caller.frames for caller in callers) - heard
+        microphones.add(caller.track.speak)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(microphones.run(seconds * 50))
+        await asyncio.sleep(1.0)
+        heard = sum(caller.samples for caller in callers)
+        row = await meter.over(seconds - 2.0, calls)
+        heard = sum(caller.samples for caller in callers) - heard
     for caller in callers:
         await caller.close()
-    cores = (end["cpu_s"] - begin["cpu_s"]) / took
-    return {
-        "calls": calls,
-        "cores": cores,
-        "cpu_ms_per_call_s": cores * 1000 / calls,
-        "kb_per_call": (end["rss_kb"] - before["rss_kb"]) / calls,
-        "frames_per_call_s": heard / calls / took,
-    }
+    row |= {"connect_ms_each": 1000 * connecting / calls}
+    # It decodes at 48 kHz.
+    return row | {"heard_s_per_s": heard / 48_000 / calls / (seconds - 2.0)}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--calls", type=int, default=10)
-    parser.add_argument("--seconds", type=int, default=10)
-    asked = parser.parse_args()
-    print(json.dumps(asyncio.run(measure(asked.url, asked.calls, asked.seconds))))
+    asked = arguments(__doc__).parse_args()
+    measuring = measure(asked.url, spoken(asked.wav), asked.calls, asked.seconds)
+    print(json.dumps(asyncio.run(measuring)))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ __all__ = [
     "LevelMeter",
     "OpusDecoder",
     "OpusEncoder",
+    "Recording",
     "Resampler",
     "alaw_decode",
     "alaw_encode",
@@ -22,6 +23,29 @@ __all__ = [
 
 _Samples: TypeAlias = Buffer | NDArray[np.int16] | NDArray[np.float32]
 _Out = TypeVar("_Out", bytes, NDArray[np.int16], NDArray[np.float32], covariant=True)
+
+@final
+class Recording:
+    """A sound to be streamed: mono, held once in Rust for all the sessions that stream it.
+
+    Args:
+        audio: Bytes-like 16-bit little-endian PCM, or an array of int16 or of float32 in
+            -1.0..=1.0. It is copied.
+        sample_rate: Samples per second, 4000 to 192000.
+
+    Raises:
+        ValueError: An odd number of bytes, or a rate out of range.
+        TypeError: `audio` is none of the above.
+    """
+
+    def __new__(cls, audio: _Samples, *, sample_rate: int) -> Recording: ...
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second."""
+
+    @property
+    def duration(self) -> float:
+        """How long it is, in seconds."""
 
 @final
 class Resampler(Generic[_Out]):

@@ -146,6 +146,8 @@ def _definition_of_handoff(handoff: Handoff[Any, Any]) -> dict[str, Any]:
 class Agents:
     """The agents of a session, by epoch."""
 
+    __slots__ = ("_by_epoch", "_newest", "current", "epoch", "initial")
+
     _MEMORY = 256
 
     def __init__(self, initial: RealtimeAgent[Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Mapping
@@ -26,13 +27,19 @@ from stapes.transport import (
 if TYPE_CHECKING:
     from stapes.session.session import RealtimeSession
 
-__all__ = ["ApiKey", "Connector", "chosen_transport"]
+__all__ = ["ApiKey", "Connector", "chosen_transport", "default_transport"]
 
 ApiKey = str | Callable[[], str | Awaitable[str]]
 """A key, or a function (sync or async) that gets one; it is called for each connection."""
 
 _PROVIDER = "wss://api.openai.com/v1/realtime"
 _PROVIDER_CALLS = "https://api.openai.com/v1/realtime/calls"
+
+
+@functools.cache
+def default_transport() -> WebSocketTransport:
+    """The one that sessions share which ask for no other."""
+    return WebSocketTransport()
 
 
 def chosen_transport(transport: Any) -> Transport:
@@ -42,7 +49,7 @@ def chosen_transport(transport: Any) -> Transport:
         ValueError: there is no such transport.
     """
     if transport == "websocket":
-        return WebSocketTransport()
+        return default_transport()
     if transport == "webrtc":
         return WebRTCTransport()
     if isinstance(transport, WebSocketTransport | WebRTCTransport | RealtimeTransport):
@@ -76,6 +83,8 @@ async def _key(api_key: ApiKey | None) -> str:
 class Connector:
     """Connects one session, once at a time."""
 
+    __slots__ = ("_api_key", "_attempt", "_carried", "_session", "secret", "transport")
+
     def __init__(
         self, session: RealtimeSession[Any], transport: Transport, api_key: ApiKey | None
     ) -> None:
@@ -84,8 +93,8 @@ class Connector:
         self._attempt: tuple[int, asyncio.Future[None]] | None = None
         self._carried: tuple[RealtimeTransport, _core.CarriedLine] | None = None
         self.transport = transport
+        # The key in use, so that what a server quotes of it can be masked.
         self.secret: str | None = None
-        """The key in use, so that what a server quotes of it can be masked."""
 
     @property
     def is_busy(self) -> bool:

@@ -17,13 +17,13 @@ from stapes.errors import NotConnectedError, ServerError, StapesError
 from stapes.events import (
     AgentEnd,
     AgentStart,
-    Audio,
     AudioInterrupted,
     AudioStart,
     AudioStopped,
     ConnectionChanged,
     Error,
     HistoryAdded,
+    HistoryUpdated,
     Lagging,
     McpToolCallCompleted,
     ResponseDone,
@@ -33,11 +33,12 @@ from stapes.events import (
     TranscriptDelta,
     TransportEvent,
 )
+from stapes.session import hooks
 from stapes.session.tools import PendingCall
 from stapes.session.upstream import approval_item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from stapes.hub import Word
     from stapes.session.session import RealtimeSession
@@ -53,32 +54,28 @@ class Dispatcher:
     The hub holds it for as long as the session lives, which it does not keep alive.
     """
 
-    __slots__ = ("_context", "_session_ref", "undecided_mcp")
+    __slots__ = ("_session_ref", "run", "undecided_mcp")
 
     def __init__(self, session: RealtimeSession[Any]) -> None:
         self._session_ref = weakref.ref(session)
         # Callbacks, tools and guardrails run in the context in which the session was made.
-        self._context = contextvars.copy_context()
-        self.undecided_mcp: set[str] = set()
+        self.run = contextvars.copy_context().run
+        self.undecided_mcp: frozenset[str] = frozenset()
 
-    def __call__(self, words: Sequence[Word]) -> None:
-        """Takes a batch."""
-        if (session := self._session_ref()) is not None:
-            self._context.run(self._dispatch, session, words)
-
-    def _dispatch(self, session: RealtimeSession[Any], words: Sequence[Word]) -> None:
-        for word in words:
-            kind, sequence = word[0], word[1]
-            if sequence:
-                session.dispatched = sequence
-            try:
-                _HANDLERS[kind](self, session, *word[2:])
-            except Exception as error:
-                logger.exception("the word %s could not be taken", _core.WORDS[kind])
-                session._report(error)
+    def __call__(self, word: Word) -> None:
+        """Takes a word, in the session's context."""
+        if (session := self._session_ref()) is None:
+            return
+        kind, *about = word
+        try:
+            _HANDLERS[kind](self, session, *about)
+        except Exception as error:
+            logger.exception("the word %s could not be taken", _core.WORDS[kind])
+            session._report(error)
 
     def _raw(self, session: RealtimeSession[Any], text: str) -> None:
-        session._listeners.emit(TransportEvent(json.loads(session._redacted(text))))
+        event = TransportEvent(json.loads(session._redacted(text)), len(text))
+        session._listeners.emit(event)
 
     def _connection_changed(
         self, session: RealtimeSession[Any], status: Any, reason: str | None
@@ -87,7 +84,7 @@ class Dispatcher:
             reason = None if reason is None else session._redacted(reason)
             session._listeners.emit(ConnectionChanged(status, reason))
         if status == "disconnected":
-            self.undecided_mcp.clear()
+            self.undecided_mcp = frozenset()
         session._connection_changed(status)
 
     def _response_started(
@@ -96,7 +93,7 @@ class Dispatcher:
         agent = session._agents.agent(epoch)
         if session._listeners.wants("agent_start"):
             session._listeners.emit(AgentStart(session.context, agent, response_id))
-        session._hooks.agent_started(agent)
+        hooks.agent_started(session, agent)
 
     def _response_done(
         self,
@@ -122,7 +119,7 @@ class Dispatcher:
             session._listeners.emit(done)
         if session._listeners.wants("agent_end"):
             session._listeners.emit(AgentEnd(session.context, agent, output, response_id))
-        session._hooks.agent_ended(agent, output)
+        hooks.agent_ended(session, agent, output)
         session._run_guardrails(
             epoch,
             output,
@@ -136,16 +133,6 @@ class Dispatcher:
     def _audio_started(self, session: RealtimeSession[Any], epoch: int) -> None:
         if session._listeners.wants("audio_start"):
             session._listeners.emit(AudioStart(session.context, session._agents.agent(epoch)))
-
-    def _audio(
-        self,
-        session: RealtimeSession[Any],
-        data: bytes,
-        response_id: str,
-        item_id: str,
-        content_index: int,
-    ) -> None:
-        session._listeners.emit(Audio(data, response_id, item_id, content_index))
 
     def _audio_stopped(self, session: RealtimeSession[Any], epoch: int) -> None:
         if session._listeners.wants("audio_stopped"):
@@ -213,7 +200,7 @@ class Dispatcher:
             session._listeners.emit(HistoryAdded(item))
 
     def _history_updated(self, session: RealtimeSession[Any], history: Any) -> None:
-        session._history_updated(history)
+        session._listeners.emit(HistoryUpdated(history))
 
     def _mcp_tools_listed(
         self, session: RealtimeSession[Any], server_label: str, tools: str
@@ -247,7 +234,7 @@ class Dispatcher:
             generation=generation,
             approval_item=approval_item(agent, raw, item.name),
         )
-        self.undecided_mcp.add(item.item_id)
+        self.undecided_mcp |= {item.item_id}
         session._listeners.emit(ToolApprovalRequested(session.context, agent, approval))
 
     def _mcp_call_completed(self, session: RealtimeSession[Any], item: Any, epoch: int) -> None:
@@ -273,7 +260,7 @@ class Dispatcher:
         session._dispatch_local(token)
 
     def _outgoing(self, session: RealtimeSession[Any], text: str) -> None:
-        for tap in tuple(session._outgoing_taps):
+        for tap in session._outgoing_taps:
             tap(session.dispatched, text)
 
     def _opened(self, session: RealtimeSession[Any], generation: int) -> None:
@@ -292,6 +279,15 @@ class Dispatcher:
 
     def _drained(self, session: RealtimeSession[Any]) -> None:
         session._has_room()
+
+    def _streamed(
+        self,
+        session: RealtimeSession[Any],
+        number: int,
+        sent: float,
+        failure: BaseException | None,
+    ) -> None:
+        session._streams.ended(number, sent, failure)
 
     def _lagging(
         self, session: RealtimeSession[Any], audio: int, raw: int, transcripts: int

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
 
 from stapes.events import Lagging, SessionEvent, TransportEvent
 from stapes.session.readers import EventQueue, EventReader
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable
+
+    from stapes.session.session import RealtimeSession
 
 __all__ = ["EVENT_TYPES", "Listeners"]
 
 _CLASSES: dict[str, type[Any]] = {kind.type: kind for kind in get_args(SessionEvent)}
 EVENT_TYPES = frozenset(_CLASSES)
 _ALL_BUT_TRANSPORT = frozenset(_CLASSES.values()) - {TransportEvent}
+
+Listener = Callable[[Any], Any]
+Routes = dict[str, tuple[Listener, ...]]
 
 
 class Listeners:
@@ -24,31 +31,34 @@ class Listeners:
     Events from before anybody listens are kept for the first reader, bounded.
 
     Args:
+        session: is told when other events are wanted than before, and of callbacks that raise; runs
+            what async callbacks return. It is not kept alive: a reader may outlive it.
         max_events, max_bytes: what may wait for a reader.
-        changed: is called when other events are wanted than before.
-        failed: is told of a callback that raised.
-        spawn: runs what an async callback returned.
     """
 
-    def __init__(
-        self,
-        max_events: int,
-        max_bytes: int,
-        *,
-        changed: Callable[[], None],
-        failed: Callable[[SessionEvent, Exception], None],
-        spawn: Callable[[Coroutine[Any, Any, None]], object],
-    ) -> None:
+    __slots__ = (
+        "__weakref__",
+        "_callbacks",
+        "_early",
+        "_max_bytes",
+        "_max_events",
+        "_readers",
+        "_routes",
+        "_session_ref",
+        "audio",
+    )
+
+    def __init__(self, session: RealtimeSession[Any], max_events: int, max_bytes: int) -> None:
+        self._session_ref = weakref.ref(session)
         self._max_events = max_events
         self._max_bytes = max_bytes
-        self._changed = changed
-        self._failed = failed
-        self._spawn = spawn
-        self._callbacks: dict[str, list[Callable[[Any], Any]]] = {}
-        self._readers: list[EventReader[Any]] = []
+        self._callbacks: Routes = {}
+        self._readers: tuple[EventReader[Any], ...] = ()
         self._early: EventQueue | None = self._early_queue()
-        # By the type of the event, worked out when the first such event comes.
-        self._routes: dict[str, tuple[Callable[[Any], Any], ...]] = {}
+        # Who gets events of a type; a type that nobody wants is not in it.
+        self._routes: Routes = self._worked_out()
+        # The hub gives them `Audio` events by itself.
+        self.audio = self._routes.get("audio", ())
 
     def on(self, event: str, callback: Callable[[Any], Any]) -> None:
         """Calls `callback` with each event of that type.
@@ -60,16 +70,20 @@ class Listeners:
             raise ValueError(
                 f"event {event!r} is unknown: use {', '.join(sorted(EVENT_TYPES))}, or *"
             )
-        self._callbacks.setdefault(event, []).append(callback)
+        self._callbacks = {**self._callbacks, event: (*self._callbacks.get(event, ()), callback)}
         self._early = None
         self._reroute()
 
     def off(self, event: str, callback: Callable[[Any], Any]) -> None:
         """Calls it no more."""
-        found = self._callbacks.get(event, [])
-        if callback in found:
-            found.remove(callback)
-            self._reroute()
+        left = list(self._callbacks.get(event, ()))
+        if callback not in left:
+            return
+        left.remove(callback)
+        self._callbacks = {**self._callbacks, event: tuple(left)}
+        if not left:
+            del self._callbacks[event]
+        self._reroute()
 
     def read(self, kinds: tuple[type[Any], ...]) -> EventReader[Any]:
         """A reader of the events of these classes, or of all but `TransportEvent`."""
@@ -81,41 +95,52 @@ class Listeners:
             event = early.get()
             if type(event) in wanted:
                 queue.put(event)
-        self._readers.append(reader)
+        self._readers = (*self._readers, reader)
         self._reroute()
         return reader
 
     def wants(self, event: str) -> bool:
         """Whether anybody wants events of that type; what nobody wants is not built."""
-        routes = self._routes.get(event)
-        return bool(self._route(event) if routes is None else routes)
+        return event in self._routes
 
     @property
     def types(self) -> set[str]:
         """The types of the events that are wanted."""
-        return {name for name in EVENT_TYPES if self.wants(name)}
+        return set(self._routes)
 
     def emit(self, event: SessionEvent) -> None:
         """Gives an event to everybody who wants it."""
-        route = self._routes.get(event.type)
-        for listener in self._route(event.type) if route is None else route:
+        for listener in self._routes.get(event.type, ()):
             try:
                 result = listener(event)
             except Exception as error:
-                self._failed(event, error)
-                continue
-            # An async callback has not run yet.
-            if result is not None and inspect.iscoroutine(result):
-                self._spawn(self._await(result, event))
+                self.failed(event, error)
+            else:
+                if result is not None:
+                    self.answered(event, result)
+
+    def answered(self, event: SessionEvent, result: object) -> None:
+        """Runs an async callback, which gave a coroutine when it was called."""
+        if not inspect.iscoroutine(result):
+            return
+        if (session := self._session_ref()) is None:
+            result.close()
+        else:
+            session._spawn(self._await(result, event))
+
+    def failed(self, event: SessionEvent, error: Exception) -> None:
+        """Tells the session that a callback raised."""
+        if (session := self._session_ref()) is not None:
+            session._callback_failed(event, error)
 
     def end(self) -> None:
         """The connection is over: readers end once they have read what came before."""
-        for reader in tuple(self._readers):
+        for reader in self._readers:
             reader.end()
 
     def begin_again(self) -> None:
         """Events of a new connection are kept until somebody reads, again."""
-        if self._early is None and not self._readers and not any(self._callbacks.values()):
+        if self._early is None and not self._readers and not self._callbacks:
             self._early = self._early_queue()
             self._reroute()
 
@@ -125,27 +150,38 @@ class Listeners:
 
     def _remove(self, reader: EventReader[Any]) -> None:
         if reader in self._readers:
-            self._readers.remove(reader)
+            self._readers = tuple(one for one in self._readers if one is not reader)
             self._reroute()
 
     def _reroute(self) -> None:
-        self._routes = {}
-        self._changed()
+        self._routes = self._worked_out()
+        self.audio = self._routes.get("audio", ())
+        if (session := self._session_ref()) is not None:
+            session._update_interest()
 
-    def _route(self, name: str) -> tuple[Callable[[Any], Any], ...]:
-        kind = _CLASSES[name]
-        route: list[Callable[[Any], Any]] = []
-        if self._early is not None and kind is not TransportEvent:
-            route.append(self._early.put)
-        route += [reader.put for reader in self._readers if kind in reader.kinds]
-        route += self._callbacks.get(name, ())
-        if kind is not TransportEvent:
-            route += self._callbacks.get("*", ())
-        self._routes[name] = tuple(route)
-        return self._routes[name]
+    def _worked_out(self) -> Routes:
+        everything = list(self._callbacks.get("*", ()))
+        if self._early is not None:
+            everything.insert(0, self._early.put)
+        if not everything and not self._readers:
+            # A session costs as little memory as can be: it is the same table.
+            return self._callbacks
+        readers = [(reader.kinds, reader.put) for reader in self._readers]
+        routes: Routes = {}
+        # Types with the same listeners share one tuple.
+        same: dict[tuple[Listener, ...], tuple[Listener, ...]] = {}
+        for name, kind in _CLASSES.items():
+            route: list[Listener] = [put for kinds, put in readers if kind in kinds]
+            route += self._callbacks.get(name, ())
+            if kind is not TransportEvent:
+                route += everything
+            if route:
+                found = tuple(route)
+                routes[name] = same.setdefault(found, found)
+        return routes
 
     async def _await(self, result: Awaitable[Any], event: SessionEvent) -> None:
         try:
             await result
         except Exception as error:
-            self._failed(event, error)
+            self.failed(event, error)

@@ -16,6 +16,8 @@ __all__ = ["HostedMcpTools"]
 class HostedMcpTools:
     """What the servers have listed, and what of it the agent in charge may use."""
 
+    __slots__ = ("_listed", "available")
+
     def __init__(self) -> None:
         self._listed: dict[str, list[dict[str, Any]]] = {}
         self.available: tuple[McpTool, ...] = ()

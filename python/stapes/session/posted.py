@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,16 @@ if TYPE_CHECKING:
 __all__ = ["Posted"]
 
 
+@dataclass(slots=True)
+class _Kept:
+    """What happens at a place of the order."""
+
+    event: SessionEvent | None = None
+    waiter: asyncio.Future[int] | None = None
+    epoch: int | None = None
+    """The agent that takes over."""
+
+
 class Posted:
     """The events of one session that wait for their place, by the token that the core has of each.
 
@@ -21,18 +32,18 @@ class Posted:
         loop: waits for them.
     """
 
+    __slots__ = ("_core", "_kept", "_loop", "_tokens")
+
     def __init__(self, core: _core.Session, loop: asyncio.AbstractEventLoop) -> None:
         self._core = core
         self._loop = loop
-        self._events: dict[int, SessionEvent] = {}
-        self._waiting: dict[int, asyncio.Future[int]] = {}
-        self._taking_over: dict[int, int] = {}
+        self._kept: dict[int, _Kept] = {}
         self._tokens = 0
 
-    def keep(self, event: SessionEvent) -> int:
+    def keep(self, event: SessionEvent | None) -> int:
         """Keeps an event for an act of the core's that will place it; its token."""
         self._tokens += 1
-        self._events[self._tokens] = event
+        self._kept[self._tokens] = _Kept(event)
         return self._tokens
 
     def place(self, event: SessionEvent) -> None:
@@ -41,33 +52,34 @@ class Posted:
 
     def forget(self, token: int) -> None:
         """The core refused the act: the event does not happen."""
-        self._events.pop(token, None)
-        self._taking_over.pop(token, None)
-        if (waiter := self._waiting.pop(token, None)) and not waiter.done():
-            waiter.cancel()
+        kept = self._kept.pop(token, None)
+        if kept is not None and kept.waiter is not None and not kept.waiter.done():
+            kept.waiter.cancel()
 
     def heard(self, token: int) -> asyncio.Future[int]:
         """Is done when the kept event has been given to everybody: its place in the order."""
         waiter: asyncio.Future[int] = self._loop.create_future()
-        self._waiting[token] = waiter
+        self._kept[token].waiter = waiter
         return waiter
 
     def all_so_far(self) -> asyncio.Future[int]:
         """Is done when all that has happened so far has been dispatched."""
-        self._tokens += 1
-        heard = self.heard(self._tokens)
-        self._core.local_event(self._tokens)
+        token = self.keep(None)
+        heard = self.heard(token)
+        self._core.local_event(token)
         return heard
 
     def take_over_on(self, token: int, epoch: int) -> None:
         """The agent of that epoch is in charge when the kept event is dispatched."""
-        self._taking_over[token] = epoch
+        self._kept[token].epoch = epoch
 
-    def take(self, token: int) -> tuple[SessionEvent | None, int | None]:
+    def look(self, token: int) -> tuple[SessionEvent | None, int | None]:
         """The event whose turn it is, and the epoch of the agent that takes over with it."""
-        return self._events.pop(token, None), self._taking_over.pop(token, None)
+        kept = self._kept.get(token)
+        return (None, None) if kept is None else (kept.event, kept.epoch)
 
     def dispatched(self, token: int, place: int) -> None:
-        """Tells who waits that everybody has got the event."""
-        if (waiter := self._waiting.pop(token, None)) and not waiter.done():
-            waiter.set_result(place)
+        """Forgets the event, and tells who waits that everybody has got it."""
+        kept = self._kept.pop(token, None)
+        if kept is not None and kept.waiter is not None and not kept.waiter.done():
+            kept.waiter.set_result(place)

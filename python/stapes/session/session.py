@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import json
 import logging
-import weakref
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from agents import (
@@ -26,7 +25,6 @@ from stapes.errors import ConsumerTooSlow, NotConnectedError, StapesError
 from stapes.events import (
     AgentHandoff,
     Error,
-    HistoryUpdated,
     McpTool,
     McpToolsChanged,
     SessionEvent,
@@ -34,18 +32,19 @@ from stapes.events import (
 from stapes.hub import LoopHub
 from stapes.items import HistoryItem, InputImage
 from stapes.playback import PlaybackTracker
+from stapes.session import hooks
 from stapes.session.agents import Agents, AgentSnapshot, prepare_agent
 from stapes.session.cause import cause
 from stapes.session.completion import Completion, done
-from stapes.session.connecting import ApiKey, Connector, chosen_transport
+from stapes.session.connecting import ApiKey, Connector, chosen_transport, default_transport
 from stapes.session.dispatch import Dispatcher
 from stapes.session.guardrails import run_guardrails
 from stapes.session.history import items_as_json, message_event
-from stapes.session.hooks import Hooks
 from stapes.session.listeners import Listeners
 from stapes.session.mcp_tools import HostedMcpTools
 from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_config
 from stapes.session.posted import Posted
+from stapes.session.streaming import AudioStream, AudioStreams
 from stapes.session.tools import CallRunner, PendingCall, ToolExecution
 from stapes.transport import SoundStatistics, Transport, WebRTCTransport, WebSocketTransport
 
@@ -201,7 +200,7 @@ class RealtimeSession(Generic[TContext]):
         self._max_queued_bytes = max_queued_bytes
         self._hub = LoopHub.current()
         self._loop = asyncio.get_running_loop()
-        limits: WebSocketTransport | WebRTCTransport = WebSocketTransport()
+        limits: WebSocketTransport | WebRTCTransport = default_transport()
         if isinstance(chosen, WebSocketTransport | WebRTCTransport):
             limits = chosen
         self._core = _core.Session(
@@ -224,31 +223,21 @@ class RealtimeSession(Generic[TContext]):
             playback._attach(self._core)
         self._set_formats(config.get("audio", {}))
         self._calls = CallRunner(self, tool_execution or ToolExecution(), tool_error_formatter)
-        self._hooks = Hooks(self)
         self._posted = Posted(self._core, self._loop)
-        self._listeners = Listeners(
-            max_queued_events,
-            max_queued_bytes,
-            changed=_weakly(self._update_interest),
-            failed=_weakly(self._callback_failed),
-            spawn=_weakly(self._spawn),
-        )
-        self._history: Sequence[HistoryItem] = self._core.history
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._drained: list[asyncio.Future[None]] = []
+        self._listeners = Listeners(self, max_queued_events, max_queued_bytes)
+        # As a set; a dictionary that is empty is small.
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._drained: tuple[asyncio.Future[None], ...] = ()
         self._connected_model: str | None = None
         # Whether the end of the last connection was dispatched: the core may know of it before.
         self._over = False
         self._mcp_tools = HostedMcpTools()
+        self._streams = AudioStreams()
         self._interest = -1
         self._voice: str | None = None
-        self._outgoing_taps: list[Callable[[int, str], None]] = []
-        self.dispatched = 0
-        """The place in the session's order of what was dispatched last."""
+        self._outgoing_taps: tuple[Callable[[int, str], None], ...] = ()
         self._dispatcher = Dispatcher(self)
-        session_id = self._core.id
-        self._hub.register(session_id, self._dispatcher)
-        weakref.finalize(self, self._hub.unregister, session_id)
+        self._hub.register(self._core, self._dispatcher, self._listeners)
         self._update_interest()
         chosen.attach(self)
 
@@ -283,7 +272,12 @@ class RealtimeSession(Generic[TContext]):
         pinned = _current.get(None)
         if pinned is not None and pinned[0] is self:
             return pinned[1]
-        return self._history
+        return self._core.history
+
+    @property
+    def dispatched(self) -> int:
+        """The place in the session's order of what was dispatched last."""
+        return self._core.dispatched
 
     @property
     def available_mcp_tools(self) -> tuple[McpTool, ...]:
@@ -321,6 +315,11 @@ class RealtimeSession(Generic[TContext]):
     def transport(self) -> SessionTransport:
         """The way to send what there is no method for: `session.transport.send_event(event)`."""
         return SessionTransport(self)
+
+    def __del__(self) -> None:
+        # A session that could not be made has no core.
+        if (core := getattr(self, "_core", None)) is not None:
+            self._hub.unregister(core)
 
     def __repr__(self) -> str:
         return f"<RealtimeSession {self.status}, agent {self.current_agent.name!r}>"
@@ -383,6 +382,7 @@ class RealtimeSession(Generic[TContext]):
         dropped.
         """
         idle = self.status == "disconnected" and not self._connector.is_busy
+        self._streams.cancel()
         self._core.close(1000, "")
         self._connector.abandon()
         self._calls.forget()
@@ -500,6 +500,37 @@ class RealtimeSession(Generic[TContext]):
         # A sender who never awaits costs nothing: what waits for room is made when it is awaited.
         return Completion(wait=self._room) if congested else done()
 
+    def stream_audio(
+        self,
+        audio: Any,
+        *,
+        sample_rate: int | None = None,
+        commit: bool = False,
+        interval: float = 0.1,
+    ) -> AudioStream:
+        """Sends a long sound in real time, as if it were spoken: a recorded question, a call.
+
+        Rust paces it, whatever the event loop does. One sound at a time; what `send_audio` is given
+        meanwhile goes in between. Muted, it goes on unheard. While the server does not read it
+        stands still. `close` ends it.
+
+        Args:
+            audio: as for `send_audio`, or a `stapes.audio.Recording`, which sessions share.
+            sample_rate: as for `send_audio`; a `Recording` has its own.
+            commit: the user's turn ends behind it (where turn detection is off).
+            interval: seconds between two messages, of which each has so much of the sound: 0.005
+                to 10.
+
+        Returns:
+            Awaited, it gives the seconds of the sound that were sent, when it would have been
+            spoken to its end. `cancel()` ends it at once.
+
+        Raises:
+            ValueError: as `send_audio`; or `audio` is empty, or `interval` out of range.
+            TypeError: `audio` is none of the above.
+        """
+        return self._streams.begin(self, audio, sample_rate, commit, interval)
+
     async def _room(self) -> None:
         if asyncio.get_running_loop() is not self._loop:
             there = asyncio.run_coroutine_threadsafe(self._room(), self._loop)
@@ -507,7 +538,7 @@ class RealtimeSession(Generic[TContext]):
             return
         while self._core.is_congested():
             waiter: asyncio.Future[None] = self._loop.create_future()
-            self._drained.append(waiter)
+            self._drained = (*self._drained, waiter)
             if not self._core.is_congested():
                 break
             await waiter
@@ -639,10 +670,8 @@ class RealtimeSession(Generic[TContext]):
 
     def _mcp_decided(self, approval: ToolApproval) -> bool:
         known = self._dispatcher.undecided_mcp
-        if approval.item_id in known:
-            known.discard(approval.item_id)
-            return False
-        return True
+        self._dispatcher.undecided_mcp = known - {approval.item_id}
+        return approval.item_id not in known
 
     # Listening
 
@@ -703,7 +732,7 @@ class RealtimeSession(Generic[TContext]):
 
     def _tap_outgoing(self, tap: Callable[[int, str], None]) -> None:
         """Calls `tap` with the place and text of each message that is sent."""
-        self._outgoing_taps.append(tap)
+        self._outgoing_taps = (*self._outgoing_taps, tap)
         self._update_interest()
 
     def _callback_failed(self, event: SessionEvent, error: Exception) -> None:
@@ -719,7 +748,7 @@ class RealtimeSession(Generic[TContext]):
         self._posted.place(event)
 
     def _dispatch_local(self, token: int) -> None:
-        event, epoch = self._posted.take(token)
+        event, epoch = self._posted.look(token)
         if event is not None:
             if epoch is not None:
                 self._agents.take_over(epoch)
@@ -727,7 +756,7 @@ class RealtimeSession(Generic[TContext]):
             if isinstance(event, McpToolsChanged):
                 self._mcp_tools.available = event.tools
             self._listeners.emit(event)
-            self._hooks.local_event(event)
+            hooks.local_event(self, event)
         self._posted.dispatched(token, self.dispatched)
 
     def _mcp_tools_event(self, snapshot: AgentSnapshot) -> list[int]:
@@ -743,13 +772,14 @@ class RealtimeSession(Generic[TContext]):
                 self._core.local_event(token)
 
     def _run_call(self, pending: PendingCall) -> None:
-        self._spawn(self._calls.run(pending), self._history)
+        self._spawn(self._calls.run(pending), self._core.history)
 
     def _run_guardrails(self, epoch: int, text: str, **about: Any) -> None:
         agent = self._agents.agent(epoch)
         guardrails = (*self._guardrails, *agent.output_guardrails)
         if guardrails:
-            self._spawn(run_guardrails(self, guardrails, text, agent=agent, **about), self._history)
+            checks = run_guardrails(self, guardrails, text, agent=agent, **about)
+            self._spawn(checks, self._core.history)
 
     def _spawn(
         self, work: Coroutine[Any, Any, Any], history: Sequence[HistoryItem] | None = None
@@ -760,12 +790,12 @@ class RealtimeSession(Generic[TContext]):
             context.run(_current.set, (self, history))
             context.run(cause.set, self.dispatched)
         task = self._loop.create_task(work, context=context)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._task_done)
         return task
 
     def _task_done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._report(error)
 
@@ -775,8 +805,8 @@ class RealtimeSession(Generic[TContext]):
 
     def _completion(self, work: Coroutine[Any, Any, E]) -> Completion[E]:
         task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
         return Completion(future=task, report=self._report)
 
     def _failed(self, error: BaseException) -> Completion[Any]:
@@ -808,7 +838,7 @@ class RealtimeSession(Generic[TContext]):
         self._has_room()
 
     def _has_room(self) -> None:
-        waiting, self._drained = self._drained, []
+        waiting, self._drained = self._drained, ()
         for waiter in waiting:
             if not waiter.done():
                 waiter.set_result(None)
@@ -819,22 +849,6 @@ class RealtimeSession(Generic[TContext]):
             "the connection is closed. Keep the loop free, or raise max_queued_events"
         )
         self._listeners.emit(Error(error))
-
-    def _history_updated(self, history: Sequence[HistoryItem]) -> None:
-        self._history = history
-        if self._listeners.wants("history_updated"):
-            self._listeners.emit(HistoryUpdated(history))
-
-
-def _weakly(method: Callable[..., Any]) -> Callable[..., Any]:
-    """The method, without keeping its session alive; nothing once that is gone."""
-    reference = weakref.WeakMethod(method)
-
-    def call(*args: Any) -> Any:
-        there = reference()
-        return None if there is None else there(*args)
-
-    return call
 
 
 async def _until(heard: asyncio.Future[int]) -> None:

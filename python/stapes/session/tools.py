@@ -108,6 +108,8 @@ class PendingCall:
 class CallRunner:
     """Runs the calls of one session. Where it is too late for an act, the core refuses it."""
 
+    __slots__ = ("_execution", "_formatter", "_places", "_session", "_waiting")
+
     def __init__(
         self,
         session: RealtimeSession,
@@ -117,12 +119,19 @@ class CallRunner:
         self._session = session
         self._execution = execution
         self._formatter = formatter
-        self._slots = asyncio.Semaphore(execution.max_concurrency)
+        # Made for the first call: most sessions have few, and many have none.
+        self._places: asyncio.Semaphore | None = None
         self._waiting: dict[ToolApproval, PendingCall] = {}
+
+    def _place(self) -> asyncio.Semaphore:
+        """Holds a call's place among those that may be at work."""
+        if self._places is None:
+            self._places = asyncio.Semaphore(self._execution.max_concurrency)
+        return self._places
 
     async def run(self, pending: PendingCall) -> None:
         """Answers a call that came in."""
-        async with self._slots:
+        async with self._place():
             try:
                 await self._dispatch(pending)
             except Exception as error:
@@ -235,7 +244,7 @@ class CallRunner:
         assert tool is not None
         if not self._session._core.resume_call(pending.call.call_id, pending.generation):
             return
-        async with self._slots:
+        async with self._place():
             try:
                 await self._function(pending, tool)
             except Exception as error:

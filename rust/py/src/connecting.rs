@@ -1,6 +1,7 @@
 //! Opens a connection and carries a session's line over it, whichever transport it is.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
@@ -32,6 +33,10 @@ impl Greeting {
     }
 }
 
+/// An attempt to connect. It is boxed, for it is many times as large as what carries the connection,
+/// and would take its room for as long as that stands.
+pub type Connecting<C> = Pin<Box<dyn Future<Output = Result<C, ConnectError>> + Send>>;
+
 /// Connects, opens the session, and carries its line; the word `opened`, `not_opened` or `abandoned`
 /// says how connecting went.
 pub async fn run<C, F: Future<Output = ()>>(
@@ -39,7 +44,7 @@ pub async fn run<C, F: Future<Output = ()>>(
     sink: Arc<Sink>,
     line: Arc<Line>,
     greeting: Greeting,
-    connecting: impl Future<Output = Result<C, ConnectError>>,
+    connecting: Connecting<C>,
     carry: impl FnOnce(C, Arc<Line>) -> F,
 ) {
     let generation = line.generation();

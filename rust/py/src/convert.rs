@@ -1,10 +1,10 @@
-//! Words of the hub as Python objects: tuples `(kind, sequence, ...)`.
+//! Words of the hub as Python objects: tuples `(kind, ...)`.
 //!
 //! `kind` is a small number; `stapes._core.WORDS` names them in order.
 
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::PyTuple;
 use stapes_core::conversation::{Event, GuardSource, ResponseDone, Speaker, Timings, Trouble};
 
 use crate::errors;
@@ -18,7 +18,6 @@ pub const WORDS: [&str; 29] = [
     "response_started",
     "response_done",
     "audio_started",
-    "audio",
     "audio_stopped",
     "audio_interrupted",
     "transcript_delta",
@@ -40,6 +39,7 @@ pub const WORDS: [&str; 29] = [
     "not_opened",
     "drained",
     "to_carry",
+    "streamed",
     "lagging",
     "too_slow",
 ];
@@ -59,39 +59,44 @@ fn source(source: GuardSource) -> &'static str {
 }
 
 macro_rules! tuple {
-    ($py:expr, $kind:expr, $sequence:expr $(, $field:expr)* $(,)?) => {
+    ($py:expr, $kind:expr $(, $field:expr)* $(,)?) => {
         PyTuple::new($py, [
             kind($kind).into_bound_py_any($py)?,
-            $sequence.into_bound_py_any($py)?,
             $($field.into_bound_py_any($py)?),*
         ])
     };
 }
 
-pub fn word(py: Python<'_>, sequence: u64, word: Word) -> PyResult<Bound<'_, PyTuple>> {
+pub fn word(py: Python<'_>, word: Word) -> PyResult<Bound<'_, PyTuple>> {
     match word {
-        Word::Event(event) => convert_event(py, sequence, event),
-        Word::Opened { generation } => tuple!(py, "opened", sequence, generation),
+        Word::Event(event) => convert_event(py, event),
+        Word::Opened { generation } => tuple!(py, "opened", generation),
         Word::NotOpened { generation, error } => {
             let error = errors::connect_error(py, &error);
-            tuple!(py, "not_opened", sequence, generation, error.into_value(py))
+            tuple!(py, "not_opened", generation, error.into_value(py))
         }
         Word::Abandoned { generation } => {
-            tuple!(py, "not_opened", sequence, generation, py.None())
+            tuple!(py, "not_opened", generation, py.None())
         }
-        Word::Drained => tuple!(py, "drained", sequence),
-        Word::ToCarry => tuple!(py, "to_carry", sequence),
+        Word::Drained => tuple!(py, "drained"),
+        Word::Streamed { token, streamed } => {
+            let failure = streamed
+                .failure
+                .map(|failure| errors::not_taken(py, &failure).into_value(py));
+            let sent = streamed.sent.as_secs_f64();
+            tuple!(py, "streamed", token, sent, failure)
+        }
+        Word::ToCarry => tuple!(py, "to_carry"),
         Word::Lagging(dropped) => {
             tuple!(
                 py,
                 "lagging",
-                sequence,
                 dropped.audio,
                 dropped.raw,
                 dropped.transcripts
             )
         }
-        Word::TooSlow { waiting } => tuple!(py, "too_slow", sequence, waiting),
+        Word::TooSlow { waiting } => tuple!(py, "too_slow", waiting),
     }
 }
 
@@ -99,40 +104,20 @@ pub fn word(py: Python<'_>, sequence: u64, word: Word) -> PyResult<Bound<'_, PyT
     clippy::too_many_lines,
     reason = "one short arm for each kind of event"
 )]
-fn convert_event(py: Python<'_>, sequence: u64, event: Event) -> PyResult<Bound<'_, PyTuple>> {
+fn convert_event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
     match event {
-        Event::Raw { text } => tuple!(py, "raw", sequence, text),
+        Event::Raw { text } => tuple!(py, "raw", text),
         Event::ConnectionChanged { status, reason } => {
-            tuple!(py, "connection_changed", sequence, status.as_str(), reason)
+            tuple!(py, "connection_changed", status.as_str(), reason)
         }
         Event::ResponseStarted { response_id, epoch } => {
-            tuple!(
-                py,
-                "response_started",
-                sequence,
-                response_id.as_deref(),
-                epoch
-            )
+            tuple!(py, "response_started", response_id.as_deref(), epoch)
         }
-        Event::ResponseDone(done) => response_done(py, sequence, &done),
-        Event::AudioStarted { epoch } => tuple!(py, "audio_started", sequence, epoch),
-        Event::Audio {
-            response_id,
-            item_id,
-            content_index,
-            data,
-        } => tuple!(
-            py,
-            "audio",
-            sequence,
-            PyBytes::new(py, &data),
-            &*response_id,
-            &*item_id,
-            content_index
-        ),
-        Event::AudioStopped { epoch } => tuple!(py, "audio_stopped", sequence, epoch),
+        Event::ResponseDone(done) => response_done(py, &done),
+        Event::AudioStarted { epoch } => tuple!(py, "audio_started", epoch),
+        Event::AudioStopped { epoch } => tuple!(py, "audio_stopped", epoch),
         Event::AudioInterrupted { epoch, response_id } => {
-            tuple!(py, "audio_interrupted", sequence, epoch, &*response_id)
+            tuple!(py, "audio_interrupted", epoch, &*response_id)
         }
         Event::TranscriptDelta {
             speaker,
@@ -148,7 +133,6 @@ fn convert_event(py: Python<'_>, sequence: u64, event: Event) -> PyResult<Bound<
             tuple!(
                 py,
                 "transcript_delta",
-                sequence,
                 role,
                 delta,
                 &*item_id,
@@ -167,7 +151,6 @@ fn convert_event(py: Python<'_>, sequence: u64, event: Event) -> PyResult<Bound<
         } => tuple!(
             py,
             "guardrail_due",
-            sequence,
             &*response_id,
             &*item_id,
             text,
@@ -179,7 +162,6 @@ fn convert_event(py: Python<'_>, sequence: u64, event: Event) -> PyResult<Bound<
         Event::FunctionCall(call) => tuple!(
             py,
             "function_call",
-            sequence,
             &*call.call_id,
             &call.name,
             &call.arguments,
@@ -189,22 +171,16 @@ fn convert_event(py: Python<'_>, sequence: u64, event: Event) -> PyResult<Bound<
             call.generation
         ),
         Event::HistoryAdded { item } => {
-            tuple!(py, "history_added", sequence, history::item(py, &item)?)
+            tuple!(py, "history_added", history::item(py, &item)?)
         }
         Event::HistoryUpdated { history } => {
-            tuple!(py, "history_updated", sequence, History(history))
+            tuple!(py, "history_updated", History(history))
         }
         Event::McpToolsListed {
             server_label,
             tools,
         } => {
-            tuple!(
-                py,
-                "mcp_tools_listed",
-                sequence,
-                server_label,
-                tools.to_string()
-            )
+            tuple!(py, "mcp_tools_listed", server_label, tools.to_string())
         }
         Event::McpApprovalRequested {
             item,
@@ -212,61 +188,38 @@ fn convert_event(py: Python<'_>, sequence: u64, event: Event) -> PyResult<Bound<
             generation,
         } => {
             let item = history::item(py, &item)?;
-            tuple!(
-                py,
-                "mcp_approval_requested",
-                sequence,
-                item,
-                epoch,
-                generation
-            )
+            tuple!(py, "mcp_approval_requested", item, epoch, generation)
         }
         Event::McpCallCompleted { item, epoch } => {
-            tuple!(
-                py,
-                "mcp_call_completed",
-                sequence,
-                history::item(py, &item)?,
-                epoch
-            )
+            tuple!(py, "mcp_call_completed", history::item(py, &item)?, epoch)
         }
-        Event::Trouble(trouble) => convert_trouble(py, sequence, trouble),
-        Event::Local { token } => tuple!(py, "local", sequence, token),
-        Event::Outgoing { text } => tuple!(py, "outgoing", sequence, text),
+        Event::Trouble(trouble) => convert_trouble(py, trouble),
+        Event::Local { token } => tuple!(py, "local", token),
+        Event::Outgoing { text } => tuple!(py, "outgoing", text),
         _ => tuple!(
             py,
             "protocol_error",
-            sequence,
             "an event that this version does not know"
         ),
     }
 }
 
-fn convert_trouble(
-    py: Python<'_>,
-    sequence: u64,
-    trouble: Trouble,
-) -> PyResult<Bound<'_, PyTuple>> {
+fn convert_trouble(py: Python<'_>, trouble: Trouble) -> PyResult<Bound<'_, PyTuple>> {
     match trouble {
-        Trouble::Server(event) => tuple!(py, "server_error", sequence, event.to_string()),
-        Trouble::Protocol(what) => tuple!(py, "protocol_error", sequence, what),
-        Trouble::Model(what) => tuple!(py, "model_error", sequence, what),
-        Trouble::Unanswered(what) => tuple!(py, "unanswered", sequence, what),
-        Trouble::NotSent(what) => tuple!(py, "not_sent", sequence, what),
+        Trouble::Server(event) => tuple!(py, "server_error", event.to_string()),
+        Trouble::Protocol(what) => tuple!(py, "protocol_error", what),
+        Trouble::Model(what) => tuple!(py, "model_error", what),
+        Trouble::Unanswered(what) => tuple!(py, "unanswered", what),
+        Trouble::NotSent(what) => tuple!(py, "not_sent", what),
         _ => tuple!(
             py,
             "protocol_error",
-            sequence,
             "trouble that this version does not know"
         ),
     }
 }
 
-fn response_done<'py>(
-    py: Python<'py>,
-    sequence: u64,
-    done: &ResponseDone,
-) -> PyResult<Bound<'py, PyTuple>> {
+fn response_done<'py>(py: Python<'py>, done: &ResponseDone) -> PyResult<Bound<'py, PyTuple>> {
     let Timings {
         created,
         first_audio,
@@ -276,7 +229,6 @@ fn response_done<'py>(
     tuple!(
         py,
         "response_done",
-        sequence,
         done.response_id.as_deref(),
         done.epoch,
         done.item_id.as_deref(),

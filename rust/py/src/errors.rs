@@ -3,6 +3,7 @@
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use stapes_core::conversation::Refused;
+use stapes_core::transport::NotTaken;
 use stapes_core::transport::net::ConnectError;
 
 fn raise(
@@ -39,6 +40,15 @@ pub fn refused(py: Python<'_>, refused: &Refused) -> PyErr {
         Refused::AlreadyConnected => PyRuntimeError::new_err(message),
         Refused::Invalid(_) => pyo3::exceptions::PyValueError::new_err(message),
         _ => with_message(py, "StapesError", &message),
+    }
+}
+
+/// Why sound was not taken.
+pub fn not_taken(py: Python<'_>, error: &NotTaken) -> PyErr {
+    match error {
+        NotTaken::Refused(why) => refused(py, why),
+        NotTaken::Rate(_) => pyo3::exceptions::PyValueError::new_err(error.to_string()),
+        _ => with_message(py, "StapesError", &error.to_string()),
     }
 }
 

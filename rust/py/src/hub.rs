@@ -1,8 +1,8 @@
 //! The hub: what Rust threads have to say to one asyncio event loop.
 //!
 //! Rust threads push plain Rust events and write to one file descriptor, once per batch; the loop
-//! then drains everything that is queued into Python objects in one call. No Rust thread holds a
-//! Python object or waits for the GIL.
+//! then dispatches everything that is queued in one call. No Rust thread holds a Python object or
+//! waits for the GIL.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -13,12 +13,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
 use stapes_core::conversation::Event;
+use stapes_core::transport::Streamed;
 use stapes_core::transport::websocket::ConnectError;
 
-use crate::convert;
+use crate::dispatch::{Place, Route};
 use crate::runtime;
+use crate::session::Session;
 
 /// What a session says to its Python half.
 #[derive(Debug)]
@@ -41,6 +42,11 @@ pub enum Word {
     Drained,
     /// A line that Python carries has something to send.
     ToCarry,
+    /// A long sound has been sent, or is no longer sent.
+    Streamed {
+        token: u64,
+        streamed: Streamed,
+    },
     /// These were dropped, oldest first, because the loop did not come to read them.
     Lagging(Dropped),
     /// The bound on what must not be dropped was reached.
@@ -72,18 +78,36 @@ struct SessionQueue {
     bytes: usize,
     dropped: Dropped,
     limits: QueueLimits,
-    wants_history: bool,
+    place: Arc<Place>,
     /// It is in the list of those that have something to say.
     listed: bool,
     too_slow: bool,
 }
 
+/// How far words look for later ones that they may go into: whoever is slow must not cost much.
+const NEAR: usize = 16;
+
 fn weight(word: &Word) -> usize {
     match word {
         Word::Event(Event::Audio { data, .. }) => data.len(),
         Word::Event(Event::Raw { text } | Event::Outgoing { text }) => text.len(),
+        Word::Event(Event::TranscriptDelta { delta, .. }) => delta.len(),
         _ => 0,
     }
+}
+
+/// Whether no code of the user's looks at the history when it comes.
+fn is_silent((_, word): &(u64, Word)) -> bool {
+    matches!(
+        word,
+        Word::Event(
+            Event::HistoryUpdated { .. } | Event::Audio { .. } | Event::TranscriptDelta { .. }
+        )
+    )
+}
+
+fn is_history((_, word): &(u64, Word)) -> bool {
+    matches!(word, Word::Event(Event::HistoryUpdated { .. }))
 }
 
 impl SessionQueue {
@@ -95,26 +119,13 @@ impl SessionQueue {
             }
             // Nobody looks at versions in between: the last one says it all. What may run users' code
             // shows that code the version of its own place, so nothing is taken away across it.
-            Word::Event(Event::HistoryUpdated { .. }) if !self.wants_history => {
-                let silent = |(_, word): &(u64, Word)| {
-                    matches!(
-                        word,
-                        Word::Event(
-                            Event::HistoryUpdated { .. }
-                                | Event::Audio { .. }
-                                | Event::TranscriptDelta { .. }
-                        )
-                    )
-                };
-                let history = |(_, word): &(u64, Word)| {
-                    matches!(word, Word::Event(Event::HistoryUpdated { .. }))
-                };
+            Word::Event(Event::HistoryUpdated { .. }) if !self.place.wants_history() => {
                 let since = self
                     .words
                     .iter()
-                    .rposition(|word| !silent(word))
+                    .rposition(|word| !is_silent(word))
                     .map_or(0, |at| at + 1);
-                if let Some(at) = self.words.iter().skip(since).position(history) {
+                if let Some(at) = self.words.iter().skip(since).position(is_history) {
                     self.words.remove(since + at);
                 }
             }
@@ -157,29 +168,67 @@ impl SessionQueue {
         self.bytes -= purged;
     }
 
+    /// Makes room: sound and raw events go, words go into the next words of their part, and of
+    /// versions of the history that come one after the other the last stays. Words that nothing takes
+    /// up go last.
     fn drop_oldest(&mut self) -> bool {
-        let droppable = |(_, word): &(u64, Word)| {
-            matches!(
-                word,
-                Word::Event(
-                    Event::Audio { .. } | Event::Raw { .. } | Event::TranscriptDelta { .. }
-                )
-            )
-        };
-        let Some(at) = self.words.iter().position(droppable) else {
+        let alone =
+            |(_, word): &(u64, Word)| matches!(word, Word::Event(Event::TranscriptDelta { .. }));
+        let Some(at) = (0..self.words.len())
+            .find(|at| self.is_droppable(*at))
+            .or_else(|| self.words.iter().position(alone))
+        else {
             return false;
         };
+        let later = self.taken_up_by(at);
         if let Some((_, word)) = self.words.remove(at) {
             self.bytes -= weight(&word);
             match word {
                 Word::Event(Event::Audio { .. }) => self.dropped.audio += 1,
                 Word::Event(Event::Raw { .. }) => self.dropped.raw += 1,
-                _ => self.dropped.transcripts += 1,
+                Word::Event(earlier @ Event::TranscriptDelta { .. }) => {
+                    let later = later.and_then(|later| self.words.get_mut(later - 1));
+                    let taken_up = match later {
+                        Some((_, Word::Event(later))) => later.take_up(&earlier),
+                        _ => None,
+                    };
+                    match taken_up {
+                        Some(bytes) => self.bytes += bytes,
+                        None => self.dropped.transcripts += 1,
+                    }
+                }
+                _ => {}
             }
         }
         true
     }
+
+    fn is_droppable(&self, at: usize) -> bool {
+        match &self.words[at].1 {
+            Word::Event(Event::Audio { .. } | Event::Raw { .. }) => true,
+            Word::Event(Event::TranscriptDelta { .. }) => self.taken_up_by(at).is_some(),
+            Word::Event(Event::HistoryUpdated { .. }) => {
+                let after = self.words.iter().skip(at + 1);
+                after.take_while(|word| is_silent(word)).any(is_history)
+            }
+            _ => false,
+        }
+    }
+
+    /// Where the words at `at` may go: the next words of their part, if those are near.
+    fn taken_up_by(&self, at: usize) -> Option<usize> {
+        let Word::Event(earlier) = &self.words[at].1 else {
+            return None;
+        };
+        let near = (at + 1)..self.words.len().min(at + 1 + NEAR);
+        near.into_iter().find(
+            |later| matches!(&self.words[*later].1, Word::Event(later) if later.continues(earlier)),
+        )
+    }
 }
+
+/// A session, and its words with their places in its order.
+type Taken = (u64, Vec<(u64, Word)>);
 
 #[derive(Debug, Default)]
 struct Queues {
@@ -189,10 +238,40 @@ struct Queues {
     next_id: u64,
 }
 
+/// Buffers of sound that have been emptied, the last one first: it is in the processor's cache still.
+/// They go from Rust's threads to Python's and back, which allocators do not like.
+#[derive(Debug, Default)]
+struct Spares(Mutex<Vec<Vec<u8>>>);
+
+impl Spares {
+    /// How many are kept, and how long they may be: 1 MiB together.
+    const MOST: usize = 64;
+    const LONGEST: usize = 16 * 1024;
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Vec<u8> {
+        self.lock().pop().unwrap_or_default()
+    }
+
+    fn give(&self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= Self::LONGEST {
+            buffer.clear();
+            let mut spares = self.lock();
+            if spares.len() < Self::MOST {
+                spares.push(buffer);
+            }
+        }
+    }
+}
+
 /// The half of the hub that Rust threads hold.
 #[derive(Debug)]
 pub struct Shared {
     queues: Mutex<Queues>,
+    spares: Spares,
     /// The loop has been woken and has not drained yet.
     woken: AtomicBool,
     waker: Option<File>,
@@ -206,7 +285,7 @@ impl Shared {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn register(&self, limits: QueueLimits) -> u64 {
+    pub fn register(&self, limits: QueueLimits, place: Arc<Place>) -> u64 {
         let mut queues = self.queues();
         queues.next_id += 1;
         let id = queues.next_id;
@@ -217,7 +296,7 @@ impl Shared {
                 bytes: 0,
                 dropped: Dropped::default(),
                 limits,
-                wants_history: false,
+                place,
                 listed: false,
                 too_slow: false,
             },
@@ -227,12 +306,6 @@ impl Shared {
 
     pub fn unregister(&self, id: u64) {
         self.queues().sessions.remove(&id);
-    }
-
-    pub fn want_history(&self, id: u64, wanted: bool) {
-        if let Some(queue) = self.queues().sessions.get_mut(&id) {
-            queue.wants_history = wanted;
-        }
     }
 
     /// False where more waits for the session than may.
@@ -247,6 +320,45 @@ impl Shared {
             queues.ready.push_back(id);
         }
         has_room
+    }
+
+    /// An empty buffer for sound.
+    pub fn spare_buffer(&self) -> Vec<u8> {
+        self.spares.take()
+    }
+
+    /// Takes a buffer back whose sound has been handed out.
+    pub fn give_back(&self, buffer: Vec<u8>) {
+        self.spares.give(buffer);
+    }
+
+    /// Takes what is queued, session by session, up to about `limit` words; whether more is left.
+    fn take(&self, limit: usize) -> (Vec<Taken>, bool) {
+        let mut taken = Vec::new();
+        let mut count = 0;
+        let mut queues = self.queues();
+        while count < limit {
+            let Some(id) = queues.ready.pop_front() else {
+                break;
+            };
+            let Some(queue) = queues.sessions.get_mut(&id) else {
+                continue;
+            };
+            queue.listed = false;
+            queue.too_slow = false;
+            queue.bytes = 0;
+            let mut words = Vec::with_capacity(queue.words.len() + 1);
+            let dropped = std::mem::take(&mut queue.dropped);
+            if dropped != Dropped::default() {
+                let sequence = queue.words.front().map_or(0, |(sequence, _)| *sequence);
+                words.push((sequence, Word::Lagging(dropped)));
+            }
+            words.extend(queue.words.drain(..));
+            count += words.len();
+            taken.push((id, words));
+        }
+        let more = !queues.ready.is_empty();
+        (taken, more)
     }
 
     /// Wakes the loop, unless it has been woken already or looks by itself.
@@ -272,6 +384,13 @@ impl Shared {
 #[derive(Debug)]
 pub struct Hub {
     pub shared: Arc<Shared>,
+    routes: Mutex<HashMap<u64, Arc<Route>>>,
+}
+
+impl Hub {
+    fn routes(&self) -> MutexGuard<'_, HashMap<u64, Arc<Route>>> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[pymethods]
@@ -293,69 +412,69 @@ impl Hub {
         Ok(Self {
             shared: Arc::new(Shared {
                 queues: Mutex::default(),
+                spares: Spares::default(),
                 woken: AtomicBool::new(false),
                 waker,
                 bell: Condvar::new(),
                 process: std::process::id(),
             }),
+            routes: Mutex::default(),
         })
     }
 
-    /// Takes what is queued, as `[(session id, [word, ...]), ...]`, up to about `limit` words.
+    /// Dispatches what that session says: sound to the callables in `listeners.audio`, every other
+    /// word to `dispatcher`, all of it through `dispatcher.run`. Keeps only `dispatcher` alive.
+    fn register(
+        &self,
+        session: &Session,
+        dispatcher: &Bound<'_, PyAny>,
+        listeners: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let route = Route::new(Arc::clone(session.place()), dispatcher, listeners)?;
+        self.routes().insert(session.id(), Arc::new(route));
+        Ok(())
+    }
+
+    /// Dispatches no more of it.
+    fn unregister(&self, session_id: u64) {
+        // Python objects are let go of when the lock is free again.
+        let route = self.routes().remove(&session_id);
+        drop(route);
+    }
+
+    /// How many sessions it dispatches for.
+    fn __len__(&self) -> usize {
+        self.routes().len()
+    }
+
+    /// Dispatches what is queued, up to about `limit` words, and tells whether that was anything.
     ///
     /// Where the loop is `coming_back` by itself it is not woken by what is pushed meanwhile, unless
-    /// more was left than may be taken at once.
+    /// more was left than may be dispatched at once. An error is the first that a dispatcher raised;
+    /// all others have got their words then.
     #[pyo3(signature = (limit, coming_back=false))]
-    fn drain<'py>(
-        &self,
-        py: Python<'py>,
-        limit: usize,
-        coming_back: bool,
-    ) -> PyResult<Bound<'py, PyList>> {
+    fn dispatch(&self, py: Python<'_>, limit: usize, coming_back: bool) -> PyResult<bool> {
         runtime::same_process(self.shared.process, "hub")?;
         // Before the look: whoever pushes from here on wakes the loop again.
         self.shared.woken.store(coming_back, Ordering::Release);
-        let mut taken: Vec<(u64, Vec<(u64, Word)>)> = Vec::new();
-        let mut count = 0;
-        let mut queues = self.shared.queues();
-        while count < limit {
-            let Some(id) = queues.ready.pop_front() else {
-                break;
-            };
-            let Some(queue) = queues.sessions.get_mut(&id) else {
-                continue;
-            };
-            queue.listed = false;
-            queue.too_slow = false;
-            queue.bytes = 0;
-            let mut words = Vec::with_capacity(queue.words.len() + 1);
-            let dropped = std::mem::take(&mut queue.dropped);
-            if dropped != Dropped::default() {
-                let sequence = queue.words.front().map_or(0, |(sequence, _)| *sequence);
-                words.push((sequence, Word::Lagging(dropped)));
-            }
-            words.extend(queue.words.drain(..));
-            count += words.len();
-            taken.push((id, words));
-        }
-        let more = !queues.ready.is_empty();
-        drop(queues);
+        let (taken, more) = self.shared.take(limit);
         if more {
             self.shared.woken.store(true, Ordering::Release);
             self.shared.ring();
         }
-        let batches = PyList::empty(py);
+        let found = !taken.is_empty();
+        let mut failure = None;
         for (id, words) in taken {
-            let list = PyList::empty(py);
+            let Some(route) = self.routes().get(&id).cloned() else {
+                continue;
+            };
             for (sequence, word) in words {
-                list.append(convert::word(py, sequence, word)?)?;
+                if let Err(error) = route.take(py, &self.shared, sequence, word) {
+                    failure.get_or_insert(error);
+                }
             }
-            batches.append(PyTuple::new(
-                py,
-                [id.into_pyobject(py)?.into_any(), list.into_any()],
-            )?)?;
         }
-        Ok(batches)
+        failure.map_or(Ok(found), Err)
     }
 
     /// Waits until something is queued, without the GIL; false after `seconds` of silence.

@@ -3,6 +3,7 @@
 mod audio;
 mod connecting;
 mod convert;
+mod dispatch;
 mod errors;
 mod history;
 mod hub;
@@ -25,7 +26,7 @@ mod _core {
     #[pymodule_export]
     use crate::hub::Hub;
     #[pymodule_export]
-    use crate::session::{CarriedLine, Session};
+    use crate::session::{AudioStream, CarriedLine, Session};
     #[cfg(feature = "webrtc")]
     #[pymodule_export]
     use crate::webrtc::WebRtcOptions;

@@ -8,11 +8,13 @@
 //! stolen and nothing migrates, which at thousands of small tasks a second costs more than it gives.
 
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 use std::thread;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use stapes_core::transport::Ticker;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
@@ -23,8 +25,10 @@ const MOST_WORKERS: usize = 2;
 const BLOCKING_THREADS: usize = 16;
 
 /// A thread that drives its runtime until this is dropped.
-struct Worker {
-    handle: Handle,
+pub struct Worker {
+    pub handle: Handle,
+    /// For what its sessions send in real time.
+    pub ticker: Arc<Ticker>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -49,6 +53,7 @@ impl Worker {
             })
             .map_err(failed)?;
         Ok(Self {
+            ticker: Ticker::new(handle.clone()),
             handle,
             _stop: stop,
         })
@@ -85,8 +90,8 @@ fn start() -> PyResult<Started> {
     })
 }
 
-/// The runtime that is to carry the next session.
-pub fn next_handle() -> PyResult<Handle> {
+/// The thread that is to carry the next session.
+pub fn next_worker() -> PyResult<&'static Worker> {
     loop {
         let current = STARTED.load(Ordering::Acquire);
         // SAFETY: a pointer in STARTED comes from Box::into_raw and is never freed: the threads live
@@ -95,7 +100,7 @@ pub fn next_handle() -> PyResult<Handle> {
             && started.process == std::process::id()
         {
             let turn = started.next.fetch_add(1, Ordering::Relaxed);
-            return Ok(started.workers[turn % started.workers.len()].handle.clone());
+            return Ok(&started.workers[turn % started.workers.len()]);
         }
         let fresh = Box::into_raw(Box::new(start()?));
         let swapped = STARTED.compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire);
@@ -106,9 +111,37 @@ pub fn next_handle() -> PyResult<Handle> {
     }
 }
 
+/// The number of this process, or 0 where nobody has asked for it yet.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn forked() {
+    PROCESS.store(std::process::id(), Ordering::Release);
+}
+
+/// The number of this process. It is asked for with each piece of sound that is sent, and the system
+/// is called only once.
+pub fn process() -> u32 {
+    let known = PROCESS.load(Ordering::Acquire);
+    if known != 0 {
+        return known;
+    }
+    static WATCH: Once = Once::new();
+    WATCH.call_once(|| {
+        // SAFETY: the handler only stores a number, which is allowed in a child of a fork.
+        let refused = unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+        if refused == 0 {
+            forked();
+        }
+    });
+    match PROCESS.load(Ordering::Acquire) {
+        0 => std::process::id(),
+        known => known,
+    }
+}
+
 /// Refuses to use across a fork what belongs to the parent's threads.
 pub fn same_process(process: u32, what: &str) -> PyResult<()> {
-    if process == std::process::id() {
+    if process == self::process() {
         return Ok(());
     }
     Err(PyRuntimeError::new_err(format!(

@@ -15,20 +15,23 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde_json::{Map, Value};
-use stapes_core::audio::convert::{FromWire, ToWire};
-use stapes_core::audio::{AudioFormat, base64};
+use stapes_core::audio::AudioFormat;
+use stapes_core::audio::convert::FromWire;
 use stapes_core::conversation::{
     AgentSwitch, Capabilities, Conversation, Event, GuardSource, Interest, Media, Options,
     PlaybackSource, Refused, Status, Truncation, WrittenItem,
 };
-use stapes_core::transport::net::{ConnectError, ConnectRequest};
+use stapes_core::transport::net::ConnectRequest;
 use stapes_core::transport::{
-    Carriage, Clock, Ended, Endpoint as _, EventSink, Frame, Line, OutgoingLimits, Piece,
-    SampleRates, Session as Core, SoundEndpoint as _, SoundSettings, Upward, websocket,
+    Carriage, Clock, Ended, Endpoint as _, EventSink, Frame, Given, Line, Microphone,
+    OutgoingLimits, Piece, Recording, SampleRates, Session as Core, SoundEndpoint as _,
+    SoundSettings, Stream, Ticker, Upward, websocket,
 };
 
+use crate::audio::recording::Recording as Held;
 use crate::audio::samples::{self, Samples};
-use crate::connecting::{self, Greeting};
+use crate::connecting::{self, Connecting, Greeting};
+use crate::dispatch::Place;
 use crate::errors;
 use crate::history::History;
 use crate::hub::{Hub, QueueLimits, Shared, Word};
@@ -124,6 +127,10 @@ impl EventSink for Sink {
     fn to_carry(&self) {
         self.push_word(0, Word::ToCarry);
     }
+
+    fn spare_buffer(&self) -> Vec<u8> {
+        self.hub.spare_buffer()
+    }
 }
 
 fn object(json: &str, argument: &str) -> PyResult<Map<String, Value>> {
@@ -148,9 +155,12 @@ fn format(kind: &str, rate: Option<u32>) -> PyResult<AudioFormat> {
 pub struct Session {
     core: Arc<Core>,
     sink: Arc<Sink>,
-    input: Mutex<ToWire>,
+    microphone: Arc<Microphone>,
+    /// Of the thread that carries the session.
+    ticker: Arc<Ticker>,
     /// What the wire carries of the answer's sound.
     wire_output: Mutex<AudioFormat>,
+    place: Arc<Place>,
     id: u64,
     process: u32,
 }
@@ -162,7 +172,47 @@ enum Sound<'a> {
     Wire(Cow<'a, [u8]>),
 }
 
+impl Sound<'_> {
+    fn given(&self, sample_rate: Option<u32>) -> Given<'_> {
+        match self {
+            Self::Samples(samples) => Given::Samples(samples, sample_rate),
+            Self::Wire(bytes) => Given::Wire(bytes),
+        }
+    }
+
+    fn into_recording(self, sample_rate: Option<u32>) -> Recording {
+        match self {
+            Self::Samples(samples) => Recording::Samples(samples.into(), sample_rate),
+            Self::Wire(bytes) => Recording::Wire(bytes.into()),
+        }
+    }
+}
+
+/// A long sound on its way.
+#[pyclass(frozen, module = "stapes._core")]
+#[derive(Debug)]
+pub struct AudioStream {
+    stream: Stream,
+    process: u32,
+}
+
+#[pymethods]
+impl AudioStream {
+    /// Sends nothing more of it.
+    fn cancel(&self) {
+        // In a child of a fork nothing is sent of it, and its lock may be held for ever.
+        if self.process == std::process::id() {
+            self.stream.cancel();
+        }
+    }
+}
+
 impl Session {
+    /// How far the event loop has come with it.
+    pub fn place(&self) -> &Arc<Place> {
+        &self.place
+    }
+
     /// The conversation, unless it is the one of a parent process.
     fn here(&self) -> PyResult<&Core> {
         runtime::same_process(self.process, "session")?;
@@ -175,11 +225,7 @@ impl Session {
         sample_rate: Option<u32>,
     ) -> PyResult<Sound<'a>> {
         runtime::same_process(self.process, "session")?;
-        let format = self
-            .input
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .format();
+        let format = self.microphone.format();
         if sample_rate.is_some() || matches!(format, AudioFormat::Pcm { .. }) {
             Samples::mono(audio, "audio").map(|samples| Sound::Samples(samples.into_int16()))
         } else {
@@ -193,7 +239,7 @@ impl Session {
         py: Python<'_>,
         carriage: Carriage,
         greeting: Greeting,
-        connecting: impl Future<Output = Result<C, ConnectError>> + Send + 'static,
+        connecting: Connecting<C>,
         carry: impl FnOnce(C, Arc<Line>) -> F + Send + 'static,
     ) -> PyResult<u64> {
         runtime::same_process(self.process, "session")?;
@@ -218,13 +264,12 @@ impl Session {
                 format.wire_name()
             ))),
         };
-        let input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
         let output = self
             .wire_output
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         Ok(SampleRates {
-            input: rate(input.format(), "input")?,
+            input: rate(self.microphone.format(), "input")?,
             output: rate(*output, "output")?,
         })
     }
@@ -239,35 +284,6 @@ impl Session {
         self.core
             .act(act)
             .map_err(|refused| errors::refused(py, &refused))
-    }
-
-    /// Sends audio beside the messages.
-    fn send_sound(
-        &self,
-        py: Python<'_>,
-        sound: Sound<'_>,
-        sample_rate: Option<u32>,
-        commit: bool,
-    ) -> PyResult<bool> {
-        let mut samples = Vec::new();
-        match (sound, sample_rate) {
-            (Sound::Samples(given), Some(rate)) => {
-                let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
-                input
-                    .push_samples(&given, rate, &mut samples)
-                    .map_err(|error| PyValueError::new_err(format!("sample_rate: {error}")))?;
-                if commit {
-                    input.finish_samples(&mut samples);
-                }
-            }
-            (Sound::Samples(given), None) => samples = given.into_owned(),
-            // The formats were checked when the connection was made.
-            (Sound::Wire(_), _) => {}
-        }
-        self.core
-            .send_sound(samples, commit)
-            .map_err(|refused| errors::refused(py, &refused))?;
-        Ok(self.core.is_congested())
     }
 
     /// Runs an act of the session layer's; false where what it belongs to is over.
@@ -336,10 +352,12 @@ impl Session {
             Clock::default()
         };
         let shared = Arc::clone(&hub.shared);
-        let id = shared.register(QueueLimits {
+        let place = Arc::new(Place::default());
+        let queue = QueueLimits {
             events: max_queued_events,
             bytes: max_queued_bytes,
-        });
+        };
+        let id = shared.register(queue, Arc::clone(&place));
         let sink = Arc::new(Sink {
             hub: shared,
             id,
@@ -347,19 +365,23 @@ impl Session {
             overflown: AtomicBool::new(false),
         });
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
+        let worker = runtime::next_worker()?;
+        let core = Core::new(options, limits, clock, worker.handle.clone(), events);
         Ok(Self {
-            core: Core::new(options, limits, clock, runtime::next_handle()?, events),
+            microphone: Arc::new(Microphone::new(Arc::clone(&core))),
+            ticker: Arc::clone(&worker.ticker),
+            core,
             sink,
-            input: Mutex::new(ToWire::new(AudioFormat::default())),
             wire_output: Mutex::default(),
+            place,
             id,
             process: std::process::id(),
         })
     }
 
-    /// The number that the hub's batches name it by.
+    /// The number that the hub knows it by.
     #[getter]
-    fn id(&self) -> u64 {
+    pub fn id(&self) -> u64 {
         self.id
     }
 
@@ -388,9 +410,17 @@ impl Session {
         self.core.look(Conversation::has_spoken)
     }
 
+    /// The place in the order of what was dispatched last.
+    #[getter]
+    fn dispatched(&self) -> u64 {
+        self.place.sequence()
+    }
+
+    /// The history at that place.
     #[getter]
     fn history(&self) -> PyResult<History> {
-        Ok(History(self.here()?.look(Conversation::history)))
+        self.here()?;
+        Ok(History(self.place.history()))
     }
 
     #[getter]
@@ -401,9 +431,8 @@ impl Session {
     /// Says which words are wanted: a sum of the `INTEREST_...` numbers.
     fn set_interest(&self, interest: u32) -> PyResult<()> {
         let core = self.here()?;
-        self.sink
-            .hub
-            .want_history(self.id, Interest(interest).contains(Interest::HISTORY));
+        self.place
+            .want_history(Interest(interest).contains(Interest::HISTORY));
         core.set_interest(Interest(interest));
         Ok(())
     }
@@ -423,7 +452,7 @@ impl Session {
             .map(|rate| FromWire::new(output, rate))
             .transpose()
             .map_err(|error| PyValueError::new_err(format!("output_sample_rate: {error}")))?;
-        *self.input.lock().unwrap_or_else(PoisonError::into_inner) = ToWire::new(input);
+        self.microphone.set_format(input);
         *self
             .wire_output
             .lock()
@@ -455,7 +484,7 @@ impl Session {
         let greeting = Greeting::new(session_update, tracing, epoch)?;
         let request = ConnectRequest { url, headers };
         let options = options.0.clone();
-        let connecting = async move { websocket::connect(&request, &options).await };
+        let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
         self.dial(
             py,
             Carriage::default(),
@@ -490,7 +519,7 @@ impl Session {
             capabilities: Capabilities::MEDIA_APART,
             sound: Some(SoundSettings { rates, max_waiting }),
         };
-        let connecting = async move { webrtc::connect(&request, &options, rates).await };
+        let connecting = Box::pin(async move { webrtc::connect(&request, &options, rates).await });
         self.dial(
             py,
             carriage,
@@ -531,42 +560,48 @@ impl Session {
         // Before the lock: reading a buffer may run Python code, and whoever waits for the lock may
         // hold the GIL meanwhile.
         let sound = self.sound(audio, sample_rate)?;
-        if self.core.look(Conversation::capabilities).media == Media::Apart {
-            return self.send_sound(py, sound, sample_rate, commit);
-        }
-        let mut input = self.input.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = String::new();
-        let mut frame = |bytes: &[u8]| {
-            const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
-            let mut framed = Vec::with_capacity(HEAD.len() + bytes.len().div_ceil(3) * 4 + 2);
-            framed.extend_from_slice(HEAD.as_bytes());
-            base64::encode_append(bytes, &mut framed);
-            framed.extend_from_slice(b"\"}");
-            text = String::from_utf8(framed).unwrap_or_default();
-        };
-        match (sound, sample_rate) {
-            (Sound::Samples(samples), Some(rate)) => {
-                let mut wire = Vec::new();
-                input
-                    .push(&samples, rate, &mut wire)
-                    .map_err(|error| PyValueError::new_err(format!("sample_rate: {error}")))?;
-                if commit {
-                    input.finish(&mut wire);
-                }
-                // The resampler may hold back all of a short piece. What the user gives empty is sent
-                // as it is, as the reference does.
-                if !wire.is_empty() || samples.is_empty() {
-                    frame(&wire);
-                }
-            }
-            (Sound::Samples(samples), None) => frame(bytemuck::cast_slice(&samples)),
-            (Sound::Wire(bytes), _) => frame(&bytes),
-        }
-        drop(input);
-        self.command(py, |conversation, now| {
-            conversation.send_audio(text, commit, now)
-        })?;
+        self.microphone
+            .send(sound.given(sample_rate), commit)
+            .map_err(|error| errors::not_taken(py, &error))?;
         Ok(self.core.is_congested())
+    }
+
+    /// Begins to send a long sound in real time, `interval` seconds of it at a time; the word
+    /// `streamed` says with `token` how it ended. `audio` is as for `send_audio`, or a `stapes.audio.Recording`.
+    #[pyo3(signature = (audio, sample_rate, commit, interval, token))]
+    fn stream_audio(
+        &self,
+        py: Python<'_>,
+        audio: &Bound<'_, PyAny>,
+        sample_rate: Option<u32>,
+        commit: bool,
+        interval: f64,
+        token: u64,
+    ) -> PyResult<AudioStream> {
+        runtime::same_process(self.process, "session")?;
+        let recording = match audio.cast::<Held>() {
+            Ok(held) => held.get().sound(),
+            Err(_) => self.sound(audio, sample_rate)?.into_recording(sample_rate),
+        };
+        if recording.is_empty() {
+            return Err(PyValueError::new_err(
+                "audio is empty: there is nothing to stream",
+            ));
+        }
+        let sink = Arc::clone(&self.sink);
+        let stream = Stream::new(
+            &self.microphone,
+            recording,
+            seconds(interval, "interval")?,
+            commit,
+            move |streamed| sink.push_word(0, Word::Streamed { token, streamed }),
+        )
+        .map_err(|refused| errors::refused(py, &refused))?;
+        self.ticker.add(stream.clone());
+        Ok(AudioStream {
+            stream,
+            process: self.process,
+        })
     }
 
     fn is_congested(&self) -> PyResult<bool> {

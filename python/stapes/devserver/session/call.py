@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_CALL_IS_OVER = Close(1000, "")
+
 Send = Callable[[Outgoing], Awaitable[None]]
 """Sends one frame, or closes. It raises `ChannelClosedError` once the other end is gone."""
 
@@ -74,6 +76,7 @@ class RealtimeCall:
         """
         ids = Ids()
         self._options = options
+        self._is_over = False
         self._context = CallContext(
             options=options,
             mind=mind_for_call(mind),
@@ -133,18 +136,44 @@ class RealtimeCall:
         """Serve the call until the client's frames end, then stop all that it has begun."""
         context = self._context
         context.emit("session.created", session=context.config.wire)
-        sender = context.spawn(self._send_all(send))
+        sender = context.spawn(self._send_all(context.outbox, send))
         try:
             async with asyncio.timeout(self._options.max_session_seconds):
                 async for frame in frames:
                     self.handle(frame)
-                    await context.outbox.room()
+                    await context.room()
         except TimeoutError:
             await self._expire(sender)
         finally:
             for task in context.tasks:
                 task.cancel()
             await asyncio.gather(*context.tasks, return_exceptions=True)
+            self._is_over = True
+            for joined in context.joined:
+                joined.put(_CALL_IS_OVER)
+
+    async def join(self, frames: AsyncIterator[str | bytes], send: Send) -> None:
+        """Serve one more connection to this call, until its frames end or the call does.
+
+        It gets a `session.created` of its own and every event from then on, and its client may say
+        what the call's own may.
+        """
+        context = self._context
+        outbox = Outbox(high_water=self._options.max_waiting_events)
+        context.greet(outbox, "session.created", session=context.config.wire)
+        context.joined.append(outbox)
+        if self._is_over:
+            outbox.put(_CALL_IS_OVER)
+        sender = asyncio.create_task(self._send_all(outbox, send))
+        try:
+            async for frame in frames:
+                self.handle(frame)
+                await context.room()
+        finally:
+            context.joined.remove(outbox)
+            outbox.close()
+            sender.cancel()
+            await asyncio.gather(sender, return_exceptions=True)
 
     def handle(self, frame: str | bytes) -> None:
         """Act on one client frame. What is wrong with it becomes an `error` event."""
@@ -184,17 +213,17 @@ class RealtimeCall:
         if isinstance(mind, MindThatPrepares):
             mind.prepare(instructions=config.instructions, tools=config.tools)
 
-    async def _send_all(self, send: Send) -> None:
+    async def _send_all(self, outbox: Outbox, send: Send) -> None:
         try:
             while True:
-                frame = await self._context.outbox.take()
+                frame = await outbox.take()
                 await send(frame)
                 if isinstance(frame, Close):
                     return
         except ChannelClosedError:
             return
         finally:
-            self._context.outbox.close()
+            outbox.close()
 
     async def _expire(self, sender: asyncio.Task[None]) -> None:
         minutes = self._options.max_session_seconds / 60

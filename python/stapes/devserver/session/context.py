@@ -30,7 +30,8 @@ class CallContext:
 
     Events are given out without waiting (`emit`), so that what one part emits between two awaits
     is not torn apart by another part. `output_audio` is there where sound travels apart from the
-    events.
+    events. `joined` are the outboxes of connections that have joined the call: they get every
+    event.
     """
 
     options: Options
@@ -42,14 +43,26 @@ class CallContext:
     ids: Ids
     observe: Observer | None = None
     output_audio: OutputAudio | None = None
+    joined: list[Outbox] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def emit(self, type_: str, **fields: Any) -> None:
         """Queue a server event."""
-        event = {"type": type_, "event_id": self.ids.new("event"), **fields}
+        event = self._event(type_, fields)
         if self.observe is not None:
             self.observe(event)
-        self.outbox.put(json.dumps(event, ensure_ascii=False, separators=(",", ":")))
+        frame = _frame(event)
+        for outbox in (self.outbox, *self.joined):
+            outbox.put(frame)
+
+    def greet(self, outbox: Outbox, type_: str, **fields: Any) -> None:
+        """Queue a server event for one connection that has joined."""
+        outbox.put(_frame(self._event(type_, fields)))
+
+    async def room(self) -> None:
+        """Wait while a slow client leaves too much unread, on whichever connection."""
+        for outbox in (self.outbox, *self.joined):
+            await outbox.room()
 
     def refuse(self, error: ProtocolError, event_id: str | None = None) -> None:
         """Queue an `error` event."""
@@ -62,7 +75,14 @@ class CallContext:
         task.add_done_callback(self._finished)
         return task
 
+    def _event(self, type_: str, fields: dict[str, Any]) -> dict[str, Any]:
+        return {"type": type_, "event_id": self.ids.new("event"), **fields}
+
     def _finished(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
             logger.error("a part of a call failed", exc_info=problem)
+
+
+def _frame(event: dict[str, Any]) -> str:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))

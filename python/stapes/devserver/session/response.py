@@ -136,7 +136,7 @@ class Response:
         if not self.request.spoken:
             self._writer = writer = self._message()
             for word in words:
-                await self._context.outbox.room()
+                await self._context.room()
                 self._spend()
                 writer.words(word)
                 await asyncio.sleep(0)
@@ -161,7 +161,7 @@ class Response:
         chunk_ms = self._context.options.audio_chunk_ms
         spoken_ms = len(writer.part.pcm) / BYTES_PER_MS
         for step in steps(words, pcm, self.request.format, chunk_ms=chunk_ms):
-            await self._context.outbox.room()
+            await self._context.room()
             if self._context.output_audio is not None:
                 await self._context.output_audio.room()
             for word, said_ms in step.words:
@@ -185,7 +185,7 @@ class Response:
         item = Item(self._context.ids.new("item"), wire)
         self._writer = writer = CallWriter(self._context, item, **self._next_place(item))
         for start in range(0, len(arguments), _ARGUMENT_PIECE):
-            await self._context.outbox.room()
+            await self._context.room()
             self._spend()
             writer.arguments(arguments[start : start + _ARGUMENT_PIECE])
             await asyncio.sleep(0)

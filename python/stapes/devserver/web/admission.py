@@ -69,10 +69,8 @@ def admit(connection: HTTPConnection, options: Options, secrets: ClientSecrets) 
     return Admitted((), ephemeral=False)
 
 
-def admit_socket(
-    websocket: WebSocket, options: Options, secrets: ClientSecrets, *, calls: int
-) -> Admitted:
-    """Check all that a WebSocket connection asks for.
+def admit_socket(websocket: WebSocket, options: Options, secrets: ClientSecrets) -> Admitted:
+    """Check the shape and the key of a WebSocket connection.
 
     Raises:
         Refusal: it is not served.
@@ -83,12 +81,7 @@ def admit_socket(
             "The Realtime Beta API is no longer supported. Please use the GA shape: leave the "
             "OpenAI-Beta header out.",
         )
-    admitted = admit(websocket, options, secrets)
-    if "call_id" in websocket.query_params:
-        raise unknown_call()
-    require_model(websocket.query_params.get("model"), options)
-    require_room(options, calls)
-    return admitted
+    return admit(websocket, options, secrets)
 
 
 def require_model(model: str | None, options: Options) -> None:

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.websockets import WebSocketDisconnect
 
-from stapes.devserver.web.admission import Refusal, admit_socket, unknown_call
+from stapes.devserver.web.admission import (
+    Refusal,
+    admit_socket,
+    require_model,
+    require_room,
+    unknown_call,
+)
 from stapes.devserver.web.secrets import ClientSecrets
+from stapes.devserver.web.socket import Socket
 from stapes.devserver.web.socket_call import SocketCall
 
 if TYPE_CHECKING:
@@ -61,9 +68,13 @@ class Calls:
         """Serve one WebSocket connection from its handshake to its end."""
         with contextlib.suppress(*_GONE):
             try:
-                admitted = admit_socket(
-                    websocket, self.options, self.secrets, calls=len(self.under_way)
-                )
+                admitted = admit_socket(websocket, self.options, self.secrets)
+                call_id = websocket.query_params.get("call_id")
+                if call_id is not None:
+                    await self._join(websocket, call_id)
+                    return
+                require_model(websocket.query_params.get("model"), self.options)
+                require_room(self.options, len(self.under_way))
                 served = self._socket_call(websocket, admitted.settings)
             except Refusal as refusal:
                 await self._refuse(websocket, refusal)
@@ -112,9 +123,7 @@ class Calls:
         Raises:
             Refusal: it is not under way.
         """
-        if call_id not in self._peers:
-            raise unknown_call()
-        served, task = self._peers[call_id]
+        served, task = self._peer(call_id)
         await served.close()
         await asyncio.wait([task])
 
@@ -124,6 +133,18 @@ class Calls:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _peer(self, call_id: str) -> tuple[PeerCall, asyncio.Task[None]]:
+        if call_id not in self._peers or self._peers[call_id][0].is_over:
+            raise unknown_call()
+        return self._peers[call_id]
+
+    async def _join(self, websocket: WebSocket, call_id: str) -> None:
+        """Serve a connection that joins a call over WebRTC: its sound stays where it is."""
+        served, _ = self._peer(call_id)
+        socket = Socket(websocket)
+        await socket.accept()
+        await served.join(socket.read, socket.write)
 
     def _socket_call(self, websocket: WebSocket, settings: Sequence[dict[str, Any]]) -> SocketCall:
         drop = self._drop

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from stapes.devserver.session.call import RealtimeCall
+from stapes.devserver.session.call import RealtimeCall, Send
 from stapes.devserver.web.record import Record
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from stapes.devserver.mind import Mind, Voice
     from stapes.devserver.options import Options
     from stapes.devserver.session.outbox import Outgoing
+
+Read = Callable[[], Awaitable[str | bytes | None]]
+"""Gives the client's next frame; `None` once it has gone."""
 
 
 class ServedCall(ABC):
@@ -84,6 +88,15 @@ class ServedCall(ABC):
             ChannelClosedError: the client has gone.
         """
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the call has ended."""
+        return self._ended.is_set()
+
+    async def join(self, read: Read, write: Send) -> None:
+        """Serve one more connection to this call, until it or the call ends."""
+        await self.call.join(self._frames(read), write)
+
     async def wait_closed(self, *, seconds: float = 5.0) -> None:
         """Wait until the connection is over."""
         async with asyncio.timeout(seconds):
@@ -112,14 +125,14 @@ class ServedCall(ABC):
     async def _run(self) -> None:
         """Hold the call to its end."""
         try:
-            await self.call.run(self._frames(), self._send)
+            await self.call.run(self._frames(self._read), self._send)
         finally:
             self._ended.set()
 
-    async def _frames(self) -> AsyncIterator[str | bytes]:
+    async def _frames(self, read: Read) -> AsyncIterator[str | bytes]:
         while True:
             await self._reading.wait()
-            frame = await self._read()
+            frame = await read()
             if frame is None:
                 return
             await self._reading.wait()

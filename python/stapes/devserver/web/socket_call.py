@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from starlette.websockets import WebSocketDisconnect, WebSocketState
-
-from stapes.devserver.session.call import ChannelClosedError
-from stapes.devserver.session.outbox import Close, Outgoing
 from stapes.devserver.web.served import ServedCall
+from stapes.devserver.web.socket import Socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,6 +14,7 @@ if TYPE_CHECKING:
 
     from stapes.devserver.mind import Mind, Voice
     from stapes.devserver.options import Options
+    from stapes.devserver.session.outbox import Outgoing
 
 
 class SocketCall(ServedCall):
@@ -42,14 +40,13 @@ class SocketCall(ServedCall):
             settings=settings,
             recording=recording,
         )
-        self._websocket = websocket
+        self._socket = Socket(websocket)
         self._drop = drop
 
     async def serve(self) -> None:
         """Accept the connection and serve it to its end."""
-        offered = self._websocket.scope.get("subprotocols", ())
         try:
-            await self._websocket.accept("realtime" if "realtime" in offered else None)
+            await self._socket.accept()
         except BaseException:
             self._ended.set()
             raise
@@ -57,8 +54,7 @@ class SocketCall(ServedCall):
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection at once, whatever is under way."""
-        if self._websocket.application_state is WebSocketState.CONNECTED:
-            await self._websocket.close(code, reason)
+        await self._socket.close(code, reason)
 
     def abort(self) -> None:
         """Drop the connection without a word, as a network does that fails.
@@ -71,21 +67,7 @@ class SocketCall(ServedCall):
         self._drop()
 
     async def _read(self) -> str | bytes | None:
-        message = await self._websocket.receive()
-        if message["type"] == "websocket.disconnect":
-            return None
-        text = message.get("text")
-        frame: str | bytes = message["bytes"] if text is None else text
-        return frame
+        return await self._socket.read()
 
     async def _write(self, frame: Outgoing) -> None:
-        try:
-            match frame:
-                case str():
-                    await self._websocket.send_text(frame)
-                case bytes():
-                    await self._websocket.send_bytes(frame)
-                case Close(code, reason):
-                    await self._websocket.close(code, reason)
-        except (WebSocketDisconnect, RuntimeError) as gone:
-            raise ChannelClosedError from gone
+        await self._socket.write(frame)

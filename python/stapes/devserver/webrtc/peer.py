@@ -145,7 +145,9 @@ class Peer:
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])
-        await self._connection.close()
+        # aiortc closes by itself when the peer does; who is cancelled while waiting for that would
+        # spoil it for aiortc.
+        await asyncio.shield(self._connection.close())
 
     async def vanish(self) -> None:
         """Fall silent without a word, as a network does that fails."""

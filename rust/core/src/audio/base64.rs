@@ -75,6 +75,12 @@ pub fn encode_append(bytes: &[u8], out: &mut Vec<u8>) {
     STANDARD.encode_append(bytes, out);
 }
 
+/// Encodes, with padding, and appends the text to `out`.
+#[inline]
+pub fn encode_append_text(bytes: &[u8], out: &mut String) {
+    STANDARD.encode_append(bytes, out);
+}
+
 /// Encodes, with padding, into `out`, whose length must be [`encoded_len`]'s.
 pub fn encode_into(bytes: &[u8], out: &mut [u8]) -> Result<(), Base64Error> {
     let expected = encoded_len(bytes.len());

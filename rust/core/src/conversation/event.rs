@@ -185,3 +185,54 @@ pub enum Event {
         text: String,
     },
 }
+
+impl Event {
+    /// Whether both are words, of the same part.
+    pub fn continues(&self, earlier: &Self) -> bool {
+        matches!((self, earlier), (
+            Self::TranscriptDelta { speaker, response_id, item_id, content_index, .. },
+            Self::TranscriptDelta {
+                speaker: whose, response_id: response, item_id: item, content_index: part, ..
+            },
+        ) if (speaker, response_id, item_id, content_index) == (whose, response, item, part))
+    }
+
+    /// Puts earlier words of its part before its own; how many bytes that were.
+    pub fn take_up(&mut self, earlier: &Self) -> Option<usize> {
+        if !self.continues(earlier) {
+            return None;
+        }
+        match (self, earlier) {
+            (Self::TranscriptDelta { delta, .. }, Self::TranscriptDelta { delta: before, .. }) => {
+                delta.insert_str(0, before);
+                Some(before.len())
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(item: &str, delta: &str) -> Event {
+        Event::TranscriptDelta {
+            speaker: Speaker::Assistant,
+            response_id: None,
+            item_id: item.into(),
+            content_index: 0,
+            delta: delta.to_owned(),
+        }
+    }
+
+    #[test]
+    fn words_are_taken_up_by_later_ones_of_their_part_alone() {
+        let mut later = words("a", "there");
+        assert_eq!(later.take_up(&words("a", "hello ")), Some(6));
+        assert_eq!(later, words("a", "hello there"));
+        assert_eq!(later.take_up(&words("b", "no")), None);
+        assert_eq!(later.take_up(&Event::AudioStopped { epoch: 0 }), None);
+        assert_eq!(later, words("a", "hello there"));
+    }
+}

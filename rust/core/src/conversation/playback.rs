@@ -68,6 +68,12 @@ impl Playback {
         self.format
     }
 
+    /// The response and the item that are being played.
+    pub(super) fn ids(&self) -> Option<(&Arc<str>, &Arc<str>)> {
+        let part = self.part.as_ref()?;
+        Some((&part.response_id, &part.item_id))
+    }
+
     /// A chunk of `bytes` arrived. A new item or content part starts its own clock and length.
     pub(super) fn chunk(
         &mut self,

@@ -220,10 +220,10 @@ impl Responses {
     }
 
     /// Takes words of the answer that sounds.
-    pub(super) fn spoke(&mut self, item_id: &Arc<str>, delta: &str) {
+    pub(super) fn spoke(&mut self, item_id: &str, delta: &str) {
         match &mut self.speaking {
-            Some((known, words)) if known == item_id => words.push_str(delta),
-            speaking => *speaking = Some((Arc::clone(item_id), delta.to_owned())),
+            Some((known, words)) if **known == *item_id => words.push_str(delta),
+            speaking => *speaking = Some((item_id.into(), delta.to_owned())),
         }
     }
 

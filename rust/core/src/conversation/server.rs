@@ -14,7 +14,7 @@ use super::event::{Event, Interest, ResponseDone, Speaker, Status, Trouble};
 use super::guard::GuardSource;
 use super::item::{Item, Place, Progress, text};
 use super::replay::RequestKind;
-use super::server_event::{Body, Chunk, ServerEvent, index};
+use super::server_event::{Body, Chunk, ServerEvent, TextDelta, index};
 
 /// The audio format at `pointer`, where one is stated that is known.
 fn format_at(value: &Value, pointer: &str) -> Option<AudioFormat> {
@@ -38,7 +38,7 @@ fn format_at(value: &Value, pointer: &str) -> Option<AudioFormat> {
 
 impl Conversation {
     /// Takes a frame of the server's. Whatever it is, the conversation goes on.
-    pub fn handle_server(&mut self, generation: u64, event: ServerEvent, now: Duration) {
+    pub fn handle_server(&mut self, generation: u64, event: ServerEvent<'_>, now: Duration) {
         if generation != self.generation || self.status != Status::Connected {
             return;
         }
@@ -55,6 +55,7 @@ impl Conversation {
             } => {
                 self.audio_delta(response_id, item_id, content_index, chunk, now);
             }
+            Body::TextDelta(delta) => self.answer_delta(&delta),
             Body::Event { kind, value } => self.server_event(&kind, value, now),
         }
     }
@@ -71,10 +72,6 @@ impl Conversation {
             "output_audio_buffer.started"
             | "output_audio_buffer.stopped"
             | "output_audio_buffer.cleared" => self.output_buffer(kind, &event, now),
-            "response.output_audio_transcript.delta" => {
-                self.answer_delta(&event, GuardSource::Audio);
-            }
-            "response.output_text.delta" => self.answer_delta(&event, GuardSource::Text),
             "response.output_item.added" => self.output_item(&event, Progress::InProgress, now),
             "response.output_item.done" => self.output_item(&event, Progress::Completed, now),
             "conversation.item.added" => {
@@ -223,13 +220,6 @@ impl Conversation {
         chunk: Chunk,
         now: Duration,
     ) {
-        let response_id: Arc<str> = match response_id {
-            Some(id) => id.into(),
-            None => self
-                .responses
-                .active()
-                .map_or_else(|| "".into(), Arc::clone),
-        };
         let bytes = match &chunk {
             Chunk::Decoded(data) => data.len(),
             Chunk::Length(bytes) => *bytes,
@@ -240,10 +230,10 @@ impl Conversation {
                 return;
             }
         };
+        let (response_id, item_id) = self.ids_of_sound(response_id, item_id);
         if self.responses.is_silenced(&response_id) {
             return;
         }
-        let item_id: Arc<str> = item_id.into();
         let format = self
             .responses
             .format(&response_id)
@@ -262,6 +252,24 @@ impl Conversation {
         }
     }
 
+    /// All sound of a part has the same ids: they are made once.
+    fn ids_of_sound(&self, response_id: Option<String>, item_id: String) -> (Arc<str>, Arc<str>) {
+        let known = self.playback.ids();
+        let response_id = match (response_id, known) {
+            (Some(id), Some((known, _))) if *id == **known => Arc::clone(known),
+            (Some(id), _) => id.into(),
+            (None, _) => self
+                .responses
+                .active()
+                .map_or_else(|| "".into(), Arc::clone),
+        };
+        let item_id = match known {
+            Some((_, known)) if *item_id == **known => Arc::clone(known),
+            _ => item_id.into(),
+        };
+        (response_id, item_id)
+    }
+
     /// All sound of a part has been generated. Where none of it was to be heard, nothing stops.
     fn audio_done(&mut self, event: &Value) {
         self.audio_generated = true;
@@ -278,36 +286,37 @@ impl Conversation {
         }
     }
 
-    fn answer_delta(&mut self, event: &Value, source: GuardSource) {
-        let (Some(item_id), Some(delta)) = (text(event, "item_id"), text(event, "delta")) else {
+    fn answer_delta(&mut self, delta: &TextDelta<'_>) {
+        self.responses.spoke(&delta.item_id, &delta.delta);
+        let (transcript, guardrails) = (
+            self.outbox.wants(Interest::TRANSCRIPT),
+            self.outbox.wants(Interest::GUARDRAILS),
+        );
+        if !transcript && !guardrails {
             return;
-        };
-        let item_id: Arc<str> = item_id.into();
-        let response_id: Option<Arc<str>> = text(event, "response_id").map(Arc::from);
-        self.responses.spoke(&item_id, delta);
-        if self.outbox.wants(Interest::TRANSCRIPT) {
+        }
+        let item_id: Arc<str> = (&*delta.item_id).into();
+        let response_id: Option<Arc<str>> = delta.response_id.as_deref().map(Arc::from);
+        if transcript {
             self.outbox.event(Event::TranscriptDelta {
                 speaker: Speaker::Assistant,
                 response_id: response_id.clone(),
                 item_id: Arc::clone(&item_id),
-                content_index: index(event, "content_index"),
-                delta: delta.to_owned(),
+                content_index: delta.content_index,
+                delta: delta.delta.clone().into_owned(),
             });
         }
-        let Some(response_id) = response_id else {
+        let Some(response_id) = response_id.filter(|_| guardrails) else {
             return;
         };
-        if !self.outbox.wants(Interest::GUARDRAILS) {
-            return;
-        }
         self.responses.adopt(&response_id, self.epoch);
-        if let Some(words) = self.guard.delta(&response_id, &item_id, delta) {
+        if let Some(words) = self.guard.delta(&response_id, &item_id, &delta.delta) {
             self.outbox.event(Event::GuardrailDue {
                 epoch: self.responses.epoch(&response_id).unwrap_or(self.epoch),
                 response_id,
                 item_id,
                 text: words,
-                source,
+                source: delta.source,
                 response_generation: self.responses.generation(),
                 generation: self.generation,
             });

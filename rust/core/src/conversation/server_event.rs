@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::audio::base64;
 
 use super::event::Interest;
+use super::guard::GuardSource;
 
 /// A chunk of the answer's sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,14 +22,25 @@ pub(super) enum Chunk {
     Unreadable(String),
 }
 
+/// A piece of the words of the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TextDelta<'a> {
+    pub(super) source: GuardSource,
+    pub(super) response_id: Option<Cow<'a, str>>,
+    pub(super) item_id: Cow<'a, str>,
+    pub(super) content_index: usize,
+    pub(super) delta: Cow<'a, str>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Body {
+pub(super) enum Body<'a> {
     AudioDelta {
         response_id: Option<String>,
         item_id: String,
         content_index: usize,
         chunk: Chunk,
     },
+    TextDelta(TextDelta<'a>),
     Event {
         kind: String,
         value: Value,
@@ -38,21 +50,26 @@ pub(super) enum Body {
 
 /// A frame of the server, read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ServerEvent {
-    pub(super) body: Body,
+pub struct ServerEvent<'a> {
+    pub(super) body: Body<'a>,
     /// The text as it came, where somebody wants it.
     pub(super) raw: Option<String>,
 }
 
 const AUDIO_DELTA: &str = "response.output_audio.delta";
-static FIND_AUDIO_DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(AUDIO_DELTA));
+const TRANSCRIPT_DELTA: &str = "response.output_audio_transcript.delta";
+const TEXT_DELTA: &str = "response.output_text.delta";
+/// What the types of all three begin with.
+const OUTPUT: &str = "response.output_";
+static FIND_OUTPUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(OUTPUT));
 static FIND_DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DELTA_KEY));
 const DELTA_KEY: &str = "\"delta\":";
 /// Where in a frame its type must stand for the short cut to be tried.
 const TYPE_WITHIN: usize = 256;
 
+/// What all deltas of an answer have.
 #[derive(Deserialize)]
-struct AudioDelta<'a> {
+struct Delta<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
     #[serde(borrow)]
@@ -64,11 +81,16 @@ struct AudioDelta<'a> {
     delta: Cow<'a, str>,
 }
 
-impl ServerEvent {
+impl<'a> ServerEvent<'a> {
     /// Reads a text frame. Never fails: what cannot be read becomes an event that says so.
-    pub fn parse(text: &str, interest: Interest) -> Self {
+    pub fn parse(text: &'a str, interest: Interest) -> Self {
+        Self::parse_with(text, interest, Vec::new)
+    }
+
+    /// The same; sound is decoded into a `buffer`, which is empty.
+    pub fn parse_with(text: &'a str, interest: Interest, buffer: impl FnOnce() -> Vec<u8>) -> Self {
         let raw = interest.contains(Interest::RAW).then(|| text.to_owned());
-        if let Some(body) = audio_delta_short_cut(text, interest) {
+        if let Some(body) = short_cut(text, interest, buffer) {
             return Self { body, raw };
         }
         let body = match serde_json::from_str::<Value>(text) {
@@ -97,7 +119,7 @@ impl ServerEvent {
     }
 }
 
-fn malformed(what: &str, text: &str) -> Body {
+fn malformed<'a>(what: &str, text: &str) -> Body<'a> {
     let mut start: String = text.chars().take(80).collect();
     if start.len() < text.len() {
         start.push('…');
@@ -105,22 +127,33 @@ fn malformed(what: &str, text: &str) -> Body {
     Body::Malformed(format!("{what}: {start}"))
 }
 
-fn read_object(value: Value, interest: Interest) -> Body {
+fn read_object<'a>(value: Value, interest: Interest) -> Body<'a> {
     let Some(kind) = value.get("type").and_then(Value::as_str) else {
         return malformed(
             "the server sent an object without a type",
             &value.to_string(),
         );
     };
-    if kind == AUDIO_DELTA {
-        let text = |key: &str| value.get(key).and_then(Value::as_str);
-        if let (Some(item_id), Some(delta)) = (text("item_id"), text("delta")) {
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    if let (Some(item_id), Some(delta)) = (text("item_id"), text("delta")) {
+        let response_id = text("response_id").map(str::to_owned);
+        let (item_id, content_index) = (item_id.to_owned(), index(&value, "content_index"));
+        if kind == AUDIO_DELTA {
             return Body::AudioDelta {
-                response_id: text("response_id").map(str::to_owned),
-                item_id: item_id.to_owned(),
-                content_index: index(&value, "content_index"),
-                chunk: chunk(delta, interest),
+                response_id,
+                item_id,
+                content_index,
+                chunk: chunk(delta, interest, Vec::new),
             };
+        }
+        if let Some(source) = source_of(kind) {
+            return Body::TextDelta(TextDelta {
+                source,
+                response_id: response_id.map(Cow::Owned),
+                item_id: Cow::Owned(item_id),
+                content_index,
+                delta: Cow::Owned(delta.to_owned()),
+            });
         }
     }
     Body::Event {
@@ -137,9 +170,9 @@ pub(super) fn index(value: &Value, key: &str) -> usize {
         .unwrap_or(0)
 }
 
-fn chunk(encoded: &str, interest: Interest) -> Chunk {
+fn chunk(encoded: &str, interest: Interest, buffer: impl FnOnce() -> Vec<u8>) -> Chunk {
     if interest.contains(Interest::AUDIO) {
-        let mut pcm = Vec::new();
+        let mut pcm = buffer();
         match base64::decode_append(encoded.as_bytes(), &mut pcm) {
             Ok(()) => Chunk::Decoded(pcm),
             Err(error) => Chunk::Unreadable(error.to_string()),
@@ -149,12 +182,49 @@ fn chunk(encoded: &str, interest: Interest) -> Chunk {
     }
 }
 
-/// An audio delta is a small envelope around a long run of base64, which has no escapes: find its
-/// end by its quote, and let the JSON reader see the envelope only. Whatever does not look exactly
-/// so takes the long way.
-fn audio_delta_short_cut(text: &str, interest: Interest) -> Option<Body> {
+fn source_of(kind: &str) -> Option<GuardSource> {
+    match kind {
+        TRANSCRIPT_DELTA => Some(GuardSource::Audio),
+        TEXT_DELTA => Some(GuardSource::Text),
+        _ => None,
+    }
+}
+
+/// Nearly all that a server sends are deltas: they are read without a tree of their JSON. Whatever
+/// does not look exactly as expected takes the long way.
+fn short_cut<'a>(
+    text: &'a str,
+    interest: Interest,
+    buffer: impl FnOnce() -> Vec<u8>,
+) -> Option<Body<'a>> {
     let head = &text.as_bytes()[..text.len().min(TYPE_WITHIN)];
-    FIND_AUDIO_DELTA.find(head)?;
+    match FIND_OUTPUT.find(head).map(|at| &head[at + OUTPUT.len()..]) {
+        Some([b'a', b'u', b'd', b'i', b'o', b'.', ..]) => audio_delta(text, interest, buffer),
+        Some([b'a', b'u', b'd', b'i', b'o', b'_', ..] | [b't', b'e', b'x', b't', ..]) => {
+            text_delta(text)
+        }
+        _ => None,
+    }
+}
+
+fn text_delta(text: &str) -> Option<Body<'_>> {
+    let read: Delta<'_> = serde_json::from_str(text).ok()?;
+    Some(Body::TextDelta(TextDelta {
+        source: source_of(&read.kind)?,
+        response_id: read.response_id,
+        item_id: read.item_id?,
+        content_index: read.content_index.unwrap_or(0),
+        delta: read.delta,
+    }))
+}
+
+/// An audio delta is a small envelope around a long run of base64, which has no escapes: find its
+/// end by its quote, and let the JSON reader see the envelope only.
+fn audio_delta<'a>(
+    text: &str,
+    interest: Interest,
+    buffer: impl FnOnce() -> Vec<u8>,
+) -> Option<Body<'a>> {
     let key = FIND_DELTA.find(text.as_bytes())?;
     let after = &text[key + DELTA_KEY.len()..];
     let open = key + DELTA_KEY.len() + (after.len() - after.trim_start_matches(' ').len());
@@ -165,13 +235,13 @@ fn audio_delta_short_cut(text: &str, interest: Interest) -> Option<Body> {
         return None;
     }
     let envelope = [&text[..=open], rest].concat();
-    let read: AudioDelta<'_> = serde_json::from_str(&envelope).ok()?;
+    let read: Delta<'_> = serde_json::from_str(&envelope).ok()?;
     if read.kind != AUDIO_DELTA || !read.delta.is_empty() {
         return None;
     }
     // Neither an escape nor what JSON forbids within a string: the whole frame is JSON, then. What
     // decodes has neither.
-    let chunk = match chunk(encoded, interest) {
+    let chunk = match chunk(encoded, interest, buffer) {
         Chunk::Length(_) if has_special(encoded) => return None,
         Chunk::Unreadable(_) => return None,
         chunk => chunk,
@@ -198,12 +268,12 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn both_ways(text: &str) -> (Option<Body>, Body) {
+    fn both_ways(text: &str) -> (Option<Body<'_>>, Body<'_>) {
         let long = match serde_json::from_str::<Value>(text) {
             Ok(value @ Value::Object(_)) => read_object(value, Interest::ALL),
             _ => Body::Malformed(String::new()),
         };
-        (audio_delta_short_cut(text, Interest::ALL), long)
+        (short_cut(text, Interest::ALL, Vec::new), long)
     }
 
     #[test]
@@ -214,6 +284,39 @@ mod tests {
         assert!(
             matches!(long, Body::AudioDelta { content_index: 2, chunk: Chunk::Decoded(pcm), .. } if pcm == [0, 1, 2])
         );
+    }
+
+    #[test]
+    fn the_short_cut_reads_words_escapes_and_all() {
+        for (kind, source) in [
+            (TRANSCRIPT_DELTA, GuardSource::Audio),
+            (TEXT_DELTA, GuardSource::Text),
+        ] {
+            let text = format!(
+                r#"{{"type":"{kind}","response_id":"r","item_id":"i","content_index":1,"delta":"a\n\u00e9"}}"#
+            );
+            let (short, long) = both_ways(&text);
+            assert_eq!(short.as_ref(), Some(&long));
+            assert!(
+                matches!(long, Body::TextDelta(delta) if delta.delta == "a\né" && delta.source == source)
+            );
+        }
+    }
+
+    #[test]
+    fn words_of_another_shape_are_what_the_long_way_makes_of_them() {
+        for about in [
+            r#""item_id":"i","delta":5"#,
+            r#""item_id":5,"delta":"x""#,
+            r#""delta":"x""#,
+            r#""item_id":"i","delta":"x","content_index":-1"#,
+            r#""item_id":"i","delta":"x","delta":"y""#,
+        ] {
+            let text = format!(r#"{{"type":"{TRANSCRIPT_DELTA}",{about}}}"#);
+            let (short, long) = both_ways(&text);
+            assert_eq!(short, None, "{about}");
+            assert!(!matches!(long, Body::Malformed(_)), "{about}");
+        }
     }
 
     #[test]
@@ -288,9 +391,10 @@ mod tests {
         /// Wherever the short cut reads a frame, it reads what the long way reads.
         #[test]
         fn the_short_cut_agrees_with_the_long_way(
+            kind in prop::sample::select(vec![AUDIO_DELTA, TRANSCRIPT_DELTA, TEXT_DELTA]),
             delta in "[A-Za-z0-9+/=\\\\\" ]{0,40}", item in ".{0,8}", spaced in any::<bool>(), extra in ".{0,20}",
         ) {
-            let value = json!({"type": AUDIO_DELTA, "note": extra, "item_id": item, "delta": delta, "content_index": 1});
+            let value = json!({"type": kind, "note": extra, "item_id": item, "delta": delta, "content_index": 1});
             let text = if spaced { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
             let (short, long) = both_ways(&text);
             if let Some(short) = short {

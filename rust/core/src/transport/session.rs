@@ -31,6 +31,10 @@ pub trait EventSink: Send + Sync + 'static {
     fn take_overflow(&self) -> bool {
         false
     }
+    /// An empty buffer for sound, which was used before where there is such a one.
+    fn spare_buffer(&self) -> Vec<u8> {
+        Vec::new()
+    }
     /// A line that nobody drives here (see [`Session::connecting`]) has something to send.
     fn to_carry(&self);
 }
@@ -561,7 +565,9 @@ impl Endpoint for Line {
             return;
         };
         let event = match frame {
-            Frame::Text(text) => ServerEvent::parse(text, session.interest()),
+            Frame::Text(text) => {
+                ServerEvent::parse_with(text, session.interest(), || session.sink.spare_buffer())
+            }
             Frame::Binary(bytes) => ServerEvent::binary(bytes.len()),
         };
         session.act(|conversation, now| conversation.handle_server(self.generation, event, now));

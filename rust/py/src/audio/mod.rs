@@ -10,6 +10,7 @@ mod g711;
 mod level;
 mod opus;
 mod output;
+pub mod recording;
 mod resampler;
 pub mod samples;
 
@@ -20,6 +21,7 @@ use pyo3::prelude::*;
 pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = parent.py();
     let module = PyModule::new(py, "audio")?;
+    module.add_class::<recording::Recording>()?;
     module.add_class::<resampler::Resampler>()?;
     module.add_class::<opus::OpusEncoder>()?;
     module.add_class::<opus::OpusDecoder>()?;

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use stapes_core::audio::base64;
 use stapes_core::conversation::{Event, Interest, Options as ConversationOptions};
 use stapes_core::transport::websocket::{ConnectRequest, Tls, WebSocketOptions, connect};
-use stapes_core::transport::{Carriage, Clock, EventSink, OutgoingLimits, Session};
+use stapes_core::transport::{
+    Carriage, Clock, EventSink, Given, Microphone, OutgoingLimits, Session,
+};
 use stapes_load::client::options::Options;
 use stapes_load::client::report::{Stretch, begin, summarise};
 use stapes_load::client::session::{Received, microphone_pcm};
@@ -89,14 +90,10 @@ async fn run(options: Options) -> Result<Map<String, Value>, Failure> {
     let mut ticker = options.ticker();
     while let Some(due) = ticker.next().await {
         for at in &due.start {
-            ask(&sessions[*at].0)?;
+            ask(sessions[*at].0.session())?;
         }
         for at in &due.send {
-            let append = frame(&pcm);
-            sessions[*at]
-                .0
-                .act(|conversation, now| conversation.send_audio(append, false, now))
-                .map_err(|refused| format!("{refused:?}"))?;
+            sessions[*at].0.send(Given::Wire(&pcm), false)?;
             mic_sent += 1;
         }
     }
@@ -114,7 +111,7 @@ async fn run(options: Options) -> Result<Map<String, Value>, Failure> {
     Ok(result)
 }
 
-async fn open(options: &Options) -> Result<(Arc<Session>, Arc<Ears>), Failure> {
+async fn open(options: &Options) -> Result<(Microphone, Arc<Ears>), Failure> {
     let ears = Arc::new(Ears {
         heard: Mutex::new(Heard {
             responses_left: options.responses,
@@ -155,7 +152,7 @@ async fn open(options: &Options) -> Result<(Arc<Session>, Arc<Ears>), Failure> {
         .act(|conversation, _| conversation.opened(generation, 0, update.to_owned(), Value::Null))
         .map_err(|refused| format!("{refused:?}"))?;
     tokio::spawn(connection.carry(line));
-    Ok((session, ears))
+    Ok((Microphone::new(session), ears))
 }
 
 fn ask(session: &Session) -> Result<(), Failure> {
@@ -168,14 +165,4 @@ fn ask(session: &Session) -> Result<(), Failure> {
     session
         .act(|conversation, now| conversation.send_message(&event, true, now))
         .map_err(|refused| format!("{refused:?}").into())
-}
-
-/// A chunk of the microphone's, framed as the extension frames it.
-fn frame(pcm: &[u8]) -> String {
-    const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
-    let mut framed = Vec::with_capacity(HEAD.len() + pcm.len().div_ceil(3) * 4 + 2);
-    framed.extend_from_slice(HEAD.as_bytes());
-    base64::encode_append(pcm, &mut framed);
-    framed.extend_from_slice(b"\"}");
-    String::from_utf8(framed).unwrap_or_default()
 }

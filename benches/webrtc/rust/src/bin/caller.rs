@@ -1,5 +1,5 @@
 //! Calls a reflector many times at once, with packets that need neither encoder nor decoder, or
-//! opens and closes calls one after the other. Says what it cost as one line of JSON.
+//! opens and closes calls, some at a time. Says what it cost as one line of JSON.
 
 use std::fs;
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use stapes_core::transport::{
     Ended, Endpoint, Frame, Outgoing, Piece, SampleRates, SoundEndpoint, SoundStats, Uplink,
     Upward, Wanted,
 };
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -148,6 +148,8 @@ struct Asked {
     calls: usize,
     seconds: u64,
     opens: usize,
+    /// How many calls are being connected at a time.
+    at_once: usize,
 }
 
 fn asked() -> Result<Asked, Failure> {
@@ -156,6 +158,7 @@ fn asked() -> Result<Asked, Failure> {
         calls: 200,
         seconds: 10,
         opens: 0,
+        at_once: 8,
     };
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
@@ -164,6 +167,7 @@ fn asked() -> Result<Asked, Failure> {
             Long("calls") => asked.calls = parser.value()?.parse()?,
             Long("seconds") => asked.seconds = parser.value()?.parse()?,
             Long("opens") => asked.opens = parser.value()?.parse()?,
+            Long("at-once") => asked.at_once = parser.value()?.parse()?,
             other => return Err(other.unexpected().into()),
         }
     }
@@ -191,11 +195,20 @@ async fn call(
 
 /// Many calls at once, each sending and hearing 50 packets a second.
 async fn together(asked: &Asked) -> Result<Value, Failure> {
-    let before = usage()?;
+    let (before, began) = (usage()?, Instant::now());
+    let room = Arc::new(Semaphore::new(asked.at_once));
+    let mut dialling = JoinSet::new();
+    for _ in 0..asked.calls {
+        let (url, room) = (asked.url.clone(), Arc::clone(&room));
+        dialling.spawn(async move {
+            let _place = room.acquire().await?;
+            call(&url).await
+        });
+    }
     let mut tasks = JoinSet::new();
     let mut calls = Vec::new();
-    for _ in 0..asked.calls {
-        let (counter, carrying) = call(&asked.url).await?;
+    while let Some(dialled) = dialling.join_next().await {
+        let (counter, carrying) = dialled??;
         tasks.spawn(carrying);
         calls.push(counter);
     }
@@ -206,6 +219,7 @@ async fn together(asked: &Asked) -> Result<Value, Failure> {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let standing = usage()?;
+    let connecting = began.elapsed().as_secs_f64() * 1000.0;
     // 80 bytes: 32 kbit/s.
     let packet = Bytes::from_static(&[0x48; 80]);
     let packets = asked.seconds * 50;
@@ -233,7 +247,8 @@ async fn together(asked: &Asked) -> Result<Value, Failure> {
     let cores = (to.cpu_s - from.cpu_s) / took.as_secs_f64();
     Ok(json!({
         "calls": asked.calls,
-        "packets_sent": sent,
+        "connect_ms_each": connecting / asked.calls as f64,
+        "packets": sent,
         "packets_lost": sent.saturating_sub(heard),
         "cores": cores,
         "cpu_ms_per_call_s": cores * 1000.0 / asked.calls as f64,
@@ -242,39 +257,76 @@ async fn together(asked: &Asked) -> Result<Value, Failure> {
     }))
 }
 
-/// Calls that are opened and closed one after the other.
-async fn in_turn(asked: &Asked) -> Result<Value, Failure> {
-    let mut samples = Vec::new();
-    let began = Instant::now();
-    for n in 0..=asked.opens {
-        if n % (asked.opens / 5).max(1) == 0 {
-            // Sockets are closed by a task that may still be at it.
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            samples.push(json!({
-                "after": n,
-                "rss_kb": usage()?.rss_kb,
-                "files": open_files(),
-                "threads": threads(),
-                "tasks": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
-            }));
-        }
-        let (counter, carrying) = call(&asked.url).await?;
-        counter
-            .uplink
-            .push(Upward::Packet(Bytes::from_static(&[0x48; 80])));
-        let task = tokio::spawn(carrying);
-        counter.close();
-        task.await?;
+/// One call from its opening to its close.
+async fn one_call(url: String, room: Arc<Semaphore>) -> Result<(), Failure> {
+    let _place = room.acquire().await?;
+    let (counter, carrying) = call(&url).await?;
+    counter
+        .uplink
+        .push(Upward::Packet(Bytes::from_static(&[0x48; 80])));
+    let task = tokio::spawn(carrying);
+    counter.close();
+    task.await?;
+    Ok(())
+}
+
+/// So many calls, some at a time.
+async fn some_calls(asked: &Asked, count: usize) -> Result<(), Failure> {
+    let room = Arc::new(Semaphore::new(asked.at_once));
+    let mut calls = JoinSet::new();
+    for _ in 0..count {
+        calls.spawn(one_call(asked.url.clone(), Arc::clone(&room)));
     }
-    let ms = began.elapsed().as_secs_f64() * 1000.0 / (asked.opens + 1) as f64;
-    Ok(json!({"opened_and_closed": asked.opens, "ms_each": ms, "samples": samples}))
+    while let Some(called) = calls.join_next().await {
+        called??;
+    }
+    Ok(())
+}
+
+/// What there is of what each call has.
+async fn left() -> Value {
+    // Sockets are closed by a task that may still be at it.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    json!({
+        "threads": threads(),
+        "descriptors": open_files(),
+        "tokio tasks": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
+    })
+}
+
+/// Calls that are opened and closed.
+async fn coming_and_going(asked: &Asked) -> Result<Value, Failure> {
+    const PARTS: usize = 20;
+    // What is made once is no leak.
+    some_calls(asked, 2 * asked.at_once).await?;
+    let before = left().await;
+    let (used, began) = (usage()?.cpu_s, Instant::now());
+    let mut samples = Vec::new();
+    for part in 0..PARTS {
+        let (from, to) = (part * asked.opens / PARTS, (part + 1) * asked.opens / PARTS);
+        samples.push(json!({"after": from, "rss_kb": usage()?.rss_kb}));
+        some_calls(asked, to - from).await?;
+    }
+    let each = |seconds: f64| seconds * 1000.0 / asked.opens as f64;
+    let (took, used) = (began.elapsed().as_secs_f64(), usage()?.cpu_s - used);
+    let after = left().await;
+    samples.push(json!({"after": asked.opens, "rss_kb": usage()?.rss_kb}));
+    Ok(json!({
+        "opened": asked.opens,
+        "at_once": asked.at_once,
+        "ms_each": each(took),
+        "cpu_ms_each": each(used),
+        "before": before,
+        "after": after,
+        "samples": samples,
+    }))
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
     let asked = asked()?;
     let result = if asked.opens > 0 {
-        in_turn(&asked).await?
+        coming_and_going(&asked).await?
     } else {
         together(&asked).await?
     };

@@ -39,6 +39,13 @@ pub(in crate::transport) enum Answer {
         response: Response<()>,
         body: Vec<u8>,
         /// Whether that is all of the body.
+        #[cfg_attr(
+            not(feature = "webrtc"),
+            expect(
+                dead_code,
+                reason = "a WebSocket's body is a refusal, which may be cut off"
+            )
+        )]
         complete: bool,
     },
 }

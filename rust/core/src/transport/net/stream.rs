@@ -19,6 +19,10 @@ pub(in crate::transport) enum ByteStream {
 
 impl ByteStream {
     /// The address of this machine that the stream goes out from.
+    #[cfg_attr(
+        not(feature = "webrtc"),
+        allow(dead_code, reason = "media goes where the offer of a call went")
+    )]
     pub fn local_ip(&self) -> io::Result<IpAddr> {
         match self {
             Self::Plain(stream) => Ok(stream.local_addr()?.ip()),

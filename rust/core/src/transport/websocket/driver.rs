@@ -1,5 +1,6 @@
 //! Moves frames between a socket and an endpoint, in one task.
 
+use std::cell::RefCell;
 use std::future::{pending, poll_fn};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::{Pin, pin};
@@ -18,13 +19,23 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use super::end::{cause_of, goodbye_for};
+use super::frame;
 use super::keepalive::{Due, KeepAlive, later};
 use super::options::WebSocketOptions;
+use super::outlet::Outlet;
 use crate::transport::endpoint::{Ended, Endpoint, Frame, Outgoing, Writer};
 use crate::transport::net::ByteStream;
 
 /// How many messages are read before writing has its turn again.
 const READ_TURN: usize = 32;
+
+/// What a thread's buffer for frames keeps of its room.
+const MOST_FRAMES: usize = 1024 * 1024;
+
+thread_local! {
+    /// Frames on their way to a socket: one buffer for all connections, which stays in the cache.
+    static FRAMES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The longest reason that a close frame can carry, in bytes (RFC 6455, section 5.5).
 const MOST_REASON: usize = 123;
@@ -51,7 +62,7 @@ impl From<&WebSocketOptions> for Pace {
 
 /// Carries `endpoint` over `socket` until the connection ends, and says how it ended.
 pub(super) async fn drive<E: Endpoint + ?Sized>(
-    socket: WebSocketStream<ByteStream>,
+    socket: WebSocketStream<Outlet<ByteStream>>,
     endpoint: &Arc<E>,
     pace: Pace,
 ) -> Ended {
@@ -129,6 +140,16 @@ enum Stage {
     Answering(Ended),
 }
 
+/// What was there to read.
+#[derive(Clone, Copy)]
+enum Reading {
+    Nothing,
+    /// Something, and nothing more.
+    Last,
+    /// Something, and there may be more.
+    More,
+}
+
 /// What the socket's buffer holds.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Buffered {
@@ -140,7 +161,7 @@ enum Buffered {
 }
 
 struct Driver<E: ?Sized> {
-    socket: WebSocketStream<ByteStream>,
+    socket: WebSocketStream<Outlet<ByteStream>>,
     endpoint: Arc<E>,
     pace: Pace,
     keepalive: KeepAlive,
@@ -172,9 +193,14 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         if let Some(ended) = self.over.take() {
             return Break(ended);
         }
+        let mut reading = Reading::More;
         loop {
             self.write(cx, endpoint, ready.as_mut())?;
-            let has_read = self.read(cx)?;
+            // Once nothing more is there, the socket wakes the task when that has changed.
+            let has_read = matches!(reading, Reading::More) && {
+                reading = self.read(cx)?;
+                matches!(reading, Reading::More | Reading::Last)
+            };
             let has_pinged = self.keep_time(cx, alarm.as_mut())?;
             if !has_read && !has_pinged {
                 return Continue(());
@@ -217,7 +243,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
     fn write_all_that_waits(&mut self) -> ControlFlow<Ended, bool> {
         let mut nobody = Context::from_waker(Waker::noop());
         loop {
-            self.take()?;
+            self.take(&mut nobody)?;
             if self.buffered == Buffered::Nothing {
                 return Continue(self.failure.is_none());
             }
@@ -260,7 +286,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
                 ready.set(endpoint.outgoing_ready().notified());
             }
             self.ask = false;
-            self.take()?;
+            self.take(cx)?;
         }
         Continue(())
     }
@@ -277,30 +303,42 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         }
     }
 
-    /// Moves the endpoint's next batch into the socket's buffer.
-    fn take(&mut self) -> ControlFlow<Ended> {
+    /// Writes the endpoint's next batch, as far as the socket takes it now.
+    fn take(&mut self, cx: &mut Context<'_>) -> ControlFlow<Ended> {
         let mut batch = std::mem::take(&mut self.batch);
         self.endpoint
             .take_outgoing(&mut batch, self.pace.write_batch_bytes);
-        for outgoing in batch.drain(..) {
-            self.buffered = Buffered::Batch;
-            let message = match outgoing {
-                Outgoing::Text(text) => Message::text(text),
-                Outgoing::Close { code, reason } => {
-                    self.stage = Stage::Closing;
-                    self.alarm_at = Some(later(Instant::now(), self.pace.close_timeout));
-                    Message::Close(close_frame(code, &reason))
-                }
-            };
-            if let Err(error) = self.socket.start_send_unpin(message) {
-                return self.fail_writing(&error);
-            }
-            if matches!(self.stage, Stage::Closing) {
-                break;
-            }
+        if batch.is_empty() {
+            self.batch = batch;
+            return Continue(());
         }
+        self.buffered = Buffered::Batch;
+        let mut goodbye = None;
+        let written = FRAMES.with_borrow_mut(|frames| {
+            frames.clear();
+            frames.shrink_to(MOST_FRAMES);
+            for outgoing in batch.drain(..) {
+                match outgoing {
+                    Outgoing::Text(text) => frame::append_text(frames, &text, rand::random()),
+                    Outgoing::Close { code, reason } => {
+                        goodbye = Some(close_frame(code, &reason));
+                        break;
+                    }
+                }
+            }
+            self.socket.get_mut().write_frames(cx, frames)
+        });
         self.batch = batch;
-        Continue(())
+        let mut written = written.map_err(Error::Io);
+        if let Some(goodbye) = goodbye {
+            self.stage = Stage::Closing;
+            self.alarm_at = Some(later(Instant::now(), self.pace.close_timeout));
+            written = written.and_then(|()| self.socket.start_send_unpin(Message::Close(goodbye)));
+        }
+        match written {
+            Ok(()) => Continue(()),
+            Err(error) => self.fail_writing(&error),
+        }
     }
 
     fn fail_writing(&mut self, error: &Error) -> ControlFlow<Ended> {
@@ -318,19 +356,27 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         }
     }
 
-    /// Reads what is there; tells whether that was anything.
-    fn read(&mut self, cx: &mut Context<'_>) -> ControlFlow<Ended, bool> {
+    /// Reads what is there, up to a turn's worth.
+    fn read(&mut self, cx: &mut Context<'_>) -> ControlFlow<Ended, Reading> {
         match self.stage {
-            Stage::Open if self.held => return Continue(false),
-            Stage::Answering(_) => return Continue(false),
+            Stage::Open if self.held => return Continue(Reading::Nothing),
+            Stage::Answering(_) => return Continue(Reading::Nothing),
             Stage::Open | Stage::Closing => {}
         }
+        let mut reading = Reading::More;
         let mut has_read = false;
         for _ in 0..READ_TURN {
             match self.socket.poll_next_unpin(cx) {
                 Poll::Pending => match self.failure.take() {
                     Some(lost) => return Break(lost),
-                    None => break,
+                    None => {
+                        reading = if has_read {
+                            Reading::Last
+                        } else {
+                            Reading::Nothing
+                        };
+                        break;
+                    }
                 },
                 Poll::Ready(Some(Ok(message))) => {
                     has_read = true;
@@ -346,7 +392,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         if has_read {
             self.hear(Instant::now());
         }
-        Continue(has_read)
+        Continue(reading)
     }
 
     fn receive(&mut self, message: &Message) -> ControlFlow<Ended> {

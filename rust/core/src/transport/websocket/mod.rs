@@ -6,8 +6,10 @@
 
 mod driver;
 mod end;
+mod frame;
 mod keepalive;
 mod options;
+mod outlet;
 mod upgrade;
 
 use std::fmt;
@@ -22,6 +24,7 @@ use tracing::debug;
 pub use self::options::WebSocketOptions;
 pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, ConnectRequest, Proxy, Tls};
 
+use self::outlet::Outlet;
 use super::end::EndGuard;
 use super::endpoint::Endpoint;
 use super::net::{ByteStream, Deadline, Schemes, dial};
@@ -60,7 +63,7 @@ pub async fn connect(
     let upgraded = upgrade::upgrade(stream, request, &target, headers, deadline).await?;
     debug!(address = target.address(), "connected");
     let socket = WebSocketStream::from_partially_read(
-        upgraded.stream,
+        Outlet::new(upgraded.stream),
         upgraded.rest.into(),
         Role::Client,
         Some(protocol_config(options)),
@@ -86,7 +89,7 @@ fn protocol_config(options: &WebSocketOptions) -> WebSocketConfig {
 
 /// An open connection, which nobody reads yet.
 pub struct WebSocketConnection {
-    socket: WebSocketStream<ByteStream>,
+    socket: WebSocketStream<Outlet<ByteStream>>,
     response_headers: HeaderMap,
     pace: driver::Pace,
 }

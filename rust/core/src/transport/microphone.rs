@@ -1,0 +1,134 @@
+//! The user's sound on its way in: turned into what the wire carries, framed, and sent.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use thiserror::Error;
+
+use crate::audio::base64;
+use crate::audio::convert::ToWire;
+use crate::audio::format::AudioFormat;
+use crate::audio::resample::ResampleError;
+use crate::conversation::{Conversation, Media, Refused};
+
+use super::session::Session;
+
+/// Sound of the user's, as it is given.
+#[derive(Debug, Clone, Copy)]
+pub enum Given<'a> {
+    /// PCM, mono, at a rate of its own, or at the wire's where none is named.
+    Samples(&'a [i16], Option<u32>),
+    /// As the wire has it.
+    Wire(&'a [u8]),
+}
+
+/// Why sound was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NotTaken {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("sample_rate: {0}")]
+    Rate(#[from] ResampleError),
+}
+
+/// A session's microphone. What it is given is one stream of sound, whoever gives it.
+pub struct Microphone {
+    session: Arc<Session>,
+    input: Mutex<ToWire>,
+}
+
+impl fmt::Debug for Microphone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Microphone")
+            .field("format", &self.format())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Microphone {
+    pub fn new(session: Arc<Session>) -> Self {
+        Self {
+            session,
+            input: Mutex::new(ToWire::new(AudioFormat::default())),
+        }
+    }
+
+    fn input(&self) -> MutexGuard<'_, ToWire> {
+        self.input.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// What the wire carries of the user's sound.
+    pub fn format(&self) -> AudioFormat {
+        self.input().format()
+    }
+
+    /// The wire carries another format from now on. What the resampler held is gone.
+    pub fn set_format(&self, format: AudioFormat) {
+        *self.input() = ToWire::new(format);
+    }
+
+    /// Sends sound; with `commit` the user's turn ends behind it.
+    pub fn send(&self, given: Given<'_>, commit: bool) -> Result<(), NotTaken> {
+        if self.session.look(Conversation::capabilities).media == Media::Apart {
+            return self.send_apart(given, commit);
+        }
+        let mut input = self.input();
+        let text = match given {
+            Given::Samples(samples, Some(rate)) => {
+                let mut wire = Vec::new();
+                input.push(samples, rate, &mut wire)?;
+                if commit {
+                    input.finish(&mut wire);
+                }
+                // The resampler may hold back all of a short piece. What the user gives empty is sent
+                // as it is, as the reference does.
+                if wire.is_empty() && !samples.is_empty() {
+                    String::new()
+                } else {
+                    framed(&wire)
+                }
+            }
+            Given::Samples(samples, None) => framed(bytemuck::cast_slice(samples)),
+            Given::Wire(bytes) => framed(bytes),
+        };
+        drop(input);
+        Ok(self
+            .session
+            .act(|conversation, now| conversation.send_audio(text, commit, now))?)
+    }
+
+    /// Over a transport that carries sound beside the messages.
+    fn send_apart(&self, given: Given<'_>, commit: bool) -> Result<(), NotTaken> {
+        let mut sent = Vec::new();
+        match given {
+            Given::Samples(samples, Some(rate)) => {
+                let mut input = self.input();
+                input.push_samples(samples, rate, &mut sent)?;
+                if commit {
+                    input.finish_samples(&mut sent);
+                }
+            }
+            Given::Samples(samples, None) => sent.extend_from_slice(samples),
+            // The formats were checked when the connection was made.
+            Given::Wire(_) => {}
+        }
+        Ok(self.session.send_sound(sent, commit)?)
+    }
+}
+
+/// The message that carries sound.
+fn framed(bytes: &[u8]) -> String {
+    const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
+    const END: &str = "\"}";
+    let length = HEAD.len() + base64::encoded_len(bytes.len()) + END.len();
+    let mut framed = String::with_capacity(length);
+    framed.push_str(HEAD);
+    base64::encode_append_text(bytes, &mut framed);
+    framed.push_str(END);
+    framed
+}

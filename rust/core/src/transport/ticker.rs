@@ -1,0 +1,249 @@
+//! What is done piece by piece, each piece in its time: one timer for all sessions of a worker.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+/// How finely time is cut: what falls due within it is done at one wake-up.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Something with pieces.
+pub trait Paced: Send {
+    /// Does the next piece; says when the one after it is due, or that there is none.
+    fn advance(&mut self, now: Instant) -> Option<Instant>;
+}
+
+/// Does what is paced, of many at once.
+pub struct Ticker {
+    runtime: Handle,
+    began: Instant,
+    waiting: Mutex<Waiting>,
+    added: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    due: BinaryHeap<Reverse<Due>>,
+    /// There is a task that ticks.
+    ticks: bool,
+    /// Counts what was added, so that what is due at the same time is done in that order.
+    added: u64,
+}
+
+struct Due {
+    at: Instant,
+    number: u64,
+    work: Box<dyn Paced>,
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Due {}
+
+impl fmt::Debug for Ticker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticker")
+            .field("waiting", &self.waiting().due.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ticker {
+    /// Its timer runs on `runtime`, while there is something to do.
+    pub fn new(runtime: Handle) -> Arc<Self> {
+        Arc::new(Self {
+            runtime,
+            began: Instant::now(),
+            waiting: Mutex::default(),
+            added: Notify::new(),
+        })
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The first piece is due at once.
+    pub fn add(self: &Arc<Self>, work: impl Paced + 'static) {
+        if self.put(Instant::now(), Box::new(work)) {
+            self.added.notify_one();
+        } else {
+            self.runtime.spawn(Arc::clone(self).tick());
+        }
+    }
+
+    /// Whether there is a task already that ticks.
+    fn put(&self, at: Instant, work: Box<dyn Paced>) -> bool {
+        let mut waiting = self.waiting();
+        waiting.added += 1;
+        let number = waiting.added;
+        waiting.due.push(Reverse(Due { at, number, work }));
+        std::mem::replace(&mut waiting.ticks, true)
+    }
+
+    async fn tick(self: Arc<Self>) {
+        while let Some(next) = self.turn(Instant::now()) {
+            // What is added meanwhile may be due sooner.
+            let _ = timeout_at(self.tick_after(next), self.added.notified()).await;
+        }
+    }
+
+    /// Does all that is due; says when there is more, if at all.
+    fn turn(&self, now: Instant) -> Option<Instant> {
+        let mut taken = Vec::new();
+        let mut waiting = self.waiting();
+        while let Some(Reverse(first)) = waiting.due.peek()
+            && first.at <= now
+            && let Some(Reverse(due)) = waiting.due.pop()
+        {
+            taken.push(due);
+        }
+        // Sessions may be locked by others: what is to be done is done outside of the lock.
+        drop(waiting);
+        taken.retain_mut(|due| match due.work.advance(now) {
+            Some(at) => {
+                due.at = at;
+                true
+            }
+            None => false,
+        });
+        let mut waiting = self.waiting();
+        waiting.due.extend(taken.into_iter().map(Reverse));
+        let next = waiting.due.peek().map(|Reverse(due)| due.at);
+        waiting.ticks = next.is_some();
+        next
+    }
+
+    /// The first tick that is not before `at`.
+    fn tick_after(&self, at: Instant) -> Instant {
+        let since = at.saturating_duration_since(self.began).as_nanos();
+        let ticks = since.div_ceil(TICK.as_nanos());
+        let whole = u64::try_from(ticks * TICK.as_nanos()).unwrap_or(u64::MAX);
+        self.began + Duration::from_nanos(whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+    use super::*;
+
+    type Told = (&'static str, Duration);
+
+    /// Says when it was at its pieces.
+    struct Clockwork {
+        name: &'static str,
+        every: Duration,
+        left: usize,
+        began: Instant,
+        told: UnboundedSender<Told>,
+    }
+
+    impl Paced for Clockwork {
+        fn advance(&mut self, now: Instant) -> Option<Instant> {
+            let _ = self.told.send((self.name, now - self.began));
+            self.left -= 1;
+            (self.left > 0).then(|| now + self.every)
+        }
+    }
+
+    struct Workshop {
+        ticker: Arc<Ticker>,
+        told: UnboundedSender<Told>,
+        heard: UnboundedReceiver<Told>,
+    }
+
+    impl Workshop {
+        fn new() -> Self {
+            let (told, heard) = unbounded_channel();
+            Self {
+                ticker: Ticker::new(Handle::current()),
+                told,
+                heard,
+            }
+        }
+
+        /// Has so many pieces, one each so many milliseconds.
+        fn work(&self, name: &'static str, every: u64, left: usize) -> Clockwork {
+            Clockwork {
+                name,
+                every: Duration::from_millis(every),
+                left,
+                began: self.ticker.began,
+                told: self.told.clone(),
+            }
+        }
+
+        async fn next(&mut self) -> &'static str {
+            self.heard.recv().await.map_or("", |(name, _)| name)
+        }
+
+        /// Does all that there is, at times of its own; what was done when.
+        fn turn_by_hand(&mut self) -> Vec<(&'static str, u128)> {
+            let mut now = self.ticker.began;
+            while let Some(next) = self.ticker.turn(now) {
+                assert!(next > now, "it would turn for ever");
+                now = self.ticker.tick_after(next);
+            }
+            let done = std::iter::from_fn(|| self.heard.try_recv().ok());
+            done.map(|(name, at)| (name, at.as_millis())).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn each_piece_is_done_in_its_time() {
+        let mut shop = Workshop::new();
+        for work in [shop.work("a", 20, 3), shop.work("b", 30, 2)] {
+            shop.ticker.put(shop.ticker.began, Box::new(work));
+        }
+        let done = shop.turn_by_hand();
+        assert_eq!(done, [("a", 0), ("b", 0), ("a", 20), ("b", 30), ("a", 40)]);
+        assert!(!shop.ticker.waiting().ticks, "it ticks with nothing to do");
+    }
+
+    #[tokio::test]
+    async fn what_falls_due_within_a_tick_is_done_at_one_turn() {
+        let mut shop = Workshop::new();
+        for work in [("a", 11), ("b", 12), ("c", 14)].map(|(name, every)| shop.work(name, every, 2))
+        {
+            shop.ticker.put(shop.ticker.began, Box::new(work));
+        }
+        let done = shop.turn_by_hand();
+        assert_eq!(done[3..], [("a", 15), ("b", 15), ("c", 15)]);
+    }
+
+    #[tokio::test]
+    async fn it_ticks_by_itself_again_and_again() {
+        let mut shop = Workshop::new();
+        shop.ticker.add(shop.work("a", 10, 2));
+        assert_eq!([shop.next().await, shop.next().await], ["a", "a"]);
+        // Nothing is left, until there is something again; what comes meanwhile is not forgotten.
+        shop.ticker.add(shop.work("b", 60_000, 2));
+        assert_eq!(shop.next().await, "b");
+        shop.ticker.add(shop.work("c", 10, 1));
+        assert_eq!(shop.next().await, "c");
+    }
+}

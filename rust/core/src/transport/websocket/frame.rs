@@ -1,0 +1,84 @@
+//! Text frames as a client sends them (RFC 6455, section 5.2): whole and masked.
+
+/// FIN, and the opcode of text.
+const WHOLE_TEXT: u8 = 0x81;
+const MASKED: u8 = 0x80;
+
+/// Appends `text` as one frame that is masked with `key`, which must be another for each frame and
+/// not to be foreseen (section 5.3).
+pub(super) fn append_text(out: &mut Vec<u8>, text: &str, key: [u8; 4]) {
+    out.reserve(text.len() + 14);
+    out.push(WHOLE_TEXT);
+    // Of three ways to write a length the shortest must be taken.
+    match (u8::try_from(text.len()), u16::try_from(text.len())) {
+        (Ok(length @ ..=125), _) => out.push(MASKED | length),
+        (_, Ok(length)) => {
+            out.push(MASKED | 126);
+            out.extend_from_slice(&length.to_be_bytes());
+        }
+        _ => {
+            out.push(MASKED | 127);
+            out.extend_from_slice(&(text.len() as u64).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(&key);
+    let start = out.len();
+    out.extend_from_slice(text.as_bytes());
+    mask(&mut out[start..], key);
+}
+
+fn mask(payload: &mut [u8], key: [u8; 4]) {
+    // In pieces whose length is known, which the compiler makes vector code of.
+    let mut pieces = payload.chunks_exact_mut(4);
+    for piece in &mut pieces {
+        for (byte, key) in piece.iter_mut().zip(key) {
+            *byte ^= key;
+        }
+    }
+    for (byte, key) in pieces.into_remainder().iter_mut().zip(key) {
+        *byte ^= key;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use proptest::prelude::*;
+    use tokio_tungstenite::tungstenite::Message;
+    use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket};
+
+    use super::*;
+
+    /// What a server reads of these frames.
+    fn read(frames: Vec<u8>) -> Vec<String> {
+        let mut server = WebSocket::from_raw_socket(Cursor::new(frames), Role::Server, None);
+        let mut texts = Vec::new();
+        while let Ok(message) = server.read() {
+            assert!(matches!(message, Message::Text(_)));
+            texts.push(message.into_text().unwrap().to_string());
+        }
+        texts
+    }
+
+    #[test]
+    fn each_way_to_write_a_length_is_read() {
+        for length in [0, 1, 125, 126, 65_535, 65_536] {
+            let text = "a".repeat(length);
+            let mut frame = Vec::new();
+            append_text(&mut frame, &text, [1, 2, 3, 4]);
+            assert_eq!(read(frame), [text], "{length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_server_reads_what_was_written(texts: Vec<String>, key: [u8; 4]) {
+            let mut frames = Vec::new();
+            for text in &texts {
+                append_text(&mut frames, text, key);
+            }
+            prop_assert_eq!(read(frames), texts);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+"""Calls find addresses through STUN servers, and ways through TURN servers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from calling import KEY, SECONDS, Seen
+from ice_servers import OfferTaker, StunServer, TurnServer
+from lossy import LossyNetwork
+
+from stapes import (
+    AudioStopped,
+    HandshakeError,
+    IceServer,
+    RealtimeAgent,
+    RealtimeSession,
+    WebRTCTransport,
+)
+from stapes.devserver import DevServer, ScriptedMind
+
+ELSEWHERE = ("203.0.113.7", 40_404)
+"""Of a network that is kept for examples (RFC 5737)."""
+
+
+with_turn = pytest.mark.skipif(
+    not TurnServer.is_installed(), reason="relays are tested with coturn: apt-get install coturn"
+)
+
+
+async def offered(taker: OfferTaker, *servers: IceServer) -> None:
+    """Make a session offer a call."""
+    transport = WebRTCTransport(url=taker.url, ice_servers=servers)
+    session: Any = RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)
+    with pytest.raises(HandshakeError):
+        await asyncio.wait_for(session.connect(), 2 * SECONDS)
+
+
+async def test_the_offer_names_the_address_that_a_stun_server_sees(stack):
+    stun = await stack.enter_async_context(StunServer(ELSEWHERE))
+    taker = await stack.enter_async_context(OfferTaker())
+    await offered(taker, IceServer(stun.url))
+    assert stun.asked
+    assert taker.candidates("srflx") == [ELSEWHERE]
+    assert [host for host, _ in taker.candidates("host")] == ["127.0.0.1"]
+
+
+async def test_without_a_stun_server_the_offer_names_interfaces_alone(stack):
+    taker = await stack.enter_async_context(OfferTaker())
+    await offered(taker)
+    assert not taker.candidates("srflx")
+    assert [host for host, _ in taker.candidates("host")] == ["127.0.0.1"]
+
+
+async def test_a_call_with_a_stun_server_stands(call, stack):
+    stun = await stack.enter_async_context(StunServer(ELSEWHERE))
+    called = await call(
+        ScriptedMind(otherwise="Yes."), transport={"ice_servers": [IceServer(stun.url)]}
+    )
+    called.session.send_message("Are you there?")
+    await called.seen.until(AudioStopped)
+
+
+async def test_a_stun_server_that_is_silent_holds_no_call_up_for_good(stack):
+    stun = await stack.enter_async_context(StunServer(ELSEWHERE, silent=True))
+    taker = await stack.enter_async_context(OfferTaker())
+    await offered(taker, IceServer(stun.url))
+    assert stun.asked
+    assert not taker.candidates("srflx")
+    assert taker.candidates("host")
+
+
+@with_turn
+async def test_the_offer_names_the_relay_of_a_turn_server(stack):
+    turn = await stack.enter_async_context(TurnServer())
+    taker = await stack.enter_async_context(OfferTaker())
+    await offered(taker, IceServer(turn.url, turn.username, turn.credential))
+    (relay,) = taker.candidates("relay")
+    assert relay[0] == "127.0.0.1"
+    assert relay[1] in turn.ports
+
+
+@with_turn
+async def test_a_call_goes_through_a_relay_where_there_is_no_other_way(stack):
+    turn = await stack.enter_async_context(TurnServer())
+    server = await stack.enter_async_context(DevServer(ScriptedMind(otherwise="Yes.")))
+    network = LossyNetwork(server.calls_url, admits=lambda address: address[1] in turn.ports)
+    await stack.enter_async_context(network)
+    ice_server = IceServer(turn.url, turn.username, turn.credential)
+    transport = WebRTCTransport(url=network.url, ice_servers=[ice_server])
+    session: Any = RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)
+    async with session:
+        seen = Seen(session)
+        session.send_message("Are you there?")
+        await seen.until(AudioStopped)
+    assert network.carried > 20
