@@ -1,8 +1,8 @@
 //! Moves messages and sound between a peer and an endpoint, in one task.
 //!
-//! Time is kept by one timer for both directions. Those of all calls lie in the runtime's one timer
-//! wheel, a slot a millisecond, so that calls whose sound is due in the same millisecond are woken
-//! together: what a ticker of our own would do, without its 20 ms grid.
+//! Time is kept by one timer for both directions. The answer's sound is passed on at the beats of a
+//! clock that all calls share ([`beat`](super::beat)), so that what is due in many calls is decoded in
+//! one go and read in one go. The user's sound is sent when its time has come.
 
 use std::error::Error;
 use std::future::{Future, pending};
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::beat::{self, Beats};
 use super::downlink::Listening;
 use super::options::WebRtcOptions;
 use super::peer::{Peer, PeerError, PeerEvent, PeerState};
@@ -89,12 +90,15 @@ pub(super) async fn drive<P: Peer, E: SoundEndpoint + ?Sized>(
     manner: Manner,
     voices: Voices,
 ) -> Ended {
+    let started = Instant::now();
     let mut driver = Driver {
         peer,
         endpoint,
         manner: &manner,
-        started: Instant::now(),
+        started,
+        beats: Beats::new(started),
         voices,
+        play_at: None,
         lost_at: None,
         stats_at: STATS_EVERY,
     };
@@ -109,7 +113,10 @@ struct Driver<'a, P, E: ?Sized> {
     endpoint: &'a E,
     manner: &'a Manner,
     started: Instant,
+    beats: Beats,
     voices: Voices,
+    /// When the answer's sound is looked after next.
+    play_at: Option<Duration>,
     /// When the connection is given up unless it comes back.
     lost_at: Option<Duration>,
     stats_at: Duration,
@@ -193,12 +200,15 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         match event {
             PeerEvent::Opus(packet) => {
                 self.voices.listening.insert(packet, self.now());
+                self.play_at = self.next_beat();
             }
             PeerEvent::Text(text) => {
                 self.endpoint.on_frame(Frame::Text(&text));
                 self.voices
                     .listening
                     .arrives(self.endpoint.stretch(), self.now());
+                // An answer that was cut ends at once.
+                self.play_at = Some(Duration::ZERO);
             }
             PeerEvent::Binary(bytes) => self.endpoint.on_frame(Frame::Binary(&bytes)),
             PeerEvent::Changed(PeerState::Disconnected) => {
@@ -249,10 +259,14 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
             self.stats_at = self.now() + STATS_EVERY;
             self.tell_stats();
         }
-        if let Err(error) = self.voices.listening.play(self.endpoint, self.now()) {
-            return Break(Ended::Lost {
-                cause: error.to_string(),
-            });
+        if self.play_at.is_some_and(|at| at <= self.now()) {
+            let now = self.now() + beat::HALF;
+            if let Err(error) = self.voices.listening.play(self.endpoint, now) {
+                return Break(Ended::Lost {
+                    cause: error.to_string(),
+                });
+            }
+            self.play_at = self.next_beat();
         }
         let Some(uplink) = self.endpoint.uplink() else {
             return Continue(());
@@ -288,10 +302,16 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         }
     }
 
+    /// The beat that is nearest to when sound is due.
+    fn next_beat(&self) -> Option<Duration> {
+        let due = self.voices.listening.next_deadline()?;
+        Some(self.beats.at_or_after(due.saturating_sub(beat::HALF)))
+    }
+
     fn next_deadline(&self) -> Option<Duration> {
         [
             self.lost_at,
-            self.voices.listening.next_deadline(),
+            self.play_at,
             self.voices.speaking.next_deadline(),
         ]
         .into_iter()

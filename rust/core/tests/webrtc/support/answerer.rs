@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stapes_core::transport::webrtc::{Peer, PeerEvent, PeerSettings, PeerState, Received, StackPeer};
+use stapes_core::transport::webrtc::{
+    Peer, PeerEvent, PeerSettings, PeerState, Received, StackPeer,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, mpsc};
@@ -146,9 +148,8 @@ impl Far {
         let peer = Arc::new(peer);
         let carried = Arc::clone(&peer);
         let (heard, events) = mpsc::unbounded_channel();
-        let carrier = tokio::spawn(async move {
-            while heard.send(carried.receive().await).is_ok() {}
-        });
+        let carrier =
+            tokio::spawn(async move { while heard.send(carried.receive().await).is_ok() {} });
         Self {
             peer,
             events: Mutex::new(events),

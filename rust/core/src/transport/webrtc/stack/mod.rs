@@ -25,6 +25,9 @@ use super::peer::{Opus, Peer, PeerError, PeerEvent, PeerSettings, PeerState, Pee
 /// Datagrams that are read of a socket before something else has its turn.
 const BURST: usize = 32;
 
+/// How long STUN and TURN servers may take to answer.
+const SERVER_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Events that may wait while nobody takes them. What comes then stays in the sockets, and what does
 /// not fit there is lost, as on the network.
 const MOST_EVENTS: usize = 4096;
@@ -52,7 +55,8 @@ struct Reader {
 impl StackPeer {
     /// A peer with its sockets, and its addresses found. To be called within a tokio runtime.
     pub async fn new(settings: &PeerSettings) -> Result<Self, PeerError> {
-        let sockets = Sockets::open(&settings.local, &settings.ice_servers).await?;
+        let sockets =
+            Sockets::open(&settings.local, &settings.ice_servers, SERVER_PATIENCE).await?;
         let now = Instant::now();
         Ok(Self {
             state: Mutex::new(State::new(settings, &sockets.candidates(), now)),

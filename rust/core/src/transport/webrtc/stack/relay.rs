@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::BytesMut;
+use rtc_shared::{TransportContext, TransportMessage, TransportProtocol};
 use rtc_turn::client::{Client, ClientConfig, Event};
 use sansio::Protocol;
-use rtc_shared::{TransportContext, TransportMessage, TransportProtocol};
 use str0m::Candidate;
 use tokio::net::lookup_host;
 use tracing::debug;
@@ -108,7 +108,11 @@ impl Relay {
         let address = server.address.to_string();
         let config = ClientConfig {
             stun_serv_addr: address.clone(),
-            turn_serv_addr: if server.relays { address } else { String::new() },
+            turn_serv_addr: if server.relays {
+                address
+            } else {
+                String::new()
+            },
             local_addr: local,
             transport_protocol: TransportProtocol::UDP,
             username: server.username.clone(),
@@ -244,10 +248,22 @@ mod tests {
     #[test]
     fn urls_are_those_of_servers_that_are_asked_over_udp() {
         let host = |url: &str| parse(url).unwrap();
-        assert_eq!(host("stun:stun.example.org"), (false, "stun.example.org:3478".to_owned()));
-        assert_eq!(host("turn:192.0.2.1:99?transport=udp"), (true, "192.0.2.1:99".to_owned()));
-        assert_eq!(host("turn:[2001:db8::1]:99"), (true, "[2001:db8::1]:99".to_owned()));
-        assert_eq!(host("turn:[2001:db8::1]"), (true, "[2001:db8::1]:3478".to_owned()));
+        assert_eq!(
+            host("stun:stun.example.org"),
+            (false, "stun.example.org:3478".to_owned())
+        );
+        assert_eq!(
+            host("turn:192.0.2.1:99?transport=udp"),
+            (true, "192.0.2.1:99".to_owned())
+        );
+        assert_eq!(
+            host("turn:[2001:db8::1]:99"),
+            (true, "[2001:db8::1]:99".to_owned())
+        );
+        assert_eq!(
+            host("turn:[2001:db8::1]"),
+            (true, "[2001:db8::1]:3478".to_owned())
+        );
         for url in ["turns:x", "turn:x?transport=tcp", "http://x", "turn:", "x"] {
             let PeerError::IceServer(text) = parse(url).unwrap_err() else {
                 panic!("{url}");

@@ -17,9 +17,6 @@ use tracing::{debug, trace};
 use super::relay::{Relay, Server};
 use crate::transport::webrtc::peer::{IceServer, PeerError};
 
-/// How long STUN and TURN servers may take to answer. One that does not is done without.
-const SERVER_PATIENCE: Duration = Duration::from_secs(3);
-
 /// What a datagram may be long: more than any network carries without breaking it up.
 pub(super) const DATAGRAM: usize = 2048;
 
@@ -31,8 +28,13 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// One at each of these addresses, and its places at these servers.
-    pub async fn open(addresses: &[IpAddr], servers: &[IceServer]) -> Result<Self, PeerError> {
+    /// One at each of these addresses, and its places at these servers. A server that does not answer
+    /// within `patience` is done without.
+    pub async fn open(
+        addresses: &[IpAddr],
+        servers: &[IceServer],
+        patience: Duration,
+    ) -> Result<Self, PeerError> {
         let local = |error: io::Error| PeerError::Local(error.to_string());
         let mut sockets = Vec::with_capacity(addresses.len());
         for address in addresses {
@@ -54,7 +56,7 @@ impl Sockets {
             relays: Mutex::new(relays),
             has_relays,
         };
-        if has_relays && timeout(SERVER_PATIENCE, sockets.gather()).await.is_err() {
+        if has_relays && timeout(patience, sockets.gather()).await.is_err() {
             debug!("a STUN or TURN server does not answer");
         }
         Ok(sockets)
@@ -214,5 +216,62 @@ fn write(socket: &UdpSocket, to: SocketAddr, datagram: &[u8]) {
     // Past the runtime, which would have to have seen first that a new socket can be written to.
     if let Err(error) = SockRef::from(socket).send_to(datagram, &to.into()) {
         trace!(%error, %to, "a datagram was not sent");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// A limit that only a hanging test reaches.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    const HERE: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
+
+    fn server(address: SocketAddr, scheme: &str) -> IceServer {
+        IceServer {
+            urls: vec![format!("{scheme}:{address}")],
+            username: "user".to_owned(),
+            credential: "secret".to_owned(),
+        }
+    }
+
+    /// Answers one binding request (RFC 8489) with an address that is not the one it came from.
+    async fn answer_stun(socket: UdpSocket) {
+        let mut request = [0; 512];
+        let (_, source) = socket.recv_from(&mut request).await.unwrap();
+        let mut response = vec![0x01, 0x01, 0, 12];
+        response.extend_from_slice(&request[4..20]);
+        // XOR-MAPPED-ADDRESS: 203.0.113.7:4242.
+        response.extend_from_slice(&[0, 0x20, 0, 8, 0, 1]);
+        response.extend_from_slice(&(4242_u16 ^ 0x2112).to_be_bytes());
+        let address = u32::from(Ipv4Addr::new(203, 0, 113, 7)) ^ 0x2112_A442;
+        response.extend_from_slice(&address.to_be_bytes());
+        socket.send_to(&response, source).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stun_server_tells_our_address_as_it_is_seen_from_outside() {
+        let stun = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let servers = [server(stun.local_addr().unwrap(), "stun")];
+        let (sockets, ()) =
+            tokio::join!(Sockets::open(&HERE, &servers, PATIENCE), answer_stun(stun));
+        let found: Vec<_> = sockets.unwrap().candidates();
+        let addresses: Vec<_> = found.iter().map(|it| it.addr().to_string()).collect();
+        assert_eq!(found.len(), 2, "{addresses:?}");
+        assert!(addresses[0].starts_with("127.0.0.1:"), "{addresses:?}");
+        assert_eq!(addresses[1], "203.0.113.7:4242");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_done_without() {
+        let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let servers = [server(silent.local_addr().unwrap(), "turn")];
+        let sockets = Sockets::open(&HERE, &servers, Duration::from_millis(20))
+            .await
+            .unwrap();
+        assert_eq!(sockets.candidates().len(), 1);
     }
 }

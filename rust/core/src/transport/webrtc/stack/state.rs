@@ -243,7 +243,9 @@ impl State {
         let agreed = self.rtc.media(mid).and_then(|m| m.remote_pts().first());
         let payload_type = agreed.copied().unwrap_or(Pt::from(OPUS_PAYLOAD_TYPE));
         let mut direct = self.rtc.direct_api();
-        let stream = direct.stream_tx_by_mid(mid, None).ok_or(PeerError::Closed)?;
+        let stream = direct
+            .stream_tx_by_mid(mid, None)
+            .ok_or(PeerError::Closed)?;
         let write = RtpWrite::new(
             payload_type,
             SeqNo::from(self.sequence),
