@@ -31,7 +31,10 @@ from stapes.devserver import DevServer, Options, ScriptedMind
 
 RATE = 24_000
 WINDOW = RATE // 2
-NEAR = int(0.35 * RATE)
+BEFORE, EARLY, LATE = 2 * RATE, RATE // 10, RATE // 2
+"""Silence that may have come before, and where around its time a piece is looked for."""
+ALIKE = 0.5
+"""How alike, of 1, what was sent and what came must be for it to be the same."""
 LOSS, JITTER_S, SEED = 0.05, 0.050, 7
 TEXT = (
     "The history of the hotel begins in nineteen hundred and eight, when a merchant built it as a "
@@ -52,34 +55,38 @@ class Heard:
 
     def delays(self, sent: np.ndarray, began: float) -> list[float]:
         """For each half second of what was sent, how much later it was there, in milliseconds."""
-        length = max(position + len(samples) for _, position, samples in self.pieces)
+        # Where the first piece would be if there were no delay. Silence may have come before.
+        at, position, _ = self.pieces[0]
+        origin = position - int((at - began) * RATE) - BEFORE
+        length = max(position + len(samples) for _, position, samples in self.pieces) - origin
         stream, came = np.zeros(length), np.full(length, np.nan)
         for at, position, samples in self.pieces:
-            stream[position : position + len(samples)] = samples
-            came[position : position + len(samples)] = at
-        lag = shift(sent, stream)
+            begin = position - origin
+            stream[begin : begin + len(samples)] = samples
+            came[begin : begin + len(samples)] = at
         found = []
         for start in range(0, len(sent) - WINDOW, WINDOW):
             piece = sent[start : start + WINDOW]
-            low = max(0, start + lag - NEAR)
-            around = stream[low : start + lag + WINDOW + NEAR]
+            low = max(0, start + BEFORE - EARLY)
+            around = stream[low : start + BEFORE + WINDOW + LATE]
             if np.sqrt(np.mean(piece**2)) < 500 or len(around) < WINDOW:
                 continue
             energy = np.cumsum(np.concatenate(([0.0], around**2)))
             loudness = np.sqrt(np.maximum(energy[WINDOW:] - energy[:-WINDOW], 1.0))
             fits = correlate(around, piece, mode="valid", method="fft") / loudness
             at = int(np.argmax(fits))
+            if fits[at] < ALIKE * np.sqrt(np.sum(piece**2)):
+                # It has not come, or too little of it.
+                continue
             last = came[low + at : low + at + WINDOW]
             last = last[~np.isnan(last)]
             if len(last):
                 found.append(1000 * (last[-1] - began - (start + WINDOW) / RATE))
         return found
 
-
-def shift(sent: np.ndarray, stream: np.ndarray) -> int:
-    size = 1 << (len(sent) + len(stream)).bit_length()
-    both = np.fft.rfft(stream, size) * np.conj(np.fft.rfft(sent, size))
-    return int(np.argmax(np.fft.irfft(both, size)[: len(stream)]))
+    def missing(self, sent: np.ndarray) -> float:
+        """The share of what was sent that was not handed out, not even concealed."""
+        return max(0.0, 1 - sum(len(samples) for _, _, samples in self.pieces) / len(sent))
 
 
 async def ours(network: LossyNetwork, heard: Heard, spoil: bool) -> dict[str, Any]:
@@ -99,7 +106,7 @@ async def ours(network: LossyNetwork, heard: Heard, spoil: bool) -> dict[str, An
         await asyncio.sleep(1.1)
         sound = session.transport.sound
     assert sound is not None
-    return {"concealed": sound.concealed, "target_ms": 1000 * sound.target}
+    return {"concealed": sound.concealed, "target_ms": 1000 * sound.target, "has_silence": False}
 
 
 async def with_aiortc(network: LossyNetwork, heard: Heard, spoil: bool) -> dict[str, Any]:
@@ -136,7 +143,7 @@ async def with_aiortc(network: LossyNetwork, heard: Heard, spoil: bool) -> dict[
     frames = (last[1] - first[1]) / (RATE // 50) + 1
     await client.connection.close()
     # aiortc conceals nothing: what is lost is missing.
-    return {"concealed": 1 - len(heard.pieces) / frames}
+    return {"concealed": 1 - len(heard.pieces) / frames, "has_silence": True}
 
 
 async def measure(client: Any, spoil: bool) -> dict[str, Any]:
@@ -147,13 +154,23 @@ async def measure(client: Any, spoil: bool) -> dict[str, Any]:
     ):
         running = asyncio.create_task(client(network, heard, spoil))
         served = await server.next_call(seconds=30)
-        await served.sent.wait_for("output_audio_buffer.started", seconds=30)
-        began = time.monotonic()
+        emitted, begun = served.call._context.observe, []
+
+        def observe(event: dict[str, Any]) -> None:
+            if event["type"] == "output_audio_buffer.started":
+                begun.append(time.monotonic())
+            emitted(event)
+
+        served.call._context.observe = observe
         found = await running
+        began = begun[0]
         conversation = served.call._context.conversation
         pcm = b"".join(bytes(part.pcm) for item in conversation for part in item.parts)
         found["lost"] = network.lost / network.carried
-    delays = heard.delays(np.frombuffer(pcm, "<i2").astype(float), began)
+    sent = np.frombuffer(pcm, "<i2").astype(float)
+    delays = heard.delays(sent, began)
+    # aiortc's stream has the silence around the answer, too.
+    found["missing"] = 0.0 if found.pop("has_silence") else heard.missing(sent)
     found["delay_ms"] = {
         "median": round(float(np.median(delays)), 1),
         "p95": round(float(np.percentile(delays, 95)), 1),

@@ -292,13 +292,15 @@ def _loss(calls: Calls) -> str:
         return ""
     row = rows[-1]
     loss, jitter_ms = f"{row['loss']:.0%}", f"{row['jitter_ms']:.0f}"
-    head = ["client", "network", "concealed or missing", "delay, median ms", "p95 ms", "target ms"]
+    head = ["client", "network", "concealed or lost", "not handed out", "delay, median ms"]
+    head += ["p95 ms", "target ms"]
     names = {"ours": "stapes", "aiortc": "aiortc"}
     lines = [
         [
             names[client],
             "bad" if state == "bad" else "clean",
             f"{row[client][state]['concealed']:.1%}",
+            f"{row[client][state]['missing']:.1%}",
             f"{row[client][state]['delay_ms']['median']:.0f}",
             f"{row[client][state]['delay_ms']['p95']:.0f}",
             f"{row[client][state]['target_ms']:.0f}" if "target_ms" in row[client][state] else "",
@@ -311,8 +313,9 @@ def _loss(calls: Calls) -> str:
 
 The development server (aiortc) speaks through a relay that loses {loss} of the packets, both ways,
 and delays each by 0 to {jitter_ms} ms. Delay is that of half seconds of the answer, from when they
-were played to when the client has them. aiortc conceals nothing: what does not come is missing. The
-bad network adds {added}, in the median.
+were played to when the client has them. aiortc conceals nothing: what does not come is lost. What
+we do not hand out is the beginning of an answer whose first event (`output_audio_buffer.started`)
+was lost and came again later. The bad network adds {added}, in the median.
 
 {table(head, lines)}"""
 
