@@ -313,7 +313,8 @@ def _loss(calls: Calls) -> str:
 
 The development server (aiortc) speaks through a relay that loses {loss} of the packets, both ways,
 and delays each by 0 to {jitter_ms} ms. Delay is that of half seconds of the answer, from when they
-were played to when the client has them. aiortc conceals nothing: what does not come is lost. What
+were played to when the client has them; the server sends a frame when it begins to play it, so that
+what is not delayed at all is 20 ms early. aiortc conceals nothing: what does not come is lost. What
 we do not hand out is the beginning of an answer whose first event (`output_audio_buffer.started`)
 was lost and came again later. The bad network adds {added}, in the median.
 
