@@ -287,7 +287,7 @@ impl Conversation {
     }
 
     fn answer_delta(&mut self, delta: &TextDelta<'_>) {
-        self.responses.spoke(&delta.item_id, &delta.delta);
+        self.responses.spoke(&delta.item_id, &delta.words);
         let (transcript, guardrails) = (
             self.outbox.wants(Interest::TRANSCRIPT),
             self.outbox.wants(Interest::GUARDRAILS),
@@ -303,14 +303,14 @@ impl Conversation {
                 response_id: response_id.clone(),
                 item_id: Arc::clone(&item_id),
                 content_index: delta.content_index,
-                delta: delta.delta.clone().into_owned(),
+                delta: delta.words.clone().into_owned(),
             });
         }
         let Some(response_id) = response_id.filter(|_| guardrails) else {
             return;
         };
         self.responses.adopt(&response_id, self.epoch);
-        if let Some(words) = self.guard.delta(&response_id, &item_id, &delta.delta) {
+        if let Some(words) = self.guard.delta(&response_id, &item_id, &delta.words) {
             self.outbox.event(Event::GuardrailDue {
                 epoch: self.responses.epoch(&response_id).unwrap_or(self.epoch),
                 response_id,

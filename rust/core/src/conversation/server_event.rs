@@ -29,7 +29,7 @@ pub(super) struct TextDelta<'a> {
     pub(super) response_id: Option<Cow<'a, str>>,
     pub(super) item_id: Cow<'a, str>,
     pub(super) content_index: usize,
-    pub(super) delta: Cow<'a, str>,
+    pub(super) words: Cow<'a, str>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -78,7 +78,8 @@ struct Delta<'a> {
     item_id: Option<Cow<'a, str>>,
     content_index: Option<usize>,
     #[serde(borrow)]
-    delta: Cow<'a, str>,
+    #[serde(rename = "delta")]
+    content: Cow<'a, str>,
 }
 
 impl<'a> ServerEvent<'a> {
@@ -152,7 +153,7 @@ fn read_object<'a>(value: Value, interest: Interest) -> Body<'a> {
                 response_id: response_id.map(Cow::Owned),
                 item_id: Cow::Owned(item_id),
                 content_index,
-                delta: Cow::Owned(delta.to_owned()),
+                words: Cow::Owned(delta.to_owned()),
             });
         }
     }
@@ -192,11 +193,7 @@ fn source_of(kind: &str) -> Option<GuardSource> {
 
 /// Nearly all that a server sends are deltas: they are read without a tree of their JSON. Whatever
 /// does not look exactly as expected takes the long way.
-fn short_cut<'a>(
-    text: &'a str,
-    interest: Interest,
-    buffer: impl FnOnce() -> Vec<u8>,
-) -> Option<Body<'a>> {
+fn short_cut(text: &str, interest: Interest, buffer: impl FnOnce() -> Vec<u8>) -> Option<Body<'_>> {
     let head = &text.as_bytes()[..text.len().min(TYPE_WITHIN)];
     match FIND_OUTPUT.find(head).map(|at| &head[at + OUTPUT.len()..]) {
         Some([b'a', b'u', b'd', b'i', b'o', b'.', ..]) => audio_delta(text, interest, buffer),
@@ -214,7 +211,7 @@ fn text_delta(text: &str) -> Option<Body<'_>> {
         response_id: read.response_id,
         item_id: read.item_id?,
         content_index: read.content_index.unwrap_or(0),
-        delta: read.delta,
+        words: read.content,
     }))
 }
 
@@ -236,7 +233,7 @@ fn audio_delta<'a>(
     }
     let envelope = [&text[..=open], rest].concat();
     let read: Delta<'_> = serde_json::from_str(&envelope).ok()?;
-    if read.kind != AUDIO_DELTA || !read.delta.is_empty() {
+    if read.kind != AUDIO_DELTA || !read.content.is_empty() {
         return None;
     }
     // Neither an escape nor what JSON forbids within a string: the whole frame is JSON, then. What
@@ -298,7 +295,7 @@ mod tests {
             let (short, long) = both_ways(&text);
             assert_eq!(short.as_ref(), Some(&long));
             assert!(
-                matches!(long, Body::TextDelta(delta) if delta.delta == "a\né" && delta.source == source)
+                matches!(long, Body::TextDelta(delta) if delta.words == "a\né" && delta.source == source)
             );
         }
     }

@@ -36,7 +36,7 @@ impl Beats {
     pub fn at_or_after(&self, time: Duration) -> Duration {
         match rest(time + self.before) {
             Duration::ZERO => time,
-            over => time + BEAT - over,
+            over => time + BEAT.saturating_sub(over),
         }
     }
 }
@@ -61,7 +61,7 @@ mod tests {
             let beat = one.at_or_after(at);
             assert!(beat >= at && beat < at + BEAT);
             assert_eq!(one.at_or_after(beat), beat);
-            assert_eq!(other.at_or_after(at - later) + later, beat);
+            assert_eq!(other.at_or_after(at.saturating_sub(later)) + later, beat);
         }
     }
 }

@@ -376,17 +376,17 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         let mut has_read = false;
         for _ in 0..READ_TURN {
             match self.socket.poll_next_unpin(cx) {
-                Poll::Pending => match self.failure.take() {
-                    Some(lost) => return Break(lost),
-                    None => {
-                        reading = if has_read {
-                            Reading::Last
-                        } else {
-                            Reading::Nothing
-                        };
-                        break;
+                Poll::Pending => {
+                    if let Some(lost) = self.failure.take() {
+                        return Break(lost);
                     }
-                },
+                    reading = if has_read {
+                        Reading::Last
+                    } else {
+                        Reading::Nothing
+                    };
+                    break;
+                }
                 Poll::Ready(Some(Ok(message))) => {
                     has_read = true;
                     self.receive(&message)?;

@@ -3,6 +3,9 @@
 /// FIN, and the opcode of text.
 const WHOLE_TEXT: u8 = 0x81;
 const MASKED: u8 = 0x80;
+/// Where a length is past 125, these stand in its place.
+const LENGTH_IN_2_BYTES: u8 = 0x7e;
+const LENGTH_IN_8_BYTES: u8 = 0x7f;
 
 /// Appends `text` as one frame that is masked with `key`, which must be another for each frame and
 /// not to be foreseen (section 5.3).
@@ -13,11 +16,11 @@ pub(super) fn append_text(out: &mut Vec<u8>, text: &str, key: [u8; 4]) {
     match (u8::try_from(text.len()), u16::try_from(text.len())) {
         (Ok(length @ ..=125), _) => out.push(MASKED | length),
         (_, Ok(length)) => {
-            out.push(MASKED | 126);
+            out.push(MASKED | LENGTH_IN_2_BYTES);
             out.extend_from_slice(&length.to_be_bytes());
         }
         _ => {
-            out.push(MASKED | 127);
+            out.push(MASKED | LENGTH_IN_8_BYTES);
             out.extend_from_slice(&(text.len() as u64).to_be_bytes());
         }
     }

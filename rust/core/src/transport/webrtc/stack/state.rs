@@ -46,6 +46,10 @@ pub(super) enum Written {
 }
 
 /// A call's end, made of str0m.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that are independent of each other"
+)]
 pub(super) struct State {
     rtc: Rtc,
     pub events: VecDeque<PeerEvent>,
@@ -445,11 +449,9 @@ impl State {
                 self.opened = false;
                 self.events.push_back(PeerEvent::ChannelClosed);
             }
-            Event::Closed => {
-                if self.opened {
-                    self.opened = false;
-                    self.events.push_back(PeerEvent::ChannelClosed);
-                }
+            Event::Closed if self.opened => {
+                self.opened = false;
+                self.events.push_back(PeerEvent::ChannelClosed);
             }
             _ => {}
         }
