@@ -22,7 +22,7 @@ pub(super) const DATAGRAM: usize = 2048;
 
 /// The sockets of one call.
 pub(super) struct Sockets {
-    sockets: Vec<(SocketAddr, UdpSocket)>,
+    plain: Vec<(SocketAddr, UdpSocket)>,
     relays: Mutex<Vec<Relay>>,
     has_relays: bool,
 }
@@ -52,7 +52,7 @@ impl Sockets {
         }
         let has_relays = !relays.is_empty();
         let sockets = Self {
-            sockets,
+            plain: sockets,
             relays: Mutex::new(relays),
             has_relays,
         };
@@ -86,7 +86,7 @@ impl Sockets {
 
     /// All the addresses at which we may be reached.
     pub fn candidates(&self) -> Vec<Candidate> {
-        let hosts = self.sockets.iter().map(|(address, _)| *address);
+        let hosts = self.plain.iter().map(|(address, _)| *address);
         let hosts = hosts.filter_map(|address| Candidate::host(address, "udp").ok());
         let relays = self.relays();
         hosts
@@ -96,7 +96,7 @@ impl Sockets {
 
     /// Sends a datagram at once. What the machine has no room for is lost, as on the network.
     pub fn send(&self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
-        if let Some((_, socket)) = self.sockets.iter().find(|(address, _)| *address == from) {
+        if let Some((_, socket)) = self.plain.iter().find(|(address, _)| *address == from) {
             return write(socket, to, datagram);
         }
         let mut relays = self.relays();
@@ -107,7 +107,7 @@ impl Sockets {
     }
 
     fn send_plain(&self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
-        if let Some((_, socket)) = self.sockets.iter().find(|(address, _)| *address == from) {
+        if let Some((_, socket)) = self.plain.iter().find(|(address, _)| *address == from) {
             write(socket, to, datagram);
         }
     }
@@ -115,7 +115,7 @@ impl Sockets {
     /// Ready when there may be something to read.
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut ready = Poll::Pending;
-        for (_, socket) in &self.sockets {
+        for (_, socket) in &self.plain {
             if socket.poll_recv_ready(context).is_ready() {
                 ready = Poll::Ready(());
             }
@@ -131,7 +131,7 @@ impl Sockets {
         most: usize,
         mut take: impl FnMut(&[u8], SocketAddr, SocketAddr),
     ) {
-        for (local, socket) in &self.sockets {
+        for (local, socket) in &self.plain {
             for _ in 0..most {
                 match socket.try_recv_from(buffer) {
                     Ok((length, source)) => {
@@ -207,7 +207,7 @@ impl Sockets {
 impl fmt::Debug for Sockets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sockets")
-            .field("sockets", &self.sockets)
+            .field("plain", &self.plain)
             .finish_non_exhaustive()
     }
 }
@@ -244,9 +244,9 @@ mod tests {
         let (_, source) = socket.recv_from(&mut request).await.unwrap();
         let mut response = vec![0x01, 0x01, 0, 12];
         response.extend_from_slice(&request[4..20]);
-        // XOR-MAPPED-ADDRESS: 203.0.113.7:4242.
+        // XOR-MAPPED-ADDRESS: 203.0.113.7:4242 (0x1092).
         response.extend_from_slice(&[0, 0x20, 0, 8, 0, 1]);
-        response.extend_from_slice(&(4242_u16 ^ 0x2112).to_be_bytes());
+        response.extend_from_slice(&(0x1092_u16 ^ 0x2112).to_be_bytes());
         let address = u32::from(Ipv4Addr::new(203, 0, 113, 7)) ^ 0x2112_A442;
         response.extend_from_slice(&address.to_be_bytes());
         socket.send_to(&response, source).await.unwrap();
