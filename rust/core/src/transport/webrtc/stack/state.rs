@@ -462,6 +462,7 @@ impl State {
                 self.opened = false;
                 self.events.push_back(PeerEvent::ChannelClosed);
             }
+            Event::Closed => self.say(PeerState::Closed),
             _ => {}
         }
     }
