@@ -228,7 +228,7 @@ impl SessionQueue {
 }
 
 /// A session, and its words with their places in its order.
-type Taken = (u64, Vec<(u64, Word)>);
+type Taken = (u64, VecDeque<(u64, Word)>);
 
 #[derive(Debug, Default)]
 struct Queues {
@@ -347,13 +347,13 @@ impl Shared {
             queue.listed = false;
             queue.too_slow = false;
             queue.bytes = 0;
-            let mut words = Vec::with_capacity(queue.words.len() + 1);
+            // With its room: what waits for its turn costs nothing while nothing does.
+            let mut words = std::mem::take(&mut queue.words);
             let dropped = std::mem::take(&mut queue.dropped);
             if dropped != Dropped::default() {
-                let sequence = queue.words.front().map_or(0, |(sequence, _)| *sequence);
-                words.push((sequence, Word::Lagging(dropped)));
+                let sequence = words.front().map_or(0, |(sequence, _)| *sequence);
+                words.push_front((sequence, Word::Lagging(dropped)));
             }
-            words.extend(queue.words.drain(..));
             count += words.len();
             taken.push((id, words));
         }

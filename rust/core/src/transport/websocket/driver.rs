@@ -60,28 +60,37 @@ impl From<&WebSocketOptions> for Pace {
     }
 }
 
-/// Carries `endpoint` over `socket` until the connection ends, and says how it ended.
-pub(super) async fn drive<E: Endpoint + ?Sized>(
+/// What is to carry `endpoint` over `socket`. It is no part of [`drive`], whose task would keep room for
+/// the socket beside it.
+pub(super) fn driver<E: Endpoint + ?Sized>(
     socket: WebSocketStream<Outlet<ByteStream>>,
     endpoint: &Arc<E>,
     pace: Pace,
-) -> Ended {
-    let now = Instant::now();
-    let mut held = endpoint.reading_held();
-    let shared = Arc::new(Shared(Mutex::new(Driver {
+) -> Arc<Shared<E>> {
+    Arc::new(Shared(Mutex::new(Driver {
         socket,
         endpoint: Arc::clone(endpoint),
         pace,
-        keepalive: KeepAlive::new(pace.ping_interval, pace.ping_timeout, now),
+        keepalive: KeepAlive::new(pace.ping_interval, pace.ping_timeout, Instant::now()),
         stage: Stage::Open,
-        held: *held.borrow_and_update(),
+        held: false,
         batch: Vec::new(),
         ask: true,
         buffered: Buffered::Nothing,
         failure: None,
         over: None,
         alarm_at: None,
-    })));
+    })))
+}
+
+/// Carries `endpoint` until the connection ends, and says how it ended.
+pub(super) async fn drive<E: Endpoint + ?Sized>(
+    shared: Arc<Shared<E>>,
+    endpoint: &Arc<E>,
+) -> Ended {
+    let now = Instant::now();
+    let mut held = endpoint.reading_held();
+    shared.lock().held = *held.borrow_and_update();
     let writer: Weak<Shared<E>> = Arc::downgrade(&shared);
     endpoint.lend_writer(writer);
     let mut ready = pin!(endpoint.outgoing_ready().notified());
@@ -105,7 +114,7 @@ pub(super) async fn drive<E: Endpoint + ?Sized>(
 }
 
 /// The driver, between its task and those who write for it.
-struct Shared<E: ?Sized>(Mutex<Driver<E>>);
+pub(super) struct Shared<E: ?Sized>(Mutex<Driver<E>>);
 
 impl<E: ?Sized> Shared<E> {
     fn lock(&self) -> MutexGuard<'_, Driver<E>> {

@@ -114,9 +114,10 @@ impl WebSocketConnection {
         endpoint: Arc<E>,
     ) -> impl Future<Output = ()> + Send + use<E> {
         let Self { socket, pace, .. } = self;
+        let driver = driver::driver(socket, &endpoint, pace);
         let end = EndGuard::new(endpoint);
         async move {
-            let ended = driver::drive(socket, end.endpoint(), pace).await;
+            let ended = driver::drive(driver, end.endpoint()).await;
             end.report(ended);
         }
     }
