@@ -22,9 +22,9 @@ pub(super) const DATAGRAM: usize = 2048;
 
 /// The sockets of one call.
 pub(super) struct Sockets {
-    bound: Vec<(SocketAddr, UdpSocket)>,
+    plain: Vec<(SocketAddr, UdpSocket)>,
     relays: Mutex<Vec<Relay>>,
-    relayed: bool,
+    has_relays: bool,
 }
 
 impl Sockets {
@@ -50,13 +50,13 @@ impl Sockets {
                 }
             }
         }
-        let relayed = !relays.is_empty();
+        let has_relays = !relays.is_empty();
         let sockets = Self {
-            sockets,
+            plain: sockets,
             relays: Mutex::new(relays),
-            relayed,
+            has_relays,
         };
-        if relayed && timeout(patience, sockets.gather()).await.is_err() {
+        if has_relays && timeout(patience, sockets.gather()).await.is_err() {
             debug!("a STUN or TURN server does not answer");
         }
         Ok(sockets)
@@ -86,7 +86,7 @@ impl Sockets {
 
     /// All the addresses at which we may be reached.
     pub fn candidates(&self) -> Vec<Candidate> {
-        let hosts = self.bound.iter().map(|(address, _)| *address);
+        let hosts = self.plain.iter().map(|(address, _)| *address);
         let hosts = hosts.filter_map(|address| Candidate::host(address, "udp").ok());
         let relays = self.relays();
         hosts
@@ -96,7 +96,7 @@ impl Sockets {
 
     /// Sends a datagram at once. What the machine has no room for is lost, as on the network.
     pub fn send(&self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
-        if let Some((_, socket)) = self.bound.iter().find(|(address, _)| *address == from) {
+        if let Some((_, socket)) = self.plain.iter().find(|(address, _)| *address == from) {
             return write(socket, to, datagram);
         }
         let mut relays = self.relays();
@@ -107,7 +107,7 @@ impl Sockets {
     }
 
     fn send_plain(&self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
-        if let Some((_, socket)) = self.bound.iter().find(|(address, _)| *address == from) {
+        if let Some((_, socket)) = self.plain.iter().find(|(address, _)| *address == from) {
             write(socket, to, datagram);
         }
     }
@@ -115,7 +115,7 @@ impl Sockets {
     /// Ready when there may be something to read.
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut ready = Poll::Pending;
-        for (_, socket) in &self.bound {
+        for (_, socket) in &self.plain {
             if socket.poll_recv_ready(context).is_ready() {
                 ready = Poll::Ready(());
             }
@@ -131,7 +131,7 @@ impl Sockets {
         most: usize,
         mut take: impl FnMut(&[u8], SocketAddr, SocketAddr),
     ) {
-        for (local, socket) in &self.bound {
+        for (local, socket) in &self.plain {
             for _ in 0..most {
                 match socket.try_recv_from(buffer) {
                     Ok((length, source)) => {
@@ -160,7 +160,7 @@ impl Sockets {
         source: SocketAddr,
         local: SocketAddr,
     ) -> Option<Vec<(bytes::BytesMut, SocketAddr, SocketAddr)>> {
-        if !self.relayed {
+        if !self.has_relays {
             return None;
         }
         let mut relays = self.relays();
@@ -175,7 +175,7 @@ impl Sockets {
 
     /// When [`tick`](Self::tick) is to be called.
     pub fn due(&self) -> Option<Instant> {
-        if !self.relayed {
+        if !self.has_relays {
             return None;
         }
         self.relays().iter_mut().filter_map(Relay::due).min()
@@ -183,7 +183,7 @@ impl Sockets {
 
     /// Does what is due at the servers.
     pub fn tick(&self, now: Instant) {
-        if !self.relayed {
+        if !self.has_relays {
             return;
         }
         for relay in self.relays().iter_mut() {
@@ -194,7 +194,7 @@ impl Sockets {
 
     /// Gives back what the servers hold for us.
     pub fn release(&self, now: Instant) {
-        if !self.relayed {
+        if !self.has_relays {
             return;
         }
         for relay in self.relays().iter_mut() {
@@ -207,7 +207,7 @@ impl Sockets {
 impl fmt::Debug for Sockets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sockets")
-            .field("sockets", &self.bound)
+            .field("plain", &self.plain)
             .finish_non_exhaustive()
     }
 }
@@ -244,7 +244,7 @@ mod tests {
         let (_, source) = socket.recv_from(&mut request).await.unwrap();
         let mut response = vec![0x01, 0x01, 0, 12];
         response.extend_from_slice(&request[4..20]);
-        // XOR-MAPPED-ADDRESS: 203.0.113.7:4242.
+        // XOR-MAPPED-ADDRESS: 203.0.113.7:4242 (0x1092).
         response.extend_from_slice(&[0, 0x20, 0, 8, 0, 1]);
         response.extend_from_slice(&(0x1092_u16 ^ 0x2112).to_be_bytes());
         let address = u32::from(Ipv4Addr::new(203, 0, 113, 7)) ^ 0x2112_A442;

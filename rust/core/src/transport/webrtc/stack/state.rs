@@ -45,6 +45,22 @@ pub(super) enum Written {
     Full,
 }
 
+/// How far a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    New,
+    /// A way has been found.
+    Reached,
+    /// Keys are agreed on.
+    Connected,
+    /// Nothing has been heard for a while.
+    Silent,
+    /// It failed.
+    Failed,
+    /// We have gone.
+    Closed,
+}
+
 /// A call's end, made of str0m.
 #[expect(
     clippy::struct_excessive_bools,
@@ -64,11 +80,7 @@ pub(super) struct State {
     streams: Vec<u32>,
     sequence: u64,
     stats: PeerStats,
-    reached: bool,
-    connected: bool,
-    silent: bool,
-    ended: bool,
-    closed: bool,
+    phase: Phase,
     heard: Instant,
     channel_buffer: usize,
     disconnected_after: Duration,
@@ -122,11 +134,7 @@ impl State {
             streams: Vec::new(),
             sequence: u64::from(super::random() as u16 >> 1),
             stats: PeerStats::default(),
-            reached: false,
-            connected: false,
-            silent: false,
-            ended: false,
-            closed: false,
+            phase: Phase::New,
             heard: now,
             channel_buffer: settings.channel_buffer,
             disconnected_after: settings.disconnected_after,
@@ -210,7 +218,7 @@ impl State {
         if text.len() > self.limits.message {
             return Err(PeerError::TooLong { bytes: text.len() });
         }
-        let id = self.channel.filter(|_| self.opened && !self.ended);
+        let id = self.channel.filter(|_| self.opened);
         let Some(mut channel) = id.and_then(|id| self.rtc.channel(id)) else {
             return Err(PeerError::Closed);
         };
@@ -237,10 +245,10 @@ impl State {
         now: Instant,
         send: impl FnMut(&Transmit),
     ) -> Result<(), PeerError> {
-        if self.ended {
+        if self.has_ended() {
             return Err(PeerError::Closed);
         }
-        let Some(mid) = self.mid.filter(|_| self.connected) else {
+        let Some(mid) = self.mid.filter(|_| self.is_connected()) else {
             // Nobody could hear it.
             return Ok(());
         };
@@ -274,7 +282,7 @@ impl State {
         now: Instant,
         send: impl FnMut(&Transmit),
     ) {
-        if self.ended {
+        if self.has_ended() {
             return;
         }
         let Ok(contents) = datagram.try_into() else {
@@ -282,8 +290,8 @@ impl State {
             return;
         };
         self.heard = now;
-        if self.silent {
-            self.silent = false;
+        if self.phase == Phase::Silent {
+            self.phase = Phase::Connected;
             self.say(PeerState::Connected);
         }
         self.expect(datagram);
@@ -323,7 +331,7 @@ impl State {
 
     /// Does what is due.
     pub fn tick(&mut self, now: Instant, send: impl FnMut(&Transmit)) {
-        if self.ended {
+        if self.has_ended() {
             return;
         }
         if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
@@ -334,7 +342,7 @@ impl State {
 
     /// Says goodbye and goes.
     pub fn close(&mut self, now: Instant, mut send: impl FnMut(&Transmit)) {
-        if !self.ended && self.rtc.close().is_ok() {
+        if !self.has_ended() && self.rtc.close().is_ok() {
             let _ = self.rtc.handle_input(Input::Timeout(now));
             while let Ok(output) = self.rtc.poll_output() {
                 match output {
@@ -344,13 +352,16 @@ impl State {
                 }
             }
         }
-        self.end();
-        self.closed = true;
+        self.end(Phase::Closed);
         self.say(PeerState::Closed);
     }
 
     pub fn is_closed(&self) -> bool {
-        self.closed
+        self.phase == Phase::Closed
+    }
+
+    fn is_connected(&self) -> bool {
+        matches!(self.phase, Phase::Connected | Phase::Silent)
     }
 
     /// Closes the data channel.
@@ -362,11 +373,11 @@ impl State {
     }
 
     pub fn is_open(&self) -> bool {
-        self.opened && !self.ended
+        self.opened
     }
 
     pub fn has_ended(&self) -> bool {
-        self.ended
+        self.phase >= Phase::Failed
     }
 
     pub fn stats(&self) -> PeerStats {
@@ -385,23 +396,23 @@ impl State {
                 Err(error) => return self.fail(&error),
             }
         }
-        if !self.ended {
+        if !self.has_ended() {
             self.mind_silence(now);
         }
     }
 
     fn mind_silence(&mut self, now: Instant) {
-        if !self.connected {
+        if !self.is_connected() {
             return;
         }
         let silent_at = self.heard + self.disconnected_after;
         let failed_at = silent_at + self.failed_after;
         if now >= failed_at {
-            self.end();
+            self.end(Phase::Failed);
             self.say(PeerState::Failed);
         } else if now >= silent_at {
-            if !self.silent {
-                self.silent = true;
+            if self.phase != Phase::Silent {
+                self.phase = Phase::Silent;
                 self.say(PeerState::Disconnected);
             }
             self.deadline = self.deadline.min(failed_at);
@@ -425,14 +436,16 @@ impl State {
             }
             Event::IceConnectionStateChange(state) => match state {
                 IceConnectionState::Checking => self.say(PeerState::Connecting),
-                IceConnectionState::Connected | IceConnectionState::Completed if !self.reached => {
-                    self.reached = true;
+                IceConnectionState::Connected | IceConnectionState::Completed
+                    if self.phase == Phase::New =>
+                {
+                    self.phase = Phase::Reached;
                     self.say(PeerState::Reached);
                 }
                 _ => {}
             },
             Event::Connected => {
-                self.connected = true;
+                self.phase = Phase::Connected;
                 self.say(PeerState::Connected);
             }
             Event::ChannelOpen(id, label) => {
@@ -453,6 +466,7 @@ impl State {
                 self.opened = false;
                 self.events.push_back(PeerEvent::ChannelClosed);
             }
+            Event::Closed => self.say(PeerState::Closed),
             _ => {}
         }
     }
@@ -474,13 +488,13 @@ impl State {
 
     fn fail(&mut self, error: &RtcError) {
         debug!(%error, "the call's connection failed");
-        self.end();
+        self.end(Phase::Failed);
         self.say(PeerState::Failed);
     }
 
-    fn end(&mut self) {
+    fn end(&mut self, phase: Phase) {
         self.rtc.disconnect();
-        self.ended = true;
+        self.phase = phase;
         self.opened = false;
         // Nothing is due any more.
         self.deadline += FAR;
