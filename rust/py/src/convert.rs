@@ -100,10 +100,6 @@ pub fn word(py: Python<'_>, word: Word) -> PyResult<Bound<'_, PyTuple>> {
     }
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "one short arm for each kind of event"
-)]
 fn convert_event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
     match event {
         Event::Raw { text } => tuple!(py, "raw", text),

@@ -181,10 +181,10 @@ impl Route {
             item_id: PyString::new(py, item).unbind(),
             content_index: PyInt::new(py, part).unbind(),
         });
-        audio.set(&event, &audio.data, &PyBytes::new(py, data))?;
-        audio.set(&event, &audio.response_id, named.response_id.bind(py))?;
-        audio.set(&event, &audio.item_id, named.item_id.bind(py))?;
-        audio.set(&event, &audio.content_index, named.content_index.bind(py))?;
+        Audio::set(&event, &audio.data, &PyBytes::new(py, data))?;
+        Audio::set(&event, &audio.response_id, named.response_id.bind(py))?;
+        Audio::set(&event, &audio.item_id, named.item_id.bind(py))?;
+        Audio::set(&event, &audio.content_index, named.content_index.bind(py))?;
         Ok(event)
     }
 }
@@ -226,12 +226,7 @@ impl Audio {
     }
 
     /// Fills a slot, past the `__setattr__` that freezes the class.
-    fn set<T>(
-        &self,
-        event: &Bound<'_, PyAny>,
-        name: &Py<PyString>,
-        value: &Bound<'_, T>,
-    ) -> PyResult<()> {
+    fn set<T>(event: &Bound<'_, PyAny>, name: &Py<PyString>, value: &Bound<'_, T>) -> PyResult<()> {
         // SAFETY: all three are alive and the GIL is held; the function takes references of its own.
         let done =
             unsafe { ffi::PyObject_GenericSetAttr(event.as_ptr(), name.as_ptr(), value.as_ptr()) };

@@ -121,11 +121,11 @@ extern "C" fn forked() {
 /// The number of this process. It is asked for with each piece of sound that is sent, and the system
 /// is called only once.
 pub fn process() -> u32 {
+    static WATCH: Once = Once::new();
     let known = PROCESS.load(Ordering::Acquire);
     if known != 0 {
         return known;
     }
-    static WATCH: Once = Once::new();
     WATCH.call_once(|| {
         // SAFETY: the handler only stores a number, which is allowed in a child of a fork.
         let refused = unsafe { libc::pthread_atfork(None, None, Some(forked)) };

@@ -49,7 +49,7 @@ async fn main() -> std::io::Result<()> {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(async move {
             // A caller that goes wrong is the caller's to report.
-            let _ = serve(stream).await;
+            let _ = Box::pin(serve(stream)).await;
         });
     }
 }

@@ -48,6 +48,15 @@ pub async fn connect(
     options: &WebRtcOptions,
     rates: SampleRates,
 ) -> Result<WebRtcConnection, ConnectError> {
+    // What the handshakes need is many times as large as the call.
+    Box::pin(call(request, options, rates)).await
+}
+
+async fn call(
+    request: &ConnectRequest,
+    options: &WebRtcOptions,
+    rates: SampleRates,
+) -> Result<WebRtcConnection, ConnectError> {
     let deadline = Deadline::after(options.connect_timeout);
     // Options that cannot be are said before anybody is called.
     let voices = Voices::new(options, rates)?;

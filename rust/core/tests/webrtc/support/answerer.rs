@@ -146,10 +146,10 @@ pub fn settings() -> PeerSettings {
 impl Far {
     fn new(peer: StackPeer) -> Self {
         let peer = Arc::new(peer);
-        let carried = Arc::clone(&peer);
+        let received = Arc::clone(&peer);
         let (heard, events) = mpsc::unbounded_channel();
         let carrier =
-            tokio::spawn(async move { while heard.send(carried.receive().await).is_ok() {} });
+            tokio::spawn(async move { while heard.send(received.receive().await).is_ok() {} });
         Self {
             peer,
             events: Mutex::new(events),

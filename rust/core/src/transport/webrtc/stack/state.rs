@@ -62,10 +62,6 @@ enum Phase {
 }
 
 /// A call's end, made of str0m.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "facts that are independent of each other"
-)]
 pub(super) struct State {
     rtc: Rtc,
     pub events: VecDeque<PeerEvent>,
