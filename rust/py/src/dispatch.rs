@@ -104,7 +104,7 @@ impl Route {
             }
             Word::Event(Event::HistoryUpdated { history }) => {
                 let wanted = self.place.wants_history().then(|| history.clone());
-                drop(std::mem::replace(&mut *lock(&self.place.history), history));
+                *lock(&self.place.history) = history;
                 match wanted {
                     Some(history) => self.say(py, Word::Event(Event::HistoryUpdated { history })),
                     None => Ok(()),
