@@ -46,8 +46,10 @@ dev: $(VENV)/.dev $(VENV)/.installed ## Set up for development (in .venv)
 
 test: lint test-rust test-python test-pythons ## Check and test everything
 
+# The programs that tests of the benchmarks run only have to be linked after the tests.
 test-rust: dev
 	cargo test --quiet --workspace
+	cargo build --quiet --workspace --bins
 
 test-python: dev
 	$(BIN)/python -m pytest

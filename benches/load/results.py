@@ -30,11 +30,17 @@ class Results:
         self.directory = directory
         """Where other measurements leave their results."""
         self.machine: Row = {}
+        """Where and with what the newest were measured."""
+        self.revisions: list[str] = []
+        """What they are results of, the oldest first."""
         self.rows: list[Row] = []
         self.missing: dict[str, str] = {}
         for row in rows:
             if row.get("suite") == "machine":
                 self.machine = row
+                revision = str(row.get("revision"))
+                if revision not in self.revisions:
+                    self.revisions.append(revision)
             elif "missing" in row:
                 self.missing[row["client"]] = row["missing"]
             else:

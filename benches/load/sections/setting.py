@@ -23,7 +23,7 @@ def section(results: Results) -> str:
 
 On {machine.get("processor")}, {machine.get("cores")} cores, {machine.get("memory_gb")} GB,
 {machine.get("system")}, with CPython {machine.get("python")}, Rust {machine.get("rust")}, Node
-{machine.get("node")}; {versions} (revision {machine.get("revision")}).
+{machine.get("node")}; {versions} ({_revisions(results)}).
 
 {table(["client", "what it is"], clients)}
 {absent}
@@ -38,6 +38,12 @@ On {machine.get("processor")}, {machine.get("cores")} cores, {machine.get("memor
 - Loopback only: no loss, no jitter, no compression. No hardware counters are used.
 
 {_noise(results)}"""
+
+
+def _revisions(results: Results) -> str:
+    if len(results.revisions) > 1:
+        return f"revisions {', '.join(results.revisions)}: some clients were not measured again"
+    return f"revision {', '.join(results.revisions)}"
 
 
 def _noise(results: Results) -> str:
