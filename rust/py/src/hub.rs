@@ -416,7 +416,7 @@ impl Hub {
                 woken: AtomicBool::new(false),
                 waker,
                 bell: Condvar::new(),
-                process: std::process::id(),
+                process: runtime::process(),
             }),
             routes: Mutex::default(),
         })

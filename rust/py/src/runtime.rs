@@ -82,7 +82,7 @@ fn workers() -> PyResult<usize> {
 
 fn start() -> PyResult<Started> {
     Ok(Started {
-        process: std::process::id(),
+        process: process(),
         workers: (0..workers()?)
             .map(|_| Worker::start())
             .collect::<PyResult<_>>()?,
@@ -97,7 +97,7 @@ pub fn next_worker() -> PyResult<&'static Worker> {
         // SAFETY: a pointer in STARTED comes from Box::into_raw and is never freed: the threads live
         // as long as their process, and a child only replaces the pointer to its parent's.
         if let Some(started) = unsafe { current.as_ref() }
-            && started.process == std::process::id()
+            && started.process == process()
         {
             let turn = started.next.fetch_add(1, Ordering::Relaxed);
             return Ok(&started.workers[turn % started.workers.len()]);

@@ -201,7 +201,7 @@ impl AudioStream {
     /// Sends nothing more of it.
     fn cancel(&self) {
         // In a child of a fork nothing is sent of it, and its lock may be held for ever.
-        if self.process == std::process::id() {
+        if self.process == runtime::process() {
             self.stream.cancel();
         }
     }
@@ -375,7 +375,7 @@ impl Session {
             wire_output: Mutex::default(),
             place,
             id,
-            process: std::process::id(),
+            process: runtime::process(),
         })
     }
 
@@ -387,7 +387,7 @@ impl Session {
 
     #[getter]
     fn status(&self) -> &'static str {
-        if self.process != std::process::id() {
+        if self.process != runtime::process() {
             // A child of a fork has no part in its parent's connection.
             return Status::Disconnected.as_str();
         }
@@ -876,7 +876,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         // A child of a fork shares nothing with the connection but its memory, locks included that a
         // thread of the parent may have held.
-        if self.process == std::process::id() {
+        if self.process == runtime::process() {
             self.core
                 .act(|conversation, _| conversation.close(1000, ""));
             self.sink.hub.unregister(self.id);

@@ -77,8 +77,7 @@ struct Delta<'a> {
     #[serde(borrow)]
     item_id: Option<Cow<'a, str>>,
     content_index: Option<usize>,
-    #[serde(borrow)]
-    #[serde(rename = "delta")]
+    #[serde(rename = "delta", borrow)]
     content: Cow<'a, str>,
 }
 
@@ -136,7 +135,8 @@ fn read_object<'a>(value: Value, interest: Interest) -> Body<'a> {
         );
     };
     let text = |key: &str| value.get(key).and_then(Value::as_str);
-    if let (Some(item_id), Some(delta)) = (text("item_id"), text("delta")) {
+    let is_answer = kind == AUDIO_DELTA || source_of(kind).is_some();
+    if let (true, Some(item_id), Some(delta)) = (is_answer, text("item_id"), text("delta")) {
         let response_id = text("response_id").map(str::to_owned);
         let (item_id, content_index) = (item_id.to_owned(), index(&value, "content_index"));
         if kind == AUDIO_DELTA {
