@@ -222,14 +222,13 @@ async def test_a_session_connects_again_after_its_loop_stood_still(run):
 
 
 async def test_sound_that_a_busy_loop_missed_is_dropped_by_name_and_the_rest_comes(run):
-    with RudeElsewhereSpeaker() as there:
+    with RudeElsewhereTalker(SPEECH) as there:
         session = session_to(there.url, max_queued_bytes=48_000)
         reader = session.events(Audio, Lagging, Error)
         await session.connect()
         there.go()
-        frames = there.frames
         for _ in range(int(SECONDS * 100)):
-            if session._core.traffic()[0] >= frames:
+            if session._core.traffic()[0] >= len(SPEECH):
                 break
             threading.Event().wait(0.01)
         async with asyncio.timeout(SECONDS):
@@ -276,38 +275,17 @@ def words_of(session: Any) -> str:
     return str(session.history[0].content[0].transcript)
 
 
-class RudeElsewhereSpeaker(RudeElsewhere):
-    """Sends a hundred chunks of 4,800 bytes."""
-
-    frames = 101
-
-    def __init__(self) -> None:
-        super().__init__(0)
-
-    async def _serve(self) -> None:
-        release = asyncio.Event()
-        delta = json.dumps(
-            {
-                "type": "response.output_audio.delta",
-                "response_id": "r",
-                "item_id": "i",
-                "content_index": 0,
-                "delta": "A" * 6_400,
-            }
-        )
-
-        async def behave(socket: Any) -> None:
-            await release.wait()
-            await socket.send('{"type":"response.created","response":{"id":"r"}}')
-            for _ in range(100):
-                await socket.send(delta)
-            await socket.wait_closed()
-
-        async with rude(behave) as self.url:
-            self._ready.set()
-            await asyncio.to_thread(self._go.wait)
-            release.set()
-            await asyncio.to_thread(self._stop.wait)
+DELTA = json.dumps(
+    {
+        "type": "response.output_audio.delta",
+        "response_id": "r",
+        "item_id": "i",
+        "content_index": 0,
+        "delta": "A" * 6_400,
+    }
+)
+SPEECH = ['{"type":"response.created","response":{"id":"r"}}', *[DELTA] * 100]
+"""An answer of a hundred chunks of 4,800 bytes."""
 
 
 class RudeElsewhereTalker(RudeElsewhere):
