@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stapes.session.dispatch import Dispatcher
     from stapes.session.listeners import Listeners
 
-__all__ = ["LoopHub", "Word"]
+__all__ = ["LoopHub", "Word", "not_taken"]
 
 logger = logging.getLogger("stapes")
 # Silent unless the user sets logging up: without any handler, logging prints warnings itself.
@@ -26,15 +26,6 @@ logger.addHandler(logging.NullHandler())
 
 Word = tuple[Any, ...]
 """`(kind, ...)`; `_core.WORDS` names the kinds."""
-
-_BATCH = 4096
-"""Words that are dispatched before the loop gets to do something else."""
-
-_BUSY = 0.004
-"""Seconds between two wake-ups that make the hub look by itself instead of being woken."""
-
-_LOOK = 0.002
-"""Seconds between two such looks: they cost the same for ten sessions and for a thousand."""
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopHub] = weakref.WeakKeyDictionary()
 
@@ -46,13 +37,12 @@ class LoopHub:
         self._process = os.getpid()
         self._loop = weakref.ref(loop)
         self._executors: dict[int, ThreadPoolExecutor] = {}
-        self._woken_at = 0.0
-        self._looking = False
         read_fd, wake_fd = _wake_pair()
         self._read_fd = -1
         try:
+            self.core = _core.Hub((read_fd, wake_fd))
             # In a context of its own: the one of whoever came first is not for all that follow.
-            contextvars.Context().run(loop.add_reader, read_fd, self._wake)
+            contextvars.Context().run(loop.add_reader, read_fd, self.core.answer)
         except NotImplementedError:
             # Such a loop is woken by a thread, once for each batch as well.
             os.close(read_fd)
@@ -62,7 +52,6 @@ class LoopHub:
             ).start()
         else:
             self._read_fd = read_fd
-            self.core = _core.Hub(wake_fd)
         finally:
             if wake_fd != read_fd:
                 os.close(wake_fd)
@@ -98,46 +87,21 @@ class LoopHub:
             weakref.finalize(self, pool.shutdown, wait=False)
         return pool
 
-    def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._read_fd, 4096)
-        loop = self._loop()
-        if self._looking or loop is None:
-            self._drain(coming_back=self._looking)
-            return
-        now = loop.time()
-        self._looking = now - self._woken_at < _BUSY
-        self._woken_at = now
-        self._drain(coming_back=self._looking)
-        if self._looking:
-            loop.call_later(_LOOK, self._look)
-
-    def _look(self) -> None:
-        """Takes what came meanwhile; where that is nothing, the hub is woken again from now on."""
-        self._looking = self._drain(coming_back=True)
-        if not self._looking:
-            self._drain(coming_back=False)
-        elif (loop := self._loop()) is not None:
-            loop.call_later(_LOOK, self._look)
-
     def _answer(self, drained: threading.Event) -> None:
         try:
-            self._drain()
+            self.core.answer()
         finally:
             drained.set()
-
-    def _drain(self, *, coming_back: bool = False) -> bool:
-        """Dispatches what is queued, and tells whether that was anything."""
-        try:
-            return self.core.dispatch(_BATCH, coming_back)
-        except Exception:
-            logger.exception("a session could not take its events")
-            return True
 
     def __del__(self) -> None:
         if self._read_fd >= 0 and self._process == os.getpid():
             with contextlib.suppress(OSError):
                 os.close(self._read_fd)
+
+
+def not_taken(error: BaseException) -> None:
+    """A session failed with what it was to dispatch; all others have got theirs."""
+    logger.error("a session could not take its events", exc_info=error)
 
 
 def _ring(hub_ref: weakref.ref[LoopHub], core: _core.Hub) -> None:

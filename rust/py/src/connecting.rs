@@ -10,7 +10,7 @@ use serde_json::Value;
 use stapes_core::transport::net::ConnectError;
 use stapes_core::transport::{Ended, Endpoint as _, Line, Session as Core};
 
-use crate::hub::Word;
+use crate::queue::Word;
 use crate::session::Sink;
 
 /// What is said to a server first.

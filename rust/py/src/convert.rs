@@ -9,7 +9,7 @@ use stapes_core::conversation::{Event, GuardSource, ResponseDone, Speaker, Timin
 
 use crate::errors;
 use crate::history::{self, History};
-use crate::hub::Word;
+use crate::queue::Word;
 
 /// The names of the kinds, in the order of their numbers.
 pub const WORDS: [&str; 29] = [

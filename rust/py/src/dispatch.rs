@@ -12,7 +12,8 @@ use pyo3::types::{PyBytes, PyInt, PyString, PyTuple, PyType, PyWeakrefReference}
 use stapes_core::conversation::{Event, History};
 
 use crate::convert;
-use crate::hub::{Shared, Word};
+use crate::hub::Shared;
+use crate::queue::Word;
 
 /// How far the event loop has come with a session.
 #[derive(Debug, Default)]

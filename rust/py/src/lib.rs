@@ -7,6 +7,7 @@ mod dispatch;
 mod errors;
 mod history;
 mod hub;
+mod queue;
 mod runtime;
 mod session;
 #[cfg(feature = "webrtc")]

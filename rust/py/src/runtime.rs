@@ -14,7 +14,7 @@ use std::thread;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use stapes_core::transport::Ticker;
+use stapes_core::transport::{Ticker, bells};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
@@ -40,6 +40,7 @@ impl Worker {
             .max_blocking_threads(BLOCKING_THREADS)
             .enable_io()
             .enable_time()
+            .on_thread_park(bells::at_rest)
             .build()
             .map_err(failed)?;
         let handle = runtime.handle().clone();
@@ -47,8 +48,13 @@ impl Worker {
         thread::Builder::new()
             .name("stapes".to_owned())
             .spawn(move || {
-                // It ends with an error, for nothing is ever sent.
-                let _ = runtime.block_on(stopped);
+                runtime.block_on(async {
+                    tokio::select! {
+                        // It ends with an error, for nothing is ever sent.
+                        _ = stopped => {}
+                        () = bells::ringer() => {}
+                    }
+                });
                 runtime.shutdown_background();
             })
             .map_err(failed)?;

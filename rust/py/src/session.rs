@@ -34,7 +34,8 @@ use crate::connecting::{self, Connecting, Greeting};
 use crate::dispatch::Place;
 use crate::errors;
 use crate::history::History;
-use crate::hub::{Hub, QueueLimits, Shared, Word};
+use crate::hub::{Hub, Shared};
+use crate::queue::{QueueLimits, Word};
 use crate::runtime;
 use crate::websocket::{WebSocketOptions, seconds};
 
