@@ -42,8 +42,8 @@ struct Queues {
 struct Spares(Mutex<Vec<Vec<u8>>>);
 
 impl Spares {
-    /// How many are kept, and how long they may be: 1 MiB together.
-    const MOST: usize = 64;
+    /// How many are kept, and how long they may be: half a MiB together.
+    const MOST: usize = 32;
     const LONGEST: usize = 16 * 1024;
 
     fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {

@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// So many rings that came sooner after each other are often. Most bursts end before.
 const OFTEN: u32 = 16;
 /// So much may be said before a bell is rung that waits.
-const SAID_AT_ONCE: usize = 64;
+const SAID_AT_ONCE: usize = 16;
 
 /// What wakes another thread.
 pub trait Bell: Send + Sync {
