@@ -283,8 +283,8 @@ class WebRTCTransport(Transport):
             a TURN server helps where a firewall lets no UDP out.
         local_addresses: the addresses of this machine to use. None: the one that leads to the
             server.
-        complexity: effort of the Opus encoder, 0 to 10.
-        bitrate: of the user's sound, in bits per second; `None`: 64,000 at most, and with `fec`
+        complexity: effort of the Opus encoder, 0 to 10; `None`: 1, and 5 with `fec`.
+        bitrate: of the user's sound, in bits per second; `None`: 72,000 at most, and with `fec`
             what the encoder chooses.
         fec: packets carry a coarse copy of the one before, for when that is lost. It takes effect
             with an `expected_loss` above zero.
@@ -315,7 +315,7 @@ class WebRTCTransport(Transport):
     disconnected_grace: float = 5.0
     ice_servers: Sequence[IceServer] = ()
     local_addresses: Sequence[str] = ()
-    complexity: int = 5
+    complexity: int | None = None
     bitrate: int | None = None
     fec: bool = False
     expected_loss: int = 0
@@ -340,8 +340,9 @@ class WebRTCTransport(Transport):
         """
         for name in ("channel_buffer", "send_batch_size", "max_outgoing_bytes", "high_water"):
             whole_number(getattr(self, name), name, at_least=1)
-        for name in ("complexity", "expected_loss"):
-            whole_number(getattr(self, name), name, at_least=0)
+        whole_number(self.expected_loss, "expected_loss", at_least=0)
+        if self.complexity is not None:
+            whole_number(self.complexity, "complexity", at_least=0)
         if self.bitrate is not None:
             whole_number(self.bitrate, "bitrate", at_least=1)
         self._options()

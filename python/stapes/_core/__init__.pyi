@@ -88,7 +88,7 @@ class WebRtcOptions:
         local_addresses: Sequence[str],
         channel_buffer: int,
         send_batch_bytes: int,
-        complexity: int,
+        complexity: int | None,
         bitrate: int | None,
         fec: bool,
         expected_loss: int,

@@ -40,7 +40,7 @@ impl WebRtcOptions {
         local_addresses: Vec<String>,
         channel_buffer: usize,
         send_batch_bytes: usize,
-        complexity: u32,
+        complexity: Option<u32>,
         bitrate: Option<u32>,
         fec: bool,
         expected_loss: u32,
@@ -55,7 +55,7 @@ impl WebRtcOptions {
         let refused = |error: &dyn std::fmt::Display| PyValueError::new_err(error.to_string());
         let usual = Options::encoder(fec);
         let encoder = EncoderSettings {
-            complexity: Some(complexity),
+            complexity: complexity.or(usual.complexity),
             bitrate: bitrate.or(usual.bitrate),
             expected_loss,
             dtx,
