@@ -11,7 +11,7 @@ use stapes_core::transport::net::ConnectError;
 use stapes_core::transport::{Ended, Endpoint as _, Line, Session as Core};
 
 use crate::queue::Word;
-use crate::session::Sink;
+use crate::sink::Sink;
 
 /// What is said to a server first.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! `stapes._core`: only conversion, the runtime, and the hub that feeds asyncio.
 
 mod audio;
+mod carried;
 mod connecting;
 mod convert;
 mod dispatch;
@@ -10,6 +11,7 @@ mod hub;
 mod queue;
 mod runtime;
 mod session;
+mod sink;
 #[cfg(feature = "webrtc")]
 mod webrtc;
 mod websocket;
@@ -23,11 +25,13 @@ mod _core {
     use stapes_core::conversation::Interest;
 
     #[pymodule_export]
+    use crate::carried::CarriedLine;
+    #[pymodule_export]
     use crate::history::History;
     #[pymodule_export]
     use crate::hub::Hub;
     #[pymodule_export]
-    use crate::session::{AudioStream, CarriedLine, Session};
+    use crate::session::{AudioStream, Session};
     #[cfg(feature = "webrtc")]
     #[pymodule_export]
     use crate::webrtc::WebRtcOptions;

@@ -7,132 +7,36 @@
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use serde_json::{Map, Value};
 use stapes_core::audio::AudioFormat;
 use stapes_core::audio::convert::FromWire;
 use stapes_core::conversation::{
-    AgentSwitch, Capabilities, Conversation, Event, GuardSource, Interest, Media, Options,
-    PlaybackSource, Refused, Status, Truncation, WrittenItem,
+    AgentSwitch, Capabilities, Conversation, GuardSource, Interest, Media, Options, PlaybackSource,
+    Refused, Status, Truncation, WrittenItem,
 };
 use stapes_core::transport::net::ConnectRequest;
 use stapes_core::transport::{
-    Carriage, Clock, Ended, Endpoint as _, EventSink, Frame, Given, Line, Microphone,
-    OutgoingLimits, Piece, Recording, SampleRates, Session as Core, SoundEndpoint as _,
-    SoundSettings, Stream, Ticker, Upward, websocket,
+    Carriage, Clock, EventSink, Given, Line, Microphone, OutgoingLimits, Recording, SampleRates,
+    Session as Core, SoundSettings, Stream, Ticker, websocket,
 };
 
 use crate::audio::recording::Recording as Held;
 use crate::audio::samples::{self, Samples};
+use crate::carried::CarriedLine;
 use crate::connecting::{self, Connecting, Greeting};
 use crate::dispatch::Place;
 use crate::errors;
 use crate::history::History;
-use crate::hub::{Hub, Shared};
+use crate::hub::Hub;
 use crate::queue::{QueueLimits, Word};
 use crate::runtime;
+use crate::sink::Sink;
 use crate::websocket::{WebSocketOptions, seconds};
-
-/// The conversion of the answer's sound.
-#[derive(Debug)]
-struct Output {
-    converter: FromWire,
-    /// Response, item and part of what was converted last, while the converter holds a rest of it.
-    part: Option<(Arc<str>, Arc<str>, usize)>,
-}
-
-impl Output {
-    /// The rest of a part that has ended.
-    fn rest(&mut self) -> Option<Event> {
-        let (response_id, item_id, content_index) = self.part.take()?;
-        let data = self.converter.finish();
-        (!data.is_empty()).then_some(Event::Audio {
-            response_id,
-            item_id,
-            content_index,
-            data,
-        })
-    }
-}
-
-/// Puts what the core says into the hub, in PCM at the rate that the user wants.
-#[derive(Debug)]
-pub struct Sink {
-    hub: Arc<Shared>,
-    id: u64,
-    output: Mutex<Option<Output>>,
-    overflown: AtomicBool,
-}
-
-impl Sink {
-    pub fn push_word(&self, sequence: u64, word: Word) {
-        self.hub.push(self.id, sequence, word);
-        self.hub.wake();
-    }
-}
-
-impl EventSink for Sink {
-    fn push(&self, sequence: u64, mut event: Event) {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rest = None;
-        if let Some(output) = output.as_mut() {
-            match &mut event {
-                Event::Audio {
-                    response_id,
-                    item_id,
-                    content_index,
-                    data,
-                } => {
-                    let part = (Arc::clone(response_id), Arc::clone(item_id), *content_index);
-                    if output.part.as_ref() != Some(&part) {
-                        rest = output.rest();
-                    }
-                    *data = output.converter.push(data);
-                    output.part = Some(part);
-                }
-                Event::AudioStopped { .. } => rest = output.rest(),
-                Event::AudioInterrupted { .. } | Event::AudioStarted { .. } => {
-                    output.converter.reset();
-                    output.part = None;
-                }
-                _ => {}
-            }
-        }
-        drop(output);
-        if let Some(rest) = rest {
-            self.hub.push(self.id, sequence, Word::Event(rest));
-        }
-        if !self.hub.push(self.id, sequence, Word::Event(event)) {
-            self.overflown.store(true, Ordering::Release);
-        }
-    }
-
-    fn pushed(&self) {
-        self.hub.wake();
-    }
-
-    fn drained(&self) {
-        self.push_word(0, Word::Drained);
-    }
-
-    fn take_overflow(&self) -> bool {
-        self.overflown.swap(false, Ordering::AcqRel)
-    }
-
-    fn to_carry(&self) {
-        self.push_word(0, Word::ToCarry);
-    }
-
-    fn spare_buffer(&self) -> Vec<u8> {
-        self.hub.spare_buffer()
-    }
-}
 
 fn object(json: &str, argument: &str) -> PyResult<Map<String, Value>> {
     match serde_json::from_str(json) {
@@ -359,12 +263,7 @@ impl Session {
             bytes: max_queued_bytes,
         };
         let id = shared.register(queue, Arc::clone(&place));
-        let sink = Arc::new(Sink {
-            hub: shared,
-            id,
-            output: Mutex::new(None),
-            overflown: AtomicBool::new(false),
-        });
+        let sink = Arc::new(Sink::new(shared, id));
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
         let worker = runtime::next_worker()?;
         let core = Core::new(options, limits, clock, worker.handle.clone(), events);
@@ -458,14 +357,7 @@ impl Session {
             .wire_output
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = output;
-        *self
-            .sink
-            .output
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = converter.map(|converter| Output {
-            converter,
-            part: None,
-        });
+        self.sink.convert_by(converter);
         Ok(())
     }
 
@@ -828,10 +720,7 @@ impl Session {
                 }),
             })
             .map_err(|refused| errors::refused(py, &refused))?;
-        Ok(CarriedLine {
-            core: Arc::clone(&self.core),
-            line,
-        })
+        Ok(CarriedLine::new(Arc::clone(&self.core), line))
     }
 
     /// `(packets sent, received, lost, late, share that was concealed, target and delay in seconds)` of a
@@ -880,95 +769,7 @@ impl Drop for Session {
         if self.process == runtime::process() {
             self.core
                 .act(|conversation, _| conversation.close(1000, ""));
-            self.sink.hub.unregister(self.id);
+            self.sink.unregister();
         }
-    }
-}
-
-/// A connection that Python carries: frames in, messages out.
-#[pyclass(frozen, module = "stapes._core")]
-#[derive(Debug)]
-pub struct CarriedLine {
-    core: Arc<Core>,
-    line: Arc<stapes_core::transport::Line>,
-}
-
-#[pymethods]
-impl CarriedLine {
-    #[getter]
-    fn generation(&self) -> u64 {
-        self.line.generation()
-    }
-
-    /// The connection stands; false where it was closed meanwhile.
-    fn opened(&self, session_update: String, tracing: &str, epoch: u64) -> PyResult<bool> {
-        let tracing = serde_json::from_str(tracing)
-            .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
-        let generation = self.line.generation();
-        Ok(self
-            .core
-            .act(|conversation, _| conversation.opened(generation, epoch, session_update, tracing))
-            .is_ok())
-    }
-
-    /// A text frame arrived.
-    fn receive(&self, frame: &str) {
-        let before = self.line.stretch();
-        self.line.on_frame(Frame::Text(frame));
-        // Sound that came before the frame has been taken before it.
-        if before != 0 && before != self.line.stretch() {
-            self.line.on_stretch_ended(before);
-        }
-    }
-
-    /// Sound arrived beside the frames: PCM at the rate of the session's output format.
-    fn receive_audio(&self, audio: &Bound<'_, PyAny>) -> PyResult<()> {
-        let samples = Samples::mono(audio, "audio")?.into_int16();
-        self.line
-            .on_sound(self.line.stretch(), Piece::Samples(&samples));
-        Ok(())
-    }
-
-    /// The user's sound that is to be sent now, up to where a turn of theirs ends.
-    fn take_audio<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        let mut taken = Vec::new();
-        let Some(uplink) = self.line.uplink() else {
-            return taken;
-        };
-        while let Some(piece) = uplink.take() {
-            match piece {
-                Upward::Samples(samples) => {
-                    taken.push(PyBytes::new(py, bytemuck::cast_slice(&samples)));
-                }
-                Upward::Mark => self.line.on_mark(),
-                Upward::Packet(_) => {}
-            }
-        }
-        self.line.on_room();
-        taken
-    }
-
-    /// What is to be sent now: texts, and `(code, reason)` where it is to be closed.
-    fn take(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
-        use pyo3::IntoPyObjectExt;
-        use stapes_core::transport::Outgoing;
-        let mut batch = Vec::new();
-        self.line.take_outgoing(&mut batch, usize::MAX);
-        let taken = batch
-            .into_iter()
-            .map(|message| match message {
-                Outgoing::Text(text) => text.into_py_any(py),
-                Outgoing::Close { code, reason } => (code, reason).into_py_any(py),
-            })
-            .collect::<PyResult<_>>()?;
-        self.line.on_flushed();
-        Ok(taken)
-    }
-
-    /// The connection is over.
-    fn ended(&self, reason: &str) {
-        self.line.on_ended(Ended::Lost {
-            cause: reason.to_owned(),
-        });
     }
 }

@@ -1,0 +1,105 @@
+//! A connection that Python carries.
+
+use std::sync::Arc;
+
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use stapes_core::transport::{
+    Ended, Endpoint as _, Frame, Line, Outgoing, Piece, Session as Core, SoundEndpoint as _, Upward,
+};
+
+use crate::audio::samples::Samples;
+
+/// A connection that Python carries: frames in, messages out.
+#[pyclass(frozen, module = "stapes._core")]
+#[derive(Debug)]
+pub struct CarriedLine {
+    core: Arc<Core>,
+    line: Arc<Line>,
+}
+
+impl CarriedLine {
+    pub fn new(core: Arc<Core>, line: Arc<Line>) -> Self {
+        Self { core, line }
+    }
+}
+
+#[pymethods]
+impl CarriedLine {
+    #[getter]
+    fn generation(&self) -> u64 {
+        self.line.generation()
+    }
+
+    /// The connection stands; false where it was closed meanwhile.
+    fn opened(&self, session_update: String, tracing: &str, epoch: u64) -> PyResult<bool> {
+        let tracing = serde_json::from_str(tracing)
+            .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
+        let generation = self.line.generation();
+        Ok(self
+            .core
+            .act(|conversation, _| conversation.opened(generation, epoch, session_update, tracing))
+            .is_ok())
+    }
+
+    /// A text frame arrived.
+    fn receive(&self, frame: &str) {
+        let before = self.line.stretch();
+        self.line.on_frame(Frame::Text(frame));
+        // Sound that came before the frame has been taken before it.
+        if before != 0 && before != self.line.stretch() {
+            self.line.on_stretch_ended(before);
+        }
+    }
+
+    /// Sound arrived beside the frames: PCM at the rate of the session's output format.
+    fn receive_audio(&self, audio: &Bound<'_, PyAny>) -> PyResult<()> {
+        let samples = Samples::mono(audio, "audio")?.into_int16();
+        self.line
+            .on_sound(self.line.stretch(), Piece::Samples(&samples));
+        Ok(())
+    }
+
+    /// The user's sound that is to be sent now, up to where a turn of theirs ends.
+    fn take_audio<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let mut taken = Vec::new();
+        let Some(uplink) = self.line.uplink() else {
+            return taken;
+        };
+        while let Some(piece) = uplink.take() {
+            match piece {
+                Upward::Samples(samples) => {
+                    taken.push(PyBytes::new(py, bytemuck::cast_slice(&samples)));
+                }
+                Upward::Mark => self.line.on_mark(),
+                Upward::Packet(_) => {}
+            }
+        }
+        self.line.on_room();
+        taken
+    }
+
+    /// What is to be sent now: texts, and `(code, reason)` where it is to be closed.
+    fn take(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
+        let mut batch = Vec::new();
+        self.line.take_outgoing(&mut batch, usize::MAX);
+        let taken = batch
+            .into_iter()
+            .map(|message| match message {
+                Outgoing::Text(text) => text.into_py_any(py),
+                Outgoing::Close { code, reason } => (code, reason).into_py_any(py),
+            })
+            .collect::<PyResult<_>>()?;
+        self.line.on_flushed();
+        Ok(taken)
+    }
+
+    /// The connection is over.
+    fn ended(&self, reason: &str) {
+        self.line.on_ended(Ended::Lost {
+            cause: reason.to_owned(),
+        });
+    }
+}
