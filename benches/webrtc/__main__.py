@@ -67,8 +67,16 @@ class Bench:
 
 def _ten(bench: Bench) -> list[dict[str, Any]]:
     """The clients side by side."""
-    modules = {"null": "null", "stapes": "ours", "aiortc": "with_aiortc"}
-    return [{"client": name} | bench.client(file, calls=10) for name, file in modules.items()]
+    clients: dict[str, tuple[str, dict[str, int]]] = {
+        "null": ("null", {}),
+        "stapes": ("ours", {}),
+        "stapes-mic": ("ours", {"streams": 1}),
+        "aiortc": ("with_aiortc", {}),
+    }
+    return [
+        {"client": name} | bench.client(module, calls=10, **options)
+        for name, (module, options) in clients.items()
+    ]
 
 
 def _loss(bench: Bench) -> list[dict[str, Any]]:

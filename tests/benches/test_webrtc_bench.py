@@ -68,6 +68,13 @@ def test_our_client_counts_packets_and_tells_delays(binaries, wav):
     assert row["reflector_busiest_share"] > 0
 
 
+def test_our_client_sends_as_much_where_the_microphones_are_fed_in_rust(binaries, wav):
+    row = client("ours", binaries, wav=wav, calls=CALLS, seconds=SECONDS, streams=1)
+    assert (row["packets"], row["packets_lost"], row["frames_unheard"]) == (PACKETS, 0, 0), row
+    assert "p99" not in row["up_ms"]
+    assert row["down_ms"]["p50"] > 0
+
+
 def test_the_client_of_aiortc_hears_all_that_it_says(binaries, wav):
     pytest.importorskip("aiortc")
     row = client("with_aiortc", binaries, wav=wav, calls=CALLS, seconds=SECONDS)

@@ -36,6 +36,11 @@ def spoken(path: str) -> Any:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2")
 
 
+def round_and_round(sound: Any, frames: int) -> Any:
+    """So many frames of the sound in a circle."""
+    return np.resize(sound, frames * FRAME)
+
+
 class Microphones:
     """Feeds the microphones of many calls in real time, 20 ms every 20 ms, the sound in a circle.
 
@@ -62,7 +67,7 @@ class Microphones:
                 feed(n, pieces[n])
 
     def _pieces(self, frames: int) -> list[Any]:
-        around = np.resize(self._sound, frames * FRAME)
+        around = round_and_round(self._sound, frames)
         cuts = [0, *range(FRAME // 2, len(around), FRAME), len(around)]
         return [around[begin:end] for begin, end in pairwise(cuts)]
 

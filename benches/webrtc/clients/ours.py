@@ -14,14 +14,18 @@ from benches.load.usage import rss_kb
 from benches.webrtc.clients.measuring import (
     AT_ONCE,
     FRAME,
+    FRAME_S,
+    RATE,
     Meter,
     Microphones,
     arguments,
     at_once,
     percentiles,
+    round_and_round,
     spoken,
 )
 from stapes import RealtimeAgent, RealtimeSession, WebRTCTransport
+from stapes.audio import Recording
 
 SETTLING_FRAMES = 50 * 4
 """After these the jitter buffer is taken to know its network."""
@@ -68,8 +72,22 @@ class Caller:
         return [ns / 1e9 for ns in await asyncio.wait_for(self.report, 10)]
 
 
+async def _speak(callers: list[Caller], sound: Any, frames: int, *, by_themselves: bool) -> None:
+    """Feeds all microphones: from Python piece by piece, or in Rust."""
+    if by_themselves:
+        recording = Recording(round_and_round(sound, frames), sample_rate=RATE)
+        streams = [c.session.stream_audio(recording, interval=FRAME_S) for c in callers]
+        for stream in streams:
+            await stream
+        return
+    microphones = Microphones(sound)
+    for caller in callers:
+        microphones.add(caller.speak)
+    await microphones.run(frames)
+
+
 async def measure(
-    url: str, sound: Any, calls: int, seconds: int, complexity: int | None
+    url: str, sound: Any, calls: int, seconds: int, complexity: int | None, *, by_themselves: bool
 ) -> dict[str, Any]:
     # What is made once is made by the first one.
     first = Caller(url, complexity)
@@ -80,11 +98,9 @@ async def measure(
     began = time.monotonic()
     await at_once(AT_ONCE, [caller.open for caller in callers])
     connecting = time.monotonic() - began
-    microphones, frames = Microphones(sound), seconds * 50
-    for caller in callers:
-        microphones.add(caller.speak)
+    frames = seconds * 50
     async with asyncio.TaskGroup() as group:
-        group.create_task(microphones.run(frames))
+        group.create_task(_speak(callers, sound, frames, by_themselves=by_themselves))
         await asyncio.sleep(1.0)
         row = await meter.over(seconds - 2.0, calls)
     # The statistics are those of a second ago.
@@ -127,9 +143,16 @@ async def _sound(callers: list[Caller], frames: int) -> dict[str, Any]:
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--complexity", type=int, help="of the encoder; the default of the package")
+    parser.add_argument("--streams", type=int, default=0, help="1: microphones are fed in Rust")
     asked = parser.parse_args()
-    sound = spoken(asked.wav)
-    measuring = measure(asked.url, sound, asked.calls, asked.seconds, asked.complexity)
+    measuring = measure(
+        asked.url,
+        spoken(asked.wav),
+        asked.calls,
+        asked.seconds,
+        asked.complexity,
+        by_themselves=bool(asked.streams),
+    )
     print(json.dumps(asyncio.run(measuring)))
 
 
