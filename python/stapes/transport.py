@@ -164,7 +164,7 @@ class WebSocketTransport(Transport):
         ping_timeout: how long it may stay silent after that before the connection counts as lost.
         max_message_size: longer messages end the connection.
         max_frame_size: longer frames end the connection.
-        read_buffer_size: allocated for each connection.
+        read_buffer_size: allocated for each connection: what is read at once. 100 ms of PCM fit in.
         write_batch_size: how much is written at once.
         proxy: `"environment"` (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY), a URL, or `None`.
         ca_file: a PEM file with the authorities to trust, in place of the system's.
@@ -182,7 +182,7 @@ class WebSocketTransport(Transport):
     ping_timeout: float = 20.0
     max_message_size: int = 16 * 1024 * 1024
     max_frame_size: int = 16 * 1024 * 1024
-    read_buffer_size: int = 8 * 1024
+    read_buffer_size: int = 7 * 1024
     write_batch_size: int = 64 * 1024
     proxy: str | None = field(default="environment", repr=False)
     ca_file: str | os.PathLike[str] | None = None

@@ -19,7 +19,8 @@ pub struct WebSocketOptions {
     pub max_message_size: usize,
     /// The longest frame that is accepted, in bytes. 16 MiB.
     pub max_frame_size: usize,
-    /// The read buffer, in bytes, allocated for every connection; a longer message grows it. 8 KiB.
+    /// The read buffer, in bytes, allocated for every connection; a longer message grows it.
+    /// 7 KiB, which 100 ms of PCM fit into.
     pub read_buffer_size: usize,
     /// How much is written at once, in bytes, before the endpoint is asked again. One message that
     /// is longer is written whole. 64 KiB.
@@ -39,7 +40,7 @@ impl Default for WebSocketOptions {
             ping_timeout: Duration::from_secs(20),
             max_message_size: 16 << 20,
             max_frame_size: 16 << 20,
-            read_buffer_size: 8 << 10,
+            read_buffer_size: 7 << 10,
             write_batch_bytes: 64 << 10,
             proxy: Proxy::FromEnvironment,
             tls: Tls::default(),
