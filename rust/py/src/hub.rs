@@ -180,6 +180,32 @@ impl Hub {
     fn routes(&self) -> MutexGuard<'_, HashMap<u64, Arc<Route>>> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Dispatches what is queued, up to about `BATCH` words; what is left wakes the loop again.
+    ///
+    /// An error is the first that a dispatcher raised; all others have got their words then.
+    fn dispatch(&self, py: Python<'_>) -> PyResult<()> {
+        runtime::same_process(self.shared.process, "hub")?;
+        // Before the look: whoever pushes from here on wakes the loop again.
+        self.shared.woken.store(false, Ordering::Release);
+        let (taken, more) = self.shared.take(BATCH);
+        if more {
+            self.shared.woken.store(true, Ordering::Release);
+            self.shared.ring();
+        }
+        let mut failure = None;
+        for (id, words) in taken {
+            let Some(route) = self.routes().get(&id).cloned() else {
+                continue;
+            };
+            for (sequence, word) in words {
+                if let Err(error) = route.take(py, &self.shared, sequence, word) {
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
 }
 
 #[pymethods]
@@ -232,32 +258,6 @@ impl Hub {
         self.routes().len()
     }
 
-    /// Dispatches what is queued, up to about `limit` words; what is left wakes the loop again.
-    ///
-    /// An error is the first that a dispatcher raised; all others have got their words then.
-    fn dispatch(&self, py: Python<'_>, limit: usize) -> PyResult<()> {
-        runtime::same_process(self.shared.process, "hub")?;
-        // Before the look: whoever pushes from here on wakes the loop again.
-        self.shared.woken.store(false, Ordering::Release);
-        let (taken, more) = self.shared.take(limit);
-        if more {
-            self.shared.woken.store(true, Ordering::Release);
-            self.shared.ring();
-        }
-        let mut failure = None;
-        for (id, words) in taken {
-            let Some(route) = self.routes().get(&id).cloned() else {
-                continue;
-            };
-            for (sequence, word) in words {
-                if let Err(error) = route.take(py, &self.shared, sequence, word) {
-                    failure.get_or_insert(error);
-                }
-            }
-        }
-        failure.map_or(Ok(()), Err)
-    }
-
     /// Dispatches a batch: what the loop does when it is woken. Nothing of it is Python's, which costs
     /// more than what there often is to dispatch.
     fn answer(&self, py: Python<'_>) -> PyResult<()> {
@@ -265,7 +265,7 @@ impl Hub {
             // Nothing is there where another has answered.
             drop(watched.read(&mut [0; 64]));
         }
-        match self.dispatch(py, BATCH) {
+        match self.dispatch(py) {
             Err(error) if error.is_instance_of::<PyException>(py) => {
                 let hub = py.import(intern!(py, "stapes.hub"))?;
                 hub.call_method1(intern!(py, "not_taken"), (error,))?;
