@@ -182,7 +182,7 @@ class WebSocketTransport(Transport):
     ping_timeout: float = 20.0
     max_message_size: int = 16 * 1024 * 1024
     max_frame_size: int = 16 * 1024 * 1024
-    read_buffer_size: int = 7 * 1024
+    read_buffer_size: int = 64 * 1024
     write_batch_size: int = 64 * 1024
     proxy: str | None = field(default="environment", repr=False)
     ca_file: str | os.PathLike[str] | None = None

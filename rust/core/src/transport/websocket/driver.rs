@@ -13,21 +13,19 @@ use tokio::io::AsyncWrite;
 use tokio::sync::futures::Notified;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
+use super::Socket;
 use super::end::{cause_of, goodbye_for};
 use super::frame;
 use super::keepalive::{Due, KeepAlive, later};
 use super::options::WebSocketOptions;
-use super::outlet::Outlet;
 use crate::transport::endpoint::{Ended, Endpoint, Frame, Outgoing, Writer};
-use crate::transport::net::ByteStream;
 
-/// How many messages are read before writing has its turn again.
-const READ_TURN: usize = 32;
+/// How often is read, or a message taken from tungstenite, before writing has its turn again.
+const READ_TURN: usize = 4;
 
 /// What a thread's buffer for frames keeps of its room.
 const MOST_FRAMES: usize = 1024 * 1024;
@@ -63,7 +61,7 @@ impl From<&WebSocketOptions> for Pace {
 /// What is to carry `endpoint` over `socket`. It is no part of [`drive`], whose task would keep room for
 /// the socket beside it.
 pub(super) fn driver<E: Endpoint + ?Sized>(
-    socket: WebSocketStream<Outlet<ByteStream>>,
+    socket: Socket,
     endpoint: &Arc<E>,
     pace: Pace,
 ) -> Arc<Shared<E>> {
@@ -170,7 +168,7 @@ enum Buffered {
 }
 
 struct Driver<E: ?Sized> {
-    socket: WebSocketStream<Outlet<ByteStream>>,
+    socket: Socket,
     endpoint: Arc<E>,
     pace: Pace,
     keepalive: KeepAlive,
@@ -372,36 +370,53 @@ impl<E: Endpoint + ?Sized> Driver<E> {
             Stage::Answering(_) => return Continue(Reading::Nothing),
             Stage::Open | Stage::Closing => {}
         }
-        let mut reading = Reading::More;
         let mut has_read = false;
         for _ in 0..READ_TURN {
-            match self.socket.poll_next_unpin(cx) {
-                Poll::Pending => {
-                    if let Some(lost) = self.failure.take() {
-                        return Break(lost);
-                    }
-                    reading = if has_read {
-                        Reading::Last
-                    } else {
-                        Reading::Nothing
-                    };
-                    break;
+            if self.poll_read(cx)?.is_pending() {
+                if let Some(lost) = self.failure.take() {
+                    return Break(lost);
                 }
-                Poll::Ready(Some(Ok(message))) => {
-                    has_read = true;
-                    self.receive(&message)?;
-                    if matches!(self.stage, Stage::Answering(_)) {
-                        break;
-                    }
+                if !has_read {
+                    return Continue(Reading::Nothing);
                 }
-                Poll::Ready(Some(Err(error))) => return Break(self.broken(cx, &error)),
-                Poll::Ready(None) => return Break(self.broken(cx, &Error::ConnectionClosed)),
+                self.hear(Instant::now());
+                return Continue(Reading::Last);
+            }
+            has_read = true;
+            if matches!(self.stage, Stage::Answering(_)) {
+                break;
             }
         }
-        if has_read {
-            self.hear(Instant::now());
+        self.hear(Instant::now());
+        Continue(Reading::More)
+    }
+
+    /// Takes texts, or a message of another kind.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> ControlFlow<Ended, Poll<()>> {
+        let inlet = self.socket.get_mut().stream();
+        if inlet.has_texts_next() {
+            let (endpoint, is_open) = (&self.endpoint, matches!(self.stage, Stage::Open));
+            let read = inlet.poll_texts(cx, |text| {
+                // What comes after our goodbye is not wanted any more.
+                if is_open {
+                    endpoint.on_frame(Frame::Text(text));
+                }
+            });
+            return match read {
+                Poll::Ready(Err(error)) => Break(self.broken(cx, &Error::Io(error))),
+                Poll::Ready(Ok(())) => Continue(Poll::Ready(())),
+                Poll::Pending => Continue(Poll::Pending),
+            };
         }
-        Continue(reading)
+        match self.socket.poll_next_unpin(cx) {
+            Poll::Ready(Some(Ok(message))) => self.receive(&message)?,
+            Poll::Ready(Some(Err(error))) => return Break(self.broken(cx, &error)),
+            Poll::Ready(None) => return Break(self.broken(cx, &Error::ConnectionClosed)),
+            // It has all of its frame, and it is no whole message: the next frame decides.
+            Poll::Pending if self.socket.get_mut().stream().has_texts_next() => {}
+            Poll::Pending => return Continue(Poll::Pending),
+        }
+        Continue(Poll::Ready(()))
     }
 
     fn receive(&mut self, message: &Message) -> ControlFlow<Ended> {
@@ -419,7 +434,8 @@ impl<E: Endpoint + ?Sized> Driver<E> {
                 }
             }
             (Stage::Closing, Message::Close(_)) => return Break(Ended::ClosedByUs),
-            // tungstenite answers pings. What comes after our goodbye is not wanted any more.
+            // tungstenite has queued the answer.
+            (_, Message::Ping(_)) => self.buffered = self.buffered.max(Buffered::Own),
             _ => {}
         }
         Continue(())

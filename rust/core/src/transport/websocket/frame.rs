@@ -1,4 +1,5 @@
-//! Text frames as a client sends them (RFC 6455, section 5.2): whole and masked.
+//! Frames (RFC 6455, section 5.2): whole and masked texts, as a client sends them, and the headers of
+//! what a server sends.
 
 /// FIN, and the opcode of text.
 const WHOLE_TEXT: u8 = 0x81;
@@ -6,6 +7,66 @@ const MASKED: u8 = 0x80;
 /// Where a length is past 125, these stand in its place.
 const LENGTH_IN_2_BYTES: u8 = 0x7e;
 const LENGTH_IN_8_BYTES: u8 = 0x7f;
+
+const FIN: u8 = 0x80;
+const OPCODE: u8 = 0x0f;
+const CONTINUATION: u8 = 0x00;
+const LENGTH: u8 = 0x7f;
+
+/// The beginning of a frame that a server sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    first: u8,
+    is_masked: bool,
+    /// Where the payload begins, from the beginning of the frame.
+    pub payload_at: usize,
+    /// How long the payload is.
+    pub length: u64,
+}
+
+impl Header {
+    /// `None` where more bytes are needed.
+    pub fn read(frame: &[u8]) -> Option<Self> {
+        let [first, second] = *frame.first_chunk()?;
+        let masked = if second & MASKED == 0 { 0 } else { 4 };
+        let (length, length_at) = match second & LENGTH {
+            LENGTH_IN_2_BYTES => {
+                let length = frame.get(2..4)?.try_into().ok()?;
+                (u64::from(u16::from_be_bytes(length)), 4)
+            }
+            LENGTH_IN_8_BYTES => {
+                let length = frame.get(2..10)?.try_into().ok()?;
+                (u64::from_be_bytes(length), 10)
+            }
+            length => (u64::from(length), 2),
+        };
+        Some(Self {
+            first,
+            is_masked: masked > 0,
+            payload_at: length_at + masked,
+            length,
+        })
+    }
+
+    /// How long the frame is.
+    pub fn end(&self) -> u64 {
+        self.length.saturating_add(self.payload_at as u64)
+    }
+
+    /// It is a message of its own, of text, as servers may send it: not masked, without extensions.
+    pub fn is_whole_text(&self) -> bool {
+        self.first == WHOLE_TEXT && !self.is_masked
+    }
+
+    /// It begins a message that goes on in other frames, or ends one; `None` where it does neither.
+    pub fn leaves_open(&self) -> Option<bool> {
+        let opcode = self.first & OPCODE;
+        let is_last = self.first & FIN != 0;
+        // A control frame may come between the frames of a message and has no part in it.
+        let is_control = opcode & 0x08 != 0;
+        (!is_control && (opcode == CONTINUATION || !is_last)).then_some(!is_last)
+    }
+}
 
 /// Appends `text` as one frame that is masked with `key`, which must be another for each frame and
 /// not to be foreseen (section 5.3).

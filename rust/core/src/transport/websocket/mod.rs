@@ -7,6 +7,7 @@
 mod driver;
 mod end;
 mod frame;
+mod inlet;
 mod keepalive;
 mod options;
 mod outlet;
@@ -24,10 +25,14 @@ use tracing::debug;
 pub use self::options::WebSocketOptions;
 pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, ConnectRequest, Proxy, Tls};
 
+use self::inlet::Inlet;
 use self::outlet::Outlet;
 use super::end::EndGuard;
 use super::endpoint::Endpoint;
 use super::net::{ByteStream, Deadline, Schemes, dial};
+
+/// tungstenite's read buffer, for each connection: what it reads is short.
+const OWN_READ_BUFFER: usize = 256;
 
 const SCHEMES: Schemes = Schemes {
     plain: "ws",
@@ -62,9 +67,14 @@ pub async fn connect(
     let stream = dial(&target, &options.proxy, &options.tls, deadline).await?;
     let upgraded = upgrade::upgrade(stream, request, &target, headers, deadline).await?;
     debug!(address = target.address(), "connected");
-    let socket = WebSocketStream::from_partially_read(
-        Outlet::new(upgraded.stream),
-        upgraded.rest.into(),
+    let inlet = Inlet::new(
+        upgraded.stream,
+        &upgraded.rest,
+        options.read_buffer_size,
+        options.max_frame_size.min(options.max_message_size),
+    );
+    let socket = WebSocketStream::from_raw_socket(
+        Outlet::new(inlet),
         Role::Client,
         Some(protocol_config(options)),
     )
@@ -78,7 +88,7 @@ pub async fn connect(
 
 fn protocol_config(options: &WebSocketOptions) -> WebSocketConfig {
     WebSocketConfig::default()
-        .read_buffer_size(options.read_buffer_size)
+        .read_buffer_size(OWN_READ_BUFFER)
         // Messages gather in the buffer until the driver flushes: one system call per batch. The
         // driver bounds the batch, so the buffer itself needs no limit.
         .write_buffer_size(usize::MAX - 1)
@@ -87,9 +97,12 @@ fn protocol_config(options: &WebSocketOptions) -> WebSocketConfig {
         .max_frame_size(Some(options.max_frame_size))
 }
 
+/// tungstenite, between those who read and write beside it.
+type Socket = WebSocketStream<Outlet<Inlet<ByteStream>>>;
+
 /// An open connection, which nobody reads yet.
 pub struct WebSocketConnection {
-    socket: WebSocketStream<Outlet<ByteStream>>,
+    socket: Socket,
     response_headers: HeaderMap,
     pace: driver::Pace,
 }

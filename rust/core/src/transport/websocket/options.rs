@@ -40,7 +40,7 @@ impl Default for WebSocketOptions {
             ping_timeout: Duration::from_secs(20),
             max_message_size: 16 << 20,
             max_frame_size: 16 << 20,
-            read_buffer_size: 7 << 10,
+            read_buffer_size: 64 << 10,
             write_batch_bytes: 64 << 10,
             proxy: Proxy::FromEnvironment,
             tls: Tls::default(),

@@ -29,6 +29,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outlet<S> {
         }
     }
 
+    pub(super) fn stream(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     /// Takes whole frames. What the stream does not take now goes with the next write or flush.
     pub(super) fn write_frames(
         &mut self,
