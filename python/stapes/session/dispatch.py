@@ -8,8 +8,7 @@ import logging
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from agents import ModelBehaviorError, Usage
-from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
+from agents import ModelBehaviorError
 
 from stapes import _core
 from stapes.approvals import ToolApproval
@@ -36,6 +35,7 @@ from stapes.events import (
 from stapes.session import hooks
 from stapes.session.tools import PendingCall
 from stapes.session.upstream import approval_item
+from stapes.session.usage import note
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,9 +111,9 @@ class Dispatcher:
         generation: int,
     ) -> None:
         agent = session._agents.agent(epoch)
-        counts = None if usage is None else json.loads(usage)
-        session.usage.add(_usage(counts or {}))
+        note(session._context.usage, usage)
         if session._listeners.wants("response_done"):
+            counts = None if usage is None else json.loads(usage)
             details = None if status_details is None else json.loads(status_details)
             done = ResponseDone(agent, response_id, status, details, counts, Timings(*timings))
             session._listeners.emit(done)
@@ -301,21 +301,3 @@ class Dispatcher:
 _HANDLERS: tuple[Callable[..., None], ...] = tuple(
     getattr(Dispatcher, f"_{name}") for name in _core.WORDS
 )
-
-
-def _usage(counts: dict[str, Any]) -> Usage:
-    def number(value: Any) -> int:
-        return value if isinstance(value, int) else 0
-
-    given, made = number(counts.get("input_tokens")), number(counts.get("output_tokens"))
-    details_in = counts.get("input_token_details") or {}
-    return Usage(
-        requests=1,
-        input_tokens=given,
-        output_tokens=made,
-        total_tokens=given + made,
-        input_tokens_details=InputTokensDetails.model_construct(
-            cached_tokens=number(details_in.get("cached_tokens")), cache_write_tokens=0
-        ),
-        output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
-    )

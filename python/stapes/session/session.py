@@ -46,6 +46,7 @@ from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_confi
 from stapes.session.posted import Posted
 from stapes.session.streaming import AudioStream, AudioStreams
 from stapes.session.tools import CallRunner, PendingCall, ToolExecution
+from stapes.session.usage import SessionUsage
 from stapes.transport import SoundStatistics, Transport, WebRTCTransport, WebSocketTransport
 
 if TYPE_CHECKING:
@@ -192,7 +193,9 @@ class RealtimeSession(Generic[TContext]):
             metadata=trace_metadata,
         )
         self._context: RunContextWrapper[TContext] = (
-            context if isinstance(context, RunContextWrapper) else RunContextWrapper(context)  # type: ignore[arg-type]
+            context
+            if isinstance(context, RunContextWrapper)
+            else RunContextWrapper(context, usage=SessionUsage())  # type: ignore[arg-type]
         )
         self._agents = Agents(agent)
         self._output_sample_rate = output_sample_rate

@@ -1,0 +1,59 @@
+"""What responses used is added up when somebody looks."""
+
+import copy
+import dataclasses
+import json
+
+from agents import Usage
+
+from stapes.session.usage import SessionUsage, note
+
+USED = json.dumps(
+    {
+        "input_tokens": 30,
+        "output_tokens": 12,
+        "total_tokens": 42,
+        "input_token_details": {"cached_tokens": 7, "text_tokens": 30},
+    }
+)
+
+
+def test_a_sum_that_is_looked_at_late_is_that_of_adding_at_once():
+    late, once = SessionUsage(), Usage()
+    for used in (USED, None, USED):
+        note(late, used)
+        note(once, used)
+    assert dataclasses.asdict(late) == dataclasses.asdict(once)
+    assert (late.requests, late.input_tokens, late.output_tokens) == (3, 60, 24)
+    assert late.input_tokens_details.cached_tokens == 14
+    assert len(late.request_usage_entries) == 2
+
+
+def test_what_is_noted_after_a_look_is_added_to_it():
+    usage = SessionUsage()
+    note(usage, USED)
+    assert usage.total_tokens == 42
+    note(usage, USED)
+    assert usage.total_tokens == 84
+
+
+def test_a_long_call_that_nobody_looked_at_is_added_up():
+    usage = SessionUsage()
+    for _ in range(5_000):
+        note(usage, None)
+    assert usage.requests == 5_000
+
+
+def test_a_copy_and_a_sum_over_sessions_have_what_was_noted():
+    usage, total = SessionUsage(), Usage()
+    note(usage, USED)
+    total.add(copy.deepcopy(usage))
+    total.add(usage)
+    assert total.total_tokens == 84
+    assert "total_tokens=42" in repr(usage)
+
+
+def test_usage_that_is_not_a_count_is_a_request_all_the_same():
+    usage = SessionUsage()
+    note(usage, json.dumps({"input_tokens": "many", "input_token_details": None}))
+    assert (usage.requests, usage.total_tokens) == (1, 0)
