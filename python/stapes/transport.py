@@ -164,7 +164,7 @@ class WebSocketTransport(Transport):
         ping_timeout: how long it may stay silent after that before the connection counts as lost.
         max_message_size: longer messages end the connection.
         max_frame_size: longer frames end the connection.
-        read_buffer_size: allocated for each connection: what is read at once. 100 ms of PCM fit in.
+        read_buffer_size: how much is read at once, into a buffer that a thread's connections share.
         write_batch_size: how much is written at once.
         proxy: `"environment"` (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY), a URL, or `None`.
         ca_file: a PEM file with the authorities to trust, in place of the system's.

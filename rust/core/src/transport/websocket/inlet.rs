@@ -183,9 +183,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inlet<S> {
         };
         if inlet.had == inlet.kept.len() {
             let mut buffer = READ.take();
-            let read = inlet
-                .poll_stream(cx, &mut buffer)
-                .map_ok(<[u8]>::to_vec);
+            let read = inlet.poll_stream(cx, &mut buffer).map_ok(<[u8]>::to_vec);
             READ.set(buffer);
             inlet.kept = ready!(read)?;
             inlet.had = 0;
@@ -225,5 +223,276 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Inlet<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::task::Waker;
+
+    use futures_util::StreamExt;
+    use proptest::prelude::*;
+    use tokio_tungstenite::WebSocketStream;
+    use tokio_tungstenite::tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
+    use tokio_tungstenite::tungstenite::{Error, Message};
+
+    use super::*;
+
+    const LONGEST_FRAME: usize = 200;
+    const LONGEST_MESSAGE: usize = 300;
+
+    /// Brings pieces one at a time, with a pause before each, and then ends.
+    #[derive(Debug)]
+    struct Pieces {
+        pieces: VecDeque<Vec<u8>>,
+        has_paused: bool,
+    }
+
+    impl Pieces {
+        fn new(bytes: &[u8], lengths: &[usize]) -> Self {
+            let (mut rest, mut lengths) = (bytes, lengths.iter().cycle());
+            let mut pieces = VecDeque::new();
+            while !rest.is_empty() {
+                let length = lengths.next().map_or(rest.len(), |length| *length);
+                let (piece, behind) = rest.split_at(length.min(rest.len()));
+                pieces.push_back(piece.to_vec());
+                rest = behind;
+            }
+            Self {
+                pieces,
+                has_paused: false,
+            }
+        }
+    }
+
+    impl AsyncRead for Pieces {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let this = self.get_mut();
+            this.has_paused = !this.has_paused;
+            if this.has_paused {
+                return Poll::Pending;
+            }
+            if let Some(mut piece) = this.pieces.pop_front() {
+                let rest = piece.split_off(piece.len().min(buf.remaining()));
+                buf.put_slice(&piece);
+                if !rest.is_empty() {
+                    this.pieces.push_front(rest);
+                }
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Pieces {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn config() -> WebSocketConfig {
+        WebSocketConfig::default()
+            .read_buffer_size(32)
+            .max_frame_size(Some(LONGEST_FRAME))
+            .max_message_size(Some(LONGEST_MESSAGE))
+    }
+
+    /// What was read, and how it ended.
+    #[derive(Debug, PartialEq)]
+    struct Heard {
+        messages: Vec<Message>,
+        end: String,
+    }
+
+    /// All at once; nobody takes what is answered.
+    struct Source<'a>(&'a [u8]);
+
+    impl io::Read for Source<'_> {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buf)
+        }
+    }
+
+    impl io::Write for Source<'_> {
+        fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+            Ok(buf.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What tungstenite makes of it alone.
+    fn heard_by_tungstenite(bytes: &[u8]) -> Heard {
+        let stream = Source(bytes);
+        let mut socket = WebSocket::from_raw_socket(stream, Role::Client, Some(config()));
+        let mut messages = Vec::new();
+        loop {
+            match socket.read() {
+                Ok(message) if message.is_close() => {
+                    messages.push(message);
+                    let end = "closed".to_owned();
+                    return Heard { messages, end };
+                }
+                Ok(message) => messages.push(message),
+                Err(error) => {
+                    let end = error.to_string();
+                    return Heard { messages, end };
+                }
+            }
+        }
+    }
+
+    /// What the two make of it together, as the driver asks them.
+    fn heard_through_inlet(first: &[u8], stream: Pieces, at_once: usize) -> Heard {
+        let longest = LONGEST_FRAME.min(LONGEST_MESSAGE);
+        let inlet = Inlet::new(stream, first, at_once, longest);
+        let socket = WebSocketStream::from_raw_socket(inlet, Role::Client, Some(config()));
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(mut socket) = std::pin::pin!(socket).as_mut().poll(&mut cx) else {
+            panic!("nothing is to be waited for");
+        };
+        let mut messages = Vec::new();
+        let mut turns = 0;
+        let end = loop {
+            turns += 1;
+            assert!(turns < 100_000, "nobody reads on");
+            let inlet = socket.get_mut();
+            if inlet.has_texts_next() {
+                let take = |text: &str| messages.push(Message::text(text));
+                if let Poll::Ready(result) = inlet.poll_texts(&mut cx, take) {
+                    result.expect("the stream does not fail");
+                }
+                continue;
+            }
+            match socket.poll_next_unpin(&mut cx) {
+                Poll::Ready(Some(Ok(message))) => {
+                    let is_close = message.is_close();
+                    messages.push(message);
+                    if is_close {
+                        break "closed".to_owned();
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => break error.to_string(),
+                Poll::Ready(None) => break Error::ConnectionClosed.to_string(),
+                Poll::Pending => {}
+            }
+        };
+        Heard { messages, end }
+    }
+
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![first];
+        match payload.len() {
+            length @ ..126 => frame.push(length as u8),
+            length @ ..65_536 => {
+                frame.push(126);
+                frame.extend_from_slice(&(length as u16).to_be_bytes());
+            }
+            length => {
+                frame.push(127);
+                frame.extend_from_slice(&(length as u64).to_be_bytes());
+            }
+        }
+        frame.extend_from_slice(payload);
+        frame
+    }
+
+    fn message() -> impl Strategy<Value = Vec<u8>> {
+        let text = || prop_oneof![4 => ".{0,40}", 1 => "[a-zé]{100,130}", 1 => "[a-z]{190,210}"];
+        prop_oneof![
+            8 => text().prop_map(|text| frame(0x81, text.as_bytes())),
+            2 => (text(), text(), any::<bool>()).prop_map(|(one, two, pinged)| {
+                let mut frames = frame(0x01, one.as_bytes());
+                if pinged {
+                    frames.extend(frame(0x89, b"within"));
+                }
+                frames.extend(frame(0x80, two.as_bytes()));
+                frames
+            }),
+            1 => prop::collection::vec(any::<u8>(), 0..50).prop_map(|bytes| frame(0x82, &bytes)),
+            1 => Just(frame(0x89, b"ping")),
+            1 => Just(frame(0x8a, b"")),
+        ]
+    }
+
+    /// What ends a connection, in time or before.
+    fn ending() -> impl Strategy<Value = Vec<u8>> {
+        prop_oneof![
+            Just(Vec::new()),
+            Just(frame(0x88, &[3, 232, b'b', b'y', b'e'])),
+            // Not UTF-8, masked, with an extension's bit, of no known kind, begun twice, not begun.
+            Just(frame(0x81, &[b'a', 0xff])),
+            Just(vec![0x81, 0x81, 1, 2, 3, 4, 5]),
+            Just(frame(0xc1, b"a")),
+            Just(frame(0x83, b"a")),
+            Just([frame(0x01, b"a"), frame(0x81, b"b")].concat()),
+            Just(frame(0x80, b"a")),
+            // Cut off.
+            Just(vec![0x81]),
+            Just(vec![0x81, 126, 0]),
+            Just(frame(0x81, b"whole")[..4].to_vec()),
+            prop::collection::vec(any::<u8>(), 0..40),
+        ]
+    }
+
+    proptest! {
+        /// However it comes in pieces, the same is heard as by tungstenite alone, and it ends alike.
+        #[test]
+        fn nothing_is_heard_otherwise_than_by_tungstenite(
+            messages in prop::collection::vec(message(), 0..12),
+            ending in ending(),
+            lengths in prop::collection::vec(1..400_usize, 1..8),
+            first in 0..60_usize,
+            at_once in 1..500_usize,
+        ) {
+            let mut bytes = messages.concat();
+            bytes.extend(ending);
+            let (first, rest) = bytes.split_at(first.min(bytes.len()));
+            let heard = heard_through_inlet(first, Pieces::new(rest, &lengths), at_once);
+            prop_assert_eq!(heard, heard_by_tungstenite(&bytes));
+        }
+
+        #[test]
+        fn a_header_tells_kind_and_length(text in "[a-z]{0,300}", open: bool) {
+            let frame = frame(if open { 0x01 } else { 0x81 }, text.as_bytes());
+            let header = Header::read(&frame).expect("it is whole");
+            prop_assert_eq!(header.end(), frame.len() as u64);
+            prop_assert_eq!(header.is_whole_text(), !open);
+            prop_assert_eq!(header.leaves_open(), open.then_some(true));
+            for cut in 0..header.payload_at {
+                prop_assert_eq!(Header::read(&frame[..cut]), None);
+            }
+        }
+    }
+
+    #[test]
+    fn between_whole_texts_a_connection_keeps_no_buffer() {
+        let bytes = [frame(0x81, &[b'a'; 150]), frame(0x81, b"short")].concat();
+        let mut inlet = Inlet::new(Pieces::new(&bytes, &[100]), b"", 1024, LONGEST_FRAME);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut lengths = Vec::new();
+        while inlet.turn == Turn::Texts {
+            let _ = inlet.poll_texts(&mut cx, |text| lengths.push(text.len()));
+        }
+        assert_eq!(lengths, [150, 5]);
+        assert_eq!(inlet.kept.capacity(), 0);
     }
 }

@@ -31,7 +31,8 @@ use super::end::EndGuard;
 use super::endpoint::Endpoint;
 use super::net::{ByteStream, Deadline, Schemes, dial};
 
-/// tungstenite's read buffer, for each connection: what it reads is short.
+/// tungstenite's read buffer, in bytes, allocated for each connection. Nearly all that it reads itself are
+/// control frames; what is longer it reads in pieces of this length, from memory.
 const OWN_READ_BUFFER: usize = 256;
 
 const SCHEMES: Schemes = Schemes {

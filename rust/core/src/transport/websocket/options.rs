@@ -19,8 +19,8 @@ pub struct WebSocketOptions {
     pub max_message_size: usize,
     /// The longest frame that is accepted, in bytes. 16 MiB.
     pub max_frame_size: usize,
-    /// The read buffer, in bytes, allocated for every connection; a longer message grows it.
-    /// 7 KiB, which 100 ms of PCM fit into.
+    /// How much is read at once, in bytes, into a buffer that the connections of a thread share.
+    /// 64 KiB.
     pub read_buffer_size: usize,
     /// How much is written at once, in bytes, before the endpoint is asked again. One message that
     /// is longer is written whole. 64 KiB.
