@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stapes import Audio, ConnectionChanged, Lagging, SessionEvent, TranscriptDelta, TransportEvent
-from stapes.session.readers import EventQueue
+from stapes.session.event_queue import EventQueue
 
 MOST_EVENTS, MOST_BYTES = 8, 100
 

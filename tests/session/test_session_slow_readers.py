@@ -36,6 +36,13 @@ def session_to(url: str, **options: Any) -> Any:
     return RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport, **options)
 
 
+async def complain(c: Any, count: int) -> None:
+    """Makes the server send 60 errors, which may not be lost: there are `count` then."""
+    for _ in range(60):
+        c.session.transport.send_event({"type": "nonsense"})
+    await c.seen.until(Error, count=count)
+
+
 async def test_a_reader_that_lags_loses_the_oldest_sound_and_is_told_how_much(call):
     c = await call(LONG, max_queued_bytes=48_000)
     slow = c.session.events(Audio, AudioStopped, Lagging)
@@ -111,16 +118,48 @@ async def test_a_reader_that_does_not_name_lagging_gets_what_it_names_and_nothin
 async def test_a_reader_that_may_lose_nothing_and_does_not_read_ends_by_name_and_alone(call):
     c = await call(max_queued_events=100)
     stuck = c.session.events(Error)
-    for batch in (60, 120):
-        for _ in range(60):
-            c.session.transport.send_event({"type": "nonsense"})
-        await c.seen.until(Error, count=batch)
+    await complain(c, 60)
+    await complain(c, 120)
     with pytest.raises(ConsumerTooSlow, match=r"101 events were waiting.*raise max_queued_events"):
         await anext(stuck)
     with pytest.raises(StopAsyncIteration):
         await anext(stuck)
     assert c.session.status == "connected"
     assert len(c.seen.errors) == 120
+
+
+async def test_a_reader_of_all_that_does_not_read_ends_the_session_by_name(call, run):
+    neighbour = await call()
+    c = await call(max_queued_events=100)
+    stuck = aiter(c.session)
+    await complain(c, 60)
+    for _ in range(60):
+        c.session.transport.send_event({"type": "nonsense"})
+    ended = await c.seen.until(ConnectionChanged, lambda event: event.status == "disconnected")
+    assert "max_queued_events" in ended.reason
+    assert [type(error) for error in c.seen.errors].count(ConsumerTooSlow) == 1
+    with pytest.raises(ConsumerTooSlow, match=r"101 events.*the connection is closed.*raise"):
+        await anext(stuck)
+    with pytest.raises(StopAsyncIteration):
+        await anext(stuck)
+    assert neighbour.session.status == "connected"
+    server = await run(ScriptedMind([Turn(say="Hello.")]))
+    await c.session.connect(url=server.url)
+    c.session.send_message("hi")
+    await c.seen.until(AgentEnd)
+    await c.session.close()
+
+
+async def test_a_loop_that_is_broken_out_of_stops_reading(call):
+    c = await call(max_queued_events=100)
+    for _ in range(3):
+        c.session.transport.send_event({"type": "nonsense"})
+        async for event in c.session:
+            if isinstance(event, Error):
+                break
+    await complain(c, 63)
+    await complain(c, 123)
+    assert c.session.status == "connected"
 
 
 async def test_events_that_nobody_ever_reads_are_bounded(run):

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
 
 from stapes.events import Lagging, SessionEvent, TransportEvent
-from stapes.session.readers import EventQueue, EventReader
+from stapes.session.event_queue import EventQueue
+from stapes.session.readers import EventReader, Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from stapes.errors import ConsumerTooSlow
     from stapes.session.session import RealtimeSession
 
 __all__ = ["EVENT_TYPES", "Listeners"]
@@ -40,9 +42,9 @@ class Listeners:
         "__weakref__",
         "_callbacks",
         "_early",
+        "_inboxes",
         "_max_bytes",
         "_max_events",
-        "_readers",
         "_routes",
         "_session_ref",
         "audio",
@@ -53,7 +55,7 @@ class Listeners:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._callbacks: Routes = {}
-        self._readers: tuple[EventReader[Any], ...] = ()
+        self._inboxes: tuple[Inbox, ...] = ()
         self._early: EventQueue | None = self._early_queue()
         # Who gets events of a type; a type that nobody wants is not in it.
         self._routes: Routes = self._worked_out()
@@ -85,19 +87,26 @@ class Listeners:
             del self._callbacks[event]
         self._reroute()
 
-    def read(self, kinds: tuple[type[Any], ...]) -> EventReader[Any]:
-        """A reader of the events of these classes, or of all but `TransportEvent`."""
+    def read(self, kinds: tuple[type[Any], ...], *, over: bool) -> EventReader[Any]:
+        """A reader of the events of these classes, or of all but `TransportEvent`.
+
+        Who reads all and stops leaves the session to itself: past the bound it is closed. Where the
+        connection is `over` nothing more comes.
+        """
         wanted = frozenset(kinds) or _ALL_BUT_TRANSPORT
         queue = EventQueue(self._max_events, self._max_bytes, told=Lagging in wanted)
-        reader: EventReader[Any] = EventReader(wanted, queue, self._remove)
+        overflown = None if kinds else self._unread
+        inbox = Inbox(wanted, queue, self._remove, overflown)
         early, self._early = self._early, None
         while early is not None and len(early):
             event = early.get()
             if type(event) in wanted:
                 queue.put(event)
-        self._readers = (*self._readers, reader)
+        self._inboxes = (*self._inboxes, inbox)
         self._reroute()
-        return reader
+        if over:
+            inbox.end()
+        return EventReader(inbox)
 
     def wants(self, event: str) -> bool:
         """Whether anybody wants events of that type; what nobody wants is not built."""
@@ -135,12 +144,12 @@ class Listeners:
 
     def end(self) -> None:
         """The connection is over: readers end once they have read what came before."""
-        for reader in self._readers:
-            reader.end()
+        for inbox in self._inboxes:
+            inbox.end()
 
     def begin_again(self) -> None:
         """Events of a new connection are kept until somebody reads, again."""
-        if self._early is None and not self._readers and not self._callbacks:
+        if self._early is None and not self._inboxes and not self._callbacks:
             self._early = self._early_queue()
             self._reroute()
 
@@ -148,10 +157,14 @@ class Listeners:
         # Half of what a reader may hold: it must not be full when it begins.
         return EventQueue((self._max_events + 1) // 2, (self._max_bytes + 1) // 2, lossy=True)
 
-    def _remove(self, reader: EventReader[Any]) -> None:
-        if reader in self._readers:
-            self._readers = tuple(one for one in self._readers if one is not reader)
+    def _remove(self, inbox: Inbox) -> None:
+        if inbox in self._inboxes:
+            self._inboxes = tuple(one for one in self._inboxes if one is not inbox)
             self._reroute()
+
+    def _unread(self, error: ConsumerTooSlow) -> None:
+        if (session := self._session_ref()) is not None:
+            session._unread(error)
 
     def _reroute(self) -> None:
         self._routes = self._worked_out()
@@ -163,10 +176,10 @@ class Listeners:
         everything = list(self._callbacks.get("*", ()))
         if self._early is not None:
             everything.insert(0, self._early.put)
-        if not everything and not self._readers:
+        if not everything and not self._inboxes:
             # A session costs as little memory as can be: it is the same table.
             return self._callbacks
-        readers = [(reader.kinds, reader.put) for reader in self._readers]
+        readers = [(inbox.kinds, inbox.put) for inbox in self._inboxes]
         routes: Routes = {}
         # Types with the same listeners share one tuple.
         same: dict[tuple[Listener, ...], tuple[Listener, ...]] = {}

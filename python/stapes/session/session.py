@@ -714,10 +714,8 @@ class RealtimeSession(Generic[TContext]):
         Each reader gets every event. What happens before anybody listens, be it here or with `on`,
         is kept for the first reader, within the bounds of the session.
         """
-        reader = self._listeners.read(kinds)
-        if self._over and not self._connector.is_busy:
-            reader.end()
-        return reader
+        over = self._over and not self._connector.is_busy
+        return self._listeners.read(kinds, over=over)
 
     def _update_interest(self) -> None:
         wanted = self._listeners.types
@@ -851,6 +849,10 @@ class RealtimeSession(Generic[TContext]):
             f"{waiting} events were waiting for the event loop and none of them may be dropped: "
             "the connection is closed. Keep the loop free, or raise max_queued_events"
         )
+        self._listeners.emit(Error(error))
+
+    def _unread(self, error: ConsumerTooSlow) -> None:
+        self._core.give_up_unread()
         self._listeners.emit(Error(error))
 
 

@@ -428,6 +428,12 @@ impl Session {
         Ok(())
     }
 
+    /// Ends the connection, for nobody reads what the session says.
+    fn give_up_unread(&self) -> PyResult<()> {
+        self.here()?.give_up_unread();
+        Ok(())
+    }
+
     fn send_event(&self, py: Python<'_>, event: &str) -> PyResult<()> {
         let event = object(event, "event")?;
         self.command(py, |conversation, now| conversation.send_event(event, now))

@@ -165,13 +165,7 @@ impl Session {
     fn deliver(&self, state: &mut State) -> Option<Arc<Line>> {
         let mut events = self.pass_on(state);
         if events && self.sink.take_overflow() {
-            let generation = state.conversation.generation();
-            if let Some(line) = state.line.take() {
-                line.abandon();
-            }
-            let why = "events were not read and the bound on those that wait was reached \
-                       (max_queued_events)";
-            state.conversation.ended(generation, why.to_owned());
+            Self::end_unread(state);
             events |= self.pass_on(state);
         }
         if events {
@@ -181,6 +175,25 @@ impl Session {
             self.arm_timer();
         }
         state.unsent.take()
+    }
+
+    fn end_unread(state: &mut State) {
+        let generation = state.conversation.generation();
+        if let Some(line) = state.line.take() {
+            line.abandon();
+        }
+        let why = "events were not read and the bound on those that wait was reached \
+                   (max_queued_events)";
+        state.conversation.ended(generation, why.to_owned());
+    }
+
+    /// Ends the connection, for nobody reads what the session says.
+    pub fn give_up_unread(&self) {
+        let mut state = self.lock();
+        Self::end_unread(&mut state);
+        let unsent = self.deliver(&mut state);
+        drop(state);
+        announce(unsent);
     }
 
     /// Brings what came of an act to where it goes; whether any of it was an event.
