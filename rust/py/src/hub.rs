@@ -18,21 +18,27 @@ use pyo3::prelude::*;
 use stapes_core::transport::bells::{self, Bell};
 
 use crate::dispatch::{Place, Route};
-use crate::queue::{QueueLimits, SessionQueue, Word};
+use crate::queue::{QueueLimits, SessionQueue, Word, Words};
 use crate::runtime;
 use crate::session::Session;
 
 /// Words that are dispatched before the loop gets to do something else.
 const BATCH: usize = 4096;
 
-/// A session, and its words with their places in its order.
-type Taken = (u64, VecDeque<(u64, Word)>);
+/// How many sessions' room for words is kept when they have been dispatched, and how much of each.
+const MOST_SPARE_WORDS: usize = 32;
+const LONGEST_SPARE_WORDS: usize = 16;
+
+/// A session, and its words.
+type Taken = (u64, Words);
 
 #[derive(Debug, Default)]
 struct Queues {
     sessions: HashMap<u64, SessionQueue>,
     /// Those that have something to say, in the order in which they began to.
     ready: VecDeque<u64>,
+    /// Room for words that have been dispatched: it goes from Rust's threads to Python's and back.
+    spare_words: Vec<Words>,
     next_id: u64,
 }
 
@@ -100,9 +106,11 @@ impl Shared {
     /// False where more waits for the session than may.
     pub fn push(&self, id: u64, sequence: u64, word: Word) -> bool {
         let mut queues = self.queues();
+        let queues = &mut *queues;
         let Some(queue) = queues.sessions.get_mut(&id) else {
             return true;
         };
+        queue.furnish(&mut queues.spare_words);
         let has_room = queue.push(sequence, word);
         if !queue.listed {
             queue.listed = true;
@@ -138,6 +146,19 @@ impl Shared {
         }
         let more = !queues.ready.is_empty();
         (taken, more)
+    }
+
+    /// Takes the room back of words that have been dispatched.
+    fn give_words_back(&self, dispatched: Vec<Taken>) {
+        let mut queues = self.queues();
+        for (_, words) in dispatched {
+            if queues.spare_words.len() == MOST_SPARE_WORDS {
+                break;
+            }
+            if words.capacity() <= LONGEST_SPARE_WORDS {
+                queues.spare_words.push(words);
+            }
+        }
     }
 
     /// Wakes the loop, unless it has been woken already.
@@ -188,22 +209,22 @@ impl Hub {
         runtime::same_process(self.shared.process, "hub")?;
         // Before the look: whoever pushes from here on wakes the loop again.
         self.shared.woken.store(false, Ordering::Release);
-        let (taken, more) = self.shared.take(BATCH);
+        let (mut taken, more) = self.shared.take(BATCH);
         if more {
             self.shared.woken.store(true, Ordering::Release);
             self.shared.ring();
         }
         let mut failure = None;
-        for (id, words) in taken {
-            let Some(route) = self.routes().get(&id).cloned() else {
-                continue;
-            };
-            for (sequence, word) in words {
+        for (id, words) in &mut taken {
+            let route = self.routes().get(id).cloned();
+            for (sequence, word) in words.drain(..) {
+                let Some(route) = &route else { continue };
                 if let Err(error) = route.take(py, &self.shared, sequence, word) {
                     failure.get_or_insert(error);
                 }
             }
         }
+        self.shared.give_words_back(taken);
         failure.map_or(Ok(()), Err)
     }
 }

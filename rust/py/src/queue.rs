@@ -60,10 +60,13 @@ pub struct QueueLimits {
     pub bytes: usize,
 }
 
+/// Words with their places in a session's order.
+pub type Words = VecDeque<(u64, Word)>;
+
 /// What waits to be said of one session.
 #[derive(Debug)]
 pub struct SessionQueue {
-    words: VecDeque<(u64, Word)>,
+    words: Words,
     bytes: usize,
     dropped: Dropped,
     limits: QueueLimits,
@@ -112,6 +115,15 @@ impl SessionQueue {
         }
     }
 
+    /// Takes room for words, if it has none.
+    pub fn furnish(&mut self, spares: &mut Vec<Words>) {
+        if self.words.capacity() == 0
+            && let Some(spare) = spares.pop()
+        {
+            self.words = spare;
+        }
+    }
+
     /// False where more waits than may, and none of it may be dropped.
     pub fn push(&mut self, sequence: u64, word: Word) -> bool {
         match &word {
@@ -153,7 +165,7 @@ impl SessionQueue {
     }
 
     /// Takes all of it, to be dispatched.
-    pub fn take(&mut self) -> VecDeque<(u64, Word)> {
+    pub fn take(&mut self) -> Words {
         self.listed = false;
         self.too_slow = false;
         self.bytes = 0;

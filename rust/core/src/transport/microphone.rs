@@ -12,6 +12,7 @@ use crate::audio::resample::ResampleError;
 use crate::conversation::{Conversation, Media, Refused};
 
 use super::session::Session;
+use super::texts;
 
 /// Sound of the user's, as it is given.
 #[derive(Debug, Clone, Copy)]
@@ -126,7 +127,8 @@ fn framed(bytes: &[u8]) -> String {
     const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
     const END: &str = "\"}";
     let length = HEAD.len() + base64::encoded_len(bytes.len()) + END.len();
-    let mut framed = String::with_capacity(length);
+    let mut framed = texts::take();
+    framed.reserve_exact(length);
     framed.push_str(HEAD);
     base64::encode_append_text(bytes, &mut framed);
     framed.push_str(END);

@@ -16,6 +16,7 @@ pub mod net;
 mod session;
 mod sound;
 mod streaming;
+mod texts;
 mod ticker;
 #[cfg(feature = "webrtc")]
 pub mod webrtc;

@@ -23,6 +23,7 @@ use super::frame;
 use super::keepalive::{Due, KeepAlive, later};
 use super::options::WebSocketOptions;
 use crate::transport::endpoint::{Ended, Endpoint, Frame, Outgoing, Writer};
+use crate::transport::texts;
 
 /// How often is read, or a message taken from tungstenite, before writing has its turn again.
 const READ_TURN: usize = 4;
@@ -326,7 +327,10 @@ impl<E: Endpoint + ?Sized> Driver<E> {
             frames.shrink_to(MOST_FRAMES);
             for outgoing in batch.drain(..) {
                 match outgoing {
-                    Outgoing::Text(text) => frame::append_text(frames, &text, rand::random()),
+                    Outgoing::Text(text) => {
+                        frame::append_text(frames, &text, rand::random());
+                        texts::give_back(text);
+                    }
                     Outgoing::Close { code, reason } => {
                         goodbye = Some(close_frame(code, &reason));
                         break;
