@@ -10,10 +10,8 @@ Stop all else that runs on the machine. The server is pinned to core 0, each cli
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +20,7 @@ from benches.load.machine import describe
 from benches.load.peers import PEERS, churn_command
 from benches.load.plan import NULLS, Cell, suites
 from benches.load.processes import ROOT, Server, run, serving
+from benches.load.recorder import Recorder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,29 +34,6 @@ ONCE = ("churn", "instructions")
 """Suites that are not repeated."""
 
 RESULTS = Path(__file__).parent / "results" / "load.jsonl"
-
-
-class Recorder:
-    """Adds results to their file and says what they come to."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-        self.run = int(time.time())
-        file.parent.mkdir(parents=True, exist_ok=True)
-
-    def add(self, row: dict[str, Any]) -> None:
-        with self.file.open("a") as file:
-            file.write(json.dumps({"run": self.run} | _rounded(row)) + "\n")
-
-
-def _rounded(value: Any) -> Any:
-    match value:
-        case float():
-            return round(value, 5)
-        case dict():
-            return {key: _rounded(one) for key, one in value.items()}
-        case _:
-            return value
 
 
 def measure(

@@ -12,12 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benches.load.processes import ROOT
+from benches.load.recorder import Recorder, rounded
 from benches.webrtc.build import build_cold
 from benches.webrtc.machine import describe
 from benches.webrtc.processes import against_reflector, last_line
@@ -115,32 +115,14 @@ def _measure_all(asked: argparse.Namespace) -> None:
     if unknown := set(asked.only) - set(MEASUREMENTS):
         raise SystemExit(f"unknown {unknown.pop()!r}: use {', '.join(MEASUREMENTS)}")
     bench = Bench(asked.binaries, spoken_wav(ROOT / "out" / "speech.wav"), asked.seconds)
-    run = int(time.time())
-
-    def add(row: dict[str, Any]) -> None:
-        with asked.results.open("a") as out:
-            out.write(json.dumps({"run": run} | _rounded(row)) + "\n")
-
-    asked.results.parent.mkdir(parents=True, exist_ok=True)
-    add({"measurement": "machine"} | describe())
+    recorder = Recorder(asked.results)
+    recorder.add({"measurement": "machine"} | describe())
     for name in asked.only or MEASUREMENTS:
         reps, measure = MEASUREMENTS[name]
         for rep in range(asked.reps or reps):
             for row in measure(bench):
-                print(f"{name}: {json.dumps(_rounded(row))}", flush=True)
-                add({"measurement": name, "rep": rep} | row)
-
-
-def _rounded(value: Any) -> Any:
-    match value:
-        case float():
-            return round(value, 4)
-        case dict():
-            return {key: _rounded(one) for key, one in value.items()}
-        case list():
-            return [_rounded(one) for one in value]
-        case _:
-            return value
+                print(f"{name}: {json.dumps(rounded(row))}", flush=True)
+                recorder.add({"measurement": name, "rep": rep} | row)
 
 
 def main() -> None:
