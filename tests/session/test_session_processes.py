@@ -136,7 +136,7 @@ def test_a_forked_child_has_sessions_of_its_own_and_none_of_its_parents(interpre
                 async for event in session.events(AgentEnd):
                     return event.output
 
-        def child(session):
+        def child(session, others):
             refused = 0
             for act in (
                 lambda: session.send_message("hi"),
@@ -158,6 +158,7 @@ def test_a_forked_child_has_sessions_of_its_own_and_none_of_its_parents(interpre
             assert session.status == "disconnected"
             assert "disconnected" in repr(session)
             assert asyncio.run(talk()) == "Hello."
+            others.clear()
             del session
 
         async def main():
@@ -165,6 +166,7 @@ def test_a_forked_child_has_sessions_of_its_own_and_none_of_its_parents(interpre
                 session.send_message("hi")
                 reader = session.events(AgentEnd)
                 await anext(reader)
+                others = [session.events()]
                 import warnings
                 # From Python 3.12 on it warns of forks beside threads: that is what is tested.
                 warnings.simplefilter("ignore", DeprecationWarning)
@@ -172,7 +174,7 @@ def test_a_forked_child_has_sessions_of_its_own_and_none_of_its_parents(interpre
                 if pid == 0:
                     status = 1
                     try:
-                        child(session)
+                        child(session, others)
                         status = 0
                     finally:
                         sys.stderr.flush()

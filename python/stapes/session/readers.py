@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from stapes.errors import ConsumerTooSlow
@@ -126,5 +127,7 @@ class EventReader(Generic[E]):
         self.close()
 
     def __del__(self) -> None:
-        # Whoever breaks out of a loop lets go of its reader.
-        self._inbox.close()
+        # Whoever breaks out of a loop lets go of its reader; in a process that was forked there is
+        # no session to be told.
+        with suppress(RuntimeError):
+            self._inbox.close()
