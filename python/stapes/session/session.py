@@ -713,6 +713,11 @@ class RealtimeSession(Generic[TContext]):
 
         Each reader gets every event. What happens before anybody listens, be it here or with `on`,
         is kept for the first reader, within the bounds of the session.
+
+        Raises:
+            ConsumerTooSlow: from the reader, when more waits for it than `max_queued_events` and
+                none of it may be dropped. It has ended then, and where it reads all events, so has
+                the connection.
         """
         over = self._over and not self._connector.is_busy
         return self._listeners.read(kinds, over=over)
