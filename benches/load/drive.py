@@ -143,6 +143,9 @@ def main() -> None:
         import uvloop
 
         runner = uvloop.run
+    if os.environ.get("OWN"):
+        import stapes.event_loop
+        runner = stapes.event_loop.run
     result |= runner(run(args, kind))
     print(json.dumps(result))
 

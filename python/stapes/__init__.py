@@ -23,6 +23,7 @@ from stapes.errors import (
     StaleError,
     StapesError,
 )
+from stapes.event_loop import EventLoop, run
 from stapes.events import (
     AgentEnd,
     AgentHandoff,
@@ -118,6 +119,7 @@ __all__ = [
     "ConnectionChanged",
     "ConsumerTooSlow",
     "Error",
+    "EventLoop",
     "FunctionCallItem",
     "GuardrailTripped",
     "HandshakeError",
@@ -165,6 +167,7 @@ __all__ = [
     "__version__",
     "background_result",
     "current_session",
+    "run",
 ]
 
 

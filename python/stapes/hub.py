@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from stapes import _core
+from stapes.event_loop import EventLoop
 
 if TYPE_CHECKING:
     from stapes.session.dispatch import Dispatcher
@@ -37,8 +38,12 @@ class LoopHub:
         self._process = os.getpid()
         self._loop = weakref.ref(loop)
         self._executors: dict[int, ThreadPoolExecutor] = {}
-        read_fd, wake_fd = _wake_pair()
         self._read_fd = -1
+        if isinstance(loop, EventLoop):
+            self.core = _core.Hub(own=loop._runtime)
+            loop._dispatch_by(self.core.answer)
+            return
+        read_fd, wake_fd = _wake_pair()
         try:
             self.core = _core.Hub((read_fd, wake_fd))
             # In a context of its own: the one of whoever came first is not for all that follow.

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from calling import KEY, Called
+from interpreter import Interpreter
 
 from stapes import RealtimeAgent, RealtimeSession, WebSocketTransport
 
@@ -64,3 +65,10 @@ def call(
         return called
 
     return start
+
+
+@pytest.fixture(scope="module")
+def interpreter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interpreter]:
+    interpreter = Interpreter(tmp_path_factory.mktemp("scripts"))
+    yield interpreter
+    interpreter.close()

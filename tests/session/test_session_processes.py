@@ -4,128 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import os
-import subprocess
-import sys
-import textwrap
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from calling import KEY, SECONDS, Seen, eventually
+from calling import SECONDS, Seen, eventually
+from elsewhere import Elsewhere, open_files, say_hello, session_to
+from interpreter import Done
 
-from stapes import AgentEnd, ConnectionChanged, RealtimeAgent, RealtimeSession, WebSocketTransport
-from stapes.devserver import DevServer, Options, ScriptedMind, Turn
+from stapes import AgentEnd, ConnectionChanged, RealtimeSession
+from stapes.devserver import ScriptedMind, Turn
 from stapes.hub import LoopHub
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 TALK = ScriptedMind([Turn(say="Hello.")])
 LONG = ScriptedMind([Turn(say="word " * 500)])
-
-
-def session_to(url: str) -> Any:
-    return RealtimeSession(
-        RealtimeAgent(name="front"), api_key=KEY, transport=WebSocketTransport(url=url)
-    )
-
-
-class Elsewhere:
-    """A development server in a thread of its own, with a loop of its own."""
-
-    def __init__(self, mind: Any, **options: Any) -> None:
-        self._ready, self._stop = threading.Event(), threading.Event()
-        self._mind, self._options = mind, Options(**{"pace": None, **options})
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
-
-    async def _serve(self) -> None:
-        async with DevServer(self._mind, options=self._options) as self.server:
-            self.url = self.server.url
-            self.loop = asyncio.get_running_loop()
-            self._ready.set()
-            await asyncio.to_thread(self._stop.wait)
-
-    def __enter__(self) -> Elsewhere:
-        self._thread.start()
-        assert self._ready.wait(SECONDS)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-
-@dataclass(frozen=True)
-class Done:
-    status: int
-    """As `os.waitpid` has it: 256 times the exit status, or the number of a signal."""
-    out: str
-    err: str
-
-
-# Importing everything takes seconds: it is done once, and a child is forked for each script, before
-# there is any thread. A child that hangs is ended by its alarm.
-TEMPLATE = """
-import asyncio, json, os, signal, sys
-import agents
-from stapes import *
-for line in sys.stdin:
-    task = json.loads(line)
-    if (pid := os.fork()) == 0:
-        signal.alarm(20)
-        for fd, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(task[name], os.O_WRONLY | os.O_CREAT), fd)
-        url, key = task["url"], task["key"]
-        def new_session():
-            agent = RealtimeAgent(name="front")
-            return RealtimeSession(agent, api_key=key, transport=WebSocketTransport(url=url))
-        exec(task["script"])
-        sys.exit()
-    print(os.waitpid(pid, 0)[1], flush=True)
-"""
-
-
-class Interpreter:
-    """Runs scripts, each in a process of its own that ends as scripts do."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", TEMPLATE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "PYTHONWARNINGS": "default"},
-        )
-
-    def run(self, script: str, url: str = "") -> Done:
-        paths = {
-            name: self._folder / f"{len(list(self._folder.iterdir()))}.{name}"
-            for name in ("out", "err")
-        }
-        task = {name: str(path) for name, path in paths.items()}
-        task |= {"script": textwrap.dedent(script), "url": url, "key": KEY}
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(task) + "\n")
-        self._process.stdin.flush()
-        status = int(self._process.stdout.readline())
-        return Done(status, paths["out"].read_text(), paths["err"].read_text())
-
-    def close(self) -> None:
-        self._process.communicate()
-
-
-@pytest.fixture(scope="module")
-def interpreter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interpreter]:
-    interpreter = Interpreter(tmp_path_factory.mktemp("scripts"))
-    yield interpreter
-    interpreter.close()
 
 
 def test_a_forked_child_has_sessions_of_its_own_and_none_of_its_parents(interpreter):
@@ -324,12 +217,6 @@ def test_a_command_that_fails_after_its_loop_was_closed_is_silent(caplog):
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def say_hello(url: str) -> str:
-    async with asyncio.timeout(SECONDS), session_to(url) as session:
-        session.send_message("hi")
-        return (await anext(session.events(AgentEnd))).output
-
-
 def test_many_loops_one_after_another():
     with Elsewhere(TALK) as there:
         assert {asyncio.run(say_hello(there.url)) for _ in range(20)} == {"Hello."}
@@ -349,10 +236,6 @@ def test_many_loops_in_several_threads():
         for thread in threads:
             thread.join()
     assert said == ["Hello."] * 20
-
-
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files in /proc")

@@ -18,8 +18,9 @@ use pyo3::prelude::*;
 use stapes_core::transport::bells::{self, Bell};
 
 use crate::dispatch::{Place, Route};
+use crate::loop_runtime::{Knock, LoopRuntime};
 use crate::queue::{QueueLimits, SessionQueue, Word, Words};
-use crate::runtime;
+use crate::runtime::{self, Carrier};
 use crate::session::Session;
 
 /// Words that are dispatched before the loop gets to do something else.
@@ -71,6 +72,17 @@ impl Spares {
     }
 }
 
+/// What wakes the loop.
+#[derive(Debug)]
+enum Alarm {
+    /// It watches one end of a pipe or an eventfd; what is written to the other wakes it.
+    Descriptor { watched: File, waker: File },
+    /// It carries its sessions itself.
+    Knock(Arc<Knock>),
+    /// A thread stands in where a loop watches no file descriptors.
+    Thread(Condvar),
+}
+
 /// The half of the hub that Rust threads hold.
 #[derive(Debug)]
 pub struct Shared {
@@ -78,11 +90,7 @@ pub struct Shared {
     spares: Spares,
     /// The loop has been woken and has not drained yet.
     woken: AtomicBool,
-    waker: Option<File>,
-    /// What the loop watches.
-    watched: Option<File>,
-    /// Wakes the thread that stands in where a loop watches no file descriptors.
-    bell: Condvar,
+    alarm: Alarm,
     process: u32,
 }
 
@@ -173,17 +181,20 @@ impl Shared {
 
 impl Bell for Shared {
     fn ring(&self) {
-        if let Some(waker) = &self.waker {
+        match &self.alarm {
             // A full pipe wakes as well as a write would.
-            drop((&*waker).write(&1u64.to_ne_bytes()));
-        } else {
-            let _queues = self.queues();
-            self.bell.notify_all();
+            Alarm::Descriptor { waker, .. } => drop((&*waker).write(&1u64.to_ne_bytes())),
+            Alarm::Knock(knock) => knock.knock(),
+            Alarm::Thread(bell) => {
+                let _queues = self.queues();
+                bell.notify_all();
+            }
         }
     }
 }
 
-fn duplicate(fd: RawFd) -> PyResult<File> {
+/// A descriptor of our own for what Python's stands for.
+pub fn duplicate(fd: RawFd) -> PyResult<File> {
     // SAFETY: the caller owns the descriptor and keeps it open during this call.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     Ok(File::from(borrowed.try_clone_to_owned()?))
@@ -195,9 +206,19 @@ fn duplicate(fd: RawFd) -> PyResult<File> {
 pub struct Hub {
     pub shared: Arc<Shared>,
     routes: Mutex<HashMap<u64, Arc<Route>>>,
+    /// Where the loop carries its sessions itself.
+    own: Option<Carrier>,
 }
 
 impl Hub {
+    /// What is to carry the next session.
+    pub fn carrier(&self) -> PyResult<Carrier> {
+        match &self.own {
+            Some(own) => Ok(own.clone()),
+            None => runtime::next_carrier(),
+        }
+    }
+
     fn routes(&self) -> MutexGuard<'_, HashMap<u64, Arc<Route>>> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -232,25 +253,29 @@ impl Hub {
 #[pymethods]
 impl Hub {
     /// The ends of a pipe, or an eventfd twice, that do not block: the loop is to `answer` when the first
-    /// can be read. `None` for a loop that cannot watch any.
+    /// can be read. Or the runtime that the loop drives: it is to `answer` when a turn says so. Neither
+    /// for a loop that knows neither.
     #[new]
-    #[pyo3(signature = (fds=None))]
-    fn new(fds: Option<(RawFd, RawFd)>) -> PyResult<Self> {
-        let (watched, waker) = match fds {
-            None => (None, None),
-            Some((read, write)) => (Some(duplicate(read)?), Some(duplicate(write)?)),
+    #[pyo3(signature = (fds=None, own=None))]
+    fn new(fds: Option<(RawFd, RawFd)>, own: Option<&LoopRuntime>) -> PyResult<Self> {
+        let alarm = match (fds, own) {
+            (_, Some(own)) => Alarm::Knock(Arc::clone(&own.knock)),
+            (Some((read, write)), None) => Alarm::Descriptor {
+                watched: duplicate(read)?,
+                waker: duplicate(write)?,
+            },
+            (None, None) => Alarm::Thread(Condvar::new()),
         };
         Ok(Self {
             shared: Arc::new(Shared {
                 queues: Mutex::default(),
                 spares: Spares::default(),
                 woken: AtomicBool::new(false),
-                waker,
-                watched,
-                bell: Condvar::new(),
+                alarm,
                 process: runtime::process(),
             }),
             routes: Mutex::default(),
+            own: own.map(|own| own.carrier.clone()),
         })
     }
 
@@ -282,9 +307,9 @@ impl Hub {
     /// Dispatches a batch: what the loop does when it is woken. Nothing of it is Python's, which costs
     /// more than what there often is to dispatch.
     fn answer(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(mut watched) = self.shared.watched.as_ref() {
+        if let Alarm::Descriptor { watched, .. } = &self.shared.alarm {
             // Nothing is there where another has answered.
-            drop(watched.read(&mut [0; 64]));
+            drop((&*watched).read(&mut [0; 64]));
         }
         match self.dispatch(py) {
             Err(error) if error.is_instance_of::<PyException>(py) => {
@@ -299,13 +324,16 @@ impl Hub {
     /// Waits until something is queued, without the GIL; false after `seconds` of silence.
     fn wait(&self, py: Python<'_>, seconds: f64) -> bool {
         let shared = &self.shared;
+        let Alarm::Thread(bell) = &shared.alarm else {
+            return false;
+        };
         py.detach(|| {
             let queues = shared.queues();
             if shared.woken.load(Ordering::Acquire) {
                 return true;
             }
             let timeout = Duration::from_secs_f64(seconds.clamp(0.0, 3600.0));
-            drop(shared.bell.wait_timeout(queues, timeout));
+            drop(bell.wait_timeout(queues, timeout));
             shared.woken.load(Ordering::Acquire)
         })
     }

@@ -8,6 +8,7 @@ mod dispatch;
 mod errors;
 mod history;
 mod hub;
+mod loop_runtime;
 mod queue;
 mod runtime;
 mod session;
@@ -30,6 +31,8 @@ mod _core {
     use crate::history::History;
     #[pymodule_export]
     use crate::hub::Hub;
+    #[pymodule_export]
+    use crate::loop_runtime::LoopRuntime;
     #[pymodule_export]
     use crate::session::{AudioStream, Session};
     #[cfg(feature = "webrtc")]

@@ -15,7 +15,7 @@ use std::thread;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use stapes_core::transport::{Ticker, bells};
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
 /// More threads do not help: one carries thousands of sessions, and what comes of them is dispatched
@@ -24,26 +24,51 @@ const MOST_WORKERS: usize = 2;
 /// For name lookups, which have no other way than to block a thread.
 const BLOCKING_THREADS: usize = 16;
 
-/// A thread that drives its runtime until this is dropped.
-pub struct Worker {
+/// What a session is carried by.
+#[derive(Debug, Clone)]
+pub struct Carrier {
     pub handle: Handle,
     /// For what its sessions send in real time.
     pub ticker: Arc<Ticker>,
+}
+
+impl Carrier {
+    pub fn of(runtime: &Runtime) -> Self {
+        let handle = runtime.handle().clone();
+        Self {
+            ticker: Ticker::new(handle.clone()),
+            handle,
+        }
+    }
+}
+
+/// A runtime for one thread, which rings its bells when it comes to rest.
+pub fn build() -> PyResult<Runtime> {
+    Builder::new_current_thread()
+        .thread_name("stapes-blocking")
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_io()
+        .enable_time()
+        .on_thread_park(bells::at_rest)
+        .build()
+        .map_err(cannot_start)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` wants")]
+fn cannot_start(error: std::io::Error) -> PyErr {
+    PyRuntimeError::new_err(format!("cannot start threads: {error}"))
+}
+
+/// A thread that drives its runtime until this is dropped.
+struct Worker {
+    carrier: Carrier,
     _stop: oneshot::Sender<()>,
 }
 
 impl Worker {
     fn start() -> PyResult<Self> {
-        let failed = |error| PyRuntimeError::new_err(format!("cannot start threads: {error}"));
-        let runtime = Builder::new_current_thread()
-            .thread_name("stapes-blocking")
-            .max_blocking_threads(BLOCKING_THREADS)
-            .enable_io()
-            .enable_time()
-            .on_thread_park(bells::at_rest)
-            .build()
-            .map_err(failed)?;
-        let handle = runtime.handle().clone();
+        let runtime = build()?;
+        let carrier = Carrier::of(&runtime);
         let (stop, stopped) = oneshot::channel::<()>();
         thread::Builder::new()
             .name("stapes".to_owned())
@@ -57,10 +82,9 @@ impl Worker {
                 });
                 runtime.shutdown_background();
             })
-            .map_err(failed)?;
+            .map_err(cannot_start)?;
         Ok(Self {
-            ticker: Ticker::new(handle.clone()),
-            handle,
+            carrier,
             _stop: stop,
         })
     }
@@ -97,7 +121,7 @@ fn start() -> PyResult<Started> {
 }
 
 /// The thread that is to carry the next session.
-pub fn next_worker() -> PyResult<&'static Worker> {
+pub fn next_carrier() -> PyResult<Carrier> {
     loop {
         let current = STARTED.load(Ordering::Acquire);
         // SAFETY: a pointer in STARTED comes from Box::into_raw and is never freed: the threads live
@@ -106,7 +130,9 @@ pub fn next_worker() -> PyResult<&'static Worker> {
             && started.process == process()
         {
             let turn = started.next.fetch_add(1, Ordering::Relaxed);
-            return Ok(&started.workers[turn % started.workers.len()]);
+            return Ok(started.workers[turn % started.workers.len()]
+                .carrier
+                .clone());
         }
         let fresh = Box::into_raw(Box::new(start()?));
         let swapped = STARTED.compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire);

@@ -34,7 +34,7 @@ use crate::errors;
 use crate::history::History;
 use crate::hub::Hub;
 use crate::queue::{QueueLimits, Word};
-use crate::runtime;
+use crate::runtime::{self, Carrier};
 use crate::sink::Sink;
 use crate::websocket::{WebSocketOptions, seconds};
 
@@ -265,11 +265,11 @@ impl Session {
         let id = shared.register(queue, Arc::clone(&place));
         let sink = Arc::new(Sink::new(shared, id));
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
-        let worker = runtime::next_worker()?;
-        let core = Core::new(options, limits, clock, worker.handle.clone(), events);
+        let Carrier { handle, ticker } = hub.carrier()?;
+        let core = Core::new(options, limits, clock, handle, events);
         Ok(Self {
             microphone: Arc::new(Microphone::new(Arc::clone(&core))),
-            ticker: Arc::clone(&worker.ticker),
+            ticker,
             core,
             sink,
             wire_output: Mutex::default(),

@@ -5,6 +5,7 @@
 //! that comes often, as with hundreds of sessions, it is rung every `PAUSE` at most.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ pub trait Bell: Send + Sync {
 /// The bells that a thread is to ring.
 struct Bells {
     waiting: Vec<Arc<dyn Bell>>,
+    /// They wake no other thread, which is what costs.
+    hears_itself: bool,
     said: usize,
     rung: Option<Instant>,
     soon_after: u32,
@@ -43,8 +46,36 @@ thread_local! {
 /// given back is to run on it.
 pub fn ringer() -> impl Future<Output = ()> {
     let late = Arc::new(Notify::new());
-    BELLS.set(Some(Bells::new(Arc::clone(&late))));
+    BELLS.set(Some(Bells::new(Arc::clone(&late), false)));
     ring_late(late)
+}
+
+/// The bells of a thread that carries sessions at times, and at others hears what it said itself.
+pub struct Shift(Option<Bells>);
+
+impl Default for Shift {
+    fn default() -> Self {
+        Self(Some(Bells::new(Arc::default(), true)))
+    }
+}
+
+impl Shift {
+    /// Does that as a ringer, on a runtime that calls [`at_rest`]. At the end it rings whatever waits.
+    pub fn work<T>(&mut self, act: impl FnOnce() -> T) -> T {
+        BELLS.set(self.0.take());
+        let done = act();
+        self.0 = BELLS.take();
+        if let Some(bells) = &mut self.0 {
+            bells.ring(Instant::now());
+        }
+        done
+    }
+}
+
+impl fmt::Debug for Shift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shift").finish_non_exhaustive()
+    }
 }
 
 async fn ring_late(asked: Arc<Notify>) {
@@ -70,15 +101,15 @@ pub fn ring<B: Bell + 'static>(bell: &Arc<B>) {
 /// Something more has been said to a thread whose bell may wait to be rung. Where that is much, whoever is
 /// to hear it goes first if it shares this core: what is read while it is in the cache costs less.
 pub fn has_said() {
-    let is_much = mine(|bells| {
+    let gives_way = mine(|bells| {
         bells.said += 1;
         if bells.said < SAID_AT_ONCE {
             return false;
         }
         bells.ring(Instant::now());
-        true
+        !bells.hears_itself
     });
-    if is_much == Some(true) {
+    if gives_way == Some(true) {
         thread::yield_now();
     }
 }
@@ -93,9 +124,10 @@ pub fn at_rest() {
 }
 
 impl Bells {
-    fn new(late: Arc<Notify>) -> Self {
+    fn new(late: Arc<Notify>, hears_itself: bool) -> Self {
         Self {
             waiting: Vec::new(),
+            hears_itself,
             said: 0,
             rung: None,
             soon_after: 0,
@@ -106,7 +138,7 @@ impl Bells {
 
     fn at_rest(&mut self, now: Instant) {
         let too_soon = self.rung.is_some_and(|rung| now < rung + PAUSE);
-        if self.soon_after < OFTEN || !too_soon {
+        if self.hears_itself || self.soon_after < OFTEN || !too_soon {
             self.ring(now);
         } else if !self.is_late {
             self.is_late = true;
@@ -151,7 +183,7 @@ mod tests {
     /// How often it rings when something is said at these times, each followed by rest.
     fn rings(times: impl Iterator<Item = Duration>) -> usize {
         let (bell, begin) = (Arc::new(Counted::default()), Instant::now());
-        let mut bells = Bells::new(Arc::default());
+        let mut bells = Bells::new(Arc::default(), false);
         for time in times {
             if bells.waiting.is_empty() {
                 bells.waiting.push(Arc::clone(&bell) as Arc<dyn Bell>);
@@ -180,6 +212,27 @@ mod tests {
     fn what_is_said_all_the_time_rings_every_pause() {
         let second = (0..5_000).map(|n| us(200 * n));
         assert_eq!(rings(second), OFTEN as usize + 499);
+    }
+
+    #[test]
+    fn who_hears_itself_rings_whenever_it_rests_and_at_the_end_of_its_shift() {
+        let bell = Arc::new(Counted::default());
+        let rung = || bell.0.load(Ordering::Relaxed);
+        let mut shift = Shift::default();
+        shift.work(|| {
+            for rests in 0..100 {
+                ring(&bell);
+                assert_eq!(rung(), rests);
+                at_rest();
+            }
+            assert_eq!(rung(), 100);
+            ring(&bell);
+            assert_eq!(rung(), 100);
+        });
+        assert_eq!(rung(), 101);
+        // At other times it is no ringer.
+        ring(&bell);
+        assert_eq!(rung(), 102);
     }
 
     #[test]
