@@ -20,6 +20,8 @@ from benches.load.ticker import tick
 from benches.load.usage import cpu_by_thread, cpu_s, rss_kb, switches, threads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from benches.load.clients.client import Client
 
 OPENING = 20
@@ -109,6 +111,21 @@ def _received(sinks: list[Sink]) -> dict[str, Any]:
     return result
 
 
+def load_runner(loop: str) -> Callable[[Coroutine[Any, Any, dict[str, Any]]], dict[str, Any]]:
+    """What runs a coroutine on that event loop."""
+    match loop:
+        case "uvloop":
+            import uvloop
+
+            return uvloop.run
+        case "stapes":
+            import stapes
+
+            return stapes.run
+        case _:
+            return asyncio.run
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--client", choices=CLIENTS, required=True)
@@ -119,7 +136,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--responses", type=int, default=1)
     parser.add_argument("--history", type=int, default=0)
     parser.add_argument("--spread", type=float, default=0.1, help="seconds over which turns start")
-    parser.add_argument("--uvloop", action="store_true")
+    parser.add_argument("--loop", choices=("asyncio", "uvloop", "stapes"), default="asyncio")
     return parser.parse_args()
 
 
@@ -138,14 +155,7 @@ def main() -> None:
         "import_cpu_ms": used["cpu_s"] * 1e3,
         "import_rss_kb": rss_kb() - before,
     }
-    runner = asyncio.run
-    if args.uvloop:
-        import uvloop
-
-        runner = uvloop.run
-    if os.environ.get("OWN"):
-        import stapes.event_loop
-        runner = stapes.event_loop.run
+    runner = load_runner(args.loop)
     result |= runner(run(args, kind))
     print(json.dumps(result))
 

@@ -21,11 +21,9 @@ class Peer:
     modules: tuple[str, ...] = ()
     """What it needs of Python's packages."""
     driver: str = ""
-    """The name that `drive` knows it by."""
-
-    @property
-    def has_uvloop(self) -> bool:
-        return self.name.endswith("+uvloop")
+    """The name that `drive` knows it by, if it is another."""
+    loop: str = "asyncio"
+    """The event loop that it runs on."""
 
     def missing(self, binaries: Path) -> str | None:
         """Why it cannot be measured here, if so."""
@@ -36,7 +34,7 @@ class Peer:
             if not (binaries / RUST[self.name][0]).exists():
                 return "run `cargo build --release -p stapes-load`"
         else:
-            needed = (*self.modules, "uvloop") if self.has_uvloop else self.modules
+            needed = (*self.modules, "uvloop") if self.loop == "uvloop" else self.modules
             absent = [name for name in needed if find_spec(name) is None]
             if absent:
                 return f"install {', '.join(absent)}"
@@ -50,9 +48,9 @@ class Peer:
         if self.name in RUST:
             program, *always = RUST[self.name]
             return [str(binaries / program), *always]
-        driver = self.driver or self.name.removesuffix("+uvloop")
-        command = [sys.executable, "-m", "benches.load.drive", "--client", driver]
-        return [*command, "--uvloop"] if self.has_uvloop else command
+        driver = self.driver or self.name
+        started = [sys.executable, "-m", "benches.load.drive"]
+        return [*started, "--client", driver, "--loop", self.loop]
 
 
 def churn_command(name: str) -> list[str]:
@@ -70,7 +68,7 @@ RUST: dict[str, list[str]] = {
 
 _ALL = [
     Peer("null", "only the microphone's ticking, asyncio", None),
-    Peer("null+uvloop", "only the ticking, uvloop", None),
+    Peer("null+uvloop", "only the ticking, uvloop", None, driver="null", loop="uvloop"),
     Peer("null-js", "only the ticking, Node", None),
     Peer("null-rust", "only the ticking, tokio", None),
     Peer("bare", "the limit: tokio-tungstenite; reads, drops, sends what is encoded", "null-rust"),
@@ -80,12 +78,27 @@ _ALL = [
     Peer("stapes-quiet", "the full session, nobody subscribed to audio", "null"),
     Peer("stapes-mic", "the full session, audio delivered, microphones fed in Rust", "null-rust"),
     Peer("stapes-quiet-mic", "the same, nobody subscribed to audio", "null-rust"),
-    Peer("stapes+uvloop", "the full session on uvloop, audio delivered", "null+uvloop"),
+    Peer(
+        "stapes.run",
+        "the full session on the event loop of `stapes.run`, audio delivered",
+        "null",
+        driver="stapes",
+        loop="stapes",
+    ),
+    Peer(
+        "stapes+uvloop",
+        "the full session on uvloop, audio delivered",
+        "null+uvloop",
+        driver="stapes",
+        loop="uvloop",
+    ),
     Peer(
         "picows+uvloop",
         "picows, orjson and binascii by hand; no session, no history",
         "null+uvloop",
         ("picows", "orjson"),
+        driver="picows",
+        loop="uvloop",
     ),
     Peer(
         "websockets",

@@ -9,8 +9,11 @@ NULLS = ("null", "null+uvloop", "null-js", "null-rust")
 STAPES = ("stapes", "stapes-quiet")
 MICROPHONE = ("stapes-mic", "stapes-quiet-mic")
 """The same with microphones that are fed in Rust."""
+LOOPS = ("stapes.run", "stapes+uvloop")
+"""The same on other event loops than asyncio's."""
 CORE = ("core", "core-quiet")
-SESSIONS = ("stapes", "agents-py", "agents-js")
+SDKS = ("agents-py", "agents-js")
+SESSIONS = ("stapes", *SDKS)
 """Clients that keep a history."""
 HISTORIES = (0, 1000, 5000)
 """Items that there are before."""
@@ -46,8 +49,8 @@ def _paced(spread: float) -> dict[str, Any]:
 
 
 def _paced_cells(ns: tuple[int, ...], *, tls: bool = False) -> list[Cell]:
-    ours = (*CORE, *STAPES, *MICROPHONE, "stapes+uvloop")
-    clients = (*NULLS, "bare", *ours, *BY_HAND, "agents-py", "agents-js")
+    ours = (*CORE, *STAPES, *MICROPHONE, *LOOPS)
+    clients = (*NULLS, "bare", *ours, *BY_HAND, *SDKS)
     return [Cell(n, clients, _paced(0.1), tls) for n in ns]
 
 
@@ -68,7 +71,7 @@ def _history(mode: str) -> list[Cell]:
         for size in HISTORIES
         for cell in (
             Cell(1, ("stapes",), flags(200, 1000, size)),
-            Cell(1, ("agents-py", "agents-js"), flags(10, 200, size)),
+            Cell(1, SDKS, flags(10, 200, size)),
         )
     ]
 
@@ -79,7 +82,7 @@ def _tools() -> list[Cell]:
         for size in HISTORIES
         for cell in (
             Cell(1, ("stapes",), {"mode": "tools", "chunks": 2000, "history": size}),
-            Cell(1, ("agents-py", "agents-js"), {"mode": "tools", "chunks": 200, "history": size}),
+            Cell(1, SDKS, {"mode": "tools", "chunks": 200, "history": size}),
         )
     ]
 
@@ -88,17 +91,16 @@ def suites(ns: tuple[int, ...] = (), *, short: bool = False) -> dict[str, list[C
     """All of them; `ns` are other numbers of sessions for those that have a choice."""
     churn = {"seconds": 60 if short else 600}
     blast = {"mode": "blast", "chunks": 100, "responses": 50}
-    scaling = ("bare", "stapes", *BY_HAND)
+    scaling = ("bare", "stapes", "stapes.run", *BY_HAND)
     return {
         "paced": _paced_cells(ns or (200,)),
         "few": _paced_cells(ns or (1, 50)),
         "spread": _spread_cells(ns or (800, 1000), scaling),
         "spread-peers": _spread_cells(ns or (200, 400), SESSIONS),
-        "knee": _spread_cells(ns or (1200, 1500, 1800, 2100, 2500, 3000), ("stapes",)),
+        "knee": _spread_cells(ns or (1200, 1500, 1800, 2100, 2500, 3000), ("stapes", "stapes.run")),
         "knee-bare": _spread_cells(ns or (1500, 2500), ("bare",)),
         "blast": [
-            Cell(n, ("bare", *STAPES, *BY_HAND, "agents-py", "agents-js"), blast)
-            for n in ns or (8,)
+            Cell(n, ("bare", *STAPES, "stapes.run", *BY_HAND, *SDKS), blast) for n in ns or (8,)
         ],
         "instructions": [
             Cell(1, ("bare", *CORE, *STAPES, "picows+uvloop", "websockets"), {"count": "blast"})
@@ -108,6 +110,6 @@ def suites(ns: tuple[int, ...] = (), *, short: bool = False) -> dict[str, list[C
         "churn": [Cell(n, ("stapes",), churn) for n in ns or (200,)],
         "tls": _paced_cells(ns or (200,), tls=True),
         "tls-spread": _spread_cells(
-            ns or (800, 1000), ("bare", "stapes", "picows+uvloop"), tls=True
+            ns or (800, 1000), ("bare", "stapes", "stapes.run", "picows+uvloop"), tls=True
         ),
     }

@@ -24,6 +24,7 @@ IMAGES = PAGE / "images"
 OURS, LIMIT, OTHERS = "#c8553d", "#6b7280", "#588b8b"
 LINES = {
     "stapes": OURS,
+    "stapes.run": "#7d3a2a",
     "bare": LIMIT,
     "picows+uvloop": "#588b8b",
     "websockets": "#8f6fb0",

@@ -1,4 +1,4 @@
-"""An event loop whose thread carries its sessions as well: one thread for all of a process's calls."""
+"""An event loop whose thread carries its sessions too: one thread for all calls of a process."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ T = TypeVar("T")
 class EventLoop(asyncio.SelectorEventLoop):
     """asyncio's event loop, which also does the network's side of the sessions that run on it.
 
-    On any other loop, sessions are carried by threads of their own, which another core may run. Where a
-    process has one core they only take it from each other: one thread does the same for less, and wakes
-    once for what has come over the network, what is due and what your code is to hear of it. In return
-    nothing is sent or received while your code keeps the loop.
+    On any other loop sessions are carried by threads of their own, which another core may run.
+    Where a process has one core they only take it from each other: here one thread does the same
+    for less, and what has come over the network reaches your code sooner. In return nothing is
+    sent or received while your code keeps the loop.
 
-    It is made like any other loop: `asyncio.Runner(loop_factory=stapes.EventLoop)`.
+    It is made like any other: `asyncio.Runner(loop_factory=stapes.EventLoop)`. Signals that have
+    no handler of the loop's (`add_signal_handler`) are seen within a fifth of a second.
     """
 
     def __init__(self) -> None:

@@ -69,7 +69,17 @@ def test_no_client_loses_anything(server: Server) -> None:
         "stapes+uvloop",
     }
     found = {name for name, peer in PEERS.items() if peer.missing(BINARIES) is None}
-    assert {"null", "null-rust", "bare", "core", "stapes", "websockets", "agents-py"} <= found
+    wanted = {
+        "null",
+        "null-rust",
+        "bare",
+        "core",
+        "stapes",
+        "stapes.run",
+        "websockets",
+        "agents-py",
+    }
+    assert wanted <= found
     names = sorted(found - alike)
     before = server.stats()
     running = {

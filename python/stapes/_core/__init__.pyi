@@ -20,6 +20,7 @@ __all__ = [
     "CarriedLine",
     "History",
     "Hub",
+    "LoopRuntime",
     "Session",
     "WebRtcOptions",
     "WebSocketOptions",
@@ -39,9 +40,7 @@ INTEREST_GUARDRAILS: Final[int]
 
 @final
 class Hub:
-    def __new__(
-        cls, fds: tuple[int, int] | None = None, own: LoopRuntime | None = None
-    ) -> Hub: ...
+    def __new__(cls, fds: tuple[int, int] | None = None, own: LoopRuntime | None = None) -> Hub: ...
     def register(self, session: Session, dispatcher: object, listeners: object) -> None: ...
     def unregister(self, session_id: int) -> None: ...
     def __len__(self) -> int: ...
