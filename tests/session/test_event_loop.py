@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from calling import SECONDS, Seen, eventually
-from elsewhere import Elsewhere, open_files, say_hello, session_to
+from elsewhere import SPEECH, Elsewhere, RudeElsewhere, open_files, say_hello, session_to
 
 import stapes
 from stapes import AgentEnd, Audio, Error
@@ -163,6 +163,25 @@ def test_a_loop_that_is_busy_does_not_keep_sessions_waiting():
 
     with Elsewhere(TALK) as there:
         assert stapes.run(main(there.url)) == "Hello."
+
+
+def test_what_comes_all_at_once_is_heard_bit_by_bit():
+    """A turn does not read more than may wait, however much there is."""
+
+    async def main(there: RudeElsewhere) -> tuple[int, list[Any]]:
+        session = session_to(there.url, max_queued_bytes=200_000)
+        sound = Seen(session, "audio")
+        lost: list[Any] = []
+        session.on("lagging", lost.append)
+        async with session:
+            there.go()
+            # Blocks the loop on purpose, until all of it can be read.
+            there.said.wait(1.0)
+            await sound.until(Audio, count=len(SPEECH) - 1)
+        return sum(len(event.data) for event in sound.of(Audio)), lost
+
+    with RudeElsewhere(SPEECH) as there:
+        assert stapes.run(main(there)) == (480_000, [])
 
 
 @pytest.mark.parametrize("handled", [False, True])

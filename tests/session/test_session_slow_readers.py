@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from calling import KEY, SECONDS, eventually
-from rude import rude
+from elsewhere import SPEECH, RudeElsewhere
 
 from stapes import (
     AgentEnd,
@@ -29,6 +29,8 @@ from stapes import (
 from stapes.devserver import ScriptedMind, Turn
 
 LONG = ScriptedMind([Turn(say="word " * 300)])
+COMPLAINT = json.dumps({"type": "error", "error": {"message": "no"}})
+"""What may not be lost."""
 
 
 def session_to(url: str, **options: Any) -> Any:
@@ -176,51 +178,8 @@ async def test_events_that_nobody_ever_reads_are_bounded(run):
     assert isinstance(events[-1], ConnectionChanged)
 
 
-def chatter(events: int, release: Any) -> Any:
-    """A server that says so many things that may not be lost, at once."""
-    frame = json.dumps({"type": "error", "error": {"message": "no"}})
-
-    async def behave(socket: Any) -> None:
-        await release.wait()
-        for _ in range(events):
-            await socket.send(frame)
-        await socket.wait_closed()
-
-    return behave
-
-
-class RudeElsewhere:
-    """A rude server on a loop of its own, in a thread of its own."""
-
-    def __init__(self, events: int) -> None:
-        self._events = events
-        self._ready, self._stop, self._go = (threading.Event() for _ in range(3))
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
-
-    async def _serve(self) -> None:
-        release = asyncio.Event()
-        async with rude(chatter(self._events, release)) as self.url:
-            self._ready.set()
-            await asyncio.to_thread(self._go.wait)
-            release.set()
-            await asyncio.to_thread(self._stop.wait)
-
-    def go(self) -> None:
-        self._go.set()
-
-    def __enter__(self) -> RudeElsewhere:
-        self._thread.start()
-        assert self._ready.wait(SECONDS)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._go.set()
-        self._stop.set()
-        self._thread.join()
-
-
 async def test_a_loop_that_stands_still_ends_the_connection_and_says_why():
-    with RudeElsewhere(events=2_000) as there:
+    with RudeElsewhere([COMPLAINT] * 2_000) as there:
         session = session_to(there.url, max_queued_events=100)
         errors = []
         session.on("error", lambda event: errors.append(event.error))
@@ -244,7 +203,7 @@ async def test_a_loop_that_stands_still_ends_the_connection_and_says_why():
 
 async def test_a_session_connects_again_after_its_loop_stood_still(run):
     server = await run(ScriptedMind([Turn(say="Hello.")]))
-    with RudeElsewhere(events=2_000) as there:
+    with RudeElsewhere([COMPLAINT] * 2_000) as there:
         session = session_to(there.url, max_queued_events=100)
         session.on("error", lambda event: None)
         await session.connect()
@@ -262,7 +221,7 @@ async def test_a_session_connects_again_after_its_loop_stood_still(run):
 
 
 async def test_sound_that_a_busy_loop_missed_is_dropped_by_name_and_the_rest_comes(run):
-    with RudeElsewhereTalker(SPEECH) as there:
+    with RudeElsewhere(SPEECH) as there:
         session = session_to(there.url, max_queued_bytes=48_000)
         reader = session.events(Audio, Lagging, Error)
         await session.connect()
@@ -292,7 +251,7 @@ async def test_words_and_history_that_a_busy_loop_missed_come_in_fewer_events():
         ]
 
     frames = [frame for number in range(count) for frame in words(number)]
-    with RudeElsewhereTalker(frames) as there:
+    with RudeElsewhere(frames) as there:
         session = session_to(there.url, max_queued_events=100)
         reader = session.events(TranscriptDelta, HistoryUpdated, Lagging, Error, ConnectionChanged)
         await session.connect()
@@ -313,39 +272,3 @@ async def test_words_and_history_that_a_busy_loop_missed_come_in_fewer_events():
 
 def words_of(session: Any) -> str:
     return str(session.history[0].content[0].transcript)
-
-
-DELTA = json.dumps(
-    {
-        "type": "response.output_audio.delta",
-        "response_id": "r",
-        "item_id": "i",
-        "content_index": 0,
-        "delta": "A" * 6_400,
-    }
-)
-SPEECH = ['{"type":"response.created","response":{"id":"r"}}', *[DELTA] * 100]
-"""An answer of a hundred chunks of 4,800 bytes."""
-
-
-class RudeElsewhereTalker(RudeElsewhere):
-    """Sends these frames."""
-
-    def __init__(self, frames: list[str]) -> None:
-        super().__init__(0)
-        self._frames = frames
-
-    async def _serve(self) -> None:
-        release = asyncio.Event()
-
-        async def behave(socket: Any) -> None:
-            await release.wait()
-            for frame in self._frames:
-                await socket.send(frame)
-            await socket.wait_closed()
-
-        async with rude(behave) as self.url:
-            self._ready.set()
-            await asyncio.to_thread(self._go.wait)
-            release.set()
-            await asyncio.to_thread(self._stop.wait)

@@ -67,6 +67,7 @@ impl Shift {
         self.0 = BELLS.take();
         if let Some(bells) = &mut self.0 {
             bells.ring(Instant::now());
+            bells.said = 0;
         }
         done
     }
@@ -114,6 +115,12 @@ pub fn has_said() {
     }
 }
 
+/// Whether this thread has said so much that it should hear that first, and read nothing more: nobody else
+/// hears it meanwhile.
+pub fn is_to_listen() -> bool {
+    mine(|bells| bells.hears_itself && bells.said >= SAID_AT_ONCE) == Some(true)
+}
+
 /// This thread has nothing more to do for now.
 pub fn at_rest() {
     mine(|bells| {
@@ -148,7 +155,9 @@ impl Bells {
 
     fn ring(&mut self, now: Instant) {
         self.is_late = false;
-        self.said = 0;
+        if !self.hears_itself {
+            self.said = 0;
+        }
         if self.waiting.is_empty() {
             return;
         }
@@ -215,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn who_hears_itself_rings_whenever_it_rests_and_at_the_end_of_its_shift() {
+    fn who_hears_itself_rings_whenever_it_rests_and_listens_when_it_has_said_much() {
         let bell = Arc::new(Counted::default());
         let rung = || bell.0.load(Ordering::Relaxed);
         let mut shift = Shift::default();
@@ -230,7 +239,18 @@ mod tests {
             assert_eq!(rung(), 100);
         });
         assert_eq!(rung(), 101);
+        assert!(!is_to_listen());
+        shift.work(|| {
+            for _ in 0..SAID_AT_ONCE {
+                assert!(!is_to_listen());
+                has_said();
+            }
+            assert!(is_to_listen());
+            at_rest();
+            assert!(is_to_listen());
+        });
         // At other times it is no ringer.
+        assert!(!is_to_listen());
         ring(&bell);
         assert_eq!(rung(), 102);
     }
