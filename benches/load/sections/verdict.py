@@ -178,8 +178,8 @@ def section(results: Results) -> str:
     return f"""## Aimed at and measured
 
 Ratios are of one run: the clients took turns within minutes, and what the microphones' ticking
-alone costs (a `null` client on the same event loop) is subtracted. Where there are several
-repetitions, the median is judged and their range is given.
+alone costs (a `null` client on the same event loop; for `stapes.run` on asyncio's) is subtracted.
+Where there are several repetitions, the median is judged and their range is given.
 
 {table(["what", "aim", "measured", "met"], rows)}
 {told}"""
