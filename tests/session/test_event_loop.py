@@ -21,6 +21,7 @@ TALK = ScriptedMind([Turn(say="Hello.")])
 LONG = ScriptedMind([Turn(say="word " * 100)])
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="counts what /proc shows")
 def test_a_session_talks_and_no_thread_is_started_for_it(interpreter):
     script = """
         import threading
@@ -206,6 +207,7 @@ def test_a_signal_is_heard_while_nothing_happens(interpreter, handled):
     assert done.out == ("cancelled\n" if handled else "interrupted\n")
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="counts what /proc shows")
 def test_loops_leave_no_thread_and_no_open_file_behind():
     with Elsewhere(TALK) as there:
         stapes.run(say_hello(there.url))
