@@ -160,14 +160,10 @@ impl LoopRuntime {
             Duration::try_from_secs_f64(seconds).map_or(Duration::ZERO, |t| t.min(LONGEST_TURN))
         });
         py.detach(|| {
-            let mut driven = match self.driven.try_lock() {
-                Ok(driven) => driven,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => {
-                    return Err(PyRuntimeError::new_err(
-                        "another thread runs this event loop",
-                    ));
-                }
+            let Some(mut driven) = self.unless_at_work() else {
+                return Err(PyRuntimeError::new_err(
+                    "another thread runs this event loop",
+                ));
             };
             let Some(driven) = driven.as_mut() else {
                 return Err(PyRuntimeError::new_err("this event loop is closed"));
@@ -189,13 +185,17 @@ impl LoopRuntime {
 }
 
 impl LoopRuntime {
-    fn let_go(&self) {
-        let driven = match self.driven.try_lock() {
-            Ok(mut driven) => driven.take(),
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().take(),
-            // It is at work.
+    /// `None` while a thread is in a turn.
+    fn unless_at_work(&self) -> Option<MutexGuard<'_, Option<Driven>>> {
+        match self.driven.try_lock() {
+            Ok(driven) => Some(driven),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => None,
-        };
+        }
+    }
+
+    fn let_go(&self) {
+        let driven = self.unless_at_work().and_then(|mut driven| driven.take());
         let Some(driven) = driven else { return };
         if self.process == runtime::process() {
             drop(driven.selector);
