@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from calling import KEY, SECONDS
 from rude import rude
@@ -15,7 +16,7 @@ from stapes import AgentEnd, RealtimeAgent, RealtimeSession, WebSocketTransport
 from stapes.devserver import DevServer, Options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
 DELTA = json.dumps(
     {
@@ -39,22 +40,17 @@ def session_to(url: str, **options: Any) -> Any:
     )
 
 
-class Elsewhere:
-    """A development server in a thread of its own, with a loop of its own."""
+class _InAThread:
+    """Serves on a loop of its own, in a thread of its own."""
 
-    def __init__(self, mind: Any, **options: Any) -> None:
+    def __init__(self) -> None:
         self._ready, self._stop = threading.Event(), threading.Event()
-        self._mind, self._options = mind, Options(**{"pace": None, **options})
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
 
     async def _serve(self) -> None:
-        async with DevServer(self._mind, options=self._options) as self.server:
-            self.url = self.server.url
-            self.loop = asyncio.get_running_loop()
-            self._ready.set()
-            await asyncio.to_thread(self._stop.wait)
+        raise NotImplementedError
 
-    def __enter__(self) -> Elsewhere:
+    def __enter__(self) -> Self:
         self._thread.start()
         assert self._ready.wait(SECONDS)
         return self
@@ -64,13 +60,28 @@ class Elsewhere:
         self._thread.join()
 
 
-class RudeElsewhere:
+class Elsewhere(_InAThread):
+    """A development server in a thread of its own, with a loop of its own."""
+
+    def __init__(self, mind: Any, **options: Any) -> None:
+        super().__init__()
+        self._mind, self._options = mind, Options(**{"pace": None, **options})
+
+    async def _serve(self) -> None:
+        async with DevServer(self._mind, options=self._options) as self.server:
+            self.url = self.server.url
+            self.loop = asyncio.get_running_loop()
+            self._ready.set()
+            await asyncio.to_thread(self._stop.wait)
+
+
+class RudeElsewhere(_InAThread):
     """A server, on a loop of its own in a thread of its own, that sends these frames at once."""
 
     def __init__(self, frames: Sequence[str]) -> None:
+        super().__init__()
         self._frames = frames
-        self._ready, self._stop, self._go, self.said = (threading.Event() for _ in range(4))
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self._go, self.said = threading.Event(), threading.Event()
 
     async def _serve(self) -> None:
         release = asyncio.Event()
@@ -91,15 +102,9 @@ class RudeElsewhere:
     def go(self) -> None:
         self._go.set()
 
-    def __enter__(self) -> RudeElsewhere:
-        self._thread.start()
-        assert self._ready.wait(SECONDS)
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *failure: object) -> None:
         self._go.set()
-        self._stop.set()
-        self._thread.join()
+        super().__exit__(*failure)
 
 
 async def say_hello(url: str) -> str:
@@ -110,3 +115,25 @@ async def say_hello(url: str) -> str:
 
 def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+def threads_of_loops(mind: Any, run: Callable[[Coroutine[Any, Any, str]], str]) -> tuple[int, int]:
+    """Runs loops one after another, each with a session, which must leave no open file behind.
+
+    Returns:
+        The threads before and after.
+    """
+    with Elsewhere(mind) as there:
+        run(say_hello(there.url))
+        gc.collect()
+        files, threads = open_files(), threading.active_count()
+        for _ in range(10):
+            run(say_hello(there.url))
+        gc.collect()
+        for _ in range(200):
+            # The server's ends of the connections are closed a moment later.
+            if open_files() <= files and threading.active_count() <= threads:
+                break
+            threading.Event().wait(0.01)
+        assert open_files() <= files
+        return threads, threading.active_count()

@@ -40,6 +40,11 @@ for line in sys.stdin:
         def new_session():
             agent = RealtimeAgent(name="front")
             return RealtimeSession(agent, api_key=key, transport=WebSocketTransport(url=url))
+        async def talk():
+            async with new_session() as session:
+                session.send_message("hi")
+                async for event in session.events(AgentEnd):
+                    return event.output
         exec(task["script"])
         sys.exit()
     print(os.waitpid(pid, 0)[1], flush=True)

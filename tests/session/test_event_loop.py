@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import threading
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from calling import SECONDS, Seen, eventually
-from elsewhere import SPEECH, Elsewhere, RudeElsewhere, open_files, say_hello, session_to
+from elsewhere import SPEECH, Elsewhere, RudeElsewhere, say_hello, session_to, threads_of_loops
 
 import stapes
 from stapes import AgentEnd, Audio, Error
@@ -209,20 +208,8 @@ def test_a_signal_is_heard_while_nothing_happens(interpreter, handled):
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="counts what /proc shows")
 def test_loops_leave_no_thread_and_no_open_file_behind():
-    with Elsewhere(TALK) as there:
-        stapes.run(say_hello(there.url))
-        gc.collect()
-        files, threads = open_files(), threading.active_count()
-        for _ in range(10):
-            stapes.run(say_hello(there.url))
-        gc.collect()
-        for _ in range(200):
-            # The server's ends of the connections are closed a moment later.
-            if open_files() <= files:
-                break
-            threading.Event().wait(0.01)
-        assert open_files() <= files
-        assert threading.active_count() == threads
+    before, after = threads_of_loops(TALK, stapes.run)
+    assert after == before
 
 
 def test_a_session_whose_loop_was_closed_under_it_is_silent():
@@ -277,12 +264,6 @@ def test_a_loop_runs_in_one_thread_at_a_time():
 
 def test_a_forked_child_runs_a_loop_of_its_own(interpreter):
     script = """
-        async def talk():
-            async with new_session() as session:
-                session.send_message("hi")
-                async for event in session.events(AgentEnd):
-                    return event.output
-
         async def fork():
             said, loop = await talk(), asyncio.get_running_loop()
             if (child := os.fork()) == 0:

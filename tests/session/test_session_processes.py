@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from calling import SECONDS, Seen, eventually
-from elsewhere import Elsewhere, open_files, say_hello, session_to
+from elsewhere import Elsewhere, open_files, say_hello, session_to, threads_of_loops
 from interpreter import Done
 
 from stapes import AgentEnd, ConnectionChanged, RealtimeSession
@@ -23,12 +23,6 @@ LONG = ScriptedMind([Turn(say="word " * 500)])
 
 def test_a_forked_child_has_sessions_of_its_own_and_none_of_its_parents(interpreter):
     script = """
-        async def talk():
-            async with new_session() as session:
-                session.send_message("hi")
-                async for event in session.events(AgentEnd):
-                    return event.output
-
         def child(session, others):
             refused = 0
             for act in (
@@ -240,19 +234,8 @@ def test_many_loops_in_several_threads():
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files in /proc")
 def test_loops_leave_no_thread_and_no_open_file_behind():
-    with Elsewhere(TALK) as there:
-        asyncio.run(say_hello(there.url))
-        gc.collect()
-        files, threads = open_files(), threading.active_count()
-        for _ in range(10):
-            asyncio.run(say_hello(there.url))
-        gc.collect()
-        for _ in range(200):
-            if open_files() <= files and threading.active_count() <= threads:
-                break
-            threading.Event().wait(0.01)
-        assert open_files() <= files
-        assert threading.active_count() <= threads
+    before, after = threads_of_loops(TALK, asyncio.run)
+    assert after <= before
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts open files in /proc")
