@@ -29,6 +29,6 @@ class ToolApproval:
     """The tool; `None` where it is a hosted MCP server's."""
     server_label: str | None = None
     """The hosted MCP server."""
-    generation: int = field(default=0, repr=False)
+    connection_id: int = field(default=0, repr=False)
     approval_item: ToolApprovalItem | None = field(default=None, repr=False)
     """The same as `openai-agents` writes it, for its run context."""

@@ -1,4 +1,4 @@
-"""Which agent an epoch stands for, with its tools and handoffs as they were then."""
+"""Which agent an agent_version stands for, with its tools and handoffs as they were then."""
 
 from __future__ import annotations
 
@@ -144,41 +144,41 @@ def _definition_of_handoff(handoff: Handoff[Any, Any]) -> dict[str, Any]:
 
 
 class Agents:
-    """The agents of a session, by epoch."""
+    """The agents of a session, by agent_version."""
 
-    __slots__ = ("_by_epoch", "_newest", "current", "epoch", "initial")
+    __slots__ = ("_by_version", "_newest", "current", "agent_version", "initial")
 
     _MEMORY = 256
 
     def __init__(self, initial: RealtimeAgent[Any]) -> None:
         self.initial = initial
         self.current = initial
-        self.epoch = 0
-        self._by_epoch: dict[int, AgentSnapshot] = {}
+        self.agent_version = 0
+        self._by_version: dict[int, AgentSnapshot] = {}
         self._newest = 0
 
     def add(self, snapshot: AgentSnapshot) -> int:
-        """Gives an agent an epoch. It is in charge only once `take_over` is called."""
+        """Gives an agent an agent_version. It is in charge only once `take_over` is called."""
         self._newest += 1
-        self._by_epoch[self._newest] = snapshot
-        while len(self._by_epoch) > self._MEMORY:
-            del self._by_epoch[next(iter(self._by_epoch))]
+        self._by_version[self._newest] = snapshot
+        while len(self._by_version) > self._MEMORY:
+            del self._by_version[next(iter(self._by_version))]
         return self._newest
 
-    def take_over(self, epoch: int) -> None:
-        """The agent of that epoch is in charge."""
-        self.epoch = epoch
-        self.current = self._by_epoch[epoch].agent
+    def take_over(self, agent_version: int) -> None:
+        """The agent of that agent_version is in charge."""
+        self.agent_version = agent_version
+        self.current = self._by_version[agent_version].agent
 
     def appoint(self, agent: RealtimeAgent[Any]) -> None:
         """Puts an agent in charge before there is a connection."""
         self.current = agent
 
-    def snapshot(self, epoch: int) -> AgentSnapshot | None:
+    def snapshot(self, agent_version: int) -> AgentSnapshot | None:
         """What an agent had when it took over."""
-        return self._by_epoch.get(epoch)
+        return self._by_version.get(agent_version)
 
-    def agent(self, epoch: int) -> RealtimeAgent[Any]:
-        """The agent of that epoch."""
-        snapshot = self._by_epoch.get(epoch)
+    def agent(self, agent_version: int) -> RealtimeAgent[Any]:
+        """The agent of that agent_version."""
+        snapshot = self._by_version.get(agent_version)
         return self.current if snapshot is None else snapshot.agent

@@ -125,8 +125,8 @@ class Connector:
             if opened.done():
                 # Closed meanwhile.
                 return await opened
-            epoch = session._begin_connection(snapshot, payload, model)
-            self._attempt = (self._dial(request, payload, epoch, opened), opened)
+            agent_version = session._begin_connection(snapshot, payload, model)
+            self._attempt = (self._dial(request, payload, agent_version, opened), opened)
             await self._wait(opened)
         finally:
             self._attempt = None
@@ -183,28 +183,28 @@ class Connector:
         self,
         request: TransportRequest,
         payload: Mapping[str, Any],
-        epoch: int,
+        agent_version: int,
         opened: asyncio.Future[None],
     ) -> int:
-        """Begins to connect; the generation of the connection."""
+        """Begins to connect; the connection_id of the connection."""
         session = self._session
         update, tracing = session._session_update(payload), session._tracing_update()
         transport = self.transport
         if isinstance(transport, RealtimeTransport):
             line = session._core.connect_carried(transport.sound_apart, transport.server_truncates)
             self._carried = (transport, line)
-            work = self._carry(transport, line, request, (update, tracing, epoch), opened)
+            work = self._carry(transport, line, request, (update, tracing, agent_version), opened)
             session._spawn(work)
-            return line.generation
+            return line.connection_id
         headers = list(request.headers.items())
         try:
             if isinstance(transport, WebRTCTransport):
                 return session._core.connect_webrtc(
-                    request.url, headers, transport._options(), update, tracing, epoch
+                    request.url, headers, transport._options(), update, tracing, agent_version
                 )
             assert isinstance(transport, WebSocketTransport)
             return session._core.connect_websocket(
-                request.url, headers, transport._options(), update, tracing, epoch
+                request.url, headers, transport._options(), update, tracing, agent_version
             )
         except UnicodeEncodeError:
             # The error would show what it could not write, and that may be a secret.
@@ -257,9 +257,9 @@ class Connector:
             line.ended(f"the transport could not send: {error}")
             self._session._local(Error(error, context="transport"))
 
-    def opened(self, generation: int, error: BaseException | None) -> None:
+    def opened(self, connection_id: int, error: BaseException | None) -> None:
         """The core says how connecting went."""
-        if self._attempt is None or self._attempt[0] not in (generation, -1):
+        if self._attempt is None or self._attempt[0] not in (connection_id, -1):
             return
         future = self._attempt[1]
         if future.done():

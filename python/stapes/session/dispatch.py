@@ -88,9 +88,9 @@ class Dispatcher:
         session._connection_changed(status)
 
     def _response_started(
-        self, session: RealtimeSession[Any], response_id: str | None, epoch: int
+        self, session: RealtimeSession[Any], response_id: str | None, agent_version: int
     ) -> None:
-        agent = session._agents.agent(epoch)
+        agent = session._agents.agent(agent_version)
         if session._listeners.wants("agent_start"):
             session._listeners.emit(AgentStart(session.context, agent, response_id))
         hooks.agent_started(session, agent)
@@ -99,7 +99,7 @@ class Dispatcher:
         self,
         session: RealtimeSession[Any],
         response_id: str | None,
-        epoch: int,
+        agent_version: int,
         item_id: str | None,
         output: str,
         source: str,
@@ -107,10 +107,10 @@ class Dispatcher:
         status_details: str | None,
         usage: str | None,
         timings: tuple[float | None, float | None, float | None],
-        response_generation: int,
-        generation: int,
+        response_index: int,
+        connection_id: int,
     ) -> None:
-        agent = session._agents.agent(epoch)
+        agent = session._agents.agent(agent_version)
         note(session._context.usage, usage)
         if session._listeners.wants("response_done"):
             counts = None if usage is None else json.loads(usage)
@@ -121,28 +121,28 @@ class Dispatcher:
             session._listeners.emit(AgentEnd(session.context, agent, output, response_id))
         hooks.agent_ended(session, agent, output)
         session._run_guardrails(
-            epoch,
+            agent_version,
             output,
             response_id=response_id,
             item_id=item_id or "",
             source=source,
-            response_generation=response_generation,
-            generation=generation,
+            response_index=response_index,
+            connection_id=connection_id,
         )
 
-    def _audio_started(self, session: RealtimeSession[Any], epoch: int) -> None:
+    def _audio_started(self, session: RealtimeSession[Any], agent_version: int) -> None:
         if session._listeners.wants("audio_start"):
-            session._listeners.emit(AudioStart(session.context, session._agents.agent(epoch)))
+            session._listeners.emit(AudioStart(session.context, session._agents.agent(agent_version)))
 
-    def _audio_stopped(self, session: RealtimeSession[Any], epoch: int) -> None:
+    def _audio_stopped(self, session: RealtimeSession[Any], agent_version: int) -> None:
         if session._listeners.wants("audio_stopped"):
-            session._listeners.emit(AudioStopped(session.context, session._agents.agent(epoch)))
+            session._listeners.emit(AudioStopped(session.context, session._agents.agent(agent_version)))
 
     def _audio_interrupted(
-        self, session: RealtimeSession[Any], epoch: int, response_id: str
+        self, session: RealtimeSession[Any], agent_version: int, response_id: str
     ) -> None:
         # Readers purge what they hold of the answer, so they get it in any case.
-        agent = session._agents.agent(epoch)
+        agent = session._agents.agent(agent_version)
         session._listeners.emit(AudioInterrupted(session.context, agent, response_id))
 
     def _transcript_delta(
@@ -163,18 +163,18 @@ class Dispatcher:
         item_id: str,
         text: str,
         source: str,
-        epoch: int,
-        response_generation: int,
-        generation: int,
+        agent_version: int,
+        response_index: int,
+        connection_id: int,
     ) -> None:
         session._run_guardrails(
-            epoch,
+            agent_version,
             text,
             response_id=response_id,
             item_id=item_id,
             source=source,
-            response_generation=response_generation,
-            generation=generation,
+            response_index=response_index,
+            connection_id=connection_id,
         )
 
     def _function_call(
@@ -185,15 +185,15 @@ class Dispatcher:
         arguments: str,
         item_id: str,
         response_id: str,
-        epoch: int,
-        generation: int,
+        agent_version: int,
+        connection_id: int,
     ) -> None:
         call = ToolCall(call_id, name, arguments, item_id, response_id)
-        snapshot = session._agents.snapshot(epoch)
+        snapshot = session._agents.snapshot(agent_version)
         if snapshot is None:
             session._local(Error(ModelBehaviorError(f"the agent of call {call_id} is gone")))
             return
-        session._run_call(PendingCall(call, snapshot, generation))
+        session._run_call(PendingCall(call, snapshot, connection_id))
 
     def _history_added(self, session: RealtimeSession[Any], item: Any) -> None:
         if session._listeners.wants("history_added"):
@@ -212,9 +212,9 @@ class Dispatcher:
         session._mcp_tools_listed(server_label, known)
 
     def _mcp_approval_requested(
-        self, session: RealtimeSession[Any], item: Any, epoch: int, generation: int
+        self, session: RealtimeSession[Any], item: Any, agent_version: int, connection_id: int
     ) -> None:
-        agent = session._agents.agent(epoch)
+        agent = session._agents.agent(agent_version)
         arguments = json.dumps(item.arguments, ensure_ascii=False, separators=(",", ":"))
         raw = {
             "type": "mcp_approval_request",
@@ -231,14 +231,14 @@ class Dispatcher:
             call_id=item.item_id,
             item_id=item.item_id,
             server_label=item.server_label,
-            generation=generation,
+            connection_id=connection_id,
             approval_item=approval_item(agent, raw, item.name),
         )
         self.undecided_mcp |= {item.item_id}
         session._listeners.emit(ToolApprovalRequested(session.context, agent, approval))
 
-    def _mcp_call_completed(self, session: RealtimeSession[Any], item: Any, epoch: int) -> None:
-        agent = session._agents.agent(epoch)
+    def _mcp_call_completed(self, session: RealtimeSession[Any], item: Any, agent_version: int) -> None:
+        agent = session._agents.agent(agent_version)
         session._listeners.emit(McpToolCallCompleted(session.context, agent, item))
 
     def _server_error(self, session: RealtimeSession[Any], event: str) -> None:
@@ -263,14 +263,14 @@ class Dispatcher:
         for tap in session._outgoing_taps:
             tap(session.dispatched, text)
 
-    def _opened(self, session: RealtimeSession[Any], generation: int) -> None:
-        session._connector.opened(generation, None)
+    def _opened(self, session: RealtimeSession[Any], connection_id: int) -> None:
+        session._connector.opened(connection_id, None)
 
     def _not_opened(
-        self, session: RealtimeSession[Any], generation: int, error: BaseException | None
+        self, session: RealtimeSession[Any], connection_id: int, error: BaseException | None
     ) -> None:
         session._connector.opened(
-            generation,
+            connection_id,
             error or NotConnectedError("the session was closed while it was connecting"),
         )
 

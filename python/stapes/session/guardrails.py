@@ -62,8 +62,8 @@ async def run_guardrails(
     item_id: str,
     source: str,
     agent: Any,
-    response_generation: int,
-    generation: int,
+    response_index: int,
+    connection_id: int,
 ) -> None:
     """Runs all of them at once; the first in the list that trips stops the answer."""
     try:
@@ -88,8 +88,8 @@ async def run_guardrails(
         },
     }
     if not session._core.guardrail_tripped(
-        generation,
-        response_generation,
+        connection_id,
+        response_index,
         response_id,
         source,
         event,

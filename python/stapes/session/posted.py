@@ -20,7 +20,7 @@ class _Kept:
 
     event: SessionEvent | None = None
     waiter: asyncio.Future[int] | None = None
-    epoch: int | None = None
+    agent_version: int | None = None
     """The agent that takes over."""
 
 
@@ -69,14 +69,14 @@ class Posted:
         self._core.local_event(token)
         return heard
 
-    def take_over_on(self, token: int, epoch: int) -> None:
-        """The agent of that epoch is in charge when the kept event is dispatched."""
-        self._kept[token].epoch = epoch
+    def take_over_on(self, token: int, agent_version: int) -> None:
+        """The agent of that agent_version is in charge when the kept event is dispatched."""
+        self._kept[token].agent_version = agent_version
 
     def look(self, token: int) -> tuple[SessionEvent | None, int | None]:
-        """The event whose turn it is, and the epoch of the agent that takes over with it."""
+        """The event whose turn it is, and the agent_version of the agent that takes over with it."""
         kept = self._kept.get(token)
-        return (None, None) if kept is None else (kept.event, kept.epoch)
+        return (None, None) if kept is None else (kept.event, kept.agent_version)
 
     def dispatched(self, token: int, place: int) -> None:
         """Forgets the event, and tells who waits that everybody has got it."""

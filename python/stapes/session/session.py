@@ -367,16 +367,16 @@ class RealtimeSession(Generic[TContext]):
     def _begin_connection(
         self, snapshot: AgentSnapshot, payload: Mapping[str, Any], model: str
     ) -> int:
-        """Forgets the connection before; the epoch of the initial agent."""
-        epoch = self._agents.add(snapshot)
-        self._agents.take_over(epoch)
+        """Forgets the connection before; the agent_version of the initial agent."""
+        agent_version = self._agents.add(snapshot)
+        self._agents.take_over(agent_version)
         self._calls.forget()
         self._listeners.begin_again()
         for token in self._mcp_tools_event(snapshot):
             self._core.local_event(token)
         self._connected_model = model
         self._set_formats(payload["audio"])
-        return epoch
+        return agent_version
 
     def close(self) -> Completion[None]:
         """Closes the connection; closing what is closed is fine.
@@ -610,13 +610,13 @@ class RealtimeSession(Generic[TContext]):
         snapshot = await prepare_agent(agent, self._context)
         connected = self.status == "connected"
         payload = await self._payload(snapshot, switching=True) if connected else None
-        epoch = self._agents.add(snapshot)
+        agent_version = self._agents.add(snapshot)
         events = [self._posted.keep(AgentHandoff(self._context, source, agent))]
         events += self._mcp_tools_event(snapshot)
-        self._posted.take_over_on(events[0], epoch)
-        self._agents.take_over(epoch)
+        self._posted.take_over_on(events[0], agent_version)
+        self._agents.take_over(agent_version)
         update = None if payload is None else self._session_update(payload)
-        self._core.switch_agent(epoch, update, events, [])
+        self._core.switch_agent(agent_version, update, events, [])
         return agent
 
     def approve(self, approval: ToolApproval, *, always: bool = False) -> Completion[None]:
@@ -640,7 +640,7 @@ class RealtimeSession(Generic[TContext]):
     def _decide(
         self, approval: ToolApproval, approve: bool, always: bool, message: str | None
     ) -> Completion[None]:
-        if approval.generation != self._core.generation or self.status != "connected":
+        if approval.connection_id != self._core.connection_id or self.status != "connected":
             return self._failed(
                 ModelBehaviorError("Tool approval belongs to a closed realtime connection.")
             )
@@ -668,7 +668,7 @@ class RealtimeSession(Generic[TContext]):
         if self._mcp_decided(approval):
             return done()
         reason = None if approve else message
-        self._core.answer_mcp_approval(approval.generation, approval.item_id, approve, reason)
+        self._core.answer_mcp_approval(approval.connection_id, approval.item_id, approve, reason)
         return done()
 
     def _mcp_decided(self, approval: ToolApproval) -> bool:
@@ -754,10 +754,10 @@ class RealtimeSession(Generic[TContext]):
         self._posted.place(event)
 
     def _dispatch_local(self, token: int) -> None:
-        event, epoch = self._posted.look(token)
+        event, agent_version = self._posted.look(token)
         if event is not None:
-            if epoch is not None:
-                self._agents.take_over(epoch)
+            if agent_version is not None:
+                self._agents.take_over(agent_version)
                 self._update_interest()
             if isinstance(event, McpToolsChanged):
                 self._mcp_tools.available = event.tools
@@ -772,7 +772,7 @@ class RealtimeSession(Generic[TContext]):
 
     def _mcp_tools_listed(self, server_label: str, tools: list[dict[str, Any]]) -> None:
         self._mcp_tools.listed(server_label, tools)
-        snapshot = self._agents.snapshot(self._agents.epoch)
+        snapshot = self._agents.snapshot(self._agents.agent_version)
         if snapshot is not None:
             for token in self._mcp_tools_event(snapshot):
                 self._core.local_event(token)
@@ -780,8 +780,8 @@ class RealtimeSession(Generic[TContext]):
     def _run_call(self, pending: PendingCall) -> None:
         self._spawn(self._calls.run(pending), self._core.history)
 
-    def _run_guardrails(self, epoch: int, text: str, **about: Any) -> None:
-        agent = self._agents.agent(epoch)
+    def _run_guardrails(self, agent_version: int, text: str, **about: Any) -> None:
+        agent = self._agents.agent(agent_version)
         guardrails = (*self._guardrails, *agent.output_guardrails)
         if guardrails:
             checks = run_guardrails(self, guardrails, text, agent=agent, **about)

@@ -99,7 +99,7 @@ class PendingCall:
 
     call: ToolCall
     snapshot: AgentSnapshot
-    generation: int
+    connection_id: int
     tool: FunctionTool | None = None
     """Set where the call waits for approval."""
     decided: bool = False
@@ -143,7 +143,7 @@ class CallRunner:
         logger.debug("call of %s failed", call.name, exc_info=error)
         event = session._posted.keep(Error(error, context=f"tool {call.name}"))
         if not session._core.tool_output(
-            call.call_id, pending.generation, TOOL_FAILED, True, [event]
+            call.call_id, pending.connection_id, TOOL_FAILED, True, [event]
         ):
             session._posted.forget(event)
 
@@ -158,7 +158,7 @@ class CallRunner:
                 return await self._hand_off(pending, handoff)
         message = f"Tool {call.name} not found"
         event = session._posted.keep(Error(ModelBehaviorError(message)))
-        if not session._core.tool_output(call.call_id, pending.generation, message, False, [event]):
+        if not session._core.tool_output(call.call_id, pending.connection_id, message, False, [event]):
             session._posted.forget(event)
         return None
 
@@ -187,7 +187,7 @@ class CallRunner:
         error = ModelBehaviorError(f"the arguments of tool call {call.call_id} are not JSON")
         event = session._posted.keep(Error(error, context=f"tool {call.name}"))
         if not session._core.tool_output(
-            call.call_id, pending.generation, BAD_ARGUMENTS, True, [event]
+            call.call_id, pending.connection_id, BAD_ARGUMENTS, True, [event]
         ):
             session._posted.forget(event)
 
@@ -219,13 +219,13 @@ class CallRunner:
             item_id=call.item_id,
             response_id=call.response_id,
             tool=tool,
-            generation=pending.generation,
+            connection_id=pending.connection_id,
             approval_item=item,
         )
         pending.tool = tool
         self._waiting[approval] = pending
         event = session._posted.keep(ToolApprovalRequested(session.context, agent, approval))
-        if not session._core.await_approval(call.call_id, pending.generation, event):
+        if not session._core.await_approval(call.call_id, pending.connection_id, event):
             session._posted.forget(event)
             del self._waiting[approval]
         return None
@@ -242,7 +242,7 @@ class CallRunner:
         """Goes on with a call that has been decided."""
         tool = pending.tool
         assert tool is not None
-        if not self._session._core.resume_call(pending.call.call_id, pending.generation):
+        if not self._session._core.resume_call(pending.call.call_id, pending.connection_id):
             return
         async with self._place():
             try:
@@ -289,12 +289,12 @@ class CallRunner:
         session, call, agent = self._session, pending.call, pending.snapshot.agent
         event = session._posted.keep(AgentToolStart(session.context, agent, tool, call))
         heard = session._posted.heard(event)
-        if not session._core.call_event(call.call_id, pending.generation, event):
+        if not session._core.call_event(call.call_id, pending.connection_id, event):
             session._posted.forget(event)
             return False
         cause.set(await heard)
         # A listener may have closed the session.
-        return session._core.generation == pending.generation
+        return session._core.connection_id == pending.connection_id
 
     async def _invoke(self, pending: PendingCall, tool: FunctionTool, arguments: str) -> None:
         refusal = await self._input_guardrails(pending, tool, arguments)
@@ -330,7 +330,7 @@ class CallRunner:
         if tell:
             event = AgentToolEnd(session.context, pending.snapshot.agent, tool, text, call)
             events.append(session._posted.keep(event))
-        if not session._core.tool_output(call.call_id, pending.generation, text, respond, events):
+        if not session._core.tool_output(call.call_id, pending.connection_id, text, respond, events):
             for token in events:
                 session._posted.forget(token)
 
@@ -380,14 +380,14 @@ class CallRunner:
         agent = await handoff.on_invoke_handoff(session.context, call.arguments or "")
         snapshot = await prepare_agent(agent, session.context)
         payload = await session._payload(snapshot, switching=True)
-        epoch = session._agents.add(snapshot)
+        agent_version = session._agents.add(snapshot)
         events = [session._posted.keep(AgentHandoff(session.context, source, agent))]
         events += session._mcp_tools_event(snapshot)
-        session._posted.take_over_on(events[0], epoch)
+        session._posted.take_over_on(events[0], agent_version)
         if not session._core.hand_off(
             call.call_id,
-            pending.generation,
-            epoch,
+            pending.connection_id,
+            agent_version,
             session._session_update(payload),
             events,
             # Without spaces, as the reference writes it.

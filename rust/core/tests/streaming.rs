@@ -86,9 +86,9 @@ fn connected(session: &Session) -> Arc<Line> {
     let line = session
         .connecting(Carriage::default())
         .expect("it is not connected");
-    let generation = line.generation();
+    let connection_id = line.connection_id();
     session
-        .act(|conversation, _| conversation.opened(generation, 0, "{}".to_owned(), Value::Null))
+        .act(|conversation, _| conversation.opened(connection_id, 0, "{}".to_owned(), Value::Null))
         .expect("it is connecting");
     line
 }
@@ -208,7 +208,7 @@ async fn it_ends_with_its_connection_and_does_not_go_on_over_the_next() {
     let mut streaming = call.stream(recording(&ramp(ms(1000))), false);
     streaming.pass(0);
     let session = call.microphone.session();
-    session.ended(call.line.generation(), "the server is gone".to_owned());
+    session.ended(call.line.connection_id(), "the server is gone".to_owned());
     call.line = connected(session);
     call.sent();
     streaming.pass(500);

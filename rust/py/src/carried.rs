@@ -29,18 +29,20 @@ impl CarriedLine {
 #[pymethods]
 impl CarriedLine {
     #[getter]
-    fn generation(&self) -> u64 {
-        self.line.generation()
+    fn connection_id(&self) -> u64 {
+        self.line.connection_id()
     }
 
     /// The connection stands; false where it was closed meanwhile.
-    fn opened(&self, session_update: String, tracing: &str, epoch: u64) -> PyResult<bool> {
+    fn opened(&self, session_update: String, tracing: &str, agent_version: u64) -> PyResult<bool> {
         let tracing = serde_json::from_str(tracing)
             .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
-        let generation = self.line.generation();
+        let connection_id = self.line.connection_id();
         Ok(self
             .core
-            .act(|conversation, _| conversation.opened(generation, epoch, session_update, tracing))
+            .act(|conversation, _| {
+                conversation.opened(connection_id, agent_version, session_update, tracing)
+            })
             .is_ok())
     }
 

@@ -18,17 +18,17 @@ use crate::sink::Sink;
 pub struct Greeting {
     pub session_update: String,
     pub tracing: Value,
-    pub epoch: u64,
+    pub agent_version: u64,
 }
 
 impl Greeting {
-    pub fn new(session_update: String, tracing: &str, epoch: u64) -> PyResult<Self> {
+    pub fn new(session_update: String, tracing: &str, agent_version: u64) -> PyResult<Self> {
         let tracing = serde_json::from_str(tracing)
             .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
         Ok(Self {
             session_update,
             tracing,
-            epoch,
+            agent_version,
         })
     }
 }
@@ -47,19 +47,19 @@ pub async fn run<C, F: Future<Output = ()>>(
     connecting: Connecting<C>,
     carry: impl FnOnce(C, Arc<Line>) -> F,
 ) {
-    let generation = line.generation();
+    let connection_id = line.connection_id();
     match connecting.await {
         Ok(connection) => {
             let Greeting {
                 session_update,
                 tracing,
-                epoch,
+                agent_version,
             } = greeting;
             let opened = core.act(|conversation, _| {
-                conversation.opened(generation, epoch, session_update, tracing)
+                conversation.opened(connection_id, agent_version, session_update, tracing)
             });
             if opened.is_ok() {
-                sink.push_word(0, Word::Opened { generation });
+                sink.push_word(0, Word::Opened { connection_id });
                 // A session that nobody holds any more is closed by its end, not kept by its driver.
                 drop((core, sink));
                 carry(connection, line).await;
@@ -67,13 +67,19 @@ pub async fn run<C, F: Future<Output = ()>>(
                 // Closed meanwhile: the connection goes as it came.
                 drop(connection);
                 line.on_ended(Ended::ClosedByUs);
-                sink.push_word(0, Word::Abandoned { generation });
+                sink.push_word(0, Word::Abandoned { connection_id });
             }
         }
         Err(error) => {
-            core.ended(generation, error.to_string());
+            core.ended(connection_id, error.to_string());
             let error = Box::new(error);
-            sink.push_word(0, Word::NotOpened { generation, error });
+            sink.push_word(
+                0,
+                Word::NotOpened {
+                    connection_id,
+                    error,
+                },
+            );
         }
     }
 }

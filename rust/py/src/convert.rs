@@ -70,13 +70,16 @@ macro_rules! tuple {
 pub fn word(py: Python<'_>, word: Word) -> PyResult<Bound<'_, PyTuple>> {
     match word {
         Word::Event(event) => convert_event(py, event),
-        Word::Opened { generation } => tuple!(py, "opened", generation),
-        Word::NotOpened { generation, error } => {
+        Word::Opened { connection_id } => tuple!(py, "opened", connection_id),
+        Word::NotOpened {
+            connection_id,
+            error,
+        } => {
             let error = errors::connect_error(py, &error);
-            tuple!(py, "not_opened", generation, error.into_value(py))
+            tuple!(py, "not_opened", connection_id, error.into_value(py))
         }
-        Word::Abandoned { generation } => {
-            tuple!(py, "not_opened", generation, py.None())
+        Word::Abandoned { connection_id } => {
+            tuple!(py, "not_opened", connection_id, py.None())
         }
         Word::Drained => tuple!(py, "drained"),
         Word::Streamed { token, streamed } => {
@@ -106,14 +109,25 @@ fn convert_event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
         Event::ConnectionChanged { status, reason } => {
             tuple!(py, "connection_changed", status.as_str(), reason)
         }
-        Event::ResponseStarted { response_id, epoch } => {
-            tuple!(py, "response_started", response_id.as_deref(), epoch)
+        Event::ResponseStarted {
+            response_id,
+            agent_version,
+        } => {
+            tuple!(
+                py,
+                "response_started",
+                response_id.as_deref(),
+                agent_version
+            )
         }
         Event::ResponseDone(done) => response_done(py, &done),
-        Event::AudioStarted { epoch } => tuple!(py, "audio_started", epoch),
-        Event::AudioStopped { epoch } => tuple!(py, "audio_stopped", epoch),
-        Event::AudioInterrupted { epoch, response_id } => {
-            tuple!(py, "audio_interrupted", epoch, &*response_id)
+        Event::AudioStarted { agent_version } => tuple!(py, "audio_started", agent_version),
+        Event::AudioStopped { agent_version } => tuple!(py, "audio_stopped", agent_version),
+        Event::AudioInterrupted {
+            agent_version,
+            response_id,
+        } => {
+            tuple!(py, "audio_interrupted", agent_version, &*response_id)
         }
         Event::TranscriptDelta {
             speaker,
@@ -141,9 +155,9 @@ fn convert_event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
             item_id,
             text,
             source: from,
-            epoch,
-            response_generation,
-            generation,
+            agent_version,
+            response_index,
+            connection_id,
         } => tuple!(
             py,
             "guardrail_due",
@@ -151,9 +165,9 @@ fn convert_event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
             &*item_id,
             text,
             source(from),
-            epoch,
-            response_generation,
-            generation
+            agent_version,
+            response_index,
+            connection_id
         ),
         Event::FunctionCall(call) => tuple!(
             py,
@@ -163,8 +177,8 @@ fn convert_event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
             &call.arguments,
             &*call.item_id,
             &*call.response_id,
-            call.epoch,
-            call.generation
+            call.agent_version,
+            call.connection_id
         ),
         Event::HistoryAdded { item } => {
             tuple!(py, "history_added", history::item(py, &item)?)
@@ -180,14 +194,28 @@ fn convert_event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
         }
         Event::McpApprovalRequested {
             item,
-            epoch,
-            generation,
+            agent_version,
+            connection_id,
         } => {
             let item = history::item(py, &item)?;
-            tuple!(py, "mcp_approval_requested", item, epoch, generation)
+            tuple!(
+                py,
+                "mcp_approval_requested",
+                item,
+                agent_version,
+                connection_id
+            )
         }
-        Event::McpCallCompleted { item, epoch } => {
-            tuple!(py, "mcp_call_completed", history::item(py, &item)?, epoch)
+        Event::McpCallCompleted {
+            item,
+            agent_version,
+        } => {
+            tuple!(
+                py,
+                "mcp_call_completed",
+                history::item(py, &item)?,
+                agent_version
+            )
         }
         Event::Trouble(trouble) => convert_trouble(py, trouble),
         Event::Local { token } => tuple!(py, "local", token),
@@ -226,7 +254,7 @@ fn response_done<'py>(py: Python<'py>, done: &ResponseDone) -> PyResult<Bound<'p
         py,
         "response_done",
         done.response_id.as_deref(),
-        done.epoch,
+        done.agent_version,
         done.item_id.as_deref(),
         &done.output,
         source(done.source),
@@ -234,7 +262,7 @@ fn response_done<'py>(py: Python<'py>, done: &ResponseDone) -> PyResult<Bound<'p
         done.status_details.as_ref().map(ToString::to_string),
         done.usage.as_ref().map(ToString::to_string),
         (seconds(created), seconds(first_audio), seconds(over)),
-        done.response_generation,
-        done.generation,
+        done.response_index,
+        done.connection_id,
     )
 }

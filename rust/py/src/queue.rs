@@ -15,16 +15,16 @@ pub enum Word {
     Event(Event),
     /// `connect` has succeeded.
     Opened {
-        generation: u64,
+        connection_id: u64,
     },
     /// `connect` has failed.
     NotOpened {
-        generation: u64,
+        connection_id: u64,
         error: Box<ConnectError>,
     },
     /// It was closed while it was connecting.
     Abandoned {
-        generation: u64,
+        connection_id: u64,
     },
     /// There is room again for what waits to be sent.
     Drained,

@@ -138,7 +138,7 @@ impl Session {
         }
     }
 
-    /// Begins to connect; the generation of the connection.
+    /// Begins to connect; the connection id of the connection.
     fn dial<C: Send + 'static, F: Future<Output = ()> + Send + 'static>(
         &self,
         py: Python<'_>,
@@ -152,11 +152,11 @@ impl Session {
             .core
             .connecting(carriage)
             .map_err(|refused| errors::refused(py, &refused))?;
-        let generation = line.generation();
+        let connection_id = line.connection_id();
         let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
         let work = connecting::run(core, sink, line, greeting, connecting, carry);
         self.core.runtime().spawn(work);
-        Ok(generation)
+        Ok(connection_id)
     }
 
     /// The rates of the wire's formats, where they are what travels beside the messages.
@@ -295,8 +295,8 @@ impl Session {
     }
 
     #[getter]
-    fn generation(&self) -> PyResult<u64> {
-        Ok(self.here()?.look(Conversation::generation))
+    fn connection_id(&self) -> PyResult<u64> {
+        Ok(self.here()?.look(Conversation::connection_id))
     }
 
     #[getter]
@@ -362,7 +362,7 @@ impl Session {
     }
 
     /// Begins to connect over a WebSocket; the word `opened` or `not_opened` says how it went.
-    /// Returns the generation of the connection.
+    /// Returns the connection id of the connection.
     #[expect(clippy::too_many_arguments, reason = "one transaction")]
     fn connect_websocket(
         &self,
@@ -372,9 +372,9 @@ impl Session {
         options: &WebSocketOptions,
         session_update: String,
         tracing: &str,
-        epoch: u64,
+        agent_version: u64,
     ) -> PyResult<u64> {
-        let greeting = Greeting::new(session_update, tracing, epoch)?;
+        let greeting = Greeting::new(session_update, tracing, agent_version)?;
         let request = ConnectRequest { url, headers };
         let options = options.0.clone();
         let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
@@ -398,11 +398,11 @@ impl Session {
         options: &crate::webrtc::WebRtcOptions,
         session_update: String,
         tracing: &str,
-        epoch: u64,
+        agent_version: u64,
     ) -> PyResult<u64> {
         use stapes_core::transport::webrtc;
 
-        let greeting = Greeting::new(session_update, tracing, epoch)?;
+        let greeting = Greeting::new(session_update, tracing, agent_version)?;
         let request = ConnectRequest { url, headers };
         let options = options.0.clone();
         let rates = self.sound_rates()?;
@@ -563,11 +563,11 @@ impl Session {
         &self,
         py: Python<'_>,
         call_id: &str,
-        generation: u64,
+        connection_id: u64,
         token: u64,
     ) -> PyResult<bool> {
         self.act(py, |conversation, _| {
-            conversation.call_event(call_id, generation, token)
+            conversation.call_event(call_id, connection_id, token)
         })
     }
 
@@ -575,17 +575,17 @@ impl Session {
         &self,
         py: Python<'_>,
         call_id: &str,
-        generation: u64,
+        connection_id: u64,
         token: u64,
     ) -> PyResult<bool> {
         self.act(py, |conversation, now| {
-            conversation.await_approval(call_id, generation, token, now)
+            conversation.await_approval(call_id, connection_id, token, now)
         })
     }
 
-    fn resume_call(&self, py: Python<'_>, call_id: &str, generation: u64) -> PyResult<bool> {
+    fn resume_call(&self, py: Python<'_>, call_id: &str, connection_id: u64) -> PyResult<bool> {
         self.act(py, |conversation, _| {
-            conversation.resume_call(call_id, generation)
+            conversation.resume_call(call_id, connection_id)
         })
     }
 
@@ -593,27 +593,27 @@ impl Session {
         &self,
         py: Python<'_>,
         call_id: &str,
-        generation: u64,
+        connection_id: u64,
         output: &str,
         respond: bool,
         tokens: Vec<u64>,
     ) -> PyResult<bool> {
         self.act(py, |conversation, now| {
-            conversation.tool_output(call_id, generation, output, respond, &tokens, now)
+            conversation.tool_output(call_id, connection_id, output, respond, &tokens, now)
         })
     }
 
-    #[pyo3(signature = (epoch, session_update, before, after))]
+    #[pyo3(signature = (agent_version, session_update, before, after))]
     fn switch_agent(
         &self,
         py: Python<'_>,
-        epoch: u64,
+        agent_version: u64,
         session_update: Option<String>,
         before: Vec<u64>,
         after: Vec<u64>,
     ) -> PyResult<()> {
         let switch = AgentSwitch {
-            epoch,
+            agent_version,
             session_update,
             before,
             after,
@@ -626,46 +626,46 @@ impl Session {
         &self,
         py: Python<'_>,
         call_id: &str,
-        generation: u64,
-        epoch: u64,
+        connection_id: u64,
+        agent_version: u64,
         session_update: String,
         after: Vec<u64>,
         output: &str,
     ) -> PyResult<bool> {
         let session_update = Some(session_update);
         let switch = AgentSwitch {
-            epoch,
+            agent_version,
             session_update,
             before: Vec::new(),
             after,
         };
         self.act(py, |conversation, now| {
-            conversation.hand_off(call_id, generation, &switch, output, now)
+            conversation.hand_off(call_id, connection_id, &switch, output, now)
         })
     }
 
-    #[pyo3(signature = (generation, item_id, approve, reason))]
+    #[pyo3(signature = (connection_id, item_id, approve, reason))]
     fn answer_mcp_approval(
         &self,
         py: Python<'_>,
-        generation: u64,
+        connection_id: u64,
         item_id: &str,
         approve: bool,
         reason: Option<&str>,
     ) -> PyResult<bool> {
         self.act(py, |conversation, _| {
-            conversation.answer_mcp_approval(generation, item_id, approve, reason)
+            conversation.answer_mcp_approval(connection_id, item_id, approve, reason)
         })
     }
 
     /// A guardrail tripped; false where the answer is over or another guardrail was first.
-    #[pyo3(signature = (generation, response_generation, response_id, source, token, feedback))]
+    #[pyo3(signature = (connection_id, response_index, response_id, source, token, feedback))]
     #[expect(clippy::too_many_arguments, reason = "one transaction")]
     fn guardrail_tripped(
         &self,
         py: Python<'_>,
-        generation: u64,
-        response_generation: u64,
+        connection_id: u64,
+        response_index: u64,
         response_id: Option<&str>,
         source: &str,
         token: u64,
@@ -679,8 +679,8 @@ impl Session {
         };
         self.act(py, |conversation, now| {
             conversation.guardrail_tripped(
-                generation,
-                response_generation,
+                connection_id,
+                response_index,
                 response_id,
                 source,
                 token,

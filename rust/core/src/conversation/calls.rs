@@ -18,10 +18,10 @@ pub struct FunctionCall {
     pub name: String,
     pub arguments: String,
     pub response_id: Arc<str>,
-    /// The agent epoch of the response that made it.
-    pub epoch: u64,
+    /// The agent agent version of the response that made it.
+    pub agent_version: u64,
     /// The connection that it came over.
-    pub generation: u64,
+    pub connection_id: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,10 +122,10 @@ impl Calls {
     }
 
     /// The call, where it is of that connection and has not been answered.
-    pub(super) fn open(&self, call_id: &str, generation: u64) -> Option<&Arc<FunctionCall>> {
+    pub(super) fn open(&self, call_id: &str, connection_id: u64) -> Option<&Arc<FunctionCall>> {
         let entry = self.entries.get(call_id)?;
         let open = !matches!(entry.state, State::Answered { .. });
-        (open && entry.call.generation == generation).then_some(&entry.call)
+        (open && entry.call.connection_id == connection_id).then_some(&entry.call)
     }
 
     /// Whether a tool of that response is still at work. One that waits for a person is not.
@@ -188,8 +188,8 @@ mod tests {
             name: "weather".to_owned(),
             arguments: arguments.to_owned(),
             response_id: "resp".into(),
-            epoch: 0,
-            generation: 1,
+            agent_version: 0,
+            connection_id: 1,
         })
     }
 

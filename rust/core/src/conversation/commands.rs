@@ -45,30 +45,30 @@ impl Conversation {
             .event(Event::ConnectionChanged { status, reason });
     }
 
-    /// A connection is being made, over a transport that declares this; its generation.
+    /// A connection is being made, over a transport that declares this; its connection id.
     pub fn connecting(&mut self, capabilities: Capabilities) -> Result<u64, Refused> {
         if self.status != Status::Disconnected {
             return Err(Refused::AlreadyConnected);
         }
-        self.generation += 1;
+        self.connection_id += 1;
         self.capabilities = capabilities;
         self.reset_connection();
         self.status_changed(Status::Connecting, None);
-        Ok(self.generation)
+        Ok(self.connection_id)
     }
 
     /// The connection stands: sends the session's configuration and starts with an empty history.
     pub fn opened(
         &mut self,
-        generation: u64,
-        epoch: u64,
+        connection_id: u64,
+        agent_version: u64,
         session_update: String,
         tracing: Value,
     ) -> Result<(), Refused> {
-        if generation != self.generation || self.status != Status::Connecting {
+        if connection_id != self.connection_id || self.status != Status::Connecting {
             return Err(Refused::Stale);
         }
-        self.epoch = epoch;
+        self.agent_version = agent_version;
         self.tracing = tracing;
         self.status_changed(Status::Connected, None);
         self.outbox.message(session_update);
@@ -78,8 +78,8 @@ impl Conversation {
     }
 
     /// The connection could not be made, or is over.
-    pub fn ended(&mut self, generation: u64, reason: String) {
-        if generation != self.generation || self.status == Status::Disconnected {
+    pub fn ended(&mut self, connection_id: u64, reason: String) {
+        if connection_id != self.connection_id || self.status == Status::Disconnected {
             return;
         }
         self.sequencer.reset();
@@ -91,7 +91,7 @@ impl Conversation {
         if self.status == Status::Disconnected {
             return;
         }
-        self.generation += 1;
+        self.connection_id += 1;
         self.reset_connection();
         self.outbox.close(code, reason);
         self.status_changed(Status::Disconnected, Some("closed by this side".to_owned()));
@@ -245,12 +245,12 @@ impl Conversation {
     /// Answers an MCP approval request.
     pub fn answer_mcp_approval(
         &mut self,
-        generation: u64,
+        connection_id: u64,
         item_id: &str,
         approve: bool,
         reason: Option<&str>,
     ) -> Result<(), Refused> {
-        if generation != self.generation {
+        if connection_id != self.connection_id {
             return Err(Refused::Stale);
         }
         self.connected()?;
@@ -280,20 +280,20 @@ impl Conversation {
     )]
     pub fn guardrail_tripped(
         &mut self,
-        generation: u64,
-        response_generation: u64,
+        connection_id: u64,
+        response_index: u64,
         response_id: Option<&str>,
         source: GuardSource,
         token: u64,
         feedback: &Map<String, Value>,
         now: Duration,
     ) -> Result<(), Refused> {
-        if generation != self.generation {
+        if connection_id != self.connection_id {
             return Err(Refused::Stale);
         }
         if !self
             .responses
-            .trip(response_id.unwrap_or_default(), self.epoch)
+            .trip(response_id.unwrap_or_default(), self.agent_version)
         {
             return Err(Refused::Stale);
         }
@@ -305,7 +305,7 @@ impl Conversation {
             return Ok(());
         }
         let active = self.responses.active().map(Arc::clone);
-        let newer = response_generation != self.responses.generation()
+        let newer = response_index != self.responses.index()
             || active
                 .as_deref()
                 .is_some_and(|active| Some(active) != response_id);

@@ -89,7 +89,7 @@ impl Status {
 pub struct ResponseDone {
     pub response_id: Option<Arc<str>>,
     /// The agent that was in charge when it began.
-    pub epoch: u64,
+    pub agent_version: u64,
     /// The item that the last text belongs to.
     pub item_id: Option<Arc<str>>,
     /// The last text, spoken or written.
@@ -100,11 +100,11 @@ pub struct ResponseDone {
     pub usage: Option<Value>,
     pub timings: Timings,
     /// For the guardrails' final look: which response of the connection it was.
-    pub response_generation: u64,
-    pub generation: u64,
+    pub response_index: u64,
+    pub connection_id: u64,
 }
 
-/// An event. `epoch` names the agent it belongs to: the session layer knows which one that is.
+/// An event. `agent_version` names the agent it belongs to: the session layer knows which one that is.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -118,11 +118,11 @@ pub enum Event {
     },
     ResponseStarted {
         response_id: Option<Arc<str>>,
-        epoch: u64,
+        agent_version: u64,
     },
     ResponseDone(Box<ResponseDone>),
     AudioStarted {
-        epoch: u64,
+        agent_version: u64,
     },
     Audio {
         response_id: Arc<str>,
@@ -132,10 +132,10 @@ pub enum Event {
         data: Vec<u8>,
     },
     AudioStopped {
-        epoch: u64,
+        agent_version: u64,
     },
     AudioInterrupted {
-        epoch: u64,
+        agent_version: u64,
         response_id: Arc<str>,
     },
     TranscriptDelta {
@@ -151,9 +151,9 @@ pub enum Event {
         item_id: Arc<str>,
         text: String,
         source: GuardSource,
-        epoch: u64,
-        response_generation: u64,
-        generation: u64,
+        agent_version: u64,
+        response_index: u64,
+        connection_id: u64,
     },
     FunctionCall(Arc<FunctionCall>),
     HistoryAdded {
@@ -168,12 +168,12 @@ pub enum Event {
     },
     McpApprovalRequested {
         item: Arc<Item>,
-        epoch: u64,
-        generation: u64,
+        agent_version: u64,
+        connection_id: u64,
     },
     McpCallCompleted {
         item: Arc<Item>,
-        epoch: u64,
+        agent_version: u64,
     },
     Trouble(Trouble),
     /// An event whose content the session layer keeps under this token.
@@ -232,7 +232,10 @@ mod tests {
         assert_eq!(later.take_up(&words("a", "hello ")), Some(6));
         assert_eq!(later, words("a", "hello there"));
         assert_eq!(later.take_up(&words("b", "no")), None);
-        assert_eq!(later.take_up(&Event::AudioStopped { epoch: 0 }), None);
+        assert_eq!(
+            later.take_up(&Event::AudioStopped { agent_version: 0 }),
+            None
+        );
         assert_eq!(later, words("a", "hello there"));
     }
 }

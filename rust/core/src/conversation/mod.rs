@@ -103,9 +103,9 @@ pub struct Conversation {
     outbox: Outbox,
     status: Status,
     /// Counts connections: what belongs to an older one is stale.
-    generation: u64,
-    /// Counts agents: the session layer knows which agent an epoch stands for.
-    epoch: u64,
+    connection_id: u64,
+    /// Counts agents: the session layer knows which agent an agent version stands for.
+    agent_version: u64,
     muted: bool,
     history: Ledger,
     sequencer: Sequencer,
@@ -137,8 +137,8 @@ impl Conversation {
             capabilities: Capabilities::default(),
             outbox: Outbox::default(),
             status: Status::Disconnected,
-            generation: 0,
-            epoch: 0,
+            connection_id: 0,
+            agent_version: 0,
             muted: false,
             history: Ledger::new(options.history_store_audio),
             sequencer: Sequencer::new(options.response_timeout, options.waiting_responses),
@@ -169,8 +169,8 @@ impl Conversation {
         self.capabilities
     }
 
-    pub fn generation(&self) -> u64 {
-        self.generation
+    pub fn connection_id(&self) -> u64 {
+        self.connection_id
     }
 
     pub fn muted(&self) -> bool {
@@ -242,7 +242,7 @@ impl Conversation {
     /// A tool of that response asks for the next one: it is due once no other of its tools is at
     /// work and the response itself is over.
     fn request_response_after(&mut self, response_id: &str, now: Duration) {
-        self.responses.want_next(response_id, self.epoch);
+        self.responses.want_next(response_id, self.agent_version);
         self.settle_response(response_id, now);
     }
 
@@ -269,15 +269,15 @@ impl Conversation {
         let Some(cut) = cut else {
             // Nothing sounds yet. What is still to come of the answer is not to be heard.
             if self.sequencer.ongoing() {
-                self.responses.silence_active(self.epoch);
+                self.responses.silence_active(self.agent_version);
             }
             return;
         };
-        self.responses.silence(&cut.response_id, self.epoch);
+        self.responses.silence(&cut.response_id, self.agent_version);
         self.audio_started = false;
         let response_id = Arc::clone(&cut.response_id);
         self.outbox.event(Event::AudioInterrupted {
-            epoch: self.epoch,
+            agent_version: self.agent_version,
             response_id,
         });
         if cut.cuts {

@@ -19,7 +19,7 @@ const MEMORY: usize = 32;
 )]
 struct Response {
     /// The agent that was in charge when it began.
-    epoch: u64,
+    agent_version: u64,
     /// The format of its audio, where it has one of its own.
     format: Option<AudioFormat>,
     /// When the turn before it ended.
@@ -42,7 +42,7 @@ pub(super) struct Responses {
     /// The agent of a response that began without saying its id.
     unnamed: Option<u64>,
     /// Counts responses.
-    generation: u64,
+    index: u64,
     /// The words of the answer that sounds now.
     speaking: Option<(Arc<str>, String)>,
     /// Parts of answers that were cut, for when the item itself comes.
@@ -50,7 +50,7 @@ pub(super) struct Responses {
 }
 
 impl Responses {
-    fn entry(&mut self, id: &str, epoch: u64) -> &mut Response {
+    fn entry(&mut self, id: &str, agent_version: u64) -> &mut Response {
         if !self.known.contains_key(id) {
             let id: Arc<str> = id.into();
             self.order.push_back(Arc::clone(&id));
@@ -62,7 +62,7 @@ impl Responses {
             self.known.insert(
                 id,
                 Response {
-                    epoch,
+                    agent_version,
                     format: None,
                     since: Duration::ZERO,
                     timings: Timings::default(),
@@ -79,19 +79,19 @@ impl Responses {
     pub(super) fn begin(
         &mut self,
         id: Option<&str>,
-        epoch: u64,
+        agent_version: u64,
         format: Option<AudioFormat>,
         since: Duration,
         now: Duration,
     ) {
-        self.generation += 1;
+        self.index += 1;
         self.active = id.map(Arc::from);
-        self.unnamed = id.is_none().then_some(epoch);
+        self.unnamed = id.is_none().then_some(agent_version);
         if let Some(id) = id {
-            let response = self.entry(id, epoch);
+            let response = self.entry(id, agent_version);
             if std::mem::take(&mut response.done) {
                 // An id that was used before begins anew.
-                response.epoch = epoch;
+                response.agent_version = agent_version;
                 response.silenced = false;
             }
             response.format = format;
@@ -101,10 +101,10 @@ impl Responses {
     }
 
     /// Text of a response came before any word of its beginning: it is the active one.
-    pub(super) fn adopt(&mut self, id: &str, epoch: u64) {
+    pub(super) fn adopt(&mut self, id: &str, agent_version: u64) {
         if self.active.is_none() && !self.is_done(id) {
             self.active = Some(id.into());
-            self.capture(id, epoch);
+            self.capture(id, agent_version);
         }
     }
 
@@ -112,12 +112,12 @@ impl Responses {
     pub(super) fn end(
         &mut self,
         id: Option<&str>,
-        epoch: u64,
+        agent_version: u64,
         now: Duration,
     ) -> Option<(u64, Timings)> {
         let Some(id) = id else {
             self.active = None;
-            return Some((epoch, Timings::default()));
+            return Some((agent_version, Timings::default()));
         };
         if self.is_done(id) {
             return None;
@@ -125,17 +125,17 @@ impl Responses {
         if self.active.as_deref() == Some(id) {
             self.active = None;
         }
-        let epoch = self.capture(id, epoch);
-        let response = self.entry(id, epoch);
+        let agent_version = self.capture(id, agent_version);
+        let response = self.entry(id, agent_version);
         response.done = true;
         if response.timings.created.is_some() {
             response.timings.done = Some(now.saturating_sub(response.since));
         }
-        Some((response.epoch, response.timings))
+        Some((response.agent_version, response.timings))
     }
 
-    pub(super) fn generation(&self) -> u64 {
-        self.generation
+    pub(super) fn index(&self) -> u64 {
+        self.index
     }
 
     pub(super) fn active(&self) -> Option<&Arc<str>> {
@@ -151,22 +151,22 @@ impl Responses {
     }
 
     /// The agent of a response that is not over.
-    pub(super) fn epoch(&self, id: &str) -> Option<u64> {
+    pub(super) fn agent_version(&self, id: &str) -> Option<u64> {
         let response = self.known.get(id).filter(|response| !response.done)?;
-        Some(response.epoch)
+        Some(response.agent_version)
     }
 
     /// The agent that serves a response. One that was not seen to begin belongs from here on to
-    /// the agent in charge (`epoch`), and what comes after its end goes to that agent, too.
-    pub(super) fn capture(&mut self, id: &str, epoch: u64) -> u64 {
+    /// the agent in charge (`agent_version`), and what comes after its end goes to that agent, too.
+    pub(super) fn capture(&mut self, id: &str, agent_version: u64) -> u64 {
         if self.is_done(id) {
-            return epoch;
+            return agent_version;
         }
         if !self.known.contains_key(id) {
-            let epoch = self.unnamed.take().unwrap_or(epoch);
-            self.entry(id, epoch);
+            let agent_version = self.unnamed.take().unwrap_or(agent_version);
+            self.entry(id, agent_version);
         }
-        self.epoch(id).unwrap_or(epoch)
+        self.agent_version(id).unwrap_or(agent_version)
     }
 
     pub(super) fn format(&self, id: &str) -> Option<AudioFormat> {
@@ -190,8 +190,8 @@ impl Responses {
             .is_some_and(|response| response.timings.first_audio.is_some())
     }
 
-    pub(super) fn want_next(&mut self, id: &str, epoch: u64) {
-        self.entry(id, epoch).wants_next = true;
+    pub(super) fn want_next(&mut self, id: &str, agent_version: u64) {
+        self.entry(id, agent_version).wants_next = true;
     }
 
     pub(super) fn take_wants_next(&mut self, id: &str) -> bool {
@@ -201,17 +201,17 @@ impl Responses {
     }
 
     /// Marks it as stopped by a guardrail; false where it was before.
-    pub(super) fn trip(&mut self, id: &str, epoch: u64) -> bool {
-        !std::mem::replace(&mut self.entry(id, epoch).tripped, true)
+    pub(super) fn trip(&mut self, id: &str, agent_version: u64) -> bool {
+        !std::mem::replace(&mut self.entry(id, agent_version).tripped, true)
     }
 
-    pub(super) fn silence(&mut self, id: &str, epoch: u64) {
-        self.entry(id, epoch).silenced = true;
+    pub(super) fn silence(&mut self, id: &str, agent_version: u64) {
+        self.entry(id, agent_version).silenced = true;
     }
 
-    pub(super) fn silence_active(&mut self, epoch: u64) {
+    pub(super) fn silence_active(&mut self, agent_version: u64) {
         if let Some(id) = self.active.clone() {
-            self.silence(&id, epoch);
+            self.silence(&id, agent_version);
         }
     }
 

@@ -38,8 +38,8 @@ fn format_at(value: &Value, pointer: &str) -> Option<AudioFormat> {
 
 impl Conversation {
     /// Takes a frame of the server's. Whatever it is, the conversation goes on.
-    pub fn handle_server(&mut self, generation: u64, event: ServerEvent<'_>, now: Duration) {
-        if generation != self.generation || self.status != Status::Connected {
+    pub fn handle_server(&mut self, connection_id: u64, event: ServerEvent<'_>, now: Duration) {
+        if connection_id != self.connection_id || self.status != Status::Connected {
             return;
         }
         if let Some(text) = event.raw {
@@ -163,7 +163,8 @@ impl Conversation {
         let since = self.turn_ended.take().unwrap_or(now);
         // A change of the session's format does not reach a response that has begun.
         let format = format_at(event, "/response/audio/output/format").or(self.playback.format());
-        self.responses.begin(id, self.epoch, format, since, now);
+        self.responses
+            .begin(id, self.agent_version, format, since, now);
         self.sequencer.created();
         // Sound beside the messages may still be that of the response before.
         self.audio_started &= self.capabilities.media == Media::Apart;
@@ -171,7 +172,7 @@ impl Conversation {
         let response_id = id.map(Arc::from);
         self.outbox.event(Event::ResponseStarted {
             response_id,
-            epoch: self.epoch,
+            agent_version: self.agent_version,
         });
     }
 
@@ -179,7 +180,7 @@ impl Conversation {
         let response = event.get("response").unwrap_or(&Value::Null);
         let active = self.responses.active().cloned();
         let id = text(response, "id").or(active.as_deref());
-        let Some((epoch, timings)) = self.responses.end(id, self.epoch, now) else {
+        let Some((agent_version, timings)) = self.responses.end(id, self.agent_version, now) else {
             return;
         };
         let output = response
@@ -195,7 +196,7 @@ impl Conversation {
         self.outbox
             .event(Event::ResponseDone(Box::new(ResponseDone {
                 response_id: id.map(Arc::from),
-                epoch,
+                agent_version,
                 item_id: item_id.map(Arc::from),
                 output: output_text.to_owned(),
                 source: source_of(output),
@@ -203,8 +204,8 @@ impl Conversation {
                 status_details: present("status_details"),
                 usage: present("usage"),
                 timings,
-                response_generation: self.responses.generation(),
-                generation: self.generation,
+                response_index: self.responses.index(),
+                connection_id: self.connection_id,
             })));
         if let Some(id) = id {
             self.settle_response(id, now);
@@ -282,7 +283,9 @@ impl Conversation {
         let unheard = text(event, "response_id")
             .is_some_and(|id| self.responses.is_silenced(id) && !self.responses.sounded(id));
         if !unheard {
-            self.outbox.event(Event::AudioStopped { epoch: self.epoch });
+            self.outbox.event(Event::AudioStopped {
+                agent_version: self.agent_version,
+            });
         }
     }
 
@@ -309,16 +312,19 @@ impl Conversation {
         let Some(response_id) = response_id.filter(|_| guardrails) else {
             return;
         };
-        self.responses.adopt(&response_id, self.epoch);
+        self.responses.adopt(&response_id, self.agent_version);
         if let Some(words) = self.guard.delta(&response_id, &item_id, &delta.words) {
             self.outbox.event(Event::GuardrailDue {
-                epoch: self.responses.epoch(&response_id).unwrap_or(self.epoch),
+                agent_version: self
+                    .responses
+                    .agent_version(&response_id)
+                    .unwrap_or(self.agent_version),
                 response_id,
                 item_id,
                 text: words,
                 source: delta.source,
-                response_generation: self.responses.generation(),
-                generation: self.generation,
+                response_index: self.responses.index(),
+                connection_id: self.connection_id,
             });
         }
     }
@@ -390,8 +396,8 @@ impl Conversation {
             name: field("name"),
             arguments: field("arguments"),
             response_id: response_id.into(),
-            epoch: self.responses.capture(response_id, self.epoch),
-            generation: self.generation,
+            agent_version: self.responses.capture(response_id, self.agent_version),
+            connection_id: self.connection_id,
         };
         self.call_arrived(call, now);
     }
@@ -441,7 +447,7 @@ impl Conversation {
                 if done {
                     self.outbox.event(Event::McpCallCompleted {
                         item,
-                        epoch: self.epoch,
+                        agent_version: self.agent_version,
                     });
                     if self.options.respond_to_mcp_calls {
                         self.request_response_auto(now);
@@ -465,8 +471,8 @@ impl Conversation {
                     .insert(Arc::clone(&item.id), Arc::clone(&item));
                 self.outbox.event(Event::McpApprovalRequested {
                     item,
-                    epoch: self.epoch,
-                    generation: self.generation,
+                    agent_version: self.agent_version,
+                    connection_id: self.connection_id,
                 });
             }
             Some(known) if known.kind == item.kind => {}

@@ -30,8 +30,8 @@ impl Conversation {
 
     /// Sound of the server's came in the stretch `stream`. What belongs to none is not heard: it is
     /// the silence between answers.
-    pub fn sound(&mut self, generation: u64, stream: u64, sound: Sound, now: Duration) {
-        if generation != self.generation {
+    pub fn sound(&mut self, connection_id: u64, stream: u64, sound: Sound, now: Duration) {
+        if connection_id != self.connection_id {
             return;
         }
         let Some(stream) = self.sounding.stream(stream) else {
@@ -61,8 +61,8 @@ impl Conversation {
     }
 
     /// Nothing more comes of the stretch `stream`: what there was of it has been passed on.
-    pub fn sound_ended(&mut self, generation: u64, stream: u64) {
-        if generation != self.generation {
+    pub fn sound_ended(&mut self, connection_id: u64, stream: u64) {
+        if connection_id != self.connection_id {
             return;
         }
         let Some(stream) = self.sounding.end(stream) else {
@@ -77,7 +77,9 @@ impl Conversation {
             self.pace.learn(words, played_ms);
         }
         self.audio_started = false;
-        self.outbox.event(Event::AudioStopped { epoch: self.epoch });
+        self.outbox.event(Event::AudioStopped {
+            agent_version: self.agent_version,
+        });
     }
 
     /// Notes that sound of a response is to be heard.
@@ -86,7 +88,9 @@ impl Conversation {
         self.spoken = true;
         if !self.audio_started {
             self.audio_started = true;
-            self.outbox.event(Event::AudioStarted { epoch: self.epoch });
+            self.outbox.event(Event::AudioStarted {
+                agent_version: self.agent_version,
+            });
         }
     }
 
@@ -135,7 +139,7 @@ impl Conversation {
                 .message(r#"{"type":"output_audio_buffer.clear"}"#.to_owned());
         }
         if !self.cut_what_sounds(now) && self.sequencer.ongoing() {
-            self.responses.silence_active(self.epoch);
+            self.responses.silence_active(self.agent_version);
         }
     }
 
@@ -144,10 +148,10 @@ impl Conversation {
         let Some(mut cut) = self.playback.interrupt(now) else {
             return false;
         };
-        self.responses.silence(&cut.response_id, self.epoch);
+        self.responses.silence(&cut.response_id, self.agent_version);
         self.audio_started = false;
         self.outbox.event(Event::AudioInterrupted {
-            epoch: self.epoch,
+            agent_version: self.agent_version,
             response_id: Arc::clone(&cut.response_id),
         });
         // The sound comes as fast as it is played, its words as fast as they are made: how long it

@@ -17,8 +17,8 @@ use super::{Conversation, Status};
 /// The change to another agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentSwitch {
-    /// The new agent's epoch.
-    pub epoch: u64,
+    /// The new agent's agent version.
+    pub agent_version: u64,
     /// The whole `session.update` that tells the server; `None` before there is a connection.
     pub session_update: Option<String>,
     /// Tokens of the events to emit before it is sent.
@@ -28,11 +28,14 @@ pub struct AgentSwitch {
 }
 
 impl Conversation {
-    fn open_call(&self, call_id: &str, generation: u64) -> Result<Arc<FunctionCall>, Refused> {
-        if generation != self.generation {
+    fn open_call(&self, call_id: &str, connection_id: u64) -> Result<Arc<FunctionCall>, Refused> {
+        if connection_id != self.connection_id {
             return Err(Refused::Stale);
         }
-        let call = self.calls.open(call_id, generation).ok_or(Refused::Stale)?;
+        let call = self
+            .calls
+            .open(call_id, connection_id)
+            .ok_or(Refused::Stale)?;
         if self.status != Status::Connected {
             return Err(Refused::NotConnected);
         }
@@ -44,9 +47,9 @@ impl Conversation {
     fn answerable_call(
         &mut self,
         call_id: &str,
-        generation: u64,
+        connection_id: u64,
     ) -> Result<Arc<FunctionCall>, Refused> {
-        let call = self.open_call(call_id, generation);
+        let call = self.open_call(call_id, connection_id);
         if call == Err(Refused::NotConnected) {
             self.trouble(Trouble::NotSent(format!(
                 "the output of tool call {call_id} was not sent: the connection was lost"
@@ -98,10 +101,10 @@ impl Conversation {
     pub fn call_event(
         &mut self,
         call_id: &str,
-        generation: u64,
+        connection_id: u64,
         token: u64,
     ) -> Result<(), Refused> {
-        self.open_call(call_id, generation)?;
+        self.open_call(call_id, connection_id)?;
         self.local_event(token);
         Ok(())
     }
@@ -111,11 +114,11 @@ impl Conversation {
     pub fn await_approval(
         &mut self,
         call_id: &str,
-        generation: u64,
+        connection_id: u64,
         token: u64,
         now: Duration,
     ) -> Result<(), Refused> {
-        let call = self.open_call(call_id, generation)?;
+        let call = self.open_call(call_id, connection_id)?;
         self.calls.await_approval(call_id);
         self.local_event(token);
         self.settle_response(&call.response_id, now);
@@ -123,8 +126,8 @@ impl Conversation {
     }
 
     /// The person has decided: the call is at work again.
-    pub fn resume_call(&mut self, call_id: &str, generation: u64) -> Result<(), Refused> {
-        self.open_call(call_id, generation)?;
+    pub fn resume_call(&mut self, call_id: &str, connection_id: u64) -> Result<(), Refused> {
+        self.open_call(call_id, connection_id)?;
         self.calls.resume(call_id);
         Ok(())
     }
@@ -134,13 +137,13 @@ impl Conversation {
     pub fn tool_output(
         &mut self,
         call_id: &str,
-        generation: u64,
+        connection_id: u64,
         output: &str,
         respond: bool,
         tokens: &[u64],
         now: Duration,
     ) -> Result<(), Refused> {
-        let call = self.answerable_call(call_id, generation)?;
+        let call = self.answerable_call(call_id, connection_id)?;
         let repeats = self.calls.answer(call_id, output, respond);
         self.answer_once(&call, output, respond, now);
         self.local_events(tokens);
@@ -171,7 +174,7 @@ impl Conversation {
             self.outbox.message(session_update.clone());
         }
         self.local_events(&switch.after);
-        self.epoch = switch.epoch;
+        self.agent_version = switch.agent_version;
         Ok(())
     }
 
@@ -179,13 +182,13 @@ impl Conversation {
     pub fn hand_off(
         &mut self,
         call_id: &str,
-        generation: u64,
+        connection_id: u64,
         switch: &AgentSwitch,
         output: &str,
         now: Duration,
     ) -> Result<(), Refused> {
-        self.answerable_call(call_id, generation)?;
+        self.answerable_call(call_id, connection_id)?;
         self.switch_agent(switch)?;
-        self.tool_output(call_id, generation, output, true, &[], now)
+        self.tool_output(call_id, connection_id, output, true, &[], now)
     }
 }

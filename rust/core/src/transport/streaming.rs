@@ -56,7 +56,7 @@ pub struct Streamed {
 struct Underway {
     microphone: Weak<Microphone>,
     /// The connection that it began on.
-    generation: u64,
+    connection_id: u64,
     recording: Recording,
     commit: bool,
     /// Samples a second, and in a piece.
@@ -78,7 +78,7 @@ impl Underway {
         let gone = || Some(NotTaken::Refused(Refused::NotConnected));
         let microphone = self.microphone.upgrade().ok_or_else(gone)?;
         let session = microphone.session();
-        if session.look(Conversation::generation) != self.generation {
+        if session.look(Conversation::connection_id) != self.connection_id {
             return Err(gone());
         }
         let all = self.recording.len();
@@ -139,9 +139,9 @@ impl Stream {
         commit: bool,
         ended: impl FnOnce(Streamed) + Send + 'static,
     ) -> Result<Self, Refused> {
-        let generation = microphone.session().look(|conversation| {
+        let connection_id = microphone.session().look(|conversation| {
             conversation.connected()?;
-            Ok(conversation.generation())
+            Ok(conversation.connection_id())
         })?;
         let rate = match &recording {
             Recording::Samples(_, Some(rate)) => *rate,
@@ -151,7 +151,7 @@ impl Stream {
         let piece = (interval.as_secs_f64() * f64::from(rate)).round() as usize;
         Ok(Self(Arc::new(Mutex::new(Some(Underway {
             microphone: Arc::downgrade(microphone),
-            generation,
+            connection_id,
             recording,
             commit,
             rate,

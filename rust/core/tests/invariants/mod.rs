@@ -65,7 +65,7 @@ pub struct Watched {
     stretch: u64,
     now: Duration,
     sequence: u64,
-    epoch: u64,
+    agent_version: u64,
     tokens: u64,
     open: Vec<Arc<FunctionCall>>,
     answered: HashSet<Arc<str>>,
@@ -132,7 +132,7 @@ impl Watched {
             stretch: 0,
             now: Duration::ZERO,
             sequence: 0,
-            epoch: 0,
+            agent_version: 0,
             tokens: 0,
             open: Vec::new(),
             answered: HashSet::new(),
@@ -177,15 +177,15 @@ impl Watched {
     /// Does it, and looks at what comes of it.
     pub fn act(&mut self, act: &Act) {
         let now = self.now;
-        let generation = self.conversation.generation();
+        let connection_id = self.conversation.connection_id();
         match act {
             Act::Frame(text) => {
                 let frame = ServerEvent::parse(text, Interest::ALL);
-                self.conversation.handle_server(generation, frame, now);
+                self.conversation.handle_server(connection_id, frame, now);
             }
             Act::Binary(length) => {
                 let frame = ServerEvent::binary(*length);
-                self.conversation.handle_server(generation, frame, now);
+                self.conversation.handle_server(connection_id, frame, now);
             }
             Act::SendMessage => {
                 let message =
@@ -214,7 +214,7 @@ impl Watched {
                     let token = self.token();
                     let _ = self.conversation.await_approval(
                         &call.call_id,
-                        call.generation,
+                        call.connection_id,
                         token,
                         now,
                     );
@@ -224,7 +224,7 @@ impl Watched {
                 if let Some(call) = self.call(*call) {
                     let _ = self
                         .conversation
-                        .resume_call(&call.call_id, call.generation);
+                        .resume_call(&call.call_id, call.connection_id);
                 }
             }
             Act::HandOff { call } => self.hand_off(*call),
@@ -239,7 +239,7 @@ impl Watched {
                     let feedback = json!({"type": "conversation.item.create", "item": {}});
                     let feedback = feedback.as_object().cloned().unwrap_or_default();
                     let _ = self.conversation.guardrail_tripped(
-                        generation,
+                        connection_id,
                         count,
                         id.as_deref(),
                         source,
@@ -251,18 +251,18 @@ impl Watched {
             }
             Act::Rewrite { clear } => self.rewrite(*clear),
             Act::Sound(ms) => self.sound(*ms),
-            Act::SoundEnds => self.conversation.sound_ended(generation, self.stretch),
-            Act::Lose => self.conversation.ended(generation, "lost".to_owned()),
+            Act::SoundEnds => self.conversation.sound_ended(connection_id, self.stretch),
+            Act::Lose => self.conversation.ended(connection_id, "lost".to_owned()),
             Act::Close => {
                 self.conversation.close(1000, "");
                 self.forget_connection();
             }
             Act::Connect => {
-                if let Ok(generation) = self.conversation.connecting(self.capabilities) {
+                if let Ok(connection_id) = self.conversation.connecting(self.capabilities) {
                     self.forget_connection();
                     let update = r#"{"type":"session.update"}"#.to_owned();
                     self.conversation
-                        .opened(generation, self.epoch, update, json!("auto"))
+                        .opened(connection_id, self.agent_version, update, json!("auto"))
                         .expect("the connection was begun just now");
                 }
             }
@@ -279,9 +279,9 @@ impl Watched {
             data: vec![0; ms as usize * 48],
             rate: 24_000,
         };
-        let generation = self.conversation.generation();
+        let connection_id = self.conversation.connection_id();
         self.conversation
-            .sound(generation, self.stretch, sound, self.now);
+            .sound(connection_id, self.stretch, sound, self.now);
     }
 
     fn answer(&mut self, at: usize, respond: bool) {
@@ -290,7 +290,7 @@ impl Watched {
         let connected = self.conversation.status() == Status::Connected;
         let result = self.conversation.tool_output(
             &call.call_id,
-            call.generation,
+            call.connection_id,
             "ok",
             respond,
             &[token],
@@ -305,7 +305,7 @@ impl Watched {
             self.closed(&call);
             let again = self.conversation.tool_output(
                 &call.call_id,
-                call.generation,
+                call.connection_id,
                 "2",
                 true,
                 &[],
@@ -319,16 +319,16 @@ impl Watched {
 
     fn hand_off(&mut self, at: usize) {
         let Some(call) = self.call(at) else { return };
-        self.epoch += 1;
+        self.agent_version += 1;
         let switch = AgentSwitch {
-            epoch: self.epoch,
+            agent_version: self.agent_version,
             session_update: Some(r#"{"type":"session.update"}"#.to_owned()),
             before: vec![],
             after: vec![self.token()],
         };
         let done =
             self.conversation
-                .hand_off(&call.call_id, call.generation, &switch, "{}", self.now);
+                .hand_off(&call.call_id, call.connection_id, &switch, "{}", self.now);
         if done.is_ok() {
             self.closed(&call);
         }

@@ -146,10 +146,12 @@ async fn open(options: &Options) -> Result<(Microphone, Arc<Ears>), Failure> {
         ..WebSocketOptions::default()
     };
     let connection = connect(&request, &settings).await?;
-    let generation = line.generation();
+    let connection_id = line.connection_id();
     let update = r#"{"type":"session.update","session":{"type":"realtime"}}"#;
     session
-        .act(|conversation, _| conversation.opened(generation, 0, update.to_owned(), Value::Null))
+        .act(|conversation, _| {
+            conversation.opened(connection_id, 0, update.to_owned(), Value::Null)
+        })
         .map_err(|refused| format!("{refused:?}"))?;
     tokio::spawn(connection.carry(line));
     Ok((Microphone::new(session), ears))

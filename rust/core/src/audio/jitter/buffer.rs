@@ -393,7 +393,7 @@ fn sounding(timestamp: i64) -> i64 {
 }
 
 fn micros(now: Duration) -> i64 {
-    // An epoch that is longer ago than this does not exist; the margin keeps sums in range.
+    // An agent version that is longer ago than this does not exist; the margin keeps sums in range.
     i64::try_from(now.as_micros())
         .unwrap_or(i64::MAX)
         .min(1 << 60)

@@ -68,7 +68,7 @@ struct LineQueue {
 /// One connection of a session, as its driver sees it.
 pub struct Line {
     session: Weak<Session>,
-    pub(super) generation: u64,
+    pub(super) connection_id: u64,
     queue: Mutex<LineQueue>,
     ready: Notify,
     writer: OnceLock<Weak<dyn Writer>>,
@@ -82,7 +82,7 @@ pub struct Line {
 impl fmt::Debug for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Line")
-            .field("generation", &self.generation)
+            .field("connection_id", &self.connection_id)
             .finish_non_exhaustive()
     }
 }
@@ -102,14 +102,14 @@ fn size(message: &Outgoing) -> usize {
 impl Line {
     pub(super) fn new(
         session: Weak<Session>,
-        generation: u64,
+        connection_id: u64,
         carriage: Carriage,
         held: watch::Receiver<bool>,
         limits: OutgoingLimits,
     ) -> Self {
         Self {
             session,
-            generation,
+            connection_id,
             queue: Mutex::default(),
             ready: Notify::new(),
             writer: OnceLock::new(),
@@ -121,8 +121,8 @@ impl Line {
         }
     }
 
-    pub fn generation(&self) -> u64 {
-        self.generation
+    pub fn connection_id(&self) -> u64 {
+        self.connection_id
     }
 
     /// Something new is to be sent: now, on this thread, where nothing stands in the way.
@@ -213,7 +213,7 @@ impl Endpoint for Line {
             }
             Frame::Binary(bytes) => ServerEvent::binary(bytes.len()),
         };
-        session.act(|conversation, now| conversation.handle_server(self.generation, event, now));
+        session.act(|conversation, now| conversation.handle_server(self.connection_id, event, now));
         self.counters.frames_read.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -262,7 +262,7 @@ impl Endpoint for Line {
 
     fn on_ended(&self, ended: Ended) {
         if let Some(session) = self.session.upgrade() {
-            session.ended(self.generation, ended.to_string());
+            session.ended(self.connection_id, ended.to_string());
             // Whoever waits for room learns that there will be none.
             session.sink.drained();
         }
@@ -309,12 +309,13 @@ impl SoundEndpoint for Line {
             // It is not asked for.
             Piece::Packet(_) => return,
         };
-        session.act(|conversation, now| conversation.sound(self.generation, stretch, sound, now));
+        session
+            .act(|conversation, now| conversation.sound(self.connection_id, stretch, sound, now));
     }
 
     fn on_stretch_ended(&self, stretch: u64) {
         if let Some(session) = self.session.upgrade() {
-            session.act(|conversation, _| conversation.sound_ended(self.generation, stretch));
+            session.act(|conversation, _| conversation.sound_ended(self.connection_id, stretch));
         }
     }
 
@@ -322,7 +323,7 @@ impl SoundEndpoint for Line {
         if let Some(session) = self.session.upgrade() {
             // Where the connection is gone there is nothing to commit.
             let _ = session.act(|conversation, now| {
-                if conversation.generation() == self.generation {
+                if conversation.connection_id() == self.connection_id {
                     conversation.commit_audio(now)
                 } else {
                     Err(Refused::Stale)

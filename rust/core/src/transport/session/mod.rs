@@ -178,13 +178,13 @@ impl Session {
     }
 
     fn end_unread(state: &mut State) {
-        let generation = state.conversation.generation();
+        let connection_id = state.conversation.connection_id();
         if let Some(line) = state.line.take() {
             line.abandon();
         }
         let why = "events were not read and the bound on those that wait was reached \
                    (max_queued_events)";
-        state.conversation.ended(generation, why.to_owned());
+        state.conversation.ended(connection_id, why.to_owned());
     }
 
     /// Ends the connection, for nobody reads what the session says.
@@ -212,10 +212,10 @@ impl Session {
                             state.unsent.get_or_insert_with(|| Arc::clone(line));
                         }
                         Err(why) => {
-                            let generation = state.conversation.generation();
+                            let connection_id = state.conversation.connection_id();
                             line.abandon();
                             state.line = None;
-                            state.conversation.ended(generation, why);
+                            state.conversation.ended(connection_id, why);
                         }
                     }
                 }
@@ -276,9 +276,15 @@ impl Session {
     /// Begins a connection: the line that a driver is to carry.
     pub fn connecting(&self, carriage: Carriage) -> Result<Arc<Line>, Refused> {
         let mut state = self.lock();
-        let generation = state.conversation.connecting(carriage.capabilities)?;
+        let connection_id = state.conversation.connecting(carriage.capabilities)?;
         let (session, held) = (Weak::clone(&self.myself), self.held.subscribe());
-        let line = Arc::new(Line::new(session, generation, carriage, held, self.limits));
+        let line = Arc::new(Line::new(
+            session,
+            connection_id,
+            carriage,
+            held,
+            self.limits,
+        ));
         state.counters = Arc::clone(&line.counters);
         state.line = Some(Arc::clone(&line));
         let unsent = self.deliver(&mut state);
@@ -287,14 +293,14 @@ impl Session {
         Ok(line)
     }
 
-    /// The connection of `generation` could not be made, or is over.
-    pub fn ended(&self, generation: u64, reason: String) {
+    /// The connection of `connection_id` could not be made, or is over.
+    pub fn ended(&self, connection_id: u64, reason: String) {
         let mut state = self.lock();
-        state.conversation.ended(generation, reason);
+        state.conversation.ended(connection_id, reason);
         if state
             .line
             .as_ref()
-            .is_some_and(|line| line.generation == generation)
+            .is_some_and(|line| line.connection_id == connection_id)
         {
             state.line = None;
         }

@@ -63,10 +63,10 @@ impl Caller {
         let asked = request(&url);
         let (connection, far) = tokio::join!(connect(&asked, options, RATES), answerer.call());
         let connection = connection.unwrap();
-        let generation = line.generation();
+        let connection_id = line.connection_id();
         let update = r#"{"type":"session.update","session":{}}"#.to_owned();
         let opened = |conversation: &mut Conversation, _| {
-            conversation.opened(generation, 1, update, serde_json::Value::Null)
+            conversation.opened(connection_id, 1, update, serde_json::Value::Null)
         };
         session.act(opened).unwrap();
         let call_id = connection.call_id().map(str::to_owned);
