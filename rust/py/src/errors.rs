@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use stapes_core::conversation::Refused;
+use stapes_core::conversation::Rejected;
 use stapes_core::transport::NotTaken;
 use stapes_core::transport::net::ConnectError;
 
@@ -31,14 +31,14 @@ fn with_status(py: Python<'_>, class: &str, message: &str, status: u16) -> PyErr
     })
 }
 
-/// Why a command was refused. What is stale is no error here: the acts say so by their result.
-pub fn refused(py: Python<'_>, refused: &Refused) -> PyErr {
-    let message = refused.to_string();
-    match refused {
-        Refused::NotConnected => with_message(py, "NotConnectedError", &message),
-        Refused::Stale => with_message(py, "StaleError", &message),
-        Refused::AlreadyConnected => PyRuntimeError::new_err(message),
-        Refused::Invalid(_) => pyo3::exceptions::PyValueError::new_err(message),
+/// Why a command was rejected. What is stale is no error here: the acts say so by their result.
+pub fn rejected(py: Python<'_>, rejected: &Rejected) -> PyErr {
+    let message = rejected.to_string();
+    match rejected {
+        Rejected::NotConnected => with_message(py, "NotConnectedError", &message),
+        Rejected::Stale => with_message(py, "StaleError", &message),
+        Rejected::AlreadyConnected => PyRuntimeError::new_err(message),
+        Rejected::Invalid(_) => pyo3::exceptions::PyValueError::new_err(message),
         _ => with_message(py, "StapesError", &message),
     }
 }
@@ -46,7 +46,7 @@ pub fn refused(py: Python<'_>, refused: &Refused) -> PyErr {
 /// Why sound was not taken.
 pub fn not_taken(py: Python<'_>, error: &NotTaken) -> PyErr {
     match error {
-        NotTaken::Refused(why) => refused(py, why),
+        NotTaken::Rejected(why) => rejected(py, why),
         NotTaken::Rate(_) => pyo3::exceptions::PyValueError::new_err(error.to_string()),
         _ => with_message(py, "StapesError", &error.to_string()),
     }

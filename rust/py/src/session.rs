@@ -17,7 +17,7 @@ use stapes_core::audio::AudioFormat;
 use stapes_core::audio::convert::FromWire;
 use stapes_core::conversation::{
     AgentSwitch, Capabilities, Conversation, GuardSource, Interest, Media, Options, PlaybackSource,
-    Refused, Status, Truncation, WrittenItem,
+    Rejected, Status, Truncation, WrittenItem,
 };
 use stapes_core::transport::net::ConnectRequest;
 use stapes_core::transport::{
@@ -151,7 +151,7 @@ impl Session {
         let line = self
             .core
             .connecting(carriage)
-            .map_err(|refused| errors::refused(py, &refused))?;
+            .map_err(|rejected| errors::rejected(py, &rejected))?;
         let connection_id = line.connection_id();
         let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
         let work = connecting::run(core, sink, line, greeting, connecting, carry);
@@ -183,25 +183,25 @@ impl Session {
     fn command<T>(
         &self,
         py: Python<'_>,
-        act: impl FnOnce(&mut Conversation, Duration) -> Result<T, Refused>,
+        act: impl FnOnce(&mut Conversation, Duration) -> Result<T, Rejected>,
     ) -> PyResult<T> {
         runtime::same_process(self.process, "session")?;
         self.core
             .act(act)
-            .map_err(|refused| errors::refused(py, &refused))
+            .map_err(|rejected| errors::rejected(py, &rejected))
     }
 
     /// Runs an act of the session layer's; false where what it belongs to is over.
     fn act(
         &self,
         py: Python<'_>,
-        act: impl FnOnce(&mut Conversation, Duration) -> Result<(), Refused>,
+        act: impl FnOnce(&mut Conversation, Duration) -> Result<(), Rejected>,
     ) -> PyResult<bool> {
         runtime::same_process(self.process, "session")?;
         match self.core.act(act) {
             Ok(()) => Ok(true),
-            Err(Refused::Stale | Refused::NotConnected) => Ok(false),
-            Err(refused) => Err(errors::refused(py, &refused)),
+            Err(Rejected::Stale | Rejected::NotConnected) => Ok(false),
+            Err(rejected) => Err(errors::rejected(py, &rejected)),
         }
     }
 }
@@ -495,7 +495,7 @@ impl Session {
             commit,
             move |streamed| sink.push_word(0, Word::Streamed { token, streamed }),
         )
-        .map_err(|refused| errors::refused(py, &refused))?;
+        .map_err(|rejected| errors::rejected(py, &rejected))?;
         self.ticker.add(stream.clone());
         Ok(AudioStream {
             stream,
@@ -725,7 +725,7 @@ impl Session {
                     max_waiting: rates.input as usize * 60 * 2,
                 }),
             })
-            .map_err(|refused| errors::refused(py, &refused))?;
+            .map_err(|rejected| errors::rejected(py, &rejected))?;
         Ok(CarriedLine::new(Arc::clone(&self.core), line))
     }
 

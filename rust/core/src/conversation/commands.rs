@@ -16,7 +16,7 @@ use super::{Conversation, replay};
 /// Why a command was not taken. Nothing of it has been done.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum Refused {
+pub enum Rejected {
     #[error("the session is not connected: call connect() first")]
     NotConnected,
     #[error("the session is already connected or connecting: call close() first")]
@@ -31,11 +31,11 @@ pub enum Refused {
 }
 
 impl Conversation {
-    pub(crate) fn connected(&self) -> Result<(), Refused> {
+    pub(crate) fn connected(&self) -> Result<(), Rejected> {
         if self.status == Status::Connected {
             Ok(())
         } else {
-            Err(Refused::NotConnected)
+            Err(Rejected::NotConnected)
         }
     }
 
@@ -46,9 +46,9 @@ impl Conversation {
     }
 
     /// A connection is being made, over a transport that declares this; its connection id.
-    pub fn connecting(&mut self, capabilities: Capabilities) -> Result<u64, Refused> {
+    pub fn connecting(&mut self, capabilities: Capabilities) -> Result<u64, Rejected> {
         if self.status != Status::Disconnected {
-            return Err(Refused::AlreadyConnected);
+            return Err(Rejected::AlreadyConnected);
         }
         self.connection_id += 1;
         self.capabilities = capabilities;
@@ -64,9 +64,9 @@ impl Conversation {
         agent_version: u64,
         session_update: String,
         tracing: Value,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejected> {
         if connection_id != self.connection_id || self.status != Status::Connecting {
-            return Err(Refused::Stale);
+            return Err(Rejected::Stale);
         }
         self.agent_version = agent_version;
         self.tracing = tracing;
@@ -98,13 +98,13 @@ impl Conversation {
     }
 
     /// Sends an event of the user's, as it is. A `response.create` waits its turn.
-    pub fn send_event(&mut self, event: Map<String, Value>, now: Duration) -> Result<(), Refused> {
+    pub fn send_event(&mut self, event: Map<String, Value>, now: Duration) -> Result<(), Rejected> {
         self.connected()?;
         match event.get("type").and_then(Value::as_str) {
             Some("response.create") => {
                 self.sequencer
                     .request_manual(event)
-                    .map_err(|limit| Refused::TooManyRequests { limit })?;
+                    .map_err(|limit| Rejected::TooManyRequests { limit })?;
                 self.flush_responses(now);
                 return Ok(());
             }
@@ -113,7 +113,7 @@ impl Conversation {
             }
             Some(_) => {}
             None => {
-                return Err(Refused::Invalid(
+                return Err(Rejected::Invalid(
                     "an event needs a type: a string".to_owned(),
                 ));
             }
@@ -128,7 +128,7 @@ impl Conversation {
         event: &Map<String, Value>,
         respond: bool,
         now: Duration,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejected> {
         self.connected()?;
         self.outbox
             .message(serde_json::to_string(event).unwrap_or_default());
@@ -145,7 +145,7 @@ impl Conversation {
         append: String,
         commit: bool,
         now: Duration,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejected> {
         self.connected()?;
         if self.muted {
             return Ok(());
@@ -160,7 +160,7 @@ impl Conversation {
     }
 
     /// The user's turn ends here.
-    pub fn commit_audio(&mut self, now: Duration) -> Result<(), Refused> {
+    pub fn commit_audio(&mut self, now: Duration) -> Result<(), Rejected> {
         self.connected()?;
         self.turn_ended = Some(now);
         self.outbox
@@ -189,7 +189,7 @@ impl Conversation {
         &mut self,
         response: Option<Value>,
         now: Duration,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejected> {
         self.connected()?;
         match response {
             None => self.request_response_auto(now),
@@ -199,7 +199,7 @@ impl Conversation {
                 event.insert("response".to_owned(), response);
                 self.sequencer
                     .request_manual(event)
-                    .map_err(|limit| Refused::TooManyRequests { limit })?;
+                    .map_err(|limit| Rejected::TooManyRequests { limit })?;
                 self.flush_responses(now);
             }
         }
@@ -208,14 +208,14 @@ impl Conversation {
 
     /// Rewrites the conversation. The history itself changes as the server confirms. Returns the ids
     /// of items that cannot be written: function calls.
-    pub fn update_history(&mut self, new: &[WrittenItem]) -> Result<Vec<String>, Refused> {
+    pub fn update_history(&mut self, new: &[WrittenItem]) -> Result<Vec<String>, Rejected> {
         let mut requests = std::mem::take(&mut self.history_requests);
         let before = requests.checkpoint();
         let planned = replay::plan(&mut requests, self.history.version(), new);
         let result = match planned {
-            Err(why) => Err(Refused::Invalid(why)),
+            Err(why) => Err(Rejected::Invalid(why)),
             Ok(plan) if !plan.messages.is_empty() && self.status != Status::Connected => {
-                Err(Refused::NotConnected)
+                Err(Rejected::NotConnected)
             }
             Ok(plan) => {
                 plan.messages
@@ -249,9 +249,9 @@ impl Conversation {
         item_id: &str,
         approve: bool,
         reason: Option<&str>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejected> {
         if connection_id != self.connection_id {
-            return Err(Refused::Stale);
+            return Err(Rejected::Stale);
         }
         self.connected()?;
         let mut item = serde_json::json!({
@@ -287,15 +287,15 @@ impl Conversation {
         token: u64,
         feedback: &Map<String, Value>,
         now: Duration,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejected> {
         if connection_id != self.connection_id {
-            return Err(Refused::Stale);
+            return Err(Rejected::Stale);
         }
         if !self
             .responses
             .trip(response_id.unwrap_or_default(), self.agent_version)
         {
-            return Err(Refused::Stale);
+            return Err(Rejected::Stale);
         }
         self.local_event(token);
         if self.status != Status::Connected {

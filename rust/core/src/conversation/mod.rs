@@ -31,7 +31,7 @@ use serde_json::Value;
 
 pub use calls::FunctionCall;
 pub use capabilities::{Capabilities, Media, Truncation};
-pub use commands::Refused;
+pub use commands::Rejected;
 pub use event::{Event, Interest, ResponseDone, Speaker, Status, Timings, Trouble};
 pub use guard::GuardSource;
 pub use history::History;

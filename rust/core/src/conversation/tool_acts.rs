@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::calls::{Arrival, FunctionCall};
-use super::commands::Refused;
+use super::commands::Rejected;
 use super::event::{Event, Trouble};
 use super::item::{Item, ItemKind, Place, Progress};
 use super::{Conversation, Status};
@@ -28,16 +28,16 @@ pub struct AgentSwitch {
 }
 
 impl Conversation {
-    fn open_call(&self, call_id: &str, connection_id: u64) -> Result<Arc<FunctionCall>, Refused> {
+    fn open_call(&self, call_id: &str, connection_id: u64) -> Result<Arc<FunctionCall>, Rejected> {
         if connection_id != self.connection_id {
-            return Err(Refused::Stale);
+            return Err(Rejected::Stale);
         }
         let call = self
             .calls
             .open(call_id, connection_id)
-            .ok_or(Refused::Stale)?;
+            .ok_or(Rejected::Stale)?;
         if self.status != Status::Connected {
-            return Err(Refused::NotConnected);
+            return Err(Rejected::NotConnected);
         }
         Ok(Arc::clone(call))
     }
@@ -48,9 +48,9 @@ impl Conversation {
         &mut self,
         call_id: &str,
         connection_id: u64,
-    ) -> Result<Arc<FunctionCall>, Refused> {
+    ) -> Result<Arc<FunctionCall>, Rejected> {
         let call = self.open_call(call_id, connection_id);
-        if call == Err(Refused::NotConnected) {
+        if call == Err(Rejected::NotConnected) {
             self.trouble(Trouble::NotSent(format!(
                 "the output of tool call {call_id} was not sent: the connection was lost"
             )));
@@ -103,7 +103,7 @@ impl Conversation {
         call_id: &str,
         connection_id: u64,
         token: u64,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejected> {
         self.open_call(call_id, connection_id)?;
         self.local_event(token);
         Ok(())
@@ -117,7 +117,7 @@ impl Conversation {
         connection_id: u64,
         token: u64,
         now: Duration,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejected> {
         let call = self.open_call(call_id, connection_id)?;
         self.calls.await_approval(call_id);
         self.local_event(token);
@@ -126,7 +126,7 @@ impl Conversation {
     }
 
     /// The person has decided: the call is at work again.
-    pub fn resume_call(&mut self, call_id: &str, connection_id: u64) -> Result<(), Refused> {
+    pub fn resume_call(&mut self, call_id: &str, connection_id: u64) -> Result<(), Rejected> {
         self.open_call(call_id, connection_id)?;
         self.calls.resume(call_id);
         Ok(())
@@ -142,7 +142,7 @@ impl Conversation {
         respond: bool,
         tokens: &[u64],
         now: Duration,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejected> {
         let call = self.answerable_call(call_id, connection_id)?;
         let repeats = self.calls.answer(call_id, output, respond);
         self.answer_once(&call, output, respond, now);
@@ -165,9 +165,9 @@ impl Conversation {
     }
 
     /// Changes the agent.
-    pub fn switch_agent(&mut self, switch: &AgentSwitch) -> Result<(), Refused> {
+    pub fn switch_agent(&mut self, switch: &AgentSwitch) -> Result<(), Rejected> {
         if switch.session_update.is_some() && self.status != Status::Connected {
-            return Err(Refused::NotConnected);
+            return Err(Rejected::NotConnected);
         }
         self.local_events(&switch.before);
         if let Some(session_update) = &switch.session_update {
@@ -186,7 +186,7 @@ impl Conversation {
         switch: &AgentSwitch,
         output: &str,
         now: Duration,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Rejected> {
         self.answerable_call(call_id, connection_id)?;
         self.switch_agent(switch)?;
         self.tool_output(call_id, connection_id, output, true, &[], now)

@@ -9,7 +9,7 @@ use crate::audio::base64;
 use crate::audio::convert::ToWire;
 use crate::audio::format::AudioFormat;
 use crate::audio::resample::ResampleError;
-use crate::conversation::{Conversation, Media, Refused};
+use crate::conversation::{Conversation, Media, Rejected};
 
 use super::session::Session;
 use super::texts;
@@ -28,7 +28,7 @@ pub enum Given<'a> {
 #[non_exhaustive]
 pub enum NotTaken {
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Rejected(#[from] Rejected),
     #[error("sample_rate: {0}")]
     Rate(#[from] ResampleError),
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::conversation::{Conversation, Refused};
+use crate::conversation::{Conversation, Rejected};
 
 use super::microphone::{Given, Microphone, NotTaken};
 use super::ticker::Paced;
@@ -75,7 +75,7 @@ impl Underway {
 
     /// Sends a piece; when to come again, or how it ended.
     fn step(&mut self, now: Instant) -> Result<Instant, Option<NotTaken>> {
-        let gone = || Some(NotTaken::Refused(Refused::NotConnected));
+        let gone = || Some(NotTaken::Rejected(Rejected::NotConnected));
         let microphone = self.microphone.upgrade().ok_or_else(gone)?;
         let session = microphone.session();
         if session.look(Conversation::connection_id) != self.connection_id {
@@ -138,7 +138,7 @@ impl Stream {
         interval: Duration,
         commit: bool,
         ended: impl FnOnce(Streamed) + Send + 'static,
-    ) -> Result<Self, Refused> {
+    ) -> Result<Self, Rejected> {
         let connection_id = microphone.session().look(|conversation| {
             conversation.connected()?;
             Ok(conversation.connection_id())

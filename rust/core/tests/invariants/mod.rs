@@ -9,7 +9,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 use stapes_core::conversation::{
     AgentSwitch, Capabilities, Conversation, Event, FunctionCall, GuardSource, Interest, ItemKind,
-    Options, Output, Progress, Refused, ServerEvent, Sound, Status, Trouble, Truncation,
+    Options, Output, Progress, Rejected, ServerEvent, Sound, Status, Trouble, Truncation,
     WrittenItem,
 };
 
@@ -311,7 +311,7 @@ impl Watched {
                 &[],
                 self.now,
             );
-            assert_eq!(again, Err(Refused::Stale), "a call is answered once");
+            assert_eq!(again, Err(Rejected::Stale), "a call is answered once");
         } else {
             assert!(result.is_err(), "nobody is there to be answered");
         }

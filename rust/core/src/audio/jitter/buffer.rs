@@ -98,7 +98,7 @@ impl JitterBuffer {
             Insertion::Accepted => {}
             Insertion::Late => self.stats.late += 1,
             Insertion::Duplicate => self.stats.duplicates += 1,
-            Insertion::Refused => self.stats.refused += 1,
+            Insertion::Rejected => self.stats.refused += 1,
         }
         insertion
     }
@@ -154,10 +154,10 @@ impl JitterBuffer {
     /// Finds a packet's stream and its place in that.
     fn sort(&mut self, packet: RtpPacket, now: Duration) -> Insertion {
         let Some(ticks) = packet::duration(&packet.payload) else {
-            return Insertion::Refused;
+            return Insertion::Rejected;
         };
         if packet.payload.len() > self.options.max_bytes {
-            return Insertion::Refused;
+            return Insertion::Rejected;
         }
         if self.order.is_some_and(|order| !order.is_of(&packet)) {
             self.stats.restarts += 1;
@@ -179,7 +179,7 @@ impl JitterBuffer {
             }
             _ => {
                 self.astray = Some((packet, now));
-                Insertion::Refused
+                Insertion::Rejected
             }
         }
     }

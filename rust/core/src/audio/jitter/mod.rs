@@ -86,7 +86,7 @@ pub enum Insertion {
     /// It had come before.
     Duplicate,
     /// It is no Opus packet, is longer than the buffer, or does not belong to the sequence.
-    Refused,
+    Rejected,
 }
 
 /// The next piece of sound, whose time has come.

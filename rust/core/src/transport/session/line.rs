@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use tokio::sync::{Notify, watch};
 
 use super::{Counters, OutgoingLimits, Session};
-use crate::conversation::{Capabilities, Conversation, Interest, Refused, ServerEvent, Sound};
+use crate::conversation::{Capabilities, Conversation, Interest, Rejected, ServerEvent, Sound};
 use crate::transport::endpoint::{Ended, Endpoint, Frame, Outgoing, Writer};
 use crate::transport::sound::{Piece, SampleRates, SoundEndpoint, SoundStats, Uplink, Wanted};
 
@@ -326,7 +326,7 @@ impl SoundEndpoint for Line {
                 if conversation.connection_id() == self.connection_id {
                     conversation.commit_audio(now)
                 } else {
-                    Err(Refused::Stale)
+                    Err(Rejected::Stale)
                 }
             });
         }

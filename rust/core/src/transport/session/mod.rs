@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::conversation::{
-    Conversation, Event, Interest, Options, Output, Refused, Sequenced, Status,
+    Conversation, Event, Interest, Options, Output, Rejected, Sequenced, Status,
 };
 
 use super::clock::Clock;
@@ -274,7 +274,7 @@ impl Session {
     }
 
     /// Begins a connection: the line that a driver is to carry.
-    pub fn connecting(&self, carriage: Carriage) -> Result<Arc<Line>, Refused> {
+    pub fn connecting(&self, carriage: Carriage) -> Result<Arc<Line>, Rejected> {
         let mut state = self.lock();
         let connection_id = state.conversation.connecting(carriage.capabilities)?;
         let (session, held) = (Weak::clone(&self.myself), self.held.subscribe());
@@ -320,7 +320,7 @@ impl Session {
 
     /// Sends the user's sound beside the messages, to a transport that carries it apart. With
     /// `commit` the user's turn ends behind it. Muted, it is dropped.
-    pub fn send_sound(&self, samples: Vec<i16>, commit: bool) -> Result<(), Refused> {
+    pub fn send_sound(&self, samples: Vec<i16>, commit: bool) -> Result<(), Rejected> {
         let state = self.lock();
         state.conversation.connected()?;
         let Some((line, sound)) = state
@@ -328,7 +328,7 @@ impl Session {
             .as_ref()
             .and_then(|line| Some((line, line.sound.as_ref()?)))
         else {
-            return Err(Refused::NotConnected);
+            return Err(Rejected::NotConnected);
         };
         if !state.conversation.muted() && !samples.is_empty() {
             let dropped = sound.uplink.push(Upward::Samples(samples));

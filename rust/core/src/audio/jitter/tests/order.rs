@@ -108,11 +108,11 @@ fn what_is_no_opus_is_refused() {
     let mut buffer = buffer();
     let mut empty = packet(0);
     empty.payload = Bytes::new();
-    assert_eq!(buffer.insert(empty, ms(0)), Insertion::Refused);
+    assert_eq!(buffer.insert(empty, ms(0)), Insertion::Rejected);
     let mut endless = packet(0);
     // 63 frames of 20 ms.
     endless.payload = Bytes::from_static(&[0x0B, 0x3F, 0]);
-    assert_eq!(buffer.insert(endless, ms(0)), Insertion::Refused);
+    assert_eq!(buffer.insert(endless, ms(0)), Insertion::Rejected);
     assert_eq!(buffer.next_deadline(), None);
     assert_eq!(buffer.stats().refused, 2);
 }
@@ -144,7 +144,7 @@ fn what_waits_is_bounded_in_packets_and_in_bytes() {
         ..<_>::default()
     };
     let mut buffer = JitterBuffer::new(small).unwrap();
-    assert_eq!(buffer.insert(packet(0), ms(0)), Insertion::Refused);
+    assert_eq!(buffer.insert(packet(0), ms(0)), Insertion::Rejected);
 }
 
 #[test]
@@ -166,9 +166,9 @@ fn a_sequence_that_starts_anew_is_believed_when_it_goes_on() {
     let mut buffer = buffer();
     buffer.insert(packet(0), ms(0));
     buffer.insert(packet(1), ms(20));
-    assert_eq!(buffer.insert(packet(40_000), ms(30)), Insertion::Refused);
+    assert_eq!(buffer.insert(packet(40_000), ms(30)), Insertion::Rejected);
     buffer.insert(packet(2), ms(40));
-    assert_eq!(buffer.insert(packet(9_000), ms(50)), Insertion::Refused);
+    assert_eq!(buffer.insert(packet(9_000), ms(50)), Insertion::Rejected);
     assert_eq!(buffer.insert(packet(9_001), ms(70)), Insertion::Accepted);
     let given: Vec<u32> =
         std::iter::from_fn(|| buffer.poll(ms(200)).map(|it| it.timestamp / TICKS)).collect();
