@@ -5,7 +5,7 @@
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use stapes_core::conversation::{Event, GuardSource, ResponseDone, Speaker, Timings, Trouble};
+use stapes_core::conversation::{CoreError, Event, GuardSource, ResponseDone, Speaker, Timings};
 
 use crate::errors;
 use crate::history::{self, History};
@@ -217,7 +217,7 @@ fn convert_event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
                 agent_version
             )
         }
-        Event::Trouble(trouble) => convert_trouble(py, trouble),
+        Event::Error(error) => convert_error(py, error),
         Event::Local { token } => tuple!(py, "local", token),
         Event::Outgoing { text } => tuple!(py, "outgoing", text),
         _ => tuple!(
@@ -228,17 +228,17 @@ fn convert_event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
     }
 }
 
-fn convert_trouble(py: Python<'_>, trouble: Trouble) -> PyResult<Bound<'_, PyTuple>> {
-    match trouble {
-        Trouble::Server(event) => tuple!(py, "server_error", event.to_string()),
-        Trouble::Protocol(what) => tuple!(py, "protocol_error", what),
-        Trouble::Model(what) => tuple!(py, "model_error", what),
-        Trouble::Unanswered(what) => tuple!(py, "unanswered", what),
-        Trouble::NotSent(what) => tuple!(py, "not_sent", what),
+fn convert_trouble(py: Python<'_>, trouble: CoreError) -> PyResult<Bound<'_, PyTuple>> {
+    match error {
+        CoreError::Server(event) => tuple!(py, "server_error", event.to_string()),
+        CoreError::Protocol(what) => tuple!(py, "protocol_error", what),
+        CoreError::Model(what) => tuple!(py, "model_error", what),
+        CoreError::Unanswered(what) => tuple!(py, "unanswered", what),
+        CoreError::NotSent(what) => tuple!(py, "not_sent", what),
         _ => tuple!(
             py,
             "protocol_error",
-            "trouble that this version does not know"
+            "an error that this version does not know"
         ),
     }
 }

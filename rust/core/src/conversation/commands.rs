@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::capabilities::Capabilities;
-use super::event::{Event, Status, Trouble};
+use super::event::{CoreError, Event, Status};
 use super::guard::GuardSource;
 use super::item::text;
 use super::replay::WrittenItem;
@@ -299,7 +299,7 @@ impl Conversation {
         }
         self.local_event(token);
         if self.status != Status::Connected {
-            self.trouble(Trouble::NotSent(
+            self.report(CoreError::NotSent(
                 "the model was not told of the guardrail: the connection was lost".to_owned(),
             ));
             return Ok(());

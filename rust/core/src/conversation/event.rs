@@ -37,7 +37,7 @@ impl Interest {
 /// What went wrong, without an exception having been raised anywhere.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Trouble {
+pub enum CoreError {
     /// The server sent an `error` event; the event, whole.
     Server(Value),
     /// The server sent what is no event of the protocol.
@@ -175,7 +175,7 @@ pub enum Event {
         item: Arc<Item>,
         agent_version: u64,
     },
-    Trouble(Trouble),
+    Error(CoreError),
     /// An event whose content the session layer keeps under this token.
     Local {
         token: u64,

@@ -32,7 +32,7 @@ use serde_json::Value;
 pub use calls::FunctionCall;
 pub use capabilities::{Capabilities, Media, Truncation};
 pub use commands::Rejected;
-pub use event::{Event, Interest, ResponseDone, Speaker, Status, Timings, Trouble};
+pub use event::{CoreError, Event, Interest, ResponseDone, Speaker, Status, Timings};
 pub use guard::GuardSource;
 pub use history::History;
 pub use item::{ContentPart, Heard, Item, ItemId, ItemKind, Place, Progress, Role};
@@ -211,7 +211,7 @@ impl Conversation {
     pub fn handle_timeout(&mut self, now: Duration) {
         if let Some(event_id) = self.sequencer.expire(now) {
             let seconds = self.options.response_timeout.as_secs_f64();
-            self.trouble(Trouble::Unanswered(format!(
+            self.report(CoreError::Unanswered(format!(
                 "the server left response.create ({event_id}) unanswered for {seconds} s: it is given \
                  up; raise response_timeout if the server is slow"
             )));
@@ -219,8 +219,8 @@ impl Conversation {
         }
     }
 
-    fn trouble(&mut self, trouble: Trouble) {
-        self.outbox.event(Event::Trouble(trouble));
+    fn report(&mut self, error: CoreError) {
+        self.outbox.event(Event::Error(error));
     }
 
     /// Sends the next `response.create` if it may go.

@@ -10,7 +10,7 @@ use crate::audio::format::AudioFormat;
 use super::Conversation;
 use super::calls::FunctionCall;
 use super::capabilities::Media;
-use super::event::{Event, Interest, ResponseDone, Speaker, Status, Trouble};
+use super::event::{CoreError, Event, Interest, ResponseDone, Speaker, Status};
 use super::guard::GuardSource;
 use super::item::{Item, Place, Progress, text};
 use super::replay::RequestKind;
@@ -46,7 +46,7 @@ impl Conversation {
             self.outbox.event(Event::Raw { text });
         }
         match event.body {
-            Body::Malformed(what) => self.trouble(Trouble::Protocol(what)),
+            Body::Malformed(what) => self.report(CoreError::Protocol(what)),
             Body::AudioDelta {
                 response_id,
                 item_id,
@@ -124,7 +124,7 @@ impl Conversation {
 
     fn server_error(&mut self, event: Value, now: Duration) {
         let error = event.get("error").cloned().unwrap_or(Value::Null);
-        self.trouble(Trouble::Server(event));
+        self.report(CoreError::Server(event));
         if let Some(id) = text(&error, "event_id") {
             self.history_requests.refused(id);
         }
@@ -225,7 +225,7 @@ impl Conversation {
             Chunk::Decoded(data) => data.len(),
             Chunk::Length(bytes) => *bytes,
             Chunk::Unreadable(why) => {
-                self.trouble(Trouble::Protocol(format!(
+                self.report(CoreError::Protocol(format!(
                     "audio of item {item_id} is no base64: {why}"
                 )));
                 return;
@@ -344,7 +344,7 @@ impl Conversation {
     }
 
     fn unreadable_item(&mut self, what: &str) {
-        self.trouble(Trouble::Protocol(format!(
+        self.report(CoreError::Protocol(format!(
             "the server sent a {what} item without an id or role"
         )));
     }
@@ -381,7 +381,7 @@ impl Conversation {
         };
         let item = self.put_item(item);
         let Some(response_id) = text(event, "response_id").filter(|id| !id.is_empty()) else {
-            return self.trouble(Trouble::Model(format!(
+            return self.report(CoreError::Model(format!(
                 "function call {} names no response: it cannot be run safely",
                 item.id
             )));
@@ -462,7 +462,7 @@ impl Conversation {
         let item = match Item::mcp_approval_request(wire) {
             Ok(Some(item)) => item,
             Ok(None) => return self.unreadable_item("mcp_approval_request"),
-            Err(why) => return self.trouble(Trouble::Protocol(why)),
+            Err(why) => return self.report(CoreError::Protocol(why)),
         };
         let item = self.put_item(item);
         match self.mcp_approvals.get(&item.id) {
@@ -476,7 +476,7 @@ impl Conversation {
                 });
             }
             Some(known) if known.kind == item.kind => {}
-            Some(_) => self.trouble(Trouble::Model(format!(
+            Some(_) => self.report(CoreError::Model(format!(
                 "the id {} was reused for a different MCP approval request",
                 item.id
             ))),

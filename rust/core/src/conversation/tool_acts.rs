@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::calls::{Arrival, FunctionCall};
 use super::commands::Rejected;
-use super::event::{Event, Trouble};
+use super::event::{CoreError, Event};
 use super::item::{Item, ItemKind, Place, Progress};
 use super::{Conversation, Status};
 
@@ -51,7 +51,7 @@ impl Conversation {
     ) -> Result<Arc<FunctionCall>, Rejected> {
         let call = self.open_call(call_id, connection_id);
         if call == Err(Rejected::NotConnected) {
-            self.trouble(Trouble::NotSent(format!(
+            self.report(CoreError::NotSent(format!(
                 "the output of tool call {call_id} was not sent: the connection was lost"
             )));
         }
@@ -70,7 +70,7 @@ impl Conversation {
                 }
             }
             Arrival::Known => {}
-            Arrival::IdReused(when) => self.trouble(Trouble::Model(format!(
+            Arrival::IdReused(when) => self.report(CoreError::Model(format!(
                 "tool call id {} was reused for a different call {when}",
                 call.call_id
             ))),

@@ -8,8 +8,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use serde_json::{Value, json};
 use stapes_core::conversation::{
-    AgentSwitch, Capabilities, Conversation, Event, FunctionCall, GuardSource, Interest, ItemKind,
-    Options, Output, Progress, Rejected, ServerEvent, Sound, Status, Trouble, Truncation,
+    AgentSwitch, Capabilities, Conversation, CoreError, Event, FunctionCall, GuardSource, Interest,
+    ItemKind, Options, Output, Progress, Rejected, ServerEvent, Sound, Status, Truncation,
     WrittenItem,
 };
 
@@ -424,13 +424,13 @@ impl Watched {
                 self.newest = Some((response_id, self.responses));
             }
             Event::ResponseDone(_) => (self.active, self.requested) = (false, false),
-            Event::Trouble(Trouble::Server(error)) => {
+            Event::Error(CoreError::Server(error)) => {
                 self.requested = false;
                 if error["error"]["code"] == "response_cancel_not_active" {
                     self.active = false;
                 }
             }
-            Event::Trouble(Trouble::Unanswered(_)) => self.requested = false,
+            Event::Error(CoreError::Unanswered(_)) => self.requested = false,
             Event::FunctionCall(call) => {
                 let twice = self.open.iter().any(|open| open.call_id == call.call_id);
                 assert!(!twice, "call {} is given out twice", call.call_id);
