@@ -7,7 +7,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use stapes_core::transport::{
-    Ended, Endpoint as _, Frame, Line, Outgoing, Piece, Session as Core, SoundEndpoint as _, Upward,
+    CloseReason, Endpoint as _, Frame, Line, Outgoing, Piece, Session as Core, SoundEndpoint as _,
+    Upward,
 };
 
 use crate::audio::samples::Samples;
@@ -100,7 +101,7 @@ impl CarriedLine {
 
     /// The connection is over.
     fn ended(&self, reason: &str) {
-        self.line.on_ended(Ended::Lost {
+        self.line.on_ended(CloseReason::Lost {
             cause: reason.to_owned(),
         });
     }

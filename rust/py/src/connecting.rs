@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde_json::Value;
 use stapes_core::transport::net::ConnectError;
-use stapes_core::transport::{Ended, Endpoint as _, Line, Session as Core};
+use stapes_core::transport::{CloseReason, Endpoint as _, Line, Session as Core};
 
 use crate::queue::Word;
 use crate::sink::Sink;
@@ -66,7 +66,7 @@ pub async fn run<C, F: Future<Output = ()>>(
             } else {
                 // Closed meanwhile: the connection goes as it came.
                 drop(connection);
-                line.on_ended(Ended::ClosedByUs);
+                line.on_ended(CloseReason::ClosedByUs);
                 sink.push_word(0, Word::Abandoned { connection_id });
             }
         }

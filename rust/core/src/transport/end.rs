@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tracing::debug;
 
-use super::endpoint::{Ended, Endpoint};
+use super::endpoint::{CloseReason, Endpoint};
 
 /// Tells the endpoint that the connection has ended, once, however the driver's task stops.
 pub(super) struct EndGuard<E: Endpoint + ?Sized> {
@@ -25,15 +25,15 @@ impl<E: Endpoint + ?Sized> EndGuard<E> {
         &self.endpoint
     }
 
-    pub fn report(mut self, ended: Ended) {
+    pub fn report(mut self, ended: CloseReason) {
         self.tell(ended);
     }
 
-    fn tell(&mut self, ended: Ended) {
+    fn tell(&mut self, ended: CloseReason) {
         self.reported = true;
         match &ended {
             // The reason is the peer's text, which is not for the log.
-            Ended::ClosedByPeer { code, .. } => debug!(code, "closed by the peer"),
+            CloseReason::ClosedByPeer { code, .. } => debug!(code, "closed by the peer"),
             other => debug!("{other}"),
         }
         self.endpoint.on_ended(ended);
@@ -45,7 +45,7 @@ impl<E: Endpoint + ?Sized> Drop for EndGuard<E> {
         if !self.reported {
             let cause = "the task that carried the connection was stopped".to_owned();
             // A panic here, in the middle of another, would end the process.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.tell(Ended::Lost { cause })));
+            let _ = catch_unwind(AssertUnwindSafe(|| self.tell(CloseReason::Lost { cause })));
         }
     }
 }

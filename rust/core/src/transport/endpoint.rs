@@ -31,7 +31,7 @@ pub enum Outgoing {
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Ended {
+pub enum CloseReason {
     /// We closed it.
     ClosedByUs,
     /// The far side closed it, with its code and reason where it gave any.
@@ -48,7 +48,7 @@ pub enum Ended {
     },
 }
 
-impl fmt::Display for Ended {
+impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ClosedByUs => f.write_str("closed by this side"),
@@ -103,5 +103,5 @@ pub trait Endpoint: Send + Sync + 'static {
     fn reading_held(&self) -> watch::Receiver<bool>;
 
     /// The connection is over. Called exactly once, as the last call of a driver.
-    fn on_ended(&self, ended: Ended);
+    fn on_ended(&self, ended: CloseReason);
 }

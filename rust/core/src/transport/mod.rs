@@ -23,7 +23,7 @@ pub mod webrtc;
 pub mod websocket;
 
 pub use clock::Clock;
-pub use endpoint::{Ended, Endpoint, Frame, Outgoing};
+pub use endpoint::{CloseReason, Endpoint, Frame, Outgoing};
 pub use microphone::{Given, Microphone, NotTaken};
 pub use session::{Carriage, EventSink, Line, OutgoingLimits, Session, SoundSettings, Traffic};
 pub use sound::{Piece, SampleRates, SoundEndpoint, SoundStats, Uplink, Upward, Wanted};

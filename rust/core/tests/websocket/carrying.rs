@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use futures_util::{SinkExt, StreamExt};
 use stapes_core::transport::websocket::connect;
-use stapes_core::transport::{Ended, Outgoing};
+use stapes_core::transport::{CloseReason, Outgoing};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message;
@@ -24,7 +24,7 @@ async fn thousands_of_messages_come_back_in_order() {
         assert_eq!(carried.text().await, format!("message {number}"));
     }
     carried.endpoint.close(1000, "done");
-    assert_eq!(carried.ended().await, Ended::ClosedByUs);
+    assert_eq!(carried.ended().await, CloseReason::ClosedByUs);
 }
 
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn nothing_is_sent_after_the_goodbye() {
     endpoint.send("too late");
     assert_eq!(
         carry(connection, endpoint, seen).ended().await,
-        Ended::ClosedByUs
+        CloseReason::ClosedByUs
     );
     assert_eq!(server.task.await.unwrap(), ["first", "goodbye"]);
 }

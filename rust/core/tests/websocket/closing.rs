@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use stapes_core::transport::Ended;
+use stapes_core::transport::CloseReason;
 use stapes_core::transport::websocket::{WebSocketOptions, connect};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -49,7 +49,7 @@ async fn the_servers_code_and_reason_are_reported_and_answered() {
     let reason = "session expired".to_owned();
     assert_eq!(
         ended,
-        Ended::ClosedByPeer {
+        CloseReason::ClosedByPeer {
             code: 4001,
             reason: reason.clone()
         }
@@ -63,7 +63,7 @@ async fn a_close_frame_without_a_code_is_1005() {
     let ended = open(&server).await.ended().await;
     assert_eq!(
         ended,
-        Ended::ClosedByPeer {
+        CloseReason::ClosedByPeer {
             code: 1005,
             reason: String::new()
         }
@@ -81,7 +81,7 @@ async fn messages_before_the_servers_close_are_delivered() {
     assert_eq!(carried.text().await, "last words");
     assert_eq!(
         carried.ended().await,
-        Ended::ClosedByPeer {
+        CloseReason::ClosedByPeer {
             code: 1000,
             reason: String::new()
         }
@@ -110,7 +110,7 @@ async fn the_servers_reason_is_found_although_we_are_still_writing() {
     let ended = carried.ended().await;
     assert_eq!(
         ended,
-        Ended::ClosedByPeer {
+        CloseReason::ClosedByPeer {
             code: 1008,
             reason: "not allowed".to_owned()
         }
@@ -122,7 +122,7 @@ async fn our_code_and_reason_reach_the_server() {
     let server = server::websocket(async |mut socket| next_close(&mut socket).await).await;
     let carried = open(&server).await;
     carried.endpoint.close(4000, "bye");
-    assert_eq!(carried.ended().await, Ended::ClosedByUs);
+    assert_eq!(carried.ended().await, CloseReason::ClosedByUs);
     assert_eq!(server.task.await.unwrap(), Some((4000, "bye".to_owned())));
 }
 
@@ -142,7 +142,7 @@ async fn what_arrives_after_our_goodbye_is_dropped() {
     carried.endpoint.hold(true);
     carried.endpoint.send("stop");
     carried.endpoint.close(1000, "");
-    assert_eq!(carried.ended().await, Ended::ClosedByUs);
+    assert_eq!(carried.ended().await, CloseReason::ClosedByUs);
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn a_goodbye_that_nobody_answers_ends_with_the_timeout() {
     };
     let carried = open_with(&server, &options).await;
     carried.endpoint.close(1000, "");
-    assert_eq!(carried.ended().await, Ended::ClosedByUs);
+    assert_eq!(carried.ended().await, CloseReason::ClosedByUs);
     drop(done);
 }
 
@@ -185,7 +185,7 @@ async fn a_goodbye_stuck_behind_blocked_writes_ends_with_the_timeout() {
     }
     endpoint.close(1000, "");
     let carried = crate::support::endpoint::carry(connection, endpoint, seen);
-    assert_eq!(carried.ended().await, Ended::ClosedByUs);
+    assert_eq!(carried.ended().await, CloseReason::ClosedByUs);
     drop(done);
 }
 
@@ -279,7 +279,7 @@ async fn a_connection_that_is_never_carried_on_still_reports_the_end() {
     drop(connection.carry(endpoint));
     assert!(matches!(
         seen.recv().await,
-        Some(Seen::Ended(Ended::Lost { .. }))
+        Some(Seen::CloseReason(CloseReason::Lost { .. }))
     ));
     assert_eq!(seen.recv().await, None);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use stapes_core::transport::Ended;
+use stapes_core::transport::CloseReason;
 use stapes_core::transport::websocket::{WebSocketOptions, connect};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message;
@@ -46,7 +46,7 @@ async fn a_silent_peer_that_answers_pings_stays() {
     let mut carried = open_with(&server, &pinging(5, 20_000)).await;
     assert_eq!(carried.text().await, "still here");
     carried.endpoint.close(1000, "");
-    assert_eq!(carried.ended().await, Ended::ClosedByUs);
+    assert_eq!(carried.ended().await, CloseReason::ClosedByUs);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Which servers are trusted.
 
-use stapes_core::transport::Ended;
+use stapes_core::transport::CloseReason;
 use stapes_core::transport::websocket::{
     CertificateProblem, ConnectError, Tls, WebSocketOptions, connect,
 };
@@ -48,7 +48,7 @@ async fn a_server_is_accepted_with_its_authoritys_file_and_not_without() {
     carried.endpoint.send(long.clone());
     assert!(carried.text().await == long);
     carried.endpoint.close(1000, "");
-    assert_eq!(carried.ended().await, Ended::ClosedByUs);
+    assert_eq!(carried.ended().await, CloseReason::ClosedByUs);
 }
 
 #[tokio::test]

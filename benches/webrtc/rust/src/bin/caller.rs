@@ -12,7 +12,7 @@ use lexopt::prelude::{Long, ValueExt as _};
 use serde_json::{Value, json};
 use stapes_core::transport::webrtc::{ConnectRequest, Proxy, WebRtcOptions, connect};
 use stapes_core::transport::{
-    Ended, Endpoint, Frame, Outgoing, Piece, SampleRates, SoundEndpoint, SoundStats, Uplink,
+    CloseReason, Endpoint, Frame, Outgoing, Piece, SampleRates, SoundEndpoint, SoundStats, Uplink,
     Upward, Wanted,
 };
 use tokio::sync::{Notify, Semaphore, watch};
@@ -83,7 +83,7 @@ impl Endpoint for Counter {
         self.held.subscribe()
     }
 
-    fn on_ended(&self, _ended: Ended) {}
+    fn on_ended(&self, _ended: CloseReason) {}
 }
 
 impl SoundEndpoint for Counter {

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{Counters, OutgoingLimits, Session};
 use crate::conversation::{Capabilities, Conversation, Interest, Rejected, ServerEvent, Sound};
-use crate::transport::endpoint::{Ended, Endpoint, Frame, Outgoing, Writer};
+use crate::transport::endpoint::{CloseReason, Endpoint, Frame, Outgoing, Writer};
 use crate::transport::sound::{Piece, SampleRates, SoundEndpoint, SoundStats, Uplink, Wanted};
 
 /// How a connection is carried.
@@ -260,7 +260,7 @@ impl Endpoint for Line {
         self.held.clone()
     }
 
-    fn on_ended(&self, ended: Ended) {
+    fn on_ended(&self, ended: CloseReason) {
         if let Some(session) = self.session.upgrade() {
             session.ended(self.connection_id, ended.to_string());
             // Whoever waits for room learns that there will be none.

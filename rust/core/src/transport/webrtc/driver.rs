@@ -18,7 +18,7 @@ use super::options::WebRtcOptions;
 use super::peer::{Peer, PeerError, PeerEvent, PeerState};
 use super::uplink::Speaking;
 use crate::audio::sender::SenderOptions;
-use crate::transport::endpoint::{Ended, Frame, Outgoing};
+use crate::transport::endpoint::{CloseReason, Frame, Outgoing};
 use crate::transport::net::ConnectError;
 use crate::transport::sound::{SampleRates, SoundEndpoint, SoundStats};
 
@@ -89,7 +89,7 @@ pub(super) async fn drive<P: Peer, E: SoundEndpoint + ?Sized>(
     endpoint: &E,
     manner: Manner,
     voices: Voices,
-) -> Ended {
+) -> CloseReason {
     let started = Instant::now();
     let mut driver = Driver {
         peer,
@@ -127,7 +127,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         self.started.elapsed()
     }
 
-    async fn run(&mut self) -> Ended {
+    async fn run(&mut self) -> CloseReason {
         let (peer, endpoint) = (self.peer, self.endpoint);
         let mut held = endpoint.reading_held();
         let mut holding = *held.borrow_and_update();
@@ -157,9 +157,9 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                             sending = Self::more(peer, endpoint, self.manner);
                             Continue(())
                         }
-                        Ok(Sent::Goodbye) => Break(Ended::ClosedByUs),
+                        Ok(Sent::Goodbye) => Break(CloseReason::ClosedByUs),
                         Err(PeerError::Closed) => Break(hung_up()),
-                        Err(error) => Break(Ended::Lost { cause: error.to_string() }),
+                        Err(error) => Break(CloseReason::Lost { cause: error.to_string() }),
                     }
                 },
                 () = endpoint.outgoing_ready().notified(), if sending.is_none() => {
@@ -196,7 +196,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         Some(Box::pin(send(peer, batch)))
     }
 
-    fn receive(&mut self, event: PeerEvent) -> ControlFlow<Ended> {
+    fn receive(&mut self, event: PeerEvent) -> ControlFlow<CloseReason> {
         match event {
             PeerEvent::Opus(packet) => {
                 self.voices.listening.insert(packet, self.now());
@@ -224,9 +224,9 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         Continue(())
     }
 
-    fn silent(&self) -> Ended {
+    fn silent(&self) -> CloseReason {
         let waited = self.manner.disconnected_after + self.manner.disconnected_grace;
-        Ended::Lost {
+        CloseReason::Lost {
             cause: format!(
                 "nothing has been heard from the server for {} s (disconnected_after and \
                  disconnected_grace); it or the network is down",
@@ -250,7 +250,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
     }
 
     /// Does what is due.
-    fn keep_time(&mut self) -> ControlFlow<Ended> {
+    fn keep_time(&mut self) -> ControlFlow<CloseReason> {
         if self.lost_at.is_some_and(|at| at <= self.now()) {
             return Break(self.silent());
         }
@@ -262,7 +262,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         if self.play_at.is_some_and(|at| at <= self.now()) {
             let now = self.now() + beat::HALF;
             if let Err(error) = self.voices.listening.play(self.endpoint, now) {
-                return Break(Ended::Lost {
+                return Break(CloseReason::Lost {
                     cause: error.to_string(),
                 });
             }
@@ -285,7 +285,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        return Break(Ended::Lost {
+                        return Break(CloseReason::Lost {
                             cause: error.to_string(),
                         });
                     }
@@ -321,8 +321,8 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
 }
 
 /// The far side closed the channel, which has no code and no reason to give.
-fn hung_up() -> Ended {
-    Ended::ClosedByPeer {
+fn hung_up() -> CloseReason {
+    CloseReason::ClosedByPeer {
         code: 1005,
         reason: String::new(),
     }

@@ -55,7 +55,7 @@ pub(super) async fn offer(
             .await
             .map_err(|error| match error {
                 ExchangeError::NotHttp(problem) => ConnectError::NotWebRtc { problem },
-                ExchangeError::Ended(cause) => ConnectError::Interrupted {
+                ExchangeError::CloseReason(cause) => ConnectError::Interrupted {
                     phase: ConnectPhase::Http,
                     cause,
                 },

@@ -23,7 +23,7 @@ use super::frame;
 use super::keepalive::{Due, KeepAlive, later};
 use super::options::WebSocketOptions;
 use crate::transport::bells;
-use crate::transport::endpoint::{Ended, Endpoint, Frame, Outgoing, Writer};
+use crate::transport::endpoint::{CloseReason, Endpoint, Frame, Outgoing, Writer};
 use crate::transport::texts;
 
 /// How often is read, or a message taken from tungstenite, before writing has its turn again.
@@ -87,7 +87,7 @@ pub(super) fn driver<E: Endpoint + ?Sized>(
 pub(super) async fn drive<E: Endpoint + ?Sized>(
     shared: Arc<Shared<E>>,
     endpoint: &Arc<E>,
-) -> Ended {
+) -> CloseReason {
     let now = Instant::now();
     let mut held = endpoint.reading_held();
     shared.lock().held = *held.borrow_and_update();
@@ -146,7 +146,7 @@ enum Stage {
     /// We said goodbye and wait for the peer's answer.
     Closing,
     /// The peer said goodbye and our answer is on its way.
-    Answering(Ended),
+    Answering(CloseReason),
 }
 
 /// What was there to read.
@@ -182,9 +182,9 @@ struct Driver<E: ?Sized> {
     ask: bool,
     buffered: Buffered,
     /// Writing failed. What the peer said before is read first: it may be the reason.
-    failure: Option<Ended>,
+    failure: Option<CloseReason>,
     /// The connection ended while another wrote: the task is to learn it.
-    over: Option<Ended>,
+    over: Option<CloseReason>,
     /// When the alarm is to go off, where that has changed.
     alarm_at: Option<Instant>,
 }
@@ -198,7 +198,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         endpoint: &'a E,
         mut ready: Pin<&mut Notified<'a>>,
         mut alarm: Pin<&mut Sleep>,
-    ) -> ControlFlow<Ended> {
+    ) -> ControlFlow<CloseReason> {
         if let Some(ended) = self.over.take() {
             return Break(ended);
         }
@@ -249,7 +249,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         }
     }
 
-    fn write_all_that_waits(&mut self) -> ControlFlow<Ended, bool> {
+    fn write_all_that_waits(&mut self) -> ControlFlow<CloseReason, bool> {
         let mut nobody = Context::from_waker(Waker::noop());
         loop {
             self.take(&mut nobody)?;
@@ -276,7 +276,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         cx: &mut Context<'_>,
         endpoint: &'a E,
         mut ready: Pin<&mut Notified<'a>>,
-    ) -> ControlFlow<Ended> {
+    ) -> ControlFlow<CloseReason> {
         while self.failure.is_none() {
             if self.buffered > Buffered::Nothing {
                 match self.socket.poll_flush_unpin(cx) {
@@ -300,7 +300,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         Continue(())
     }
 
-    fn flushed(&mut self) -> ControlFlow<Ended> {
+    fn flushed(&mut self) -> ControlFlow<CloseReason> {
         let written = std::mem::replace(&mut self.buffered, Buffered::Nothing);
         if written == Buffered::Batch {
             self.endpoint.on_flushed();
@@ -313,7 +313,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
     }
 
     /// Writes the endpoint's next batch, as far as the socket takes it now.
-    fn take(&mut self, cx: &mut Context<'_>) -> ControlFlow<Ended> {
+    fn take(&mut self, cx: &mut Context<'_>) -> ControlFlow<CloseReason> {
         let mut batch = std::mem::take(&mut self.batch);
         self.endpoint
             .take_outgoing(&mut batch, self.pace.write_batch_bytes);
@@ -353,12 +353,12 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         }
     }
 
-    fn fail_writing(&mut self, error: &Error) -> ControlFlow<Ended> {
-        let lost = Ended::Lost {
+    fn fail_writing(&mut self, error: &Error) -> ControlFlow<CloseReason> {
+        let lost = CloseReason::Lost {
             cause: cause_of(error),
         };
         match &self.stage {
-            Stage::Closing => Break(Ended::ClosedByUs),
+            Stage::Closing => Break(CloseReason::ClosedByUs),
             Stage::Answering(ended) => Break(ended.clone()),
             Stage::Open if self.held => Break(lost),
             Stage::Open => {
@@ -369,7 +369,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
     }
 
     /// Reads what is there, up to a turn's worth.
-    fn read(&mut self, cx: &mut Context<'_>) -> ControlFlow<Ended, Reading> {
+    fn read(&mut self, cx: &mut Context<'_>) -> ControlFlow<CloseReason, Reading> {
         match self.stage {
             Stage::Open if self.held => return Continue(Reading::Nothing),
             Stage::Answering(_) => return Continue(Reading::Nothing),
@@ -403,7 +403,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
     }
 
     /// Takes texts, or a message of another kind.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> ControlFlow<Ended, Poll<()>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> ControlFlow<CloseReason, Poll<()>> {
         let inlet = self.socket.get_mut().stream();
         if inlet.has_texts_next() {
             let (endpoint, is_open) = (&self.endpoint, matches!(self.stage, Stage::Open));
@@ -430,7 +430,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         Continue(Poll::Ready(()))
     }
 
-    fn receive(&mut self, message: &Message) -> ControlFlow<Ended> {
+    fn receive(&mut self, message: &Message) -> ControlFlow<CloseReason> {
         match (&self.stage, message) {
             (Stage::Open, Message::Text(text)) => self.endpoint.on_frame(Frame::Text(text)),
             (Stage::Open, Message::Binary(bytes)) => self.endpoint.on_frame(Frame::Binary(bytes)),
@@ -444,7 +444,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
                     return Break(closed_by_peer(frame.as_ref()));
                 }
             }
-            (Stage::Closing, Message::Close(_)) => return Break(Ended::ClosedByUs),
+            (Stage::Closing, Message::Close(_)) => return Break(CloseReason::ClosedByUs),
             // tungstenite has queued the answer.
             (_, Message::Ping(_)) => self.buffered = self.buffered.max(Buffered::Own),
             _ => {}
@@ -453,9 +453,9 @@ impl<E: Endpoint + ?Sized> Driver<E> {
     }
 
     /// How a connection ends that can no longer be read.
-    fn broken(&mut self, cx: &mut Context<'_>, error: &Error) -> Ended {
+    fn broken(&mut self, cx: &mut Context<'_>, error: &Error) -> CloseReason {
         if matches!(self.stage, Stage::Closing) {
-            return Ended::ClosedByUs;
+            return CloseReason::ClosedByUs;
         }
         if let Some(code) = goodbye_for(error) {
             // Said if it can be said at once; the connection is given up in any case.
@@ -466,7 +466,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
             let _ = self.socket.start_send_unpin(Message::Close(Some(goodbye)));
             let _ = self.socket.poll_flush_unpin(cx);
         }
-        Ended::Lost {
+        CloseReason::Lost {
             cause: cause_of(error),
         }
     }
@@ -476,14 +476,14 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         &mut self,
         cx: &mut Context<'_>,
         mut alarm: Pin<&mut Sleep>,
-    ) -> ControlFlow<Ended, bool> {
+    ) -> ControlFlow<CloseReason, bool> {
         if let Some(at) = self.alarm_at.take() {
             alarm.as_mut().reset(at);
         }
         let mut has_pinged = false;
         while alarm.as_mut().poll(cx).is_ready() {
             match &self.stage {
-                Stage::Closing => return Break(Ended::ClosedByUs),
+                Stage::Closing => return Break(CloseReason::ClosedByUs),
                 Stage::Answering(ended) => return Break(ended.clone()),
                 Stage::Open => {}
             }
@@ -507,13 +507,13 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         Continue(has_pinged)
     }
 
-    fn silent(&self) -> Ended {
+    fn silent(&self) -> CloseReason {
         let waited = self.pace.ping_timeout.as_secs_f64();
         let cause = format!(
             "the server has not answered a ping for {waited} s (ping_timeout); it or the network \
              is down"
         );
-        Ended::Lost { cause }
+        CloseReason::Lost { cause }
     }
 
     /// Ends TLS and the connection where that can be done at once.
@@ -522,13 +522,13 @@ impl<E: Endpoint + ?Sized> Driver<E> {
     }
 }
 
-fn closed_by_peer(frame: Option<&CloseFrame>) -> Ended {
+fn closed_by_peer(frame: Option<&CloseFrame>) -> CloseReason {
     match frame {
-        Some(frame) => Ended::ClosedByPeer {
+        Some(frame) => CloseReason::ClosedByPeer {
             code: frame.code.into(),
             reason: frame.reason.as_str().to_owned(),
         },
-        None => Ended::ClosedByPeer {
+        None => CloseReason::ClosedByPeer {
             code: CloseCode::Status.into(),
             reason: String::new(),
         },

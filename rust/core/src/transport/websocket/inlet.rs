@@ -28,7 +28,7 @@ enum Turn {
     /// tungstenite's, as many as are left of a frame.
     Rest(u64),
     /// tungstenite's, which says what it means that nothing more comes.
-    Ended,
+    CloseReason,
 }
 
 /// Keeps the frames of the two apart.
@@ -87,7 +87,7 @@ impl<S: AsyncRead + Unpin> Inlet<S> {
         let read = self.poll_stream(cx, &mut buffer);
         if let Poll::Ready(Ok(bytes)) = read {
             if bytes.is_empty() {
-                self.turn = Turn::Ended;
+                self.turn = Turn::CloseReason;
             } else {
                 let rest = self.complete(bytes, &mut take);
                 self.hand_out(rest, &mut take);
@@ -178,7 +178,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inlet<S> {
         let left = match inlet.turn {
             // Nobody is woken: the driver goes on to read.
             Turn::Texts => return Poll::Pending,
-            Turn::Ended => return Poll::Ready(Ok(())),
+            Turn::CloseReason => return Poll::Ready(Ok(())),
             Turn::Rest(left) => left,
         };
         if inlet.had == inlet.kept.len() {
@@ -188,7 +188,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inlet<S> {
             inlet.kept = ready!(read)?;
             inlet.had = 0;
             if inlet.kept.is_empty() {
-                inlet.turn = Turn::Ended;
+                inlet.turn = Turn::CloseReason;
                 return Poll::Ready(Ok(()));
             }
         }

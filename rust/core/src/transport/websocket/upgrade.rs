@@ -40,7 +40,7 @@ pub(super) async fn upgrade(
             .await
             .map_err(|error| match error {
                 ExchangeError::NotHttp(problem) => ConnectError::NotWebSocket { problem },
-                ExchangeError::Ended(cause) => ConnectError::Interrupted {
+                ExchangeError::CloseReason(cause) => ConnectError::Interrupted {
                     phase: ConnectPhase::Http,
                     cause,
                 },

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use stapes_core::transport::websocket::WebSocketConnection;
-use stapes_core::transport::{Ended, Endpoint, Frame, Outgoing};
+use stapes_core::transport::{CloseReason, Endpoint, Frame, Outgoing};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -17,7 +17,7 @@ use super::PATIENCE;
 pub enum Seen {
     Text(String),
     Binary(Vec<u8>),
-    Ended(Ended),
+    CloseReason(CloseReason),
 }
 
 pub struct Recorder {
@@ -113,8 +113,8 @@ impl Endpoint for Recorder {
         self.held.subscribe()
     }
 
-    fn on_ended(&self, ended: Ended) {
-        let _ = self.seen.send(Seen::Ended(ended));
+    fn on_ended(&self, ended: CloseReason) {
+        let _ = self.seen.send(Seen::CloseReason(ended));
     }
 }
 
@@ -162,9 +162,9 @@ impl Carried {
     }
 
     /// How the connection ended, which must be the next and the last thing that is seen.
-    pub async fn ended(mut self) -> Ended {
+    pub async fn ended(mut self) -> CloseReason {
         let ended = match self.next().await {
-            Seen::Ended(ended) => ended,
+            Seen::CloseReason(ended) => ended,
             other => panic!("the end was expected, not {other:?}"),
         };
         let _ = timeout(PATIENCE, self.task).await.expect("the task ends");
@@ -176,7 +176,7 @@ impl Carried {
     /// The words with which the connection was lost.
     pub async fn lost(self) -> String {
         match self.ended().await {
-            Ended::Lost { cause } => cause,
+            CloseReason::Lost { cause } => cause,
             other => panic!("a loss was expected, not {other:?}"),
         }
     }
