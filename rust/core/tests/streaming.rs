@@ -10,8 +10,8 @@ use serde_json::Value;
 use stapes_core::audio::AudioFormat;
 use stapes_core::conversation::{Event, Options, Rejected};
 use stapes_core::transport::{
-    Carriage, Clock, Endpoint as _, EventSink, Line, Microphone, NotTaken, Outgoing,
-    OutgoingLimits, Paced as _, Recording, Session, Stream, Streamed,
+    Carriage, Clock, Endpoint as _, EventSink, Line, Microphone, Outgoing, OutgoingLimits,
+    Paced as _, Recording, SendAudioError, Session, Stream, Streamed,
 };
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -213,7 +213,7 @@ async fn it_ends_with_its_connection_and_does_not_go_on_over_the_next() {
     call.sent();
     streaming.pass(500);
     let sent = ms(100);
-    let failure = Some(NotTaken::Rejected(Rejected::NotConnected));
+    let failure = Some(SendAudioError::Rejected(Rejected::NotConnected));
     assert_eq!(streaming.ended.try_recv(), Ok(Streamed { sent, failure }));
     assert_eq!(call.sent(), []);
 }

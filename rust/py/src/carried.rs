@@ -7,8 +7,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use stapes_core::transport::{
-    CloseReason, Endpoint as _, Frame, Line, Outgoing, Piece, Session as Core, SoundEndpoint as _,
-    Upward,
+    CloseReason, DownlinkFrame, Endpoint as _, Frame, Line, Outgoing, Session as Core,
+    SoundEndpoint as _, UplinkFrame,
 };
 
 use crate::audio::samples::Samples;
@@ -61,7 +61,7 @@ impl CarriedLine {
     fn receive_audio(&self, audio: &Bound<'_, PyAny>) -> PyResult<()> {
         let samples = Samples::mono(audio, "audio")?.into_int16();
         self.line
-            .on_sound(self.line.stretch(), Piece::Samples(&samples));
+            .on_sound(self.line.stretch(), DownlinkFrame::Samples(&samples));
         Ok(())
     }
 
@@ -73,11 +73,11 @@ impl CarriedLine {
         };
         while let Some(piece) = uplink.take() {
             match piece {
-                Upward::Samples(samples) => {
+                UplinkFrame::Samples(samples) => {
                     taken.push(PyBytes::new(py, bytemuck::cast_slice(&samples)));
                 }
-                Upward::Mark => self.line.on_mark(),
-                Upward::Packet(_) => {}
+                UplinkFrame::Mark => self.line.on_mark(),
+                UplinkFrame::Packet(_) => {}
             }
         }
         self.line.on_room();

@@ -15,13 +15,13 @@ use crate::sink::Sink;
 
 /// What is said to a server first.
 #[derive(Debug)]
-pub struct Greeting {
+pub struct SessionSetup {
     pub session_update: String,
     pub tracing: Value,
     pub agent_version: u64,
 }
 
-impl Greeting {
+impl SessionSetup {
     pub fn new(session_update: String, tracing: &str, agent_version: u64) -> PyResult<Self> {
         let tracing = serde_json::from_str(tracing)
             .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
@@ -43,18 +43,18 @@ pub async fn run<C, F: Future<Output = ()>>(
     core: Arc<Core>,
     sink: Arc<Sink>,
     line: Arc<Line>,
-    greeting: Greeting,
+    setup: SessionSetup,
     connecting: Connecting<C>,
     carry: impl FnOnce(C, Arc<Line>) -> F,
 ) {
     let connection_id = line.connection_id();
     match connecting.await {
         Ok(connection) => {
-            let Greeting {
+            let SessionSetup {
                 session_update,
                 tracing,
                 agent_version,
-            } = greeting;
+            } = setup;
             let opened = core.act(|conversation, _| {
                 conversation.opened(connection_id, agent_version, session_update, tracing)
             });

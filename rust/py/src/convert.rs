@@ -85,7 +85,7 @@ pub fn word(py: Python<'_>, word: Word) -> PyResult<Bound<'_, PyTuple>> {
         Word::Streamed { token, streamed } => {
             let failure = streamed
                 .failure
-                .map(|failure| errors::not_taken(py, &failure).into_value(py));
+                .map(|failure| errors::send_audio_error(py, &failure).into_value(py));
             let sent = streamed.sent.as_secs_f64();
             tuple!(py, "streamed", token, sent, failure)
         }
@@ -228,7 +228,7 @@ fn convert_event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
     }
 }
 
-fn convert_trouble(py: Python<'_>, trouble: CoreError) -> PyResult<Bound<'_, PyTuple>> {
+fn convert_error(py: Python<'_>, trouble: CoreError) -> PyResult<Bound<'_, PyTuple>> {
     match error {
         CoreError::Server(event) => tuple!(py, "server_error", event.to_string()),
         CoreError::Protocol(what) => tuple!(py, "protocol_error", what),

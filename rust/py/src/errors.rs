@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use stapes_core::conversation::Rejected;
-use stapes_core::transport::NotTaken;
+use stapes_core::transport::SendAudioError;
 use stapes_core::transport::net::ConnectError;
 
 fn raise(
@@ -44,10 +44,10 @@ pub fn rejected(py: Python<'_>, rejected: &Rejected) -> PyErr {
 }
 
 /// Why sound was not taken.
-pub fn not_taken(py: Python<'_>, error: &NotTaken) -> PyErr {
+pub fn send_audio_error(py: Python<'_>, error: &SendAudioError) -> PyErr {
     match error {
-        NotTaken::Rejected(why) => rejected(py, why),
-        NotTaken::Rate(_) => pyo3::exceptions::PyValueError::new_err(error.to_string()),
+        SendAudioError::Rejected(why) => rejected(py, why),
+        SendAudioError::Rate(_) => pyo3::exceptions::PyValueError::new_err(error.to_string()),
         _ => with_message(py, "StapesError", &error.to_string()),
     }
 }

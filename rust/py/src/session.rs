@@ -21,14 +21,14 @@ use stapes_core::conversation::{
 };
 use stapes_core::transport::net::ConnectRequest;
 use stapes_core::transport::{
-    Carriage, Clock, EventSink, Given, Line, Microphone, OutgoingLimits, Recording, SampleRates,
-    Session as Core, SoundSettings, Stream, Ticker, websocket,
+    AudioInput, Carriage, Clock, EventSink, Line, Microphone, OutgoingLimits, Recording,
+    SampleRates, Session as Core, SoundSettings, Stream, Ticker, websocket,
 };
 
 use crate::audio::recording::Recording as Held;
 use crate::audio::samples::{self, Samples};
 use crate::carried::CarriedLine;
-use crate::connecting::{self, Connecting, Greeting};
+use crate::connecting::{self, Connecting, SessionSetup};
 use crate::dispatch::Place;
 use crate::errors;
 use crate::history::History;
@@ -78,10 +78,10 @@ enum Sound<'a> {
 }
 
 impl Sound<'_> {
-    fn given(&self, sample_rate: Option<u32>) -> Given<'_> {
+    fn input(&self, sample_rate: Option<u32>) -> AudioInput<'_> {
         match self {
-            Self::Samples(samples) => Given::Samples(samples, sample_rate),
-            Self::Wire(bytes) => Given::Wire(bytes),
+            Self::Samples(samples) => AudioInput::Samples(samples, sample_rate),
+            Self::Wire(bytes) => AudioInput::Wire(bytes),
         }
     }
 
@@ -143,7 +143,7 @@ impl Session {
         &self,
         py: Python<'_>,
         carriage: Carriage,
-        greeting: Greeting,
+        setup: SessionSetup,
         connecting: Connecting<C>,
         carry: impl FnOnce(C, Arc<Line>) -> F + Send + 'static,
     ) -> PyResult<u64> {
@@ -154,7 +154,7 @@ impl Session {
             .map_err(|rejected| errors::rejected(py, &rejected))?;
         let connection_id = line.connection_id();
         let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
-        let work = connecting::run(core, sink, line, greeting, connecting, carry);
+        let work = connecting::run(core, sink, line, setup, connecting, carry);
         self.core.runtime().spawn(work);
         Ok(connection_id)
     }
@@ -374,14 +374,14 @@ impl Session {
         tracing: &str,
         agent_version: u64,
     ) -> PyResult<u64> {
-        let greeting = Greeting::new(session_update, tracing, agent_version)?;
+        let setup = SessionSetup::new(session_update, tracing, agent_version)?;
         let request = ConnectRequest { url, headers };
         let options = options.0.clone();
         let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
         self.dial(
             py,
             Carriage::default(),
-            greeting,
+            setup,
             connecting,
             websocket::WebSocketConnection::carry,
         )
@@ -402,7 +402,7 @@ impl Session {
     ) -> PyResult<u64> {
         use stapes_core::transport::webrtc;
 
-        let greeting = Greeting::new(session_update, tracing, agent_version)?;
+        let setup = SessionSetup::new(session_update, tracing, agent_version)?;
         let request = ConnectRequest { url, headers };
         let options = options.0.clone();
         let rates = self.sound_rates()?;
@@ -416,7 +416,7 @@ impl Session {
         self.dial(
             py,
             carriage,
-            greeting,
+            setup,
             connecting,
             webrtc::WebRtcConnection::carry,
         )
@@ -460,8 +460,8 @@ impl Session {
         // hold the GIL meanwhile.
         let sound = self.sound(audio, sample_rate)?;
         self.microphone
-            .send(sound.given(sample_rate), commit)
-            .map_err(|error| errors::not_taken(py, &error))?;
+            .send(sound.input(sample_rate), commit)
+            .map_err(|error| errors::send_audio_error(py, &error))?;
         Ok(self.core.is_congested())
     }
 

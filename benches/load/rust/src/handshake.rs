@@ -12,7 +12,7 @@ const PROTOCOL: &str = "sec-websocket-protocol";
 
 /// What the client wants.
 #[derive(Debug)]
-pub enum Wanted {
+pub enum DecodeMode {
     Session(Options),
     Stats,
 }
@@ -23,12 +23,14 @@ pub enum Wanted {
     clippy::result_large_err,
     reason = "tungstenite wants the refusal as it is"
 )]
-pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Result<(S, Wanted), Error> {
-    let mut wanted = Wanted::Stats;
+pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+) -> Result<(S, DecodeMode), Error> {
+    let mut wanted = DecodeMode::Stats;
     let answer = |request: &Request, mut response: Response| {
         if request.uri().path() != "/stats" {
             let options = Options::parse(request.uri().query().unwrap_or_default());
-            wanted = Wanted::Session(options.map_err(refusal)?);
+            wanted = DecodeMode::Session(options.map_err(refusal)?);
         }
         if request.headers().contains_key(PROTOCOL) {
             let realtime = HeaderValue::from_static("realtime");

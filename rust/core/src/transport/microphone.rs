@@ -16,7 +16,7 @@ use super::texts;
 
 /// Sound of the user's, as it is given.
 #[derive(Debug, Clone, Copy)]
-pub enum Given<'a> {
+pub enum AudioInput<'a> {
     /// PCM, mono, at a rate of its own, or at the wire's where none is named.
     Samples(&'a [i16], Option<u32>),
     /// As the wire has it.
@@ -26,7 +26,7 @@ pub enum Given<'a> {
 /// Why sound was not taken.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum NotTaken {
+pub enum SendAudioError {
     #[error(transparent)]
     Rejected(#[from] Rejected),
     #[error("sample_rate: {0}")]
@@ -36,7 +36,7 @@ pub enum NotTaken {
 /// A session's microphone. What it is given is one stream of sound, whoever gives it.
 pub struct Microphone {
     session: Arc<Session>,
-    input: Mutex<ToWire>,
+    encoder: Mutex<ToWire>,
 }
 
 impl fmt::Debug for Microphone {
@@ -51,12 +51,12 @@ impl Microphone {
     pub fn new(session: Arc<Session>) -> Self {
         Self {
             session,
-            input: Mutex::new(ToWire::new(AudioFormat::default())),
+            encoder: Mutex::new(ToWire::new(AudioFormat::default())),
         }
     }
 
-    fn input(&self) -> MutexGuard<'_, ToWire> {
-        self.input.lock().unwrap_or_else(PoisonError::into_inner)
+    fn encoder(&self) -> MutexGuard<'_, ToWire> {
+        self.encoder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn session(&self) -> &Arc<Session> {
@@ -65,26 +65,26 @@ impl Microphone {
 
     /// What the wire carries of the user's sound.
     pub fn format(&self) -> AudioFormat {
-        self.input().format()
+        self.encoder().format()
     }
 
     /// The wire carries another format from now on. What the resampler held is gone.
     pub fn set_format(&self, format: AudioFormat) {
-        *self.input() = ToWire::new(format);
+        *self.encoder() = ToWire::new(format);
     }
 
     /// Sends sound; with `commit` the user's turn ends behind it.
-    pub fn send(&self, given: Given<'_>, commit: bool) -> Result<(), NotTaken> {
+    pub fn send(&self, input: AudioInput<'_>, commit: bool) -> Result<(), SendAudioError> {
         if self.session.look(Conversation::capabilities).media == Media::Apart {
-            return self.send_apart(given, commit);
+            return self.send_on_track(input, commit);
         }
-        let mut input = self.input();
-        let text = match given {
-            Given::Samples(samples, Some(rate)) => {
+        let mut encoder = self.encoder();
+        let text = match input {
+            AudioInput::Samples(samples, Some(rate)) => {
                 let mut wire = Vec::new();
-                input.push(samples, rate, &mut wire)?;
+                encoder.push(samples, rate, &mut wire)?;
                 if commit {
-                    input.finish(&mut wire);
+                    encoder.finish(&mut wire);
                 }
                 // The resampler may hold back all of a short piece. What the user gives empty is sent
                 // as it is, as the reference does.
@@ -94,29 +94,29 @@ impl Microphone {
                     framed(&wire)
                 }
             }
-            Given::Samples(samples, None) => framed(bytemuck::cast_slice(samples)),
-            Given::Wire(bytes) => framed(bytes),
+            AudioInput::Samples(samples, None) => framed(bytemuck::cast_slice(samples)),
+            AudioInput::Wire(bytes) => framed(bytes),
         };
-        drop(input);
+        drop(encoder);
         Ok(self
             .session
             .act(|conversation, now| conversation.send_audio(text, commit, now))?)
     }
 
     /// Over a transport that carries sound beside the messages.
-    fn send_apart(&self, given: Given<'_>, commit: bool) -> Result<(), NotTaken> {
+    fn send_apart(&self, input: AudioInput<'_>, commit: bool) -> Result<(), SendAudioError> {
         let mut sent = Vec::new();
-        match given {
-            Given::Samples(samples, Some(rate)) => {
-                let mut input = self.input();
-                input.push_samples(samples, rate, &mut sent)?;
+        match input {
+            AudioInput::Samples(samples, Some(rate)) => {
+                let mut encoder = self.encoder();
+                encoder.push_samples(samples, rate, &mut sent)?;
                 if commit {
-                    input.finish_samples(&mut sent);
+                    encoder.finish_samples(&mut sent);
                 }
             }
-            Given::Samples(samples, None) => sent.extend_from_slice(samples),
+            AudioInput::Samples(samples, None) => sent.extend_from_slice(samples),
             // The formats were checked when the connection was made.
-            Given::Wire(_) => {}
+            AudioInput::Wire(_) => {}
         }
         Ok(self.session.send_sound(sent, commit)?)
     }

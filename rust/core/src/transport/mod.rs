@@ -24,8 +24,10 @@ pub mod websocket;
 
 pub use clock::Clock;
 pub use endpoint::{CloseReason, Endpoint, Frame, Outgoing};
-pub use microphone::{Given, Microphone, NotTaken};
+pub use microphone::{AudioInput, Microphone, SendAudioError};
 pub use session::{Carriage, EventSink, Line, OutgoingLimits, Session, SoundSettings, Traffic};
-pub use sound::{Piece, SampleRates, SoundEndpoint, SoundStats, Uplink, Upward, Wanted};
+pub use sound::{
+    DecodeMode, DownlinkFrame, SampleRates, SoundEndpoint, SoundStats, Uplink, UplinkFrame,
+};
 pub use streaming::{Recording, Stream, Streamed};
 pub use ticker::{Paced, Ticker};

@@ -13,7 +13,7 @@ use super::endpoint::Endpoint;
 
 /// What a driver does with the answer's sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum DecodeMode {
     /// Decodes it.
     Samples,
     /// Passes the packets on as they are.
@@ -24,7 +24,7 @@ pub enum Wanted {
 
 /// A piece of the answer's sound, in the order in which it is to be played.
 #[derive(Debug, Clone, Copy)]
-pub enum Piece<'a> {
+pub enum DownlinkFrame<'a> {
     Samples(&'a [i16]),
     Packet(&'a Bytes),
     /// That many samples, which are not decoded.
@@ -37,13 +37,13 @@ pub trait SoundEndpoint: Endpoint {
     /// The user's sound; `None` where none is sent.
     fn uplink(&self) -> Option<&Uplink>;
 
-    fn wanted(&self) -> Wanted;
+    fn wanted(&self) -> DecodeMode;
 
     /// The stretch of sound that packets belong to which arrive now; 0 where they belong to none.
     fn stretch(&self) -> u64;
 
     /// The next piece of the stretch `stretch`.
-    fn on_sound(&self, stretch: u64, piece: Piece<'_>);
+    fn on_sound(&self, stretch: u64, piece: DownlinkFrame<'_>);
 
     /// Nothing more comes of the stretch `stretch`.
     fn on_stretch_ended(&self, stretch: u64);
@@ -84,7 +84,7 @@ pub struct SampleRates {
 
 /// Something in an uplink.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Upward {
+pub enum UplinkFrame {
     Samples(Vec<i16>),
     /// Opus, 20 ms, to be sent as it is.
     Packet(Bytes),
@@ -94,7 +94,7 @@ pub enum Upward {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    pieces: VecDeque<Upward>,
+    pieces: VecDeque<UplinkFrame>,
     bytes: usize,
     cut: bool,
 }
@@ -125,7 +125,7 @@ impl Uplink {
     }
 
     /// Adds samples or a packet. Returns how many bytes were dropped for it, of the oldest.
-    pub fn push(&self, piece: Upward) -> usize {
+    pub fn push(&self, piece: UplinkFrame) -> usize {
         let mut waiting = self.waiting();
         waiting.bytes += size(&piece);
         waiting.pieces.push_back(piece);
@@ -145,13 +145,13 @@ impl Uplink {
 
     /// Asks to be told when all that was added before has been sent.
     pub fn mark(&self) {
-        self.push(Upward::Mark);
+        self.push(UplinkFrame::Mark);
     }
 
     /// Nothing of what waits is to be sent; marks stay.
     pub fn clear(&self) {
         let mut waiting = self.waiting();
-        waiting.pieces.retain(|piece| *piece == Upward::Mark);
+        waiting.pieces.retain(|piece| *piece == UplinkFrame::Mark);
         waiting.bytes = 0;
         waiting.cut = true;
         drop(waiting);
@@ -174,7 +174,7 @@ impl Uplink {
     }
 
     /// The next piece.
-    pub fn take(&self) -> Option<Upward> {
+    pub fn take(&self) -> Option<UplinkFrame> {
         let mut waiting = self.waiting();
         let piece = waiting.pieces.pop_front()?;
         waiting.bytes -= size(&piece);
@@ -187,11 +187,11 @@ impl Uplink {
     }
 }
 
-fn size(piece: &Upward) -> usize {
+fn size(piece: &UplinkFrame) -> usize {
     match piece {
-        Upward::Samples(samples) => samples.len() * 2,
-        Upward::Packet(packet) => packet.len(),
-        Upward::Mark => 0,
+        UplinkFrame::Samples(samples) => samples.len() * 2,
+        UplinkFrame::Packet(packet) => packet.len(),
+        UplinkFrame::Mark => 0,
     }
 }
 
@@ -202,19 +202,22 @@ mod tests {
     #[test]
     fn the_oldest_sound_goes_and_marks_stay() {
         let uplink = Uplink::new(8);
-        assert_eq!(uplink.push(Upward::Samples(vec![1, 2])), 0);
+        assert_eq!(uplink.push(UplinkFrame::Samples(vec![1, 2])), 0);
         uplink.mark();
-        assert_eq!(uplink.push(Upward::Samples(vec![3, 4])), 0);
+        assert_eq!(uplink.push(UplinkFrame::Samples(vec![3, 4])), 0);
         assert_eq!(uplink.bytes(), 8);
-        assert_eq!(uplink.push(Upward::Packet(Bytes::from_static(b"op"))), 4);
-        assert_eq!(uplink.take(), Some(Upward::Mark));
-        assert_eq!(uplink.take(), Some(Upward::Samples(vec![3, 4])));
+        assert_eq!(
+            uplink.push(UplinkFrame::Packet(Bytes::from_static(b"op"))),
+            4
+        );
+        assert_eq!(uplink.take(), Some(UplinkFrame::Mark));
+        assert_eq!(uplink.take(), Some(UplinkFrame::Samples(vec![3, 4])));
         uplink.set_held(4);
         assert_eq!(uplink.bytes(), 6);
         uplink.mark();
         uplink.clear();
         assert!(uplink.take_cut() && !uplink.take_cut());
-        assert_eq!(uplink.take(), Some(Upward::Mark));
+        assert_eq!(uplink.take(), Some(UplinkFrame::Mark));
         assert_eq!(uplink.take(), None);
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::conversation::{Conversation, Rejected};
 
-use super::microphone::{Given, Microphone, NotTaken};
+use super::microphone::{AudioInput, Microphone, SendAudioError};
 use super::ticker::Paced;
 
 /// A sound that is behind by more than this does not catch up: it goes on later.
@@ -36,10 +36,10 @@ impl Recording {
         self.len() == 0
     }
 
-    fn piece(&self, from: usize, to: usize) -> Given<'_> {
+    fn piece(&self, from: usize, to: usize) -> AudioInput<'_> {
         match self {
-            Self::Samples(samples, rate) => Given::Samples(&samples[from..to], *rate),
-            Self::Wire(bytes) => Given::Wire(&bytes[from..to]),
+            Self::Samples(samples, rate) => AudioInput::Samples(&samples[from..to], *rate),
+            Self::Wire(bytes) => AudioInput::Wire(&bytes[from..to]),
         }
     }
 }
@@ -50,7 +50,7 @@ pub struct Streamed {
     /// How much of the sound was sent.
     pub sent: Duration,
     /// Why it was not sent to its end, unless it was cancelled.
-    pub failure: Option<NotTaken>,
+    pub failure: Option<SendAudioError>,
 }
 
 struct Underway {
@@ -74,8 +74,8 @@ impl Underway {
     }
 
     /// Sends a piece; when to come again, or how it ended.
-    fn step(&mut self, now: Instant) -> Result<Instant, Option<NotTaken>> {
-        let gone = || Some(NotTaken::Rejected(Rejected::NotConnected));
+    fn step(&mut self, now: Instant) -> Result<Instant, Option<SendAudioError>> {
+        let gone = || Some(SendAudioError::Rejected(Rejected::NotConnected));
         let microphone = self.microphone.upgrade().ok_or_else(gone)?;
         let session = microphone.session();
         if session.look(Conversation::connection_id) != self.connection_id {
@@ -109,7 +109,7 @@ impl Underway {
         Duration::from_secs_f64(samples as f64 / f64::from(self.rate))
     }
 
-    fn end(self, failure: Option<NotTaken>) {
+    fn end(self, failure: Option<SendAudioError>) {
         let sent = self.played();
         (self.ended)(Streamed { sent, failure });
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use stapes_core::conversation::{Event, Interest, Options as ConversationOptions};
 use stapes_core::transport::websocket::{ConnectRequest, Tls, WebSocketOptions, connect};
 use stapes_core::transport::{
-    Carriage, Clock, EventSink, Given, Microphone, OutgoingLimits, Session,
+    AudioInput, Carriage, Clock, EventSink, Microphone, OutgoingLimits, Session,
 };
 use stapes_load::client::options::Options;
 use stapes_load::client::report::{Stretch, begin, summarise};
@@ -93,7 +93,7 @@ async fn run(options: Options) -> Result<Map<String, Value>, Failure> {
             ask(sessions[*at].0.session())?;
         }
         for at in &due.send {
-            sessions[*at].0.send(Given::Wire(&pcm), false)?;
+            sessions[*at].0.send(AudioInput::Wire(&pcm), false)?;
             mic_sent += 1;
         }
     }

@@ -10,7 +10,7 @@ use stapes_load::certificate::tls_settings;
 use stapes_load::connection::serve;
 use stapes_load::counts::Counts;
 use stapes_load::frame::{control, text};
-use stapes_load::handshake::{Wanted, accept};
+use stapes_load::handshake::{DecodeMode, accept};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -87,7 +87,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let (mut stream, wanted) = accept(stream).await?;
     match wanted {
-        Wanted::Stats => {
+        DecodeMode::Stats => {
             let told = counts.tell().to_string();
             stream.write_all(&text(told.as_bytes())).await?;
             stream
@@ -95,7 +95,7 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin>(
                 .await?;
             stream.shutdown().await?;
         }
-        Wanted::Session(options) => {
+        DecodeMode::Session(options) => {
             counts.opened();
             let served = serve(stream, options, counts.clone()).await;
             counts.closed();

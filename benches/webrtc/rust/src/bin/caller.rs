@@ -12,8 +12,8 @@ use lexopt::prelude::{Long, ValueExt as _};
 use serde_json::{Value, json};
 use stapes_core::transport::webrtc::{ConnectRequest, Proxy, WebRtcOptions, connect};
 use stapes_core::transport::{
-    CloseReason, Endpoint, Frame, Outgoing, Piece, SampleRates, SoundEndpoint, SoundStats, Uplink,
-    Upward, Wanted,
+    CloseReason, DecodeMode, DownlinkFrame, Endpoint, Frame, Outgoing, SampleRates, SoundEndpoint,
+    SoundStats, Uplink, UplinkFrame,
 };
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -28,7 +28,7 @@ const RATES: SampleRates = SampleRates {
 /// An endpoint that counts.
 struct Counter {
     uplink: Uplink,
-    wanted: Wanted,
+    wanted: DecodeMode,
     heard: AtomicU64,
     started: AtomicBool,
     closing: AtomicBool,
@@ -37,7 +37,7 @@ struct Counter {
 }
 
 impl Counter {
-    fn new(wanted: Wanted) -> Arc<Self> {
+    fn new(wanted: DecodeMode) -> Arc<Self> {
         Arc::new(Self {
             uplink: Uplink::new(1 << 20),
             wanted,
@@ -91,7 +91,7 @@ impl SoundEndpoint for Counter {
         Some(&self.uplink)
     }
 
-    fn wanted(&self) -> Wanted {
+    fn wanted(&self) -> DecodeMode {
         self.wanted
     }
 
@@ -99,7 +99,7 @@ impl SoundEndpoint for Counter {
         u64::from(self.started.load(Ordering::Acquire))
     }
 
-    fn on_sound(&self, _stretch: u64, _piece: Piece<'_>) {
+    fn on_sound(&self, _stretch: u64, _piece: DownlinkFrame<'_>) {
         self.heard.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -189,7 +189,7 @@ async fn call(
         headers: Vec::new(),
     };
     let connection = connect(&request, &options(), RATES).await?;
-    let counter = Counter::new(Wanted::Packets);
+    let counter = Counter::new(DecodeMode::Packets);
     Ok((Arc::clone(&counter), connection.carry(counter)))
 }
 
@@ -225,7 +225,7 @@ async fn together(asked: &Asked) -> Result<Value, Failure> {
     let packets = asked.seconds * 50;
     for call in &calls {
         for _ in 0..packets {
-            call.uplink.push(Upward::Packet(packet.clone()));
+            call.uplink.push(UplinkFrame::Packet(packet.clone()));
         }
         // One call does not begin in the same millisecond as the next.
         tokio::time::sleep(Duration::from_micros(20_000 / asked.calls as u64)).await;
@@ -263,7 +263,7 @@ async fn one_call(url: String, room: Arc<Semaphore>) -> Result<(), Failure> {
     let (counter, carrying) = call(&url).await?;
     counter
         .uplink
-        .push(Upward::Packet(Bytes::from_static(&[0x48; 80])));
+        .push(UplinkFrame::Packet(Bytes::from_static(&[0x48; 80])));
     let task = tokio::spawn(carrying);
     counter.close();
     task.await?;

@@ -10,7 +10,9 @@ use tokio::sync::{Notify, watch};
 use super::{Counters, OutgoingLimits, Session};
 use crate::conversation::{Capabilities, Conversation, Interest, Rejected, ServerEvent, Sound};
 use crate::transport::endpoint::{CloseReason, Endpoint, Frame, Outgoing, Writer};
-use crate::transport::sound::{Piece, SampleRates, SoundEndpoint, SoundStats, Uplink, Wanted};
+use crate::transport::sound::{
+    DecodeMode, DownlinkFrame, SampleRates, SoundEndpoint, SoundStats, Uplink,
+};
 
 /// How a connection is carried.
 #[derive(Debug, Clone, Copy, Default)]
@@ -274,15 +276,15 @@ impl SoundEndpoint for Line {
         self.sound.as_ref().map(|sound| &sound.uplink)
     }
 
-    fn wanted(&self) -> Wanted {
+    fn wanted(&self) -> DecodeMode {
         let wanted = self
             .session
             .upgrade()
             .is_some_and(|session| session.interest().contains(Interest::AUDIO));
         if wanted {
-            Wanted::Samples
+            DecodeMode::Samples
         } else {
-            Wanted::Length
+            DecodeMode::Length
         }
     }
 
@@ -292,22 +294,22 @@ impl SoundEndpoint for Line {
             .map_or(0, |session| session.look(Conversation::sounding))
     }
 
-    fn on_sound(&self, stretch: u64, piece: Piece<'_>) {
+    fn on_sound(&self, stretch: u64, piece: DownlinkFrame<'_>) {
         let (Some(session), Some(own)) = (self.session.upgrade(), &self.sound) else {
             return;
         };
         let rate = own.rates.output;
         let sound = match piece {
-            Piece::Samples(samples) => Sound::Pcm {
+            DownlinkFrame::Samples(samples) => Sound::Pcm {
                 data: samples
                     .iter()
                     .flat_map(|sample| sample.to_le_bytes())
                     .collect(),
                 rate,
             },
-            Piece::Length(samples) => Sound::Unheard { samples, rate },
+            DownlinkFrame::Length(samples) => Sound::Unheard { samples, rate },
             // It is not asked for.
-            Piece::Packet(_) => return,
+            DownlinkFrame::Packet(_) => return,
         };
         session
             .act(|conversation, now| conversation.sound(self.connection_id, stretch, sound, now));

@@ -15,7 +15,7 @@ use crate::conversation::{
 };
 
 use super::clock::Clock;
-use super::sound::{SoundStats, Upward};
+use super::sound::{SoundStats, UplinkFrame};
 
 pub use line::{Carriage, Line, SoundSettings};
 
@@ -331,7 +331,7 @@ impl Session {
             return Err(Rejected::NotConnected);
         };
         if !state.conversation.muted() && !samples.is_empty() {
-            let dropped = sound.uplink.push(Upward::Samples(samples));
+            let dropped = sound.uplink.push(UplinkFrame::Samples(samples));
             line.counters
                 .audio_dropped
                 .fetch_add(u64::from(dropped > 0), Ordering::AcqRel);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::peer::Received;
 use crate::audio::jitter::{Content, JitterBuffer, JitterOptions, JitterStats, RtpPacket};
 use crate::audio::receiver::{OpusReceiver, ReceiverError};
-use crate::transport::sound::{Piece, SoundEndpoint, Wanted};
+use crate::transport::sound::{DecodeMode, DownlinkFrame, SoundEndpoint};
 
 /// How far back a stretch of sound begins when the server says that it does, in ticks of 1/48,000
 /// s: two packets. The word comes over another channel than the sound, and may be a little late.
@@ -94,7 +94,7 @@ impl Listening {
         now: Duration,
     ) -> Result<(), ReceiverError> {
         let wanted = endpoint.wanted();
-        if wanted == Wanted::Packets && self.packets.is_none() {
+        if wanted == DecodeMode::Packets && self.packets.is_none() {
             self.packets = Some(JitterBuffer::new(self.options)?);
         }
         loop {
@@ -106,10 +106,10 @@ impl Listening {
                 if self.playing != 0
                     && let Content::Packet(packet) = &playout.content
                 {
-                    endpoint.on_sound(self.playing, Piece::Packet(packet));
+                    endpoint.on_sound(self.playing, DownlinkFrame::Packet(packet));
                 }
                 continue;
-            } else if wanted == Wanted::Samples && (self.playing != 0 || self.arriving != 0) {
+            } else if wanted == DecodeMode::Samples && (self.playing != 0 || self.arriving != 0) {
                 self.samples.clear();
                 self.receiver.poll(now, &mut self.samples)?
             } else {
@@ -120,10 +120,10 @@ impl Listening {
             };
             self.cross(Some(heard.timestamp), endpoint, now);
             if self.playing != 0 {
-                let piece = if wanted == Wanted::Samples && !self.samples.is_empty() {
-                    Piece::Samples(&self.samples)
+                let piece = if wanted == DecodeMode::Samples && !self.samples.is_empty() {
+                    DownlinkFrame::Samples(&self.samples)
                 } else {
-                    Piece::Length(heard.samples)
+                    DownlinkFrame::Length(heard.samples)
                 };
                 endpoint.on_sound(self.playing, piece);
             }

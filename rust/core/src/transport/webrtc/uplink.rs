@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::peer::Opus;
 use crate::audio::opus::OpusError;
 use crate::audio::sender::{OpusSender, SenderError, SenderOptions};
-use crate::transport::sound::{Uplink, Upward};
+use crate::transport::sound::{Uplink, UplinkFrame};
 
 /// The duration of a packet.
 const FRAME: Duration = Duration::from_millis(20);
@@ -46,11 +46,11 @@ impl Speaking {
         }
         while !self.marked {
             match uplink.take() {
-                Some(Upward::Samples(samples)) => {
+                Some(UplinkFrame::Samples(samples)) => {
                     self.sender.push(&samples, now);
                 }
-                Some(Upward::Packet(packet)) => self.packets.waiting.push_back(packet),
-                Some(Upward::Mark) => {
+                Some(UplinkFrame::Packet(packet)) => self.packets.waiting.push_back(packet),
+                Some(UplinkFrame::Mark) => {
                     self.sender.flush();
                     self.marked = true;
                 }
@@ -142,9 +142,9 @@ mod tests {
     fn a_mark_waits_for_the_sound_before_it() {
         let uplink = Uplink::new(1 << 20);
         let mut speaking = Speaking::new(24_000, SenderOptions::default()).unwrap();
-        uplink.push(Upward::Samples(vec![1000; 700]));
+        uplink.push(UplinkFrame::Samples(vec![1000; 700]));
         uplink.mark();
-        uplink.push(Upward::Samples(vec![1000; 480]));
+        uplink.push(UplinkFrame::Samples(vec![1000; 480]));
         let mut now = Duration::ZERO;
         let mut sent = 0;
         let mut sent_before_mark = None;
@@ -169,7 +169,7 @@ mod tests {
     fn a_cut_throws_away_what_waits_for_its_time() {
         let uplink = Uplink::new(1 << 20);
         let mut speaking = Speaking::new(24_000, SenderOptions::default()).unwrap();
-        uplink.push(Upward::Samples(vec![1000; 24_000]));
+        uplink.push(UplinkFrame::Samples(vec![1000; 24_000]));
         speaking.take(&uplink, ms(0));
         assert_eq!(uplink.bytes(), 48_000);
         uplink.clear();
