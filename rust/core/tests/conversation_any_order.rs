@@ -204,7 +204,7 @@ proptest! {
             0..150,
         )
     ) {
-        let mut watched = Watched::over(Capabilities::MEDIA_APART);
+        let mut watched = Watched::over(Capabilities::MEDIA_TRACK);
         for act in &acts {
             watched.act(act);
         }

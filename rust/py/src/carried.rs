@@ -49,11 +49,11 @@ impl CarriedLine {
 
     /// A text frame arrived.
     fn receive(&self, frame: &str) {
-        let before = self.line.stretch();
+        let before = self.line.segment();
         self.line.on_frame(Frame::Text(frame));
         // Sound that came before the frame has been taken before it.
-        if before != 0 && before != self.line.stretch() {
-            self.line.on_stretch_ended(before);
+        if before != 0 && before != self.line.segment() {
+            self.line.on_segment_ended(before);
         }
     }
 
@@ -61,7 +61,7 @@ impl CarriedLine {
     fn receive_audio(&self, audio: &Bound<'_, PyAny>) -> PyResult<()> {
         let samples = Samples::mono(audio, "audio")?.into_int16();
         self.line
-            .on_sound(self.line.stretch(), DownlinkFrame::Samples(&samples));
+            .on_sound(self.line.segment(), DownlinkFrame::Samples(&samples));
         Ok(())
     }
 

@@ -409,7 +409,7 @@ impl Session {
         let max_waiting = (options.max_queue.as_secs_f64() * f64::from(rates.input)) as usize * 2;
         let carriage = Carriage {
             announced: false,
-            capabilities: Capabilities::MEDIA_APART,
+            capabilities: Capabilities::MEDIA_TRACK,
             sound: Some(SoundSettings { rates, max_waiting }),
         };
         let connecting = Box::pin(async move { webrtc::connect(&request, &options, rates).await });
@@ -692,19 +692,19 @@ impl Session {
 
     // For a transport that is written in Python.
 
-    /// Begins a connection that Python carries; its line. Where `sound_apart`, sound travels beside the
+    /// Begins a connection that Python carries; its line. Where `media_track`, sound travels beside the
     /// messages; where `server_truncates`, the server cuts what it has not played of an answer.
     fn connect_carried(
         &self,
         py: Python<'_>,
-        sound_apart: bool,
+        media_track: bool,
         server_truncates: bool,
     ) -> PyResult<CarriedLine> {
         runtime::same_process(self.process, "session")?;
-        let sound = sound_apart.then(|| self.sound_rates()).transpose()?;
+        let sound = media_track.then(|| self.sound_rates()).transpose()?;
         let capabilities = Capabilities {
-            media: if sound_apart {
-                Media::Apart
+            media: if media_track {
+                Media::Track
             } else {
                 Media::InFrames
             },

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::clock::{cpu_ns, monotonic_ns};
 
-/// How long the stretches are of which the busiest is told.
+/// How long the segments are of which the busiest is told.
 const STRETCH: Duration = Duration::from_millis(500);
 
 /// Totals since the start. All are written by one thread: atomics only because tasks are `Send`.
@@ -26,7 +26,7 @@ pub struct Counts {
     pub unreadable: AtomicU64,
     /// How late the latest tick was since somebody asked last.
     late_ns: AtomicU64,
-    /// The busiest stretch since somebody asked last, in thousandths of the core.
+    /// The busiest segment since somebody asked last, in thousandths of the core.
     busiest: AtomicU64,
 }
 

@@ -8,7 +8,7 @@ pub enum Media {
     InFrames,
     /// Beside them, as over RTP. Sound names no response then: it belongs to the one that
     /// `output_audio_buffer.started` names.
-    Apart,
+    Track,
 }
 
 /// Who knows what was played of an answer, and cuts it where it was interrupted.
@@ -31,8 +31,8 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// Sound beside the messages, sent by the server as it is played: WebRTC.
-    pub const MEDIA_APART: Self = Self {
-        media: Media::Apart,
+    pub const MEDIA_TRACK: Self = Self {
+        media: Media::Track,
         truncation: Truncation::Server,
     };
 }

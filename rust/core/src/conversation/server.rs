@@ -167,7 +167,7 @@ impl Conversation {
             .begin(id, self.agent_version, format, since, now);
         self.sequencer.created();
         // Sound beside the messages may still be that of the response before.
-        self.audio_started &= self.capabilities.media == Media::Apart;
+        self.audio_started &= self.capabilities.media == Media::Track;
         self.audio_generated = false;
         let response_id = id.map(Arc::from);
         self.outbox.event(Event::ResponseStarted {
@@ -274,7 +274,7 @@ impl Conversation {
     /// All sound of a part has been generated. Where none of it was to be heard, nothing stops.
     fn audio_done(&mut self, event: &Value) {
         self.audio_generated = true;
-        if self.capabilities.media == Media::Apart {
+        if self.capabilities.media == Media::Track {
             // It is made faster than it is played: it stops when the server has sent it.
             return;
         }

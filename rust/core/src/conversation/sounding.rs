@@ -1,8 +1,8 @@
 //! Which response the sound belongs to that comes beside the messages.
 //!
 //! RTP names no response. The server says by `output_audio_buffer.started`, `.stopped` and `.cleared`
-//! which one it plays; each such stretch is a stream with a number of its own, so that a driver can
-//! say of sound that it still holds which stretch it came in.
+//! which one it plays; each such segment is a stream with a number of its own, so that a driver can
+//! say of sound that it still holds which segment it came in.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ const MEMORY: usize = 8;
 /// How many responses' parts are remembered.
 const PARTS: usize = 32;
 
-/// A stretch of sound.
+/// A segment of sound.
 #[derive(Debug, Clone)]
 pub(super) struct Stream {
     number: u64,

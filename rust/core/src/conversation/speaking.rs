@@ -23,12 +23,12 @@ pub enum Sound {
 }
 
 impl Conversation {
-    /// The stretch of sound that goes on now (see [`Self::sound`]); 0 where there is none.
+    /// The segment of sound that goes on now (see [`Self::sound`]); 0 where there is none.
     pub fn sounding(&self) -> u64 {
         self.sounding.now()
     }
 
-    /// Sound of the server's came in the stretch `stream`. What belongs to none is not heard: it is
+    /// Sound of the server's came in the segment `stream`. What belongs to none is not heard: it is
     /// the silence between answers.
     pub fn sound(&mut self, connection_id: u64, stream: u64, sound: Sound, now: Duration) {
         if connection_id != self.connection_id {
@@ -60,7 +60,7 @@ impl Conversation {
         }
     }
 
-    /// Nothing more comes of the stretch `stream`: what there was of it has been passed on.
+    /// Nothing more comes of the segment `stream`: what there was of it has been passed on.
     pub fn sound_ended(&mut self, connection_id: u64, stream: u64) {
         if connection_id != self.connection_id {
             return;
@@ -110,7 +110,7 @@ impl Conversation {
 
     /// The server begins to play a response, has played it, or stopped because it was told to.
     pub(super) fn output_buffer(&mut self, kind: &str, event: &Value, now: Duration) {
-        if self.capabilities.media != Media::Apart {
+        if self.capabilities.media != Media::Track {
             return;
         }
         match kind {

@@ -75,7 +75,7 @@ impl Microphone {
 
     /// Sends sound; with `commit` the user's turn ends behind it.
     pub fn send(&self, input: AudioInput<'_>, commit: bool) -> Result<(), SendAudioError> {
-        if self.session.look(Conversation::capabilities).media == Media::Apart {
+        if self.session.look(Conversation::capabilities).media == Media::Track {
             return self.send_on_track(input, commit);
         }
         let mut encoder = self.encoder();

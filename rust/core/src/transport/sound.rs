@@ -39,14 +39,14 @@ pub trait SoundEndpoint: Endpoint {
 
     fn wanted(&self) -> DecodeMode;
 
-    /// The stretch of sound that packets belong to which arrive now; 0 where they belong to none.
-    fn stretch(&self) -> u64;
+    /// The segment of sound that packets belong to which arrive now; 0 where they belong to none.
+    fn segment(&self) -> u64;
 
-    /// The next piece of the stretch `stretch`.
-    fn on_sound(&self, stretch: u64, piece: DownlinkFrame<'_>);
+    /// The next piece of the segment `segment`.
+    fn on_sound(&self, segment: u64, piece: DownlinkFrame<'_>);
 
-    /// Nothing more comes of the stretch `stretch`.
-    fn on_stretch_ended(&self, stretch: u64);
+    /// Nothing more comes of the segment `segment`.
+    fn on_segment_ended(&self, segment: u64);
 
     /// All sound before a [`Uplink::mark`] has been sent.
     fn on_mark(&self);

@@ -61,8 +61,8 @@ pub enum Act {
 pub struct Watched {
     conversation: Conversation,
     capabilities: Capabilities,
-    /// The stretch of sound that came last.
-    stretch: u64,
+    /// The segment of sound that came last.
+    segment: u64,
     now: Duration,
     sequence: u64,
     agent_version: u64,
@@ -129,7 +129,7 @@ impl Watched {
         let mut watched = Self {
             conversation,
             capabilities,
-            stretch: 0,
+            segment: 0,
             now: Duration::ZERO,
             sequence: 0,
             agent_version: 0,
@@ -251,7 +251,7 @@ impl Watched {
             }
             Act::Rewrite { clear } => self.rewrite(*clear),
             Act::Sound(ms) => self.sound(*ms),
-            Act::SoundEnds => self.conversation.sound_ended(connection_id, self.stretch),
+            Act::SoundEnds => self.conversation.sound_ended(connection_id, self.segment),
             Act::Lose => self.conversation.ended(connection_id, "lost".to_owned()),
             Act::Close => {
                 self.conversation.close(1000, "");
@@ -273,7 +273,7 @@ impl Watched {
     fn sound(&mut self, ms: u32) {
         let sounding = self.conversation.sounding();
         if sounding != 0 {
-            self.stretch = sounding;
+            self.segment = sounding;
         }
         let sound = Sound::Pcm {
             data: vec![0; ms as usize * 48],
@@ -281,7 +281,7 @@ impl Watched {
         };
         let connection_id = self.conversation.connection_id();
         self.conversation
-            .sound(connection_id, self.stretch, sound, self.now);
+            .sound(connection_id, self.segment, sound, self.now);
     }
 
     fn answer(&mut self, at: usize, respond: bool) {

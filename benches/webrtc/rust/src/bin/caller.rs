@@ -95,7 +95,7 @@ impl SoundEndpoint for Counter {
         self.wanted
     }
 
-    fn stretch(&self) -> u64 {
+    fn segment(&self) -> u64 {
         u64::from(self.started.load(Ordering::Acquire))
     }
 
@@ -103,7 +103,7 @@ impl SoundEndpoint for Counter {
         self.heard.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn on_stretch_ended(&self, _stretch: u64) {}
+    fn on_segment_ended(&self, _stretch: u64) {}
 
     fn on_mark(&self) {}
 

@@ -2,7 +2,7 @@
 //! at its time.
 //!
 //! It is not a sound card's. What it gives out is handed to a user who has a buffer of their own, so
-//! it never stretches sound: it delays each packet by so much that nearly all those that are slower have
+//! it never segments sound: it delays each packet by so much that nearly all those that are slower have
 //! come by then, and no more.
 //!
 //! # When a packet is due

@@ -288,13 +288,13 @@ impl SoundEndpoint for Line {
         }
     }
 
-    fn stretch(&self) -> u64 {
+    fn segment(&self) -> u64 {
         self.session
             .upgrade()
             .map_or(0, |session| session.look(Conversation::sounding))
     }
 
-    fn on_sound(&self, stretch: u64, piece: DownlinkFrame<'_>) {
+    fn on_sound(&self, segment: u64, piece: DownlinkFrame<'_>) {
         let (Some(session), Some(own)) = (self.session.upgrade(), &self.sound) else {
             return;
         };
@@ -312,12 +312,12 @@ impl SoundEndpoint for Line {
             DownlinkFrame::Packet(_) => return,
         };
         session
-            .act(|conversation, now| conversation.sound(self.connection_id, stretch, sound, now));
+            .act(|conversation, now| conversation.sound(self.connection_id, segment, sound, now));
     }
 
-    fn on_stretch_ended(&self, stretch: u64) {
+    fn on_segment_ended(&self, segment: u64) {
         if let Some(session) = self.session.upgrade() {
-            session.act(|conversation, _| conversation.sound_ended(self.connection_id, stretch));
+            session.act(|conversation, _| conversation.sound_ended(self.connection_id, segment));
         }
     }
 

@@ -8,16 +8,16 @@ use crate::audio::jitter::{Content, JitterBuffer, JitterOptions, JitterStats, Rt
 use crate::audio::receiver::{OpusReceiver, ReceiverError};
 use crate::transport::sound::{DecodeMode, DownlinkFrame, SoundEndpoint};
 
-/// How far back a stretch of sound begins when the server says that it does, in ticks of 1/48,000
+/// How far back a segment of sound begins when the server says that it does, in ticks of 1/48,000
 /// s: two packets. The word comes over another channel than the sound, and may be a little late.
 const LEAD: u32 = 2 * 960;
 
-/// Where sound begins to belong to another stretch.
+/// Where sound begins to belong to another segment.
 #[derive(Debug, Clone, Copy)]
 struct Boundary {
     /// `None`: at once.
     timestamp: Option<u32>,
-    stretch: u64,
+    segment: u64,
     /// When it is passed at the latest, should no sound come any more.
     by: Duration,
 }
@@ -68,13 +68,13 @@ impl Listening {
     }
 
     /// Notes what packets belong to that arrive from now on.
-    pub fn arrives(&mut self, stretch: u64, now: Duration) {
-        if stretch == self.arriving {
+    pub fn arrives(&mut self, segment: u64, now: Duration) {
+        if segment == self.arriving {
             return;
         }
-        self.arriving = stretch;
+        self.arriving = segment;
         let timestamp = self.newest.map(|newest| {
-            if stretch == 0 {
+            if segment == 0 {
                 newest.wrapping_add(1)
             } else {
                 newest.wrapping_sub(LEAD)
@@ -82,7 +82,7 @@ impl Listening {
         });
         self.boundaries.push_back(Boundary {
             timestamp,
-            stretch,
+            segment,
             by: now + self.options.max_delay,
         });
     }
@@ -148,10 +148,10 @@ impl Listening {
             if !reached && now < next.by {
                 return;
             }
-            let before = std::mem::replace(&mut self.playing, next.stretch);
+            let before = std::mem::replace(&mut self.playing, next.segment);
             self.boundaries.pop_front();
             if before != 0 {
-                endpoint.on_stretch_ended(before);
+                endpoint.on_segment_ended(before);
             }
         }
     }

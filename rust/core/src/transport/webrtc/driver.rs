@@ -206,7 +206,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                 self.endpoint.on_frame(Frame::Text(&text));
                 self.voices
                     .listening
-                    .arrives(self.endpoint.stretch(), self.now());
+                    .arrives(self.endpoint.segment(), self.now());
                 // An answer that was cut ends at once.
                 self.play_at = Some(Duration::ZERO);
             }

@@ -52,7 +52,7 @@ impl Caller {
         let line = session
             .connecting(Carriage {
                 announced: false,
-                capabilities: Capabilities::MEDIA_APART,
+                capabilities: Capabilities::MEDIA_TRACK,
                 sound: Some(SoundSettings {
                     rates: RATES,
                     max_waiting: 1 << 20,
