@@ -164,7 +164,7 @@ impl Session {
         let rate = |format: AudioFormat, name: &str| match format {
             AudioFormat::Pcm { rate } => Ok(rate),
             _ => Err(PyValueError::new_err(format!(
-                "config.audio.{name}.format is {}: this transport carries sound apart from the \
+                "config.audio.{name}.format is {}: this transport carries sound on a track beside the \
                  messages, and gives and takes PCM; leave the format out",
                 format.wire_name()
             ))),

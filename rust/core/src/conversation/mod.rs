@@ -12,7 +12,6 @@ mod guard;
 mod history;
 mod item;
 mod outbox;
-mod pace;
 mod playback;
 mod replay;
 mod response;
@@ -21,6 +20,7 @@ mod server;
 mod server_event;
 mod sounding;
 mod speaking;
+mod speech_rate;
 mod tool_acts;
 
 use std::collections::HashMap;
@@ -47,12 +47,12 @@ use calls::Calls;
 use guard::GuardWatch;
 use history::Ledger;
 use outbox::Outbox;
-use pace::Pace;
 use playback::Playback;
 use replay::HistoryRequests;
 use response::Responses;
 use sequencer::Sequencer;
 use sounding::Sounding;
+use speech_rate::SpeechRate;
 
 /// How a conversation behaves. Times are bounds, each with its default.
 #[derive(Debug, Clone)]
@@ -111,7 +111,7 @@ pub struct Conversation {
     sequencer: Sequencer,
     playback: Playback,
     sounding: Sounding,
-    pace: Pace,
+    speech_rate: SpeechRate,
     guard: GuardWatch,
     calls: Calls,
     responses: Responses,
@@ -144,7 +144,7 @@ impl Conversation {
             sequencer: Sequencer::new(options.response_timeout, options.waiting_responses),
             playback: Playback::new(options.playback),
             sounding: Sounding::default(),
-            pace: Pace::default(),
+            speech_rate: SpeechRate::default(),
             guard: GuardWatch::new(options.guardrail_debounce),
             calls: Calls::new(options.answered_calls),
             responses: Responses::default(),

@@ -74,7 +74,7 @@ impl Conversation {
         }
         if let Some(played_ms) = self.playback.played_out(response_id) {
             let words = self.responses.transcript(&stream.item_id);
-            self.pace.learn(words, played_ms);
+            self.speech_rate.learn(words, played_ms);
         }
         self.audio_started = false;
         self.outbox.event(Event::AudioStopped {
@@ -157,7 +157,7 @@ impl Conversation {
         // The sound comes as fast as it is played, its words as fast as they are made: how long it
         // would have been can only be judged by them.
         let words = self.responses.transcript(&cut.item_id);
-        cut.length_ms = cut.length_ms.max(self.pace.duration_ms(words));
+        cut.length_ms = cut.length_ms.max(self.speech_rate.duration_ms(words));
         let heard = playback::heard(words, &cut);
         self.responses
             .cut(&cut.item_id, cut.content_index, heard.clone());

@@ -23,7 +23,7 @@ struct Boundary {
 }
 
 /// What the driver holds of the answer's sound.
-pub(super) struct Listening {
+pub(super) struct DownlinkDecoder {
     receiver: OpusReceiver,
     /// In place of the receiver where packets are wanted as they are.
     packets: Option<JitterBuffer>,
@@ -36,7 +36,7 @@ pub(super) struct Listening {
     samples: Vec<i16>,
 }
 
-impl Listening {
+impl DownlinkDecoder {
     pub fn new(rate: u32, options: JitterOptions) -> Result<Self, ReceiverError> {
         Ok(Self {
             receiver: OpusReceiver::new(rate, options)?,

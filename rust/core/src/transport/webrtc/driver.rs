@@ -13,10 +13,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::beat::{self, Beats};
-use super::downlink::Listening;
+use super::downlink::DownlinkDecoder;
 use super::options::WebRtcOptions;
 use super::peer::{Peer, PeerError, PeerEvent, PeerState};
-use super::uplink::Speaking;
+use super::uplink::UplinkEncoder;
 use crate::audio::sender::SenderOptions;
 use crate::transport::endpoint::{CloseReason, Frame, Outgoing};
 use crate::transport::net::ConnectError;
@@ -30,14 +30,14 @@ const FAR: Duration = Duration::from_secs(3600);
 
 /// What the driver needs of the options.
 #[derive(Debug, Clone)]
-pub(super) struct Manner {
+pub(super) struct DriverSettings {
     close_timeout: Duration,
     disconnected_after: Duration,
     disconnected_grace: Duration,
     send_batch_bytes: usize,
 }
 
-impl From<&WebRtcOptions> for Manner {
+impl From<&WebRtcOptions> for DriverSettings {
     fn from(options: &WebRtcOptions) -> Self {
         Self {
             close_timeout: options.close_timeout,
@@ -49,12 +49,12 @@ impl From<&WebRtcOptions> for Manner {
 }
 
 /// The sound of a call, both ways.
-pub(super) struct Voices {
-    speaking: Speaking,
-    listening: Listening,
+pub(super) struct AudioPipelines {
+    uplink_encoder: UplinkEncoder,
+    downlink_decoder: DownlinkDecoder,
 }
 
-impl Voices {
+impl AudioPipelines {
     /// An error names the option that cannot be.
     pub fn new(options: &WebRtcOptions, rates: SampleRates) -> Result<Self, ConnectError> {
         let invalid = |error: &dyn Error| ConnectError::InvalidOption {
@@ -66,8 +66,9 @@ impl Voices {
             ..SenderOptions::default()
         };
         Ok(Self {
-            speaking: Speaking::new(rates.input, sender).map_err(|error| invalid(&error))?,
-            listening: Listening::new(rates.output, options.jitter)
+            uplink_encoder: UplinkEncoder::new(rates.input, sender)
+                .map_err(|error| invalid(&error))?,
+            downlink_decoder: DownlinkDecoder::new(rates.output, options.jitter)
                 .map_err(|error| invalid(&error))?,
         })
     }
@@ -87,34 +88,34 @@ type Sending<'a> = Pin<Box<dyn Future<Output = Result<Sent, PeerError>> + Send +
 pub(super) async fn drive<P: Peer, E: SoundEndpoint + ?Sized>(
     peer: &P,
     endpoint: &E,
-    manner: Manner,
-    voices: Voices,
+    settings: DriverSettings,
+    pipelines: AudioPipelines,
 ) -> CloseReason {
     let started = Instant::now();
     let mut driver = Driver {
         peer,
         endpoint,
-        manner: &manner,
+        settings: &settings,
         started,
         beats: Beats::new(started),
-        voices,
+        pipelines,
         play_at: None,
         lost_at: None,
         stats_at: STATS_EVERY,
     };
     let ended = driver.run().await;
     driver.tell_stats();
-    peer.close(manner.close_timeout).await;
+    peer.close(settings.close_timeout).await;
     ended
 }
 
 struct Driver<'a, P, E: ?Sized> {
     peer: &'a P,
     endpoint: &'a E,
-    manner: &'a Manner,
+    settings: &'a DriverSettings,
     started: Instant,
     beats: Beats,
-    voices: Voices,
+    pipelines: AudioPipelines,
     /// When the answer's sound is looked after next.
     play_at: Option<Duration>,
     /// When the connection is given up unless it comes back.
@@ -131,7 +132,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         let (peer, endpoint) = (self.peer, self.endpoint);
         let mut held = endpoint.reading_held();
         let mut holding = *held.borrow_and_update();
-        let mut sending = Self::more(peer, endpoint, self.manner);
+        let mut sending = Self::more(peer, endpoint, self.settings);
         let mut alarm = pin!(sleep_until(self.started));
         loop {
             if let Break(ended) = self.keep_time() {
@@ -154,7 +155,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                     match sent {
                         Ok(Sent::All) => {
                             endpoint.on_flushed();
-                            sending = Self::more(peer, endpoint, self.manner);
+                            sending = Self::more(peer, endpoint, self.settings);
                             Continue(())
                         }
                         Ok(Sent::Goodbye) => Break(CloseReason::ClosedByUs),
@@ -163,7 +164,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                     }
                 },
                 () = endpoint.outgoing_ready().notified(), if sending.is_none() => {
-                    sending = Self::more(peer, endpoint, self.manner);
+                    sending = Self::more(peer, endpoint, self.settings);
                     Continue(())
                 }
                 () = async {
@@ -187,9 +188,9 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
     }
 
     /// The endpoint's next messages, if there are any, on their way.
-    fn more<'b>(peer: &'b P, endpoint: &'b E, manner: &Manner) -> Option<Sending<'b>> {
+    fn more<'b>(peer: &'b P, endpoint: &'b E, settings: &DriverSettings) -> Option<Sending<'b>> {
         let mut batch = Vec::new();
-        endpoint.take_outgoing(&mut batch, manner.send_batch_bytes);
+        endpoint.take_outgoing(&mut batch, settings.send_batch_bytes);
         if batch.is_empty() {
             return None;
         }
@@ -199,20 +200,20 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
     fn receive(&mut self, event: PeerEvent) -> ControlFlow<CloseReason> {
         match event {
             PeerEvent::Opus(packet) => {
-                self.voices.listening.insert(packet, self.now());
+                self.pipelines.downlink_decoder.insert(packet, self.now());
                 self.play_at = self.next_beat();
             }
             PeerEvent::Text(text) => {
                 self.endpoint.on_frame(Frame::Text(&text));
-                self.voices
-                    .listening
+                self.pipelines
+                    .downlink_decoder
                     .arrives(self.endpoint.segment(), self.now());
                 // An answer that was cut ends at once.
                 self.play_at = Some(Duration::ZERO);
             }
             PeerEvent::Binary(bytes) => self.endpoint.on_frame(Frame::Binary(&bytes)),
             PeerEvent::Changed(PeerState::Disconnected) => {
-                self.lost_at = Some(self.now() + self.manner.disconnected_grace);
+                self.lost_at = Some(self.now() + self.settings.disconnected_grace);
             }
             PeerEvent::Changed(PeerState::Connected) => self.lost_at = None,
             PeerEvent::Changed(PeerState::Failed) => return Break(self.silent()),
@@ -225,7 +226,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
     }
 
     fn silent(&self) -> CloseReason {
-        let waited = self.manner.disconnected_after + self.manner.disconnected_grace;
+        let waited = self.settings.disconnected_after + self.settings.disconnected_grace;
         CloseReason::Lost {
             cause: format!(
                 "nothing has been heard from the server for {} s (disconnected_after and \
@@ -237,7 +238,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
 
     fn tell_stats(&self) {
         let sent = self.peer.stats();
-        let heard = self.voices.listening.stats();
+        let heard = self.pipelines.downlink_decoder.stats();
         self.endpoint.on_stats(SoundStats {
             packets_sent: sent.packets_sent,
             packets_received: heard.received,
@@ -261,7 +262,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         }
         if self.play_at.is_some_and(|at| at <= self.now()) {
             let now = self.now() + beat::HALF;
-            if let Err(error) = self.voices.listening.play(self.endpoint, now) {
+            if let Err(error) = self.pipelines.downlink_decoder.play(self.endpoint, now) {
                 return Break(CloseReason::Lost {
                     cause: error.to_string(),
                 });
@@ -272,10 +273,10 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
             return Continue(());
         };
         loop {
-            self.voices.speaking.take(uplink, self.now());
+            self.pipelines.uplink_encoder.take(uplink, self.now());
             let mut has_sent = false;
             loop {
-                match self.voices.speaking.poll(self.now()) {
+                match self.pipelines.uplink_encoder.poll(self.now()) {
                     Ok(Some(packet)) => {
                         if self.peer.send_opus(packet).is_err() {
                             // The end of the connection is said by what is received.
@@ -292,10 +293,10 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                 }
             }
             if has_sent {
-                self.voices.speaking.tell_held(uplink);
+                self.pipelines.uplink_encoder.tell_held(uplink);
                 self.endpoint.on_room();
             }
-            if !self.voices.speaking.passed_mark() {
+            if !self.pipelines.uplink_encoder.passed_mark() {
                 return Continue(());
             }
             self.endpoint.on_mark();
@@ -304,7 +305,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
 
     /// The beat that is nearest to when sound is due.
     fn next_beat(&self) -> Option<Duration> {
-        let due = self.voices.listening.next_deadline()?;
+        let due = self.pipelines.downlink_decoder.next_deadline()?;
         Some(self.beats.at_or_after(due.saturating_sub(beat::HALF)))
     }
 
@@ -312,7 +313,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         [
             self.lost_at,
             self.play_at,
-            self.voices.speaking.next_deadline(),
+            self.pipelines.uplink_encoder.next_deadline(),
         ]
         .into_iter()
         .flatten()

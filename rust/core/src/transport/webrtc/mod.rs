@@ -29,7 +29,7 @@ pub use self::peer::{
 pub use self::stack::StackPeer;
 pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, ConnectRequest, Proxy, Tls};
 
-use self::driver::{Manner, Voices};
+use self::driver::{AudioPipelines, DriverSettings};
 use super::end::EndGuard;
 use super::net::{ByteStream, Deadline, Target, dial};
 use super::sound::{SampleRates, SoundEndpoint};
@@ -59,7 +59,7 @@ async fn call(
 ) -> Result<WebRtcConnection, ConnectError> {
     let deadline = Deadline::after(options.connect_timeout);
     // Options that cannot be are said before anybody is called.
-    let voices = Voices::new(options, rates)?;
+    let pipelines = AudioPipelines::new(options, rates)?;
     let (target, headers) = request.check(offer::SCHEMES, &offer::OWN_HEADERS)?;
     debug!(address = target.address(), "offering a call");
     let stream = dial(&target, &options.proxy, &options.tls, deadline).await?;
@@ -84,8 +84,8 @@ async fn call(
     Ok(WebRtcConnection {
         peer,
         call_id: answered.call_id,
-        manner: Manner::from(options),
-        voices,
+        settings: DriverSettings::from(options),
+        pipelines,
     })
 }
 
@@ -162,8 +162,8 @@ async fn stand<P: Peer>(peer: &P, target: &Target, deadline: Deadline) -> Result
 pub struct WebRtcConnection {
     peer: StackPeer,
     call_id: Option<String>,
-    manner: Manner,
-    voices: Voices,
+    settings: DriverSettings,
+    pipelines: AudioPipelines,
 }
 
 impl WebRtcConnection {
@@ -182,13 +182,13 @@ impl WebRtcConnection {
     ) -> impl Future<Output = ()> + Send + use<E> {
         let Self {
             peer,
-            manner,
-            voices,
+            settings,
+            pipelines,
             ..
         } = self;
         let end = EndGuard::new(endpoint);
         async move {
-            let ended = driver::drive(&peer, end.endpoint().as_ref(), manner, voices).await;
+            let ended = driver::drive(&peer, end.endpoint().as_ref(), settings, pipelines).await;
             end.report(ended);
         }
     }

@@ -20,7 +20,7 @@ const FRAME_TICKS: u32 = 960;
 const MOST_LATE: Duration = Duration::from_millis(100);
 
 /// What the driver holds of the user's sound.
-pub(super) struct Speaking {
+pub(super) struct UplinkEncoder {
     sender: OpusSender,
     packets: Packets,
     rate: u32,
@@ -28,7 +28,7 @@ pub(super) struct Speaking {
     marked: bool,
 }
 
-impl Speaking {
+impl UplinkEncoder {
     pub fn new(rate: u32, options: SenderOptions) -> Result<Self, SenderError> {
         Ok(Self {
             sender: OpusSender::new(rate, options)?,
@@ -141,25 +141,25 @@ mod tests {
     #[test]
     fn a_mark_waits_for_the_sound_before_it() {
         let uplink = Uplink::new(1 << 20);
-        let mut speaking = Speaking::new(24_000, SenderOptions::default()).unwrap();
+        let mut uplink_encoder = UplinkEncoder::new(24_000, SenderOptions::default()).unwrap();
         uplink.push(UplinkFrame::Samples(vec![1000; 700]));
         uplink.mark();
         uplink.push(UplinkFrame::Samples(vec![1000; 480]));
         let mut now = Duration::ZERO;
         let mut sent = 0;
         let mut sent_before_mark = None;
-        speaking.take(&uplink, now);
+        uplink_encoder.take(&uplink, now);
         for _ in 0..200 {
-            while speaking.poll(now).unwrap().is_some() {
+            while uplink_encoder.poll(now).unwrap().is_some() {
                 sent += 1;
             }
-            if speaking.passed_mark() {
+            if uplink_encoder.passed_mark() {
                 sent_before_mark = Some(sent);
-                speaking.take(&uplink, now);
+                uplink_encoder.take(&uplink, now);
             }
             now += ms(1);
         }
-        speaking.tell_held(&uplink);
+        uplink_encoder.tell_held(&uplink);
         // 700 samples are a frame and a half; the half is filled up.
         assert_eq!((sent_before_mark, sent), (Some(2), 3));
         assert_eq!(uplink.bytes(), 0);
@@ -168,14 +168,14 @@ mod tests {
     #[test]
     fn a_cut_throws_away_what_waits_for_its_time() {
         let uplink = Uplink::new(1 << 20);
-        let mut speaking = Speaking::new(24_000, SenderOptions::default()).unwrap();
+        let mut uplink_encoder = UplinkEncoder::new(24_000, SenderOptions::default()).unwrap();
         uplink.push(UplinkFrame::Samples(vec![1000; 24_000]));
-        speaking.take(&uplink, ms(0));
+        uplink_encoder.take(&uplink, ms(0));
         assert_eq!(uplink.bytes(), 48_000);
         uplink.clear();
-        speaking.take(&uplink, ms(5));
+        uplink_encoder.take(&uplink, ms(5));
         assert_eq!(uplink.bytes(), 0);
-        assert!(speaking.poll(ms(100)).unwrap().is_none());
+        assert!(uplink_encoder.poll(ms(100)).unwrap().is_none());
     }
 
     #[test]

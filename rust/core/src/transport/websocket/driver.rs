@@ -42,14 +42,14 @@ const MOST_REASON: usize = 123;
 
 /// What the driver needs of the options.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub(super) struct DriverSettings {
     close_timeout: Duration,
     ping_interval: Option<Duration>,
     ping_timeout: Duration,
     write_batch_bytes: usize,
 }
 
-impl From<&WebSocketOptions> for Pace {
+impl From<&WebSocketOptions> for DriverSettings {
     fn from(options: &WebSocketOptions) -> Self {
         Self {
             close_timeout: options.close_timeout,
@@ -65,13 +65,17 @@ impl From<&WebSocketOptions> for Pace {
 pub(super) fn driver<E: Endpoint + ?Sized>(
     socket: Socket,
     endpoint: &Arc<E>,
-    pace: Pace,
+    settings: DriverSettings,
 ) -> Arc<Shared<E>> {
     Arc::new(Shared(Mutex::new(Driver {
         socket,
         endpoint: Arc::clone(endpoint),
-        pace,
-        keepalive: KeepAlive::new(pace.ping_interval, pace.ping_timeout, Instant::now()),
+        settings,
+        keepalive: KeepAlive::new(
+            settings.ping_interval,
+            settings.ping_timeout,
+            Instant::now(),
+        ),
         stage: Stage::Open,
         held: false,
         batch: Vec::new(),
@@ -172,7 +176,7 @@ enum Buffered {
 struct Driver<E: ?Sized> {
     socket: Socket,
     endpoint: Arc<E>,
-    pace: Pace,
+    settings: DriverSettings,
     keepalive: KeepAlive,
     stage: Stage,
     /// Nothing is read.
@@ -316,7 +320,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
     fn take(&mut self, cx: &mut Context<'_>) -> ControlFlow<CloseReason> {
         let mut batch = std::mem::take(&mut self.batch);
         self.endpoint
-            .take_outgoing(&mut batch, self.pace.write_batch_bytes);
+            .take_outgoing(&mut batch, self.settings.write_batch_bytes);
         if batch.is_empty() {
             self.batch = batch;
             return Continue(());
@@ -344,7 +348,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         let mut written = written.map_err(Error::Io);
         if let Some(goodbye) = goodbye {
             self.stage = Stage::Closing;
-            self.alarm_at = Some(later(Instant::now(), self.pace.close_timeout));
+            self.alarm_at = Some(later(Instant::now(), self.settings.close_timeout));
             written = written.and_then(|()| self.socket.start_send_unpin(Message::Close(goodbye)));
         }
         match written {
@@ -438,7 +442,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
                 // tungstenite has queued the answer; it only has to be flushed.
                 self.stage = Stage::Answering(closed_by_peer(frame.as_ref()));
                 self.buffered = self.buffered.max(Buffered::Own);
-                self.alarm_at = Some(later(Instant::now(), self.pace.close_timeout));
+                self.alarm_at = Some(later(Instant::now(), self.settings.close_timeout));
                 if self.failure.is_some() {
                     // The answer cannot be written.
                     return Break(closed_by_peer(frame.as_ref()));
@@ -508,7 +512,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
     }
 
     fn silent(&self) -> CloseReason {
-        let waited = self.pace.ping_timeout.as_secs_f64();
+        let waited = self.settings.ping_timeout.as_secs_f64();
         let cause = format!(
             "the server has not answered a ping for {waited} s (ping_timeout); it or the network \
              is down"

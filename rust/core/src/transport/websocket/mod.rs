@@ -83,7 +83,7 @@ pub async fn connect(
     Ok(WebSocketConnection {
         socket,
         response_headers: upgraded.headers,
-        pace: driver::Pace::from(options),
+        settings: driver::DriverSettings::from(options),
     })
 }
 
@@ -105,7 +105,7 @@ type Socket = WebSocketStream<Outlet<Inlet<ByteStream>>>;
 pub struct WebSocketConnection {
     socket: Socket,
     response_headers: HeaderMap,
-    pace: driver::Pace,
+    settings: driver::DriverSettings,
 }
 
 impl WebSocketConnection {
@@ -127,8 +127,10 @@ impl WebSocketConnection {
         self,
         endpoint: Arc<E>,
     ) -> impl Future<Output = ()> + Send + use<E> {
-        let Self { socket, pace, .. } = self;
-        let driver = driver::driver(socket, &endpoint, pace);
+        let Self {
+            socket, settings, ..
+        } = self;
+        let driver = driver::driver(socket, &endpoint, settings);
         let end = EndGuard::new(endpoint);
         async move {
             let ended = driver::drive(driver, end.endpoint()).await;

@@ -3,15 +3,15 @@
 /// Milliseconds for a character of ordinary English: 150 words of six characters a minute.
 const ORDINARY: f64 = 60_000.0 / (150.0 * 6.0);
 
-/// Fewer characters than this say little about the pace.
+/// Fewer characters than this say little about the speech_rate.
 const ENOUGH: usize = 20;
 
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct SpeechRate {
     ms_per_character: f64,
 }
 
-impl Default for Pace {
+impl Default for SpeechRate {
     fn default() -> Self {
         Self {
             ms_per_character: ORDINARY,
@@ -19,7 +19,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl SpeechRate {
     /// `words` took that long. Later answers count as much as all before them.
     pub(super) fn learn(&mut self, words: &str, ms: f64) {
         let characters = words.chars().count();
@@ -40,13 +40,13 @@ mod tests {
 
     #[test]
     fn the_pace_is_learnt_from_what_was_played() {
-        let mut pace = Pace::default();
-        assert!((pace.duration_ms("ten chars.") - 667.0).abs() < 1.0);
+        let mut speech_rate = SpeechRate::default();
+        assert!((speech_rate.duration_ms("ten chars.") - 667.0).abs() < 1.0);
         for _ in 0..20 {
-            pace.learn("forty characters, spoken in four seconds", 4000.0);
+            speech_rate.learn("forty characters, spoken in four seconds", 4000.0);
         }
-        assert!((pace.duration_ms("ten chars.") - 1000.0).abs() < 1.0);
-        pace.learn("no", 9000.0);
-        assert!((pace.duration_ms("ten chars.") - 1000.0).abs() < 1.0);
+        assert!((speech_rate.duration_ms("ten chars.") - 1000.0).abs() < 1.0);
+        speech_rate.learn("no", 9000.0);
+        assert!((speech_rate.duration_ms("ten chars.") - 1000.0).abs() < 1.0);
     }
 }
