@@ -59,7 +59,7 @@ def measure() -> float:
         max_queued_bytes=1 << 24,
     )
     session.set_interest(_core.INTEREST_AUDIO)
-    line = session.connect_carried(media_track=False, server_truncates=False)
+    line = session.connect_external(media_track=False, server_truncates=False)
     line.opened('{"type":"session.update","session":{}}', "null", 0)
     line.receive(_event("response.created", response={"id": "resp_1"}))
     frame = _event(

@@ -115,8 +115,8 @@ def bars(calls: Calls) -> list[Bar]:
             _inverse(calls, "stapes-mic"),
             " times",
         ),
-        _carried("50 calls on one core", fifty),
-        _carried("200 calls on one core, Opus ready-made, without Python", encoded),
+        _external("50 calls on one core", fifty),
+        _external("200 calls on one core, Opus ready-made, without Python", encoded),
         at_most("memory of a call", 1024, [row["kb_per_call"] for row in fifty], " KB", 0),
         at_most(
             f"`send_audio` to RTP out, 50 calls, p99, {FRAMING_MS} ms of framing included",
@@ -154,7 +154,7 @@ def _inverse(calls: Calls, client: str = "stapes", *, net: bool = False) -> list
     return [1 / ratio for ratio in calls.ratios(client, "aiortc", net=net)]
 
 
-def _carried(what: str, rows: Sequence[Row]) -> Bar:
+def _external(what: str, rows: Sequence[Row]) -> Bar:
     """Whether all packets came, and were heard."""
     if not rows:
         return Bar(what, "nothing lost", NOTHING, None)

@@ -45,7 +45,7 @@ class TransportRequest:
 class TransportLine:
     """A session's end of a connection that a transport of one's own carries."""
 
-    def __init__(self, line: _core.CarriedLine, open_line: Callable[[], bool]) -> None:
+    def __init__(self, line: _core.ExternalConnection, open_line: Callable[[], bool]) -> None:
         self._line = line
         self._open = open_line
 

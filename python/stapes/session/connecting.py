@@ -83,7 +83,7 @@ async def _key(api_key: ApiKey | None) -> str:
 class Connector:
     """Connects one session, once at a time."""
 
-    __slots__ = ("_api_key", "_attempt", "_carried", "_session", "secret", "transport")
+    __slots__ = ("_api_key", "_attempt", "_external", "_session", "secret", "transport")
 
     def __init__(
         self, session: RealtimeSession[Any], transport: Transport, api_key: ApiKey | None
@@ -91,7 +91,7 @@ class Connector:
         self._session = session
         self._api_key = api_key
         self._attempt: tuple[int, asyncio.Future[None]] | None = None
-        self._carried: tuple[RealtimeTransport, _core.CarriedLine] | None = None
+        self._external: tuple[RealtimeTransport, _core.ExternalConnection] | None = None
         self.transport = transport
         # The key in use, so that what a server quotes of it can be masked.
         self.secret: str | None = None
@@ -191,8 +191,8 @@ class Connector:
         update, tracing = session._session_update(payload), session._tracing_update()
         transport = self.transport
         if isinstance(transport, RealtimeTransport):
-            line = session._core.connect_carried(transport.sound_apart, transport.server_truncates)
-            self._carried = (transport, line)
+            line = session._core.connect_external(transport.sound_apart, transport.server_truncates)
+            self._external = (transport, line)
             work = self._carry(transport, line, request, (update, tracing, agent_version), opened)
             session._spawn(work)
             return line.connection_id
@@ -216,7 +216,7 @@ class Connector:
     async def _carry(
         self,
         transport: RealtimeTransport,
-        line: _core.CarriedLine,
+        line: _core.ExternalConnection,
         request: TransportRequest,
         opening: tuple[str, str, int],
         opened: asyncio.Future[None],
@@ -241,9 +241,9 @@ class Connector:
 
     def carry(self) -> None:
         """Something is to be sent over a transport of the user's."""
-        if self._carried is None:
+        if self._external is None:
             return
-        transport, line = self._carried
+        transport, line = self._external
         try:
             for audio in line.take_audio():
                 transport.send_audio(audio)
@@ -251,7 +251,7 @@ class Connector:
                 if isinstance(message, str):
                     transport.send(message)
                 else:
-                    self._carried = None
+                    self._external = None
                     transport.close(*message)
         except Exception as error:
             line.ended(f"the transport could not send: {error}")

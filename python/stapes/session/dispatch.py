@@ -54,13 +54,13 @@ class Dispatcher:
     The hub holds it for as long as the session lives, which it does not keep alive.
     """
 
-    __slots__ = ("_session_ref", "run", "undecided_mcp")
+    __slots__ = ("_session_ref", "run", "pending_mcp_approvals")
 
     def __init__(self, session: RealtimeSession[Any]) -> None:
         self._session_ref = weakref.ref(session)
         # Callbacks, tools and guardrails run in the context in which the session was made.
         self.run = contextvars.copy_context().run
-        self.undecided_mcp: frozenset[str] = frozenset()
+        self.pending_mcp_approvals: frozenset[str] = frozenset()
 
     def __call__(self, word: Word) -> None:
         """Takes a word, in the session's context."""
@@ -84,7 +84,7 @@ class Dispatcher:
             reason = None if reason is None else session._redacted(reason)
             session._listeners.emit(ConnectionChanged(status, reason))
         if status == "disconnected":
-            self.undecided_mcp = frozenset()
+            self.pending_mcp_approvals = frozenset()
         session._connection_changed(status)
 
     def _response_started(
@@ -234,7 +234,7 @@ class Dispatcher:
             connection_id=connection_id,
             approval_item=approval_item(agent, raw, item.name),
         )
-        self.undecided_mcp |= {item.item_id}
+        self.pending_mcp_approvals |= {item.item_id}
         session._listeners.emit(ToolApprovalRequested(session.context, agent, approval))
 
     def _mcp_call_completed(self, session: RealtimeSession[Any], item: Any, agent_version: int) -> None:
@@ -274,7 +274,7 @@ class Dispatcher:
             error or NotConnectedError("the session was closed while it was connecting"),
         )
 
-    def _to_carry(self, session: RealtimeSession[Any]) -> None:
+    def _outgoing_ready(self, session: RealtimeSession[Any]) -> None:
         session._connector.carry()
 
     def _drained(self, session: RealtimeSession[Any]) -> None:

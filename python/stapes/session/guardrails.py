@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from agents import OutputGuardrail, OutputGuardrailResult, OutputGuardrailTripwireTriggered
 
 from stapes.events import Error, GuardrailTripped
-from stapes.session.smart_string import to_smart_string
+from stapes.session.tool_result import tool_result_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ def _details(info: Any) -> str:
     try:
         return json.dumps(info, ensure_ascii=False, separators=(",", ":"))
     except (TypeError, ValueError):
-        return to_smart_string(info)
+        return tool_result_text(info)
 
 
 def feedback_message(result: OutputGuardrailResult) -> str:

@@ -672,8 +672,8 @@ class RealtimeSession(Generic[TContext]):
         return done()
 
     def _mcp_decided(self, approval: ToolApproval) -> bool:
-        known = self._dispatcher.undecided_mcp
-        self._dispatcher.undecided_mcp = known - {approval.item_id}
+        known = self._dispatcher.pending_mcp_approvals
+        self._dispatcher.pending_mcp_approvals = known - {approval.item_id}
         return approval.item_id not in known
 
     # Listening

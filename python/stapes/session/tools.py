@@ -33,7 +33,7 @@ from stapes.events import (
 )
 from stapes.session.agents import AgentSnapshot, is_enabled, prepare_agent
 from stapes.session.cause import cause
-from stapes.session.smart_string import to_smart_string
+from stapes.session.tool_result import tool_result_text
 from stapes.session.upstream import (
     approval_item,
     arguments_fit,
@@ -108,7 +108,7 @@ class PendingCall:
 class CallRunner:
     """Runs the calls of one session. Where it is too late for an act, the core refuses it."""
 
-    __slots__ = ("_execution", "_formatter", "_places", "_session", "_waiting")
+    __slots__ = ("_execution", "_formatter", "_slots", "_session", "_waiting")
 
     def __init__(
         self,
@@ -120,18 +120,18 @@ class CallRunner:
         self._execution = execution
         self._formatter = formatter
         # Made for the first call: most sessions have few, and many have none.
-        self._places: asyncio.Semaphore | None = None
+        self._slots: asyncio.Semaphore | None = None
         self._waiting: dict[ToolApproval, PendingCall] = {}
 
-    def _place(self) -> asyncio.Semaphore:
+    def _slot(self) -> asyncio.Semaphore:
         """Holds a call's place among those that may be at work."""
-        if self._places is None:
-            self._places = asyncio.Semaphore(self._execution.max_concurrency)
-        return self._places
+        if self._slots is None:
+            self._slots = asyncio.Semaphore(self._execution.max_concurrency)
+        return self._slots
 
     async def run(self, pending: PendingCall) -> None:
         """Answers a call that came in."""
-        async with self._place():
+        async with self._slot():
             try:
                 await self._dispatch(pending)
             except Exception as error:
@@ -244,7 +244,7 @@ class CallRunner:
         assert tool is not None
         if not self._session._core.resume_call(pending.call.call_id, pending.connection_id):
             return
-        async with self._place():
+        async with self._slot():
             try:
                 await self._function(pending, tool)
             except Exception as error:
@@ -307,7 +307,7 @@ class CallRunner:
         result = await self._output_guardrails(pending, tool, arguments, result)
         respond = not isinstance(result, BackgroundResult)
         content = result.content if isinstance(result, BackgroundResult) else result
-        self._answer(pending, tool, to_smart_string(content), respond=respond)
+        self._answer(pending, tool, tool_result_text(content), respond=respond)
 
     async def _call(self, pending: PendingCall, tool: FunctionTool, arguments: str) -> Any:
         context = self._tool_context(pending, tool, arguments)
@@ -391,7 +391,7 @@ class CallRunner:
             session._session_update(payload),
             events,
             # Without spaces, as the reference writes it.
-            to_smart_string({"assistant": agent.name}),
+            tool_result_text({"assistant": agent.name}),
         ):
             for token in events:
                 session._posted.forget(token)

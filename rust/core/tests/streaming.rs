@@ -10,8 +10,8 @@ use serde_json::Value;
 use stapes_core::audio::AudioFormat;
 use stapes_core::conversation::{Event, Options, Rejected};
 use stapes_core::transport::{
-    Carriage, Clock, Endpoint as _, EventSink, Line, Microphone, Outgoing, OutgoingLimits,
-    Paced as _, Recording, SendAudioError, Session, Stream, Streamed,
+    Clock, Connection, ConnectionSettings, Endpoint as _, EventSink, Microphone, Outgoing,
+    OutgoingLimits, Paced as _, Recording, SendAudioError, Session, Stream, Streamed,
 };
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -22,22 +22,25 @@ impl EventSink for Nobody {
     fn push(&self, _: u64, _: Event) {}
     fn pushed(&self) {}
     fn drained(&self) {}
-    fn to_carry(&self) {}
+    fn outgoing_ready(&self) {}
 }
 
 /// A connected session, and what it sends.
 struct Call {
     microphone: Arc<Microphone>,
-    line: Arc<Line>,
+    connection: Arc<Connection>,
 }
 
 impl Call {
     fn new(limits: OutgoingLimits) -> Self {
         let (clock, runtime) = (Clock::default(), Handle::current());
         let session = Session::new(Options::default(), limits, clock, runtime, Arc::new(Nobody));
-        let line = connected(&session);
+        let connection = connected(&session);
         let microphone = Arc::new(Microphone::new(session));
-        let call = Self { microphone, line };
+        let call = Self {
+            microphone,
+            connection,
+        };
         call.sent();
         call
     }
@@ -58,8 +61,8 @@ impl Call {
     /// The sound that was sent since this was asked last; each message of another kind as its type.
     fn sent(&self) -> Vec<Result<Vec<u8>, String>> {
         let mut batch = Vec::new();
-        self.line.take_outgoing(&mut batch, usize::MAX);
-        self.line.on_flushed();
+        self.connection.take_outgoing(&mut batch, usize::MAX);
+        self.connection.on_flushed();
         batch.into_iter().map(read).collect()
     }
 }
@@ -82,15 +85,15 @@ impl Streaming {
     }
 }
 
-fn connected(session: &Session) -> Arc<Line> {
-    let line = session
-        .connecting(Carriage::default())
+fn connected(session: &Session) -> Arc<Connection> {
+    let connection = session
+        .connecting(ConnectionSettings::default())
         .expect("it is not connected");
-    let connection_id = line.connection_id();
+    let connection_id = connection.connection_id();
     session
         .act(|conversation, _| conversation.opened(connection_id, 0, "{}".to_owned(), Value::Null))
         .expect("it is connecting");
-    line
+    connection
 }
 
 fn read(message: Outgoing) -> Result<Vec<u8>, String> {
@@ -208,8 +211,11 @@ async fn it_ends_with_its_connection_and_does_not_go_on_over_the_next() {
     let mut streaming = call.stream(recording(&ramp(ms(1000))), false);
     streaming.pass(0);
     let session = call.microphone.session();
-    session.ended(call.line.connection_id(), "the server is gone".to_owned());
-    call.line = connected(session);
+    session.ended(
+        call.connection.connection_id(),
+        "the server is gone".to_owned(),
+    );
+    call.connection = connected(session);
     call.sent();
     streaming.pass(500);
     let sent = ms(100);

@@ -1,4 +1,4 @@
-//! Opens a connection and carries a session's line over it, whichever transport it is.
+//! Opens a connection and carries a session's connection over it, whichever transport it is.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde_json::Value;
 use stapes_core::transport::net::ConnectError;
-use stapes_core::transport::{CloseReason, Endpoint as _, Line, Session as Core};
+use stapes_core::transport::{CloseReason, Connection, Endpoint as _, Session as Core};
 
 use crate::queue::Word;
 use crate::sink::Sink;
@@ -37,19 +37,19 @@ impl SessionSetup {
 /// and would take its room for as long as that stands.
 pub type Connecting<C> = Pin<Box<dyn Future<Output = Result<C, ConnectError>> + Send>>;
 
-/// Connects, opens the session, and carries its line; the word `opened`, `not_opened` or `abandoned`
+/// Connects, opens the session, and carries its connection; the word `opened`, `not_opened` or `abandoned`
 /// says how connecting went.
 pub async fn run<C, F: Future<Output = ()>>(
     core: Arc<Core>,
     sink: Arc<Sink>,
-    line: Arc<Line>,
+    connection: Arc<Connection>,
     setup: SessionSetup,
     connecting: Connecting<C>,
-    carry: impl FnOnce(C, Arc<Line>) -> F,
+    run: impl FnOnce(C, Arc<Connection>) -> F,
 ) {
-    let connection_id = line.connection_id();
+    let connection_id = connection.connection_id();
     match connecting.await {
-        Ok(connection) => {
+        Ok(transport) => {
             let SessionSetup {
                 session_update,
                 tracing,
@@ -62,11 +62,11 @@ pub async fn run<C, F: Future<Output = ()>>(
                 sink.push_word(0, Word::Opened { connection_id });
                 // A session that nobody holds any more is closed by its end, not kept by its driver.
                 drop((core, sink));
-                carry(connection, line).await;
+                run(transport, connection).await;
             } else {
                 // Closed meanwhile: the connection goes as it came.
-                drop(connection);
-                line.on_ended(CloseReason::ClosedByUs);
+                drop(transport);
+                connection.on_ended(CloseReason::ClosedByUs);
                 sink.push_word(0, Word::Abandoned { connection_id });
             }
         }

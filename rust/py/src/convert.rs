@@ -38,7 +38,7 @@ pub const WORDS: [&str; 29] = [
     "opened",
     "not_opened",
     "drained",
-    "to_carry",
+    "outgoing_ready",
     "streamed",
     "lagging",
     "too_slow",
@@ -89,7 +89,7 @@ pub fn word(py: Python<'_>, word: Word) -> PyResult<Bound<'_, PyTuple>> {
             let sent = streamed.sent.as_secs_f64();
             tuple!(py, "streamed", token, sent, failure)
         }
-        Word::ToCarry => tuple!(py, "to_carry"),
+        Word::OutgoingReady => tuple!(py, "outgoing_ready"),
         Word::Lagging(dropped) => {
             tuple!(
                 py,

@@ -121,7 +121,7 @@ impl Route {
         Ok(())
     }
 
-    /// Gives sound to each who listens to it. No line of Python is run but theirs.
+    /// Gives sound to each who listens to it. No connection of Python is run but theirs.
     fn sound(
         &self,
         py: Python<'_>,

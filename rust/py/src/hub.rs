@@ -211,7 +211,7 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// What is to carry the next session.
+    /// What is to run the next session.
     pub fn carrier(&self) -> PyResult<Carrier> {
         match &self.own {
             Some(own) => Ok(own.clone()),

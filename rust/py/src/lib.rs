@@ -1,11 +1,11 @@
 //! `stapes._core`: only conversion, the runtime, and the hub that feeds asyncio.
 
 mod audio;
-mod carried;
 mod connecting;
 mod convert;
 mod dispatch;
 mod errors;
+mod external_connection;
 mod history;
 mod hub;
 mod loop_runtime;
@@ -26,7 +26,7 @@ mod _core {
     use stapes_core::conversation::Interest;
 
     #[pymodule_export]
-    use crate::carried::CarriedLine;
+    use crate::external_connection::ExternalConnection;
     #[pymodule_export]
     use crate::history::History;
     #[pymodule_export]

@@ -28,8 +28,8 @@ pub enum Word {
     },
     /// There is room again for what waits to be sent.
     Drained,
-    /// A line that Python carries has something to send.
-    ToCarry,
+    /// A connection that Python carries has something to send.
+    OutgoingReady,
     /// A long sound has been sent, or is no longer sent.
     Streamed {
         token: u64,

@@ -1,4 +1,4 @@
-//! The threads that carry the sessions of this process, started when they are first needed.
+//! The threads that run the sessions of this process, started when they are first needed.
 //!
 //! They never touch Python, so nothing has to be attached or stopped when the interpreter ends. A
 //! forked child has none of its parent's threads: it starts its own and leaves the parent's
@@ -120,7 +120,7 @@ fn start() -> PyResult<Started> {
     })
 }
 
-/// The thread that is to carry the next session.
+/// The thread that is to run the next session.
 pub fn next_carrier() -> PyResult<Carrier> {
     loop {
         let current = STARTED.load(Ordering::Acquire);

@@ -21,16 +21,16 @@ use stapes_core::conversation::{
 };
 use stapes_core::transport::net::ConnectRequest;
 use stapes_core::transport::{
-    AudioInput, Carriage, Clock, EventSink, Line, Microphone, OutgoingLimits, Recording,
-    SampleRates, Session as Core, SoundSettings, Stream, Ticker, websocket,
+    AudioInput, Clock, Connection, ConnectionSettings, EventSink, Microphone, OutgoingLimits,
+    Recording, SampleRates, Session as Core, SoundSettings, Stream, Ticker, websocket,
 };
 
 use crate::audio::recording::Recording as Held;
 use crate::audio::samples::{self, Samples};
-use crate::carried::CarriedLine;
 use crate::connecting::{self, Connecting, SessionSetup};
 use crate::dispatch::Place;
 use crate::errors;
+use crate::external_connection::ExternalConnection;
 use crate::history::History;
 use crate::hub::Hub;
 use crate::queue::{QueueLimits, Word};
@@ -142,19 +142,19 @@ impl Session {
     fn dial<C: Send + 'static, F: Future<Output = ()> + Send + 'static>(
         &self,
         py: Python<'_>,
-        carriage: Carriage,
+        settings: ConnectionSettings,
         setup: SessionSetup,
         connecting: Connecting<C>,
-        carry: impl FnOnce(C, Arc<Line>) -> F + Send + 'static,
+        run: impl FnOnce(C, Arc<Connection>) -> F + Send + 'static,
     ) -> PyResult<u64> {
         runtime::same_process(self.process, "session")?;
-        let line = self
+        let connection = self
             .core
-            .connecting(carriage)
+            .connecting(settings)
             .map_err(|rejected| errors::rejected(py, &rejected))?;
-        let connection_id = line.connection_id();
+        let connection_id = connection.connection_id();
         let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
-        let work = connecting::run(core, sink, line, setup, connecting, carry);
+        let work = connecting::run(core, sink, connection, setup, connecting, run);
         self.core.runtime().spawn(work);
         Ok(connection_id)
     }
@@ -380,10 +380,10 @@ impl Session {
         let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
         self.dial(
             py,
-            Carriage::default(),
+            ConnectionSettings::default(),
             setup,
             connecting,
-            websocket::WebSocketConnection::carry,
+            websocket::WebSocketConnection::run,
         )
     }
 
@@ -407,7 +407,7 @@ impl Session {
         let options = options.0.clone();
         let rates = self.sound_rates()?;
         let max_waiting = (options.max_queue.as_secs_f64() * f64::from(rates.input)) as usize * 2;
-        let carriage = Carriage {
+        let settings = ConnectionSettings {
             announced: false,
             capabilities: Capabilities::MEDIA_TRACK,
             sound: Some(SoundSettings { rates, max_waiting }),
@@ -415,10 +415,10 @@ impl Session {
         let connecting = Box::pin(async move { webrtc::connect(&request, &options, rates).await });
         self.dial(
             py,
-            carriage,
+            settings,
             setup,
             connecting,
-            webrtc::WebRtcConnection::carry,
+            webrtc::WebRtcConnection::run,
         )
     }
 
@@ -692,14 +692,14 @@ impl Session {
 
     // For a transport that is written in Python.
 
-    /// Begins a connection that Python carries; its line. Where `media_track`, sound travels beside the
+    /// Begins a connection that Python carries; its connection. Where `media_track`, sound travels beside the
     /// messages; where `server_truncates`, the server cuts what it has not played of an answer.
-    fn connect_carried(
+    fn connect_external(
         &self,
         py: Python<'_>,
         media_track: bool,
         server_truncates: bool,
-    ) -> PyResult<CarriedLine> {
+    ) -> PyResult<ExternalConnection> {
         runtime::same_process(self.process, "session")?;
         let sound = media_track.then(|| self.sound_rates()).transpose()?;
         let capabilities = Capabilities {
@@ -714,9 +714,9 @@ impl Session {
                 Truncation::Client
             },
         };
-        let line = self
+        let connection = self
             .core
-            .connecting(Carriage {
+            .connecting(ConnectionSettings {
                 announced: true,
                 capabilities,
                 sound: sound.map(|rates| SoundSettings {
@@ -726,7 +726,7 @@ impl Session {
                 }),
             })
             .map_err(|rejected| errors::rejected(py, &rejected))?;
-        Ok(CarriedLine::new(Arc::clone(&self.core), line))
+        Ok(ExternalConnection::new(Arc::clone(&self.core), connection))
     }
 
     /// `(packets sent, received, lost, late, share that was concealed, target and delay in seconds)` of a

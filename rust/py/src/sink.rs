@@ -119,8 +119,8 @@ impl EventSink for Sink {
         self.overflown.swap(false, Ordering::AcqRel)
     }
 
-    fn to_carry(&self) {
-        self.push_word(0, Word::ToCarry);
+    fn outgoing_ready(&self) {
+        self.push_word(0, Word::OutgoingReady);
     }
 
     fn spare_buffer(&self) -> Vec<u8> {

@@ -104,7 +104,7 @@ impl Microphone {
     }
 
     /// Over a transport that carries sound beside the messages.
-    fn send_apart(&self, input: AudioInput<'_>, commit: bool) -> Result<(), SendAudioError> {
+    fn send_on_track(&self, input: AudioInput<'_>, commit: bool) -> Result<(), SendAudioError> {
         let mut sent = Vec::new();
         match input {
             AudioInput::Samples(samples, Some(rate)) => {

@@ -25,7 +25,9 @@ pub mod websocket;
 pub use clock::Clock;
 pub use endpoint::{CloseReason, Endpoint, Frame, Outgoing};
 pub use microphone::{AudioInput, Microphone, SendAudioError};
-pub use session::{Carriage, EventSink, Line, OutgoingLimits, Session, SoundSettings, Traffic};
+pub use session::{
+    Connection, ConnectionSettings, EventSink, OutgoingLimits, Session, SoundSettings, Traffic,
+};
 pub use sound::{
     DecodeMode, DownlinkFrame, SampleRates, SoundEndpoint, SoundStats, Uplink, UplinkFrame,
 };

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use crate::support::endpoint::{Recorder, Seen, carry};
+use crate::support::endpoint::{Recorder, Seen, run};
 use crate::support::{open, options, request, server};
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn what_waits_is_written_as_one_batch() {
     for number in 0..1000 {
         endpoint.send(number.to_string());
     }
-    let mut carried = carry(connection, endpoint, seen);
+    let mut carried = run(connection, endpoint, seen);
     for number in 0..1000 {
         assert_eq!(carried.text().await, number.to_string());
     }
@@ -77,7 +77,7 @@ async fn binary_messages_and_the_headers_of_the_answer_are_passed_on() {
     let headers: Vec<_> = connection.response_headers().collect();
     assert!(headers.contains(&("x-request-id", "req_7")), "{headers:?}");
     let (endpoint, seen) = Recorder::new();
-    let mut carried = carry(connection, endpoint, seen);
+    let mut carried = run(connection, endpoint, seen);
     assert_eq!(carried.text().await, "hello");
     assert_eq!(carried.next().await, Seen::Binary(vec![1, 2]));
 }
@@ -96,7 +96,7 @@ async fn a_held_reader_leaves_frames_unread_while_writing_goes_on() {
         .unwrap();
     let (endpoint, seen) = Recorder::new();
     endpoint.hold(true);
-    let mut carried = carry(connection, endpoint, seen);
+    let mut carried = run(connection, endpoint, seen);
     is_written.await.unwrap();
     // Each of these is a turn of the driver in which the server's frame could have been read.
     for number in 1..=3 {
@@ -174,7 +174,7 @@ async fn nothing_is_sent_after_the_goodbye() {
     });
     endpoint.send("too late");
     assert_eq!(
-        carry(connection, endpoint, seen).ended().await,
+        run(connection, endpoint, seen).ended().await,
         CloseReason::ClosedByUs
     );
     assert_eq!(server.task.await.unwrap(), ["first", "goodbye"]);
@@ -186,6 +186,6 @@ async fn a_session_that_waits_costs_one_small_task() {
     let connection = connect(&request(&server.url("ws")), &options())
         .await
         .unwrap();
-    let size = std::mem::size_of_val(&connection.carry(Recorder::new().0));
+    let size = std::mem::size_of_val(&connection.run(Recorder::new().0));
     assert!(size < 2048, "the future has {size} bytes");
 }

@@ -184,7 +184,7 @@ async fn a_goodbye_stuck_behind_blocked_writes_ends_with_the_timeout() {
         endpoint.send("x".repeat(100_000));
     }
     endpoint.close(1000, "");
-    let carried = crate::support::endpoint::carry(connection, endpoint, seen);
+    let carried = crate::support::endpoint::run(connection, endpoint, seen);
     assert_eq!(carried.ended().await, CloseReason::ClosedByUs);
     drop(done);
 }
@@ -276,7 +276,7 @@ async fn a_connection_that_is_never_carried_on_still_reports_the_end() {
         .await
         .unwrap();
     let (endpoint, mut seen) = Recorder::new();
-    drop(connection.carry(endpoint));
+    drop(connection.run(endpoint));
     assert!(matches!(
         seen.recv().await,
         Some(Seen::CloseReason(CloseReason::Lost { .. }))

@@ -8,7 +8,7 @@ use stapes_core::transport::websocket::{WebSocketOptions, connect};
 use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::endpoint::{Recorder, carry};
+use crate::support::endpoint::{Recorder, run};
 use crate::support::{open_with, options, request, server};
 
 fn pinging(interval: u64, timeout: u64) -> WebSocketOptions {
@@ -57,7 +57,7 @@ async fn while_the_reader_is_held_nobody_is_pinged_or_given_up() {
         .unwrap();
     let (endpoint, seen) = Recorder::new();
     endpoint.hold(true);
-    let carried = carry(connection, endpoint, seen);
+    let carried = run(connection, endpoint, seen);
     tokio::time::sleep(Duration::from_millis(40)).await;
     carried.endpoint.send("first");
     let first = server.task.await.unwrap();

@@ -4,7 +4,7 @@ use stapes_core::transport::websocket::{ConnectError, Proxy, Tls, WebSocketOptio
 use tokio::net::TcpListener;
 
 use crate::support::certificates::Authority;
-use crate::support::endpoint::{Recorder, carry};
+use crate::support::endpoint::{Recorder, run};
 use crate::support::proxy::TestProxy;
 use crate::support::server::header;
 use crate::support::{options, refused, request, server};
@@ -20,7 +20,7 @@ fn through(proxy: String) -> WebSocketOptions {
 async fn talk(url: &str, options: &WebSocketOptions) {
     let connection = connect(&request(url), options).await.unwrap();
     let (endpoint, seen) = Recorder::new();
-    let mut carried = carry(connection, endpoint, seen);
+    let mut carried = run(connection, endpoint, seen);
     carried.endpoint.send("hello");
     assert_eq!(carried.text().await, "hello");
 }

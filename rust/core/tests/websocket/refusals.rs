@@ -166,7 +166,7 @@ async fn a_closed_port_is_refused_by_name() {
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
     let error = refused(&request(&format!("ws://{address}/")), &options()).await;
-    assert_eq!(error, ConnectError::Rejected { address });
+    assert_eq!(error, ConnectError::ConnectionRefused { address });
 }
 
 #[tokio::test]

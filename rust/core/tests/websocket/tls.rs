@@ -6,7 +6,7 @@ use stapes_core::transport::websocket::{
 };
 
 use crate::support::certificates::Authority;
-use crate::support::endpoint::{Recorder, carry};
+use crate::support::endpoint::{Recorder, run};
 use crate::support::{options, refused, request, server};
 
 fn trusting(authority: &Authority) -> WebSocketOptions {
@@ -43,7 +43,7 @@ async fn a_server_is_accepted_with_its_authoritys_file_and_not_without() {
         .await
         .unwrap();
     let (endpoint, seen) = Recorder::new();
-    let mut carried = carry(connection, endpoint, seen);
+    let mut carried = run(connection, endpoint, seen);
     let long = "sound ".repeat(200_000);
     carried.endpoint.send(long.clone());
     assert!(carried.text().await == long);

@@ -26,7 +26,7 @@ use super::unsigned;
 ///         "lowdelay" (the lowest delay, without the speech modes).
 ///     bitrate: Bits per second, 500 to 512000. None lets the codec choose.
 ///     complexity: Effort, 0 to 10. None is the codec's default.
-///     fec: Whether packets carry a coarse copy of the one before, for `OpusDecoder.recover`.
+///     fec: Whether packets run a coarse copy of the one before, for `OpusDecoder.recover`.
 ///         It takes effect with an `expected_loss` above zero.
 ///     expected_loss: The share of packets that are expected to be lost, 0 to 100 percent.
 ///     dtx: Whether silence is sent as packets of a byte or two.

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use stapes_core::conversation::{Event, Interest, Options as ConversationOptions};
 use stapes_core::transport::websocket::{ConnectRequest, Tls, WebSocketOptions, connect};
 use stapes_core::transport::{
-    AudioInput, Carriage, Clock, EventSink, Microphone, OutgoingLimits, Session,
+    AudioInput, Clock, ConnectionSettings, EventSink, Microphone, OutgoingLimits, Session,
 };
 use stapes_load::client::options::Options;
 use stapes_load::client::report::{Stretch, begin, summarise};
@@ -62,7 +62,7 @@ impl EventSink for Ears {
 
     fn drained(&self) {}
 
-    fn to_carry(&self) {}
+    fn outgoing_ready(&self) {}
 }
 
 /// One thread, as the extension has it on one core.
@@ -133,7 +133,7 @@ async fn open(options: &Options) -> Result<(Microphone, Arc<Ears>), Failure> {
     };
     session.set_interest(interest);
     let line = session
-        .connecting(Carriage::default())
+        .connecting(ConnectionSettings::default())
         .map_err(|refused| format!("{refused:?}"))?;
     let request = ConnectRequest {
         url: options.target(),
@@ -153,7 +153,7 @@ async fn open(options: &Options) -> Result<(Microphone, Arc<Ears>), Failure> {
             conversation.opened(connection_id, 0, update.to_owned(), Value::Null)
         })
         .map_err(|refused| format!("{refused:?}"))?;
-    tokio::spawn(connection.carry(line));
+    tokio::spawn(connection.run(line));
     Ok((Microphone::new(session), ears))
 }
 

@@ -58,7 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (socket, _) = listener.accept().await?;
         let (tls, counts) = (tls.clone(), counts.clone());
         // A connection that fails is the client's to tell of: it sees what is missing.
-        tokio::spawn(async move { carry(socket, tls, counts).await.ok() });
+        tokio::spawn(async move { run(socket, tls, counts).await.ok() });
     }
 }
 
@@ -69,7 +69,7 @@ fn listen(port: u16) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn carry(
+async fn run(
     socket: TcpStream,
     tls: Option<TlsAcceptor>,
     counts: Arc<Counts>,

@@ -190,7 +190,7 @@ async fn call(
     };
     let connection = connect(&request, &options(), RATES).await?;
     let counter = Counter::new(DecodeMode::Packets);
-    Ok((Arc::clone(&counter), connection.carry(counter)))
+    Ok((Arc::clone(&counter), connection.run(counter)))
 }
 
 /// Many calls at once, each sending and hearing 50 packets a second.

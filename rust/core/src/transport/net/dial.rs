@@ -104,7 +104,7 @@ async fn ask(
 fn blame(proxy: &ProxyServer, target: &Target, error: ConnectError) -> ConnectError {
     match error {
         ConnectError::Dns { .. }
-        | ConnectError::Rejected { .. }
+        | ConnectError::ConnectionRefused { .. }
         | ConnectError::Unreachable { .. }
         | ConnectError::Interrupted { .. } => ConnectError::Proxy {
             proxy: proxy.target.address(),

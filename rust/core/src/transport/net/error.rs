@@ -41,7 +41,7 @@ pub enum ConnectError {
     },
     /// Nothing listens there.
     #[error("{address} refused the connection; check host and port, and that the server runs")]
-    Rejected {
+    ConnectionRefused {
         /// `host:port`.
         address: String,
     },

@@ -31,7 +31,7 @@ pub(super) async fn open(
         first_to_answer(addresses)
             .await
             .map_err(|error| match error.kind() {
-                io::ErrorKind::ConnectionRefused => ConnectError::Rejected {
+                io::ErrorKind::ConnectionRefused => ConnectError::ConnectionRefused {
                     address: address(host, port),
                 },
                 _ => ConnectError::Unreachable {

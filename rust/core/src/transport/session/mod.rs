@@ -1,6 +1,6 @@
 //! A conversation that is shared between its user and a driver: one mutex, one order.
 
-mod line;
+mod connection;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use crate::conversation::{
 use super::clock::Clock;
 use super::sound::{SoundStats, UplinkFrame};
 
-pub use line::{Carriage, Line, SoundSettings};
+pub use connection::{Connection, ConnectionSettings, SoundSettings};
 
 /// Where events go. Called under the session's lock: it must neither block nor run users' code.
 pub trait EventSink: Send + Sync + 'static {
@@ -36,8 +36,8 @@ pub trait EventSink: Send + Sync + 'static {
     fn spare_buffer(&self) -> Vec<u8> {
         Vec::new()
     }
-    /// A line that nobody drives here (see [`Session::connecting`]) has something to send.
-    fn to_carry(&self);
+    /// A connection that nobody drives here (see [`Session::connecting`]) has something to send.
+    fn outgoing_ready(&self);
 }
 
 /// Bounds on what may wait to be sent.
@@ -79,9 +79,9 @@ struct Counters {
 struct State {
     conversation: Conversation,
     /// The connection that messages go to.
-    line: Option<Arc<Line>>,
+    connection: Option<Arc<Connection>>,
     /// The connection that has got messages in this act.
-    unsent: Option<Arc<Line>>,
+    unsent: Option<Arc<Connection>>,
     /// Of the newest connection, whether it still stands or not.
     counters: Arc<Counters>,
 }
@@ -118,7 +118,7 @@ impl Session {
         Arc::new_cyclic(|myself| Self {
             state: Mutex::new(State {
                 conversation: Conversation::new(options),
-                line: None,
+                connection: None,
                 unsent: None,
                 counters: Arc::default(),
             }),
@@ -133,7 +133,7 @@ impl Session {
         })
     }
 
-    /// What the session's timers run on, and what is to carry its connections.
+    /// What the session's timers run on, and what is to run its connections.
     pub fn runtime(&self) -> &Handle {
         &self.runtime
     }
@@ -148,9 +148,9 @@ impl Session {
     pub fn act<T>(&self, act: impl FnOnce(&mut Conversation, Duration) -> T) -> T {
         let mut state = self.lock();
         let result = act(&mut state.conversation, self.clock.now());
-        let line = self.deliver(&mut state);
+        let connection = self.deliver(&mut state);
         drop(state);
-        announce(line);
+        announce(connection);
         result
     }
 
@@ -159,10 +159,10 @@ impl Session {
         look(&self.lock().conversation)
     }
 
-    /// Brings what came of an act on its way. The line that has got something to send is told of it
+    /// Brings what came of an act on its way. The connection that has got something to send is told of it
     /// when the lock is let go, for it may write at once.
     #[must_use]
-    fn deliver(&self, state: &mut State) -> Option<Arc<Line>> {
+    fn deliver(&self, state: &mut State) -> Option<Arc<Connection>> {
         let mut events = self.pass_on(state);
         if events && self.sink.take_overflow() {
             Self::end_unread(state);
@@ -179,8 +179,8 @@ impl Session {
 
     fn end_unread(state: &mut State) {
         let connection_id = state.conversation.connection_id();
-        if let Some(line) = state.line.take() {
-            line.abandon();
+        if let Some(connection) = state.connection.take() {
+            connection.abandon();
         }
         let why = "events were not read and the bound on those that wait was reached \
                    (max_queued_events)";
@@ -206,22 +206,24 @@ impl Session {
                     self.sink.push(sequence, event);
                 }
                 Output::Message(text) => {
-                    let Some(line) = &state.line else { continue };
-                    match line.send(text) {
+                    let Some(connection) = &state.connection else {
+                        continue;
+                    };
+                    match connection.send(text) {
                         Ok(()) => {
-                            state.unsent.get_or_insert_with(|| Arc::clone(line));
+                            state.unsent.get_or_insert_with(|| Arc::clone(connection));
                         }
                         Err(why) => {
                             let connection_id = state.conversation.connection_id();
-                            line.abandon();
-                            state.line = None;
+                            connection.abandon();
+                            state.connection = None;
                             state.conversation.ended(connection_id, why);
                         }
                     }
                 }
                 Output::Close { code, reason } => {
-                    if let Some(line) = state.line.take() {
-                        line.close(code, reason);
+                    if let Some(connection) = state.connection.take() {
+                        connection.close(code, reason);
                     }
                 }
             }
@@ -273,24 +275,24 @@ impl Session {
         Interest(self.interest.load(Ordering::Acquire))
     }
 
-    /// Begins a connection: the line that a driver is to carry.
-    pub fn connecting(&self, carriage: Carriage) -> Result<Arc<Line>, Rejected> {
+    /// Begins a connection: the connection that a driver is to run.
+    pub fn connecting(&self, settings: ConnectionSettings) -> Result<Arc<Connection>, Rejected> {
         let mut state = self.lock();
-        let connection_id = state.conversation.connecting(carriage.capabilities)?;
+        let connection_id = state.conversation.connecting(settings.capabilities)?;
         let (session, held) = (Weak::clone(&self.myself), self.held.subscribe());
-        let line = Arc::new(Line::new(
+        let connection = Arc::new(Connection::new(
             session,
             connection_id,
-            carriage,
+            settings,
             held,
             self.limits,
         ));
-        state.counters = Arc::clone(&line.counters);
-        state.line = Some(Arc::clone(&line));
+        state.counters = Arc::clone(&connection.counters);
+        state.connection = Some(Arc::clone(&connection));
         let unsent = self.deliver(&mut state);
         drop(state);
         announce(unsent);
-        Ok(line)
+        Ok(connection)
     }
 
     /// The connection of `connection_id` could not be made, or is over.
@@ -298,11 +300,11 @@ impl Session {
         let mut state = self.lock();
         state.conversation.ended(connection_id, reason);
         if state
-            .line
+            .connection
             .as_ref()
-            .is_some_and(|line| line.connection_id == connection_id)
+            .is_some_and(|connection| connection.connection_id == connection_id)
         {
-            state.line = None;
+            state.connection = None;
         }
         let unsent = self.deliver(&mut state);
         drop(state);
@@ -315,7 +317,10 @@ impl Session {
 
     /// How many bytes wait to be sent, of messages and of sound beside them.
     pub fn outgoing_bytes(&self) -> usize {
-        self.lock().line.as_ref().map_or(0, |line| line.bytes())
+        self.lock()
+            .connection
+            .as_ref()
+            .map_or(0, |connection| connection.bytes())
     }
 
     /// Sends the user's sound beside the messages, to a transport that carries it apart. With
@@ -323,33 +328,34 @@ impl Session {
     pub fn send_sound(&self, samples: Vec<i16>, commit: bool) -> Result<(), Rejected> {
         let state = self.lock();
         state.conversation.connected()?;
-        let Some((line, sound)) = state
-            .line
+        let Some((connection, sound)) = state
+            .connection
             .as_ref()
-            .and_then(|line| Some((line, line.sound.as_ref()?)))
+            .and_then(|connection| Some((connection, connection.sound.as_ref()?)))
         else {
             return Err(Rejected::NotConnected);
         };
         if !state.conversation.muted() && !samples.is_empty() {
             let dropped = sound.uplink.push(UplinkFrame::Samples(samples));
-            line.counters
+            connection
+                .counters
                 .audio_dropped
                 .fetch_add(u64::from(dropped > 0), Ordering::AcqRel);
         }
         if commit {
             sound.uplink.mark();
         }
-        if line.announced {
-            self.sink.to_carry();
+        if connection.announced {
+            self.sink.outgoing_ready();
         }
-        sound.note_congestion(line.bytes() > self.limits.high_water);
+        sound.note_congestion(connection.bytes() > self.limits.high_water);
         Ok(())
     }
 
     /// How the sound fares of a connection that carries it apart.
     pub fn sound_stats(&self) -> Option<SoundStats> {
-        let line = self.lock().line.clone()?;
-        let sound = line.sound.as_ref()?;
+        let connection = self.lock().connection.clone()?;
+        let sound = connection.sound.as_ref()?;
         let stats = sound.stats.lock().unwrap_or_else(PoisonError::into_inner);
         Some(*stats)
     }
@@ -359,8 +365,8 @@ impl Session {
         let mut state = self.lock();
         state.conversation.mute(muted);
         if muted
-            && let Some(line) = &state.line
-            && let Some(sound) = &line.sound
+            && let Some(connection) = &state.connection
+            && let Some(sound) = &connection.sound
         {
             sound.uplink.clear();
         }
@@ -394,8 +400,8 @@ impl Session {
     }
 }
 
-fn announce(line: Option<Arc<Line>>) {
-    if let Some(line) = line {
-        line.announce();
+fn announce(connection: Option<Arc<Connection>>) {
+    if let Some(connection) = connection {
+        connection.announce();
     }
 }

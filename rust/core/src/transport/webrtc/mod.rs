@@ -1,7 +1,7 @@
 //! Carries a session over WebRTC: its messages over a data channel, its sound over RTP.
 //!
 //! [`connect`] offers a call by one HTTP request and waits until it stands;
-//! [`WebRtcConnection::carry`] then moves messages and sound between it and an endpoint until it
+//! [`WebRtcConnection::run`] then moves messages and sound between it and an endpoint until it
 //! ends. The stack is behind [`Peer`], so that another one can take its place.
 
 mod beat;
@@ -176,7 +176,7 @@ impl WebRtcConnection {
     ///
     /// Dropping the future, polled or not, ends the call; `endpoint.on_ended` is called exactly once
     /// in any case, when all that the call had is free.
-    pub fn carry<E: SoundEndpoint + ?Sized>(
+    pub fn run<E: SoundEndpoint + ?Sized>(
         self,
         endpoint: Arc<E>,
     ) -> impl Future<Output = ()> + Send + use<E> {

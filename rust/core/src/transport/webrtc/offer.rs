@@ -55,7 +55,7 @@ pub(super) async fn offer(
             .await
             .map_err(|error| match error {
                 ExchangeError::NotHttp(problem) => ConnectError::NotWebRtc { problem },
-                ExchangeError::CloseReason(cause) => ConnectError::Interrupted {
+                ExchangeError::Ended(cause) => ConnectError::Interrupted {
                     phase: ConnectPhase::Http,
                     cause,
                 },

@@ -37,7 +37,7 @@ thread_local! {
     static FRAMES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The longest reason that a close frame can carry, in bytes (RFC 6455, section 5.5).
+/// The longest reason that a close frame can run, in bytes (RFC 6455, section 5.5).
 const MOST_REASON: usize = 123;
 
 /// What the driver needs of the options.
@@ -60,7 +60,7 @@ impl From<&WebSocketOptions> for DriverSettings {
     }
 }
 
-/// What is to carry `endpoint` over `socket`. It is no part of [`drive`], whose task would keep room for
+/// What is to run `endpoint` over `socket`. It is no part of [`drive`], whose task would keep room for
 /// the socket beside it.
 pub(super) fn driver<E: Endpoint + ?Sized>(
     socket: Socket,
@@ -568,7 +568,7 @@ mod tests {
             (4001, "why")
         );
         assert_eq!(close_frame(1005, ""), None);
-        // 1006 stands for a connection that broke; no frame may carry it.
+        // 1006 stands for a connection that broke; no frame may run it.
         assert_eq!(
             close_frame(1006, "").map(|frame| frame.code.into()),
             Some(1000)

@@ -1,6 +1,6 @@
 //! Carries a session over a WebSocket (RFC 6455).
 //!
-//! [`connect`] opens the connection, [`WebSocketConnection::carry`] moves frames between it and an
+//! [`connect`] opens the connection, [`WebSocketConnection::run`] moves frames between it and an
 //! [`Endpoint`] until it ends. A server that holds thousands of sessions pays for each: one task,
 //! one timer, and buffers as small as [`WebSocketOptions`] says.
 
@@ -123,7 +123,7 @@ impl WebSocketConnection {
     /// exactly once in any case. While the endpoint holds the reader, keep-alive pauses, for the
     /// answers would be left unread; once it has said goodbye the hold no longer counts. Frames
     /// that arrive after our goodbye are dropped.
-    pub fn carry<E: Endpoint + ?Sized>(
+    pub fn run<E: Endpoint + ?Sized>(
         self,
         endpoint: Arc<E>,
     ) -> impl Future<Output = ()> + Send + use<E> {

@@ -40,7 +40,7 @@ pub(super) async fn upgrade(
             .await
             .map_err(|error| match error {
                 ExchangeError::NotHttp(problem) => ConnectError::NotWebSocket { problem },
-                ExchangeError::CloseReason(cause) => ConnectError::Interrupted {
+                ExchangeError::Ended(cause) => ConnectError::Interrupted {
                     phase: ConnectPhase::Http,
                     cause,
                 },

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use stapes_core::conversation::{Capabilities, Conversation, Event, Interest, Options};
 use stapes_core::transport::webrtc::{WebRtcOptions, connect};
-use stapes_core::transport::{Carriage, Clock, EventSink, OutgoingLimits, Session, SoundSettings};
+use stapes_core::transport::{
+    Clock, ConnectionSettings, EventSink, OutgoingLimits, Session, SoundSettings,
+};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -30,7 +32,7 @@ impl EventSink for Sink {
 
     fn drained(&self) {}
 
-    fn to_carry(&self) {}
+    fn outgoing_ready(&self) {}
 }
 
 impl Caller {
@@ -50,7 +52,7 @@ impl Caller {
         );
         session.set_interest(Interest::ALL);
         let line = session
-            .connecting(Carriage {
+            .connecting(ConnectionSettings {
                 announced: false,
                 capabilities: Capabilities::MEDIA_TRACK,
                 sound: Some(SoundSettings {
@@ -70,7 +72,7 @@ impl Caller {
         };
         session.act(opened).unwrap();
         let call_id = connection.call_id().map(str::to_owned);
-        let task = tokio::spawn(connection.carry(line));
+        let task = tokio::spawn(connection.run(line));
         assert!(far.text().await.contains("session.update"));
         let caller = Self {
             session,

@@ -119,12 +119,12 @@ impl Endpoint for Recorder {
 }
 
 /// Carries `connection` in a task of its own.
-pub fn carry(
+pub fn run(
     connection: WebSocketConnection,
     endpoint: Arc<Recorder>,
     seen: mpsc::UnboundedReceiver<Seen>,
 ) -> Carried {
-    let task = tokio::spawn(connection.carry(Arc::clone(&endpoint)));
+    let task = tokio::spawn(connection.run(Arc::clone(&endpoint)));
     Carried {
         endpoint,
         seen,

@@ -11,7 +11,7 @@ use stapes_core::transport::websocket::{
     ConnectError, ConnectRequest, Proxy, WebSocketOptions, connect,
 };
 
-use self::endpoint::{Carried, Recorder, carry};
+use self::endpoint::{Carried, Recorder, run};
 use self::server::Server;
 
 /// A request without headers.
@@ -42,7 +42,7 @@ pub async fn open<T>(server: &Server<T>) -> Carried {
 pub async fn open_with<T>(server: &Server<T>, options: &WebSocketOptions) -> Carried {
     let connection = connect(&request(&server.url("ws")), options).await.unwrap();
     let (endpoint, seen) = Recorder::new();
-    carry(connection, endpoint, seen)
+    run(connection, endpoint, seen)
 }
 
 /// Why connecting fails.

@@ -16,8 +16,8 @@ use crate::transport::sound::{
 
 /// How a connection is carried.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Carriage {
-    /// The sink is told each time the line has something to send, for a carrier that no task of
+pub struct ConnectionSettings {
+    /// The sink is told each time the connection has something to send, for a carrier that no task of
     /// ours drives.
     pub announced: bool,
     pub capabilities: Capabilities,
@@ -33,9 +33,9 @@ pub struct SoundSettings {
     pub max_waiting: usize,
 }
 
-/// A line's sound.
+/// A connection's sound.
 #[derive(Debug)]
-pub(super) struct LineSound {
+pub(super) struct ConnectionAudio {
     rates: SampleRates,
     pub(super) uplink: Uplink,
     /// A sender may be waiting for room.
@@ -43,7 +43,7 @@ pub(super) struct LineSound {
     pub(super) stats: Mutex<SoundStats>,
 }
 
-impl LineSound {
+impl ConnectionAudio {
     fn new(settings: SoundSettings) -> Self {
         Self {
             rates: settings.rates,
@@ -59,7 +59,7 @@ impl LineSound {
 }
 
 #[derive(Debug, Default)]
-struct LineQueue {
+struct OutgoingQueue {
     waiting: VecDeque<Outgoing>,
     bytes: usize,
     /// Messages that the driver has taken and not flushed yet.
@@ -68,22 +68,22 @@ struct LineQueue {
 }
 
 /// One connection of a session, as its driver sees it.
-pub struct Line {
+pub struct Connection {
     session: Weak<Session>,
     pub(super) connection_id: u64,
-    queue: Mutex<LineQueue>,
+    queue: Mutex<OutgoingQueue>,
     ready: Notify,
     writer: OnceLock<Weak<dyn Writer>>,
     held: watch::Receiver<bool>,
     limits: OutgoingLimits,
     pub(super) counters: Arc<Counters>,
     pub(super) announced: bool,
-    pub(super) sound: Option<LineSound>,
+    pub(super) sound: Option<ConnectionAudio>,
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line")
+        f.debug_struct("Connection")
             .field("connection_id", &self.connection_id)
             .finish_non_exhaustive()
     }
@@ -101,11 +101,11 @@ fn size(message: &Outgoing) -> usize {
     }
 }
 
-impl Line {
+impl Connection {
     pub(super) fn new(
         session: Weak<Session>,
         connection_id: u64,
-        carriage: Carriage,
+        settings: ConnectionSettings,
         held: watch::Receiver<bool>,
         limits: OutgoingLimits,
     ) -> Self {
@@ -118,8 +118,8 @@ impl Line {
             held,
             limits,
             counters: Arc::default(),
-            announced: carriage.announced,
-            sound: carriage.sound.map(LineSound::new),
+            announced: settings.announced,
+            sound: settings.sound.map(ConnectionAudio::new),
         }
     }
 
@@ -141,7 +141,7 @@ impl Line {
         if self.announced
             && let Some(session) = self.session.upgrade()
         {
-            session.sink.to_carry();
+            session.sink.outgoing_ready();
         }
     }
 
@@ -151,7 +151,7 @@ impl Line {
         self.queue().bytes + sound
     }
 
-    fn queue(&self) -> MutexGuard<'_, LineQueue> {
+    fn queue(&self) -> MutexGuard<'_, OutgoingQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -204,7 +204,7 @@ impl Line {
     }
 }
 
-impl Endpoint for Line {
+impl Endpoint for Connection {
     fn on_frame(&self, frame: Frame<'_>) {
         let Some(session) = self.session.upgrade() else {
             return;
@@ -250,7 +250,7 @@ impl Endpoint for Line {
     }
 
     fn lend_writer(&self, writer: Weak<dyn Writer>) {
-        // A line is carried once.
+        // A connection is carried once.
         let _ = self.writer.set(writer);
     }
 
@@ -271,7 +271,7 @@ impl Endpoint for Line {
     }
 }
 
-impl SoundEndpoint for Line {
+impl SoundEndpoint for Connection {
     fn uplink(&self) -> Option<&Uplink> {
         self.sound.as_ref().map(|sound| &sound.uplink)
     }

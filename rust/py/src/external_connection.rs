@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use stapes_core::transport::{
-    CloseReason, DownlinkFrame, Endpoint as _, Frame, Line, Outgoing, Session as Core,
+    CloseReason, Connection, DownlinkFrame, Endpoint as _, Frame, Outgoing, Session as Core,
     SoundEndpoint as _, UplinkFrame,
 };
 
@@ -16,29 +16,29 @@ use crate::audio::samples::Samples;
 /// A connection that Python carries: frames in, messages out.
 #[pyclass(frozen, module = "stapes._core")]
 #[derive(Debug)]
-pub struct CarriedLine {
+pub struct ExternalConnection {
     core: Arc<Core>,
-    line: Arc<Line>,
+    connection: Arc<Connection>,
 }
 
-impl CarriedLine {
-    pub fn new(core: Arc<Core>, line: Arc<Line>) -> Self {
-        Self { core, line }
+impl ExternalConnection {
+    pub fn new(core: Arc<Core>, connection: Arc<Connection>) -> Self {
+        Self { core, connection }
     }
 }
 
 #[pymethods]
-impl CarriedLine {
+impl ExternalConnection {
     #[getter]
     fn connection_id(&self) -> u64 {
-        self.line.connection_id()
+        self.connection.connection_id()
     }
 
     /// The connection stands; false where it was closed meanwhile.
     fn opened(&self, session_update: String, tracing: &str, agent_version: u64) -> PyResult<bool> {
         let tracing = serde_json::from_str(tracing)
             .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
-        let connection_id = self.line.connection_id();
+        let connection_id = self.connection.connection_id();
         Ok(self
             .core
             .act(|conversation, _| {
@@ -49,26 +49,26 @@ impl CarriedLine {
 
     /// A text frame arrived.
     fn receive(&self, frame: &str) {
-        let before = self.line.segment();
-        self.line.on_frame(Frame::Text(frame));
+        let before = self.connection.segment();
+        self.connection.on_frame(Frame::Text(frame));
         // Sound that came before the frame has been taken before it.
-        if before != 0 && before != self.line.segment() {
-            self.line.on_segment_ended(before);
+        if before != 0 && before != self.connection.segment() {
+            self.connection.on_segment_ended(before);
         }
     }
 
     /// Sound arrived beside the frames: PCM at the rate of the session's output format.
     fn receive_audio(&self, audio: &Bound<'_, PyAny>) -> PyResult<()> {
         let samples = Samples::mono(audio, "audio")?.into_int16();
-        self.line
-            .on_sound(self.line.segment(), DownlinkFrame::Samples(&samples));
+        self.connection
+            .on_sound(self.connection.segment(), DownlinkFrame::Samples(&samples));
         Ok(())
     }
 
     /// The user's sound that is to be sent now, up to where a turn of theirs ends.
     fn take_audio<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
         let mut taken = Vec::new();
-        let Some(uplink) = self.line.uplink() else {
+        let Some(uplink) = self.connection.uplink() else {
             return taken;
         };
         while let Some(piece) = uplink.take() {
@@ -76,18 +76,18 @@ impl CarriedLine {
                 UplinkFrame::Samples(samples) => {
                     taken.push(PyBytes::new(py, bytemuck::cast_slice(&samples)));
                 }
-                UplinkFrame::Mark => self.line.on_mark(),
+                UplinkFrame::Mark => self.connection.on_mark(),
                 UplinkFrame::Packet(_) => {}
             }
         }
-        self.line.on_room();
+        self.connection.on_room();
         taken
     }
 
     /// What is to be sent now: texts, and `(code, reason)` where it is to be closed.
     fn take(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
         let mut batch = Vec::new();
-        self.line.take_outgoing(&mut batch, usize::MAX);
+        self.connection.take_outgoing(&mut batch, usize::MAX);
         let taken = batch
             .into_iter()
             .map(|message| match message {
@@ -95,13 +95,13 @@ impl CarriedLine {
                 Outgoing::Close { code, reason } => (code, reason).into_py_any(py),
             })
             .collect::<PyResult<_>>()?;
-        self.line.on_flushed();
+        self.connection.on_flushed();
         Ok(taken)
     }
 
     /// The connection is over.
     fn ended(&self, reason: &str) {
-        self.line.on_ended(CloseReason::Lost {
+        self.connection.on_ended(CloseReason::Lost {
             cause: reason.to_owned(),
         });
     }

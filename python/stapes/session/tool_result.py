@@ -6,10 +6,10 @@ import dataclasses
 import json
 from typing import Any
 
-__all__ = ["to_smart_string"]
+__all__ = ["tool_result_text"]
 
 
-def to_smart_string(value: Any) -> str:
+def tool_result_text(value: Any) -> str:
     """Text as it is, anything else as JSON without spaces, as the reference writes it.
 
     Dataclasses and pydantic models become objects, bytes a note of their length; what JSON cannot
