@@ -146,7 +146,7 @@ def _definition_of_handoff(handoff: Handoff[Any, Any]) -> dict[str, Any]:
 class Agents:
     """The agents of a session, by agent_version."""
 
-    __slots__ = ("_by_version", "_newest", "current", "agent_version", "initial")
+    __slots__ = ("_by_version", "_newest", "agent_version", "current", "initial")
 
     _MEMORY = 256
 

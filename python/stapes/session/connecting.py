@@ -121,7 +121,7 @@ class Connector:
             request = await self._request(api_key, model, url, call_id, headers)
             if not session._hub.is_idle:
                 # What is left of the last connection may be as much as may wait.
-                await session._posted.all_so_far()
+                await session._local_events.all_so_far()
             if opened.done():
                 # Closed meanwhile.
                 return await opened

@@ -54,7 +54,7 @@ class Dispatcher:
     The hub holds it for as long as the session lives, which it does not keep alive.
     """
 
-    __slots__ = ("_session_ref", "run", "pending_mcp_approvals")
+    __slots__ = ("_session_ref", "pending_mcp_approvals", "run")
 
     def __init__(self, session: RealtimeSession[Any]) -> None:
         self._session_ref = weakref.ref(session)
@@ -132,11 +132,15 @@ class Dispatcher:
 
     def _audio_started(self, session: RealtimeSession[Any], agent_version: int) -> None:
         if session._listeners.wants("audio_start"):
-            session._listeners.emit(AudioStart(session.context, session._agents.agent(agent_version)))
+            session._listeners.emit(
+                AudioStart(session.context, session._agents.agent(agent_version))
+            )
 
     def _audio_stopped(self, session: RealtimeSession[Any], agent_version: int) -> None:
         if session._listeners.wants("audio_stopped"):
-            session._listeners.emit(AudioStopped(session.context, session._agents.agent(agent_version)))
+            session._listeners.emit(
+                AudioStopped(session.context, session._agents.agent(agent_version))
+            )
 
     def _audio_interrupted(
         self, session: RealtimeSession[Any], agent_version: int, response_id: str
@@ -237,7 +241,9 @@ class Dispatcher:
         self.pending_mcp_approvals |= {item.item_id}
         session._listeners.emit(ToolApprovalRequested(session.context, agent, approval))
 
-    def _mcp_call_completed(self, session: RealtimeSession[Any], item: Any, agent_version: int) -> None:
+    def _mcp_call_completed(
+        self, session: RealtimeSession[Any], item: Any, agent_version: int
+    ) -> None:
         agent = session._agents.agent(agent_version)
         session._listeners.emit(McpToolCallCompleted(session.context, agent, item))
 

@@ -76,7 +76,7 @@ async def run_guardrails(
     tripped = next((result for result in results if result.output.tripwire_triggered), None)
     if tripped is None:
         return
-    event = session._posted.keep(
+    event = session._local_events.stage(
         GuardrailTripped(session.context, agent, GuardrailTripwire(tripped), item_id)
     )
     feedback = {
@@ -95,4 +95,4 @@ async def run_guardrails(
         event,
         json.dumps(feedback, ensure_ascii=False),
     ):
-        session._posted.forget(event)
+        session._local_events.discard(event)

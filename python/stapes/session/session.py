@@ -41,9 +41,9 @@ from stapes.session.dispatch import Dispatcher
 from stapes.session.guardrails import run_guardrails
 from stapes.session.history import items_as_json, message_event
 from stapes.session.listeners import Listeners
+from stapes.session.local_events import LocalEvents
 from stapes.session.mcp_tools import HostedMcpTools
 from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_config
-from stapes.session.posted import Posted
 from stapes.session.streaming import AudioStream, AudioStreams
 from stapes.session.tools import CallRunner, PendingCall, ToolExecution
 from stapes.session.usage import SessionUsage
@@ -226,7 +226,7 @@ class RealtimeSession(Generic[TContext]):
             playback._attach(self._core)
         self._set_formats(config.get("audio", {}))
         self._calls = CallRunner(self, tool_execution or ToolExecution(), tool_error_formatter)
-        self._posted = Posted(self._core, self._loop)
+        self._local_events = LocalEvents(self._core, self._loop)
         self._listeners = Listeners(self, max_queued_events, max_queued_bytes)
         # As a set; a dictionary that is empty is small.
         self._tasks: dict[asyncio.Task[Any], None] = {}
@@ -391,7 +391,7 @@ class RealtimeSession(Generic[TContext]):
         self._calls.forget()
         if idle:
             return done()
-        heard = self._posted.all_so_far()
+        heard = self._local_events.all_so_far()
         return Completion(wait=lambda: _until(heard))
 
     async def __aenter__(self) -> RealtimeSession[TContext]:
@@ -611,9 +611,9 @@ class RealtimeSession(Generic[TContext]):
         connected = self.status == "connected"
         payload = await self._payload(snapshot, switching=True) if connected else None
         agent_version = self._agents.add(snapshot)
-        events = [self._posted.keep(AgentHandoff(self._context, source, agent))]
+        events = [self._local_events.stage(AgentHandoff(self._context, source, agent))]
         events += self._mcp_tools_event(snapshot)
-        self._posted.take_over_on(events[0], agent_version)
+        self._local_events.take_over_on(events[0], agent_version)
         self._agents.take_over(agent_version)
         update = None if payload is None else self._session_update(payload)
         self._core.switch_agent(agent_version, update, events, [])
@@ -751,10 +751,10 @@ class RealtimeSession(Generic[TContext]):
 
     def _local(self, event: SessionEvent) -> None:
         """Puts an event of the session layer's into the order."""
-        self._posted.place(event)
+        self._local_events.emit(event)
 
     def _dispatch_local(self, token: int) -> None:
-        event, agent_version = self._posted.look(token)
+        event, agent_version = self._local_events.peek(token)
         if event is not None:
             if agent_version is not None:
                 self._agents.take_over(agent_version)
@@ -763,12 +763,12 @@ class RealtimeSession(Generic[TContext]):
                 self._mcp_tools.available = event.tools
             self._listeners.emit(event)
             hooks.local_event(self, event)
-        self._posted.dispatched(token, self.dispatched)
+        self._local_events.resolve(token, self.dispatched)
 
     def _mcp_tools_event(self, snapshot: AgentSnapshot) -> list[int]:
         """The event that says which hosted MCP tools there are now, where they are others."""
         tools = self._mcp_tools.of(snapshot)
-        return [] if tools is None else [self._posted.keep(McpToolsChanged(tools))]
+        return [] if tools is None else [self._local_events.stage(McpToolsChanged(tools))]
 
     def _mcp_tools_listed(self, server_label: str, tools: list[dict[str, Any]]) -> None:
         self._mcp_tools.listed(server_label, tools)

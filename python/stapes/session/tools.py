@@ -108,7 +108,7 @@ class PendingCall:
 class CallRunner:
     """Runs the calls of one session. Where it is too late for an act, the core refuses it."""
 
-    __slots__ = ("_execution", "_formatter", "_slots", "_session", "_waiting")
+    __slots__ = ("_execution", "_formatter", "_session", "_slots", "_waiting")
 
     def __init__(
         self,
@@ -141,11 +141,11 @@ class CallRunner:
         """The model gets an answer, the session the error: nobody waits for ever."""
         session, call = self._session, pending.call
         logger.debug("call of %s failed", call.name, exc_info=error)
-        event = session._posted.keep(Error(error, context=f"tool {call.name}"))
+        event = session._local_events.stage(Error(error, context=f"tool {call.name}"))
         if not session._core.tool_output(
             call.call_id, pending.connection_id, TOOL_FAILED, True, [event]
         ):
-            session._posted.forget(event)
+            session._local_events.discard(event)
 
     async def _dispatch(self, pending: PendingCall) -> None:
         session, call, snapshot = self._session, pending.call, pending.snapshot
@@ -157,9 +157,11 @@ class CallRunner:
             if handoff.tool_name == call.name and await is_enabled(handoff, context, agent):
                 return await self._hand_off(pending, handoff)
         message = f"Tool {call.name} not found"
-        event = session._posted.keep(Error(ModelBehaviorError(message)))
-        if not session._core.tool_output(call.call_id, pending.connection_id, message, False, [event]):
-            session._posted.forget(event)
+        event = session._local_events.stage(Error(ModelBehaviorError(message)))
+        if not session._core.tool_output(
+            call.call_id, pending.connection_id, message, False, [event]
+        ):
+            session._local_events.discard(event)
         return None
 
     async def _function(self, pending: PendingCall, tool: FunctionTool) -> None:
@@ -185,11 +187,11 @@ class CallRunner:
     def _unreadable(self, pending: PendingCall) -> None:
         session, call = self._session, pending.call
         error = ModelBehaviorError(f"the arguments of tool call {call.call_id} are not JSON")
-        event = session._posted.keep(Error(error, context=f"tool {call.name}"))
+        event = session._local_events.stage(Error(error, context=f"tool {call.name}"))
         if not session._core.tool_output(
             call.call_id, pending.connection_id, BAD_ARGUMENTS, True, [event]
         ):
-            session._posted.forget(event)
+            session._local_events.discard(event)
 
     async def _needs_approval(
         self, tool: FunctionTool, parsed: Any, readable: bool, call: ToolCall
@@ -224,9 +226,9 @@ class CallRunner:
         )
         pending.tool = tool
         self._waiting[approval] = pending
-        event = session._posted.keep(ToolApprovalRequested(session.context, agent, approval))
+        event = session._local_events.stage(ToolApprovalRequested(session.context, agent, approval))
         if not session._core.await_approval(call.call_id, pending.connection_id, event):
-            session._posted.forget(event)
+            session._local_events.discard(event)
             del self._waiting[approval]
         return None
 
@@ -287,10 +289,10 @@ class CallRunner:
     async def _start(self, pending: PendingCall, tool: FunctionTool) -> bool:
         """Says that the tool begins, and waits until that has been heard; false if it must not."""
         session, call, agent = self._session, pending.call, pending.snapshot.agent
-        event = session._posted.keep(AgentToolStart(session.context, agent, tool, call))
-        heard = session._posted.heard(event)
+        event = session._local_events.stage(AgentToolStart(session.context, agent, tool, call))
+        heard = session._local_events.dispatched(event)
         if not session._core.call_event(call.call_id, pending.connection_id, event):
-            session._posted.forget(event)
+            session._local_events.discard(event)
             return False
         cause.set(await heard)
         # A listener may have closed the session.
@@ -329,10 +331,12 @@ class CallRunner:
         events = []
         if tell:
             event = AgentToolEnd(session.context, pending.snapshot.agent, tool, text, call)
-            events.append(session._posted.keep(event))
-        if not session._core.tool_output(call.call_id, pending.connection_id, text, respond, events):
+            events.append(session._local_events.stage(event))
+        if not session._core.tool_output(
+            call.call_id, pending.connection_id, text, respond, events
+        ):
             for token in events:
-                session._posted.forget(token)
+                session._local_events.discard(token)
 
     def _tool_context(self, pending: PendingCall, tool: FunctionTool, arguments: str) -> Any:
         """What the tool and its guardrails get: of their own each, so that none sees another's."""
@@ -381,9 +385,9 @@ class CallRunner:
         snapshot = await prepare_agent(agent, session.context)
         payload = await session._payload(snapshot, switching=True)
         agent_version = session._agents.add(snapshot)
-        events = [session._posted.keep(AgentHandoff(session.context, source, agent))]
+        events = [session._local_events.stage(AgentHandoff(session.context, source, agent))]
         events += session._mcp_tools_event(snapshot)
-        session._posted.take_over_on(events[0], agent_version)
+        session._local_events.take_over_on(events[0], agent_version)
         if not session._core.hand_off(
             call.call_id,
             pending.connection_id,
@@ -394,7 +398,7 @@ class CallRunner:
             tool_result_text({"assistant": agent.name}),
         ):
             for token in events:
-                session._posted.forget(token)
+                session._local_events.discard(token)
 
 
 def _verdict(output: ToolGuardrailFunctionOutput, tripped: Exception) -> str | None:

@@ -228,7 +228,7 @@ fn convert_event(py: Python<'_>, event: Event) -> PyResult<Bound<'_, PyTuple>> {
     }
 }
 
-fn convert_error(py: Python<'_>, trouble: CoreError) -> PyResult<Bound<'_, PyTuple>> {
+fn convert_error(py: Python<'_>, error: CoreError) -> PyResult<Bound<'_, PyTuple>> {
     match error {
         CoreError::Server(event) => tuple!(py, "server_error", event.to_string()),
         CoreError::Protocol(what) => tuple!(py, "protocol_error", what),

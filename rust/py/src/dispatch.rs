@@ -17,15 +17,15 @@ use crate::queue::Word;
 
 /// How far the event loop has come with a session.
 #[derive(Debug, Default)]
-pub struct Place {
+pub struct DispatchCursor {
     sequence: AtomicU64,
     history: Mutex<History>,
     /// Somebody listens to versions of the history; else they only have to be known here.
     wants_history: AtomicBool,
 }
 
-impl Place {
-    /// The place of what was dispatched last.
+impl DispatchCursor {
+    /// The sequence number of what was dispatched last.
     pub fn sequence(&self) -> u64 {
         self.sequence.load(Ordering::Acquire)
     }
@@ -51,7 +51,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The way to a session's Python half.
 #[derive(Debug)]
 pub struct Route {
-    place: Arc<Place>,
+    cursor: Arc<DispatchCursor>,
     /// Takes words.
     dispatcher: Py<PyAny>,
     /// Calls in the session's context.
@@ -74,12 +74,12 @@ struct Named {
 
 impl Route {
     pub fn new(
-        place: Arc<Place>,
+        cursor: Arc<DispatchCursor>,
         dispatcher: &Bound<'_, PyAny>,
         listeners: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         Ok(Self {
-            place,
+            cursor,
             dispatcher: dispatcher.clone().unbind(),
             run: dispatcher.getattr("run")?.unbind(),
             listeners: PyWeakrefReference::new(listeners)?.unbind(),
@@ -90,7 +90,7 @@ impl Route {
     /// Brings one word to where it goes.
     pub fn take(&self, py: Python<'_>, hub: &Shared, sequence: u64, word: Word) -> PyResult<()> {
         if sequence != 0 {
-            self.place.sequence.store(sequence, Ordering::Release);
+            self.cursor.sequence.store(sequence, Ordering::Release);
         }
         match word {
             Word::Event(Event::Audio {
@@ -104,8 +104,8 @@ impl Route {
                 taken
             }
             Word::Event(Event::HistoryUpdated { history }) => {
-                let wanted = self.place.wants_history().then(|| history.clone());
-                *lock(&self.place.history) = history;
+                let wanted = self.cursor.wants_history().then(|| history.clone());
+                *lock(&self.cursor.history) = history;
                 match wanted {
                     Some(history) => self.say(py, Word::Event(Event::HistoryUpdated { history })),
                     None => Ok(()),

@@ -4,7 +4,9 @@ use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyList, PySlice, PyTuple};
-use stapes_core::conversation::{ContentPart, History as Version, Item, ItemKind, Place, Progress};
+use stapes_core::conversation::{
+    ContentPart, History as Version, Item, ItemKind, ItemPosition, Progress,
+};
 
 /// The classes of `stapes.items`.
 struct Classes {
@@ -89,16 +91,18 @@ pub fn item(py: Python<'_>, item: &Item) -> PyResult<Py<PyAny>> {
                 .iter()
                 .map(|p| part(py, p))
                 .collect::<PyResult<_>>()?;
-            let place = match &item.place {
-                Place::Unstated => classes.unset.clone_ref(py),
-                Place::First => py.None(),
-                Place::After(previous) => (**previous).into_pyobject(py)?.into_any().unbind(),
+            let position = match &item.position {
+                ItemPosition::Unstated => classes.unset.clone_ref(py),
+                ItemPosition::First => py.None(),
+                ItemPosition::After(previous) => {
+                    (**previous).into_pyobject(py)?.into_any().unbind()
+                }
             };
             let status = status.map(Progress::as_str);
             let parts = PyTuple::new(py, parts)?;
             classes
                 .message
-                .call1(py, (id, role.as_str(), parts, status, place))
+                .call1(py, (id, role.as_str(), parts, status, position))
         }
         ItemKind::FunctionCall {
             call_id,

@@ -17,7 +17,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use stapes_core::transport::bells::{self, Bell};
 
-use crate::dispatch::{Place, Route};
+use crate::dispatch::{DispatchCursor, Route};
 use crate::loop_runtime::{Knock, LoopRuntime};
 use crate::queue::{QueueLimits, SessionQueue, Word, Words};
 use crate::runtime::{self, Carrier};
@@ -99,11 +99,13 @@ impl Shared {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn register(&self, limits: QueueLimits, place: Arc<Place>) -> u64 {
+    pub fn register(&self, limits: QueueLimits, cursor: Arc<DispatchCursor>) -> u64 {
         let mut queues = self.queues();
         queues.next_id += 1;
         let id = queues.next_id;
-        queues.sessions.insert(id, SessionQueue::new(limits, place));
+        queues
+            .sessions
+            .insert(id, SessionQueue::new(limits, cursor));
         id
     }
 
@@ -287,7 +289,7 @@ impl Hub {
         dispatcher: &Bound<'_, PyAny>,
         listeners: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        let route = Route::new(Arc::clone(session.place()), dispatcher, listeners)?;
+        let route = Route::new(Arc::clone(session.cursor()), dispatcher, listeners)?;
         self.routes().insert(session.id(), Arc::new(route));
         Ok(())
     }

@@ -7,7 +7,7 @@ use stapes_core::conversation::Event;
 use stapes_core::transport::Streamed;
 use stapes_core::transport::websocket::ConnectError;
 
-use crate::dispatch::Place;
+use crate::dispatch::DispatchCursor;
 
 /// What a session says to its Python half.
 #[derive(Debug)]
@@ -70,7 +70,7 @@ pub struct SessionQueue {
     bytes: usize,
     dropped: Dropped,
     limits: QueueLimits,
-    place: Arc<Place>,
+    cursor: Arc<DispatchCursor>,
     /// It is in the list of those that have something to say.
     pub listed: bool,
     too_slow: bool,
@@ -103,13 +103,13 @@ fn is_history((_, word): &(u64, Word)) -> bool {
 }
 
 impl SessionQueue {
-    pub fn new(limits: QueueLimits, place: Arc<Place>) -> Self {
+    pub fn new(limits: QueueLimits, cursor: Arc<DispatchCursor>) -> Self {
         Self {
             words: VecDeque::new(),
             bytes: 0,
             dropped: Dropped::default(),
             limits,
-            place,
+            cursor,
             listed: false,
             too_slow: false,
         }
@@ -131,8 +131,8 @@ impl SessionQueue {
                 self.purge_audio(response_id);
             }
             // Nobody looks at versions in between: the last one says it all. What may run users' code
-            // shows that code the version of its own place, so nothing is taken away across it.
-            Word::Event(Event::HistoryUpdated { .. }) if !self.place.wants_history() => {
+            // shows that code the version of its own sequence number, so nothing is taken away across it.
+            Word::Event(Event::HistoryUpdated { .. }) if !self.cursor.wants_history() => {
                 let since = self
                     .words
                     .iter()

@@ -28,7 +28,7 @@ use stapes_core::transport::{
 use crate::audio::recording::Recording as Held;
 use crate::audio::samples::{self, Samples};
 use crate::connecting::{self, Connecting, SessionSetup};
-use crate::dispatch::Place;
+use crate::dispatch::DispatchCursor;
 use crate::errors;
 use crate::external_connection::ExternalConnection;
 use crate::history::History;
@@ -54,7 +54,7 @@ fn format(kind: &str, rate: Option<u32>) -> PyResult<AudioFormat> {
     AudioFormat::from_wire(kind, rate).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
-/// A conversation, its connection and its place in the hub.
+/// A conversation, its connection and its dispatch cursor.
 #[pyclass(frozen, module = "stapes._core")]
 #[derive(Debug)]
 pub struct Session {
@@ -65,7 +65,7 @@ pub struct Session {
     ticker: Arc<Ticker>,
     /// What the wire carries of the answer's sound.
     wire_output: Mutex<AudioFormat>,
-    place: Arc<Place>,
+    cursor: Arc<DispatchCursor>,
     id: u64,
     process: u32,
 }
@@ -114,8 +114,8 @@ impl AudioStream {
 
 impl Session {
     /// How far the event loop has come with it.
-    pub fn place(&self) -> &Arc<Place> {
-        &self.place
+    pub fn cursor(&self) -> &Arc<DispatchCursor> {
+        &self.cursor
     }
 
     /// The conversation, unless it is the one of a parent process.
@@ -257,12 +257,12 @@ impl Session {
             Clock::default()
         };
         let shared = Arc::clone(&hub.shared);
-        let place = Arc::new(Place::default());
+        let cursor = Arc::new(DispatchCursor::default());
         let queue = QueueLimits {
             events: max_queued_events,
             bytes: max_queued_bytes,
         };
-        let id = shared.register(queue, Arc::clone(&place));
+        let id = shared.register(queue, Arc::clone(&cursor));
         let sink = Arc::new(Sink::new(shared, id));
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
         let Carrier { handle, ticker } = hub.carrier()?;
@@ -273,7 +273,7 @@ impl Session {
             core,
             sink,
             wire_output: Mutex::default(),
-            place,
+            cursor,
             id,
             process: runtime::process(),
         })
@@ -310,17 +310,17 @@ impl Session {
         self.core.look(Conversation::has_spoken)
     }
 
-    /// The place in the order of what was dispatched last.
+    /// The sequence number of what was dispatched last.
     #[getter]
     fn dispatched(&self) -> u64 {
-        self.place.sequence()
+        self.cursor.sequence()
     }
 
-    /// The history at that place.
+    /// The history at that cursor.
     #[getter]
     fn history(&self) -> PyResult<History> {
         self.here()?;
-        Ok(History(self.place.history()))
+        Ok(History(self.cursor.history()))
     }
 
     #[getter]
@@ -331,7 +331,7 @@ impl Session {
     /// Says which words are wanted: a sum of the `INTEREST_...` numbers.
     fn set_interest(&self, interest: u32) -> PyResult<()> {
         let core = self.here()?;
-        self.place
+        self.cursor
             .want_history(Interest(interest).contains(Interest::HISTORY));
         core.set_interest(Interest(interest));
         Ok(())

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::calls::FunctionCall;
 use super::guard::GuardSource;
 use super::history::History;
 use super::item::Item;
+use super::tool_calls::FunctionCall;
 
 /// Kinds of events that are built only where somebody wants them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

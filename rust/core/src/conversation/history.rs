@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use imbl::Vector;
 
-use super::item::{ContentPart, Heard, Item, ItemId, ItemKind, Place, Progress, Role};
+use super::item::{ContentPart, Heard, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
 
 /// One version of the history. Cloning it pins it in O(1).
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -95,12 +95,12 @@ impl Ledger {
             self.version.0.set(at, Arc::clone(&item));
             return (item, false);
         }
-        let at = match &item.place {
-            Place::First => 0,
-            Place::After(previous) => self
+        let at = match &item.position {
+            ItemPosition::First => 0,
+            ItemPosition::After(previous) => self
                 .position(previous)
                 .map_or(self.version.len(), |before| before + 1),
-            Place::Unstated => self.version.len(),
+            ItemPosition::Unstated => self.version.len(),
         };
         let item = Arc::new(item);
         self.hints.insert(Arc::clone(&item.id), at);
@@ -174,10 +174,10 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    fn item(id: &str, place: Place) -> Item {
+    fn item(id: &str, position: ItemPosition) -> Item {
         let wire =
             json!({"id": id, "role": "user", "content": [{"type": "input_text", "text": id}]});
-        Item::message(&wire, place, Progress::Completed).unwrap()
+        Item::message(&wire, position, Progress::Completed).unwrap()
     }
 
     fn ids(ledger: &Ledger) -> Vec<String> {
@@ -191,19 +191,19 @@ mod tests {
     #[test]
     fn null_previous_goes_first_and_an_unknown_previous_goes_last() {
         let mut ledger = Ledger::new(false);
-        ledger.put(item("b", Place::First));
-        ledger.put(item("a", Place::First));
-        ledger.put(item("d", Place::After("nobody".into())));
-        ledger.put(item("c", Place::After("b".into())));
+        ledger.put(item("b", ItemPosition::First));
+        ledger.put(item("a", ItemPosition::First));
+        ledger.put(item("d", ItemPosition::After("nobody".into())));
+        ledger.put(item("c", ItemPosition::After("b".into())));
         assert_eq!(ids(&ledger), ["a", "b", "c", "d"]);
     }
 
     #[test]
     fn a_pinned_version_does_not_change() {
         let mut ledger = Ledger::new(false);
-        ledger.put(item("a", Place::Unstated));
+        ledger.put(item("a", ItemPosition::Unstated));
         let pinned = ledger.version().clone();
-        ledger.put(item("b", Place::Unstated));
+        ledger.put(item("b", ItemPosition::Unstated));
         ledger.remove("a");
         assert_eq!(pinned.len(), 1);
         assert_eq!(ids(&ledger), ["b"]);
@@ -222,20 +222,20 @@ mod tests {
                     plain.retain(|known| *known != id);
                     continue;
                 }
-                let place = match previous {
-                    12 => Place::First,
-                    13 => Place::Unstated,
-                    n => Place::After(format!("i{n}").into()),
+                let position = match previous {
+                    12 => ItemPosition::First,
+                    13 => ItemPosition::Unstated,
+                    n => ItemPosition::After(format!("i{n}").into()),
                 };
                 if !plain.contains(&id) {
-                    let at = match &place {
-                        Place::First => 0,
-                        Place::Unstated => plain.len(),
-                        Place::After(p) => plain.iter().position(|k| **k == **p).map_or(plain.len(), |n| n + 1),
+                    let at = match &position {
+                        ItemPosition::First => 0,
+                        ItemPosition::Unstated => plain.len(),
+                        ItemPosition::After(p) => plain.iter().position(|k| **k == **p).map_or(plain.len(), |n| n + 1),
                     };
                     plain.insert(at, id.clone());
                 }
-                ledger.put(item(&id, place));
+                ledger.put(item(&id, position));
             }
             prop_assert_eq!(ids(&ledger), plain);
         }

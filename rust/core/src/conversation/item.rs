@@ -67,7 +67,7 @@ impl Progress {
 
 /// Where the server says that an item stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum ItemPosition {
     /// The event said nothing about it: a new item goes to the end.
     Unstated,
     /// `previous_item_id: null`: nothing stands before it.
@@ -145,11 +145,11 @@ pub enum ItemKind {
     },
 }
 
-/// An item of the history. Immutable: an update is another item in its place.
+/// An item of the history. Immutable: an update is another item in its position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
     pub id: ItemId,
-    pub place: Place,
+    pub position: ItemPosition,
     pub kind: ItemKind,
 }
 
@@ -243,7 +243,7 @@ impl ContentPart {
 
 impl Item {
     /// Reads a wire message item. `default` is its status where the item names none.
-    pub fn message(wire: &Value, place: Place, default: Progress) -> Option<Self> {
+    pub fn message(wire: &Value, position: ItemPosition, default: Progress) -> Option<Self> {
         let id = text(wire, "id")?;
         let role = Role::parse(text(wire, "role")?)?;
         let status = (role != Role::System).then(|| {
@@ -263,7 +263,7 @@ impl Item {
             .unwrap_or_default();
         Some(Self {
             id: id.into(),
-            place,
+            position,
             kind: ItemKind::Message {
                 role,
                 status,
@@ -276,7 +276,7 @@ impl Item {
     pub fn function_call(wire: &Value, status: Progress, output: Option<String>) -> Option<Self> {
         Some(Self {
             id: text(wire, "id")?.into(),
-            place: Place::Unstated,
+            position: ItemPosition::Unstated,
             kind: ItemKind::FunctionCall {
                 call_id: owned(wire, "call_id"),
                 name: owned(wire, "name").unwrap_or_default(),
@@ -300,7 +300,7 @@ impl Item {
         };
         Some(Self {
             id: text(wire, "id")?.into(),
-            place: Place::Unstated,
+            position: ItemPosition::Unstated,
             kind: ItemKind::McpCall {
                 wire_type,
                 name: owned(wire, "name").unwrap_or_default(),
@@ -335,7 +335,7 @@ impl Item {
         };
         Ok(Some(Self {
             id: id.into(),
-            place: Place::Unstated,
+            position: ItemPosition::Unstated,
             kind: ItemKind::McpApprovalRequest {
                 server_label: owned(wire, "server_label").unwrap_or_default(),
                 name: owned(wire, "name").unwrap_or_default(),
@@ -348,10 +348,10 @@ impl Item {
     /// Reads an item that a user wrote for `update_history`: the shape of [`Item::to_value`].
     pub fn from_user(value: &Value) -> Result<Self, String> {
         let id = text(value, "item_id").ok_or("a history item needs an item_id")?;
-        let place = match value.get("previous_item_id") {
-            None => Place::Unstated,
-            Some(Value::String(previous)) => Place::After(previous.as_str().into()),
-            Some(_) => Place::First,
+        let position = match value.get("previous_item_id") {
+            None => ItemPosition::Unstated,
+            Some(Value::String(previous)) => ItemPosition::After(previous.as_str().into()),
+            Some(_) => ItemPosition::First,
         };
         let status = || {
             text(value, "status")
@@ -413,7 +413,7 @@ impl Item {
         };
         Ok(Self {
             id: id.into(),
-            place,
+            position,
             kind,
         })
     }
@@ -546,10 +546,10 @@ impl Item {
             }),
         };
         value["item_id"] = (*self.id).into();
-        match &self.place {
-            Place::Unstated => {}
-            Place::First => value["previous_item_id"] = Value::Null,
-            Place::After(previous) => value["previous_item_id"] = (**previous).into(),
+        match &self.position {
+            ItemPosition::Unstated => {}
+            ItemPosition::First => value["previous_item_id"] = Value::Null,
+            ItemPosition::After(previous) => value["previous_item_id"] = (**previous).into(),
         }
         value
     }

@@ -4,7 +4,6 @@
 //! messages for the server come out, in one order. It opens no socket, reads no clock, starts no
 //! thread, and so can be fuzzed and run under a virtual clock.
 
-mod calls;
 mod capabilities;
 mod commands;
 mod event;
@@ -21,7 +20,8 @@ mod server_event;
 mod sounding;
 mod speaking;
 mod speech_rate;
-mod tool_acts;
+mod tool_answers;
+mod tool_calls;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,21 +29,20 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use calls::FunctionCall;
 pub use capabilities::{Capabilities, Media, Truncation};
 pub use commands::Rejected;
 pub use event::{CoreError, Event, Interest, ResponseDone, Speaker, Status, Timings};
 pub use guard::GuardSource;
 pub use history::History;
-pub use item::{ContentPart, Heard, Item, ItemId, ItemKind, Place, Progress, Role};
+pub use item::{ContentPart, Heard, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
 pub use outbox::{Output, Sequenced};
 pub use playback::PlaybackSource;
 pub use replay::WrittenItem;
 pub use server_event::ServerEvent;
 pub use speaking::Sound;
-pub use tool_acts::AgentSwitch;
+pub use tool_answers::AgentSwitch;
+pub use tool_calls::FunctionCall;
 
-use calls::Calls;
 use guard::GuardWatch;
 use history::Ledger;
 use outbox::Outbox;
@@ -53,6 +52,7 @@ use response::Responses;
 use sequencer::Sequencer;
 use sounding::Sounding;
 use speech_rate::SpeechRate;
+use tool_calls::ToolCalls;
 
 /// How a conversation behaves. Times are bounds, each with its default.
 #[derive(Debug, Clone)]
@@ -113,7 +113,7 @@ pub struct Conversation {
     sounding: Sounding,
     speech_rate: SpeechRate,
     guard: GuardWatch,
-    calls: Calls,
+    tool_calls: ToolCalls,
     responses: Responses,
     history_requests: HistoryRequests,
     /// MCP approval requests that have been passed on, and what they asked.
@@ -146,7 +146,7 @@ impl Conversation {
             sounding: Sounding::default(),
             speech_rate: SpeechRate::default(),
             guard: GuardWatch::new(options.guardrail_debounce),
-            calls: Calls::new(options.answered_calls),
+            tool_calls: ToolCalls::new(options.answered_calls),
             responses: Responses::default(),
             history_requests: HistoryRequests::default(),
             mcp_approvals: HashMap::new(),
@@ -247,7 +247,7 @@ impl Conversation {
     }
 
     fn settle_response(&mut self, response_id: &str, now: Duration) {
-        if self.responses.is_active(response_id) || self.calls.any_running(response_id) {
+        if self.responses.is_active(response_id) || self.tool_calls.any_running(response_id) {
             return;
         }
         if self.responses.take_wants_next(response_id) {
@@ -319,7 +319,7 @@ impl Conversation {
         self.playback.reset();
         self.sounding.reset();
         self.guard.reset();
-        self.calls.reset();
+        self.tool_calls.reset();
         self.responses = Responses::default();
         self.history_requests.reset();
         self.mcp_approvals.clear();

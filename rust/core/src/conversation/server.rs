@@ -8,13 +8,13 @@ use serde_json::Value;
 use crate::audio::format::AudioFormat;
 
 use super::Conversation;
-use super::calls::FunctionCall;
 use super::capabilities::Media;
 use super::event::{CoreError, Event, Interest, ResponseDone, Speaker, Status};
 use super::guard::GuardSource;
-use super::item::{Item, Place, Progress, text};
+use super::item::{Item, ItemPosition, Progress, text};
 use super::replay::RequestKind;
 use super::server_event::{Body, Chunk, ServerEvent, TextDelta, index};
+use super::tool_calls::FunctionCall;
 
 /// The audio format at `pointer`, where one is stated that is known.
 fn format_at(value: &Value, pointer: &str) -> Option<AudioFormat> {
@@ -78,16 +78,22 @@ impl Conversation {
                 if let Some(id) = event.pointer("/item/id").and_then(Value::as_str) {
                     self.history_requests.confirmed(id, RequestKind::Create);
                 }
-                let place = place_of(&event);
-                self.conversation_item(&event, place, Progress::InProgress, false, now);
+                let position = position_of(&event);
+                self.conversation_item(&event, position, Progress::InProgress, false, now);
             }
             "conversation.item.done" => {
-                let place = place_of(&event);
-                self.conversation_item(&event, place, Progress::Completed, true, now);
+                let position = position_of(&event);
+                self.conversation_item(&event, position, Progress::Completed, true, now);
             }
             // Where it stands was said before.
             "conversation.item.retrieved" => {
-                self.conversation_item(&event, Place::Unstated, Progress::Completed, false, now);
+                self.conversation_item(
+                    &event,
+                    ItemPosition::Unstated,
+                    Progress::Completed,
+                    false,
+                    now,
+                );
             }
             "conversation.item.deleted" => {
                 if let Some(id) = text(&event, "item_id") {
@@ -364,7 +370,7 @@ impl Conversation {
                 }
                 None => self.unreadable_item("mcp_call"),
             },
-            Some("message") => match Item::message(wire, Place::Unstated, progress) {
+            Some("message") => match Item::message(wire, ItemPosition::Unstated, progress) {
                 Some(item) => {
                     self.put_item(item);
                 }
@@ -406,7 +412,7 @@ impl Conversation {
     fn conversation_item(
         &mut self,
         event: &Value,
-        place: Place,
+        position: ItemPosition,
         progress: Progress,
         done: bool,
         now: Duration,
@@ -415,7 +421,7 @@ impl Conversation {
             return;
         };
         match text(wire, "type") {
-            Some("message") => match Item::message(wire, place, progress) {
+            Some("message") => match Item::message(wire, position, progress) {
                 Some(item) => {
                     self.put_item(item);
                 }
@@ -485,11 +491,11 @@ impl Conversation {
 }
 
 /// Where the server says that an item of the conversation stands.
-fn place_of(event: &Value) -> Place {
+fn position_of(event: &Value) -> ItemPosition {
     match event.get("previous_item_id") {
-        None => Place::Unstated,
-        Some(Value::String(previous)) => Place::After(previous.as_str().into()),
-        Some(_) => Place::First,
+        None => ItemPosition::Unstated,
+        Some(Value::String(previous)) => ItemPosition::After(previous.as_str().into()),
+        Some(_) => ItemPosition::First,
     }
 }
 

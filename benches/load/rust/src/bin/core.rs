@@ -53,7 +53,7 @@ impl EventSink for Ears {
                     self.is_done.notify_one();
                 }
             }
-            Event::Trouble(_) => self.heard().received.errors += 1,
+            Event::Error(_) => self.heard().received.errors += 1,
             _ => {}
         }
     }

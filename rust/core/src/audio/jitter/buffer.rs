@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::base::BaseDelay;
-use super::order::{Order, Past, Place};
+use super::order::{Order, PacketPosition, Past};
 use super::target::TargetDelay;
 use super::{Content, Insertion, JitterError, JitterOptions, JitterStats, Playout, RtpPacket};
 use crate::audio::opus::packet::{self, CLOCK_RATE};
@@ -185,8 +185,14 @@ impl JitterBuffer {
     }
 
     /// Learns from a packet that belongs to the stream, and keeps it if it can still be heard.
-    fn accept(&mut self, payload: Bytes, place: Place, ticks: i64, now: Duration) -> Insertion {
-        let Place {
+    fn accept(
+        &mut self,
+        payload: Bytes,
+        place: PacketPosition,
+        ticks: i64,
+        now: Duration,
+    ) -> Insertion {
+        let PacketPosition {
             sequence,
             timestamp,
             newest,

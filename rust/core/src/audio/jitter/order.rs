@@ -7,7 +7,7 @@ const MAX_MISORDER: i64 = 100;
 
 /// Where a packet stands in its stream: sequence number and timestamp without their wrapping around.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct PacketPosition {
     pub(super) sequence: i64,
     pub(super) timestamp: i64,
     /// No packet of a greater sequence number has come.
@@ -37,7 +37,7 @@ impl Order {
     }
 
     /// The place of a packet, or `None` if it is too far from the others.
-    pub(super) fn place(&mut self, packet: &RtpPacket) -> Option<Place> {
+    pub(super) fn place(&mut self, packet: &RtpPacket) -> Option<PacketPosition> {
         let step = packet.sequence.wrapping_sub(self.sequence as u16) as i16;
         let sequence = self.sequence + i64::from(step);
         if !(-MAX_MISORDER..=MAX_DROPOUT).contains(&i64::from(step)) {
@@ -50,7 +50,7 @@ impl Order {
             self.sequence = sequence;
             self.timestamp = timestamp;
         }
-        Some(Place {
+        Some(PacketPosition {
             sequence,
             timestamp,
             newest,
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn numbers_go_on_where_they_wrap_around() {
         let mut order = Order::beginning(&packet(65_534, u32::MAX - 100));
-        let places: Vec<Place> = [(65_534, u32::MAX - 100), (0, 1_819), (65_535, 859)]
+        let places: Vec<PacketPosition> = [(65_534, u32::MAX - 100), (0, 1_819), (65_535, 859)]
             .into_iter()
             .map(|(sequence, timestamp)| order.place(&packet(sequence, timestamp)).unwrap())
             .collect();
@@ -162,7 +162,7 @@ mod tests {
                 sequence += ahead;
                 timestamp += elapsed;
                 let place = order.place(&packet(sequence as u16, timestamp as u32)).unwrap();
-                prop_assert_eq!(place, Place { sequence, timestamp, newest: true });
+                prop_assert_eq!(place, PacketPosition { sequence, timestamp, newest: true });
             }
         }
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::calls::{Arrival, FunctionCall};
 use super::commands::Rejected;
 use super::event::{CoreError, Event};
-use super::item::{Item, ItemKind, Place, Progress};
+use super::item::{Item, ItemKind, ItemPosition, Progress};
+use super::tool_calls::{Arrival, FunctionCall};
 use super::{Conversation, Status};
 
 /// The change to another agent.
@@ -33,7 +33,7 @@ impl Conversation {
             return Err(Rejected::Stale);
         }
         let call = self
-            .calls
+            .tool_calls
             .open(call_id, connection_id)
             .ok_or(Rejected::Stale)?;
         if self.status != Status::Connected {
@@ -61,7 +61,7 @@ impl Conversation {
     /// The model calls a function.
     pub(super) fn call_arrived(&mut self, call: FunctionCall, now: Duration) {
         let call = Arc::new(call);
-        match self.calls.arrive(&call) {
+        match self.tool_calls.arrive(&call) {
             Arrival::Run => self.outbox.event(Event::FunctionCall(call)),
             Arrival::AnswerAgain { output, respond } => {
                 self.put_output(&call, &output);
@@ -85,7 +85,7 @@ impl Conversation {
         self.outbox.message(create.to_string());
         self.put_item(Item {
             id: Arc::clone(&call.item_id),
-            place: Place::Unstated,
+            position: ItemPosition::Unstated,
             kind: ItemKind::FunctionCall {
                 call_id: Some(call.call_id.to_string()),
                 name: call.name.clone(),
@@ -119,7 +119,7 @@ impl Conversation {
         now: Duration,
     ) -> Result<(), Rejected> {
         let call = self.open_call(call_id, connection_id)?;
-        self.calls.await_approval(call_id);
+        self.tool_calls.await_approval(call_id);
         self.local_event(token);
         self.settle_response(&call.response_id, now);
         Ok(())
@@ -128,7 +128,7 @@ impl Conversation {
     /// The person has decided: the call is at work again.
     pub fn resume_call(&mut self, call_id: &str, connection_id: u64) -> Result<(), Rejected> {
         self.open_call(call_id, connection_id)?;
-        self.calls.resume(call_id);
+        self.tool_calls.resume(call_id);
         Ok(())
     }
 
@@ -144,7 +144,7 @@ impl Conversation {
         now: Duration,
     ) -> Result<(), Rejected> {
         let call = self.answerable_call(call_id, connection_id)?;
-        let repeats = self.calls.answer(call_id, output, respond);
+        let repeats = self.tool_calls.answer(call_id, output, respond);
         self.answer_once(&call, output, respond, now);
         self.local_events(tokens);
         // The same call came again while it was running.

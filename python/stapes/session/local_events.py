@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from stapes import _core
     from stapes.events import SessionEvent
 
-__all__ = ["Posted"]
+__all__ = ["LocalEvents"]
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Staged:
     """What happens at a place of the order."""
 
     event: SessionEvent | None = None
@@ -24,7 +24,7 @@ class _Kept:
     """The agent that takes over."""
 
 
-class Posted:
+class LocalEvents:
     """The events of one session that wait for their place, by the token that the core has of each.
 
     Args:
@@ -32,54 +32,54 @@ class Posted:
         loop: waits for them.
     """
 
-    __slots__ = ("_core", "_kept", "_loop", "_tokens")
+    __slots__ = ("_core", "_loop", "_staged", "_tokens")
 
     def __init__(self, core: _core.Session, loop: asyncio.AbstractEventLoop) -> None:
         self._core = core
         self._loop = loop
-        self._kept: dict[int, _Kept] = {}
+        self._staged: dict[int, _Staged] = {}
         self._tokens = 0
 
-    def keep(self, event: SessionEvent | None) -> int:
+    def stage(self, event: SessionEvent | None) -> int:
         """Keeps an event for an act of the core's that will place it; its token."""
         self._tokens += 1
-        self._kept[self._tokens] = _Kept(event)
+        self._staged[self._tokens] = _Staged(event)
         return self._tokens
 
-    def place(self, event: SessionEvent) -> None:
+    def emit(self, event: SessionEvent) -> None:
         """Puts an event into the order now."""
-        self._core.local_event(self.keep(event))
+        self._core.local_event(self.stage(event))
 
-    def forget(self, token: int) -> None:
+    def discard(self, token: int) -> None:
         """The core refused the act: the event does not happen."""
-        kept = self._kept.pop(token, None)
+        kept = self._staged.pop(token, None)
         if kept is not None and kept.waiter is not None and not kept.waiter.done():
             kept.waiter.cancel()
 
-    def heard(self, token: int) -> asyncio.Future[int]:
+    def dispatched(self, token: int) -> asyncio.Future[int]:
         """Is done when the kept event has been given to everybody: its place in the order."""
         waiter: asyncio.Future[int] = self._loop.create_future()
-        self._kept[token].waiter = waiter
+        self._staged[token].waiter = waiter
         return waiter
 
     def all_so_far(self) -> asyncio.Future[int]:
         """Is done when all that has happened so far has been dispatched."""
-        token = self.keep(None)
-        heard = self.heard(token)
+        token = self.stage(None)
+        heard = self.dispatched(token)
         self._core.local_event(token)
         return heard
 
     def take_over_on(self, token: int, agent_version: int) -> None:
         """The agent of that agent_version is in charge when the kept event is dispatched."""
-        self._kept[token].agent_version = agent_version
+        self._staged[token].agent_version = agent_version
 
-    def look(self, token: int) -> tuple[SessionEvent | None, int | None]:
+    def peek(self, token: int) -> tuple[SessionEvent | None, int | None]:
         """The event whose turn it is, and the agent_version of the agent that takes over with it."""
-        kept = self._kept.get(token)
+        kept = self._staged.get(token)
         return (None, None) if kept is None else (kept.event, kept.agent_version)
 
-    def dispatched(self, token: int, place: int) -> None:
+    def resolve(self, token: int, place: int) -> None:
         """Forgets the event, and tells who waits that everybody has got it."""
-        kept = self._kept.pop(token, None)
+        kept = self._staged.pop(token, None)
         if kept is not None and kept.waiter is not None and not kept.waiter.done():
             kept.waiter.set_result(place)

@@ -59,7 +59,7 @@ pub(super) enum Arrival {
 }
 
 #[derive(Debug)]
-pub(super) struct Calls {
+pub(super) struct ToolCalls {
     entries: HashMap<Arc<str>, Entry>,
     /// Answered calls, oldest first, to forget them in that order.
     answered: VecDeque<Arc<str>>,
@@ -79,7 +79,7 @@ fn fingerprint(name: &str, arguments: &str) -> String {
     format!("{name}\n{arguments}")
 }
 
-impl Calls {
+impl ToolCalls {
     pub(super) fn new(memory: usize) -> Self {
         Self {
             entries: HashMap::new(),
@@ -195,51 +195,54 @@ mod tests {
 
     #[test]
     fn the_same_call_is_answered_again_and_another_under_its_id_is_refused() {
-        let mut calls = Calls::new(4);
-        assert_eq!(calls.arrive(&call("c", r#"{"a":1,"b":2}"#)), Arrival::Run);
-        calls.answer("c", "Sunny", false);
+        let mut tool_calls = ToolCalls::new(4);
+        assert_eq!(
+            tool_calls.arrive(&call("c", r#"{"a":1,"b":2}"#)),
+            Arrival::Run
+        );
+        tool_calls.answer("c", "Sunny", false);
         let again = call("c", r#"{ "b": 2, "a": 1 }"#);
         assert_eq!(
-            calls.arrive(&again),
+            tool_calls.arrive(&again),
             Arrival::AnswerAgain {
                 output: "Sunny".to_owned(),
                 respond: false
             }
         );
         assert_eq!(
-            calls.arrive(&call("c", "{}")),
+            tool_calls.arrive(&call("c", "{}")),
             Arrival::IdReused("after completion")
         );
     }
 
     #[test]
     fn a_repeat_of_a_running_call_is_answered_with_it() {
-        let mut calls = Calls::new(4);
-        calls.arrive(&call("c", "{}"));
-        assert_eq!(calls.arrive(&call("c", "{}")), Arrival::Known);
-        assert_eq!(calls.answer("c", "ok", true), 1);
+        let mut tool_calls = ToolCalls::new(4);
+        tool_calls.arrive(&call("c", "{}"));
+        assert_eq!(tool_calls.arrive(&call("c", "{}")), Arrival::Known);
+        assert_eq!(tool_calls.answer("c", "ok", true), 1);
     }
 
     #[test]
     fn a_call_of_another_connection_is_not_open() {
-        let mut calls = Calls::new(4);
-        calls.arrive(&call("c", "{}"));
-        assert!(calls.open("c", 1).is_some());
-        assert!(calls.open("c", 2).is_none());
-        calls.answer("c", "ok", true);
-        assert!(calls.open("c", 1).is_none());
+        let mut tool_calls = ToolCalls::new(4);
+        tool_calls.arrive(&call("c", "{}"));
+        assert!(tool_calls.open("c", 1).is_some());
+        assert!(tool_calls.open("c", 2).is_none());
+        tool_calls.answer("c", "ok", true);
+        assert!(tool_calls.open("c", 1).is_none());
     }
 
     #[test]
     fn answered_calls_are_forgotten_oldest_first() {
-        let mut calls = Calls::new(2);
+        let mut tool_calls = ToolCalls::new(2);
         for id in ["a", "b", "c"] {
-            calls.arrive(&call(id, "{}"));
-            calls.answer(id, "ok", true);
+            tool_calls.arrive(&call(id, "{}"));
+            tool_calls.answer(id, "ok", true);
         }
-        assert_eq!(calls.arrive(&call("a", "{}")), Arrival::Run);
+        assert_eq!(tool_calls.arrive(&call("a", "{}")), Arrival::Run);
         assert_eq!(
-            calls.arrive(&call("c", "{}")),
+            tool_calls.arrive(&call("c", "{}")),
             Arrival::AnswerAgain {
                 output: "ok".to_owned(),
                 respond: true
