@@ -74,7 +74,7 @@ class LocalEvents:
         self._staged[token].agent_version = agent_version
 
     def peek(self, token: int) -> tuple[SessionEvent | None, int | None]:
-        """The event whose turn it is, and the agent_version of the agent that takes over with it."""
+        """The event whose turn it is, and the version of the agent that takes over."""
         kept = self._staged.get(token)
         return (None, None) if kept is None else (kept.event, kept.agent_version)
 
