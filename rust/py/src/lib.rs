@@ -1,15 +1,17 @@
 //! `stapes._core`: only conversion, the runtime, and the hub that feeds asyncio.
 
 mod audio;
+mod audio_event;
 mod connecting;
-mod convert;
 mod dispatch;
 mod errors;
 mod external_connection;
 mod history;
 mod hub;
 mod loop_runtime;
+mod messages;
 mod queue;
+mod record;
 mod runtime;
 mod session;
 mod sink;
@@ -22,7 +24,6 @@ use pyo3::pymodule;
 #[pymodule]
 mod _core {
     use pyo3::prelude::*;
-    use pyo3::types::PyTuple;
     use stapes_core::conversation::Interest;
 
     #[pymodule_export]
@@ -46,7 +47,7 @@ mod _core {
         crate::audio::register(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("HAS_WEBRTC", cfg!(feature = "webrtc"))?;
-        module.add("WORDS", PyTuple::new(module.py(), crate::convert::WORDS)?)?;
+        module.add("MESSAGES", crate::messages::table(module.py())?)?;
         module.add("INTEREST_AUDIO", Interest::AUDIO.0)?;
         module.add("INTEREST_RAW", Interest::RAW.0)?;
         module.add("INTEREST_TRANSCRIPT", Interest::TRANSCRIPT.0)?;

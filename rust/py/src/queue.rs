@@ -82,7 +82,7 @@ const NEAR: usize = 16;
 fn weight(word: &Word) -> usize {
     match word {
         Word::Event(Event::Audio { data, .. }) => data.len(),
-        Word::Event(Event::Raw { text } | Event::Outgoing { text }) => text.len(),
+        Word::Event(Event::Raw { text } | Event::OutgoingMessage { text }) => text.len(),
         Word::Event(Event::TranscriptDelta { delta, .. }) => delta.len(),
         _ => 0,
     }

@@ -233,7 +233,7 @@ impl Conversation {
 
     /// Puts an event that the session layer keeps under `token` into the order.
     pub fn local_event(&mut self, token: u64) {
-        self.outbox.event(Event::Local { token });
+        self.outbox.event(Event::LocalEvent { token });
     }
 
     pub(super) fn local_events(&mut self, tokens: &[u64]) {

@@ -12,6 +12,7 @@ mod history;
 mod item;
 mod outbox;
 mod playback;
+mod record;
 mod replay;
 mod response;
 mod sequencer;
@@ -31,12 +32,13 @@ use serde_json::Value;
 
 pub use capabilities::{Capabilities, Media, Truncation};
 pub use commands::Rejected;
-pub use event::{CoreError, Event, Interest, ResponseDone, Speaker, Status, Timings};
+pub use event::{CoreError, Event, Interest, ResponseEnded, Speaker, Status, Timings};
 pub use guard::GuardSource;
 pub use history::History;
 pub use item::{ContentPart, Heard, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
 pub use outbox::{Output, Sequenced};
 pub use playback::PlaybackSource;
+pub use record::{FieldValue, RecordType};
 pub use replay::WrittenItem;
 pub use server_event::ServerEvent;
 pub use speaking::Sound;
@@ -220,7 +222,7 @@ impl Conversation {
     }
 
     fn report(&mut self, error: CoreError) {
-        self.outbox.event(Event::Error(error));
+        self.outbox.event(Event::CoreError(error));
     }
 
     /// Sends the next `response.create` if it may go.

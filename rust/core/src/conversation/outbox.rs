@@ -59,7 +59,7 @@ impl Outbox {
         self.push(Output::Message(text));
         if let Some(text) = shown {
             // It shares the message's place in the order.
-            let event = Output::Event(Event::Outgoing { text });
+            let event = Output::Event(Event::OutgoingMessage { text });
             self.queue.push_back(Sequenced {
                 sequence: self.sequence,
                 output: event,

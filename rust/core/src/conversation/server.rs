@@ -9,7 +9,7 @@ use crate::audio::format::AudioFormat;
 
 use super::Conversation;
 use super::capabilities::Media;
-use super::event::{CoreError, Event, Interest, ResponseDone, Speaker, Status};
+use super::event::{CoreError, Event, Interest, ResponseEnded, Speaker, Status};
 use super::guard::GuardSource;
 use super::item::{Item, ItemPosition, Progress, text};
 use super::replay::RequestKind;
@@ -200,7 +200,7 @@ impl Conversation {
         }
         let present = |key: &str| response.get(key).filter(|value| !value.is_null()).cloned();
         self.outbox
-            .event(Event::ResponseDone(Box::new(ResponseDone {
+            .event(Event::ResponseEnded(Box::new(ResponseEnded {
                 response_id: id.map(Arc::from),
                 agent_version,
                 item_id: item_id.map(Arc::from),
@@ -308,7 +308,7 @@ impl Conversation {
         let response_id: Option<Arc<str>> = delta.response_id.as_deref().map(Arc::from);
         if transcript {
             self.outbox.event(Event::TranscriptDelta {
-                speaker: Speaker::Assistant,
+                role: Speaker::Assistant,
                 response_id: response_id.clone(),
                 item_id: Arc::clone(&item_id),
                 content_index: delta.content_index,
@@ -340,7 +340,7 @@ impl Conversation {
             && self.outbox.wants(Interest::TRANSCRIPT)
         {
             self.outbox.event(Event::TranscriptDelta {
-                speaker: Speaker::User,
+                role: Speaker::User,
                 response_id: None,
                 item_id: item_id.into(),
                 content_index: index(event, "content_index"),

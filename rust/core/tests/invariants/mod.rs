@@ -423,14 +423,14 @@ impl Watched {
                 }
                 self.newest = Some((response_id, self.responses));
             }
-            Event::ResponseDone(_) => (self.active, self.requested) = (false, false),
-            Event::Error(CoreError::Server(error)) => {
+            Event::ResponseEnded(_) => (self.active, self.requested) = (false, false),
+            Event::CoreError(CoreError::Server(error)) => {
                 self.requested = false;
                 if error["error"]["code"] == "response_cancel_not_active" {
                     self.active = false;
                 }
             }
-            Event::Error(CoreError::Unanswered(_)) => self.requested = false,
+            Event::CoreError(CoreError::Unanswered(_)) => self.requested = false,
             Event::FunctionCall(call) => {
                 let twice = self.open.iter().any(|open| open.call_id == call.call_id);
                 assert!(!twice, "call {} is given out twice", call.call_id);

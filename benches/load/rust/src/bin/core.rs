@@ -46,14 +46,14 @@ impl EventSink for Ears {
             Event::Audio { data, .. } => {
                 self.heard().received.hear(&data);
             }
-            Event::ResponseDone(_) => {
+            Event::ResponseEnded(_) => {
                 let mut heard = self.heard();
                 heard.responses_left = heard.responses_left.saturating_sub(1);
                 if heard.responses_left == 0 {
                     self.is_done.notify_one();
                 }
             }
-            Event::Error(_) => self.heard().received.errors += 1,
+            Event::CoreError(_) => self.heard().received.errors += 1,
             _ => {}
         }
     }
