@@ -8,16 +8,15 @@ mod errors;
 mod external_connection;
 mod history;
 mod hub;
+mod logging;
 mod loop_runtime;
 mod messages;
+mod options;
 mod queue;
 mod record;
 mod runtime;
 mod session;
 mod sink;
-#[cfg(feature = "webrtc")]
-mod webrtc;
-mod websocket;
 
 use pyo3::pymodule;
 
@@ -33,20 +32,23 @@ mod _core {
     #[pymodule_export]
     use crate::hub::Hub;
     #[pymodule_export]
-    use crate::loop_runtime::LoopRuntime;
+    use crate::logging::set_log_level;
     #[pymodule_export]
-    use crate::session::{AudioStream, Session};
+    use crate::loop_runtime::LoopRuntime;
     #[cfg(feature = "webrtc")]
     #[pymodule_export]
-    use crate::webrtc::WebRtcOptions;
+    use crate::options::WebRtcOptions;
     #[pymodule_export]
-    use crate::websocket::WebSocketOptions;
+    use crate::options::WebSocketOptions;
+    #[pymodule_export]
+    use crate::session::{AudioStream, Session};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::audio::register(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("HAS_WEBRTC", cfg!(feature = "webrtc"))?;
+        module.add("OPTION_DEFAULTS", crate::options::defaults(module.py())?)?;
         module.add("MESSAGES", crate::messages::table(module.py())?)?;
         module.add("INTEREST_AUDIO", Interest::AUDIO.0)?;
         module.add("INTEREST_RAW", Interest::RAW.0)?;

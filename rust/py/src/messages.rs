@@ -103,9 +103,11 @@ pub fn message(py: Python<'_>, word: Word) -> PyResult<Bound<'_, PyAny>> {
     let none = || py.None().into_bound(py);
     match word {
         Word::Event(event) => from_event(py, &event),
-        Word::Opened { connection_id } => {
-            delivery(py, Delivery::Opened, [connection_id.into_bound_py_any(py)?])
-        }
+        Word::Opened { connection_id } => delivery(
+            py,
+            Delivery::Opened,
+            &[connection_id.into_bound_py_any(py)?],
+        ),
         Word::NotOpened {
             connection_id,
             error,
@@ -115,14 +117,14 @@ pub fn message(py: Python<'_>, word: Word) -> PyResult<Bound<'_, PyAny>> {
                 connection_id.into_bound_py_any(py)?,
                 error.into_bound_py_any(py)?,
             ];
-            delivery(py, Delivery::NotOpened, fields)
+            delivery(py, Delivery::NotOpened, &fields)
         }
         Word::Abandoned { connection_id } => {
             let fields = [connection_id.into_bound_py_any(py)?, none()];
-            delivery(py, Delivery::NotOpened, fields)
+            delivery(py, Delivery::NotOpened, &fields)
         }
-        Word::Drained => delivery(py, Delivery::AudioDrained, []),
-        Word::OutgoingReady => delivery(py, Delivery::OutgoingReady, []),
+        Word::Drained => delivery(py, Delivery::AudioDrained, &[]),
+        Word::OutgoingReady => delivery(py, Delivery::OutgoingReady, &[]),
         Word::Streamed { token, streamed } => {
             let failure = streamed
                 .failure
@@ -132,15 +134,15 @@ pub fn message(py: Python<'_>, word: Word) -> PyResult<Bound<'_, PyAny>> {
                 streamed.sent.as_secs_f64().into_bound_py_any(py)?,
                 failure.into_bound_py_any(py)?,
             ];
-            delivery(py, Delivery::AudioStreamed, fields)
+            delivery(py, Delivery::AudioStreamed, &fields)
         }
         Word::Lagging(dropped) => {
             let counts = [dropped.audio, dropped.raw, dropped.transcripts];
             let [audio, raw, transcripts] = counts.map(|count| count.into_bound_py_any(py));
-            delivery(py, Delivery::Lagging, [audio?, raw?, transcripts?])
+            delivery(py, Delivery::Lagging, &[audio?, raw?, transcripts?])
         }
         Word::TooSlow { waiting } => {
-            delivery(py, Delivery::TooSlow, [waiting.into_bound_py_any(py)?])
+            delivery(py, Delivery::TooSlow, &[waiting.into_bound_py_any(py)?])
         }
     }
 }
@@ -148,7 +150,7 @@ pub fn message(py: Python<'_>, word: Word) -> PyResult<Bound<'_, PyAny>> {
 fn delivery<'py, const N: usize>(
     py: Python<'py>,
     kind: Delivery,
-    fields: [Bound<'py, PyAny>; N],
+    fields: &[Bound<'py, PyAny>; N],
 ) -> PyResult<Bound<'py, PyAny>> {
     let class = &classes(py)?[Event::TYPES.len() + kind as usize];
     let message = class.empty(py)?;

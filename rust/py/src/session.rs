@@ -33,10 +33,10 @@ use crate::errors;
 use crate::external_connection::ExternalConnection;
 use crate::history::History;
 use crate::hub::Hub;
+use crate::options::{WebSocketOptions, seconds};
 use crate::queue::{QueueLimits, Word};
 use crate::runtime::{self, Carrier};
 use crate::sink::Sink;
-use crate::websocket::{WebSocketOptions, seconds};
 
 fn object(json: &str, argument: &str) -> PyResult<Map<String, Value>> {
     match serde_json::from_str(json) {
@@ -395,7 +395,7 @@ impl Session {
         py: Python<'_>,
         url: String,
         headers: Vec<(String, String)>,
-        options: &crate::webrtc::WebRtcOptions,
+        options: &crate::options::WebRtcOptions,
         session_update: String,
         tracing: &str,
         agent_version: u64,
@@ -751,7 +751,7 @@ impl Session {
     }
 
     fn advance_clock(&self, seconds: f64) -> PyResult<()> {
-        let by = crate::websocket::seconds(seconds, "seconds")?;
+        let by = crate::options::seconds(seconds, "seconds")?;
         self.core.advance_clock(by);
         Ok(())
     }
