@@ -200,11 +200,11 @@ class Connector:
         try:
             if isinstance(transport, WebRTCTransport):
                 return session._core.connect_webrtc(
-                    request.url, headers, transport._options(), update, tracing, agent_version
+                    request.url, headers, transport.core_options(), update, tracing, agent_version
                 )
             assert isinstance(transport, WebSocketTransport)
             return session._core.connect_websocket(
-                request.url, headers, transport._options(), update, tracing, agent_version
+                request.url, headers, transport.core_options(), update, tracing, agent_version
             )
         except UnicodeEncodeError:
             # The error would show what it could not write, and that may be a secret.
