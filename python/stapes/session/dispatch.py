@@ -40,7 +40,6 @@ from stapes.session.usage import note
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stapes.hub import Word
     from stapes.session.session import RealtimeSession
 
 __all__ = ["Dispatcher"]
@@ -62,7 +61,7 @@ class Dispatcher:
         self.run = contextvars.copy_context().run
         self.pending_mcp_approvals: frozenset[str] = frozenset()
 
-    def __call__(self, word: Word) -> None:
+    def __call__(self, word: tuple[Any, ...]) -> None:
         """Takes a word, in the session's context."""
         if (session := self._session_ref()) is None:
             return

@@ -223,7 +223,7 @@ class RealtimeSession(Generic[TContext]):
             virtual_clock=_virtual_clock,
         )
         if isinstance(playback, PlaybackTracker):
-            playback._attach(self._core)
+            playback.attach(self._core.playback_reported)
         self._set_formats(config.get("audio", {}))
         self._calls = CallRunner(self, tool_execution or ToolExecution(), tool_error_formatter)
         self._local_events = LocalEvents(self._core, self._loop)
