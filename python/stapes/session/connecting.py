@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
-import os
-from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from agents import UserError
 
@@ -25,15 +21,12 @@ from stapes.transport import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stapes.providers import ApiKey, Provider
     from stapes.session.session import RealtimeSession
 
-__all__ = ["ApiKey", "Connector", "chosen_transport", "default_transport"]
-
-ApiKey = str | Callable[[], str | Awaitable[str]]
-"""A key, or a function (sync or async) that gets one; it is called for each connection."""
-
-_PROVIDER = "wss://api.openai.com/v1/realtime"
-_PROVIDER_CALLS = "https://api.openai.com/v1/realtime/calls"
+__all__ = ["Connector", "chosen_transport", "default_transport"]
 
 
 @functools.cache
@@ -60,41 +53,34 @@ def chosen_transport(transport: Any) -> Transport:
     )
 
 
-async def _key(api_key: ApiKey | None) -> str:
-    key: Any = api_key if api_key is not None else os.environ.get("OPENAI_API_KEY")
-    if callable(key):
-        key = key()
-        if inspect.isawaitable(key):
-            key = await key
-    if isinstance(key, str) and key.strip():
-        key = key.strip()
-        if not (key.isascii() and key.isprintable()) or " " in key:
-            raise UserError(
-                "the API key has characters that a key cannot have, such as a line break or a "
-                "letter that is not ASCII: give the key and nothing else"
-            )
-        return str(key)
-    raise UserError(
-        "API key is not set. Set OPENAI_API_KEY, or give api_key= (a string, or a function "
-        "that gets one) to RealtimeSession or connect(). A server that wants none takes any."
-    )
-
-
 class Connector:
     """Connects one session, once at a time."""
 
-    __slots__ = ("_api_key", "_attempt", "_external", "_session", "secret", "transport")
+    __slots__ = (
+        "_api_key",
+        "_attempt",
+        "_external",
+        "_provider",
+        "_session",
+        "secrets",
+        "transport",
+    )
 
     def __init__(
-        self, session: RealtimeSession[Any], transport: Transport, api_key: ApiKey | None
+        self,
+        session: RealtimeSession[Any],
+        transport: Transport,
+        provider: Provider,
+        api_key: ApiKey | None,
     ) -> None:
         self._session = session
+        self._provider = provider
         self._api_key = api_key
         self._attempt: tuple[int, asyncio.Future[None]] | None = None
         self._external: tuple[RealtimeTransport, _core.ExternalConnection] | None = None
         self.transport = transport
-        # The key in use, so that what a server quotes of it can be masked.
-        self.secret: str | None = None
+        # Of the connection in use, so that they can be masked where the server quotes them.
+        self.secrets: tuple[str, ...] = ()
 
     @property
     def is_busy(self) -> bool:
@@ -153,10 +139,12 @@ class Connector:
         call_id: str | None,
         headers: Mapping[str, str] | None,
     ) -> TransportRequest:
-        self.secret = await _key(api_key if api_key is not None else self._api_key)
+        given = api_key if api_key is not None else self._api_key
+        credentials = await self._provider.authenticate(given)
+        self.secrets = credentials.secrets
         own: Mapping[str, str] = getattr(self.transport, "headers", {})
         sent = {
-            "Authorization": f"Bearer {self.secret}",
+            **credentials.headers,
             "User-Agent": f"stapes/{_core.__version__}",
             **own,
             **(headers or {}),
@@ -172,12 +160,12 @@ class Connector:
                     "call_id joins a call that stands, which is done over a WebSocket: use "
                     "transport='websocket', or leave call_id out to make a call over WebRTC"
                 )
-            calls = f"{_PROVIDER_CALLS}?model={quote(model, safe='')}"
-            return calls if self.transport.url is None else self.transport.url
+            own = self.transport.url
+            return self._provider.url(model, kind="webrtc") if own is None else own
         if call_id is not None:
-            return f"{_PROVIDER}?call_id={quote(call_id, safe='')}"
-        own: str | None = getattr(self.transport, "url", None)
-        return f"{_PROVIDER}?model={quote(model, safe='')}" if own is None else own
+            return self._provider.url(model, call_id=call_id, kind="websocket")
+        own = getattr(self.transport, "url", None)
+        return self._provider.url(model, kind="websocket") if own is None else own
 
     def _dial(
         self,

@@ -32,7 +32,7 @@ from stapes.events import (
     TranscriptDelta,
     TransportEvent,
 )
-from stapes.session import hooks
+from stapes.session.agents import hooks
 from stapes.session.tools import PendingCall
 from stapes.session.upstream import approval_item
 from stapes.session.usage import note

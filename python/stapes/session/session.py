@@ -32,20 +32,24 @@ from stapes.events import (
 from stapes.hub import LoopHub
 from stapes.items import HistoryItem, InputImage
 from stapes.playback import PlaybackTracker
-from stapes.session import hooks
-from stapes.session.agents import Agents, AgentSnapshot, prepare_agent
+from stapes.providers import ApiKey, Provider
+from stapes.providers.openai import OPENAI
+from stapes.session.agents import hooks
+from stapes.session.agents.mcp_tools import HostedMcpTools
+from stapes.session.agents.payload import session_payload
+from stapes.session.agents.roster import Roster
+from stapes.session.agents.snapshot import AgentSnapshot, prepare_agent
 from stapes.session.cause import cause
 from stapes.session.completion import Completion, done
-from stapes.session.connecting import ApiKey, Connector, chosen_transport, default_transport
+from stapes.session.connecting import Connector, chosen_transport, default_transport
 from stapes.session.dispatch import Dispatcher
 from stapes.session.guardrails import run_guardrails
 from stapes.session.history import items_as_json, message_event
 from stapes.session.listeners import Listeners
 from stapes.session.local_events import LocalEvents
-from stapes.session.mcp_tools import HostedMcpTools
-from stapes.session.payload import DEFAULT_MODEL, session_payload, tracing_config
 from stapes.session.streaming import AudioStream, AudioStreams
 from stapes.session.tools import CallRunner, PendingCall, ToolExecution
+from stapes.session.tracing import tracing_config
 from stapes.session.usage import SessionUsage
 from stapes.transport import SoundStatistics, Transport, WebRTCTransport, WebSocketTransport
 
@@ -62,7 +66,7 @@ if TYPE_CHECKING:
     from stapes.approvals import ToolApproval
     from stapes.session.readers import EventReader
 
-__all__ = ["ApiKey", "RealtimeSession", "current_session"]
+__all__ = ["RealtimeSession", "current_session"]
 
 logger = logging.getLogger("stapes")
 
@@ -124,6 +128,8 @@ class RealtimeSession(Generic[TContext]):
         response_timeout: seconds that the server may leave a request for a response unanswered.
         max_queued_events: events that may wait for a reader; past it see `stapes.Lagging`.
         max_queued_bytes: bytes of audio and raw events that may wait for a reader.
+        provider: the profile of the provider: where it is, how to authenticate, its defaults. See
+            `stapes.providers`.
 
     Raises:
         ValueError, TypeError: an option that cannot be; the message names it.
@@ -154,6 +160,7 @@ class RealtimeSession(Generic[TContext]):
         response_timeout: float = 30.0,
         max_queued_events: int = 10_000,
         max_queued_bytes: int = 8 * 1024 * 1024,
+        provider: Provider = OPENAI,
         _virtual_clock: bool = False,
     ) -> None:
         if not isinstance(agent, RealtimeAgent):
@@ -164,6 +171,10 @@ class RealtimeSession(Generic[TContext]):
         chosen = chosen_transport(transport)
         config = {} if config is None else config
         check_config(config)
+        if not isinstance(provider, Provider):
+            raise TypeError(
+                f"provider must be a stapes.providers.Provider, not {type(provider).__name__}"
+            )
         if not (api_key is None or isinstance(api_key, str) or callable(api_key)):
             raise TypeError(
                 "api_key must be a string or a function that gets one, "
@@ -182,7 +193,7 @@ class RealtimeSession(Generic[TContext]):
                 f"output_guardrail_settings key {next(iter(settings))!r} is unknown: "
                 "use debounce_text_length"
             )
-        self._connector = Connector(self, chosen, api_key)
+        self._connector = Connector(self, chosen, provider, api_key)
         self._model = model
         self._config = config
         self._guardrails = tuple(output_guardrails)
@@ -197,7 +208,8 @@ class RealtimeSession(Generic[TContext]):
             if isinstance(context, RunContextWrapper)
             else RunContextWrapper(context, usage=SessionUsage())  # type: ignore[arg-type]
         )
-        self._agents = Agents(agent)
+        self._agents = Roster(agent)
+        self._provider = provider
         self._output_sample_rate = output_sample_rate
         self._max_queued_events = max_queued_events
         self._max_queued_bytes = max_queued_bytes
@@ -354,7 +366,7 @@ class RealtimeSession(Generic[TContext]):
         """
         await self._connector.connect(
             api_key=api_key,
-            model=model or self._model or self._config.get("model") or DEFAULT_MODEL,
+            model=model or self._model or self._config.get("model") or self._provider.default_model,
             url=url,
             call_id=call_id,
             headers=headers,
@@ -412,18 +424,25 @@ class RealtimeSession(Generic[TContext]):
 
         For a provider's API that takes it, such as the one that accepts a SIP call.
         """
-        chosen = model or self._model or self._config.get("model") or DEFAULT_MODEL
+        chosen = model or self._model or self._config.get("model") or self._provider.default_model
         return (await self._initial_payload(chosen))[1]
 
     async def _payload(
         self, snapshot: AgentSnapshot, *, switching: bool = False, model: str | None = None
     ) -> dict[str, Any]:
-        chosen = model or self._connected_model or self._model or DEFAULT_MODEL
+        chosen = model or self._connected_model or self._model or self._provider.default_model
         config = self._config
         if model is not None and "model" in config:
             config = {**config, "model": model}
         payload = self._connector.transport.configure(
-            await session_payload(snapshot, self._context, config, chosen, switching=switching)
+            await session_payload(
+                snapshot,
+                self._context,
+                config,
+                self._provider.defaults,
+                chosen,
+                switching=switching,
+            )
         )
         output = payload["audio"]["output"]
         if not self._core.has_spoken:
@@ -832,9 +851,10 @@ class RealtimeSession(Generic[TContext]):
         return done()
 
     def _redacted(self, text: str) -> str:
-        """What the server said, without the key that it may have quoted."""
-        secret = self._connector.secret
-        return text if secret is None else text.replace(secret, "***")
+        """The server's text with the secrets masked that it may quote."""
+        for secret in self._connector.secrets:
+            text = text.replace(secret, "***")
+        return text
 
     def _connection_changed(self, status: str) -> None:
         self._over = status == "disconnected"

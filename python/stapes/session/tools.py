@@ -31,7 +31,7 @@ from stapes.events import (
     ToolApprovalRequested,
     ToolCall,
 )
-from stapes.session.agents import AgentSnapshot, is_enabled, prepare_agent
+from stapes.session.agents.snapshot import AgentSnapshot, is_enabled, prepare_agent
 from stapes.session.cause import cause
 from stapes.session.tool_result import tool_result_text
 from stapes.session.upstream import (

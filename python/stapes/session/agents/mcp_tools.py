@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stapes.events import McpTool
 
 if TYPE_CHECKING:
-    from stapes.session.agents import AgentSnapshot
+    from stapes.session.agents.snapshot import AgentSnapshot
 
 __all__ = ["HostedMcpTools"]
 
