@@ -36,7 +36,7 @@ class VirtualClock:
 
         session: RealtimeSession[Any] = RealtimeSession(agent, **options, _virtual_clock=True)
         if self._now:
-            session._core.advance_clock(self._now)
+            session.probe.advance_clock(self._now)
         self._sessions.append(session)
         return session
 
@@ -50,4 +50,4 @@ class VirtualClock:
             raise ValueError(f"seconds is {seconds!r}: time goes forward by a finite number")
         self._now += seconds
         for session in self._sessions:
-            session._core.advance_clock(seconds)
+            session.probe.advance_clock(seconds)

@@ -26,12 +26,12 @@ class ClientMessages:
     def of(cls, session: RealtimeSession[Any]) -> ClientMessages:
         """Begins to listen; what was sent before is not in it."""
         found = cls()
-        session._tap_outgoing(lambda place, text: found.messages.append((place, text)))
+        session.probe.tap_outgoing(lambda place, text: found.messages.append((place, text)))
         return found
 
 
 def place_of_cause() -> int:
     """Inside a tool, handoff or guardrail: the place of the event that it was called for."""
-    from stapes.session.cause import cause
+    from stapes.session.invocation import causing_sequence
 
-    return cause.get()
+    return causing_sequence.get()

@@ -61,11 +61,11 @@ async def settle(
 
 def _in_flight(session: RealtimeSession[Any], server: ScriptedServer | None) -> str | None:
     """What is known to be on its way."""
-    if not session._hub.is_idle:
+    if not session.probe.is_idle:
         return "events wait to be dispatched"
-    if session._connector.is_busy or session.status == "connecting":
+    if session.probe.is_connecting or session.status == "connecting":
         return "the session is connecting"
-    frames_read, queued, flushed, _ = session._core.traffic()
+    frames_read, queued, flushed, _ = session.probe.traffic()
     if session.status == "connected" and queued != flushed:
         return "client messages wait to be written"
     if server is None:
@@ -83,10 +83,10 @@ def _in_flight(session: RealtimeSession[Any], server: ScriptedServer | None) -> 
 
 def _state(session: RealtimeSession[Any], server: ScriptedServer | None) -> tuple[object, ...]:
     return (
-        session._core.traffic(),
-        session._core.sequence,
+        session.probe.traffic(),
+        session.probe.sequence,
         session.dispatched,
         session.status,
-        len(session._tasks),
+        session.probe.task_count,
         None if server is None else (len(server.received), len(server.sent), server.is_connected),
     )

@@ -1,20 +1,20 @@
-"""Which tools the hosted MCP servers of an agent have."""
+"""The tools of the hosted MCP servers that an agent has."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from stapes.events import McpTool
+from stapes.events import McpTool, McpToolsChanged
 
 if TYPE_CHECKING:
-    from stapes.session.agents import AgentSnapshot
+    from stapes.session.agents.snapshot import AgentSnapshot
 
 __all__ = ["HostedMcpTools"]
 
 
 class HostedMcpTools:
-    """What the servers have listed, and what of it the agent in charge may use."""
+    """The tools that the servers have listed, and those that the agent in charge may use."""
 
     __slots__ = ("_listed", "available")
 
@@ -23,11 +23,11 @@ class HostedMcpTools:
         self.available: tuple[McpTool, ...] = ()
 
     def listed(self, server_label: str, tools: list[dict[str, Any]]) -> None:
-        """A server has told its tools."""
+        """Takes the list of a server."""
         self._listed[server_label] = tools
 
-    def of(self, snapshot: AgentSnapshot) -> tuple[McpTool, ...] | None:
-        """The tools of that agent; `None` where they are those that are available already."""
+    def changes(self, snapshot: AgentSnapshot) -> list[McpToolsChanged]:
+        """The event that says which tools that agent may use; none where they are the same."""
         found: dict[str, McpTool] = {}
         for tool in snapshot.hosted:
             allowed = tool.tool_config.get("allowed_tools")
@@ -43,5 +43,5 @@ class HostedMcpTools:
                         listed.get("annotations"),
                     )
         if sorted(found) == sorted(tool.name for tool in self.available):
-            return None
-        return tuple(found.values())
+            return []
+        return [McpToolsChanged(tuple(found.values()))]

@@ -1,19 +1,32 @@
-"""A tool's result as the text that the model gets."""
+"""A tool's result, and the text that the model gets of it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["tool_result_text"]
+__all__ = ["BackgroundResult", "background_result", "tool_result_text"]
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundResult:
+    """A tool's output that the model learns of without being asked to respond."""
+
+    content: Any
+
+
+def background_result(content: Any) -> BackgroundResult:
+    """Wraps a tool's result so that it starts no new response."""
+    return BackgroundResult(content)
 
 
 def tool_result_text(value: Any) -> str:
     """Text as it is, anything else as JSON without spaces, as the reference writes it.
 
-    Dataclasses and pydantic models become objects, bytes a note of their length; what JSON cannot
-    express becomes its `str`.
+    Dataclasses and pydantic models become objects, bytes a note of their length; a value that JSON
+    cannot express becomes its `str`.
     """
     if isinstance(value, str):
         return value

@@ -1,4 +1,4 @@
-"""Which agent an agent_version stands for, with its tools and handoffs as they were then."""
+"""An agent with its tools and handoffs, as they were when it was looked at."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agents.realtime import RealtimeAgent, realtime_handoff
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["AgentSnapshot", "Agents", "is_enabled", "prepare_agent"]
+__all__ = ["AgentSnapshot", "is_enabled", "prepare_agent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class AgentSnapshot:
     hosted: tuple[HostedMCPTool, ...]
     handoffs: tuple[Handoff[Any, Any], ...]
     definitions: tuple[dict[str, Any], ...]
-    """What the server is told: of what was enabled then."""
+    """The `tools` of the session's configuration: those that were enabled then."""
 
 
 async def is_enabled(
@@ -46,13 +46,12 @@ async def is_enabled(
 async def prepare_agent(
     agent: RealtimeAgent[Any], context: RunContextWrapper[Any]
 ) -> AgentSnapshot:
-    """Looks at an agent's tools and handoffs.
+    """Collects an agent's tools and handoffs, those of its local MCP servers included.
 
     Raises:
-        agents.UserError: a tool that a realtime session cannot have, or a name that stands twice.
+        agents.UserError: a tool that a realtime session cannot have, or a name that occurs twice.
     """
     own: list[Tool] = list(agent.tools)
-    # With no MCP servers there is nothing to ask anybody for.
     listed: Sequence[Tool] = (
         [*await agent.get_mcp_tools(context), *own] if agent.mcp_servers else own
     )
@@ -83,10 +82,10 @@ async def prepare_agent(
 
 
 def _handoff_to(agent: RealtimeAgent[Any]) -> Handoff[Any, Any]:
-    """The handoff that an agent in a list of handoffs stands for.
+    """The handoff to an agent that is listed among handoffs itself.
 
-    It is named as the reference names it, `transfer_to_Billing`, where upstream writes
-    `transfer_to_billing`. One made with `realtime_handoff` keeps the name that it has.
+    Its name is the reference's, `transfer_to_Billing`, where upstream writes `transfer_to_billing`.
+    A handoff made with `realtime_handoff` keeps its own.
     """
     name = re.sub(r"[^a-zA-Z0-9_]", "_", f"transfer_to_{agent.name}")
     return realtime_handoff(agent, tool_name_override=name)
@@ -141,44 +140,3 @@ def _definition_of_handoff(handoff: Handoff[Any, Any]) -> dict[str, Any]:
         "description": handoff.tool_description,
         "parameters": handoff.input_json_schema,
     }
-
-
-class Agents:
-    """The agents of a session, by agent_version."""
-
-    __slots__ = ("_by_version", "_newest", "agent_version", "current", "initial")
-
-    _MEMORY = 256
-
-    def __init__(self, initial: RealtimeAgent[Any]) -> None:
-        self.initial = initial
-        self.current = initial
-        self.agent_version = 0
-        self._by_version: dict[int, AgentSnapshot] = {}
-        self._newest = 0
-
-    def add(self, snapshot: AgentSnapshot) -> int:
-        """Gives an agent an agent_version. It is in charge only once `take_over` is called."""
-        self._newest += 1
-        self._by_version[self._newest] = snapshot
-        while len(self._by_version) > self._MEMORY:
-            del self._by_version[next(iter(self._by_version))]
-        return self._newest
-
-    def take_over(self, agent_version: int) -> None:
-        """The agent of that agent_version is in charge."""
-        self.agent_version = agent_version
-        self.current = self._by_version[agent_version].agent
-
-    def appoint(self, agent: RealtimeAgent[Any]) -> None:
-        """Puts an agent in charge before there is a connection."""
-        self.current = agent
-
-    def snapshot(self, agent_version: int) -> AgentSnapshot | None:
-        """What an agent had when it took over."""
-        return self._by_version.get(agent_version)
-
-    def agent(self, agent_version: int) -> RealtimeAgent[Any]:
-        """The agent of that agent_version."""
-        snapshot = self._by_version.get(agent_version)
-        return self.current if snapshot is None else snapshot.agent

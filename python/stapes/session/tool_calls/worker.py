@@ -1,9 +1,9 @@
 """Runs synchronous tools in threads of the session layer's own.
 
-`openai-agents` runs a synchronous function with `asyncio.to_thread`, that is in the executor that
-asyncio keeps for itself (name look-ups and file access included), where users' slow tools would
-starve it. Here the whole invocation moves to one of our threads instead, and there the executor is
-one that runs the function where it stands.
+`openai-agents` runs a synchronous function with `asyncio.to_thread`, that is in asyncio's default
+executor, which also serves name look-ups and file access: slow tools would starve those. Here the
+whole invocation moves to a thread of the session layer's instead, whose event loop has an executor
+that runs the function in the same thread.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _thread = threading.local()
 
 
 class _ThreadLoop:
-    """A thread's loop, which serves all that is run there and is closed when the thread ends."""
+    """The event loop of a thread; it is closed when the thread ends."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -37,7 +37,7 @@ class _ThreadLoop:
 
 
 class _InPlace(ThreadPoolExecutor):
-    """An executor that runs what it gets at once, in the thread that asks."""
+    """An executor that runs a function at once, in the calling thread."""
 
     def __init__(self) -> None:
         super().__init__(max_workers=1)

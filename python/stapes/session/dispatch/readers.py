@@ -1,4 +1,4 @@
-"""Those who go through a session's events."""
+"""Readers of a session's events, and the inbox of each."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ E = TypeVar("E")
 
 
 class Inbox:
-    """What a session has for one reader.
+    """The events that one reader has not read yet.
 
     Args:
         kinds: the classes of the events that the reader wants.
         queue: holds them.
-        remove: is called when nothing more is wanted.
-        overflown: is told when the reader was too slow, if that is the end of the session.
+        remove: is called when the reader wants nothing more.
+        overflown: is called when the reader was too slow, if that ends the connection.
     """
 
     __slots__ = ("_ended", "_overflown", "_queue", "_remove", "_too_slow", "_waiter", "kinds")
@@ -54,17 +54,17 @@ class Inbox:
         self._notify()
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """Lets the reader end after what it has not read yet."""
         self._ended = True
         self._notify()
 
     def close(self) -> None:
-        """Nothing more is wanted."""
+        """Takes no more events: the reader stops."""
         self._ended = True
         self._remove(self)
 
     async def take(self) -> SessionEvent:
-        """The oldest event, once there is one."""
+        """Waits for the oldest event, and takes it."""
         while not len(self._queue):
             if self._ended:
                 self.close()
@@ -100,7 +100,7 @@ class EventReader(Generic[E]):
     """Goes through a session's events: `async for event in session.events(...)`.
 
     It ends when the session's connection is over and what came before has been read. Break out of
-    the loop to stop reading; a reader that is kept is stopped by `close`, or as a context manager.
+    the loop to stop reading; call `close` on a reader that you keep, or use it in a `with`.
     """
 
     def __init__(self, inbox: Inbox) -> None:
@@ -127,7 +127,6 @@ class EventReader(Generic[E]):
         self.close()
 
     def __del__(self) -> None:
-        # Whoever breaks out of a loop lets go of its reader; in a process that was forked there is
-        # no session to be told.
+        # A loop that breaks drops its reader. The core of a forked process refuses to be told.
         with suppress(RuntimeError):
             self._inbox.close()

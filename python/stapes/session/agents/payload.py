@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 from stapes.config import SessionConfig, wire_format
@@ -12,14 +11,10 @@ if TYPE_CHECKING:
 
     from agents import RunContextWrapper
 
-    from stapes.session.agents import AgentSnapshot
+    from stapes.providers import SessionDefaults
+    from stapes.session.agents.snapshot import AgentSnapshot
 
-__all__ = ["DEFAULT_MODEL", "session_payload", "tracing_config"]
-
-logger = logging.getLogger("stapes")
-
-DEFAULT_MODEL = "gpt-realtime-2.1"
-"""What the reference (`@openai/agents-realtime` 0.20) uses."""
+__all__ = ["session_payload"]
 
 _OPTIONAL = (
     "tool_choice",
@@ -35,18 +30,20 @@ async def session_payload(
     snapshot: AgentSnapshot,
     context: RunContextWrapper[Any],
     config: SessionConfig,
+    defaults: SessionDefaults,
     model: str,
     *,
     switching: bool = False,
 ) -> dict[str, Any]:
-    """What `session.update` carries.
+    """The `session` of a `session.update` event.
 
     Args:
         snapshot: the agent.
-        context: for instructions that are worked out.
-        config: the user's.
+        context: what instructions that are a function get.
+        config: the user's configuration.
+        defaults: the provider's, for what `config` leaves out.
         model: the model in use.
-        switching: the agent follows another one, whose tools must not stay.
+        switching: the agent replaces another one, whose tools must not stay.
     """
     agent = snapshot.agent
     audio = config.get("audio", {})
@@ -58,20 +55,20 @@ async def session_payload(
     voice = given_out.get("voice") or getattr(agent, "voice", None)
     if voice is not None:
         output["voice"] = voice
-    output["speed"] = given_out.get("speed", 1)
+    output["speed"] = given_out.get("speed", defaults.speed)
     payload: dict[str, Any] = {"type": "realtime"}
     instructions = await agent.get_system_prompt(context)
     if instructions is not None:
         payload["instructions"] = instructions
     payload |= {
         "model": config.get("model", model),
-        "output_modalities": config.get("output_modalities", ["audio"]),
+        "output_modalities": config.get("output_modalities", list(defaults.output_modalities)),
         "audio": {
             "input": {
                 "format": wire_format(given_in.get("format", "pcm16"), "config.audio.input.format"),
-                "noise_reduction": given_in.get("noise_reduction"),
-                "transcription": given_in.get("transcription", {"model": "gpt-4o-mini-transcribe"}),
-                "turn_detection": _or(given_in, "turn_detection", {"type": "semantic_vad"}),
+                "noise_reduction": given_in.get("noise_reduction", _own(defaults.noise_reduction)),
+                "transcription": given_in.get("transcription", _own(defaults.transcription)),
+                "turn_detection": _turn_detection(given_in, defaults),
             },
             "output": output,
         },
@@ -85,29 +82,12 @@ async def session_payload(
     return payload
 
 
-def _or(given: Mapping[str, Any], key: str, default: Any) -> Any:
-    """What is given, `None` included; an empty mapping says nothing."""
-    value = given.get(key, default)
-    return default if value == {} else value
+def _own(default: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A copy: a transport may rewrite the payload, and sessions share the defaults."""
+    return None if default is None else dict(default)
 
 
-def tracing_config(
-    *,
-    disabled: bool,
-    workflow_name: str | None,
-    group_id: str | None,
-    metadata: Mapping[str, Any] | None,
-) -> dict[str, Any] | str | None:
-    """What the server is asked to trace the session as."""
-    if disabled:
-        return None
-    if not workflow_name:
-        if group_id or metadata:
-            logger.warning("group_id and trace_metadata need a workflow_name: they are left out")
-        return "auto"
-    tracing: dict[str, Any] = {"workflow_name": workflow_name}
-    if group_id:
-        tracing["group_id"] = group_id
-    if metadata:
-        tracing["metadata"] = dict(metadata)
-    return tracing
+def _turn_detection(given: Mapping[str, Any], defaults: SessionDefaults) -> Any:
+    """The user's, `None` included; an empty mapping counts as left out."""
+    value = given.get("turn_detection", {})
+    return _own(defaults.turn_detection) if value == {} else value

@@ -1,23 +1,22 @@
-"""Who listens to a session: callbacks and readers, and what they want to hear."""
+"""Who listens to a session: callbacks and readers, and the events that each wants."""
 
 from __future__ import annotations
 
 import inspect
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from stapes.events import Lagging, SessionEvent, TransportEvent
+from stapes.session.dispatch.readers import EventReader, Inbox
 from stapes.session.event_queue import EventQueue
-from stapes.session.readers import EventReader, Inbox
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Coroutine
 
     from stapes.errors import ConsumerTooSlow
-    from stapes.session.session import RealtimeSession
 
-__all__ = ["EVENT_TYPES", "Listeners"]
+__all__ = ["EVENT_TYPES", "ListenerHost", "Listeners"]
 
 _CLASSES: dict[str, type[Any]] = {kind.type: kind for kind in get_args(SessionEvent)}
 EVENT_TYPES = frozenset(_CLASSES)
@@ -27,40 +26,59 @@ Listener = Callable[[Any], Any]
 Routes = dict[str, tuple[Listener, ...]]
 
 
-class Listeners:
-    """Gives each event to everybody who wants it.
+class ListenerHost(Protocol):
+    """The session's side of its listeners."""
 
-    Events from before anybody listens are kept for the first reader, bounded.
+    def interest_changed(self) -> None:
+        """Other types of events are wanted than before."""
+
+    def run_callback(self, work: Coroutine[Any, Any, None]) -> None:
+        """An async callback is to be run."""
+
+    def callback_failed(self, event: SessionEvent, error: Exception) -> None:
+        """A callback raised."""
+
+    def reader_too_slow(self, error: ConsumerTooSlow) -> None:
+        """A reader of all events was too slow, which ends the connection."""
+
+
+class Listeners:
+    """The callbacks and readers of one session; each gets the events that it wants.
+
+    Events from before anybody listens are kept for the first reader, within bounds.
 
     Args:
-        session: is told when other events are wanted than before, and of callbacks that raise; runs
-            what async callbacks return. It is not kept alive: a reader may outlive it.
-        max_events, max_bytes: what may wait for a reader.
+        max_events: how many may wait for a reader.
+        max_bytes: how many bytes of them.
     """
 
     __slots__ = (
         "__weakref__",
         "_callbacks",
         "_early",
+        "_host_ref",
         "_inboxes",
         "_max_bytes",
         "_max_events",
-        "_routes",
-        "_session_ref",
         "audio",
+        "routes",
     )
 
-    def __init__(self, session: RealtimeSession[Any], max_events: int, max_bytes: int) -> None:
-        self._session_ref = weakref.ref(session)
+    def __init__(self, max_events: int, max_bytes: int) -> None:
+        self._host_ref: Callable[[], ListenerHost | None] = _no_host
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._callbacks: Routes = {}
         self._inboxes: tuple[Inbox, ...] = ()
         self._early: EventQueue | None = self._early_queue()
-        # Who gets events of a type; a type that nobody wants is not in it.
-        self._routes: Routes = self._worked_out()
+        self.routes: Routes = self._new_routes()
+        """Who gets the events of a type; a type that nobody wants is not in it."""
         # The hub gives them `Audio` events by itself.
-        self.audio = self._routes.get("audio", ())
+        self.audio = self.routes.get("audio", ())
+
+    def attach(self, host: ListenerHost) -> None:
+        """Tells `host` what it is to know; it is not kept alive, since a reader may outlive it."""
+        self._host_ref = weakref.ref(host)
 
     def on(self, event: str, callback: Callable[[Any], Any]) -> None:
         """Calls `callback` with each event of that type.
@@ -90,12 +108,12 @@ class Listeners:
     def read(self, kinds: tuple[type[Any], ...], *, over: bool) -> EventReader[Any]:
         """A reader of the events of these classes, or of all but `TransportEvent`.
 
-        Who reads all and stops leaves the session to itself: past the bound it is closed. Where the
-        connection is `over` nothing more comes.
+        A reader of all that is too slow ends the connection. Where that is `over` already, the
+        reader ends after what was kept for it.
         """
         wanted = frozenset(kinds) or _ALL_BUT_TRANSPORT
         queue = EventQueue(self._max_events, self._max_bytes, told=Lagging in wanted)
-        overflown = None if kinds else self._unread
+        overflown = None if kinds else self._too_slow
         inbox = Inbox(wanted, queue, self._remove, overflown)
         early, self._early = self._early, None
         while early is not None and len(early):
@@ -109,17 +127,17 @@ class Listeners:
         return EventReader(inbox)
 
     def wants(self, event: str) -> bool:
-        """Whether anybody wants events of that type; what nobody wants is not built."""
-        return event in self._routes
+        """Whether anybody wants events of that type; others are not made."""
+        return event in self.routes
 
     @property
     def types(self) -> set[str]:
-        """The types of the events that are wanted."""
-        return set(self._routes)
+        """The types of the events that anybody wants."""
+        return set(self.routes)
 
     def emit(self, event: SessionEvent) -> None:
         """Gives an event to everybody who wants it."""
-        for listener in self._routes.get(event.type, ()):
+        for listener in self.routes.get(event.type, ()):
             try:
                 result = listener(event)
             except Exception as error:
@@ -129,26 +147,26 @@ class Listeners:
                     self.answered(event, result)
 
     def answered(self, event: SessionEvent, result: object) -> None:
-        """Runs an async callback, which gave a coroutine when it was called."""
+        """Runs an async callback, whose call returned a coroutine."""
         if not inspect.iscoroutine(result):
             return
-        if (session := self._session_ref()) is None:
+        if (host := self._host_ref()) is None:
             result.close()
         else:
-            session._spawn(self._await(result, event))
+            host.run_callback(self._await(result, event))
 
     def failed(self, event: SessionEvent, error: Exception) -> None:
-        """Tells the session that a callback raised."""
-        if (session := self._session_ref()) is not None:
-            session._callback_failed(event, error)
+        """Reports a callback that raised."""
+        if (host := self._host_ref()) is not None:
+            host.callback_failed(event, error)
 
     def end(self) -> None:
-        """The connection is over: readers end once they have read what came before."""
+        """Ends the readers after what came before, because the connection is over."""
         for inbox in self._inboxes:
             inbox.end()
 
     def begin_again(self) -> None:
-        """Events of a new connection are kept until somebody reads, again."""
+        """Keeps the events of a new connection, again, until somebody reads."""
         if self._early is None and not self._inboxes and not self._callbacks:
             self._early = self._early_queue()
             self._reroute()
@@ -162,22 +180,22 @@ class Listeners:
             self._inboxes = tuple(one for one in self._inboxes if one is not inbox)
             self._reroute()
 
-    def _unread(self, error: ConsumerTooSlow) -> None:
-        if (session := self._session_ref()) is not None:
-            session._unread(error)
+    def _too_slow(self, error: ConsumerTooSlow) -> None:
+        if (host := self._host_ref()) is not None:
+            host.reader_too_slow(error)
 
     def _reroute(self) -> None:
-        self._routes = self._worked_out()
-        self.audio = self._routes.get("audio", ())
-        if (session := self._session_ref()) is not None:
-            session._update_interest()
+        self.routes = self._new_routes()
+        self.audio = self.routes.get("audio", ())
+        if (host := self._host_ref()) is not None:
+            host.interest_changed()
 
-    def _worked_out(self) -> Routes:
+    def _new_routes(self) -> Routes:
         everything = list(self._callbacks.get("*", ()))
         if self._early is not None:
             everything.insert(0, self._early.put)
         if not everything and not self._inboxes:
-            # A session costs as little memory as can be: it is the same table.
+            # The same table serves: a session is to cost little memory.
             return self._callbacks
         readers = [(inbox.kinds, inbox.put) for inbox in self._inboxes]
         routes: Routes = {}
@@ -198,3 +216,7 @@ class Listeners:
             await result
         except Exception as error:
             self.failed(event, error)
+
+
+def _no_host() -> None:
+    """No host is attached yet."""
