@@ -150,31 +150,4 @@ class WebRTCTransport(Transport):
                 "this build of stapes has no WebRTC: install a wheel that has it, build with the "
                 "cargo feature `webrtc`, or use transport='websocket'"
             )
-        return _core.WebRtcOptions(
-            connect_timeout=self.connect_timeout,
-            close_timeout=self.close_timeout,
-            disconnected_after=self.disconnected_after,
-            disconnected_grace=self.disconnected_grace,
-            ice_servers=[
-                (
-                    [server.urls] if isinstance(server.urls, str) else list(server.urls),
-                    server.username,
-                    server.credential,
-                )
-                for server in self.ice_servers
-            ],
-            local_addresses=list(self.local_addresses),
-            channel_buffer=self.channel_buffer,
-            send_batch_bytes=self.send_batch_size,
-            complexity=self.complexity,
-            bitrate=self.bitrate,
-            fec=self.fec,
-            expected_loss=self.expected_loss,
-            dtx=self.dtx,
-            max_queue=self.max_queue,
-            min_delay=self.min_delay,
-            start_delay=self.start_delay,
-            max_delay=self.max_delay,
-            proxy=self.proxy,
-            ca_file=None if self.ca_file is None else os.fspath(self.ca_file),
-        )
+        return _core.WebRtcOptions(self)

@@ -75,15 +75,4 @@ class WebSocketTransport(Transport):
 
     def core_options(self) -> _core.WebSocketOptions:
         """The options as the core takes them."""
-        return _core.WebSocketOptions(
-            connect_timeout=self.connect_timeout,
-            close_timeout=self.close_timeout,
-            ping_interval=self.ping_interval,
-            ping_timeout=self.ping_timeout,
-            max_message_size=self.max_message_size,
-            max_frame_size=self.max_frame_size,
-            read_buffer_size=self.read_buffer_size,
-            write_batch_bytes=self.write_batch_size,
-            proxy=self.proxy,
-            ca_file=None if self.ca_file is None else os.fspath(self.ca_file),
-        )
+        return _core.WebSocketOptions(self)

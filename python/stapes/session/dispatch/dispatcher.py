@@ -67,11 +67,10 @@ class Dispatcher:
         # Callbacks, tools and guardrails run in the context in which the session was made.
         self.run = contextvars.copy_context().run
 
-    def __call__(self, word: tuple[Any, ...]) -> None:
+    def __call__(self, message: Any) -> None:
         """Takes a message; the hub calls this through `run`."""
         if (handlers := self._handlers_ref()) is None:
             return
-        message = messages.from_tuple(word)
         try:
             if (handler := _HANDLERS.get(type(message))) is not None:
                 handler(handlers, message)
@@ -322,26 +321,21 @@ class Handlers:
 
     # Errors
 
-    def server_error(self, message: messages.ServerError) -> None:
-        """Emits an error of the server's, without secrets."""
-        event = json.loads(self.connector.redacted(message.event))
-        self.listeners.emit(Error(ServerError(event)))
-
-    def protocol_error(self, message: messages.ProtocolError) -> None:
-        """Emits it without secrets: it may quote the server."""
-        self.listeners.emit(Error(StapesError(self.connector.redacted(message.message))))
-
-    def model_error(self, message: messages.ModelError) -> None:
-        """Emits it."""
-        self.listeners.emit(Error(ModelBehaviorError(message.message)))
-
-    def unanswered_request(self, message: messages.UnansweredRequest) -> None:
-        """Emits it."""
-        self.listeners.emit(Error(StapesError(message.message)))
-
-    def not_sent(self, message: messages.NotSent) -> None:
-        """Emits it."""
-        self.listeners.emit(Error(NotConnectedError(message.message)))
+    def core_error(self, message: messages.CoreError) -> None:
+        """Emits an error of the core's; what quotes the server, without secrets."""
+        error: Exception
+        match message.kind:
+            case "server":
+                error = ServerError(json.loads(self.connector.redacted(message.detail)))
+            case "protocol":
+                error = StapesError(self.connector.redacted(message.detail))
+            case "model":
+                error = ModelBehaviorError(message.detail)
+            case "unanswered":
+                error = StapesError(message.detail)
+            case "not_sent":
+                error = NotConnectedError(message.detail)
+        self.listeners.emit(Error(error))
 
     def too_slow(self, message: messages.TooSlow) -> None:
         """Says why the connection was closed."""
@@ -380,11 +374,7 @@ _HANDLERS: dict[type[Any], Callable[[Handlers, Any], None]] = {
     messages.McpToolsListed: Handlers.mcp_tools_listed,
     messages.McpApprovalRequested: Handlers.mcp_approval_requested,
     messages.McpCallCompleted: Handlers.mcp_call_completed,
-    messages.ServerError: Handlers.server_error,
-    messages.ProtocolError: Handlers.protocol_error,
-    messages.ModelError: Handlers.model_error,
-    messages.UnansweredRequest: Handlers.unanswered_request,
-    messages.NotSent: Handlers.not_sent,
+    messages.CoreError: Handlers.core_error,
     messages.LocalEvent: Handlers.local_event,
     messages.OutgoingMessage: Handlers.outgoing_message,
     messages.Opened: Handlers.opened,

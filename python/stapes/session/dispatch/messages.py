@@ -1,14 +1,13 @@
-"""The messages of the core: one class for each kind, in the order of its fields.
+"""The messages of the core: one class for each kind, whose instances are made and filled in Rust.
 
-A message that users see as it is has no class here but one of `stapes.events`.
+A kind that users see as it is has its class in `stapes.events` alone. The names and fields are those
+of `stapes._core.MESSAGES`, which is checked when the first session is made.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from stapes import _core, events
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from stapes import items
@@ -19,26 +18,21 @@ __all__ = [
     "AudioStarted",
     "AudioStopped",
     "AudioStreamed",
+    "CoreError",
     "FunctionCall",
     "GuardrailDue",
     "LocalEvent",
     "McpApprovalRequested",
     "McpCallCompleted",
     "McpToolsListed",
-    "ModelError",
     "NotOpened",
-    "NotSent",
     "Opened",
     "OutgoingMessage",
     "OutgoingReady",
-    "ProtocolError",
     "Raw",
     "ResponseEnded",
     "ResponseStarted",
-    "ServerError",
     "TooSlow",
-    "UnansweredRequest",
-    "from_tuple",
 ]
 
 
@@ -155,39 +149,14 @@ class McpCallCompleted:
 
 
 @dataclass(frozen=True, slots=True)
-class ServerError:
-    """The server sent an `error` event."""
+class CoreError:
+    """Something went wrong that no command's exception tells of."""
 
-    event: str
-    """JSON text."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProtocolError:
-    """The server sent something that the protocol does not have."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class ModelError:
-    """The model did something that it cannot do."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class UnansweredRequest:
-    """The server left a request for a response unanswered."""
-
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class NotSent:
-    """A message was not sent, because the connection was over."""
-
-    message: str
+    kind: Literal["server", "protocol", "model", "unanswered", "not_sent"]
+    """The server reported it; the server broke the protocol; the model did; the server left a
+    request for a response unanswered; a message was not sent, because the connection was over."""
+    detail: str
+    """A sentence for users; of the kind `server` the server's event, as JSON text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,47 +212,3 @@ class TooSlow:
     """Too many messages waited for the event loop: the connection is closed."""
 
     waiting: int
-
-
-_CLASSES: dict[str, type[Any]] = {
-    "raw": Raw,
-    "connection_changed": events.ConnectionChanged,
-    "response_started": ResponseStarted,
-    "response_done": ResponseEnded,
-    "audio_started": AudioStarted,
-    "audio_stopped": AudioStopped,
-    "audio_interrupted": AudioInterrupted,
-    "transcript_delta": events.TranscriptDelta,
-    "guardrail_due": GuardrailDue,
-    "function_call": FunctionCall,
-    "history_added": events.HistoryAdded,
-    "history_updated": events.HistoryUpdated,
-    "mcp_tools_listed": McpToolsListed,
-    "mcp_approval_requested": McpApprovalRequested,
-    "mcp_call_completed": McpCallCompleted,
-    "server_error": ServerError,
-    "protocol_error": ProtocolError,
-    "model_error": ModelError,
-    "unanswered": UnansweredRequest,
-    "not_sent": NotSent,
-    "local": LocalEvent,
-    "outgoing": OutgoingMessage,
-    "opened": Opened,
-    "not_opened": NotOpened,
-    "drained": AudioDrained,
-    "outgoing_ready": OutgoingReady,
-    "streamed": AudioStreamed,
-    "lagging": events.Lagging,
-    "too_slow": TooSlow,
-}
-_BY_KIND = tuple(_CLASSES[name] for name in _core.WORDS)
-
-
-def from_tuple(word: tuple[Any, ...]) -> Any:
-    """A message of the tuple `(kind, *fields)` that the core makes; `_core.WORDS` has the kinds."""
-    kind, *fields = word
-    made = _BY_KIND[kind]
-    if made is ResponseEnded:
-        *before, timings, response_index, connection_id = fields
-        fields = [*before, *timings, response_index, connection_id]
-    return made(*fields)
