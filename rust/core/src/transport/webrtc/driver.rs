@@ -19,8 +19,8 @@ use super::peer::{Peer, PeerError, PeerEvent, PeerState};
 use super::uplink::UplinkEncoder;
 use crate::audio::sender::SenderOptions;
 use crate::transport::endpoint::{CloseReason, Frame, Outgoing};
+use crate::transport::media::{SampleRates, SoundEndpoint, SoundStats};
 use crate::transport::net::ConnectError;
-use crate::transport::sound::{SampleRates, SoundEndpoint, SoundStats};
 
 /// How often the endpoint hears how the sound fares.
 const STATS_EVERY: Duration = Duration::from_secs(1);

@@ -31,8 +31,8 @@ pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, ConnectRequ
 
 use self::driver::{AudioPipelines, DriverSettings};
 use super::end::EndGuard;
+use super::media::{SampleRates, SoundEndpoint};
 use super::net::{ByteStream, Deadline, Target, dial};
-use super::sound::{SampleRates, SoundEndpoint};
 
 /// How long keys may take to be agreed on once the far side has been reached. It is a matter of two
 /// round trips; a server whose certificate is refused says nothing more.
