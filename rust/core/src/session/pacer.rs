@@ -4,14 +4,12 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-/// How finely time is cut: what falls due within it is done at one wake-up.
-const TICK: Duration = Duration::from_millis(5);
+use crate::transport::timer_grid::TimerGrid;
 
 /// Work in steps, each with a time at which it is due.
 pub trait Paced: Send {
@@ -22,7 +20,7 @@ pub trait Paced: Send {
 /// Runs the steps of many works when they are due.
 pub struct Pacer {
     runtime: Handle,
-    began: Instant,
+    grid: TimerGrid,
     waiting: Mutex<Waiting>,
     added: Notify,
 }
@@ -75,7 +73,7 @@ impl Pacer {
     pub fn new(runtime: Handle) -> Arc<Self> {
         Arc::new(Self {
             runtime,
-            began: Instant::now(),
+            grid: TimerGrid::shared(),
             waiting: Mutex::default(),
             added: Notify::new(),
         })
@@ -106,7 +104,7 @@ impl Pacer {
     async fn run(self: Arc<Self>) {
         while let Some(next) = self.turn(Instant::now()) {
             // Work that is added meanwhile may be due sooner.
-            let _ = timeout_at(self.tick_after(next), self.added.notified()).await;
+            let _ = timeout_at(self.grid.at_or_after(next), self.added.notified()).await;
         }
     }
 
@@ -135,18 +133,12 @@ impl Pacer {
         waiting.has_task = next.is_some();
         next
     }
-
-    /// The first tick that is not before `at`.
-    fn tick_after(&self, at: Instant) -> Instant {
-        let since = at.saturating_duration_since(self.began).as_nanos();
-        let ticks = since.div_ceil(TICK.as_nanos());
-        let whole = u64::try_from(ticks * TICK.as_nanos()).unwrap_or(u64::MAX);
-        self.began + Duration::from_nanos(whole)
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
     use super::*;
@@ -164,7 +156,9 @@ mod tests {
 
     impl Paced for Clockwork {
         fn advance(&mut self, now: Instant) -> Option<Instant> {
-            let _ = self.told.send((self.name, now - self.began));
+            let _ = self
+                .told
+                .send((self.name, now.saturating_duration_since(self.began)));
             self.left -= 1;
             (self.left > 0).then(|| now + self.every)
         }
@@ -172,6 +166,8 @@ mod tests {
 
     struct Workshop {
         pacer: Arc<Pacer>,
+        /// A point of the timer grid.
+        began: Instant,
         told: UnboundedSender<Told>,
         heard: UnboundedReceiver<Told>,
     }
@@ -179,8 +175,10 @@ mod tests {
     impl Workshop {
         fn new() -> Self {
             let (told, heard) = unbounded_channel();
+            let pacer = Pacer::new(Handle::current());
             Self {
-                pacer: Pacer::new(Handle::current()),
+                began: pacer.grid.at_or_after(Instant::now()),
+                pacer,
                 told,
                 heard,
             }
@@ -192,7 +190,7 @@ mod tests {
                 name,
                 every: Duration::from_millis(every),
                 left,
-                began: self.pacer.began,
+                began: self.began,
                 told: self.told.clone(),
             }
         }
@@ -203,10 +201,10 @@ mod tests {
 
         /// Does all that there is, at times of its own; what was done when.
         fn turn_by_hand(&mut self) -> Vec<(&'static str, u128)> {
-            let mut now = self.pacer.began;
+            let mut now = self.began;
             while let Some(next) = self.pacer.turn(now) {
                 assert!(next > now, "it would turn for ever");
-                now = self.pacer.tick_after(next);
+                now = self.pacer.grid.at_or_after(next);
             }
             let done = std::iter::from_fn(|| self.heard.try_recv().ok());
             done.map(|(name, at)| (name, at.as_millis())).collect()
@@ -217,7 +215,7 @@ mod tests {
     async fn each_piece_is_done_in_its_time() {
         let mut shop = Workshop::new();
         for work in [shop.work("a", 20, 3), shop.work("b", 30, 2)] {
-            shop.pacer.put(shop.pacer.began, Box::new(work));
+            shop.pacer.put(shop.began, Box::new(work));
         }
         let done = shop.turn_by_hand();
         assert_eq!(done, [("a", 0), ("b", 0), ("a", 20), ("b", 30), ("a", 40)]);
@@ -225,18 +223,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_falls_due_within_a_tick_is_done_at_one_turn() {
+    async fn what_falls_due_between_two_points_of_the_grid_is_done_at_one_turn() {
         let mut shop = Workshop::new();
         for work in [("a", 11), ("b", 12), ("c", 14)].map(|(name, every)| shop.work(name, every, 2))
         {
-            shop.pacer.put(shop.pacer.began, Box::new(work));
+            shop.pacer.put(shop.began, Box::new(work));
         }
         let done = shop.turn_by_hand();
         assert_eq!(done[3..], [("a", 15), ("b", 15), ("c", 15)]);
     }
 
     #[tokio::test]
-    async fn it_ticks_by_itself_again_and_again() {
+    async fn it_runs_by_itself_again_and_again() {
         let mut shop = Workshop::new();
         shop.pacer.add(shop.work("a", 10, 2));
         assert_eq!([shop.next().await, shop.next().await], ["a", "a"]);

@@ -12,6 +12,7 @@ mod endpoint;
 mod media;
 pub mod net;
 pub(crate) mod texts;
+pub(crate) mod timer_grid;
 #[cfg(feature = "webrtc")]
 pub mod webrtc;
 pub mod websocket;

@@ -4,7 +4,6 @@
 //! [`WebRtcConnection::run`] then moves messages and sound between it and an endpoint until it
 //! ends. The stack is behind [`Peer`], so that another one can take its place.
 
-mod beat;
 mod downlink;
 mod driver;
 mod offer;
