@@ -7,8 +7,9 @@ use std::sync::Arc;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde_json::Value;
+use stapes_core::session::{Connection, Session as Core};
 use stapes_core::transport::net::ConnectError;
-use stapes_core::transport::{CloseReason, Connection, Endpoint as _, Session as Core};
+use stapes_core::transport::{CloseReason, Endpoint as _};
 
 use crate::queue::Word;
 use crate::sink::Sink;

@@ -6,9 +6,9 @@ use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use stapes_core::session::{Connection, Session as Core};
 use stapes_core::transport::{
-    CloseReason, Connection, DownlinkFrame, Endpoint as _, Frame, Outgoing, Session as Core,
-    SoundEndpoint as _, UplinkFrame,
+    CloseReason, DownlinkFrame, Endpoint as _, Frame, Outgoing, SoundEndpoint as _, UplinkFrame,
 };
 
 use crate::audio::samples::Samples;

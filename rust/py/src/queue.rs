@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use stapes_core::conversation::Event;
-use stapes_core::transport::Streamed;
+use stapes_core::session::Streamed;
 use stapes_core::transport::websocket::ConnectError;
 
 use crate::dispatch::DispatchCursor;

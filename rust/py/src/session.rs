@@ -19,11 +19,12 @@ use stapes_core::conversation::{
     AgentSwitch, Capabilities, Conversation, GuardSource, Interest, Media, Options, PlaybackSource,
     Rejected, Status, Truncation, WrittenItem,
 };
-use stapes_core::transport::net::ConnectRequest;
-use stapes_core::transport::{
+use stapes_core::session::{
     AudioInput, Clock, Connection, ConnectionSettings, EventSink, Microphone, OutgoingLimits,
-    Recording, SampleRates, Session as Core, SoundSettings, Stream, Ticker, websocket,
+    Pacer, Recording, Session as Core, SoundSettings, Stream,
 };
+use stapes_core::transport::net::ConnectRequest;
+use stapes_core::transport::{SampleRates, websocket};
 
 use crate::audio::recording::Recording as Held;
 use crate::audio::samples::{self, Samples};
@@ -62,7 +63,7 @@ pub struct Session {
     sink: Arc<Sink>,
     microphone: Arc<Microphone>,
     /// Of the thread that carries the session.
-    ticker: Arc<Ticker>,
+    pacer: Arc<Pacer>,
     /// What the wire carries of the answer's sound.
     wire_output: Mutex<AudioFormat>,
     cursor: Arc<DispatchCursor>,
@@ -265,11 +266,11 @@ impl Session {
         let id = shared.register(queue, Arc::clone(&cursor));
         let sink = Arc::new(Sink::new(shared, id));
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
-        let Carrier { handle, ticker } = hub.carrier()?;
+        let Carrier { handle, pacer } = hub.carrier()?;
         let core = Core::new(options, limits, clock, handle, events);
         Ok(Self {
             microphone: Arc::new(Microphone::new(Arc::clone(&core))),
-            ticker,
+            pacer,
             core,
             sink,
             wire_output: Mutex::default(),
@@ -496,7 +497,7 @@ impl Session {
             move |streamed| sink.push_word(0, Word::Streamed { token, streamed }),
         )
         .map_err(|rejected| errors::rejected(py, &rejected))?;
-        self.ticker.add(stream.clone());
+        self.pacer.add(stream.clone());
         Ok(AudioStream {
             stream,
             process: self.process,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use stapes_core::audio::convert::FromWire;
 use stapes_core::conversation::Event;
-use stapes_core::transport::EventSink;
+use stapes_core::session::EventSink;
 
 use crate::hub::Shared;
 use crate::queue::Word;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use stapes_core::conversation::{Event, Interest, Options as ConversationOptions};
-use stapes_core::transport::websocket::{ConnectRequest, Tls, WebSocketOptions, connect};
-use stapes_core::transport::{
+use stapes_core::session::{
     AudioInput, Clock, ConnectionSettings, EventSink, Microphone, OutgoingLimits, Session,
 };
+use stapes_core::transport::websocket::{ConnectRequest, Tls, WebSocketOptions, connect};
 use stapes_load::client::options::Options;
 use stapes_load::client::report::{Stretch, begin, summarise};
 use stapes_load::client::session::{Received, microphone_pcm};

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::conversation::{Conversation, Rejected};
 
 use super::microphone::{AudioInput, Microphone, SendAudioError};
-use super::ticker::Paced;
+use super::pacer::Paced;
 
 /// A sound that is behind by more than this does not catch up: it goes on later.
 const MOST_BEHIND: Duration = Duration::from_secs(1);
@@ -127,8 +127,8 @@ impl fmt::Debug for Stream {
 
 impl Stream {
     /// Sends `recording` into `microphone`, `interval` of it at a time, each piece when its time has
-    /// come, once a [`Ticker`](super::Ticker) has got it. With `commit` the user's turn ends behind
-    /// it. `ended` is called once, by whoever ends it: the ticker or [`cancel`](Self::cancel).
+    /// come, once a [`Pacer`](super::Pacer) has got it. With `commit` the user's turn ends behind
+    /// it. `ended` is called once, by whoever ends it: the pacer or [`cancel`](Self::cancel).
     ///
     /// While more waits to be sent than senders wait for (see
     /// [`OutgoingLimits`](super::OutgoingLimits)) it stands still.

@@ -1,28 +1,26 @@
-//! What is done piece by piece, each piece in its time: one timer for all sessions of a worker.
+//! Work that is done step by step, each step at its time: one timer for all sessions of a worker.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
-/// How finely time is cut: what falls due within it is done at one wake-up.
-const TICK: Duration = Duration::from_millis(5);
+use crate::transport::timer_grid::TimerGrid;
 
-/// Something with pieces.
+/// Work in steps, each with a time at which it is due.
 pub trait Paced: Send {
-    /// Does the next piece; says when the one after it is due, or that there is none.
+    /// Does the next step. Returns when the one after it is due, or `None` after the last.
     fn advance(&mut self, now: Instant) -> Option<Instant>;
 }
 
-/// Does what is paced, of many at once.
-pub struct Ticker {
+/// Runs the steps of many works when they are due.
+pub struct Pacer {
     runtime: Handle,
-    began: Instant,
+    grid: TimerGrid,
     waiting: Mutex<Waiting>,
     added: Notify,
 }
@@ -30,9 +28,9 @@ pub struct Ticker {
 #[derive(Default)]
 struct Waiting {
     due: BinaryHeap<Reverse<Due>>,
-    /// There is a task that ticks.
-    ticks: bool,
-    /// Counts what was added, so that what is due at the same time is done in that order.
+    /// A task waits for the first of them.
+    has_task: bool,
+    /// Counts what was added: steps that are due at the same time run in that order.
     added: u64,
 }
 
@@ -62,20 +60,20 @@ impl PartialEq for Due {
 
 impl Eq for Due {}
 
-impl fmt::Debug for Ticker {
+impl fmt::Debug for Pacer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ticker")
+        f.debug_struct("Pacer")
             .field("waiting", &self.waiting().due.len())
             .finish_non_exhaustive()
     }
 }
 
-impl Ticker {
-    /// Its timer runs on `runtime`, while there is something to do.
+impl Pacer {
+    /// Its timer runs on `runtime`, for as long as there is work.
     pub fn new(runtime: Handle) -> Arc<Self> {
         Arc::new(Self {
             runtime,
-            began: Instant::now(),
+            grid: TimerGrid::shared(),
             waiting: Mutex::default(),
             added: Notify::new(),
         })
@@ -85,32 +83,32 @@ impl Ticker {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first piece is due at once.
+    /// The first step is due at once.
     pub fn add(self: &Arc<Self>, work: impl Paced + 'static) {
         if self.put(Instant::now(), Box::new(work)) {
             self.added.notify_one();
         } else {
-            self.runtime.spawn(Arc::clone(self).tick());
+            self.runtime.spawn(Arc::clone(self).run());
         }
     }
 
-    /// Whether there is a task already that ticks.
+    /// Returns whether a task waits already.
     fn put(&self, at: Instant, work: Box<dyn Paced>) -> bool {
         let mut waiting = self.waiting();
         waiting.added += 1;
         let number = waiting.added;
         waiting.due.push(Reverse(Due { at, number, work }));
-        std::mem::replace(&mut waiting.ticks, true)
+        std::mem::replace(&mut waiting.has_task, true)
     }
 
-    async fn tick(self: Arc<Self>) {
+    async fn run(self: Arc<Self>) {
         while let Some(next) = self.turn(Instant::now()) {
-            // What is added meanwhile may be due sooner.
-            let _ = timeout_at(self.tick_after(next), self.added.notified()).await;
+            // Work that is added meanwhile may be due sooner.
+            let _ = timeout_at(self.grid.at_or_after(next), self.added.notified()).await;
         }
     }
 
-    /// Does all that is due; says when there is more, if at all.
+    /// Runs the steps that are due. Returns when the next one is, if there is one.
     fn turn(&self, now: Instant) -> Option<Instant> {
         let mut taken = Vec::new();
         let mut waiting = self.waiting();
@@ -120,7 +118,7 @@ impl Ticker {
         {
             taken.push(due);
         }
-        // Sessions may be locked by others: what is to be done is done outside of the lock.
+        // A step may wait for the lock of its session: it runs outside this one.
         drop(waiting);
         taken.retain_mut(|due| match due.work.advance(now) {
             Some(at) => {
@@ -132,21 +130,15 @@ impl Ticker {
         let mut waiting = self.waiting();
         waiting.due.extend(taken.into_iter().map(Reverse));
         let next = waiting.due.peek().map(|Reverse(due)| due.at);
-        waiting.ticks = next.is_some();
+        waiting.has_task = next.is_some();
         next
-    }
-
-    /// The first tick that is not before `at`.
-    fn tick_after(&self, at: Instant) -> Instant {
-        let since = at.saturating_duration_since(self.began).as_nanos();
-        let ticks = since.div_ceil(TICK.as_nanos());
-        let whole = u64::try_from(ticks * TICK.as_nanos()).unwrap_or(u64::MAX);
-        self.began + Duration::from_nanos(whole)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
     use super::*;
@@ -164,14 +156,18 @@ mod tests {
 
     impl Paced for Clockwork {
         fn advance(&mut self, now: Instant) -> Option<Instant> {
-            let _ = self.told.send((self.name, now - self.began));
+            let _ = self
+                .told
+                .send((self.name, now.saturating_duration_since(self.began)));
             self.left -= 1;
             (self.left > 0).then(|| now + self.every)
         }
     }
 
     struct Workshop {
-        ticker: Arc<Ticker>,
+        pacer: Arc<Pacer>,
+        /// A point of the timer grid.
+        began: Instant,
         told: UnboundedSender<Told>,
         heard: UnboundedReceiver<Told>,
     }
@@ -179,8 +175,10 @@ mod tests {
     impl Workshop {
         fn new() -> Self {
             let (told, heard) = unbounded_channel();
+            let pacer = Pacer::new(Handle::current());
             Self {
-                ticker: Ticker::new(Handle::current()),
+                began: pacer.grid.at_or_after(Instant::now()),
+                pacer,
                 told,
                 heard,
             }
@@ -192,7 +190,7 @@ mod tests {
                 name,
                 every: Duration::from_millis(every),
                 left,
-                began: self.ticker.began,
+                began: self.began,
                 told: self.told.clone(),
             }
         }
@@ -203,10 +201,10 @@ mod tests {
 
         /// Does all that there is, at times of its own; what was done when.
         fn turn_by_hand(&mut self) -> Vec<(&'static str, u128)> {
-            let mut now = self.ticker.began;
-            while let Some(next) = self.ticker.turn(now) {
+            let mut now = self.began;
+            while let Some(next) = self.pacer.turn(now) {
                 assert!(next > now, "it would turn for ever");
-                now = self.ticker.tick_after(next);
+                now = self.pacer.grid.at_or_after(next);
             }
             let done = std::iter::from_fn(|| self.heard.try_recv().ok());
             done.map(|(name, at)| (name, at.as_millis())).collect()
@@ -217,33 +215,33 @@ mod tests {
     async fn each_piece_is_done_in_its_time() {
         let mut shop = Workshop::new();
         for work in [shop.work("a", 20, 3), shop.work("b", 30, 2)] {
-            shop.ticker.put(shop.ticker.began, Box::new(work));
+            shop.pacer.put(shop.began, Box::new(work));
         }
         let done = shop.turn_by_hand();
         assert_eq!(done, [("a", 0), ("b", 0), ("a", 20), ("b", 30), ("a", 40)]);
-        assert!(!shop.ticker.waiting().ticks, "it ticks with nothing to do");
+        assert!(!shop.pacer.waiting().has_task, "a task waits for nothing");
     }
 
     #[tokio::test]
-    async fn what_falls_due_within_a_tick_is_done_at_one_turn() {
+    async fn what_falls_due_between_two_points_of_the_grid_is_done_at_one_turn() {
         let mut shop = Workshop::new();
         for work in [("a", 11), ("b", 12), ("c", 14)].map(|(name, every)| shop.work(name, every, 2))
         {
-            shop.ticker.put(shop.ticker.began, Box::new(work));
+            shop.pacer.put(shop.began, Box::new(work));
         }
         let done = shop.turn_by_hand();
         assert_eq!(done[3..], [("a", 15), ("b", 15), ("c", 15)]);
     }
 
     #[tokio::test]
-    async fn it_ticks_by_itself_again_and_again() {
+    async fn it_runs_by_itself_again_and_again() {
         let mut shop = Workshop::new();
-        shop.ticker.add(shop.work("a", 10, 2));
+        shop.pacer.add(shop.work("a", 10, 2));
         assert_eq!([shop.next().await, shop.next().await], ["a", "a"]);
         // Nothing is left, until there is something again; what comes meanwhile is not forgotten.
-        shop.ticker.add(shop.work("b", 60_000, 2));
+        shop.pacer.add(shop.work("b", 60_000, 2));
         assert_eq!(shop.next().await, "b");
-        shop.ticker.add(shop.work("c", 10, 1));
+        shop.pacer.add(shop.work("c", 10, 1));
         assert_eq!(shop.next().await, "c");
     }
 }

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::sync::{Notify, watch};
 
-use super::{Counters, OutgoingLimits, Session};
+use super::Session;
+use super::outgoing::{Counters, OutgoingLimits};
 use crate::conversation::{Capabilities, Conversation, Interest, Rejected, ServerEvent, Sound};
-use crate::transport::endpoint::{CloseReason, Endpoint, Frame, Outgoing, Writer};
-use crate::transport::sound::{
-    DecodeMode, DownlinkFrame, SampleRates, SoundEndpoint, SoundStats, Uplink,
+use crate::transport::{
+    CloseReason, DecodeMode, DownlinkFrame, Endpoint, Frame, Outgoing, SampleRates, SoundEndpoint,
+    SoundStats, Uplink, Writer,
 };
 
 /// How a connection is carried.
@@ -174,12 +175,7 @@ impl Connection {
             }
         }
         drop(queue);
-        let counters = &self.counters;
-        counters.messages_queued.fetch_add(1, Ordering::AcqRel);
-        counters
-            .messages_flushed
-            .fetch_add(dropped, Ordering::AcqRel);
-        counters.audio_dropped.fetch_add(dropped, Ordering::AcqRel);
+        self.counters.queued(dropped);
         Ok(())
     }
 
@@ -216,7 +212,7 @@ impl Endpoint for Connection {
             Frame::Binary(bytes) => ServerEvent::binary(bytes.len()),
         };
         session.act(|conversation, now| conversation.handle_server(self.connection_id, event, now));
-        self.counters.frames_read.fetch_add(1, Ordering::AcqRel);
+        self.counters.frame_read();
     }
 
     fn take_outgoing(&self, batch: &mut Vec<Outgoing>, max_bytes: usize) {
@@ -241,9 +237,7 @@ impl Endpoint for Connection {
         let drained = queue.congested && queue.bytes <= self.limits.high_water;
         queue.congested &= !drained;
         drop(queue);
-        self.counters
-            .messages_flushed
-            .fetch_add(flushed, Ordering::AcqRel);
+        self.counters.flushed(flushed);
         if drained && let Some(session) = self.session.upgrade() {
             session.sink.drained();
         }

@@ -1,80 +1,39 @@
-//! A conversation that is shared between its user and a driver: one mutex, one order.
+//! A conversation that is shared between its user and the drivers of its connections: one mutex, one
+//! order.
+//!
+//! - [`Session`]: the conversation, its clock, and its current connection.
+//! - [`Connection`]: a connection as its driver sees it; [`EventSink`]: where events go.
+//! - [`Microphone`]: sends the user's sound; [`Stream`]: sends a long one in real time, paced by a
+//!   [`Pacer`].
 
+mod audio_stream;
+mod clock;
 mod connection;
+mod event_sink;
+mod microphone;
+mod outgoing;
+mod pacer;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use crate::conversation::{
-    Conversation, Event, Interest, Options, Output, Rejected, Sequenced, Status,
-};
+use crate::conversation::{Conversation, Interest, Options, Output, Rejected, Sequenced, Status};
+use crate::transport::{SoundStats, UplinkFrame};
 
-use super::clock::Clock;
-use super::sound::{SoundStats, UplinkFrame};
-
+pub use audio_stream::{Recording, Stream, Streamed};
+pub use clock::Clock;
 pub use connection::{Connection, ConnectionSettings, SoundSettings};
+pub use event_sink::EventSink;
+pub use microphone::{AudioInput, Microphone, SendAudioError};
+pub use outgoing::{OutgoingLimits, Traffic};
+pub use pacer::{Paced, Pacer};
 
-/// Where events go. Called under the session's lock: it must neither block nor run users' code.
-pub trait EventSink: Send + Sync + 'static {
-    fn push(&self, sequence: u64, event: Event);
-    /// All that was caused by one act has been pushed.
-    fn pushed(&self);
-    /// What was waiting to be sent has fallen below the mark that senders wait for.
-    fn drained(&self);
-    /// Whether, since the last time this was asked, more has been pushed than may wait, all of it
-    /// such that nothing may be dropped. The connection is given up then, so that memory is bounded
-    /// however long nobody reads.
-    fn take_overflow(&self) -> bool {
-        false
-    }
-    /// An empty buffer for sound, which was used before where there is such a one.
-    fn spare_buffer(&self) -> Vec<u8> {
-        Vec::new()
-    }
-    /// A connection that nobody drives here (see [`Session::connecting`]) has something to send.
-    fn outgoing_ready(&self);
-}
-
-/// Bounds on what may wait to be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OutgoingLimits {
-    /// Senders that wait are held while more bytes than this are queued: 256 KiB.
-    pub high_water: usize,
-    /// Past this, the oldest audio is dropped, and where that does not help the connection fails by
-    /// name: 4 MiB.
-    pub max_bytes: usize,
-}
-
-impl Default for OutgoingLimits {
-    fn default() -> Self {
-        Self {
-            high_water: 256 * 1024,
-            max_bytes: 4 * 1024 * 1024,
-        }
-    }
-}
-
-/// What has passed over the wire of the newest connection, for tests that wait until nothing moves.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Traffic {
-    pub frames_read: u64,
-    pub messages_queued: u64,
-    pub messages_flushed: u64,
-    pub audio_dropped: u64,
-}
-
-#[derive(Debug, Default)]
-struct Counters {
-    frames_read: AtomicU64,
-    messages_queued: AtomicU64,
-    messages_flushed: AtomicU64,
-    audio_dropped: AtomicU64,
-}
+use outgoing::Counters;
 
 struct State {
     conversation: Conversation,
@@ -337,10 +296,7 @@ impl Session {
         };
         if !state.conversation.muted() && !samples.is_empty() {
             let dropped = sound.uplink.push(UplinkFrame::Samples(samples));
-            connection
-                .counters
-                .audio_dropped
-                .fetch_add(u64::from(dropped > 0), Ordering::AcqRel);
+            connection.counters.dropped(u64::from(dropped > 0));
         }
         if commit {
             sound.uplink.mark();
@@ -390,13 +346,7 @@ impl Session {
 
     pub fn traffic(&self) -> Traffic {
         let counters = Arc::clone(&self.lock().counters);
-        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
-        Traffic {
-            frames_read: read(&counters.frames_read),
-            messages_queued: read(&counters.messages_queued),
-            messages_flushed: read(&counters.messages_flushed),
-            audio_dropped: read(&counters.audio_dropped),
-        }
+        counters.traffic()
     }
 }
 
