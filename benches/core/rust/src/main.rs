@@ -21,12 +21,33 @@ fn main() -> Result<(), Box<dyn Error>> {
     let conversations = std::env::args()
         .nth(1)
         .map_or(Ok(1), |n| n.parse::<usize>())?;
+    let counts = hold(conversations)?;
+    writeln!(io::stdout(), "{}", counts.to_json(script::TURNS))?;
+    Ok(())
+}
+
+fn hold(conversations: usize) -> Result<Counts, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (steps, pcm) = (script::conversation(), script::microphone());
     let mut counts = Counts::default();
     for _ in 0..conversations {
         Call::new(runtime.handle())?.hold(&steps, &pcm, &mut counts)?;
     }
-    writeln!(io::stdout(), "{}", counts.to_json(script::TURNS))?;
-    Ok(())
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_conversation_goes_as_scripted() {
+        let counts = hold(1).expect("the core takes every step");
+        assert_eq!((counts.function_calls, counts.responses), (6, 26));
+        // 16 whole answers and four that speech interrupted.
+        assert_eq!(counts.audio, 16 * 50 + 4 * 30);
+        assert_eq!(counts.audio_bytes, counts.audio * 4_800);
+        assert_eq!(counts.errors, 0);
+        assert!(counts.interruptions >= 4);
+    }
 }

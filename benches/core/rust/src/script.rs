@@ -149,8 +149,11 @@ impl Script {
     }
 
     fn speech_started(&mut self) {
-        let fields = json!({"audio_start_ms": 1_000 * self.turn, "item_id": format!("item_user_{}", self.events)});
-        self.server("input_audio_buffer.speech_started", fields);
+        let item_id = format!("item_{:08}", self.items + 1);
+        self.server(
+            "input_audio_buffer.speech_started",
+            json!({"audio_start_ms": 1_000 * self.turn, "item_id": item_id}),
+        );
     }
 
     fn user_speaks(&mut self) {
