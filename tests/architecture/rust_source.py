@@ -33,7 +33,6 @@ _ITEM = re.compile(r"\b(?:struct|enum|trait|fn|mod|const|static|type|union)\s+(?
 _BINDING = re.compile(r"\b(?:let|for)\s+([^=;{]+?)\s*(?:=|;|:(?!:)|\bin\b)")
 _LABEL = re.compile(r"(?<![\w:])(\w+)\s*:(?!:)")
 _ENUM = re.compile(r"\benum\s+\w+[^{;]*\{")
-_VARIANT = re.compile(r"^\s*(?:\#\[[^\]]*\]\s*)*([A-Z]\w*)")
 
 
 class Use(NamedTuple):
@@ -144,11 +143,11 @@ class RustFile:
             names = re.findall(r"(?<![\w:.])[a-z_]\w*(?!\s*[({:\w])", match[1])
             found.extend(Declaration(name, line) for name in names)
         for match in _ENUM.finditer(self.code):
-            body = self.code[match.end() : _end_of_block(self.code, match.end())]
-            for offset, part in _split(body):
-                if variant := _VARIANT.match(part):
-                    line = self.line(match.end() + offset + variant.start(1))
-                    found.append(Declaration(variant[1], line))
+            body = _outside_brackets(self.code[match.end() : _end_of_block(self.code, match.end())])
+            found.extend(
+                Declaration(variant[0], self.line(match.end() + variant.start()))
+                for variant in re.finditer(r"\b[A-Z]\w*", body)
+            )
         return found
 
 
@@ -164,6 +163,16 @@ def _end_of_block(code: str, start: int) -> int:
         if depth == 0:
             return match.start()
     return len(code)
+
+
+def _outside_brackets(text: str) -> str:
+    """The text; what stands in brackets is blank."""
+    kept, depth = [], 0
+    for character in text:
+        depth -= character in ")]}"
+        kept.append(character if depth == 0 else " ")
+        depth += character in "([{"
+    return "".join(kept)
 
 
 def _split(text: str) -> list[tuple[int, str]]:

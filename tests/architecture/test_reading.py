@@ -23,6 +23,13 @@ const TEXT: &str = "use crate::literal::Name; {";
 const RAW: &str = r#"a " { quote"#;
 const BRACE: char = '{';
 
+event_table! {
+    enum Event {
+        Raw { text: String }
+        Made { item: Arc<Item> }
+    }
+}
+
 enum Kind<'a> {
     First,
     /// Of two fields.
@@ -63,18 +70,19 @@ def test_rust_paths_are_made_absolute(rust: RustFile) -> None:
         ("audio::format::AudioFormat", 2),
         ("audio::format::g711", 2),
         ("transport::session::Session", 3),
-        ("transport::net::dial::*", 26),
-        ("conversation::Event", 27),
-        ("transport::net::endpoint::Frame", 28),
-        ("inline::Path", 14),
+        ("transport::net::dial::*", 32),
+        ("conversation::Event", 33),
+        ("transport::net::endpoint::Frame", 34),
+        ("inline::Path", 21),
     ]
 
 
 def test_rust_declarations_are_found(rust: RustFile) -> None:
     names = {one.name for one in rust.declarations}
     assert {"dial", "TEXT", "RAW", "Kind", "First", "Second", "Third", "size", "name"} <= names
+    assert {"Event", "Raw", "Made", "text", "item"} <= names
     assert {"run", "given", "left", "right", "turn", "tests", "it_runs"} <= names
-    assert not {"Name", "Event", "AudioFormat", "Some", "usize", "comment"} & names
+    assert not {"Name", "String", "AudioFormat", "Some", "usize", "comment"} & names
 
 
 def test_the_tests_of_a_rust_file_do_not_count(rust: RustFile) -> None:
