@@ -9,7 +9,9 @@ use tokio::sync::{Notify, watch};
 
 use super::Session;
 use super::outgoing::{Counters, OutgoingLimits};
-use crate::conversation::{Capabilities, Conversation, Interest, Rejected, ServerEvent, Sound};
+use crate::conversation::{
+    Capabilities, ClientEvent, Conversation, Interest, Rejected, ServerEvent, TrackAudio,
+};
 use crate::transport::{
     CloseReason, DecodeMode, DownlinkFrame, Endpoint, Frame, Outgoing, SampleRates, SoundEndpoint,
     SoundStats, Uplink, Writer,
@@ -59,9 +61,26 @@ impl ConnectionAudio {
     }
 }
 
+/// A message that waits to be sent.
+#[derive(Debug)]
+struct Queued {
+    message: Outgoing,
+    /// It may be dropped where the server does not read.
+    is_audio: bool,
+}
+
+impl From<Outgoing> for Queued {
+    fn from(message: Outgoing) -> Self {
+        Self {
+            message,
+            is_audio: false,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct OutgoingQueue {
-    waiting: VecDeque<Outgoing>,
+    waiting: VecDeque<Queued>,
     bytes: usize,
     /// Messages that the driver has taken and not flushed yet.
     taken: usize,
@@ -88,11 +107,6 @@ impl fmt::Debug for Connection {
             .field("connection_id", &self.connection_id)
             .finish_non_exhaustive()
     }
-}
-
-fn is_audio(message: &Outgoing) -> bool {
-    const APPEND: &str = r#"{"type":"input_audio_buffer.append""#;
-    matches!(message, Outgoing::Text(text) if text.starts_with(APPEND))
 }
 
 fn size(message: &Outgoing) -> usize {
@@ -156,21 +170,24 @@ impl Connection {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn send(&self, text: String) -> Result<(), String> {
+    pub(super) fn send(&self, event: ClientEvent) -> Result<(), String> {
         let mut queue = self.queue();
-        queue.bytes += text.len();
-        queue.waiting.push_back(Outgoing::Text(text));
+        queue.bytes += event.text.len();
+        queue.waiting.push_back(Queued {
+            message: Outgoing::Text(event.text),
+            is_audio: event.is_audio,
+        });
         queue.congested |= queue.bytes > self.limits.high_water;
         let mut dropped = 0;
         while queue.bytes > self.limits.max_bytes {
-            let Some(at) = queue.waiting.iter().position(is_audio) else {
+            let Some(at) = queue.waiting.iter().position(|queued| queued.is_audio) else {
                 return Err(format!(
                     "the server does not read: {} bytes wait to be sent to it (max_outgoing_bytes is {})",
                     queue.bytes, self.limits.max_bytes
                 ));
             };
-            if let Some(message) = queue.waiting.remove(at) {
-                queue.bytes -= size(&message);
+            if let Some(dropped_audio) = queue.waiting.remove(at) {
+                queue.bytes -= size(&dropped_audio.message);
                 dropped += 1;
             }
         }
@@ -182,7 +199,7 @@ impl Connection {
     pub(super) fn close(&self, code: u16, reason: String) {
         self.queue()
             .waiting
-            .push_back(Outgoing::Close { code, reason });
+            .push_back(Outgoing::Close { code, reason }.into());
         self.tell_driver();
     }
 
@@ -191,10 +208,11 @@ impl Connection {
         let mut queue = self.queue();
         queue.waiting.clear();
         queue.bytes = 0;
-        queue.waiting.push_back(Outgoing::Close {
+        let goodbye = Outgoing::Close {
             code: 1011,
             reason: String::new(),
-        });
+        };
+        queue.waiting.push_back(goodbye.into());
         drop(queue);
         self.tell_driver();
     }
@@ -219,11 +237,11 @@ impl Endpoint for Connection {
         let mut queue = self.queue();
         let mut taken = 0;
         while let Some(next) = queue.waiting.front() {
-            if taken > 0 && taken + size(next) > max_bytes {
+            if taken > 0 && taken + size(&next.message) > max_bytes {
                 break;
             }
-            taken += size(next).max(1);
-            if let Some(message) = queue.waiting.pop_front() {
+            taken += size(&next.message).max(1);
+            if let Some(Queued { message, .. }) = queue.waiting.pop_front() {
                 queue.taken += usize::from(matches!(message, Outgoing::Text(_)));
                 batch.push(message);
             }
@@ -233,7 +251,11 @@ impl Endpoint for Connection {
     fn on_flushed(&self) {
         let mut queue = self.queue();
         let flushed = std::mem::take(&mut queue.taken) as u64;
-        queue.bytes = queue.waiting.iter().map(size).sum();
+        queue.bytes = queue
+            .waiting
+            .iter()
+            .map(|queued| size(&queued.message))
+            .sum();
         let drained = queue.congested && queue.bytes <= self.limits.high_water;
         queue.congested &= !drained;
         drop(queue);
@@ -285,7 +307,7 @@ impl SoundEndpoint for Connection {
     fn segment(&self) -> u64 {
         self.session
             .upgrade()
-            .map_or(0, |session| session.look(Conversation::sounding))
+            .map_or(0, |session| session.look(Conversation::segment))
     }
 
     fn on_sound(&self, segment: u64, piece: DownlinkFrame<'_>) {
@@ -294,24 +316,25 @@ impl SoundEndpoint for Connection {
         };
         let rate = own.rates.output;
         let sound = match piece {
-            DownlinkFrame::Samples(samples) => Sound::Pcm {
+            DownlinkFrame::Samples(samples) => TrackAudio::Pcm {
                 data: samples
                     .iter()
                     .flat_map(|sample| sample.to_le_bytes())
                     .collect(),
                 rate,
             },
-            DownlinkFrame::Length(samples) => Sound::Unheard { samples, rate },
+            DownlinkFrame::Length(samples) => TrackAudio::Unheard { samples, rate },
             // It is not asked for.
             DownlinkFrame::Packet(_) => return,
         };
-        session
-            .act(|conversation, now| conversation.sound(self.connection_id, segment, sound, now));
+        session.act(|conversation, now| {
+            conversation.track_audio(self.connection_id, segment, sound, now)
+        });
     }
 
     fn on_segment_ended(&self, segment: u64) {
         if let Some(session) = self.session.upgrade() {
-            session.act(|conversation, _| conversation.sound_ended(self.connection_id, segment));
+            session.act(|conversation, _| conversation.segment_ended(self.connection_id, segment));
         }
     }
 

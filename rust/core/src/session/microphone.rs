@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
-use crate::audio::base64;
 use crate::audio::convert::ToWire;
 use crate::audio::format::AudioFormat;
 use crate::audio::resample::ResampleError;
-use crate::conversation::{Conversation, Media, Rejected};
+use crate::conversation::{ClientEvent, Conversation, Media, Rejected};
 use crate::transport::texts;
 
 use super::Session;
@@ -79,7 +78,7 @@ impl Microphone {
             return self.send_on_track(input, commit);
         }
         let mut encoder = self.encoder();
-        let text = match input {
+        let append = match input {
             AudioInput::Samples(samples, Some(rate)) => {
                 let mut wire = Vec::new();
                 encoder.push(samples, rate, &mut wire)?;
@@ -88,19 +87,15 @@ impl Microphone {
                 }
                 // The resampler may hold back all of a short piece. What the user gives empty is sent
                 // as it is, as the reference does.
-                if wire.is_empty() && !samples.is_empty() {
-                    String::new()
-                } else {
-                    framed(&wire)
-                }
+                (!wire.is_empty() || samples.is_empty()).then(|| audio_append(&wire))
             }
-            AudioInput::Samples(samples, None) => framed(bytemuck::cast_slice(samples)),
-            AudioInput::Wire(bytes) => framed(bytes),
+            AudioInput::Samples(samples, None) => Some(audio_append(bytemuck::cast_slice(samples))),
+            AudioInput::Wire(bytes) => Some(audio_append(bytes)),
         };
         drop(encoder);
         Ok(self
             .session
-            .act(|conversation, now| conversation.send_audio(text, commit, now))?)
+            .act(|conversation, now| conversation.send_audio(append, commit, now))?)
     }
 
     /// Over a transport that carries sound beside the messages.
@@ -122,15 +117,6 @@ impl Microphone {
     }
 }
 
-/// The message that carries sound.
-fn framed(bytes: &[u8]) -> String {
-    const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
-    const END: &str = "\"}";
-    let length = HEAD.len() + base64::encoded_len(bytes.len()) + END.len();
-    let mut framed = texts::take();
-    framed.reserve_exact(length);
-    framed.push_str(HEAD);
-    base64::encode_append_text(bytes, &mut framed);
-    framed.push_str(END);
-    framed
+fn audio_append(bytes: &[u8]) -> ClientEvent {
+    ClientEvent::audio_append(bytes, texts::take())
 }

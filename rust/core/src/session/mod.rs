@@ -164,11 +164,11 @@ impl Session {
                     events = true;
                     self.sink.push(sequence, event);
                 }
-                Output::Message(text) => {
+                Output::Message(event) => {
                     let Some(connection) = &state.connection else {
                         continue;
                     };
-                    match connection.send(text) {
+                    match connection.send(event) {
                         Ok(()) => {
                             state.unsent.get_or_insert_with(|| Arc::clone(connection));
                         }
