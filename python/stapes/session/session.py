@@ -72,8 +72,9 @@ class RealtimeSession(Generic[TContext]):
         output_sample_rate: the rate of `Audio` events, in Hz: PCM, 16 bit, mono. Default: as the
             wire has it (24,000 for PCM).
         response_timeout: seconds that the server may leave a request for a response unanswered.
-        max_waiting_responses: requests for a response that may wait until none is active.
-        max_answered_calls: answered function calls that are remembered, so that none runs twice.
+        max_waiting_responses: requests for a response with settings of their own that may wait
+            until no response is active; one more is refused, with an `error` event.
+        max_answered_calls: answered function calls that are remembered, to answer repeats.
         max_queued_events: events that may wait for a reader; past it see `stapes.Lagging`.
         max_queued_bytes: bytes of audio and raw events that may wait for a reader.
         provider: the profile of the provider: where it is, how to authenticate, its defaults. See
@@ -119,7 +120,7 @@ class RealtimeSession(Generic[TContext]):
             api_key=api_key,
             model=model,
             output_guardrails=tuple(output_guardrails),
-            output_guardrail_settings=output_guardrail_settings or {},
+            output_guardrail_settings=output_guardrail_settings,
             config={} if config is None else config,
             history_store_audio=history_store_audio,
             tracing_disabled=tracing_disabled,

@@ -67,11 +67,12 @@ class Dispatcher:
         # Callbacks, tools and guardrails run in the context in which the session was made.
         self.run = contextvars.copy_context().run
 
-    def __call__(self, word: tuple[Any, ...]) -> None:
+    def __call__(self, message: Any) -> None:
         """Takes a message; the hub calls this through `run`."""
         if (handlers := self._handlers_ref()) is None:
             return
-        message = messages.from_tuple(word)
+        if type(message) is tuple:
+            message = messages.from_tuple(message)
         try:
             if (handler := _HANDLERS.get(type(message))) is not None:
                 handler(handlers, message)
