@@ -81,9 +81,15 @@ class AudioInput:
                 waiter.set_result(None)
 
     def stream(
-        self, audio: Any, sample_rate: int | None, commit: bool, interval: float
+        self,
+        audio: Any,
+        sample_rate: int | None,
+        commit: bool,
+        interval: float,
+        *,
+        keeps: object,
     ) -> AudioStream:
-        """See `RealtimeSession.stream_audio`."""
+        """See `RealtimeSession.stream_audio`; the result keeps `keeps` alive."""
         least, most = _INTERVALS
         if not least <= interval <= most:
             raise ValueError(f"interval is {interval}: give it as {least} to {most:g} seconds")
@@ -99,7 +105,7 @@ class AudioInput:
             return AudioStream(error=error, report=scope.tasks.report_from_anywhere)
         ended: asyncio.Future[float] = scope.loop.create_future()
         self._underway = (stream, ended)
-        return AudioStream(stream, future=ended, report=scope.tasks.report)
+        return AudioStream(stream, future=ended, report=scope.tasks.report, keeps=keeps)
 
     def streamed(self, token: int, sent: float, failure: BaseException | None) -> None:
         """Completes a long sound that has ended; the core says how."""

@@ -215,7 +215,7 @@ class RealtimeSession(Generic[TContext]):
     @property
     def transport(self) -> SessionTransport:
         """The way to send what there is no method for: `session.transport.send_event(event)`."""
-        return SessionTransport(self._scope)
+        return SessionTransport(self._scope, keeps=self)
 
     @property
     def probe(self) -> SessionProbe:
@@ -278,7 +278,7 @@ class RealtimeSession(Generic[TContext]):
         self._parts.approvals.forget_calls()
         if idle:
             return done()
-        return self._scope.local_events.flush()
+        return self._scope.tasks.flushed()
 
     async def __aenter__(self) -> RealtimeSession[TContext]:
         if self.status == "disconnected":
@@ -349,7 +349,7 @@ class RealtimeSession(Generic[TContext]):
         except StapesError as error:
             return self._scope.tasks.failed(error)
         # A sender who never awaits costs nothing: what waits for room is made when it is awaited.
-        return Completion(wait=self._parts.audio_input.room) if congested else done()
+        return Completion(wait=self._parts.audio_input.room, keeps=self) if congested else done()
 
     def stream_audio(
         self,
@@ -380,7 +380,8 @@ class RealtimeSession(Generic[TContext]):
             ValueError: as `send_audio`; or `audio` is empty, or `interval` out of range.
             TypeError: `audio` is none of the above.
         """
-        return self._parts.audio_input.stream(audio, sample_rate, commit, interval)
+        stream = self._parts.audio_input.stream
+        return stream(audio, sample_rate, commit, interval, keeps=self)
 
     def playback_reported(self, item_id: str, content_index: int, milliseconds: float) -> None:
         """Says how much of an answer's part has been played since its beginning.

@@ -175,7 +175,7 @@ class Handlers:
         self.listeners.emit(TransportEvent(event, len(message.text)))
 
     def connection_changed(self, event: ConnectionChanged) -> None:
-        """Emits it without secrets; the end of a connection is the end of what waits for it."""
+        """Emits the change without secrets; at the end, ends what waits for the connection."""
         if self.listeners.wants("connection_changed"):
             if event.reason is not None:
                 event = replace(event, reason=self.connector.redacted(event.reason))
@@ -329,19 +329,19 @@ class Handlers:
         self.listeners.emit(Error(ServerError(event)))
 
     def protocol_error(self, message: messages.ProtocolError) -> None:
-        """Emits it without secrets: it may quote the server."""
+        """Emits an error without secrets, since it may quote the server."""
         self.listeners.emit(Error(StapesError(self.connector.redacted(message.message))))
 
     def model_error(self, message: messages.ModelError) -> None:
-        """Emits it."""
+        """Emits an error of the model's."""
         self.listeners.emit(Error(ModelBehaviorError(message.message)))
 
     def unanswered_request(self, message: messages.UnansweredRequest) -> None:
-        """Emits it."""
+        """Emits an error for a request that was given up."""
         self.listeners.emit(Error(StapesError(message.message)))
 
     def not_sent(self, message: messages.NotSent) -> None:
-        """Emits it."""
+        """Emits an error for a message that was lost."""
         self.listeners.emit(Error(NotConnectedError(message.message)))
 
     def too_slow(self, message: messages.TooSlow) -> None:
