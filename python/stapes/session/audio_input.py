@@ -39,7 +39,7 @@ class AudioStream(Completion[float]):
 
 
 class AudioInput:
-    """What waits for the sound of one session to be sent.
+    """The waiters for the sound of one session: for room in the queue, and for a long sound's end.
 
     A single chunk goes from `RealtimeSession.send_audio` to the core without passing here.
     """
@@ -108,7 +108,7 @@ class AudioInput:
         return AudioStream(stream, future=ended, report=scope.tasks.report, keeps=keeps)
 
     def streamed(self, token: int, sent: float, failure: BaseException | None) -> None:
-        """Completes a long sound that has ended; the core says how."""
+        """Completes a long sound that has ended, or failed."""
         if self._underway is None or token != self._number:
             return
         _, ended = self._underway

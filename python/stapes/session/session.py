@@ -220,7 +220,7 @@ class RealtimeSession(Generic[TContext]):
 
     @property
     def probe(self) -> SessionProbe:
-        """What `stapes.testing` looks at; no part of the public interface."""
+        """For `stapes.testing`; no part of the public interface."""
         parts = self._parts
         return SessionProbe(self._scope, parts.hub, parts.connector, parts.interest)
 
@@ -294,7 +294,7 @@ class RealtimeSession(Generic[TContext]):
         await self.close()
 
     async def initial_session_config(self, *, model: str | None = None) -> dict[str, Any]:
-        """What `connect` would configure the session with, without connecting.
+        """The configuration that `connect` would send, without connecting.
 
         For a provider's API that takes it, such as the one that accepts a SIP call.
         """

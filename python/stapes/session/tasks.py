@@ -49,11 +49,11 @@ class Tasks:
         self._core = core
         self._loop = loop
         self._local_events = local_events
-        # By the session: it lives until the last of them is done.
+        # The values keep the session alive until the last task is done.
         self._running: dict[asyncio.Task[Any], object] = {}
 
     def __len__(self) -> int:
-        """How many are running."""
+        """The number of tasks that run."""
         return len(self._running)
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:

@@ -60,7 +60,7 @@ async def settle(
 
 
 def _in_flight(session: RealtimeSession[Any], server: ScriptedServer | None) -> str | None:
-    """What is on its way, in words; `None` where nothing is known to be."""
+    """A description of what is on its way; `None` where nothing is known to be."""
     if not session.probe.is_idle:
         return "events wait to be dispatched"
     if session.probe.is_connecting or session.status == "connecting":

@@ -84,7 +84,7 @@ class Dispatcher:
 
 
 class Handlers:
-    """What one session does about each kind of message, and for its listeners.
+    """The handlers of one session: one method for each kind of message, and the listeners' host.
 
     Args:
         scope: the session's.
