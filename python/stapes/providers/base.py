@@ -52,7 +52,7 @@ class SessionDefaults:
 class Provider(ABC):
     """A provider that speaks the GA realtime protocol: its URLs, its authentication, its defaults.
 
-    A subclass is a frozen dataclass with slots; sessions share its instances.
+    A subclass is a frozen dataclass: sessions share its instances.
     """
 
     __slots__ = ()

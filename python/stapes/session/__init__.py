@@ -1,4 +1,4 @@
-"""The session layer: it reads what the core says and runs users' code."""
+"""The session layer: it reads the core's messages and runs users' code."""
 
 from stapes.session.audio_input import AudioStream
 from stapes.session.current import current_session

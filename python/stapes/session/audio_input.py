@@ -39,7 +39,7 @@ class AudioStream(Completion[float]):
 
 
 class AudioInput:
-    """What waits for the sound of one session to be sent.
+    """The waiters for the sound of one session: for room in the queue, and for a long sound's end.
 
     A single chunk goes from `RealtimeSession.send_audio` to the core without passing here.
     """
@@ -81,9 +81,15 @@ class AudioInput:
                 waiter.set_result(None)
 
     def stream(
-        self, audio: Any, sample_rate: int | None, commit: bool, interval: float
+        self,
+        audio: Any,
+        sample_rate: int | None,
+        commit: bool,
+        interval: float,
+        *,
+        keeps: object,
     ) -> AudioStream:
-        """See `RealtimeSession.stream_audio`."""
+        """See `RealtimeSession.stream_audio`; the result keeps `keeps` alive."""
         least, most = _INTERVALS
         if not least <= interval <= most:
             raise ValueError(f"interval is {interval}: give it as {least} to {most:g} seconds")
@@ -99,10 +105,10 @@ class AudioInput:
             return AudioStream(error=error, report=scope.tasks.report_from_anywhere)
         ended: asyncio.Future[float] = scope.loop.create_future()
         self._underway = (stream, ended)
-        return AudioStream(stream, future=ended, report=scope.tasks.report)
+        return AudioStream(stream, future=ended, report=scope.tasks.report, keeps=keeps)
 
     def streamed(self, token: int, sent: float, failure: BaseException | None) -> None:
-        """Completes a long sound that has ended; the core says how."""
+        """Completes a long sound that has ended, or failed."""
         if self._underway is None or token != self._number:
             return
         _, ended = self._underway

@@ -26,7 +26,7 @@ logger = logging.getLogger("stapes")
 
 
 class Configuration:
-    """Makes the payloads of one session, and knows what the current one says.
+    """Makes the payloads of one session, and remembers the model, voice and formats in use.
 
     Args:
         scope: the session's.

@@ -114,7 +114,7 @@ class Connector:
             snapshot, payload = await self._configuration.initial(agent, model)
             request = await self._request(api_key, model, url, call_id, headers)
             if not self._hub.is_idle:
-                # What is left of the last connection may fill the queue to its bound.
+                # Messages of the last connection may fill the queue to its bound.
                 await self._scope.local_events.all_so_far()
             if opened.done():
                 # Closed meanwhile.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stapes.session.completion import Completion
-
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Sequence
 
     from stapes import _core
@@ -101,11 +99,6 @@ class LocalEvents:
         self._core.local_event(token)
         return dispatched
 
-    def flush(self) -> Completion[None]:
-        """Awaited, it waits until all that has happened so far has been dispatched."""
-        dispatched = self.all_so_far()
-        return Completion(wait=lambda: _until(dispatched))
-
     def peek(self, token: int) -> tuple[SessionEvent | None, int | None]:
         """An event that is being dispatched, and the version of the agent that takes over."""
         staged = self._staged.get(token)
@@ -116,7 +109,3 @@ class LocalEvents:
         staged = self._staged.pop(token, None)
         if staged is not None and staged.waiter is not None and not staged.waiter.done():
             staged.waiter.set_result(sequence)
-
-
-async def _until(dispatched: asyncio.Future[int]) -> None:
-    await asyncio.shield(dispatched)

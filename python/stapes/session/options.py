@@ -40,7 +40,7 @@ class SessionOptions:
     api_key: ApiKey | None = field(repr=False)
     model: str | None
     output_guardrails: tuple[OutputGuardrail[Any], ...]
-    output_guardrail_settings: Mapping[str, Any]
+    output_guardrail_settings: Mapping[str, Any] | None
     config: SessionConfig
     history_store_audio: bool
     tracing_disabled: bool
@@ -87,7 +87,7 @@ class SessionOptions:
             whole_number(getattr(self, name), name, at_least=1)
         if self.output_sample_rate is not None:
             whole_number(self.output_sample_rate, "output_sample_rate", at_least=1)
-        for key in self.output_guardrail_settings:
+        for key in self.output_guardrail_settings or ():
             if key != "debounce_text_length":
                 raise ValueError(
                     f"output_guardrail_settings key {key!r} is unknown: use debounce_text_length"
@@ -137,11 +137,12 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
     limits: WebSocketTransport | WebRTCTransport = _default_transport()
     if isinstance(transport, WebSocketTransport | WebRTCTransport):
         limits = transport
+    settings = options.output_guardrail_settings or {}
     is_reported = options.playback != "clock" or transport.playback_reports
     return _core.Session(
         hub,
         history_store_audio=options.history_store_audio,
-        guardrail_debounce=options.output_guardrail_settings.get("debounce_text_length", _DEBOUNCE),
+        guardrail_debounce=settings.get("debounce_text_length", _DEBOUNCE),
         speech_interrupts=options.speech_interrupts,
         playback="reports" if is_reported else "clock",
         respond_to_mcp_calls=options.automatically_trigger_response_for_mcp_tool_calls,

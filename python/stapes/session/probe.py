@@ -1,4 +1,4 @@
-"""What a test may look at and hold of a session."""
+"""A session as `stapes.testing` sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every part of a session is handed, in place of the session."""
+"""The part of a session that its other parts are handed, in place of the session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Scope"]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The five things that most parts of a session use. It has no behaviour."""
+    """The objects that most parts of a session use: five at most, and no behaviour."""
 
     core: _core.Session
     loop: asyncio.AbstractEventLoop

@@ -51,7 +51,8 @@ class RealtimeSession(Generic[TContext]):
         transport: `"websocket"`, `"webrtc"`, a `WebSocketTransport(...)` or a
             `WebRTCTransport(...)` with limits, proxy and TLS, or an instance of a
             `RealtimeTransport` of your own.
-        api_key: the provider's key, or a function that gets one. Default: `OPENAI_API_KEY`.
+        api_key: the provider's key, or a function that gets one. Default: the environment's, which
+            is `OPENAI_API_KEY` for OpenAI.
         model: the provider's model.
         context: your object, which tools, guardrails and instructions get as `ctx.context`.
         output_guardrails: checks on what the agent says, besides those of the agents themselves.
@@ -60,9 +61,9 @@ class RealtimeSession(Generic[TContext]):
         config: the provider's session configuration. See `stapes.SessionConfig`.
         history_store_audio: keep the audio of messages in the history.
         tracing_disabled: the provider traces nothing.
-        workflow_name, group_id, trace_metadata: what the provider traces the session as.
+        workflow_name, group_id, trace_metadata: name, group and metadata of the provider's traces.
         tool_execution: see `stapes.ToolExecution`.
-        tool_error_formatter: words for a rejected call, as `openai-agents` has it.
+        tool_error_formatter: makes the message for a rejected call, as in `openai-agents`.
         automatically_trigger_response_for_mcp_tool_calls: ask for a response when a hosted MCP call
             is complete.
         speech_interrupts: a user who begins to speak interrupts the answer. `False`: speech
@@ -72,15 +73,16 @@ class RealtimeSession(Generic[TContext]):
         output_sample_rate: the rate of `Audio` events, in Hz: PCM, 16 bit, mono. Default: as the
             wire has it (24,000 for PCM).
         response_timeout: seconds that the server may leave a request for a response unanswered.
-        max_waiting_responses: requests for a response that may wait until none is active.
-        max_answered_calls: answered function calls that are remembered, so that none runs twice.
+        max_waiting_responses: requests for a response with settings of their own that may wait
+            until no response is active; one more is refused, with an `error` event.
+        max_answered_calls: answered function calls that are remembered, to answer repeats.
         max_queued_events: events that may wait for a reader; past it see `stapes.Lagging`.
         max_queued_bytes: bytes of audio and raw events that may wait for a reader.
-        provider: the profile of the provider: where it is, how to authenticate, its defaults. See
-            `stapes.providers`.
+        provider: the provider's profile: its URLs, authentication and defaults. Default: OpenAI's.
+            See `stapes.providers`.
 
     Raises:
-        ValueError, TypeError: an option that cannot be; the message names it.
+        ValueError, TypeError: names the option that is wrong.
     """
 
     def __init__(
@@ -119,7 +121,7 @@ class RealtimeSession(Generic[TContext]):
             api_key=api_key,
             model=model,
             output_guardrails=tuple(output_guardrails),
-            output_guardrail_settings=output_guardrail_settings or {},
+            output_guardrail_settings=output_guardrail_settings,
             config={} if config is None else config,
             history_store_audio=history_store_audio,
             tracing_disabled=tracing_disabled,
@@ -147,7 +149,7 @@ class RealtimeSession(Generic[TContext]):
         self._core = self._scope.core
         options.transport.attach(self)
 
-    # What there is to know
+    # State
 
     @property
     def initial_agent(self) -> RealtimeAgent[TContext]:
@@ -166,14 +168,14 @@ class RealtimeSession(Generic[TContext]):
 
     @property
     def usage(self) -> Usage:
-        """What all responses so far have cost."""
+        """The token usage of all responses so far."""
         return self._scope.context.usage
 
     @property
     def history(self) -> Sequence[HistoryItem]:
         """The conversation so far: one version of it, which does not change.
 
-        Inside a tool, handoff or guardrail it is the version in which that was called.
+        In a tool, handoff or guardrail it is the version at the time of its call.
         """
         pinned = session_and_history.get(None)
         if pinned is not None and pinned[0] is self:
@@ -202,7 +204,7 @@ class RealtimeSession(Generic[TContext]):
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """What the session was made with; no secrets."""
+        """The main options of the session; no secrets."""
         names = ("model", "config", "transport", "output_sample_rate")
         return {name: getattr(self._options, name) for name in names}
 
@@ -213,12 +215,12 @@ class RealtimeSession(Generic[TContext]):
 
     @property
     def transport(self) -> SessionTransport:
-        """The way to send what there is no method for: `session.transport.send_event(event)`."""
-        return SessionTransport(self._scope)
+        """Sends events that have no method of their own: `session.transport.send_event(event)`."""
+        return SessionTransport(self._scope, keeps=self)
 
     @property
     def probe(self) -> SessionProbe:
-        """For `stapes.testing`: no part of the public interface."""
+        """For `stapes.testing`; no part of the public interface."""
         parts = self._parts
         return SessionProbe(self._scope, parts.hub, parts.connector, parts.interest)
 
@@ -265,10 +267,9 @@ class RealtimeSession(Generic[TContext]):
         )
 
     def close(self) -> Completion[None]:
-        """Closes the connection; closing what is closed is fine.
+        """Closes the connection, if there is one.
 
-        History, usage and agent stay. Tools that run are not stopped, but what they return is
-        dropped.
+        History, usage and agent stay. Tools go on running, but their results are dropped.
         """
         idle = self.status == "disconnected" and not self._parts.connector.is_busy
         self._parts.audio_input.cancel()
@@ -277,7 +278,7 @@ class RealtimeSession(Generic[TContext]):
         self._parts.approvals.forget_calls()
         if idle:
             return done()
-        return self._scope.local_events.flush()
+        return self._scope.tasks.flushed()
 
     async def __aenter__(self) -> RealtimeSession[TContext]:
         if self.status == "disconnected":
@@ -293,7 +294,7 @@ class RealtimeSession(Generic[TContext]):
         await self.close()
 
     async def initial_session_config(self, *, model: str | None = None) -> dict[str, Any]:
-        """What `connect` would configure the session with, without connecting.
+        """The configuration that `connect` would send, without connecting.
 
         For a provider's API that takes it, such as the one that accepts a SIP call.
         """
@@ -347,8 +348,8 @@ class RealtimeSession(Generic[TContext]):
             congested = self._core.send_audio(audio, sample_rate, commit)
         except StapesError as error:
             return self._scope.tasks.failed(error)
-        # A sender who never awaits costs nothing: what waits for room is made when it is awaited.
-        return Completion(wait=self._parts.audio_input.room) if congested else done()
+        # The coroutine that waits for room is made when somebody awaits: most senders never do.
+        return Completion(wait=self._parts.audio_input.room, keeps=self) if congested else done()
 
     def stream_audio(
         self,
@@ -360,29 +361,29 @@ class RealtimeSession(Generic[TContext]):
     ) -> AudioStream:
         """Sends a long sound in real time, as if it were spoken: a recorded question, a call.
 
-        Rust paces it, whatever the event loop does. One sound at a time; what `send_audio` is given
-        meanwhile goes in between. Muted, it goes on unheard. While the server does not read it
-        stands still. `close` ends it.
+        Rust paces the sound, independently of the event loop. One sound streams at a time; chunks
+        from `send_audio` go in between. While the session is muted the sound advances unsent; while
+        the server does not read it pauses. `close` ends it.
 
         Args:
             audio: as for `send_audio`, or a `stapes.audio.Recording`, which sessions share.
             sample_rate: as for `send_audio`; a `Recording` has its own.
-            commit: the user's turn ends behind it (where turn detection is off).
-            interval: seconds between two messages, of which each has so much of the sound: 0.005
-                to 10.
+            commit: the user's turn ends after it (where turn detection is off).
+            interval: seconds between two messages, and of sound in each: 0.005 to 10.
 
         Returns:
-            Awaited, it gives the seconds of the sound that were sent, when it would have been
-            spoken to its end. `cancel()` ends it at once.
+            Awaited, it waits until the sound would have been spoken to its end, and gives the
+            seconds of it that were sent. `cancel()` ends it at once.
 
         Raises:
             ValueError: as `send_audio`; or `audio` is empty, or `interval` out of range.
             TypeError: `audio` is none of the above.
         """
-        return self._parts.audio_input.stream(audio, sample_rate, commit, interval)
+        stream = self._parts.audio_input.stream
+        return stream(audio, sample_rate, commit, interval, keeps=self)
 
     def playback_reported(self, item_id: str, content_index: int, milliseconds: float) -> None:
-        """Says how much of an answer's part has been played since its beginning.
+        """Reports how much of an answer's part has been played since its beginning.
 
         For a transport that reports playback, or a player that counts by itself; see
         `stapes.PlaybackTracker` for one that counts for you. May be called from any thread.
@@ -390,7 +391,7 @@ class RealtimeSession(Generic[TContext]):
         self._core.playback_reported(item_id, content_index, milliseconds)
 
     def mute(self, muted: bool = True) -> Completion[None]:
-        """Drops audio before it is sent, or stops doing so."""
+        """Drops the user's audio before it is sent, or stops dropping it."""
         self._core.mute(muted)
         return done()
 
@@ -429,7 +430,7 @@ class RealtimeSession(Generic[TContext]):
         return self._scope.tasks.completion(self._parts.switching.update(agent))
 
     def approve(self, approval: ToolApproval, *, always: bool = False) -> Completion[None]:
-        """Lets a call be made. Awaited, it waits for the tool.
+        """Allows a call. Awaited, it waits for the tool.
 
         Args:
             approval: from a `ToolApprovalRequested` event. A second decision changes nothing.
@@ -443,7 +444,7 @@ class RealtimeSession(Generic[TContext]):
     def reject(
         self, approval: ToolApproval, *, message: str | None = None, always: bool = False
     ) -> Completion[None]:
-        """Does not let a call be made; the model gets `message`, or the default words."""
+        """Rejects a call; the model gets `message`, or the default one."""
         return self._parts.calls.decide(approval, approve=False, always=always, message=message)
 
     # Listening
@@ -457,7 +458,7 @@ class RealtimeSession(Generic[TContext]):
 
         Args:
             event: the type's name, such as `"audio"`, or `"*"` for all but `transport_event`.
-            callback: one that raises becomes an `error` event and hurts nobody else.
+            callback: if it raises, that becomes an `error` event, and the others are still called.
 
         Raises:
             ValueError: there is no such type.
@@ -468,7 +469,7 @@ class RealtimeSession(Generic[TContext]):
         return callback
 
     def off(self, event: str, callback: Callable[[Any], Any]) -> None:
-        """Calls it no more."""
+        """Stops calling `callback`."""
         self._parts.listeners.off(event, callback)
 
     def __aiter__(self) -> AsyncIterator[SessionEvent]:
@@ -479,15 +480,15 @@ class RealtimeSession(Generic[TContext]):
     @overload
     def events(self, *kinds: type[E]) -> EventReader[E]: ...
     def events(self, *kinds: type[Any]) -> EventReader[Any]:
-        """Goes through the events of these classes, or through all but `TransportEvent`.
+        """Iterates over the events of these classes, or over all but `TransportEvent`.
 
-        Each reader gets every event. What happens before anybody listens, be it here or with `on`,
-        is kept for the first reader, within the bounds of the session.
+        Each reader gets every event. Events from before anybody listens, here or with `on`, are
+        kept for the first reader, within the bounds of the session.
 
         Raises:
-            ConsumerTooSlow: from the reader, when more waits for it than `max_queued_events` and
-                none of it may be dropped. It has ended then, and where it reads all events, so has
-                the connection.
+            ConsumerTooSlow: from the reader, when more than `max_queued_events` wait for it and
+                none of them may be dropped. The reader has ended then; if it reads all events, so
+                has the connection.
         """
         over = self._parts.handlers.is_over and not self._parts.connector.is_busy
         return self._parts.listeners.read(kinds, over=over)

@@ -19,9 +19,11 @@ __all__ = ["SessionTransport"]
 class SessionTransport:
     """A session's transport, for what there is no method for."""
 
-    __slots__ = ("_scope",)
+    __slots__ = ("_keeps", "_scope")
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, *, keeps: object) -> None:
+        # The session lives as long as anybody can send by it.
+        self._keeps = keeps
         self._scope = scope
 
     @property

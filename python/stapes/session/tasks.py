@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import logging
 import weakref
@@ -13,7 +14,6 @@ from stapes.session.completion import Completion, done
 from stapes.session.invocation import causing_sequence, session_and_history
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Coroutine
 
     from stapes import _core
@@ -30,7 +30,7 @@ class Tasks:
     """The tasks of one session, each of which keeps the session alive while it runs.
 
     Args:
-        session: the session; between tasks it is not kept alive.
+        session: is kept alive by its tasks and completions alone.
         core: knows the history and the sequence number of the moment.
         loop: runs the tasks.
         local_events: take the failures.
@@ -49,11 +49,11 @@ class Tasks:
         self._core = core
         self._loop = loop
         self._local_events = local_events
-        # By the session: it lives until the last of them is done.
+        # The values keep the session alive until the last task is done.
         self._running: dict[asyncio.Task[Any], object] = {}
 
     def __len__(self) -> int:
-        """How many are running."""
+        """The number of tasks that run."""
         return len(self._running)
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
@@ -75,6 +75,11 @@ class Tasks:
         task = self._start(work, None)
         task.add_done_callback(self._running.pop)
         return Completion(future=task, report=self.report)
+
+    def flushed(self) -> Completion[None]:
+        """Awaited, it waits until all that has happened so far has been dispatched."""
+        dispatched = self._local_events.all_so_far()
+        return Completion(wait=lambda: _until(dispatched), keeps=self._session_ref())
 
     def failed(self, error: BaseException) -> Completion[Any]:
         """The completion of a command that failed at once."""
@@ -110,3 +115,7 @@ class Tasks:
         self._running.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self.report(error)
+
+
+async def _until(dispatched: asyncio.Future[int]) -> None:
+    await asyncio.shield(dispatched)

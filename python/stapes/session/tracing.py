@@ -1,4 +1,4 @@
-"""What the provider traces a session as."""
+"""The provider's tracing of a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The time that a conversation sees."""
+"""A virtual clock for conversations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class VirtualClock:
         return self._now
 
     def session(self, agent: Any, **options: Any) -> RealtimeSession[Any]:
-        """A `RealtimeSession(agent, **options)` that lives by this clock."""
+        """A `RealtimeSession(agent, **options)` whose conversation uses this clock."""
         from stapes.session import RealtimeSession
 
         session: RealtimeSession[Any] = RealtimeSession(agent, **options, _virtual_clock=True)
@@ -41,7 +41,7 @@ class VirtualClock:
         return session
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass; what becomes due by it happens.
+        """Moves the time forward; timers that become due fire.
 
         Raises:
             ValueError: `seconds` is negative or not finite.

@@ -1,4 +1,4 @@
-"""Holding the reader: what the server says stays on the wire."""
+"""Holds the reader of a session: frames of the server stay on the wire."""
 
 from __future__ import annotations
 

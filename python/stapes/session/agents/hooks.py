@@ -19,19 +19,19 @@ __all__ = ["agent_ended", "agent_started", "local_event"]
 
 
 def agent_started(scope: Scope, agent: Any) -> None:
-    """The agent begins a response."""
+    """Calls `on_start`, because the agent begins a response."""
     if agent.hooks is not None:
         _run(scope, agent.hooks.on_start(hook_context(scope.context), agent), "on_start")
 
 
 def agent_ended(scope: Scope, agent: Any, output: str) -> None:
-    """The agent has ended a response."""
+    """Calls `on_end`, because the agent has ended a response."""
     if agent.hooks is not None:
         _run(scope, agent.hooks.on_end(hook_context(scope.context), agent, output), "on_end")
 
 
 def local_event(scope: Scope, event: SessionEvent) -> None:
-    """A handoff, or the start or end of a tool, is being dispatched."""
+    """Calls the hook for an event of the session layer's own, if there is one."""
     match event:
         case AgentHandoff(context=context, from_agent=source, to_agent=agent) if agent.hooks:
             _run(scope, agent.hooks.on_handoff(context, agent, source), "on_handoff")

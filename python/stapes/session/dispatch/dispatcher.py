@@ -82,7 +82,7 @@ class Dispatcher:
 
 
 class Handlers:
-    """What one session does about each kind of message, and for its listeners.
+    """The handlers of one session: one method for each kind of message, and the listeners' host.
 
     Args:
         scope: the session's.
@@ -173,7 +173,7 @@ class Handlers:
         self.listeners.emit(TransportEvent(event, len(message.text)))
 
     def connection_changed(self, event: ConnectionChanged) -> None:
-        """Emits it without secrets; the end of a connection is the end of what waits for it."""
+        """Emits the change without secrets; at the end, ends what waits for the connection."""
         if self.listeners.wants("connection_changed"):
             if event.reason is not None:
                 event = replace(event, reason=self.connector.redacted(event.reason))

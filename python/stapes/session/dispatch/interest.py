@@ -1,4 +1,4 @@
-"""What the core is asked to report: what nobody wants is not made."""
+"""The interest flags of the core, which makes no message that nobody wants."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Listeners:
         self.audio = self.routes.get("audio", ())
 
     def attach(self, host: ListenerHost) -> None:
-        """Tells `host` what it is to know; it is not kept alive, since a reader may outlive it."""
+        """Sets the host, which is not kept alive: a reader may outlive the session."""
         self._host_ref = weakref.ref(host)
 
     def on(self, event: str, callback: Callable[[Any], Any]) -> None:
@@ -95,7 +95,7 @@ class Listeners:
         self._reroute()
 
     def off(self, event: str, callback: Callable[[Any], Any]) -> None:
-        """Calls it no more."""
+        """Stops calling `callback`."""
         left = list(self._callbacks.get(event, ()))
         if callback not in left:
             return

@@ -103,6 +103,8 @@ class EventReader(Generic[E]):
     the loop to stop reading; call `close` on a reader that you keep, or use it in a `with`.
     """
 
+    __slots__ = ("__weakref__", "_inbox")
+
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
 
