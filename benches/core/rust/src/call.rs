@@ -8,10 +8,11 @@ use std::time::Duration;
 use serde_json::Value;
 use stapes_core::{
     conversation::{Event, FunctionCall, Interest, Options},
-    transport::{
-        AudioInput, Clock, Connection, ConnectionSettings, Endpoint, EventSink, Frame, Microphone,
-        Outgoing, OutgoingLimits, Session,
+    session::{
+        AudioInput, Clock, Connection, ConnectionSettings, EventSink, Microphone, OutgoingLimits,
+        Session,
     },
+    transport::{Endpoint, Frame, Outgoing},
 };
 use tokio::runtime::Handle;
 
@@ -57,10 +58,10 @@ impl EventSink for CountingSink {
                 counts.function_calls += 1;
                 received.calls.push(call);
             }
-            Event::ResponseDone(_) => counts.responses += 1,
+            Event::ResponseEnded(_) => counts.responses += 1,
             Event::AudioInterrupted { .. } => counts.interruptions += 1,
             Event::HistoryUpdated { .. } => counts.history_versions += 1,
-            Event::Error(_) => counts.errors += 1,
+            Event::CoreError(_) => counts.errors += 1,
             _ => counts.other_events += 1,
         }
     }
