@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use stapes_core::audio::convert::FromWire;
 use stapes_core::conversation::Event;
 use stapes_core::session::EventSink;
+use stapes_core::transport::net::ConnectError;
 
 use crate::hub::Shared;
 use crate::queue::Word;
@@ -109,6 +110,21 @@ impl EventSink for Sink {
 
     fn pushed(&self) {
         self.hub.wake();
+    }
+
+    fn opened(&self, connection_id: u64) {
+        self.push_word(0, Word::Opened { connection_id });
+    }
+
+    fn not_opened(&self, connection_id: u64, error: Option<ConnectError>) {
+        let word = match error.map(Box::new) {
+            Some(error) => Word::NotOpened {
+                connection_id,
+                error,
+            },
+            None => Word::Abandoned { connection_id },
+        };
+        self.push_word(0, word);
     }
 
     fn drained(&self) {

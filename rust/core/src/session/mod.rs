@@ -13,6 +13,7 @@ mod event_sink;
 mod microphone;
 mod outgoing;
 mod pacer;
+mod setup;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -32,6 +33,7 @@ pub use event_sink::EventSink;
 pub use microphone::{AudioInput, Microphone, SendAudioError};
 pub use outgoing::{OutgoingLimits, Traffic};
 pub use pacer::{Paced, Pacer};
+pub use setup::{Connecting, SessionSetup};
 
 use outgoing::Counters;
 
@@ -90,11 +92,6 @@ impl Session {
             timer_armed: AtomicBool::new(false),
             myself: Weak::clone(myself),
         })
-    }
-
-    /// What the session's timers run on, and what is to run its connections.
-    pub fn runtime(&self) -> &Handle {
-        &self.runtime
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -234,7 +231,7 @@ impl Session {
         Interest(self.interest.load(Ordering::Acquire))
     }
 
-    /// Begins a connection: the connection that a driver is to run.
+    /// Begins a connection, for a driver of the caller's to run. [`dial`](Self::dial) does all of it.
     pub fn connecting(&self, settings: ConnectionSettings) -> Result<Arc<Connection>, Rejected> {
         let mut state = self.lock();
         let connection_id = state.conversation.connecting(settings.capabilities)?;
