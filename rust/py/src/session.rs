@@ -14,7 +14,6 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use serde_json::{Map, Value};
 use stapes_core::audio::AudioFormat;
-use stapes_core::audio::convert::FromWire;
 use stapes_core::conversation::{
     AgentSwitch, Capabilities, Conversation, GuardSource, Interest, Media, Options, PlaybackSource,
     Rejected, Status, Truncation, WrittenItem,
@@ -343,16 +342,14 @@ impl Session {
     ) -> PyResult<()> {
         let input = format(&wire_input.0, wire_input.1)?;
         let output = format(&wire_output.0, wire_output.1)?;
-        let converter = output_sample_rate
-            .map(|rate| FromWire::new(output, rate))
-            .transpose()
+        self.core
+            .set_output_format(output, output_sample_rate)
             .map_err(|error| PyValueError::new_err(format!("output_sample_rate: {error}")))?;
         self.microphone.set_format(input);
         *self
             .wire_output
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = output;
-        self.sink.convert_by(converter);
         Ok(())
     }
 

@@ -16,8 +16,12 @@ use super::{Conversation, playback};
 /// A piece of sound that came beside the messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sound {
-    /// 16-bit samples, little endian.
-    Pcm { data: Vec<u8>, rate: u32 },
+    /// 16-bit samples, little endian, for the user; it came as `samples` at `rate`.
+    Pcm {
+        data: Vec<u8>,
+        samples: usize,
+        rate: u32,
+    },
     /// Nobody listens: only how much there was.
     Unheard { samples: usize, rate: u32 },
 }
@@ -42,10 +46,8 @@ impl Conversation {
         if self.responses.is_silenced(&response_id) {
             return;
         }
-        let (bytes, rate) = match &sound {
-            Sound::Pcm { data, rate } => (data.len(), *rate),
-            Sound::Unheard { samples, rate } => (samples * 2, *rate),
-        };
+        let (Sound::Pcm { samples, rate, .. } | Sound::Unheard { samples, rate }) = sound;
+        let bytes = samples * 2;
         let format = AudioFormat::Pcm { rate };
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
