@@ -14,21 +14,20 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use serde_json::{Map, Value};
 use stapes_core::audio::AudioFormat;
-use stapes_core::audio::convert::FromWire;
 use stapes_core::conversation::{
     AgentSwitch, Capabilities, Conversation, GuardSource, Interest, Media, Options, PlaybackSource,
     Rejected, Status, Truncation, WrittenItem,
 };
 use stapes_core::session::{
-    AudioInput, Clock, Connection, ConnectionSettings, EventSink, Microphone, OutgoingLimits,
-    Pacer, Recording, Session as Core, SoundSettings, Stream,
+    AudioInput, Clock, Connecting, Connection, ConnectionSettings, EventSink, Microphone,
+    OutgoingLimits, Pacer, Recording, Session as Core, SessionSetup, SoundSettings, Stream,
 };
 use stapes_core::transport::net::ConnectRequest;
 use stapes_core::transport::{SampleRates, websocket};
 
 use crate::audio::recording::Recording as Held;
 use crate::audio::samples::{self, Samples};
-use crate::connecting::{self, Connecting, SessionSetup};
+use crate::connecting::session_setup;
 use crate::dispatch::DispatchCursor;
 use crate::errors;
 use crate::external_connection::ExternalConnection;
@@ -149,15 +148,9 @@ impl Session {
         run: impl FnOnce(C, Arc<Connection>) -> F + Send + 'static,
     ) -> PyResult<u64> {
         runtime::same_process(self.process, "session")?;
-        let connection = self
-            .core
-            .connecting(settings)
-            .map_err(|rejected| errors::rejected(py, &rejected))?;
-        let connection_id = connection.connection_id();
-        let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
-        let work = connecting::run(core, sink, connection, setup, connecting, run);
-        self.core.runtime().spawn(work);
-        Ok(connection_id)
+        self.core
+            .dial(settings, setup, connecting, run)
+            .map_err(|rejected| errors::rejected(py, &rejected))
     }
 
     /// The rates of the wire's formats, where they are what travels beside the messages.
@@ -349,16 +342,14 @@ impl Session {
     ) -> PyResult<()> {
         let input = format(&wire_input.0, wire_input.1)?;
         let output = format(&wire_output.0, wire_output.1)?;
-        let converter = output_sample_rate
-            .map(|rate| FromWire::new(output, rate))
-            .transpose()
+        self.core
+            .set_output_format(output, output_sample_rate)
             .map_err(|error| PyValueError::new_err(format!("output_sample_rate: {error}")))?;
         self.microphone.set_format(input);
         *self
             .wire_output
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = output;
-        self.sink.convert_by(converter);
         Ok(())
     }
 
@@ -375,7 +366,7 @@ impl Session {
         tracing: &str,
         agent_version: u64,
     ) -> PyResult<u64> {
-        let setup = SessionSetup::new(session_update, tracing, agent_version)?;
+        let setup = session_setup(session_update, tracing, agent_version)?;
         let request = ConnectRequest { url, headers };
         let options = options.0.clone();
         let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
@@ -403,7 +394,7 @@ impl Session {
     ) -> PyResult<u64> {
         use stapes_core::transport::webrtc;
 
-        let setup = SessionSetup::new(session_update, tracing, agent_version)?;
+        let setup = session_setup(session_update, tracing, agent_version)?;
         let request = ConnectRequest { url, headers };
         let options = options.0.clone();
         let rates = self.sound_rates()?;

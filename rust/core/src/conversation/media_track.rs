@@ -122,8 +122,12 @@ impl MediaTrack {
 /// Audio that was received on the media track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrackAudio {
-    /// 16-bit samples, little endian.
-    Pcm { data: Vec<u8>, rate: u32 },
+    /// 16-bit samples, little endian, for the user; the track had `samples` of them at `rate`.
+    Pcm {
+        data: Vec<u8>,
+        samples: usize,
+        rate: u32,
+    },
     /// Nobody listens: the number of samples alone.
     Unheard { samples: usize, rate: u32 },
 }
@@ -154,10 +158,8 @@ impl Conversation {
         if self.responses.is_silenced(&response_id) {
             return;
         }
-        let (bytes, rate) = match &audio {
-            TrackAudio::Pcm { data, rate } => (data.len(), *rate),
-            TrackAudio::Unheard { samples, rate } => (samples * 2, *rate),
-        };
+        let (TrackAudio::Pcm { samples, rate, .. } | TrackAudio::Unheard { samples, rate }) = audio;
+        let bytes = samples * 2;
         let format = AudioFormat::Pcm { rate };
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);

@@ -9,6 +9,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Session;
 use super::outgoing::{Counters, OutgoingLimits};
+use super::output_audio::{OutputAudio, Source};
 use crate::conversation::{
     Capabilities, ClientEvent, Conversation, Interest, Rejected, ServerEvent, TrackAudio,
 };
@@ -99,6 +100,8 @@ pub struct Connection {
     pub(super) counters: Arc<Counters>,
     pub(super) announced: bool,
     pub(super) sound: Option<ConnectionAudio>,
+    /// Converts the answer's audio; `None` where it stays as on the wire.
+    pub(super) output: Option<OutputAudio>,
 }
 
 impl fmt::Debug for Connection {
@@ -123,6 +126,7 @@ impl Connection {
         settings: ConnectionSettings,
         held: watch::Receiver<bool>,
         limits: OutgoingLimits,
+        output: Option<OutputAudio>,
     ) -> Self {
         Self {
             session,
@@ -135,6 +139,7 @@ impl Connection {
             counters: Arc::default(),
             announced: settings.announced,
             sound: settings.sound.map(ConnectionAudio::new),
+            output,
         }
     }
 
@@ -223,13 +228,24 @@ impl Endpoint for Connection {
         let Some(session) = self.session.upgrade() else {
             return;
         };
-        let event = match frame {
+        let mut event = match frame {
             Frame::Text(text) => {
                 ServerEvent::parse_with(text, session.interest(), || session.sink.spare_buffer())
             }
             Frame::Binary(bytes) => ServerEvent::binary(bytes.len()),
         };
+        let is_delta = event.is_delta();
+        if let Some(output) = &self.output {
+            event.convert_audio(|delta| {
+                output.convert(&session, Source::Message(delta), delta.data)
+            });
+        }
         session.act(|conversation, now| conversation.handle_server(self.connection_id, event, now));
+        if let Some(output) = &self.output
+            && !is_delta
+        {
+            output.note_event();
+        }
         self.counters.frame_read();
     }
 
@@ -316,13 +332,21 @@ impl SoundEndpoint for Connection {
         };
         let rate = own.rates.output;
         let sound = match piece {
-            DownlinkFrame::Samples(samples) => TrackAudio::Pcm {
-                data: samples
+            DownlinkFrame::Samples(samples) => {
+                let wire: Vec<u8> = samples
                     .iter()
                     .flat_map(|sample| sample.to_le_bytes())
-                    .collect(),
-                rate,
-            },
+                    .collect();
+                let converted = match &self.output {
+                    Some(output) => output.convert(&session, Source::Segment(segment), &wire),
+                    None => None,
+                };
+                TrackAudio::Pcm {
+                    data: converted.unwrap_or(wire),
+                    samples: samples.len(),
+                    rate,
+                }
+            }
             DownlinkFrame::Length(samples) => TrackAudio::Unheard { samples, rate },
             // It is not asked for.
             DownlinkFrame::Packet(_) => return,

@@ -1,14 +1,27 @@
 //! The session's way out: whoever uses a session implements it.
 
 use crate::conversation::Event;
+use crate::transport::net::ConnectError;
 
-/// Takes the events of a session. Called under the session's lock: no method may block or run users'
-/// code.
+/// Takes the events of a session. Methods may be called under the session's lock: none may block or
+/// run users' code.
 pub trait EventSink: Send + Sync + 'static {
     fn push(&self, sequence: u64, event: Event);
 
     /// All events of one transaction have been pushed.
     fn pushed(&self);
+
+    /// The connection that [`Session::dial`](super::Session::dial) began stands. Its first events have
+    /// been pushed before.
+    fn opened(&self, connection_id: u64) {
+        let _ = connection_id;
+    }
+
+    /// The connection that [`Session::dial`](super::Session::dial) began does not stand: it failed, or,
+    /// without an error, the session was closed meanwhile.
+    fn not_opened(&self, connection_id: u64, error: Option<ConnectError>) {
+        let _ = (connection_id, error);
+    }
 
     /// The bytes that wait to be sent have fallen below the high-water mark: senders may go on.
     fn drained(&self);

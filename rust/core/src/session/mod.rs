@@ -12,7 +12,9 @@ mod connection;
 mod event_sink;
 mod microphone;
 mod outgoing;
+mod output_audio;
 mod pacer;
+mod setup;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -22,6 +24,9 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use crate::audio::AudioFormat;
+use crate::audio::convert::FromWire;
+use crate::audio::resample::ResampleError;
 use crate::conversation::{Conversation, Interest, Options, Output, Rejected, Sequenced, Status};
 use crate::transport::{SoundStats, UplinkFrame};
 
@@ -32,8 +37,10 @@ pub use event_sink::EventSink;
 pub use microphone::{AudioInput, Microphone, SendAudioError};
 pub use outgoing::{OutgoingLimits, Traffic};
 pub use pacer::{Paced, Pacer};
+pub use setup::{Connecting, SessionSetup};
 
 use outgoing::Counters;
+use output_audio::OutputAudio;
 
 struct State {
     conversation: Conversation,
@@ -41,6 +48,9 @@ struct State {
     connection: Option<Arc<Connection>>,
     /// The connection that has got messages in this act.
     unsent: Option<Arc<Connection>>,
+    /// The format of the answer's audio on the wire, and the rate at which the user wants it, where that
+    /// is to be converted.
+    output: Option<(AudioFormat, u32)>,
     /// Of the newest connection, whether it still stands or not.
     counters: Arc<Counters>,
 }
@@ -79,6 +89,7 @@ impl Session {
                 conversation: Conversation::new(options),
                 connection: None,
                 unsent: None,
+                output: None,
                 counters: Arc::default(),
             }),
             interest: AtomicU32::new(0),
@@ -90,11 +101,6 @@ impl Session {
             timer_armed: AtomicBool::new(false),
             myself: Weak::clone(myself),
         })
-    }
-
-    /// What the session's timers run on, and what is to run its connections.
-    pub fn runtime(&self) -> &Handle {
-        &self.runtime
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -162,6 +168,10 @@ impl Session {
             match output {
                 Output::Event(event) => {
                     events = true;
+                    let output = state.connection.as_ref().and_then(|it| it.output.as_ref());
+                    if let Some(tail) = output.and_then(|output| output.before(&event)) {
+                        self.sink.push(sequence, tail);
+                    }
                     self.sink.push(sequence, event);
                 }
                 Output::Message(event) => {
@@ -234,17 +244,22 @@ impl Session {
         Interest(self.interest.load(Ordering::Acquire))
     }
 
-    /// Begins a connection: the connection that a driver is to run.
+    /// Begins a connection, for a driver of the caller's to run. [`dial`](Self::dial) does all of it.
     pub fn connecting(&self, settings: ConnectionSettings) -> Result<Arc<Connection>, Rejected> {
         let mut state = self.lock();
         let connection_id = state.conversation.connecting(settings.capabilities)?;
         let (session, held) = (Weak::clone(&self.myself), self.held.subscribe());
+        // The rates were checked when they were set.
+        let output = state
+            .output
+            .and_then(|(wire, rate)| FromWire::new(wire, rate).ok());
         let connection = Arc::new(Connection::new(
             session,
             connection_id,
             settings,
             held,
             self.limits,
+            output.map(OutputAudio::new),
         ));
         state.counters = Arc::clone(&connection.counters);
         state.connection = Some(Arc::clone(&connection));
@@ -268,6 +283,21 @@ impl Session {
         let unsent = self.deliver(&mut state);
         drop(state);
         announce(unsent);
+    }
+
+    /// Converts the answer's audio, which comes in `wire`, to PCM at `rate`; without a rate it stays as
+    /// it comes. Holds for connections that begin from now on.
+    pub fn set_output_format(
+        &self,
+        wire: AudioFormat,
+        rate: Option<u32>,
+    ) -> Result<(), ResampleError> {
+        let output = rate.map(|rate| (wire, rate));
+        if let Some((wire, rate)) = output {
+            FromWire::new(wire, rate)?;
+        }
+        self.lock().output = output;
+        Ok(())
     }
 
     pub fn status(&self) -> Status {

@@ -277,6 +277,7 @@ impl Watched {
         }
         let sound = TrackAudio::Pcm {
             data: vec![0; ms as usize * 48],
+            samples: ms as usize * 24,
             rate: 24_000,
         };
         let connection_id = self.conversation.connection_id();

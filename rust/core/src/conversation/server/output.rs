@@ -22,7 +22,10 @@ impl Conversation {
     ) {
         let bytes = match &chunk {
             Chunk::Decoded(data) => data.len(),
-            Chunk::Length(bytes) => *bytes,
+            Chunk::Length(bytes)
+            | Chunk::Converted {
+                wire_bytes: bytes, ..
+            } => *bytes,
             Chunk::Unreadable(why) => {
                 self.report(CoreError::Protocol(format!(
                     "audio of item {item_id} is no base64: {why}"
@@ -42,7 +45,7 @@ impl Conversation {
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
         self.heard_first(&response_id, now);
-        if let Chunk::Decoded(data) = chunk {
+        if let Chunk::Decoded(data) | Chunk::Converted { data, .. } = chunk {
             self.outbox.event(Event::Audio {
                 response_id,
                 item_id,
@@ -53,7 +56,7 @@ impl Conversation {
     }
 
     /// All sound of a part has the same ids: they are made once.
-    pub(super) fn ids_of_sound(
+    pub(in crate::conversation) fn ids_of_sound(
         &self,
         response_id: Option<String>,
         item_id: String,
