@@ -11,7 +11,7 @@ import pytest
 from agents import FunctionTool, OutputGuardrailTripwireTriggered, RunContextWrapper
 from agents.realtime import RealtimeAgent
 
-from stapes import HistoryItem, ToolApproval, _core, events
+from stapes import HistoryItem, ToolApproval, _core, events, items
 from stapes.items import McpApprovalRequestItem, McpCallItem
 from stapes.session.dispatch import messages
 
@@ -26,11 +26,12 @@ NAMES = {
     "RunContextWrapper": RunContextWrapper,
     "Sequence": Sequence,
     "ToolApproval": ToolApproval,
+    "items": items,
 }
 
 
 def class_of(name: str) -> Any:
-    """Give the class that the core fills for that kind: an internal one goes before a public one."""
+    """Give the class that the core fills for that kind: an internal class goes first."""
     return getattr(messages, name, None) or getattr(events, name, None)
 
 

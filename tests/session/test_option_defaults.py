@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from typing import Any
 
@@ -27,5 +28,7 @@ def test_an_option_has_the_default_of_the_core(name: str):
 @pytest.mark.parametrize("name", sorted(_core.OPTION_DEFAULTS))
 def test_an_option_is_documented(name: str):
     cls: Any = getattr(stapes, name)
-    documented = re.findall(r"^    (\w+): ", cls.__doc__.split("Attributes:")[1], re.MULTILINE)
+    documented = re.findall(
+        r"^    (\w+): ", inspect.getdoc(cls).split("Attributes:")[1], re.MULTILINE
+    )
     assert sorted(documented) == sorted(field.name for field in dataclasses.fields(cls))

@@ -1,7 +1,7 @@
 """The messages of the core: one class for each kind, whose instances are made and filled in Rust.
 
-A kind that users see as it is has its class in `stapes.events` alone. The names and fields are those
-of `stapes._core.MESSAGES`, which is checked when the first session is made.
+A kind that users see as it is has its class in `stapes.events` alone. Names and fields are those of
+`stapes._core.MESSAGES`: a class that differs is refused when the first session is made.
 """
 
 from __future__ import annotations
