@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["AudioListeners", "Dispatcher", "LoopHub", "not_taken"]
 
 logger = logging.getLogger("stapes")
-# Silent unless the user sets logging up: without any handler, logging prints warnings itself.
-logger.addHandler(logging.NullHandler())
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopHub] = weakref.WeakKeyDictionary()
 

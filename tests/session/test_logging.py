@@ -21,7 +21,11 @@ async def talk() -> None:
 
 async def until_logged(caplog: pytest.LogCaptureFixture, text: str) -> list[logging.LogRecord]:
     while True:
-        found = [record for record in caplog.records if text in record.getMessage()]
+        found = [
+            record
+            for record in caplog.records
+            if record.name.startswith("stapes") and text in record.getMessage()
+        ]
         if found:
             return found
         await asyncio.sleep(0.001)

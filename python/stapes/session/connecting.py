@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agents import UserError
 
 from stapes import _core
+from stapes.core_logging import follow_levels
 from stapes.errors import ConnectError, NotConnectedError, StapesError
 from stapes.events import Error
 from stapes.transport import (
@@ -108,6 +109,7 @@ class Connector:
         """See `RealtimeSession.connect`; `agent` is the initial one."""
         if self._scope.core.status != "disconnected" or self.is_busy:
             raise UserError("The session is already connected or connecting: call close() first.")
+        follow_levels()
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._attempt = (-1, opened)
         try:
