@@ -6,8 +6,8 @@ import contextvars
 import json
 import logging
 import weakref
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, get_args
 
 from agents import ModelBehaviorError
 
@@ -321,6 +321,13 @@ class Handlers:
 
     # Errors
 
+    def quoting_event(self, event: Any) -> None:
+        """Emits an event without secrets in the fields that quote the server."""
+        if event.type in self.listeners.routes:
+            quotes = {name: getattr(event, name) for name in _QUOTED[type(event)]}
+            masked = {name: text and self.connector.redacted(text) for name, text in quotes.items()}
+            self.listeners.emit(replace(event, **masked))
+
     def core_error(self, message: messages.CoreError) -> None:
         """Emits an error of the core's; what quotes the server, without secrets."""
         error: Exception
@@ -385,3 +392,12 @@ _HANDLERS: dict[type[Any], Callable[[Handlers, Any], None]] = {
     messages.TooSlow: Handlers.too_slow,
 }
 """By the class of the message. An event of `stapes.events` that is not here is emitted as it is."""
+
+_QUOTED: dict[type[Any], tuple[str, ...]] = {
+    kind: names
+    for kind in get_args(SessionEvent)
+    if (names := tuple(part.name for part in fields(kind) if part.metadata.get("quoted")))
+}
+"""The fields that quote the server, of the events that are emitted as they are."""
+
+_HANDLERS |= dict.fromkeys(_QUOTED, Handlers.quoting_event)
