@@ -170,6 +170,13 @@ event_table! {
             response_id: Option<Arc<str>>,
             content_index: usize,
         }
+        /// The server could not transcribe what the user said.
+        TranscriptionFailed {
+            item_id: Arc<str>,
+            content_index: usize,
+            message: String,
+            code: Option<String>,
+        }
         /// A guardrail must look at what there is of an answer.
         GuardrailDue {
             response_id: Arc<str>,

@@ -95,6 +95,9 @@ impl Conversation {
                 self.history_updated();
             }
             "conversation.item.input_audio_transcription.delta" => self.user_delta(&event),
+            "conversation.item.input_audio_transcription.failed" => {
+                self.transcription_failed(&event);
+            }
             "conversation.item.truncated"
             | "response.mcp_call.in_progress"
             | "mcp_list_tools.in_progress" => {

@@ -148,4 +148,22 @@ impl Conversation {
             });
         }
     }
+
+    pub(super) fn transcription_failed(&mut self, event: &Value) {
+        let Some(item_id) = text(event, "item_id") else {
+            return self.report(CoreError::Protocol(
+                "the server sent a failed transcription without an item_id".to_owned(),
+            ));
+        };
+        let error = event.get("error").unwrap_or(&Value::Null);
+        let message = text(error, "message")
+            .filter(|message| !message.is_empty())
+            .unwrap_or("the server gives no reason");
+        self.outbox.event(Event::TranscriptionFailed {
+            item_id: item_id.into(),
+            content_index: index(event, "content_index"),
+            message: message.to_owned(),
+            code: text(error, "code").map(str::to_owned),
+        });
+    }
 }
