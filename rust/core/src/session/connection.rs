@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::sync::{Notify, watch};
 
-use super::Session;
 use super::outgoing::{Counters, OutgoingLimits};
 use super::output_audio::{OutputAudio, Source};
+use super::texts;
+use super::{EventSink, Session};
 use crate::conversation::{Capabilities, Conversation, Interest, Rejected, ServerEvent, Sound};
 use crate::transport::{
     CloseReason, DecodeMode, DownlinkFrame, Endpoint, Frame, Outgoing, SampleRates, SoundEndpoint,
@@ -72,6 +73,8 @@ struct OutgoingQueue {
 /// One connection of a session, as its driver sees it.
 pub struct Connection {
     session: Weak<Session>,
+    /// Of the session; it is asked often.
+    sink: Arc<dyn EventSink>,
     pub(super) connection_id: u64,
     queue: Mutex<OutgoingQueue>,
     ready: Notify,
@@ -110,12 +113,14 @@ impl Connection {
         session: Weak<Session>,
         connection_id: u64,
         settings: ConnectionSettings,
+        sink: Arc<dyn EventSink>,
         held: watch::Receiver<bool>,
         limits: OutgoingLimits,
         output: Option<OutputAudio>,
     ) -> Self {
         Self {
             session,
+            sink,
             connection_id,
             queue: Mutex::default(),
             ready: Notify::new(),
@@ -246,6 +251,10 @@ impl Endpoint for Connection {
         }
     }
 
+    fn recycle(&self, text: String) {
+        texts::give_back(text);
+    }
+
     fn on_flushed(&self) {
         let mut queue = self.queue();
         let flushed = std::mem::take(&mut queue.taken) as u64;
@@ -266,6 +275,10 @@ impl Endpoint for Connection {
 
     fn outgoing_ready(&self) -> &Notify {
         &self.ready
+    }
+
+    fn should_yield(&self) -> bool {
+        self.sink.should_yield()
     }
 
     fn reading_held(&self) -> watch::Receiver<bool> {

@@ -10,9 +10,9 @@ use crate::audio::convert::ToWire;
 use crate::audio::format::AudioFormat;
 use crate::audio::resample::ResampleError;
 use crate::conversation::{Conversation, Media, Rejected};
-use crate::transport::texts;
 
 use super::Session;
+use super::texts;
 
 /// Sound of the user's, as it is given.
 #[derive(Debug, Clone, Copy)]

@@ -15,6 +15,7 @@ mod outgoing;
 mod output_audio;
 mod pacer;
 mod setup;
+mod texts;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -257,6 +258,7 @@ impl Session {
             session,
             connection_id,
             settings,
+            Arc::clone(&self.sink),
             held,
             self.limits,
             output.map(OutputAudio::new),

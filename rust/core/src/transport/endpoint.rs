@@ -86,6 +86,11 @@ pub trait Endpoint: Send + Sync + 'static {
     /// message where there is one). The driver asks again only when all of that is written.
     fn take_outgoing(&self, batch: &mut Vec<Outgoing>, max_bytes: usize);
 
+    /// A text that `take_outgoing` gave has been written: its buffer may be used again.
+    fn recycle(&self, text: String) {
+        drop(text);
+    }
+
     /// All that was taken before is in the kernel's hands.
     fn on_flushed(&self);
 
@@ -97,6 +102,12 @@ pub trait Endpoint: Send + Sync + 'static {
 
     /// Is notified (one permit) whenever `take_outgoing` may have something new.
     fn outgoing_ready(&self) -> &Notify;
+
+    /// Whether the driver should stop reading for now. Asked before each read; the driver goes on at
+    /// its next turn.
+    fn should_yield(&self) -> bool {
+        false
+    }
 
     /// While this holds `true`, the driver leaves what arrives on the wire unread (and goes on
     /// writing). Tests use it to hold the reader.
