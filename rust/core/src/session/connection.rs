@@ -1,4 +1,5 @@
-//! One connection of a session: what waits to be sent, and what its driver brings.
+//! One connection of a session: the messages that wait to be sent, and the events that its driver
+//! delivers.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,31 +18,31 @@ use crate::transport::{
     SoundStats, Uplink, Writer,
 };
 
-/// How a connection is carried.
+/// How a connection is run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConnectionSettings {
-    /// The sink is told each time the connection has something to send, for a carrier that no task of
-    /// ours drives.
+    /// No driver of ours runs it: the sink hears by
+    /// [`outgoing_ready`](super::EventSink::outgoing_ready) that there is something to send.
     pub announced: bool,
     pub capabilities: Capabilities,
-    /// For a transport that carries sound apart.
+    /// For a transport with a media track.
     pub sound: Option<SoundSettings>,
 }
 
-/// Sound beside the messages.
+/// Sound on a media track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SoundSettings {
     pub rates: SampleRates,
-    /// How much of the user's sound may wait to be sent, in bytes; the oldest is dropped.
+    /// The bytes of the user's sound that may wait to be sent; past this, the oldest are dropped.
     pub max_waiting: usize,
 }
 
-/// A connection's sound.
+/// The sound of a connection with a media track.
 #[derive(Debug)]
 pub(super) struct ConnectionAudio {
     rates: SampleRates,
     pub(super) uplink: Uplink,
-    /// A sender may be waiting for room.
+    /// A sender may wait until fewer bytes are queued.
     congested: AtomicBool,
     pub(super) stats: Mutex<SoundStats>,
 }
@@ -73,7 +74,7 @@ struct OutgoingQueue {
 /// One connection of a session, as its driver sees it.
 pub struct Connection {
     session: Weak<Session>,
-    /// Of the session; it is asked often.
+    /// The session's. Held here because the driver asks it before each read.
     sink: Arc<dyn EventSink>,
     pub(super) connection_id: u64,
     queue: Mutex<OutgoingQueue>,
@@ -138,16 +139,17 @@ impl Connection {
         self.connection_id
     }
 
-    /// Something new is to be sent: now, on this thread, where nothing stands in the way.
+    /// There is something new to send. It is written on this thread where the driver permits that;
+    /// otherwise the driver is woken.
     pub(super) fn announce(&self) {
         let writer = self.writer.get().and_then(Weak::upgrade);
         if writer.is_some_and(|writer| writer.write_now()) {
             return;
         }
-        self.tell_driver();
+        self.wake_driver();
     }
 
-    fn tell_driver(&self) {
+    fn wake_driver(&self) {
         self.ready.notify_one();
         if self.announced
             && let Some(session) = self.session.upgrade()
@@ -193,10 +195,10 @@ impl Connection {
         self.queue()
             .waiting
             .push_back(Outgoing::Close { code, reason });
-        self.tell_driver();
+        self.wake_driver();
     }
 
-    /// Nothing that waits is of use any more: say goodbye at once.
+    /// Drops all that waits, and closes the connection.
     pub(super) fn abandon(&self) {
         let mut queue = self.queue();
         queue.waiting.clear();
@@ -206,7 +208,7 @@ impl Connection {
             reason: String::new(),
         });
         drop(queue);
-        self.tell_driver();
+        self.wake_driver();
     }
 }
 
@@ -269,7 +271,7 @@ impl Endpoint for Connection {
     }
 
     fn lend_writer(&self, writer: Weak<dyn Writer>) {
-        // A connection is carried once.
+        // A connection has one driver.
         let _ = self.writer.set(writer);
     }
 
@@ -288,7 +290,7 @@ impl Endpoint for Connection {
     fn on_ended(&self, ended: CloseReason) {
         if let Some(session) = self.session.upgrade() {
             session.ended(self.connection_id, ended.to_string());
-            // Whoever waits for room learns that there will be none.
+            // Senders that wait go on, and hear that the connection is over.
             session.sink.drained();
         }
     }
@@ -339,7 +341,7 @@ impl SoundEndpoint for Connection {
                 }
             }
             DownlinkFrame::Length(samples) => Sound::Unheard { samples, rate },
-            // It is not asked for.
+            // `wanted` never asks for packets.
             DownlinkFrame::Packet(_) => return,
         };
         session
@@ -354,7 +356,7 @@ impl SoundEndpoint for Connection {
 
     fn on_mark(&self) {
         if let Some(session) = self.session.upgrade() {
-            // Where the connection is gone there is nothing to commit.
+            // If the connection is over, there is nothing to commit.
             let _ = session.act(|conversation, now| {
                 if conversation.connection_id() == self.connection_id {
                     conversation.commit_audio(now)

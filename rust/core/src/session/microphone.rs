@@ -1,4 +1,4 @@
-//! The user's sound on its way in: turned into what the wire carries, framed, and sent.
+//! The user's sound: converted to the format of the wire, framed, and sent.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,16 +14,16 @@ use crate::conversation::{Conversation, Media, Rejected};
 use super::Session;
 use super::texts;
 
-/// Sound of the user's, as it is given.
+/// Sound of the user's.
 #[derive(Debug, Clone, Copy)]
 pub enum AudioInput<'a> {
     /// PCM, mono, at a rate of its own, or at the wire's where none is named.
     Samples(&'a [i16], Option<u32>),
-    /// As the wire has it.
+    /// In the format of the wire.
     Wire(&'a [u8]),
 }
 
-/// Why sound was not taken.
+/// Why sound was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendAudioError {
@@ -33,7 +33,7 @@ pub enum SendAudioError {
     Rate(#[from] ResampleError),
 }
 
-/// A session's microphone. What it is given is one stream of sound, whoever gives it.
+/// A session's microphone. All sound that it is given is one stream, from whatever thread it comes.
 pub struct Microphone {
     session: Arc<Session>,
     encoder: Mutex<ToWire>,
@@ -63,17 +63,17 @@ impl Microphone {
         &self.session
     }
 
-    /// What the wire carries of the user's sound.
+    /// The format of the user's sound on the wire.
     pub fn format(&self) -> AudioFormat {
         self.encoder().format()
     }
 
-    /// The wire carries another format from now on. What the resampler held is gone.
+    /// Changes the format of the wire. Samples that the resampler holds are dropped.
     pub fn set_format(&self, format: AudioFormat) {
         *self.encoder() = ToWire::new(format);
     }
 
-    /// Sends sound; with `commit` the user's turn ends behind it.
+    /// Sends sound. With `commit` the user's turn ends after it.
     pub fn send(&self, input: AudioInput<'_>, commit: bool) -> Result<(), SendAudioError> {
         if self.session.look(Conversation::capabilities).media == Media::Track {
             return self.send_on_track(input, commit);
@@ -86,8 +86,8 @@ impl Microphone {
                 if commit {
                     encoder.finish(&mut wire);
                 }
-                // The resampler may hold back all of a short piece. What the user gives empty is sent
-                // as it is, as the reference does.
+                // The resampler may hold back all of a short chunk: then nothing is sent. An empty chunk
+                // of the user's is sent, as the reference does.
                 if wire.is_empty() && !samples.is_empty() {
                     String::new()
                 } else {
@@ -103,7 +103,7 @@ impl Microphone {
             .act(|conversation, now| conversation.send_audio(text, commit, now))?)
     }
 
-    /// Over a transport that carries sound beside the messages.
+    /// Over a transport with a media track.
     fn send_on_track(&self, input: AudioInput<'_>, commit: bool) -> Result<(), SendAudioError> {
         let mut sent = Vec::new();
         match input {
@@ -115,14 +115,14 @@ impl Microphone {
                 }
             }
             AudioInput::Samples(samples, None) => sent.extend_from_slice(samples),
-            // The formats were checked when the connection was made.
+            // A media track takes PCM alone, which was checked before the connection was made.
             AudioInput::Wire(_) => {}
         }
         Ok(self.session.send_sound(sent, commit)?)
     }
 }
 
-/// The message that carries sound.
+/// The `input_audio_buffer.append` that carries `bytes`.
 fn framed(bytes: &[u8]) -> String {
     const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
     const END: &str = "\"}";
