@@ -76,7 +76,7 @@ pub struct Connection {
     session: Weak<Session>,
     /// The session's. Held here because the driver asks it before each read.
     sink: Arc<dyn EventSink>,
-    pub(super) connection_id: u64,
+    id: u64,
     queue: Mutex<OutgoingQueue>,
     ready: Notify,
     writer: OnceLock<Weak<dyn Writer>>,
@@ -92,7 +92,7 @@ pub struct Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("connection_id", &self.connection_id)
+            .field("connection_id", &self.id)
             .finish_non_exhaustive()
     }
 }
@@ -122,7 +122,7 @@ impl Connection {
         Self {
             session,
             sink,
-            connection_id,
+            id: connection_id,
             queue: Mutex::default(),
             ready: Notify::new(),
             writer: OnceLock::new(),
@@ -136,7 +136,7 @@ impl Connection {
     }
 
     pub fn connection_id(&self) -> u64 {
-        self.connection_id
+        self.id
     }
 
     /// There is something new to send. It is written on this thread where the driver permits that;
@@ -229,7 +229,7 @@ impl Endpoint for Connection {
                 output.convert(&session, Source::Message(delta), delta.data)
             });
         }
-        session.act(|conversation, now| conversation.handle_server(self.connection_id, event, now));
+        session.act(|conversation, now| conversation.handle_server(self.id, event, now));
         if let Some(output) = &self.output
             && !is_delta
         {
@@ -289,7 +289,7 @@ impl Endpoint for Connection {
 
     fn on_ended(&self, ended: CloseReason) {
         if let Some(session) = self.session.upgrade() {
-            session.ended(self.connection_id, ended.to_string());
+            session.ended(self.id, ended.to_string());
             // Senders that wait go on, and hear that the connection is over.
             session.sink.drained();
         }
@@ -344,13 +344,12 @@ impl SoundEndpoint for Connection {
             // `wanted` never asks for packets.
             DownlinkFrame::Packet(_) => return,
         };
-        session
-            .act(|conversation, now| conversation.sound(self.connection_id, segment, sound, now));
+        session.act(|conversation, now| conversation.sound(self.id, segment, sound, now));
     }
 
     fn on_segment_ended(&self, segment: u64) {
         if let Some(session) = self.session.upgrade() {
-            session.act(|conversation, _| conversation.sound_ended(self.connection_id, segment));
+            session.act(|conversation, _| conversation.sound_ended(self.id, segment));
         }
     }
 
@@ -358,7 +357,7 @@ impl SoundEndpoint for Connection {
         if let Some(session) = self.session.upgrade() {
             // If the connection is over, there is nothing to commit.
             let _ = session.act(|conversation, now| {
-                if conversation.connection_id() == self.connection_id {
+                if conversation.connection_id() == self.id {
                     conversation.commit_audio(now)
                 } else {
                     Err(Rejected::Stale)

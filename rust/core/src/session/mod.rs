@@ -278,7 +278,7 @@ impl Session {
         if state
             .connection
             .as_ref()
-            .is_some_and(|connection| connection.connection_id == connection_id)
+            .is_some_and(|connection| connection.connection_id() == connection_id)
         {
             state.connection = None;
         }
