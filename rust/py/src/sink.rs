@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use stapes_core::conversation::Event;
 use stapes_core::session::EventSink;
+use stapes_core::transport::bells;
 use stapes_core::transport::net::ConnectError;
 
 use crate::hub::Shared;
@@ -70,6 +71,10 @@ impl EventSink for Sink {
 
     fn take_overflow(&self) -> bool {
         self.overflown.swap(false, Ordering::AcqRel)
+    }
+
+    fn should_yield(&self) -> bool {
+        bells::is_to_listen()
     }
 
     fn outgoing_ready(&self) {
