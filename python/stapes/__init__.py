@@ -20,7 +20,6 @@ from stapes.errors import (
     HandshakeError,
     NotConnectedError,
     ServerError,
-    StaleError,
     StapesError,
 )
 from stapes.event_loop import EventLoop, run
@@ -151,7 +150,6 @@ __all__ = [
     "SessionConfig",
     "SessionEvent",
     "SoundStatistics",
-    "StaleError",
     "StapesError",
     "Timings",
     "ToolApproval",

@@ -76,8 +76,8 @@ class LoopHub:
         return self.core.is_idle()
 
     def register(self, core: _core.Session, dispatcher: Dispatcher, listeners: Listeners) -> None:
-        """Delivers the words of that session; keeps nothing alive but `dispatcher`."""
-        self.core.register(core, dispatcher, listeners)
+        """Delivers the messages of that session; keeps nothing alive but `dispatcher`."""
+        self.core.register(core.id, core.cursor, dispatcher, listeners)
 
     def unregister(self, core: _core.Session) -> None:
         """Delivers no more."""

@@ -608,15 +608,19 @@ class RealtimeSession(Generic[TContext]):
     async def _update_agent(self, agent: RealtimeAgent[TContext]) -> RealtimeAgent[TContext]:
         source = self._agents.current
         snapshot = await prepare_agent(agent, self._context)
-        connected = self.status == "connected"
-        payload = await self._payload(snapshot, switching=True) if connected else None
+        while True:
+            connection_id = self._core.connection_id
+            connected = self.status == "connected"
+            payload = await self._payload(snapshot, switching=True) if connected else None
+            if connection_id == self._core.connection_id:
+                break
         agent_version = self._agents.add(snapshot)
         events = [self._local_events.stage(AgentHandoff(self._context, source, agent))]
         events += self._mcp_tools_event(snapshot)
         self._local_events.take_over_on(events[0], agent_version)
         self._agents.take_over(agent_version)
         update = None if payload is None else self._session_update(payload)
-        self._core.switch_agent(agent_version, update, events, [])
+        self._core.switch_agent(connection_id, agent_version, update, events, [])
         return agent
 
     def approve(self, approval: ToolApproval, *, always: bool = False) -> Completion[None]:

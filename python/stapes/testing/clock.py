@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stapes.testing.probe import probe
+
 if TYPE_CHECKING:
     from stapes.session import RealtimeSession
 
@@ -36,7 +38,7 @@ class VirtualClock:
 
         session: RealtimeSession[Any] = RealtimeSession(agent, **options, _virtual_clock=True)
         if self._now:
-            session._core.advance_clock(self._now)
+            probe(session).advance_clock(self._now)
         self._sessions.append(session)
         return session
 
@@ -50,4 +52,4 @@ class VirtualClock:
             raise ValueError(f"seconds is {seconds!r}: time goes forward by a finite number")
         self._now += seconds
         for session in self._sessions:
-            session._core.advance_clock(seconds)
+            probe(session).advance_clock(seconds)

@@ -6,6 +6,8 @@ import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from stapes.testing.probe import probe
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,10 +31,10 @@ def held_reader(session: RealtimeSession[Any]) -> Iterator[None]:
         await server.send(response_done)
         session.send_message("Hi")  # before the session learns that the response is over
     """
-    session._core.hold_reader(True)
+    probe(session).hold_reader(True)
     _held.add(session)
     try:
         yield
     finally:
         _held.discard(session)
-        session._core.hold_reader(False)
+        probe(session).hold_reader(False)

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from stapes.testing.gate import is_held
+from stapes.testing.probe import probe
 
 if TYPE_CHECKING:
     from stapes.session import RealtimeSession
@@ -65,7 +66,7 @@ def _in_flight(session: RealtimeSession[Any], server: ScriptedServer | None) -> 
         return "events wait to be dispatched"
     if session._connector.is_busy or session.status == "connecting":
         return "the session is connecting"
-    frames_read, queued, flushed, _ = session._core.traffic()
+    frames_read, queued, flushed, _ = probe(session).traffic()
     if session.status == "connected" and queued != flushed:
         return "client messages wait to be written"
     if server is None:
@@ -83,8 +84,8 @@ def _in_flight(session: RealtimeSession[Any], server: ScriptedServer | None) -> 
 
 def _state(session: RealtimeSession[Any], server: ScriptedServer | None) -> tuple[object, ...]:
     return (
-        session._core.traffic(),
-        session._core.sequence,
+        probe(session).traffic(),
+        probe(session).sequence,
         session.dispatched,
         session.status,
         len(session._tasks),

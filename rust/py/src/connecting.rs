@@ -10,7 +10,7 @@ use serde_json::Value;
 use stapes_core::transport::net::ConnectError;
 use stapes_core::transport::{CloseReason, Connection, Endpoint as _, Session as Core};
 
-use crate::queue::Word;
+use crate::message::Message;
 use crate::sink::Sink;
 
 /// What is said to a server first.
@@ -59,7 +59,7 @@ pub async fn run<C, F: Future<Output = ()>>(
                 conversation.opened(connection_id, agent_version, session_update, tracing)
             });
             if opened.is_ok() {
-                sink.push_word(0, Word::Opened { connection_id });
+                sink.push_message(0, Message::Opened { connection_id });
                 // A session that nobody holds any more is closed by its end, not kept by its driver.
                 drop((core, sink));
                 run(transport, connection).await;
@@ -67,15 +67,15 @@ pub async fn run<C, F: Future<Output = ()>>(
                 // Closed meanwhile: the connection goes as it came.
                 drop(transport);
                 connection.on_ended(CloseReason::ClosedByUs);
-                sink.push_word(0, Word::Abandoned { connection_id });
+                sink.push_message(0, Message::Abandoned { connection_id });
             }
         }
         Err(error) => {
             core.ended(connection_id, error.to_string());
             let error = Box::new(error);
-            sink.push_word(
+            sink.push_message(
                 0,
-                Word::NotOpened {
+                Message::NotOpened {
                     connection_id,
                     error,
                 },

@@ -9,7 +9,7 @@ use stapes_core::conversation::{CoreError, Event, GuardSource, ResponseDone, Spe
 
 use crate::errors;
 use crate::history::{self, History};
-use crate::queue::Word;
+use crate::message::Message as Word;
 
 /// The names of the kinds, in the order of their numbers.
 pub const WORDS: [&str; 29] = [
@@ -91,13 +91,7 @@ pub fn word(py: Python<'_>, word: Word) -> PyResult<Bound<'_, PyTuple>> {
         }
         Word::OutgoingReady => tuple!(py, "outgoing_ready"),
         Word::Lagging(dropped) => {
-            tuple!(
-                py,
-                "lagging",
-                dropped.audio,
-                dropped.raw,
-                dropped.transcripts
-            )
+            tuple!(py, "lagging", dropped.audio, dropped.raw, dropped.deltas)
         }
         Word::TooSlow { waiting } => tuple!(py, "too_slow", waiting),
     }

@@ -1,16 +1,21 @@
-//! `stapes._core`: only conversion, the runtime, and the hub that feeds asyncio.
+//! `stapes._core`: the bindings. They join sessions with their delivery to asyncio, and convert between Rust
+//! and Python.
 
+mod acts;
 mod audio;
+mod audio_event;
+mod audio_input;
+mod connect;
 mod connecting;
 mod convert;
-mod dispatch;
 mod errors;
 mod external_connection;
 mod history;
 mod hub;
 mod loop_runtime;
-mod queue;
-mod runtime;
+mod message;
+mod probe;
+mod route;
 mod session;
 mod sink;
 #[cfg(feature = "webrtc")]
@@ -26,6 +31,10 @@ mod _core {
     use stapes_core::conversation::Interest;
 
     #[pymodule_export]
+    use crate::acts::Acts;
+    #[pymodule_export]
+    use crate::audio_input::AudioStream;
+    #[pymodule_export]
     use crate::external_connection::ExternalConnection;
     #[pymodule_export]
     use crate::history::History;
@@ -34,7 +43,11 @@ mod _core {
     #[pymodule_export]
     use crate::loop_runtime::LoopRuntime;
     #[pymodule_export]
-    use crate::session::{AudioStream, Session};
+    use crate::probe::Probe;
+    #[pymodule_export]
+    use crate::route::DispatchCursor;
+    #[pymodule_export]
+    use crate::session::Session;
     #[cfg(feature = "webrtc")]
     #[pymodule_export]
     use crate::webrtc::WebRtcOptions;

@@ -1,4 +1,4 @@
-//! From the core to the hub.
+//! The event sink of a session: the core pushes into it, and it pushes into the hub.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,10 +7,9 @@ use stapes_core::audio::convert::FromWire;
 use stapes_core::conversation::Event;
 use stapes_core::transport::EventSink;
 
-use crate::hub::Shared;
-use crate::queue::Word;
+use crate::message::{Message, MessageHub};
 
-/// The conversion of the answer's sound.
+/// The conversion of the response's audio.
 #[derive(Debug)]
 struct Output {
     converter: FromWire,
@@ -32,17 +31,17 @@ impl Output {
     }
 }
 
-/// Puts what the core says into the hub, in PCM at the rate that the user wants.
+/// Pushes events into the hub, audio in PCM at the rate that the user wants.
 #[derive(Debug)]
 pub struct Sink {
-    hub: Arc<Shared>,
+    hub: Arc<MessageHub>,
     id: u64,
     output: Mutex<Option<Output>>,
     overflown: AtomicBool,
 }
 
 impl Sink {
-    pub fn new(hub: Arc<Shared>, id: u64) -> Self {
+    pub fn new(hub: Arc<MessageHub>, id: u64) -> Self {
         Self {
             hub,
             id,
@@ -60,14 +59,14 @@ impl Sink {
         *self.output.lock().unwrap_or_else(PoisonError::into_inner) = output;
     }
 
-    /// Nothing more is said.
+    /// Pushes nothing more.
     pub fn unregister(&self) {
         self.hub.unregister(self.id);
     }
 
-    pub fn push_word(&self, sequence: u64, word: Word) {
-        self.hub.push(self.id, sequence, word);
-        self.hub.wake();
+    pub fn push_message(&self, sequence: u64, message: Message) {
+        self.hub.push(self.id, sequence, message);
+        self.hub.notify();
     }
 }
 
@@ -100,19 +99,19 @@ impl EventSink for Sink {
         }
         drop(output);
         if let Some(rest) = rest {
-            self.hub.push(self.id, sequence, Word::Event(rest));
+            self.hub.push(self.id, sequence, Message::Event(rest));
         }
-        if !self.hub.push(self.id, sequence, Word::Event(event)) {
+        if !self.hub.push(self.id, sequence, Message::Event(event)) {
             self.overflown.store(true, Ordering::Release);
         }
     }
 
     fn pushed(&self) {
-        self.hub.wake();
+        self.hub.notify();
     }
 
     fn drained(&self) {
-        self.push_word(0, Word::Drained);
+        self.push_message(0, Message::Drained);
     }
 
     fn take_overflow(&self) -> bool {
@@ -120,10 +119,10 @@ impl EventSink for Sink {
     }
 
     fn outgoing_ready(&self) {
-        self.push_word(0, Word::OutgoingReady);
+        self.push_message(0, Message::OutgoingReady);
     }
 
     fn spare_buffer(&self) -> Vec<u8> {
-        self.hub.spare_buffer()
+        self.hub.acquire_audio()
     }
 }

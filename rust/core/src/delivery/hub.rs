@@ -378,14 +378,18 @@ mod tests {
             }
         });
         while !hub.wait(Duration::from_secs(60)) {}
-        assert_eq!(hub.take(10), [(1, Messages::from([(1, TestMessage::Number(7))]))]);
+        assert_eq!(
+            hub.take(10),
+            [(1, Messages::from([(1, TestMessage::Number(7))]))]
+        );
         writer.join().expect("it has pushed");
     }
 
     #[test]
     fn a_write_to_the_descriptor_wakes_once_for_a_batch() {
         let (reader, writer) = io::pipe().expect("a pipe");
-        let descriptors = [&reader as &dyn std::os::fd::AsRawFd, &writer].map(|end| end.as_raw_fd());
+        let descriptors =
+            [&reader as &dyn std::os::fd::AsRawFd, &writer].map(|end| end.as_raw_fd());
         let wake_by = WakeBy::descriptors(descriptors[0], descriptors[1]).expect("descriptors");
         let hub = Arc::new(Hub::new(wake_by));
         let id = hub.register(SETTINGS, Arc::default());

@@ -156,8 +156,7 @@ impl LoopDriver {
             runtime,
             wakeups,
         } = driven.as_mut().ok_or(DriverError::Closed)?;
-        let has_events =
-            wakeups.run(|| runtime.block_on(selector.wait(&self.waker, timeout)));
+        let has_events = wakeups.run(|| runtime.block_on(selector.wait(&self.waker, timeout)));
         Ok(Turn {
             has_events,
             has_messages: self.waker.reset(),

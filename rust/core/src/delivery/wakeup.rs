@@ -195,7 +195,8 @@ impl LoopWaker {
     /// Whether somebody has woken it; who does so later wakes the task of `context`.
     pub fn is_woken(&self, context: &Context<'_>) -> bool {
         // Before the flag is read: who sets it from here on finds the task.
-        self.waiting().get_or_insert_with(|| context.waker().clone());
+        self.waiting()
+            .get_or_insert_with(|| context.waker().clone());
         self.is_woken.load(Ordering::Acquire)
     }
 

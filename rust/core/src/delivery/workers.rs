@@ -64,16 +64,18 @@ impl<L> Worker<L> {
         let runtime = runtime()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
-        thread::Builder::new().name("stapes".to_owned()).spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    // It ends with an error, for nothing is ever sent.
-                    _ = stopped => {}
-                    () = WakeBatcher::install() => {}
-                }
-            });
-            runtime.shutdown_background();
-        })?;
+        thread::Builder::new()
+            .name("stapes".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        // It ends with an error, for nothing is ever sent.
+                        _ = stopped => {}
+                        () = WakeBatcher::install() => {}
+                    }
+                });
+                runtime.shutdown_background();
+            })?;
         let local = local(&handle);
         Ok(Self {
             carrier: Carrier { handle, local },
@@ -124,12 +126,9 @@ impl<L: Clone> Workers<L> {
                     .clone());
             }
             let fresh = Box::into_raw(Box::new(self.start()?));
-            let swapped = self.started.compare_exchange(
-                current,
-                fresh,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            );
+            let swapped =
+                self.started
+                    .compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire);
             if swapped.is_err() {
                 // SAFETY: `fresh` was made above and has not been shared: another thread was first.
                 drop(unsafe { Box::from_raw(fresh) });
@@ -177,8 +176,7 @@ mod tests {
     #[test]
     fn each_worker_gets_sessions_in_turn_and_keeps_what_is_local_to_it() {
         static MADE: AtomicUsize = AtomicUsize::new(0);
-        static WORKERS: Workers<usize> =
-            Workers::new(|_| MADE.fetch_add(1, Ordering::Relaxed));
+        static WORKERS: Workers<usize> = Workers::new(|_| MADE.fetch_add(1, Ordering::Relaxed));
         let first = WORKERS.next().expect("a worker");
         let count = MADE.load(Ordering::Relaxed);
         for n in 1..=2 * count {

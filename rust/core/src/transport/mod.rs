@@ -2,12 +2,10 @@
 //!
 //! - [`Session`]: a conversation that is shared between its user and a driver.
 //! - [`Microphone`]: the way of the user's sound into it; [`Stream`]: a long sound, sent in real time.
-//! - [`bells`]: when a thread that carries sessions wakes those that it has something to say to.
 //! - [`net`]: from a URL to a byte stream: proxies, TCP, TLS, one HTTP exchange.
 //! - [`websocket`]: carries a session over a WebSocket.
 //! - [`webrtc`]: carries its messages over a data channel, and its sound over RTP.
 
-pub mod bells;
 mod clock;
 mod end;
 mod endpoint;
