@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, SupportsIndex, final, overload
 
 from stapes._core import audio as audio
+from stapes.events import SessionEvent
 from stapes.items import HistoryItem
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Acts",
     "AudioStream",
     "DispatchCursor",
+    "EventQueue",
     "ExternalConnection",
     "History",
     "Hub",
@@ -55,6 +57,18 @@ class Hub:
 
 @final
 class DispatchCursor: ...
+
+@final
+class EventQueue:
+    def __new__(
+        cls, max_events: int, max_bytes: int, *, lossy: bool = False, told: bool = True
+    ) -> EventQueue: ...
+    def __len__(self) -> int: ...
+    @property
+    def overflown(self) -> int: ...
+    def put(self, event: SessionEvent) -> int | None: ...
+    def get(self) -> SessionEvent | None: ...
+    def waiting(self) -> list[SessionEvent]: ...
 
 @final
 class LoopRuntime:

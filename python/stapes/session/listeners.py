@@ -7,8 +7,8 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, get_args
 
+from stapes._core import EventQueue
 from stapes.events import Lagging, SessionEvent, TransportEvent
-from stapes.session.event_queue import EventQueue
 from stapes.session.readers import EventReader, Inbox
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Listeners:
         early, self._early = self._early, None
         while early is not None and len(early):
             event = early.get()
-            if type(event) in wanted:
+            if event is not None and type(event) in wanted:
                 queue.put(event)
         self._inboxes = (*self._inboxes, inbox)
         self._reroute()

@@ -9,6 +9,7 @@ mod connect;
 mod connecting;
 mod convert;
 mod errors;
+mod event_queue;
 mod external_connection;
 mod history;
 mod hub;
@@ -34,6 +35,8 @@ mod _core {
     use crate::acts::Acts;
     #[pymodule_export]
     use crate::audio_input::AudioStream;
+    #[pymodule_export]
+    use crate::event_queue::EventQueue;
     #[pymodule_export]
     use crate::external_connection::ExternalConnection;
     #[pymodule_export]

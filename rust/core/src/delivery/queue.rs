@@ -82,7 +82,14 @@ impl<M: Message> Queue<M> {
 
     /// Adds a message; false where more waits than may, and none of it may be dropped.
     pub fn push(&mut self, sequence: u64, message: M) -> bool {
+        self.push_evicting(sequence, message, drop)
+    }
+
+    /// Adds a message. `evict` gets the messages that are lost although their policy is to keep them: to
+    /// drop those may run users' code, which must not happen under a lock.
+    pub fn push_evicting(&mut self, sequence: u64, message: M, mut evict: impl FnMut(M)) -> bool {
         if self.is_past_bound && self.settings.past_bound == PastBound::GiveUp {
+            evict(message);
             return false;
         }
         if message.policy() == DropPolicy::Interruption {
@@ -92,7 +99,11 @@ impl<M: Message> Queue<M> {
         self.messages.push_back((sequence, message));
         while self.exceeds_bounds() && self.drop_one() {}
         if self.settings.past_bound == PastBound::DropOldest {
-            while self.exceeds_bounds() && self.remove(0).is_some() {}
+            while self.exceeds_bounds()
+                && let Some((_, oldest)) = self.remove(0)
+            {
+                evict(oldest);
+            }
         }
         // Bytes are bounded by what may be dropped; the rest is bounded by its number.
         let waiting = self.messages.len();
@@ -100,7 +111,9 @@ impl<M: Message> Queue<M> {
         if !has_room && !self.is_past_bound {
             self.is_past_bound = true;
             if self.settings.past_bound == PastBound::GiveUp {
-                self.messages.clear();
+                self.messages
+                    .drain(..)
+                    .for_each(|(_, message)| evict(message));
                 self.bytes = 0;
                 self.dropped = Dropped::default();
             }
