@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use stapes_core::audio::jitter::{JitterBuffer, JitterOptions, RtpPacket};
 use stapes_core::audio::opus::{EncoderSettings, OpusDecoder, OpusEncoder};
+use stapes_core::audio::rtp::jitter::{JitterBuffer, JitterOptions, RtpPacket};
 use stapes_core::audio::{Resampler, base64, g711};
 use stapes_core::conversation::{Interest, ServerEvent};
 

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use stapes_core::audio::jitter::JitterOptions;
 use stapes_core::audio::opus::EncoderSettings;
-use stapes_core::audio::sender::{OpusSender, SenderOptions};
+use stapes_core::audio::rtp::jitter::JitterOptions;
+use stapes_core::audio::rtp::sender::{OpusSender, SenderOptions};
 use stapes_core::transport::net::Tls;
 use stapes_core::transport::webrtc::{IceServer, WebRtcOptions as Options};
 
@@ -75,7 +75,8 @@ impl WebRtcOptions {
             max_delay: seconds(max_delay, "max_delay")?,
             ..JitterOptions::default()
         };
-        stapes_core::audio::jitter::JitterBuffer::new(jitter).map_err(|error| refused(&error))?;
+        stapes_core::audio::rtp::jitter::JitterBuffer::new(jitter)
+            .map_err(|error| refused(&error))?;
         let address = |text: &String| {
             text.parse::<IpAddr>()
                 .ok()

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use stapes_core::audio::jitter::{JitterOptions, RtpPacket};
-use stapes_core::audio::receiver::{OpusReceiver, Sound};
+use stapes_core::audio::rtp::jitter::{JitterOptions, RtpPacket};
+use stapes_core::audio::rtp::receiver::{OpusReceiver, Sound};
 
 /// Milliseconds after the packet before, whether it is of another stream, sequence number, timestamp
 /// in frames and ticks, payload.

@@ -8,19 +8,13 @@ pub mod base64;
 pub mod convert;
 pub mod format;
 pub mod g711;
-#[cfg(feature = "opus")]
-pub mod jitter;
 pub mod level;
 #[cfg(feature = "opus")]
-mod minimum;
-#[cfg(feature = "opus")]
 pub mod opus;
-#[cfg(feature = "opus")]
-pub mod receiver;
 pub mod resample;
-mod sample;
 #[cfg(feature = "opus")]
-pub mod sender;
+pub mod rtp;
+mod sample;
 
 pub use format::AudioFormat;
 pub use resample::Resampler;

@@ -232,18 +232,8 @@ impl Resampler {
         self.process(input, out);
     }
 
-    /// [`process`](Self::process) for samples in `-1.0..=1.0`.
-    pub fn process_f32(&mut self, input: &[f32], out: &mut Vec<f32>) {
-        self.process(input, out);
-    }
-
     /// [`flush`](Self::flush) for 16-bit samples.
     pub fn flush_i16(&mut self, out: &mut Vec<i16>) {
-        self.flush(out);
-    }
-
-    /// [`flush`](Self::flush) for samples in `-1.0..=1.0`.
-    pub fn flush_f32(&mut self, out: &mut Vec<f32>) {
         self.flush(out);
     }
 

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::peer::Received;
-use crate::audio::jitter::{Content, JitterBuffer, JitterOptions, JitterStats, RtpPacket};
-use crate::audio::receiver::{OpusReceiver, ReceiverError};
+use crate::audio::rtp::jitter::{Content, JitterBuffer, JitterOptions, JitterStats, RtpPacket};
+use crate::audio::rtp::receiver::{OpusReceiver, ReceiverError};
 use crate::transport::sound::{DecodeMode, DownlinkFrame, SoundEndpoint};
 
 /// How far back a segment of sound begins when the server says that it does, in ticks of 1/48,000

@@ -17,7 +17,7 @@ use super::downlink::DownlinkDecoder;
 use super::options::WebRtcOptions;
 use super::peer::{Peer, PeerError, PeerEvent, PeerState};
 use super::uplink::UplinkEncoder;
-use crate::audio::sender::SenderOptions;
+use crate::audio::rtp::sender::SenderOptions;
 use crate::transport::endpoint::{CloseReason, Frame, Outgoing};
 use crate::transport::net::ConnectError;
 use crate::transport::sound::{SampleRates, SoundEndpoint, SoundStats};

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::peer::IceServer;
-use crate::audio::jitter::JitterOptions;
 use crate::audio::opus::{Application, EncoderSettings};
+use crate::audio::rtp::jitter::JitterOptions;
 use crate::transport::net::{Proxy, Tls};
 
 /// Timeouts, limits, addresses and sound of a WebRTC connection. Every default is stated.

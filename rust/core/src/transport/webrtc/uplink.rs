@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::peer::Opus;
 use crate::audio::opus::OpusError;
-use crate::audio::sender::{OpusSender, SenderError, SenderOptions};
+use crate::audio::rtp::sender::{OpusSender, SenderError, SenderOptions};
 use crate::transport::sound::{Uplink, UplinkFrame};
 
 /// The duration of a packet.

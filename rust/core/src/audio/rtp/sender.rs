@@ -19,8 +19,8 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::minimum::RecentMinimum;
-use super::opus::packet::{self, CLOCK_RATE};
-use super::opus::{EncoderSettings, OpusEncoder, OpusError};
+use crate::audio::opus::packet::{self, CLOCK_RATE};
+use crate::audio::opus::{EncoderSettings, OpusEncoder, OpusError};
 
 /// The duration of a frame, and of the packet that carries it.
 pub const FRAME: Duration = Duration::from_millis(20);
@@ -292,8 +292,8 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::opus::OpusDecoder;
     use super::*;
+    use crate::audio::opus::OpusDecoder;
 
     const RATE: u32 = 24_000;
 

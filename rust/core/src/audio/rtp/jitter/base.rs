@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::audio::minimum::RecentMinimum;
+use crate::audio::rtp::minimum::RecentMinimum;
 
 /// After so long without packets nothing is known of the path: by then a clock that is wrong by 200
 /// parts in a million has moved by two milliseconds.

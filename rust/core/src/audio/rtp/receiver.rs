@@ -7,8 +7,8 @@ use thiserror::Error;
 use super::jitter::{
     Content, Insertion, JitterBuffer, JitterError, JitterOptions, JitterStats, Playout, RtpPacket,
 };
-use super::opus::packet::CLOCK_RATE;
-use super::opus::{OpusDecoder, OpusError};
+use crate::audio::opus::packet::CLOCK_RATE;
+use crate::audio::opus::{OpusDecoder, OpusError};
 
 /// Why there is no such receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -153,8 +153,8 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::super::opus::{EncoderSettings, OpusEncoder, RATES};
     use super::*;
+    use crate::audio::opus::{EncoderSettings, OpusEncoder, RATES};
 
     const RATE: usize = 24_000;
 
