@@ -16,7 +16,8 @@ use super::endpoint::Endpoint;
 pub enum DecodeMode {
     /// Decodes it.
     Samples,
-    /// Passes the packets on as they are.
+    /// Passes the Opus packets on undecoded. Only a benchmark asks for it today; it is for callers who
+    /// take Opus.
     Packets,
     /// Only says how much there is: nothing is decoded where nobody listens.
     Length,
@@ -169,7 +170,7 @@ impl Uplink {
     }
 
     /// Whether what the driver holds is to be thrown away.
-    pub fn take_cut(&self) -> bool {
+    pub fn take_flush(&self) -> bool {
         std::mem::take(&mut self.waiting().cut)
     }
 
@@ -216,7 +217,7 @@ mod tests {
         assert_eq!(uplink.bytes(), 6);
         uplink.mark();
         uplink.clear();
-        assert!(uplink.take_cut() && !uplink.take_cut());
+        assert!(uplink.take_flush() && !uplink.take_flush());
         assert_eq!(uplink.take(), Some(UplinkFrame::Mark));
         assert_eq!(uplink.take(), None);
     }

@@ -1,52 +1,53 @@
-//! A jitter buffer for Opus over RTP: packets in, as the network brings them; their sound in order, each
-//! at its time.
+//! A jitter buffer for Opus over RTP: it takes packets as the network delivers them, and plays them out
+//! in order, each when it is due.
 //!
-//! It is not a sound card's. What it gives out is handed to a user who has a buffer of their own, so
-//! it never segments sound: it delays each packet by so much that nearly all those that are slower have
-//! come by then, and no more.
+//! It does not feed a sound card. Its output goes to a user who has a buffer of their own, so it never
+//! stretches or compresses sound: it delays each packet just long enough for nearly all slower packets
+//! to arrive.
 //!
 //! # When a packet is due
 //!
-//! The transit time of a packet is when it came, by our clock, less when it was recorded, by its
-//! timestamp: `transit = arrival - timestamp / 48 kHz` (RFC 3550 section 6.4.1). Its constant is unknown,
-//! because the clocks are two; the *base* is the least transit time of the last two seconds, and by
-//! as much as a packet exceeds it the network has delayed that packet. A packet is due at
+//! The transit time of a packet is its arrival by our clock minus its recording by the sender's clock:
+//! `transit = arrival - timestamp / 48 kHz` (RFC 3550 section 6.4.1). The offset between the two clocks
+//! is unknown. The *base* is the minimum transit time of the last two seconds; the excess of a packet
+//! over it is the delay by the network. A packet is due at
 //!
 //! ```text
 //! due = timestamp / 48 kHz + base + target
 //! ```
 //!
-//! which is `target` after the arrival of the fastest packets, and never more after that of any. Since
-//! the base is of the last two seconds, a clock that is wrong moves it along and builds up no delay.
+//! which is `target` after the arrival of the fastest packets, and never later than that after its own
+//! arrival. Since the base covers two seconds only, it follows clock drift, which builds up no delay.
 //!
-//! The *target* is the quantile of the delays that 97 % of packets stay within, from a histogram of bins of
-//! 2 ms in which a packet's share fades by 0.997 with each that follows: the idea of `NetEQ`'s delay
-//! manager in WebRTC, in finer steps because nothing is quantised by a sound card. It rises within a quarter
-//! of a second and falls within half a minute.
+//! The *target* is the 97 % quantile of the delays, from a histogram with bins of 2 ms in which the weight
+//! of a packet fades by 0.997 with each packet that follows. This is the idea of WebRTC's `NetEQ` delay
+//! manager, in finer steps because no sound card quantises the output. It rises within a quarter of a
+//! second and falls within half a minute.
 //!
-//! # What happens at that time
+//! # What is played out
 //!
-//! - The packet is there: it is given out.
-//! - It is not, but one that follows it is: until the one after it is due it may still come, which delays
-//!   nothing else. Then it is lost. It is recovered from the copy in the next packet, if that has one
-//!   (RFC 6716 section 2.1), else concealed by the decoder. If it comes later still, it is counted
-//!   and dropped.
-//! - Nothing is there: either the sender has stopped or all are late, and nobody can tell which. Nothing is
-//!   given out, and what comes late but in order is given out at once. So the end of an utterance gets no
-//!   tail of guessed sound, and a stall of the network that loses nothing loses nothing here.
-//! - The last packet began a pause of discontinuous transmission (RFC 7587 section 3.1.3): silence is given out
-//!   in the decoder's comfort noise until sound comes, or as long as the sender may be silent without a
-//!   sign of life, half a second.
+//! - The packet has arrived: it is played out.
+//! - It has not arrived, but a later one has: it may still arrive until the one after it is due, which
+//!   delays nothing else. Then it is lost. It is recovered from the copy in the next packet, if there is
+//!   one (RFC 6716 section 2.1), otherwise concealed by the decoder. If it arrives after that, it is
+//!   counted and dropped.
+//! - No packet has arrived: either the sender has stopped or all packets are late; the two cannot be told
+//!   apart. Nothing is played out, and packets that arrive late but in order are played out at once. So
+//!   the end of an utterance gets no tail of concealed sound, and a stall of the network without loss
+//!   loses nothing here.
+//! - The last packet began a pause of discontinuous transmission (RFC 7587 section 3.1.3): the decoder's
+//!   comfort noise is played out until sound arrives, at most for the half second that a sender may stay
+//!   silent without a packet.
 //!
-//! Timestamps that jump over a pause without a gap in the sequence are a pause. A gap that is over before it
-//! is known is filled only if it is short: filling a long one would give out its silence in one piece, and
-//! who listens would hear everything later from then on.
+//! A jump of the timestamps without a gap in the sequence is a pause. A gap that is in the past when it is
+//! detected is filled only if it is short: filling a long one would play out its silence in one piece and
+//! delay all sound after it.
 //!
 //! # When the stream is replaced
 //!
-//! Another SSRC is another stream. A sequence number out of range is not believed until the next one
-//! confirms it (RFC 3550 appendix A.1). A timestamp that comes later than `max_delay` allows, as after a pause
-//! of a sender whose timestamps stand still while it is silent, moves the base and leaves the target alone.
+//! Another SSRC is another stream. A sequence number out of range is ignored until the next one confirms it
+//! (RFC 3550 appendix A.1). A packet that is later than `max_delay` resets the base and leaves the target
+//! unchanged: this happens after a pause if the sender's timestamps stand still while it is silent.
 
 mod base;
 mod buffer;
@@ -65,7 +66,7 @@ pub use buffer::JitterBuffer;
 pub use options::{JitterError, JitterOptions};
 pub use stats::JitterStats;
 
-/// What a jitter buffer needs of an RTP packet.
+/// The fields of an RTP packet that a jitter buffer uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RtpPacket {
     pub ssrc: u32,
@@ -76,32 +77,32 @@ pub struct RtpPacket {
     pub payload: Bytes,
 }
 
-/// What became of a packet that came.
+/// The result of inserting a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Insertion {
-    /// It waits for its turn.
+    /// It waits until it is due.
     Accepted,
-    /// Its turn is past: it was given up for lost.
+    /// It arrived after it had been declared lost.
     Late,
-    /// It had come before.
+    /// It had arrived before.
     Duplicate,
-    /// It is no Opus packet, is longer than the buffer, or does not belong to the sequence.
+    /// It is not valid Opus, is longer than the buffer, or does not belong to the sequence.
     Rejected,
 }
 
-/// The next piece of sound, whose time has come.
+/// A frame of sound that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Playout {
     /// When its first sample was recorded, by the sender's clock, in ticks of 1/48,000 s.
     pub timestamp: u32,
-    /// How long it is, in the same ticks: 2.5 to 120 ms.
+    /// Its duration, in the same ticks: 2.5 to 120 ms.
     pub ticks: u32,
-    /// When it came; `None` for what did not come.
+    /// When its packet arrived; `None` without a packet.
     pub arrived: Option<Duration>,
     pub content: Content,
 }
 
-/// What a piece of sound is to be made from.
+/// The source of a frame's sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// An Opus packet.
