@@ -1,4 +1,4 @@
-//! The decoder: packets to samples, and guesses at packets that are lost.
+//! The decoder: packets to samples, and concealment of lost packets.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ impl OpusDecoder {
         self.rate
     }
 
-    /// The duration of the last packet, in samples: what a lost one most likely had.
+    /// The duration of the last packet, in samples: the most likely duration of a lost one.
     pub fn last_duration(&self) -> usize {
         self.last
     }
@@ -56,7 +56,7 @@ impl OpusDecoder {
         Ok(())
     }
 
-    /// Appends a guess at `samples` lost ones, 2.5 to 120 ms in steps of 2.5 ms.
+    /// Appends concealment for `samples` lost samples, 2.5 to 120 ms in steps of 2.5 ms.
     pub fn conceal_i16(&mut self, samples: usize, out: &mut Vec<i16>) -> Result<(), OpusError> {
         self.check_loss(samples)?;
         append(out, samples, |room| self.codec.decode(&[], room, false)).map_err(codec_error)
@@ -71,8 +71,8 @@ impl OpusDecoder {
         .map_err(codec_error)
     }
 
-    /// Appends the `samples` lost before `next` from the copy in it, or a guess if it has none. `next`
-    /// is to be decoded afterwards as usual.
+    /// Appends the `samples` lost samples before `next` from the copy in it, or concealment if it has none.
+    /// Decode `next` afterwards as usual.
     pub fn recover_i16(
         &mut self,
         samples: usize,
@@ -100,16 +100,16 @@ impl OpusDecoder {
         .map_err(|error| refusal(error, next))
     }
 
-    /// Forgets the sound so far: what comes next belongs to another stream.
+    /// Drops the state: the next packet belongs to another stream.
     pub fn reset(&mut self) -> Result<(), OpusError> {
         self.codec.reset_state().map_err(codec_error)?;
         self.last = 8 * unit(self.rate);
         Ok(())
     }
 
-    /// How many samples a packet has.
+    /// The number of samples in a packet.
     fn duration(&self, packet: &[u8]) -> Result<usize, OpusError> {
-        // To libopus an empty packet is a lost one.
+        // libopus takes an empty packet for a lost one.
         if packet.is_empty() {
             return Err(OpusError::Packet(0));
         }

@@ -6,7 +6,7 @@ use ::opus::{Bitrate, Channels};
 
 use super::{FRAME_UNITS, MAX_PACKET, OpusError, append, check_rate, codec_error, unit};
 
-/// What the encoder should preserve.
+/// The goal of the encoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Application {
     /// Intelligible speech.
@@ -18,21 +18,21 @@ pub enum Application {
     LowDelay,
 }
 
-/// How to encode.
+/// The settings of an encoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EncoderSettings {
-    /// What to preserve.
+    /// The goal.
     pub application: Application,
     /// Bits per second, 500 to 512,000; `None` lets the codec choose.
     pub bitrate: Option<u32>,
     /// Effort, 0 to 10; `None` is the codec's default.
     pub complexity: Option<u32>,
-    /// Packets carry a coarse copy of the one before, for [`OpusDecoder::recover_i16`](super::OpusDecoder::recover_i16); it takes effect
-    /// with an `expected_loss` above zero.
+    /// Whether packets carry a coarse copy of the previous packet, for [`OpusDecoder::recover_i16`](super::OpusDecoder::recover_i16); it
+    /// requires an `expected_loss` above zero.
     pub fec: bool,
-    /// The share of packets that are expected to be lost, 0 to 100 percent.
+    /// The expected share of lost packets, 0 to 100 percent.
     pub expected_loss: u32,
-    /// Silence is sent as packets of a byte or two.
+    /// Whether silence is sent as packets of a byte or two.
     pub dtx: bool,
 }
 
@@ -92,7 +92,7 @@ impl OpusEncoder {
         self.rate
     }
 
-    /// How much the codec delays sound, in seconds. Frames come on top of it.
+    /// The delay of the codec, in seconds, in addition to the duration of a frame.
     pub fn delay(&self) -> f64 {
         self.lookahead as f64 / f64::from(self.rate)
     }

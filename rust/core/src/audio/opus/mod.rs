@@ -1,7 +1,7 @@
 //! Opus (RFC 6716), mono: packets to samples and back, at 8 to 48 kHz.
 //!
-//! Encoder and decoder resample within the codec: sound at 24 kHz needs no resampler on its way to a
-//! peer that negotiated `opus/48000`. The codec is libopus, built into the binary.
+//! The codec resamples internally: sound at 24 kHz needs no resampler for a peer that negotiated
+//! `opus/48000`. The codec is libopus, linked into the binary.
 
 mod decoder;
 mod encoder;
@@ -28,7 +28,7 @@ const MAX_PACKET_UNITS: usize = 48;
 /// How many units of 2.5 ms are in a second.
 const UNITS_PER_SECOND: u32 = 400;
 
-/// Why Opus refuses.
+/// Why encoding or decoding failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OpusError {
@@ -40,9 +40,9 @@ pub enum OpusError {
     Setting {
         /// The setting's name.
         argument: &'static str,
-        /// What it was.
+        /// Its value.
         value: u32,
-        /// Its range.
+        /// The valid range.
         expected: &'static str,
     },
     /// A frame of a duration that Opus does not have.
@@ -67,7 +67,7 @@ pub enum OpusError {
     /// Bytes that are no Opus packet.
     #[error("packet is not valid Opus: {0} bytes that RFC 6716 does not allow")]
     Packet(usize),
-    /// libopus failed where its documentation gives no reason to.
+    /// libopus reported an error that its documentation does not mention.
     #[error("libopus: {0}")]
     Codec(&'static str),
 }
@@ -85,7 +85,8 @@ fn check_rate(rate: u32) -> Result<(), OpusError> {
     }
 }
 
-/// Appends what `write` puts into `room` elements, as many as it says; nothing if it fails.
+/// Appends the elements that `write` puts into a slice of `room` elements: as many as it returns, none
+/// if it fails.
 fn append<T: Clone + Default, E>(
     out: &mut Vec<T>,
     room: usize,

@@ -1,5 +1,5 @@
-//! What every user of the resampler relies on: the stream does not depend on its chunks, and it
-//! sounds as it should.
+//! The properties of the resampler: its output does not depend on the chunks, and has the promised
+//! quality.
 
 use std::f64::consts::TAU;
 
