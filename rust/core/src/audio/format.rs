@@ -30,7 +30,7 @@ enum Rates {
     Fixed { rate: u32, standard: &'static str },
 }
 
-/// What a format's `type` determines. A new format is a new row here and a variant of
+/// The properties of a format, by its `type`. A new format is one more of these and a variant of
 /// [`AudioFormat`].
 struct Encoding {
     /// The `type` on the wire.
