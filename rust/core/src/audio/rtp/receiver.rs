@@ -224,10 +224,10 @@ mod tests {
     }
 
     /// How well two sounds agree, from -1 to 1, at the best alignment within 20 ms.
-    fn correlation(sent: &[i16], received: &[i16]) -> f64 {
+    fn correlation(sent: &[i16], output: &[i16]) -> f64 {
         (0..RATE / 50)
             .map(|delay| {
-                let pairs = sent.iter().zip(&received[delay..]);
+                let pairs = sent.iter().zip(&output[delay..]);
                 let (mut both, mut left, mut right) = (0.0, 0.0, 0.0);
                 for (a, b) in pairs {
                     let (a, b) = (f64::from(*a), f64::from(*b));
@@ -244,14 +244,14 @@ mod tests {
     fn what_is_sent_is_received_at_every_rate() {
         let sound = sweep();
         for rate in RATES {
-            let (received, sounds) = play(
+            let (output, sounds) = play(
                 &mut receiver(rate),
                 packets(&sound, EncoderSettings::default()),
             );
-            assert_eq!(received.len(), rate as usize);
+            assert_eq!(output.len(), rate as usize);
             assert!(sounds.iter().all(|sound| *sound == FrameSource::Received));
             if rate as usize == RATE {
-                assert!(correlation(&sound, &received) > 0.95);
+                assert!(correlation(&sound, &output) > 0.95);
             }
         }
     }
@@ -262,12 +262,12 @@ mod tests {
         let mut packets = packets(&sound, redundant());
         packets.retain(|packet| packet.sequence % 7 != 5);
         let mut receiver = receiver(RATE as u32);
-        let (received, sounds) = play(&mut receiver, packets);
-        assert_eq!(received.len(), RATE);
+        let (output, sounds) = play(&mut receiver, packets);
+        assert_eq!(output.len(), RATE);
         let of = |kind| sounds.iter().filter(|sound| **sound == kind).count();
         assert_eq!(of(FrameSource::Received), 43);
         assert!(of(FrameSource::Recovered) >= 6, "{sounds:?}");
-        assert!(correlation(&sound, &received) > 0.9);
+        assert!(correlation(&sound, &output) > 0.9);
         assert_eq!(receiver.stats().lost, 7);
     }
 
@@ -276,9 +276,9 @@ mod tests {
         let mut packets = packets(&sweep(), EncoderSettings::default());
         // Two frames of equal length cannot take an odd number of bytes.
         packets[10].payload = Bytes::from_static(&[0x09, 1, 2, 3]);
-        let (received, sounds) = play(&mut receiver(RATE as u32), packets);
+        let (output, sounds) = play(&mut receiver(RATE as u32), packets);
         assert_eq!(sounds[10], FrameSource::Concealed);
-        assert_eq!(received.len(), RATE + RATE / 50, "it says that it is 40 ms");
+        assert_eq!(output.len(), RATE + RATE / 50, "it says that it is 40 ms");
     }
 
     #[test]
@@ -336,8 +336,8 @@ mod tests {
             samples += frame.samples;
         }
         assert_eq!(samples, RATE / 2);
-        let (received, _) = play(&mut receiver, rest);
-        assert!(correlation(&sound[RATE / 2 + 480..], &received[480..]) > 0.9);
+        let (output, _) = play(&mut receiver, rest);
+        assert!(correlation(&sound[RATE / 2 + 480..], &output[480..]) > 0.9);
     }
 
     #[test]
