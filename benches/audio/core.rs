@@ -1,4 +1,4 @@
-//! The audio core without Python: what 20 ms of sound cost.
+//! The cost of 20 ms of sound in the audio core, without Python.
 
 use std::hint::black_box;
 
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use stapes_core::audio::jitter::{JitterBuffer, JitterOptions, RtpPacket};
 use stapes_core::audio::opus::{EncoderSettings, OpusDecoder, OpusEncoder};
+use stapes_core::audio::rtp::jitter::{JitterBuffer, JitterOptions, RtpPacket};
 use stapes_core::audio::{Resampler, base64, g711};
 use stapes_core::conversation::{Interest, ServerEvent};
 
@@ -78,7 +78,7 @@ fn base64_frames(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A frame of the server as it comes, with 100 ms at 24 kHz in it.
+/// A server's audio delta of 100 ms at 24 kHz.
 fn audio_delta(criterion: &mut Criterion) {
     let pcm: Vec<u8> = sound(2_400)
         .iter()
@@ -95,7 +95,7 @@ fn audio_delta(criterion: &mut Criterion) {
     });
 }
 
-/// What a call over WebRTC costs, each way.
+/// The cost of a call over WebRTC, for each direction.
 fn opus_frames(criterion: &mut Criterion) {
     let frame = voice();
     let mut packet = Vec::new();
@@ -157,7 +157,7 @@ fn jitter_buffer(criterion: &mut Criterion) {
     });
 }
 
-/// A second at 24 kHz that changes as a voice does, for a codec to have something to do.
+/// A second at 24 kHz that varies like a voice, so that the codec has work to do.
 fn voice() -> Vec<i16> {
     (0..24_000)
         .map(|n| {

@@ -1,7 +1,7 @@
-"""What an audio delta costs a session: from the JSON text to the event that a callback gets.
+"""The cost of an audio delta in a session: from the JSON text to the event that a callback gets.
 
-All of the session's core is on the way: reading, decoding, the conversation, the one order and the
-hub. What is left out is the socket and the loop, which are the business of the load benchmark.
+The measurement covers the whole core of the session: parsing, decoding, the conversation, the event
+order and the hub. It leaves out the socket and the event loop, which the load benchmark covers.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
     from stapes import Audio
 
 PCM = np.random.default_rng(1).integers(-9000, 9000, 2_400, dtype=np.int16).tobytes()
-"""100 ms at 24 kHz, as the provider sends them."""
+"""100 ms at 24 kHz, the size of a provider's deltas."""
 
 BATCH = 100
 ROUNDS = 400
 
 
 class Listener:
-    """One callback for sound, as a session's dispatcher and its listeners."""
+    """One callback for audio, in place of a session's dispatcher and its listeners."""
 
     def __init__(self) -> None:
         self.run = Context().run
-        self.heard: list[Audio] = []
-        self.audio = (self.heard.append,)
+        self.received: list[Audio] = []
+        self.audio = (self.received.append,)
 
-    def __call__(self, word: tuple[Any, ...]) -> None:
-        """Takes every other word."""
+    def __call__(self, message: tuple[Any, ...]) -> None:
+        """Ignores every other message."""
 
 
 def measure() -> float:
-    """Give the microseconds of CPU for one frame: the fastest round."""
+    """Return the microseconds of CPU for one frame, in the fastest round."""
     wake = os.eventfd(0, os.EFD_NONBLOCK)
     hub = _core.Hub((wake, wake))
     session = _core.Session(
@@ -59,9 +59,9 @@ def measure() -> float:
         max_queued_bytes=1 << 24,
     )
     session.set_interest(_core.INTEREST_AUDIO)
-    line = session.connect_external(media_track=False, server_truncates=False)
-    line.opened('{"type":"session.update","session":{}}', "null", 0)
-    line.receive(_event("response.created", response={"id": "resp_1"}))
+    connection = session.connect_external(media_track=False, server_truncates=False)
+    connection.opened('{"type":"session.update","session":{}}', "null", 0)
+    connection.receive(_event("response.created", response={"id": "resp_1"}))
     frame = _event(
         "response.output_audio.delta",
         event_id="event_1",
@@ -78,12 +78,12 @@ def measure() -> float:
     for _ in range(ROUNDS):
         start = time.thread_time()
         for _ in range(BATCH):
-            line.receive(frame)
+            connection.receive(frame)
         hub.answer()
         fastest = min(fastest, time.thread_time() - start)
-        if [event.data for event in listener.heard] != [PCM] * BATCH:
-            raise AssertionError("the bytes are not those that were sent")
-        listener.heard.clear()
+        if [event.data for event in listener.received] != [PCM] * BATCH:
+            raise AssertionError("the bytes differ from those that were sent")
+        listener.received.clear()
     os.close(wake)
     return fastest / BATCH * 1e6
 

@@ -1,4 +1,4 @@
-//! Converts 20 ms so many times, for a profiler that counts instructions.
+//! Resamples 20 ms of sound TIMES times, for a profiler that counts instructions.
 //!
 //! `cargo bench --bench audio_kernel -- FROM TO TIMES`
 

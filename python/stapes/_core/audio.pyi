@@ -26,7 +26,7 @@ _Out = TypeVar("_Out", bytes, NDArray[np.int16], NDArray[np.float32], covariant=
 
 @final
 class Recording:
-    """A sound to be streamed: mono, held once in Rust for all the sessions that stream it.
+    """Mono audio to stream, stored once in Rust for all sessions that stream it.
 
     Args:
         audio: Bytes-like 16-bit little-endian PCM, or an array of int16 or of float32 in
@@ -35,7 +35,7 @@ class Recording:
 
     Raises:
         ValueError: An odd number of bytes, or a rate out of range.
-        TypeError: `audio` is none of the above.
+        TypeError: `audio` has another type.
     """
 
     def __new__(cls, audio: _Samples, *, sample_rate: int) -> Recording: ...
@@ -45,28 +45,28 @@ class Recording:
 
     @property
     def duration(self) -> float:
-        """How long it is, in seconds."""
+        """The duration, in seconds."""
 
 @final
 class Resampler(Generic[_Out]):
     """Converts one stream of sound to another sample rate.
 
-    The stream that comes out does not depend on how the input is cut into chunks, bit for
-    bit. It is aligned with the input and, once flushed, as long; the first chunk therefore
-    gives `delay` seconds less than it was fed. One object per stream; calls from several
-    threads are serialised.
+    The output does not depend on how the input is split into chunks, bit for bit. It is
+    aligned with the input and, after `flush`, as long as the input; the output of the first
+    chunk is therefore shorter than its input, by `delay` seconds. Use one object per stream;
+    calls from several threads are serialised.
 
     Args:
         from_rate: Samples per second of the input, 4000 to 192000.
         to_rate: Samples per second of the output, 4000 to 192000.
         channels: 1, or 2 for interleaved stereo input, which is averaged. The output is mono.
-        output: What `process` and `flush` give: "bytes" (16-bit little-endian PCM), "int16"
+        output: The output of `process` and `flush`: "bytes" (16-bit little-endian PCM), "int16"
             or "float32" (numpy arrays; floats in -1.0..=1.0). 16-bit output is rounded to
             nearest and saturates.
 
     Raises:
         ValueError: A rate is out of range, the two have too small a common divisor, or
-            `channels` or `output` is none of the above.
+            `channels` or `output` has another value.
     """
 
     @overload
@@ -91,20 +91,20 @@ class Resampler(Generic[_Out]):
                 -1.0..=1.0. Shape `(n,)`; with two channels interleaved `(2n,)` or `(n, 2)`.
 
         Returns:
-            What is complete, in the form that `output` chose.
+            The samples that are complete, in the type chosen by `output`.
 
         Raises:
-            TypeError: `samples` is nothing of the above.
+            TypeError: `samples` has another type.
             ValueError: It has an odd number of bytes, half a frame, another shape, NaN or
                 infinity.
         """
     def flush(self) -> _Out:
-        """Ends the stream and gives what was held back. The next chunk begins a new stream."""
+        """Ends the stream and returns the samples held back. The next chunk begins a new stream."""
     def reset(self) -> None:
-        """Forgets the stream: the next chunk begins a new one."""
+        """Drops the stream: the next chunk begins a new one."""
     @property
     def delay(self) -> float:
-        """How much sound is held back until `flush`, in seconds."""
+        """The duration of the sound that is held back until `flush`, in seconds."""
     @property
     def from_rate(self) -> int:
         """Samples per second of the input."""
@@ -116,22 +116,22 @@ class Resampler(Generic[_Out]):
 class OpusEncoder:
     """Encodes one stream of mono sound to Opus packets.
 
-    The codec resamples by itself: a peer that negotiated opus/48000 can be sent packets of
-    any of the five rates. One object per stream; calls from several threads are serialised.
+    The codec resamples internally: a peer that negotiated opus/48000 accepts packets of all
+    five rates. Use one object per stream; calls from several threads are serialised.
 
     Args:
         sample_rate: Samples per second of the input: 8000, 12000, 16000, 24000 or 48000.
-        application: What to preserve: "voip" (intelligible speech), "audio" (fidelity) or
+        application: The goal: "voip" (intelligible speech), "audio" (fidelity) or
             "lowdelay" (the lowest delay, without the speech modes).
         bitrate: Bits per second, 500 to 512000. None lets the codec choose.
         complexity: Effort, 0 to 10. None is the codec's default.
-        fec: Whether packets carry a coarse copy of the one before, for `OpusDecoder.recover`.
-            It takes effect with an `expected_loss` above zero.
-        expected_loss: The share of packets that are expected to be lost, 0 to 100 percent.
+        fec: Whether packets carry a coarse copy of the previous packet, for
+            `OpusDecoder.recover`. It requires an `expected_loss` above zero.
+        expected_loss: The expected share of lost packets, 0 to 100 percent.
         dtx: Whether silence is sent as packets of a byte or two.
 
     Raises:
-        ValueError: An argument is none of the above.
+        ValueError: An argument has another value.
     """
 
     def __new__(
@@ -156,7 +156,7 @@ class OpusEncoder:
             The packet, without any framing.
 
         Raises:
-            TypeError: `samples` is nothing of the above.
+            TypeError: `samples` has another type.
             ValueError: It has another duration, an odd number of bytes, another shape, NaN or
                 infinity.
         """
@@ -165,22 +165,22 @@ class OpusEncoder:
         """Samples per second of the input."""
     @property
     def delay(self) -> float:
-        """How much the codec delays sound, in seconds; the frame's duration comes on top of it."""
+        """The delay of the codec, in seconds, in addition to the duration of a frame."""
 
 @final
 class OpusDecoder(Generic[_Out]):
     """Decodes one stream of Opus packets to mono sound.
 
-    Packets of any rate and of one or two channels come out at `sample_rate`, mono. One object
-    per stream; calls from several threads are serialised.
+    Packets of any rate and of one or two channels are decoded to mono at `sample_rate`. Use one
+    object per stream; calls from several threads are serialised.
 
     Args:
         sample_rate: Samples per second of the output: 8000, 12000, 16000, 24000 or 48000.
-        output: What the methods give: "bytes" (16-bit little-endian PCM), "int16" or
+        output: The output of the methods: "bytes" (16-bit little-endian PCM), "int16" or
             "float32" (numpy arrays; floats in -1.0..=1.0, which may overshoot).
 
     Raises:
-        ValueError: An argument is none of the above.
+        ValueError: An argument has another value.
     """
 
     @overload
@@ -204,32 +204,32 @@ class OpusDecoder(Generic[_Out]):
             packet: Bytes-like, without any framing.
 
         Returns:
-            Its 2.5 to 120 ms of sound, in the form that `output` chose.
+            Its 2.5 to 120 ms of sound, in the type chosen by `output`.
 
         Raises:
             TypeError: `packet` is not bytes-like.
-            ValueError: It is no Opus packet. The stream goes on with the next one.
+            ValueError: `packet` is not valid Opus. The stream continues with the next packet.
         """
     def conceal(self, duration: float | None = None) -> _Out:
-        """Guesses at the sound of a packet that was lost.
+        """Conceals a lost packet.
 
         Args:
-            duration: How long it was, in seconds: 0.0025 to 0.12 in steps of 0.0025. None takes
-                that of the packet before.
+            duration: Its duration, in seconds: 0.0025 to 0.12 in steps of 0.0025. None takes the
+                duration of the previous packet.
 
         Raises:
-            ValueError: `duration` is none of the above.
+            ValueError: `duration` has another value.
         """
     def recover(self, next_packet: Buffer, duration: float | None = None) -> _Out:
-        """Decodes a lost packet from the copy in the next one, or guesses at it without one.
+        """Decodes a lost packet from the copy in the next one, or conceals it without one.
 
         Args:
-            next_packet: The packet after the lost one; it is to be decoded afterwards as usual.
-            duration: How long the lost one was, in seconds, as for `conceal`.
+            next_packet: The packet after the lost one. Decode it afterwards as usual.
+            duration: The duration of the lost packet, in seconds, as for `conceal`.
 
         Raises:
             TypeError: `next_packet` is not bytes-like.
-            ValueError: It is no Opus packet, or `duration` is none of the above.
+            ValueError: `next_packet` is not valid Opus, or `duration` has another value.
         """
     @property
     def sample_rate(self) -> int:
@@ -256,11 +256,11 @@ class Level:
 
 @final
 class LevelMeter:
-    """Follows the level of a stream, as the needle of a meter does.
+    """Measures the level of a stream, like a level meter.
 
     The mean square is averaged over about `integration` seconds; the peak jumps up at once
-    and falls by `fall` decibels a second. The levels do not depend on how the stream is cut
-    into chunks.
+    and falls by `fall` decibels per second. The levels do not depend on how the stream is
+    split into chunks.
 
     Args:
         sample_rate: Samples per second.
@@ -275,7 +275,7 @@ class LevelMeter:
         cls, sample_rate: int, *, integration: float = 0.3, fall: float = 20.0
     ) -> LevelMeter: ...
     def process(self, samples: _Samples) -> Level:
-        """Takes a chunk of any length, mono, and gives the level at its end.
+        """Processes a mono chunk of any length and returns the level at its end.
 
         Raises:
             TypeError: `samples` is neither bytes-like nor an array of int16 or float32.
@@ -283,14 +283,14 @@ class LevelMeter:
         """
 
 def level(samples: _Samples) -> Level:
-    """Measures some sound as a whole.
+    """Measures the level of samples.
 
     Args:
         samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or
-            of float32 in -1.0..=1.0. Nothing is silence.
+            of float32 in -1.0..=1.0. No samples count as silence.
 
     Raises:
-        TypeError: `samples` is nothing of the above.
+        TypeError: `samples` has another type.
         ValueError: It has an odd number of bytes, another shape, NaN or infinity.
     """
 
@@ -302,7 +302,7 @@ def mulaw_encode(samples: _Samples) -> bytes:
             of float32 in -1.0..=1.0, at 8000 samples per second.
 
     Raises:
-        TypeError: `samples` is nothing of the above.
+        TypeError: `samples` has another type.
         ValueError: It has an odd number of bytes, another shape, NaN or infinity.
     """
 
@@ -331,7 +331,7 @@ def alaw_encode(samples: _Samples) -> bytes:
             of float32 in -1.0..=1.0, at 8000 samples per second.
 
     Raises:
-        TypeError: `samples` is nothing of the above.
+        TypeError: `samples` has another type.
         ValueError: It has an odd number of bytes, another shape, NaN or infinity.
     """
 
@@ -353,7 +353,7 @@ def alaw_decode(data: Buffer, *, output: Literal["int16"]) -> NDArray[np.int16]:
 @overload
 def alaw_decode(data: Buffer, *, output: Literal["float32"]) -> NDArray[np.float32]: ...
 def base64_encode(data: Buffer) -> bytes:
-    """Encodes bytes to base64 (standard alphabet, padded), as the wire carries sound.
+    """Encodes bytes to base64 (standard alphabet, padded), as audio is sent on the wire.
 
     Args:
         data: Bytes-like.
@@ -366,12 +366,12 @@ def base64_encode(data: Buffer) -> bytes:
     """
 
 def base64_decode(text: str | Buffer) -> bytes:
-    """Decodes base64 (standard alphabet; padding may be left out).
+    """Decodes base64 (standard alphabet, padding optional).
 
     Args:
         text: `str` or bytes-like ASCII, without whitespace.
 
     Raises:
-        TypeError: `text` is neither.
-        ValueError: It is no base64.
+        TypeError: `text` has another type.
+        ValueError: `text` is not valid base64.
     """

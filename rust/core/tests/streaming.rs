@@ -1,4 +1,4 @@
-//! Long sounds into a session whose messages are taken by hand, with time that is moved by hand.
+//! Streams of recorded sound into a session; the test takes its messages and moves its clock.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -59,7 +59,7 @@ impl Call {
         }
     }
 
-    /// The sound that was sent since this was asked last; each message of another kind as its type.
+    /// The sound that was sent since the last call, and the type of every other message.
     fn sent(&self) -> Vec<Result<Vec<u8>, String>> {
         let mut batch = Vec::new();
         self.connection.take_outgoing(&mut batch, usize::MAX);
@@ -68,7 +68,7 @@ impl Call {
     }
 }
 
-/// A stream, and its time.
+/// A stream and its clock.
 struct Streaming {
     stream: Stream,
     ended: Receiver<Streamed>,
@@ -77,7 +77,7 @@ struct Streaming {
 }
 
 impl Streaming {
-    /// Lets time go by.
+    /// Advances the clock.
     fn pass(&mut self, milliseconds: u64) {
         self.now += ms(milliseconds);
         while let Some(at) = self.due.filter(|at| *at <= self.now) {
@@ -112,7 +112,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// PCM at 24 kHz, each sample another.
+/// PCM at 24 kHz in which all samples differ.
 fn ramp(length: Duration) -> Vec<i16> {
     (0..length.as_millis() * 24)
         .map(|sample| sample as i16)
@@ -175,11 +175,11 @@ async fn it_stands_still_while_the_server_does_not_read() {
     let call = Call::new(limits);
     let sound = ramp(ms(1000));
     let mut streaming = call.stream(recording(&sound), false);
-    // Two messages of 6,445 bytes are more than may wait.
+    // Two messages of 6,445 bytes exceed the queue's limit.
     streaming.pass(5050);
     let mut sent = call.sent();
     assert_eq!(sent.len(), 2);
-    // It goes on where it was, and does not hurry to catch up.
+    // It continues where it stopped, at normal speed.
     for _ in 0..8 {
         streaming.pass(100);
         let next = call.sent();
@@ -235,7 +235,7 @@ async fn sound_is_streamed_in_the_format_of_the_wire() {
     let pieces = [&wire[..800], &wire[800..]].map(|piece| Ok(piece.to_vec()));
     assert_eq!(call.sent(), pieces);
 
-    // Other sound is converted, piece by piece, as one stream.
+    // Other sound is converted chunk by chunk, as one stream.
     let mut streaming = call.stream(recording(&ramp(ms(200))), true);
     streaming.pass(300);
     let mut sent = call.sent();

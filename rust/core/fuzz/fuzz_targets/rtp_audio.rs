@@ -1,12 +1,12 @@
-//! Whatever packets come, whenever, their sound is bounded and every packet is accounted for.
+//! For any packets at any time, the sound is bounded and every packet is counted.
 #![no_main]
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use stapes_core::audio::jitter::{JitterOptions, RtpPacket};
-use stapes_core::audio::receiver::{OpusReceiver, Sound};
+use stapes_core::audio::rtp::jitter::{JitterOptions, RtpPacket};
+use stapes_core::audio::rtp::receiver::{FrameSource, OpusReceiver};
 
 /// Milliseconds after the packet before, whether it is of another stream, sequence number, timestamp
 /// in frames and ticks, payload.
@@ -18,12 +18,12 @@ fuzz_target!(|steps: Vec<Step>| {
     let options = JitterOptions { max_packets: 20, max_bytes: 4_000, ..<_>::default() };
     let mut receiver = OpusReceiver::new(RATE, options).expect("a legal rate");
     let (mut now, mut out, mut given) = (Duration::ZERO, Vec::new(), 0);
-    let mut hear = |receiver: &mut OpusReceiver, now| {
+    let mut play = |receiver: &mut OpusReceiver, now| {
         out.clear();
-        while let Some(heard) = receiver.poll(now, &mut out).expect("concealment never fails") {
-            assert!(heard.samples > 0 && heard.samples <= RATE as usize * 120 / 1_000);
-            given += u64::from(heard.arrived.is_some());
-            assert!(heard.arrived.is_none() || heard.sound != Sound::Silence);
+        while let Some(frame) = receiver.poll(now, &mut out).expect("concealment never fails") {
+            assert!(frame.samples > 0 && frame.samples <= RATE as usize * 120 / 1_000);
+            given += u64::from(frame.arrived.is_some());
+            assert!(frame.arrived.is_none() || frame.source != FrameSource::Silence);
         }
         // 20 packets, what is filled between them, and the longest silence.
         assert!(out.len() <= RATE as usize * 6);
@@ -39,12 +39,12 @@ fuzz_target!(|steps: Vec<Step>| {
             payload: Bytes::from(payload),
         };
         receiver.insert(packet, now);
-        hear(&mut receiver, now);
+        play(&mut receiver, now);
     }
     let mut polls = 0;
     while let Some(deadline) = receiver.next_deadline() {
         now = now.max(deadline);
-        hear(&mut receiver, now);
+        play(&mut receiver, now);
         polls += 1;
         assert!(polls < 200, "it comes to rest");
     }

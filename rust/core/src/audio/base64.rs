@@ -1,22 +1,22 @@
-//! Base64 (RFC 4648 section 4, standard alphabet) between the wire and the buffers of sound.
+//! Base64 (RFC 4648 section 4, standard alphabet) for audio on the wire.
 //!
 //! Padding may be left out, as `atob` allows; whitespace and stray trailing bits are refused.
-//! The SIMD code is `base64-simd`'s, which picks the instruction set at run time.
+//! The crate `base64-simd` selects the SIMD instruction set at run time.
 
 use base64_simd::{AsOut as _, Base64, STANDARD, STANDARD_NO_PAD};
 use thiserror::Error;
 
-/// Why text is no base64.
+/// Why base64 cannot be decoded or encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Base64Error {
     /// A character outside the alphabet, padding out of place, or bits left over at the end.
     #[error("audio is not valid base64: expected the standard alphabet without whitespace")]
     Invalid,
-    /// The caller's buffer does not have the length that [`decoded_len`] gives.
+    /// The caller's buffer does not have the required length.
     #[error("output holds {actual} bytes but the base64 text decodes to {expected}")]
     OutputLength {
-        /// What [`decoded_len`] gives.
+        /// The required length.
         expected: usize,
         /// The length of the buffer.
         actual: usize,
@@ -25,7 +25,7 @@ pub enum Base64Error {
 
 /// The number of bytes that `encoded` decodes to, from its length and padding alone.
 ///
-/// Exact for every text that [`decode_into`] accepts; text it refuses may be longer or shorter.
+/// Exact for every text that [`decode_into`] accepts.
 #[inline]
 pub fn decoded_len(encoded: &[u8]) -> usize {
     let digits = match encoded {
@@ -33,7 +33,7 @@ pub fn decoded_len(encoded: &[u8]) -> usize {
         [.., b'='] => encoded.len() - 1,
         _ => encoded.len(),
     };
-    // Four digits carry three bytes; of a last partial group, two carry one and three carry two.
+    // Four digits encode three bytes; in a last partial group, two encode one and three encode two.
     digits / 4 * 3 + (digits % 4).saturating_sub(1)
 }
 
@@ -43,7 +43,8 @@ pub const fn encoded_len(bytes: usize) -> usize {
     bytes.div_ceil(3) * 4
 }
 
-/// Decodes into `out`, whose length must be [`decoded_len`]'s. On an error `out` is unspecified.
+/// Decodes into `out`, which must have the length [`decoded_len`]. After an error its content is
+/// unspecified.
 pub fn decode_into(encoded: &[u8], out: &mut [u8]) -> Result<(), Base64Error> {
     let expected = decoded_len(encoded);
     if out.len() != expected {
@@ -58,7 +59,7 @@ pub fn decode_into(encoded: &[u8], out: &mut [u8]) -> Result<(), Base64Error> {
     }
 }
 
-/// Decodes and appends to `out`, which is left as it was on an error.
+/// Decodes and appends to `out`, which an error leaves unchanged.
 pub fn decode_append(encoded: &[u8], out: &mut Vec<u8>) -> Result<(), Base64Error> {
     let start = out.len();
     alphabet_of(encoded)
@@ -81,7 +82,7 @@ pub fn encode_append_text(bytes: &[u8], out: &mut String) {
     STANDARD.encode_append(bytes, out);
 }
 
-/// Encodes, with padding, into `out`, whose length must be [`encoded_len`]'s.
+/// Encodes, with padding, into `out`, which must have the length [`encoded_len`].
 pub fn encode_into(bytes: &[u8], out: &mut [u8]) -> Result<(), Base64Error> {
     let expected = encoded_len(bytes.len());
     if out.len() != expected {

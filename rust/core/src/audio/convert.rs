@@ -1,7 +1,6 @@
-//! Between the sound that users have and the format of the wire.
+//! Conversion between PCM at any rate and the formats of the wire.
 
 use super::format::AudioFormat;
-use super::g711;
 use super::resample::{ResampleError, Resampler};
 
 /// Turns PCM at any rate into a wire format. One stream: it holds the resampler's state.
@@ -23,8 +22,8 @@ impl ToWire {
         self.format
     }
 
-    /// Appends `samples`, which are at `rate`, to `out` in the wire format. Another rate than last
-    /// time begins a new stream.
+    /// Appends `samples`, which are at `rate`, to `out` in the wire format. A change of `rate` begins
+    /// a new stream.
     pub fn push(
         &mut self,
         samples: &[i16],
@@ -33,16 +32,16 @@ impl ToWire {
     ) -> Result<(), ResampleError> {
         if rate == self.format.sample_rate() {
             self.resampler = None;
-            self.encode(samples, out);
+            self.format.encode(samples, out);
             return Ok(());
         }
         let mut converted = Vec::new();
         self.push_samples(samples, rate, &mut converted)?;
-        self.encode(&converted, out);
+        self.format.encode(&converted, out);
         Ok(())
     }
 
-    /// [`push`](Self::push) at the format's rate, but not yet in the format.
+    /// As [`push`](Self::push), but appends samples at the rate of the format, not yet encoded.
     pub fn push_samples(
         &mut self,
         samples: &[i16],
@@ -63,35 +62,17 @@ impl ToWire {
         Ok(())
     }
 
-    /// Appends what the resampler still holds: the stream is over.
+    /// Ends the stream: appends what the resampler still holds.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         let mut tail = Vec::new();
         self.finish_samples(&mut tail);
-        self.encode(&tail, out);
+        self.format.encode(&tail, out);
     }
 
-    /// [`finish`](Self::finish) for [`push_samples`](Self::push_samples).
+    /// As [`finish`](Self::finish), for [`push_samples`](Self::push_samples).
     pub fn finish_samples(&mut self, out: &mut Vec<i16>) {
         if let Some(mut resampler) = self.resampler.take() {
             resampler.flush_i16(out);
-        }
-    }
-
-    fn encode(&self, samples: &[i16], out: &mut Vec<u8>) {
-        let start = out.len();
-        match self.format {
-            AudioFormat::Pcm { .. } => {
-                out.reserve(samples.len() * 2);
-                out.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
-            }
-            AudioFormat::Mulaw => {
-                out.resize(start + samples.len(), 0);
-                g711::mulaw_encode(samples, &mut out[start..]);
-            }
-            AudioFormat::Alaw => {
-                out.resize(start + samples.len(), 0);
-                g711::alaw_encode(samples, &mut out[start..]);
-            }
         }
     }
 }
@@ -102,7 +83,7 @@ pub struct FromWire {
     format: AudioFormat,
     rate: u32,
     resampler: Option<Resampler>,
-    /// The first byte of a sample whose second is in the next chunk.
+    /// The first byte of a sample whose second byte is in the next chunk.
     half: Option<u8>,
 }
 
@@ -125,20 +106,9 @@ impl FromWire {
         self.rate
     }
 
-    /// PCM, 16 bit little endian, of the next chunk, which may end in the midst of a sample.
+    /// Converts the next chunk to 16-bit little-endian PCM. A chunk may end within a sample.
     pub fn push(&mut self, wire: &[u8]) -> Vec<u8> {
-        let mut samples = Vec::new();
-        match self.format {
-            AudioFormat::Pcm { .. } => self.join_samples(wire, &mut samples),
-            AudioFormat::Mulaw => {
-                samples.resize(wire.len(), 0);
-                g711::mulaw_decode(wire, &mut samples);
-            }
-            AudioFormat::Alaw => {
-                samples.resize(wire.len(), 0);
-                g711::alaw_decode(wire, &mut samples);
-            }
-        }
+        let samples = self.decode(wire);
         let Some(resampler) = &mut self.resampler else {
             return bytes(&samples);
         };
@@ -147,7 +117,7 @@ impl FromWire {
         bytes(&converted)
     }
 
-    /// What the resampler still holds; the next chunk begins a new stream. Half a sample is no sound.
+    /// Ends the stream and returns what the resampler still holds. Half a sample is dropped.
     pub fn finish(&mut self) -> Vec<u8> {
         self.half = None;
         let mut tail = Vec::new();
@@ -158,7 +128,7 @@ impl FromWire {
         bytes(&tail)
     }
 
-    /// Forgets what is held: the stream was cut.
+    /// Drops the state of the stream, which was cut off: the next chunk begins a new one.
     pub fn reset(&mut self) {
         self.half = None;
         if let Some(resampler) = &mut self.resampler {
@@ -166,17 +136,20 @@ impl FromWire {
         }
     }
 
-    fn join_samples(&mut self, mut wire: &[u8], samples: &mut Vec<i16>) {
+    fn decode(&mut self, mut wire: &[u8]) -> Vec<i16> {
+        let mut samples = Vec::new();
         if let Some(half) = self.half
             && let Some((rest, others)) = wire.split_first()
         {
-            samples.push(i16::from_le_bytes([half, *rest]));
+            self.format.decode(&[half, *rest], &mut samples);
             self.half = None;
             wire = others;
         }
-        let (pairs, rest) = wire.as_chunks();
-        samples.extend(pairs.iter().map(|pair| i16::from_le_bytes(*pair)));
+        let incomplete = wire.len() % self.format.bytes_per_sample();
+        let (whole, rest) = wire.split_at(wire.len() - incomplete);
+        self.format.decode(whole, &mut samples);
         self.half = rest.first().copied().or(self.half);
+        samples
     }
 }
 
@@ -243,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_sample_is_forgotten_where_the_stream_ends() {
+    fn half_a_sample_is_dropped_where_the_stream_ends() {
         let mut back = FromWire::new(AudioFormat::default(), 24_000).unwrap();
         assert_eq!(back.push(&[1, 2, 3]), [1, 2]);
         assert_eq!(back.finish(), Vec::<u8>::new());

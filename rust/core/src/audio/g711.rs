@@ -47,7 +47,7 @@ fn decode(table: &[i16; 256], encoded: &[u8], out: &mut [i16]) {
     let (fours, rest) = encoded.as_chunks::<4>();
     let (places, rest_places) = out.as_chunks_mut::<4>();
     for (codes, places) in fours.iter().zip(places) {
-        // Four samples in one store: stores are what the loop waits for.
+        // Four samples in one store, because stores limit the speed of the loop.
         let mut samples = 0_u64;
         for nth in 0..4 {
             let sample = table[usize::from(codes[nth])].cast_unsigned();
@@ -83,7 +83,7 @@ static ALAW_TO_LINEAR: [i16; 256] = {
     table
 };
 
-/// Indexed by the upper 14 bits of the sample: the two below do not change the mu-law code.
+/// Indexed by the upper 14 bits of the sample: the lower two do not change the mu-law code.
 static LINEAR_TO_MULAW: [u8; 1 << 14] = {
     let mut table = [0; 1 << 14];
     let mut index = 0;

@@ -1,4 +1,4 @@
-//! How loud sound is.
+//! Levels: root mean square and peak.
 
 use thiserror::Error;
 
@@ -16,7 +16,7 @@ pub struct Level {
 impl Level {
     /// Measures `samples`; silence if there are none.
     pub fn of<S: Sample>(samples: &[S]) -> Self {
-        // Sums of a chunk in f32 (fast), sums of chunks in f64 (exact enough for an hour).
+        // A chunk is summed in f32 (fast), the chunks in f64 (precise enough for an hour).
         const CHUNK: usize = 256;
         let (mut squares, mut peak) = (0.0_f64, 0.0_f32);
         for chunk in samples.chunks(CHUNK) {
@@ -41,7 +41,7 @@ pub fn dbfs(value: f32) -> f32 {
     20.0 * value.log10()
 }
 
-/// Why there is no meter for some settings.
+/// Why a meter cannot be created.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 #[non_exhaustive]
 pub enum LevelMeterError {
@@ -56,12 +56,12 @@ pub enum LevelMeterError {
     Fall(f64),
 }
 
-/// Follows the level of a stream; how the stream is cut into calls does not matter.
+/// Measures the level of a stream, independently of how it is split into chunks.
 #[derive(Clone, Debug)]
 pub struct LevelMeter {
     /// Weight of one sample in the exponential mean.
     weight: f32,
-    /// What the peak is multiplied by per sample.
+    /// The factor by which the peak falls with each sample.
     decay: f32,
     mean_square: f32,
     peak: f32,
@@ -89,7 +89,7 @@ impl LevelMeter {
         })
     }
 
-    /// Takes samples and gives the level after the last of them.
+    /// Processes samples and returns the level after the last of them.
     pub fn process<S: Sample>(&mut self, samples: &[S]) -> Level {
         for sample in samples {
             let sample = sample.to_unit();

@@ -1,26 +1,20 @@
-//! Sound: formats, PCM and base64, G.711, resampling, Opus and what carries it over RTP. No async, no
-//! JSON, no clock: where time matters it is an argument.
+//! Audio: formats, base64, G.711, resampling, levels, Opus, and Opus over RTP. No async, no JSON, no clock:
+//! where time matters, it is an argument.
 //!
-//! Everything here is a pure function or a small streaming struct. Samples are mono unless a name
-//! says otherwise; 16-bit samples are linear PCM, floating-point samples lie in `-1.0..=1.0`.
+//! Everything here is a pure function or a small streaming struct. Samples are mono unless a name says
+//! otherwise; 16-bit samples are linear PCM, floating-point samples are in `-1.0..=1.0`.
 
 pub mod base64;
 pub mod convert;
 pub mod format;
 pub mod g711;
-#[cfg(feature = "opus")]
-pub mod jitter;
 pub mod level;
 #[cfg(feature = "opus")]
-mod minimum;
-#[cfg(feature = "opus")]
 pub mod opus;
-#[cfg(feature = "opus")]
-pub mod receiver;
 pub mod resample;
-mod sample;
 #[cfg(feature = "opus")]
-pub mod sender;
+pub mod rtp;
+mod sample;
 
 pub use format::AudioFormat;
 pub use resample::Resampler;

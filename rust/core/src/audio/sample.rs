@@ -1,4 +1,4 @@
-//! The two sample types that cross the border of this module.
+//! The two sample types of this module's interface.
 
 mod sealed {
     pub trait Sealed {}
@@ -15,7 +15,7 @@ const ROUND_TO_INTEGER: f32 = 12_582_912.0;
 
 /// A sample of sound: `i16` (linear PCM) or `f32` (unit scale, `-1.0..=1.0`).
 ///
-/// Sealed: the arithmetic of this module is proven for these two.
+/// Sealed: the arithmetic of this module is tested for these two types.
 pub trait Sample: Copy + Default + Send + Sync + sealed::Sealed + 'static {
     /// The sample on the unit scale. Exact for both types.
     fn to_unit(self) -> f32;

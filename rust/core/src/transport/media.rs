@@ -15,7 +15,8 @@ use super::endpoint::Endpoint;
 pub enum DecodeMode {
     /// It decodes them.
     Samples,
-    /// It passes them on undecoded.
+    /// It passes them on undecoded. Only a benchmark asks for it today; it is for callers who take
+    /// Opus.
     Packets,
     /// It reports their length alone, for nobody listens.
     Length,
@@ -167,7 +168,7 @@ impl Uplink {
     }
 
     /// Whether the driver is to drop the sound that it holds, since the last call.
-    pub fn take_cut(&self) -> bool {
+    pub fn take_flush(&self) -> bool {
         std::mem::take(&mut self.waiting().cut)
     }
 
@@ -214,7 +215,7 @@ mod tests {
         assert_eq!(uplink.bytes(), 6);
         uplink.mark();
         uplink.clear();
-        assert!(uplink.take_cut() && !uplink.take_cut());
+        assert!(uplink.take_flush() && !uplink.take_flush());
         assert_eq!(uplink.take(), Some(UplinkFrame::Mark));
         assert_eq!(uplink.take(), None);
     }

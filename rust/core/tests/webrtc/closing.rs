@@ -1,4 +1,4 @@
-//! How calls end, and that nothing is left of them.
+//! How calls end, and that they release all resources.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn a_server_that_hangs_up_is_noticed_at_once() {
 
 #[tokio::test]
 async fn a_server_that_falls_silent_is_given_up() {
-    // A server whose process dies says nothing any more.
+    // A server whose process dies sends nothing more.
     let server = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -61,7 +61,7 @@ async fn a_server_that_falls_silent_is_given_up() {
 #[tokio::test]
 async fn calls_that_were_closed_or_dropped_leave_no_task_and_no_socket() {
     let mut answerer = Answerer::start().await;
-    // The first one makes what is shared.
+    // The first call creates what all calls share.
     let (caller, far) = Caller::call(&mut answerer).await;
     caller
         .session

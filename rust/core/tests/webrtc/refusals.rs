@@ -1,4 +1,4 @@
-//! Why a call does not come about, said by name and with what to do.
+//! Calls that cannot be established: each error names the cause and the remedy.
 
 use std::time::{Duration, Instant};
 
@@ -123,7 +123,7 @@ async fn the_time_limit_names_what_was_waited_for() {
         ),
         "{error:?}"
     );
-    // An address where nobody is.
+    // An address that no host has.
     let nowhere = |description: String| {
         description
             .lines()

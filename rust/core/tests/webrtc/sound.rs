@@ -1,4 +1,4 @@
-//! Sound both ways, and what it belongs to.
+//! Sound in both directions, and its segments.
 
 use std::time::Duration;
 
@@ -93,7 +93,7 @@ async fn nothing_is_sent_while_muted_and_what_waited_is_gone() {
     far.packet().await;
     caller.session.mute(true);
     caller.session.send_sound(tone(0, 24_000), true).unwrap();
-    // The commit comes at once: nothing is before it any more.
+    // The commit is sent immediately: no sound is queued before it.
     assert!(far.text().await.contains("input_audio_buffer.commit"));
     assert_eq!(caller.session.outgoing_bytes(), 0);
     assert!(far.peer.stats().packets_received < 10);
@@ -103,7 +103,7 @@ async fn nothing_is_sent_while_muted_and_what_waited_is_gone() {
 async fn sound_belongs_to_the_response_that_the_server_plays() {
     let mut answerer = Answerer::start().await;
     let (mut caller, far) = Caller::call(&mut answerer).await;
-    // Between answers there is sound, too: it belongs to nothing.
+    // The sound between answers belongs to no segment.
     play(&far, 0, tone_packets(10)).await;
     begin(&far, &mut caller, "r1", "i1").await;
     play(&far, 10, tone_packets(25)).await;

@@ -65,7 +65,7 @@ async fn binary_messages_and_the_headers_of_the_answer_are_passed_on() {
              Sec-WebSocket-Accept: {accept}\r\nX-Request-Id: req_7\r\n\r\n"
         )
         .into_bytes();
-        // The first frames come in one piece with the answer: a text and a binary one.
+        // The first frames arrive together with the response: a text and a binary one.
         answer.extend_from_slice(b"\x81\x05hello\x82\x02\x01\x02");
         stream.write_all(&answer).await.unwrap();
         stream

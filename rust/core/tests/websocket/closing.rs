@@ -18,7 +18,7 @@ use crate::support::{open, open_with, options, request, server};
 
 type Socket = WebSocketStream<TcpStream>;
 
-/// The close frame that comes next.
+/// The next close frame.
 async fn next_close(socket: &mut Socket) -> Option<(u16, String)> {
     while let Some(Ok(message)) = socket.next().await {
         if let Message::Close(frame) = message {
@@ -131,7 +131,7 @@ async fn what_arrives_after_our_goodbye_is_dropped() {
     let server = server::websocket(async |mut socket: Socket| {
         let (stop, mut wire) = (socket.next().await, socket.into_inner());
         assert!(matches!(stop, Some(Ok(Message::Text(_)))));
-        // A text and the answer to the goodbye.
+        // A text and the reply to the close frame.
         wire.write_all(b"\x81\x04late\x88\x02\x03\xe8")
             .await
             .unwrap();
@@ -206,7 +206,7 @@ async fn a_reset_is_a_loss() {
     assert!(cause.contains("reset"), "{cause}");
 }
 
-/// Sends raw bytes after the handshake; gives the words of the loss and our close code.
+/// Sends raw bytes after the handshake; returns the cause of the loss and our close code.
 async fn after_raw(bytes: &'static [u8], options: &WebSocketOptions) -> (String, Option<u16>) {
     let server = server::websocket(async move |mut socket: Socket| {
         socket.get_mut().write_all(bytes).await.unwrap();
@@ -224,7 +224,7 @@ async fn a_message_over_the_limit_is_a_loss_that_names_the_limit() {
         max_frame_size: 100,
         ..options()
     };
-    // The header of a frame of 101 bytes: it is refused before they come.
+    // The header of a frame of 101 bytes: it is refused before its payload arrives.
     let (cause, code) = after_raw(b"\x81\x65", &options).await;
     assert!(
         cause.contains("101 bytes") && cause.contains("max_message_size"),

@@ -1,4 +1,4 @@
-//! What the environment of the process sets, tried in processes of their own.
+//! Settings from the environment, each tested in a process of its own.
 
 use std::process::Command;
 
@@ -20,7 +20,7 @@ async fn child() {
     }
 }
 
-/// Connects in a process where only these variables are set; gives what it printed where that failed.
+/// Connects in a process with only these variables set; returns its output if that fails.
 async fn connect_in_child(url: &str, variables: &[(&str, &str)]) -> Result<(), String> {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "environment::child", "--ignored", "--nocapture"]);

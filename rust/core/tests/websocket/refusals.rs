@@ -1,4 +1,4 @@
-//! Connections that do not come about.
+//! Connections that cannot be established.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn json_answer(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
 }
 
-/// What comes of an answer with these bytes; none of it shows the key.
+/// The error after a response with these bytes; it never shows the key.
 async fn after(answer: impl Into<Vec<u8>>) -> ConnectError {
     let server = server::answer(answer).await;
     let error = refused(&with_key(&server.url("ws")), &options()).await;
@@ -135,7 +135,7 @@ async fn a_server_that_never_answers_times_out_in_the_phase_it_is_in() {
     let tls = Tls {
         ca_file: Some(authority.file.clone()),
     };
-    // Loads the authority's file, so that what follows does not spend its time on that.
+    // Loads the authority's file first, so that this does not count in the timeouts below.
     let answering = server::secure_echo(authority.server(&["127.0.0.1"])).await;
     let patient = WebSocketOptions {
         tls: tls.clone(),
@@ -171,7 +171,7 @@ async fn a_closed_port_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_host_without_an_address_is_called_that() {
-    // A name that is promised not to exist (RFC 6761, section 6.4).
+    // A name that never exists (RFC 6761, section 6.4).
     let error = refused(&request("ws://stapes.invalid/"), &options()).await;
     assert!(
         matches!(&error, ConnectError::Dns { host, .. } if host == "stapes.invalid"),

@@ -7,7 +7,7 @@ use stapes_core::audio::base64;
 
 use super::{detached, kind, samples};
 
-/// Encodes bytes to base64 (standard alphabet, padded), as the wire carries sound.
+/// Encodes bytes to base64 (standard alphabet, padded), as audio is sent on the wire.
 ///
 /// Args:
 ///     data: Bytes-like.
@@ -26,14 +26,14 @@ pub fn base64_encode<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyByt
     })
 }
 
-/// Decodes base64 (standard alphabet; padding may be left out).
+/// Decodes base64 (standard alphabet, padding optional).
 ///
 /// Args:
 ///     text: `str` or bytes-like ASCII, without whitespace.
 ///
 /// Raises:
-///     TypeError: `text` is neither.
-///     ValueError: It is no base64.
+///     TypeError: `text` has another type.
+///     ValueError: `text` is not valid base64.
 #[pyfunction]
 pub fn base64_decode<'py>(text: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
     let py = text.py();

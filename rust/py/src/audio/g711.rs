@@ -15,7 +15,7 @@ use super::samples::{self, Samples};
 ///         of float32 in -1.0..=1.0, at 8000 samples per second.
 ///
 /// Raises:
-///     TypeError: `samples` is nothing of the above.
+///     TypeError: `samples` has another type.
 ///     ValueError: It has an odd number of bytes, another shape, NaN or infinity.
 #[pyfunction]
 pub fn mulaw_encode<'py>(samples: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
@@ -44,7 +44,7 @@ pub fn mulaw_decode<'py>(data: &Bound<'py, PyAny>, output: &str) -> PyResult<Bou
 ///         of float32 in -1.0..=1.0, at 8000 samples per second.
 ///
 /// Raises:
-///     TypeError: `samples` is nothing of the above.
+///     TypeError: `samples` has another type.
 ///     ValueError: It has an odd number of bytes, another shape, NaN or infinity.
 #[pyfunction]
 pub fn alaw_encode<'py>(samples: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {

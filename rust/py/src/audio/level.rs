@@ -1,4 +1,4 @@
-//! How loud sound is.
+//! Levels: root mean square and peak.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -47,14 +47,14 @@ impl Level {
     }
 }
 
-/// Measures some sound as a whole.
+/// Measures the level of samples.
 ///
 /// Args:
 ///     samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or
-///         of float32 in -1.0..=1.0. Nothing is silence.
+///         of float32 in -1.0..=1.0. No samples count as silence.
 ///
 /// Raises:
-///     TypeError: `samples` is nothing of the above.
+///     TypeError: `samples` has another type.
 ///     ValueError: It has an odd number of bytes, another shape, NaN or infinity.
 #[pyfunction]
 pub fn level(samples: &Bound<'_, PyAny>) -> PyResult<Level> {
@@ -66,11 +66,11 @@ pub fn level(samples: &Bound<'_, PyAny>) -> PyResult<Level> {
     })))
 }
 
-/// Follows the level of a stream, as the needle of a meter does.
+/// Measures the level of a stream, like a level meter.
 ///
 /// The mean square is averaged over about `integration` seconds; the peak jumps up at once
-/// and falls by `fall` decibels a second. The levels do not depend on how the stream is cut
-/// into chunks.
+/// and falls by `fall` decibels per second. The levels do not depend on how the stream is
+/// split into chunks.
 ///
 /// Args:
 ///     sample_rate: Samples per second.
@@ -94,7 +94,7 @@ impl LevelMeter {
         Ok(Self(Mutex::new(meter)))
     }
 
-    /// Takes a chunk of any length, mono, and gives the level at its end.
+    /// Processes a mono chunk of any length and returns the level at its end.
     ///
     /// Raises:
     ///     TypeError: `samples` is neither bytes-like nor an array of int16 or float32.

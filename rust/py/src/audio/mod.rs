@@ -1,8 +1,8 @@
-//! `stapes._core.audio`: the audio core for Python. Conversion only; the sound is made in the core.
+//! `stapes._core.audio`: the bindings of the audio core. Conversion only; the core does the processing.
 
 #![allow(
     clippy::doc_markdown,
-    reason = "what is exported has Python docstrings"
+    reason = "the exported items have Python docstrings"
 )]
 
 mod base64;
@@ -35,17 +35,16 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(base64::base64_encode, &module)?)?;
     module.add_function(wrap_pyfunction!(base64::base64_decode, &module)?)?;
     parent.add_submodule(&module)?;
-    // An extension module has no path by which the import system could find its submodules.
+    // The import system finds no submodules of an extension module: it has no `__path__`.
     let name = format!("{}.audio", parent.name()?);
     module.setattr("__name__", &name)?;
     py.import("sys")?.getattr("modules")?.set_item(name, module)
 }
 
-/// Up to this many samples the work is shorter than handing the GIL to another thread and
-/// back.
+/// Up to this many samples the work takes less time than releasing and taking the GIL.
 const DETACH_ABOVE: usize = 4096;
 
-/// Runs `work` on so many samples, without the GIL if that is worth it.
+/// Runs `work` on `samples` samples, without the GIL if there are many.
 fn detached<R: Send>(py: Python<'_>, samples: usize, work: impl FnOnce() -> R + Send) -> R {
     if samples > DETACH_ABOVE {
         py.detach(work)

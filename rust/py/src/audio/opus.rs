@@ -17,22 +17,22 @@ use super::unsigned;
 
 /// Encodes one stream of mono sound to Opus packets.
 ///
-/// The codec resamples by itself: a peer that negotiated opus/48000 can be sent packets of
-/// any of the five rates. One object per stream; calls from several threads are serialised.
+/// The codec resamples internally: a peer that negotiated opus/48000 accepts packets of all
+/// five rates. Use one object per stream; calls from several threads are serialised.
 ///
 /// Args:
 ///     sample_rate: Samples per second of the input: 8000, 12000, 16000, 24000 or 48000.
-///     application: What to preserve: "voip" (intelligible speech), "audio" (fidelity) or
+///     application: The goal: "voip" (intelligible speech), "audio" (fidelity) or
 ///         "lowdelay" (the lowest delay, without the speech modes).
 ///     bitrate: Bits per second, 500 to 512000. None lets the codec choose.
 ///     complexity: Effort, 0 to 10. None is the codec's default.
-///     fec: Whether packets run a coarse copy of the one before, for `OpusDecoder.recover`.
-///         It takes effect with an `expected_loss` above zero.
-///     expected_loss: The share of packets that are expected to be lost, 0 to 100 percent.
+///     fec: Whether packets carry a coarse copy of the previous packet, for
+///         `OpusDecoder.recover`. It requires an `expected_loss` above zero.
+///     expected_loss: The expected share of lost packets, 0 to 100 percent.
 ///     dtx: Whether silence is sent as packets of a byte or two.
 ///
 /// Raises:
-///     ValueError: An argument is none of the above.
+///     ValueError: An argument has another value.
 #[pyclass(frozen, module = "stapes.audio")]
 #[derive(Debug)]
 pub struct OpusEncoder(Mutex<CoreEncoder>);
@@ -89,7 +89,7 @@ impl OpusEncoder {
     ///     The packet, without any framing.
     ///
     /// Raises:
-    ///     TypeError: `samples` is nothing of the above.
+    ///     TypeError: `samples` has another type.
     ///     ValueError: It has another duration, an odd number of bytes, another shape, NaN or
     ///         infinity.
     fn encode<'py>(
@@ -100,7 +100,7 @@ impl OpusEncoder {
         let samples = Samples::mono(samples, "samples")?;
         let mut encoder = lock(py, &self.0);
         let encoder = &mut *encoder;
-        // A frame takes long enough to let other threads run meanwhile.
+        // A frame takes long enough to be worth releasing the GIL.
         let packet = py.detach(|| {
             let mut packet = Vec::with_capacity(MAX_PACKET);
             match &samples {
@@ -119,7 +119,7 @@ impl OpusEncoder {
         lock(py, &self.0).rate()
     }
 
-    /// How much the codec delays sound, in seconds; the frame's duration comes on top of it.
+    /// The delay of the codec, in seconds, in addition to the duration of a frame.
     #[getter]
     fn delay(&self, py: Python<'_>) -> f64 {
         lock(py, &self.0).delay()
@@ -132,16 +132,16 @@ impl OpusEncoder {
 
 /// Decodes one stream of Opus packets to mono sound.
 ///
-/// Packets of any rate and of one or two channels come out at `sample_rate`, mono. One object
-/// per stream; calls from several threads are serialised.
+/// Packets of any rate and of one or two channels are decoded to mono at `sample_rate`. Use one
+/// object per stream; calls from several threads are serialised.
 ///
 /// Args:
 ///     sample_rate: Samples per second of the output: 8000, 12000, 16000, 24000 or 48000.
-///     output: What the methods give: "bytes" (16-bit little-endian PCM), "int16" or
+///     output: The output of the methods: "bytes" (16-bit little-endian PCM), "int16" or
 ///         "float32" (numpy arrays; floats in -1.0..=1.0, which may overshoot).
 ///
 /// Raises:
-///     ValueError: An argument is none of the above.
+///     ValueError: An argument has another value.
 #[pyclass(frozen, generic, module = "stapes.audio")]
 #[derive(Debug)]
 pub struct OpusDecoder {
@@ -167,11 +167,11 @@ impl OpusDecoder {
     ///     packet: Bytes-like, without any framing.
     ///
     /// Returns:
-    ///     Its 2.5 to 120 ms of sound, in the form that `output` chose.
+    ///     Its 2.5 to 120 ms of sound, in the type chosen by `output`.
     ///
     /// Raises:
     ///     TypeError: `packet` is not bytes-like.
-    ///     ValueError: It is no Opus packet. The stream goes on with the next one.
+    ///     ValueError: `packet` is not valid Opus. The stream continues with the next packet.
     fn decode<'py>(
         &self,
         py: Python<'py>,
@@ -185,14 +185,14 @@ impl OpusDecoder {
         )
     }
 
-    /// Guesses at the sound of a packet that was lost.
+    /// Conceals a lost packet.
     ///
     /// Args:
-    ///     duration: How long it was, in seconds: 0.0025 to 0.12 in steps of 0.0025. None takes
-    ///         that of the packet before.
+    ///     duration: Its duration, in seconds: 0.0025 to 0.12 in steps of 0.0025. None takes the
+    ///         duration of the previous packet.
     ///
     /// Raises:
-    ///     ValueError: `duration` is none of the above.
+    ///     ValueError: `duration` has another value.
     #[pyo3(signature = (duration = None))]
     fn conceal<'py>(&self, py: Python<'py>, duration: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
         self.run(
@@ -202,15 +202,15 @@ impl OpusDecoder {
         )
     }
 
-    /// Decodes a lost packet from the copy in the next one, or guesses at it without one.
+    /// Decodes a lost packet from the copy in the next one, or conceals it without one.
     ///
     /// Args:
-    ///     next_packet: The packet after the lost one; it is to be decoded afterwards as usual.
-    ///     duration: How long the lost one was, in seconds, as for `conceal`.
+    ///     next_packet: The packet after the lost one. Decode it afterwards as usual.
+    ///     duration: The duration of the lost packet, in seconds, as for `conceal`.
     ///
     /// Raises:
     ///     TypeError: `next_packet` is not bytes-like.
-    ///     ValueError: It is no Opus packet, or `duration` is none of the above.
+    ///     ValueError: `next_packet` is not valid Opus, or `duration` has another value.
     #[pyo3(signature = (next_packet, duration = None))]
     fn recover<'py>(
         &self,
@@ -269,8 +269,8 @@ impl OpusDecoder {
     }
 }
 
-/// The duration of a lost packet in samples. What is no duration becomes a length that is
-/// refused.
+/// The duration of a lost packet in samples. An invalid duration becomes a length that the decoder
+/// refuses.
 fn lost(decoder: &CoreDecoder, duration: Option<f64>) -> usize {
     duration.map_or(decoder.last_duration(), |seconds| {
         (seconds * f64::from(decoder.rate())).round() as usize

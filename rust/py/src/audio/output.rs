@@ -1,4 +1,4 @@
-//! Sound as Python gets it back: written once, into the object that is returned.
+//! Output to Python: samples are written once, directly into the returned object.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -6,7 +6,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyByteArray, PyBytes};
 use stapes_core::audio::Sample;
 
-/// What a function gives.
+/// The type of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
     /// `bytes`: little-endian 16-bit PCM.
@@ -38,7 +38,7 @@ impl Output {
     }
 }
 
-/// `bytes` of so many 16-bit samples, which `fill` writes in place.
+/// `bytes` of `samples` 16-bit samples, which `fill` writes in place.
 pub fn pcm_bytes(
     py: Python<'_>,
     samples: usize,
@@ -61,9 +61,9 @@ pub fn pcm_bytes(
     Ok(bytes.into_any())
 }
 
-/// A sample type that numpy arrays have.
+/// A sample type of numpy arrays.
 pub trait Element: Sample + bytemuck::Pod {
-    /// The `numpy.dtype`; numpy looks a name up anew for every array.
+    /// The `numpy.dtype`, cached: with a name, numpy would look it up for every array.
     fn dtype(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>>;
 }
 
@@ -81,7 +81,7 @@ impl Element for f32 {
     }
 }
 
-/// A writable one-dimensional numpy array of so many samples, which `fill` writes in place.
+/// A writable one-dimensional numpy array of `samples` samples, which `fill` writes in place.
 pub fn array<E: Element>(
     py: Python<'_>,
     samples: usize,

@@ -1,4 +1,4 @@
-//! A sound that many sessions may send.
+//! Recorded audio that many sessions may send.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use stapes_core::session::Recording as Sound;
 use super::samples::Samples;
 use super::unsigned;
 
-/// A sound to be streamed: mono, held once in Rust for all the sessions that stream it.
+/// Mono audio to stream, stored once in Rust for all sessions that stream it.
 ///
 /// Args:
 ///     audio: Bytes-like 16-bit little-endian PCM, or an array of int16 or of float32 in
@@ -18,7 +18,7 @@ use super::unsigned;
 ///
 /// Raises:
 ///     ValueError: An odd number of bytes, or a rate out of range.
-///     TypeError: `audio` is none of the above.
+///     TypeError: `audio` has another type.
 #[pyclass(frozen, module = "stapes.audio")]
 #[derive(Debug)]
 pub struct Recording {
@@ -53,7 +53,7 @@ impl Recording {
         self.rate
     }
 
-    /// How long it is, in seconds.
+    /// The duration, in seconds.
     #[getter]
     fn duration(&self) -> f64 {
         self.samples.len() as f64 / f64::from(self.rate)

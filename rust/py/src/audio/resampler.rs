@@ -14,22 +14,22 @@ use super::{detached, unsigned};
 
 /// Converts one stream of sound to another sample rate.
 ///
-/// The stream that comes out does not depend on how the input is cut into chunks, bit for
-/// bit. It is aligned with the input and, once flushed, as long; the first chunk therefore
-/// gives `delay` seconds less than it was fed. One object per stream; calls from several
-/// threads are serialised.
+/// The output does not depend on how the input is split into chunks, bit for bit. It is
+/// aligned with the input and, after `flush`, as long as the input; the output of the first
+/// chunk is therefore shorter than its input, by `delay` seconds. Use one object per stream;
+/// calls from several threads are serialised.
 ///
 /// Args:
 ///     from_rate: Samples per second of the input, 4000 to 192000.
 ///     to_rate: Samples per second of the output, 4000 to 192000.
 ///     channels: 1, or 2 for interleaved stereo input, which is averaged. The output is mono.
-///     output: What `process` and `flush` give: "bytes" (16-bit little-endian PCM), "int16"
+///     output: The output of `process` and `flush`: "bytes" (16-bit little-endian PCM), "int16"
 ///         or "float32" (numpy arrays; floats in -1.0..=1.0). 16-bit output is rounded to
 ///         nearest and saturates.
 ///
 /// Raises:
 ///     ValueError: A rate is out of range, the two have too small a common divisor, or
-///         `channels` or `output` is none of the above.
+///         `channels` or `output` has another value.
 #[pyclass(frozen, generic, module = "stapes.audio")]
 #[derive(Debug)]
 pub struct Resampler {
@@ -75,10 +75,10 @@ impl Resampler {
     ///         -1.0..=1.0. Shape `(n,)`; with two channels interleaved `(2n,)` or `(n, 2)`.
     ///
     /// Returns:
-    ///     What is complete, in the form that `output` chose.
+    ///     The samples that are complete, in the type chosen by `output`.
     ///
     /// Raises:
-    ///     TypeError: `samples` is nothing of the above.
+    ///     TypeError: `samples` has another type.
     ///     ValueError: It has an odd number of bytes, half a frame, another shape, NaN or
     ///         infinity.
     fn process<'py>(
@@ -105,7 +105,7 @@ impl Resampler {
         }
     }
 
-    /// Ends the stream and gives what was held back. The next chunk begins a new stream.
+    /// Ends the stream and returns the samples held back. The next chunk begins a new stream.
     fn flush<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let mut core = self.lock(py);
         let length = core.flush_len();
@@ -116,12 +116,12 @@ impl Resampler {
         }
     }
 
-    /// Forgets the stream: the next chunk begins a new one.
+    /// Drops the stream: the next chunk begins a new one.
     fn reset(&self, py: Python<'_>) {
         self.lock(py).reset();
     }
 
-    /// How much sound is held back until `flush`, in seconds.
+    /// The duration of the sound that is held back until `flush`, in seconds.
     #[getter]
     fn delay(&self, py: Python<'_>) -> f64 {
         self.lock(py).delay()

@@ -1,4 +1,4 @@
-//! Sound as Python hands it over.
+//! Input from Python: samples and bytes.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use stapes_core::audio::Sample as _;
 
 use super::kind;
 
-/// Samples, borrowed from `bytes` (which nobody can change) or copied from anything else.
+/// Samples, borrowed from `bytes`, which are immutable, or copied from other objects.
 pub enum Samples<'a> {
     Int16(Cow<'a, [i16]>),
     Float32(Cow<'a, [f32]>),
@@ -44,7 +44,7 @@ impl<'a> Samples<'a> {
         Ok(samples)
     }
 
-    /// How many samples, all channels counted.
+    /// The number of samples, over all channels.
     pub fn len(&self) -> usize {
         match self {
             Self::Int16(samples) => samples.len(),
@@ -94,8 +94,7 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// Bytes as Python hands them over: borrowed from `bytes`, copied from any other bytes-like
-/// object.
+/// Bytes from Python: borrowed from `bytes`, copied from other bytes-like objects.
 pub fn bytes<'a>(value: &'a Bound<'_, PyAny>, argument: &str) -> PyResult<Cow<'a, [u8]>> {
     if let Ok(bytes) = value.cast::<PyBytes>() {
         return Ok(Cow::Borrowed(bytes.as_bytes()));
@@ -109,7 +108,7 @@ pub fn bytes<'a>(value: &'a Bound<'_, PyAny>, argument: &str) -> PyResult<Cow<'a
     }
 }
 
-/// The buffer as one of `T`, or `None` if its elements are something else.
+/// The buffer as one of `T`, or `None` if its elements have another type.
 fn typed<'b, T: pyo3::buffer::Element>(
     buffer: &'b PyUntypedBuffer,
     argument: &str,
@@ -120,13 +119,13 @@ fn typed<'b, T: pyo3::buffer::Element>(
     {
         return Ok(None);
     }
-    // What remains to fail is the alignment.
+    // Only the alignment can be wrong now.
     buffer.as_typed::<T>().map(Some).map_err(|_| {
         PyValueError::new_err(format!("{argument} is not aligned in memory: pass a copy"))
     })
 }
 
-/// Little-endian 16-bit PCM as samples, without a copy where memory allows.
+/// Little-endian 16-bit PCM as samples, without a copy if the bytes are aligned.
 fn pcm16<'a>(bytes: &'a [u8], argument: &str) -> PyResult<Cow<'a, [i16]>> {
     if !bytes.len().is_multiple_of(2) {
         return Err(PyValueError::new_err(format!(
@@ -148,7 +147,7 @@ fn pcm16<'a>(bytes: &'a [u8], argument: &str) -> PyResult<Cow<'a, [i16]>> {
 }
 
 fn all_finite(samples: &[f32]) -> bool {
-    // Without an early return, so that the compiler can vectorise it.
+    // No early return, so that the compiler can vectorize the loop.
     samples
         .iter()
         .fold(true, |finite, sample| finite & sample.is_finite())

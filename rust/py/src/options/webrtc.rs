@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use stapes_core::audio::jitter::{JitterBuffer, JitterOptions};
 use stapes_core::audio::opus::EncoderSettings;
-use stapes_core::audio::sender::{OpusSender, SenderOptions};
+use stapes_core::audio::rtp::jitter::{JitterBuffer, JitterOptions};
+use stapes_core::audio::rtp::sender::{OpusSender, SenderOptions};
 use stapes_core::transport::net::Tls;
 use stapes_core::transport::webrtc;
 

@@ -1,14 +1,16 @@
 //! Opus (RFC 6716), mono: packets to samples and back, at 8 to 48 kHz.
 //!
-//! Encoder and decoder resample within the codec: sound at 24 kHz needs no resampler on its way to a
-//! peer that negotiated `opus/48000`. The codec is libopus, built into the binary.
+//! The codec resamples internally: sound at 24 kHz needs no resampler for a peer that negotiated
+//! `opus/48000`. The codec is libopus, linked into the binary.
 
+mod decoder;
+mod encoder;
 pub mod packet;
 
-use std::fmt;
-
-use ::opus::{Bitrate, Channels, ErrorCode};
 use thiserror::Error;
+
+pub use decoder::OpusDecoder;
+pub use encoder::{Application, EncoderSettings, OpusEncoder};
 
 /// The sample rates of Opus.
 pub const RATES: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
@@ -26,37 +28,7 @@ const MAX_PACKET_UNITS: usize = 48;
 /// How many units of 2.5 ms are in a second.
 const UNITS_PER_SECOND: u32 = 400;
 
-/// What the encoder should preserve.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Application {
-    /// Intelligible speech.
-    #[default]
-    Voip,
-    /// Fidelity to the input.
-    Audio,
-    /// The lowest delay, without the codec's speech modes.
-    LowDelay,
-}
-
-/// How to encode.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EncoderSettings {
-    /// What to preserve.
-    pub application: Application,
-    /// Bits per second, 500 to 512,000; `None` lets the codec choose.
-    pub bitrate: Option<u32>,
-    /// Effort, 0 to 10; `None` is the codec's default.
-    pub complexity: Option<u32>,
-    /// Packets carry a coarse copy of the one before, for [`OpusDecoder::recover`]; it takes effect
-    /// with an `expected_loss` above zero.
-    pub fec: bool,
-    /// The share of packets that are expected to be lost, 0 to 100 percent.
-    pub expected_loss: u32,
-    /// Silence is sent as packets of a byte or two.
-    pub dtx: bool,
-}
-
-/// Why Opus refuses.
+/// Why encoding or decoding failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OpusError {
@@ -68,9 +40,9 @@ pub enum OpusError {
     Setting {
         /// The setting's name.
         argument: &'static str,
-        /// What it was.
+        /// Its value.
         value: u32,
-        /// Its range.
+        /// The valid range.
         expected: &'static str,
     },
     /// A frame of a duration that Opus does not have.
@@ -95,238 +67,9 @@ pub enum OpusError {
     /// Bytes that are no Opus packet.
     #[error("packet is not valid Opus: {0} bytes that RFC 6716 does not allow")]
     Packet(usize),
-    /// libopus failed where its documentation gives no reason to.
+    /// libopus reported an error that its documentation does not mention.
     #[error("libopus: {0}")]
     Codec(&'static str),
-}
-
-/// Encodes one stream.
-pub struct OpusEncoder {
-    codec: ::opus::Encoder,
-    rate: u32,
-    lookahead: usize,
-}
-
-impl OpusEncoder {
-    /// An encoder of mono sound at one of the [`RATES`].
-    pub fn new(rate: u32, settings: EncoderSettings) -> Result<Self, OpusError> {
-        check_rate(rate)?;
-        let application = match settings.application {
-            Application::Voip => ::opus::Application::Voip,
-            Application::Audio => ::opus::Application::Audio,
-            Application::LowDelay => ::opus::Application::LowDelay,
-        };
-        let mut codec = ::opus::Encoder::new(rate, Channels::Mono, application).map_err(codec)?;
-        if let Some(bitrate) = settings.bitrate {
-            within(
-                "bitrate",
-                bitrate,
-                500,
-                512_000,
-                "500 to 512000 bits per second",
-            )?;
-            codec
-                .set_bitrate(Bitrate::Bits(bitrate as i32))
-                .map_err(self::codec)?;
-        }
-        if let Some(complexity) = settings.complexity {
-            within("complexity", complexity, 0, 10, "0 to 10")?;
-            codec
-                .set_complexity(complexity as i32)
-                .map_err(self::codec)?;
-        }
-        let loss = settings.expected_loss;
-        within("expected_loss", loss, 0, 100, "0 to 100 percent")?;
-        codec
-            .set_packet_loss_perc(loss as i32)
-            .map_err(self::codec)?;
-        codec.set_inband_fec(settings.fec).map_err(self::codec)?;
-        codec.set_dtx(settings.dtx).map_err(self::codec)?;
-        let lookahead = codec.get_lookahead().map_err(self::codec)? as usize;
-        Ok(Self {
-            codec,
-            rate,
-            lookahead,
-        })
-    }
-
-    /// Samples per second.
-    pub fn rate(&self) -> u32 {
-        self.rate
-    }
-
-    /// How much the codec delays sound, in seconds. Frames come on top of it.
-    pub fn delay(&self) -> f64 {
-        self.lookahead as f64 / f64::from(self.rate)
-    }
-
-    /// Encodes a frame of 2.5, 5, 10, 20, 40 or 60 ms and appends its packet to `packet`.
-    pub fn encode_i16(&mut self, frame: &[i16], packet: &mut Vec<u8>) -> Result<(), OpusError> {
-        self.check_frame(frame.len())?;
-        append(packet, MAX_PACKET, |room| self.codec.encode(frame, room)).map_err(codec)
-    }
-
-    /// [`encode_i16`](Self::encode_i16) for samples in `-1.0..=1.0`.
-    pub fn encode_f32(&mut self, frame: &[f32], packet: &mut Vec<u8>) -> Result<(), OpusError> {
-        self.check_frame(frame.len())?;
-        append(packet, MAX_PACKET, |room| {
-            self.codec.encode_float(frame, room)
-        })
-        .map_err(codec)
-    }
-
-    fn check_frame(&self, samples: usize) -> Result<(), OpusError> {
-        let unit = unit(self.rate);
-        if FRAME_UNITS.iter().any(|units| units * unit == samples) {
-            Ok(())
-        } else {
-            Err(OpusError::FrameLength {
-                samples,
-                rate: self.rate,
-            })
-        }
-    }
-}
-
-impl fmt::Debug for OpusEncoder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpusEncoder")
-            .field("rate", &self.rate)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Decodes one stream.
-pub struct OpusDecoder {
-    codec: ::opus::Decoder,
-    rate: u32,
-    /// The duration of the last packet, in samples; 20 ms before the first.
-    last: usize,
-}
-
-impl OpusDecoder {
-    /// A decoder to mono sound at one of the [`RATES`], whatever the encoder's rate and channels.
-    pub fn new(rate: u32) -> Result<Self, OpusError> {
-        check_rate(rate)?;
-        let codec = ::opus::Decoder::new(rate, Channels::Mono).map_err(codec)?;
-        Ok(Self {
-            codec,
-            rate,
-            last: 8 * unit(rate),
-        })
-    }
-
-    /// Samples per second.
-    pub fn rate(&self) -> u32 {
-        self.rate
-    }
-
-    /// The duration of the last packet, in samples: what a lost one most likely had.
-    pub fn last_duration(&self) -> usize {
-        self.last
-    }
-
-    /// Decodes a packet and appends its samples to `out`.
-    pub fn decode_i16(&mut self, packet: &[u8], out: &mut Vec<i16>) -> Result<(), OpusError> {
-        let samples = self.duration(packet)?;
-        append(out, samples, |room| self.codec.decode(packet, room, false))
-            .map_err(|error| refusal(error, packet))?;
-        self.last = samples;
-        Ok(())
-    }
-
-    /// [`decode_i16`](Self::decode_i16) to samples in `-1.0..=1.0`, which may overshoot.
-    pub fn decode_f32(&mut self, packet: &[u8], out: &mut Vec<f32>) -> Result<(), OpusError> {
-        let samples = self.duration(packet)?;
-        append(out, samples, |room| {
-            self.codec.decode_float(packet, room, false)
-        })
-        .map_err(|error| refusal(error, packet))?;
-        self.last = samples;
-        Ok(())
-    }
-
-    /// Appends a guess at `samples` lost ones, 2.5 to 120 ms in steps of 2.5 ms.
-    pub fn conceal_i16(&mut self, samples: usize, out: &mut Vec<i16>) -> Result<(), OpusError> {
-        self.check_loss(samples)?;
-        append(out, samples, |room| self.codec.decode(&[], room, false)).map_err(codec)
-    }
-
-    /// [`conceal_i16`](Self::conceal_i16) to samples in `-1.0..=1.0`.
-    pub fn conceal_f32(&mut self, samples: usize, out: &mut Vec<f32>) -> Result<(), OpusError> {
-        self.check_loss(samples)?;
-        append(out, samples, |room| {
-            self.codec.decode_float(&[], room, false)
-        })
-        .map_err(codec)
-    }
-
-    /// Appends the `samples` lost before `next` from the copy in it, or a guess if it has none. `next`
-    /// is to be decoded afterwards as usual.
-    pub fn recover_i16(
-        &mut self,
-        samples: usize,
-        next: &[u8],
-        out: &mut Vec<i16>,
-    ) -> Result<(), OpusError> {
-        self.check_loss(samples)?;
-        self.duration(next)?;
-        append(out, samples, |room| self.codec.decode(next, room, true))
-            .map_err(|error| refusal(error, next))
-    }
-
-    /// [`recover_i16`](Self::recover_i16) to samples in `-1.0..=1.0`.
-    pub fn recover_f32(
-        &mut self,
-        samples: usize,
-        next: &[u8],
-        out: &mut Vec<f32>,
-    ) -> Result<(), OpusError> {
-        self.check_loss(samples)?;
-        self.duration(next)?;
-        append(out, samples, |room| {
-            self.codec.decode_float(next, room, true)
-        })
-        .map_err(|error| refusal(error, next))
-    }
-
-    /// Forgets the sound so far: what comes next belongs to another stream.
-    pub fn reset(&mut self) -> Result<(), OpusError> {
-        self.codec.reset_state().map_err(codec)?;
-        self.last = 8 * unit(self.rate);
-        Ok(())
-    }
-
-    /// How many samples a packet has.
-    fn duration(&self, packet: &[u8]) -> Result<usize, OpusError> {
-        // To libopus an empty packet is a lost one.
-        if packet.is_empty() {
-            return Err(OpusError::Packet(0));
-        }
-        self.codec
-            .get_nb_samples(packet)
-            .map_err(|error| refusal(error, packet))
-    }
-
-    fn check_loss(&self, samples: usize) -> Result<(), OpusError> {
-        let unit = unit(self.rate);
-        if samples.is_multiple_of(unit) && (1..=MAX_PACKET_UNITS).contains(&(samples / unit)) {
-            Ok(())
-        } else {
-            Err(OpusError::LossLength {
-                samples,
-                rate: self.rate,
-            })
-        }
-    }
-}
-
-impl fmt::Debug for OpusDecoder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpusDecoder")
-            .field("rate", &self.rate)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The number of samples in 2.5 ms.
@@ -342,25 +85,8 @@ fn check_rate(rate: u32) -> Result<(), OpusError> {
     }
 }
 
-fn within(
-    argument: &'static str,
-    value: u32,
-    low: u32,
-    high: u32,
-    expected: &'static str,
-) -> Result<(), OpusError> {
-    if (low..=high).contains(&value) {
-        Ok(())
-    } else {
-        Err(OpusError::Setting {
-            argument,
-            value,
-            expected,
-        })
-    }
-}
-
-/// Appends what `write` puts into `room` elements, as many as it says; nothing if it fails.
+/// Appends the elements that `write` puts into a slice of `room` elements: as many as it returns, none
+/// if it fails.
 fn append<T: Clone + Default, E>(
     out: &mut Vec<T>,
     room: usize,
@@ -374,17 +100,8 @@ fn append<T: Clone + Default, E>(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is for map_err")]
-fn codec(error: ::opus::Error) -> OpusError {
+fn codec_error(error: ::opus::Error) -> OpusError {
     OpusError::Codec(error.description())
-}
-
-fn refusal(error: ::opus::Error, packet: &[u8]) -> OpusError {
-    match error.code() {
-        ErrorCode::InvalidPacket | ErrorCode::BadArg | ErrorCode::BufferTooSmall => {
-            OpusError::Packet(packet.len())
-        }
-        _ => codec(error),
-    }
 }
 
 #[cfg(test)]

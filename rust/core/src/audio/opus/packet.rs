@@ -1,14 +1,14 @@
-//! What a packet says of itself without being decoded (RFC 6716 section 3).
+//! Properties of a packet that need no decoding (RFC 6716 section 3).
 
-/// Ticks of the RTP clock in a second: 48,000 whatever the codec's rate (RFC 7587 section 4.1).
+/// Ticks of the RTP clock per second: 48,000 at every rate of the codec (RFC 7587 section 4.1).
 pub const CLOCK_RATE: u32 = 48_000;
 
-/// The first configuration that is CELT alone, which has no redundancy of its own (RFC 6716 table 2).
+/// The first CELT-only configuration, which has no redundancy (RFC 6716 table 2).
 const FIRST_CELT_CONFIG: u8 = 16;
 
-/// How long a packet sounds, in ticks of the RTP clock: 2.5 to 120 ms. `None` for what is no packet.
+/// The duration of a packet, in ticks of the RTP clock: 2.5 to 120 ms. `None` for an invalid packet.
 pub fn duration(packet: &[u8]) -> Option<u32> {
-    // To libopus an empty packet is a lost one.
+    // libopus takes an empty packet for a lost one.
     if packet.is_empty() {
         return None;
     }
@@ -16,14 +16,14 @@ pub fn duration(packet: &[u8]) -> Option<u32> {
     (ticks > 0).then_some(ticks as u32)
 }
 
-/// Whether a packet is the silence of discontinuous transmission: a header and no sound, after which
-/// packets may fail to come for as long as silence lasts (RFC 7587 section 3.1.3).
+/// Whether a packet is silence of discontinuous transmission: a header without sound, after which the
+/// sender may send no packets during the pause (RFC 7587 section 3.1.3).
 pub fn is_silence(packet: &[u8]) -> bool {
     packet.len() <= 2
 }
 
-/// How much of the sound before this packet it carries a copy of, in ticks of the RTP clock: one frame
-/// or none. `None` too for what is no packet.
+/// The duration of the earlier sound of which this packet carries a copy, in ticks of the RTP clock: one
+/// frame. `None` without a copy and for an invalid packet.
 pub fn redundancy(packet: &[u8]) -> Option<u32> {
     if packet.first()? >> 3 >= FIRST_CELT_CONFIG {
         return None;
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_silence_of_discontinuous_transmission_is_known() {
+    fn the_silence_of_discontinuous_transmission_is_recognized() {
         let settings = EncoderSettings {
             dtx: true,
             ..<_>::default()

@@ -36,12 +36,12 @@ pub struct Bank {
     phases: Vec<Vec<Run>>,
 }
 
-/// Taps that meet consecutive samples of one of the input's streams, zeros at its ends left out.
+/// Taps for consecutive samples of one of the input's streams, without the zeros at both ends.
 #[derive(Debug)]
 struct Run {
-    /// The window's sample that the first tap meets.
+    /// The index in the window of the first tap's sample.
     first: usize,
-    /// How many taps; they meet the samples `first`, `first + down`, `first + 2 * down`, and so on.
+    /// The number of taps; they are multiplied with the samples `first`, `first + down`, `first + 2 * down`, and so on.
     length: usize,
     /// The first tap and the last, the second and the last but one, and so on.
     pairs: Vec<[f32; 2]>,
@@ -49,7 +49,7 @@ struct Run {
     middle: Option<f32>,
 }
 
-/// Memory for one call, kept from call to call.
+/// Buffers that are reused from call to call.
 #[derive(Debug, Default)]
 pub struct BankScratch {
     /// The input's streams, one after another.
@@ -59,7 +59,7 @@ pub struct BankScratch {
 }
 
 impl Bank {
-    /// `row` gives the taps of a phase, oldest sample of the window first.
+    /// `row` returns the taps of a phase, oldest sample of the window first.
     pub fn new<'r>(up: usize, down: usize, row: impl Fn(usize) -> &'r [f32]) -> Self {
         let phases = (0..up)
             .map(|phase| {
@@ -84,7 +84,7 @@ impl Bank {
         if out.is_empty() {
             return;
         }
-        // A whole number of blocks of registers; what is computed beyond the input is not used.
+        // A whole number of blocks of registers; results beyond the input are not used.
         let cycles = out.len().div_ceil(self.up).next_multiple_of(WIDE * LANES);
         let stride = input.len().div_ceil(self.down) + WIDE * LANES + 1;
         split(input, self.down, stride, &mut scratch.streams);
@@ -109,7 +109,7 @@ impl Bank {
 }
 
 impl Run {
-    /// The taps of a row that meet one stream. `None` if all are zero.
+    /// The taps of a row for one stream. `None` if all are zero.
     fn of(row: &[f32], stream: usize, down: usize) -> Option<Self> {
         let taps: Vec<f32> = row.iter().skip(stream).step_by(down).copied().collect();
         let begin = taps.iter().position(|tap| *tap != 0.0)?;

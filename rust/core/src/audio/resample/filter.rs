@@ -1,4 +1,4 @@
-//! The filter's state of one stream.
+//! The state of the filter for one stream.
 
 use std::sync::Arc;
 
@@ -6,17 +6,17 @@ use super::bank::BankScratch;
 use super::plan::Plan;
 use super::simd::Isa;
 
-/// Input samples to take at a time, at most: what bounds the memory for one call.
+/// The most input samples in one block, which bounds the memory for one call.
 const BLOCK: usize = 1024;
 
-/// Output samples to compute at a time, as far as blocks of input allow.
+/// The number of output samples to compute at a time, as far as blocks of input allow.
 const OUT_BLOCK: usize = 2048;
 
-/// Where a stream stands in its plan.
+/// The position of a stream in its plan.
 #[derive(Debug)]
 pub struct Filter {
     plan: Arc<Plan>,
-    /// The input from the beginning of the next output's window: what is still needed of the past.
+    /// The history: the input from the beginning of the next output's window.
     past: Vec<f32>,
     /// The phase of the next output.
     phase: usize,
@@ -61,7 +61,7 @@ impl Filter {
         self.past.capacity() * size_of::<f32>()
     }
 
-    /// How many samples to take at a time.
+    /// The number of samples in one block.
     pub fn block(&self) -> usize {
         (OUT_BLOCK * self.plan.down / self.plan.up).clamp(1, BLOCK)
     }
@@ -71,18 +71,18 @@ impl Filter {
         self.plan.ready(self.past.len() + samples, self.phase)
     }
 
-    /// What is still missing for an output as long as the input, rounded up.
+    /// The number of outputs that are missing until the output is as long as the input, rounded up.
     pub fn outstanding(&self) -> usize {
         let total = u128::from(self.consumed) * self.plan.up as u128;
         (total.div_ceil(self.plan.down as u128) - u128::from(self.produced)) as usize
     }
 
-    /// The samples to which those that come next must be appended.
+    /// The samples to which the next ones must be appended.
     pub fn past(&self) -> &[f32] {
         &self.past
     }
 
-    /// Computes every output that is complete in `input`: the past and new samples after it.
+    /// Computes every output that is complete in `input`, which is the history followed by new samples.
     pub fn advance(&mut self, input: &[f32], output: &mut Vec<f32>, scratch: &mut BankScratch) {
         self.consumed += (input.len() - self.past.len()) as u64;
         output.resize(self.plan.ready(input.len(), self.phase), 0.0);

@@ -1,4 +1,4 @@
-//! The filter laid out for a ratio, one plan for all streams of that ratio.
+//! The filter for a ratio: one plan for all streams of that ratio.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
@@ -26,7 +26,7 @@ pub struct Plan {
     pub down: usize,
     /// Input samples in a window.
     pub taps: usize,
-    /// The filter's centre, in units of `1 / up` input samples: what it delays by.
+    /// The filter's centre, in units of `1 / up` input samples: its delay.
     pub centre: usize,
     layout: Layout,
 }
@@ -40,7 +40,7 @@ enum Layout {
 impl Plan {
     /// The plan for a ratio in lowest terms, or `None` if it would exceed [`MAX_COEFFICIENTS`].
     pub fn shared(up: usize, down: usize) -> Option<Arc<Self>> {
-        // Weak: a ratio that no stream uses any more costs nothing, and planning it again is cheap.
+        // Weak: a ratio that no stream uses costs no memory, and its plan is cheap to compute again.
         static PLANS: LazyLock<Mutex<Cache>> = LazyLock::new(Mutex::default);
 
         let taps = (design::SPAN * up.max(down))
@@ -59,8 +59,8 @@ impl Plan {
         Some(plan)
     }
 
-    /// How many outputs have their window within `input` samples, if the first has the phase `phase`
-    /// and a window that begins with them.
+    /// The number of outputs whose windows lie within `input` samples, if the first has the phase `phase`
+    /// and a window that begins with the first sample.
     pub fn ready(&self, input: usize, phase: usize) -> usize {
         let windows = (input + 1).saturating_sub(self.taps);
         (windows * self.up)

@@ -22,14 +22,14 @@ pub struct Rows {
     down: usize,
     /// Chunks of lanes in a row.
     length: usize,
-    /// The rows in the order in which outputs meet their phases, which spares the cache.
+    /// The rows in the order in which outputs use them, which is good for the cache.
     taps: Vec<[f32; LANES]>,
-    /// By phase: where its row is among the rows.
+    /// By phase: the index of its row.
     places: Vec<usize>,
 }
 
 impl Rows {
-    /// `row` gives the taps of a phase, oldest sample of the window first, a multiple of [`LANES`].
+    /// `row` returns the taps of a phase, oldest sample of the window first, a multiple of [`LANES`].
     pub fn new<'r>(up: usize, down: usize, row: impl Fn(usize) -> &'r [f32]) -> Self {
         let phases = (0..up).map(|output| output * down % up);
         let mut places = vec![0; up];
@@ -69,8 +69,8 @@ impl Rows {
 
     #[inline(always)]
     fn run_inline<L: Lanes>(&self, proof: L::Proof, input: &[f32], phase: usize, out: &mut [f32]) {
-        // Divisions would cost more than the sums: where the next row and its windows are, and how
-        // many outputs have it, is stepped from row to row.
+        // Divisions would cost more than the sums: the next row, its windows and the number of its
+        // outputs are updated from row to row.
         let (whole, part) = (self.down / self.up, self.down % self.up);
         let (rounds, more) = (out.len() / self.up, out.len() % self.up);
         let mut place = self.places[phase];

@@ -22,7 +22,7 @@ pub enum Isa {
     Avx2(Avx2),
 }
 
-/// What every CPU of the target has: SSE2 on x86-64, NEON on `AArch64`.
+/// The instruction set of every CPU of the target: SSE2 on x86-64, NEON on `AArch64`.
 #[derive(Clone, Copy, Debug)]
 pub struct Portable;
 
@@ -33,7 +33,7 @@ pub struct Avx2(());
 
 /// Eight floats.
 pub trait Lanes: Copy {
-    /// Proof that the CPU has what the implementation needs.
+    /// Proof that the CPU has the instructions of the implementation.
     type Proof: Copy;
 
     fn zero(proof: Self::Proof) -> Self;
@@ -48,7 +48,7 @@ pub trait Lanes: Copy {
 }
 
 impl Isa {
-    /// The standard library caches what the CPU says.
+    /// Detects the instruction set; the standard library caches the result.
     #[inline]
     pub fn detect() -> Self {
         #[cfg(target_arch = "x86_64")]

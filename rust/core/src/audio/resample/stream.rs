@@ -1,4 +1,4 @@
-//! One stream being resampled, as its user sees it.
+//! The resampler of one stream.
 
 use std::cell::RefCell;
 
@@ -12,10 +12,10 @@ use crate::audio::Sample;
 /// Rates outside of this range are refused.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
 
-/// Samples to take at a time when the rates are equal.
+/// Samples per block when the rates are equal.
 const PASS_BLOCK: usize = 1024;
 
-/// Why there is no resampler for two rates.
+/// Why there is no resampler for a pair of rates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ResampleError {
@@ -27,7 +27,7 @@ pub enum ResampleError {
         /// Its value.
         rate: u32,
     },
-    /// The rates have so small a common divisor that the filter's table would be unreasonable.
+    /// The common divisor of the rates is so small that the filter's table would be too large.
     #[error(
         "from_rate {from} Hz and to_rate {to} Hz have too small a common divisor: \
          use standard rates such as 8000, 16000, 24000, 44100 or 48000"
@@ -46,16 +46,16 @@ pub enum Channels {
     /// One sample per moment.
     #[default]
     Mono,
-    /// Left and right in turn; averaged.
+    /// Interleaved left and right, which are averaged.
     Stereo,
 }
 
 /// Converts one stream of sound to another sample rate.
 ///
-/// The stream that comes out depends on the samples only, not on how they were cut into calls. It is
-/// aligned with the input: output sample `n` belongs to the moment `n / to`, and after
-/// [`flush`](Self::flush) the output is as long as the input. The first call therefore gives
-/// [`delay`](Self::delay) less than it was fed.
+/// The output depends on the samples only, not on how they are split into calls. It is aligned with the
+/// input: output sample `n` is at the time `n / to`, and after [`flush`](Self::flush) the output is as
+/// long as the input. The output of the first call is therefore shorter than its input, by
+/// [`delay`](Self::delay).
 ///
 /// Memory: the filter's length in input samples, 4 bytes each (352 bytes for 24 to 48 kHz, 2 KiB for
 /// 48 to 8 kHz), and a little more.
@@ -64,16 +64,16 @@ pub struct Resampler {
     from: u32,
     to: u32,
     channels: Channels,
-    /// The left sample of a stereo frame whose right one has not come yet.
+    /// The left sample of a stereo frame whose right sample has not arrived yet.
     unpaired: Option<f32>,
     /// `None` if the rates are equal.
     filter: Option<Filter>,
 }
 
-/// Memory for one call, shared by all streams of a thread.
+/// The buffers of one call, shared by all streams of a thread.
 #[derive(Default)]
 struct Workbench {
-    /// The past of a stream and a block of new samples.
+    /// The history of a stream and a block of new samples.
     input: Vec<f32>,
     /// The results of a block.
     output: Vec<f32>,
@@ -134,12 +134,13 @@ impl Resampler {
         self.filter.as_ref().map_or(0.0, Filter::delay) / f64::from(self.from)
     }
 
-    /// What this stream occupies, in bytes, the plan it shares with others left out.
+    /// The memory of this stream, in bytes, without the plan that it shares with others.
     pub fn memory(&self) -> usize {
         size_of::<Self>() + self.filter.as_ref().map_or(0, Filter::memory)
     }
 
-    /// How many samples [`process`](Self::process) will give for an input of `samples` (not frames).
+    /// The number of samples that [`process`](Self::process) appends for an input of `samples` samples (not
+    /// frames).
     pub fn output_len(&self, samples: usize) -> usize {
         let frames = match self.channels {
             Channels::Mono => samples,
@@ -153,22 +154,22 @@ impl Resampler {
             .map_or(frames, |filter| filter.output_len(frames))
     }
 
-    /// How many samples [`flush`](Self::flush) will give.
+    /// The number of samples that [`flush`](Self::flush) appends.
     pub fn flush_len(&self) -> usize {
         self.filter.as_ref().map_or(0, Filter::outstanding)
     }
 
-    /// Resamples `input` and appends what is complete to `out`.
+    /// Resamples `input` and appends the samples that are complete to `out`.
     pub fn process<I: Sample, O: Sample>(&mut self, input: &[I], out: &mut Vec<O>) {
         let start = out.len();
         out.resize(start + self.output_len(input.len()), O::default());
         self.process_into(input, &mut out[start..]);
     }
 
-    /// Resamples `input` into `out`, whose length must be [`output_len`](Self::output_len)'s.
+    /// Resamples `input` into `out`, which must have the length [`output_len`](Self::output_len).
     ///
     /// # Panics
-    /// When it is not.
+    /// When it has another length.
     pub fn process_into<I: Sample, O: Sample>(&mut self, input: &[I], out: &mut [O]) {
         let length = self.output_len(input.len());
         assert_eq!(out.len(), length, "out must have output_len's length");
@@ -186,18 +187,18 @@ impl Resampler {
         });
     }
 
-    /// Ends the stream: appends what is held back to `out`. The next input begins a new stream.
-    /// Half a stereo frame is dropped.
+    /// Ends the stream: appends the samples that are held back to `out`. The next input begins a new
+    /// stream. Half a stereo frame is dropped.
     pub fn flush<O: Sample>(&mut self, out: &mut Vec<O>) {
         let start = out.len();
         out.resize(start + self.flush_len(), O::default());
         self.flush_into(&mut out[start..]);
     }
 
-    /// As [`flush`](Self::flush), into `out`, whose length must be [`flush_len`](Self::flush_len)'s.
+    /// As [`flush`](Self::flush), into `out`, which must have the length [`flush_len`](Self::flush_len).
     ///
     /// # Panics
-    /// When it is not.
+    /// When it has another length.
     pub fn flush_into<O: Sample>(&mut self, out: &mut [O]) {
         let length = self.flush_len();
         assert_eq!(out.len(), length, "out must have flush_len's length");
@@ -219,7 +220,7 @@ impl Resampler {
         );
     }
 
-    /// Forgets the stream: the next input begins a new one.
+    /// Drops the stream: the next input begins a new one.
     pub fn reset(&mut self) {
         self.unpaired = None;
         if let Some(filter) = &mut self.filter {
@@ -232,22 +233,12 @@ impl Resampler {
         self.process(input, out);
     }
 
-    /// [`process`](Self::process) for samples in `-1.0..=1.0`.
-    pub fn process_f32(&mut self, input: &[f32], out: &mut Vec<f32>) {
-        self.process(input, out);
-    }
-
     /// [`flush`](Self::flush) for 16-bit samples.
     pub fn flush_i16(&mut self, out: &mut Vec<i16>) {
         self.flush(out);
     }
 
-    /// [`flush`](Self::flush) for samples in `-1.0..=1.0`.
-    pub fn flush_f32(&mut self, out: &mut Vec<f32>) {
-        self.flush(out);
-    }
-
-    /// Takes a block from the beginning of `input`, leaves its results on the workbench, and returns
+    /// Processes a block from the beginning of `input`, leaves the result in the workbench, and returns
     /// the rest of `input`.
     fn take_block<'i, I: Sample>(&mut self, input: &'i [I], bench: &mut Workbench) -> &'i [I] {
         match &mut self.filter {
@@ -275,7 +266,7 @@ impl Resampler {
     }
 }
 
-/// Appends about `block` mono samples from `input` to `samples`; returns what is left of `input`.
+/// Appends about `block` mono samples from `input` to `samples`; returns the rest of `input`.
 fn append_mono<'i, I: Sample>(
     channels: Channels,
     unpaired: &mut Option<f32>,

@@ -1,5 +1,5 @@
-//! What every user of the resampler relies on: the stream does not depend on its chunks, and it
-//! sounds as it should.
+//! The properties of the resampler: its output does not depend on the chunks, and has the promised
+//! quality.
 
 use std::f64::consts::TAU;
 
@@ -33,8 +33,8 @@ fn any_samples(most: usize) -> impl Strategy<Value = Vec<i16>> {
 fn one_shot(from: u32, to: u32, input: &[f32]) -> Vec<f32> {
     let mut resampler = Resampler::new(from, to).unwrap();
     let mut out = Vec::new();
-    resampler.process_f32(input, &mut out);
-    resampler.flush_f32(&mut out);
+    resampler.process(input, &mut out);
+    resampler.flush(&mut out);
     out
 }
 
@@ -153,8 +153,8 @@ fn the_delay_is_short_and_is_what_is_held_back() {
                 resampler.delay()
             );
 
-            let mut out = Vec::new();
-            resampler.process_f32(&vec![0.0; from as usize], &mut out);
+            let mut out: Vec<f32> = Vec::new();
+            resampler.process(&vec![0.0_f32; from as usize], &mut out);
             let held_back = f64::from(to) - out.len() as f64;
             let expected = resampler.delay() * f64::from(to);
             assert!(

@@ -1,9 +1,9 @@
-//! Samples of several streams that take turns in one.
+//! Interleaving and deinterleaving of streams.
 
-/// Splits samples that take turns into streams of `stride` samples, filled up with silence.
+/// Deinterleaves samples into streams of `stride` samples, padded with silence.
 pub fn split(input: &[f32], turns: usize, stride: usize, streams: &mut Vec<f32>) {
     streams.resize(turns * stride, 0.0);
-    // A number of turns that is known when compiled makes vector code.
+    // A constant number of streams lets the compiler vectorize the loop.
     match turns {
         1 => split_known::<1>(input, stride, streams),
         2 => split_known::<2>(input, stride, streams),
@@ -13,7 +13,7 @@ pub fn split(input: &[f32], turns: usize, stride: usize, streams: &mut Vec<f32>)
         _ => {
             for (turn, stream) in streams.chunks_exact_mut(stride).enumerate() {
                 let samples = input.iter().skip(turn).step_by(turns).copied();
-                // Silence without end, of which the stream takes what it lacks.
+                // Endless silence, which pads the stream to its length.
                 let samples = samples.chain(std::iter::repeat(0.0));
                 for (place, sample) in stream.iter_mut().zip(samples) {
                     *place = sample;
@@ -37,7 +37,7 @@ fn split_known<const TURNS: usize>(input: &[f32], stride: usize, streams: &mut [
     }
 }
 
-/// Lets the samples of streams of `stride` samples take turns until `out` is full.
+/// Interleaves streams of `stride` samples until `out` is full.
 pub fn join(streams: &[f32], stride: usize, turns: usize, out: &mut [f32]) {
     match turns {
         1 => out.copy_from_slice(&streams[..out.len()]),

@@ -1,4 +1,4 @@
-//! One time limit over all phases of connecting.
+//! One time limit for all phases of connecting.
 
 use std::future::Future;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use super::error::{ConnectError, ConnectPhase};
 
-/// The moment at which connecting is given up, whichever phase it is in.
+/// When connecting is given up, in whichever phase.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::transport) struct Deadline {
     started: Instant,
@@ -23,12 +23,12 @@ impl Deadline {
         }
     }
 
-    /// What is left of it.
+    /// The remaining time.
     pub fn remaining(&self) -> Duration {
         self.limit.saturating_sub(self.started.elapsed())
     }
 
-    /// Runs one phase; when the time is up, the error names that phase.
+    /// Runs one phase. On a timeout the error names that phase.
     pub async fn bound<T>(
         &self,
         phase: ConnectPhase,

@@ -29,7 +29,9 @@ pub(in crate::transport) async fn dial(
                 "asking the proxy for a tunnel"
             );
             let tunnel = tunnel(&proxy, target, tls, deadline);
-            tunnel.await.map_err(|error| blame(&proxy, target, error))?
+            tunnel
+                .await
+                .map_err(|error| name_proxy(&proxy, target, error))?
         }
     };
     if target.secure {
@@ -51,11 +53,14 @@ async fn tunnel(
         stream = tls::secure(stream, &at.host, tls, deadline).await?;
     }
     deadline
-        .bound(ConnectPhase::Proxy, ask(proxy, target, stream, deadline))
+        .bound(
+            ConnectPhase::Proxy,
+            request_tunnel(proxy, target, stream, deadline),
+        )
         .await
 }
 
-async fn ask(
+async fn request_tunnel(
     proxy: &ProxyServer,
     target: &Target,
     stream: ByteStream,
@@ -89,7 +94,9 @@ async fn ask(
     .await
     {
         Ok(Answer::Switched { stream, rest, .. }) if rest.is_empty() => Ok(stream),
-        Ok(Answer::Switched { .. }) => Err(refused("it sent bytes of its own".to_owned())),
+        Ok(Answer::Switched { .. }) => Err(refused(
+            "it sent bytes before the tunnel was in use".to_owned(),
+        )),
         Ok(Answer::Stayed { response, .. }) => match response.status().as_u16() {
             407 => Err(ConnectError::ProxyAuthentication {
                 proxy: proxy.target.address(),
@@ -100,8 +107,8 @@ async fn ask(
     }
 }
 
-/// Says that it is the proxy that cannot be reached.
-fn blame(proxy: &ProxyServer, target: &Target, error: ConnectError) -> ConnectError {
+/// Turns an error of connecting to the proxy into one that names the proxy.
+fn name_proxy(proxy: &ProxyServer, target: &Target, error: ConnectError) -> ConnectError {
     match error {
         ConnectError::Dns { .. }
         | ConnectError::ConnectionRefused { .. }

@@ -1,9 +1,9 @@
-//! Why a connection did not come about, and what can be done about it.
+//! Errors of connecting, each with its cause and a remedy.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Why a connection did not come about. Each message names the cause and the remedy; none holds a
+/// Why a connection could not be established. Each message names the cause and the remedy; none holds a
 /// header value, an API key or the credentials of a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -14,7 +14,7 @@ pub enum ConnectError {
         /// What is wrong with it.
         problem: String,
     },
-    /// An option cannot be what it is.
+    /// An option has an invalid value.
     #[error("{problem}")]
     InvalidOption {
         /// Which, and why.
@@ -36,39 +36,39 @@ pub enum ConnectError {
     Dns {
         /// The host name.
         host: String,
-        /// The resolver's words.
+        /// The resolver's message.
         cause: String,
     },
-    /// Nothing listens there.
+    /// No process listens on the port.
     #[error("{address} refused the connection; check host and port, and that the server runs")]
     ConnectionRefused {
         /// `host:port`.
         address: String,
     },
-    /// The network does not lead there.
+    /// The host cannot be reached.
     #[error("{address} cannot be reached ({cause}); check the network and the firewall")]
     Unreachable {
         /// `host:port`.
         address: String,
-        /// The operating system's words.
+        /// The operating system's message.
         cause: String,
     },
-    /// The time was up.
+    /// Connecting timed out.
     #[error(
         "no connection within {} s: timed out while {phase}; check the network, or raise \
          connect_timeout",
         after.as_secs_f64()
     )]
     TimedOut {
-        /// What it was waiting for.
+        /// The phase that timed out.
         phase: ConnectPhase,
         /// The limit.
         after: Duration,
     },
-    /// The far side went away in the middle of connecting.
+    /// The far side closed the connection while connecting.
     #[error("the connection ended while {phase}: {cause}")]
     Interrupted {
-        /// What it was doing.
+        /// The phase that was interrupted.
         phase: ConnectPhase,
         /// What happened.
         cause: String,
@@ -76,7 +76,7 @@ pub enum ConnectError {
     /// The server's certificate does not verify.
     #[error("the certificate of `{host}` is not accepted: {problem}")]
     Certificate {
-        /// The host that was asked for.
+        /// The requested host.
         host: String,
         /// Why.
         problem: CertificateProblem,
@@ -84,12 +84,12 @@ pub enum ConnectError {
     /// The certificates to trust cannot be loaded.
     #[error("the certificates to trust cannot be loaded from {store}: {problem}")]
     TrustStore {
-        /// The option, variable or place they come from.
+        /// The option, variable or store that they come from.
         store: String,
         /// What is wrong with it.
         problem: String,
     },
-    /// TLS failed for another reason than the certificate.
+    /// TLS failed, but not because of the certificate.
     #[error("TLS with `{host}` failed: {cause}")]
     Tls {
         /// The host.
@@ -105,7 +105,7 @@ pub enum ConnectError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The proxy wants (other) credentials.
+    /// The proxy requires credentials, or other ones.
     #[error(
         "the proxy {proxy} asks for credentials (HTTP 407); put them into the proxy's URL: \
          http://user:password@host:port"
@@ -134,29 +134,29 @@ pub enum ConnectError {
         status: u16,
         /// The server's error code, such as `invalid_api_key`.
         code: Option<String>,
-        /// The server's words.
+        /// The server's message.
         message: Option<String>,
-        /// When it may be tried again, where the server says so.
+        /// When to retry, if the server says so.
         retry_after: Option<Duration>,
     },
-    /// The server sends us elsewhere. Credentials are not carried to another place unasked.
+    /// The server redirects. Redirects are not followed, so that credentials go to no other server.
     #[error(
         "the server redirects (HTTP {status}) to {}; use that URL if you trust it",
-        location.as_deref().unwrap_or("a place it does not name")
+        location.as_deref().unwrap_or("a URL that it does not name")
     )]
     Redirected {
         /// The HTTP status.
         status: u16,
-        /// Where to, without credentials and query values.
+        /// The new URL, without credentials and query values.
         location: Option<String>,
     },
-    /// What answers the offer of a call is no session description, or not one that can be met.
+    /// The response to the offer of a call is no session description, or an unsupported one.
     #[error("what answers is not a WebRTC server: {problem}; check the URL's host and path")]
     NotWebRtc {
-        /// What it did instead.
+        /// What it answered instead.
         problem: String,
     },
-    /// The server answered, but the call itself did not come about.
+    /// The server answered, but the call could not be established.
     #[error("there is no call with {address}: {problem}")]
     Call {
         /// `host:port` of the server that answered.
@@ -164,17 +164,17 @@ pub enum ConnectError {
         /// What went wrong, and what to do.
         problem: String,
     },
-    /// What answers is not a WebSocket server.
+    /// The server is not a WebSocket server.
     #[error(
         "what answers is not a WebSocket server: {problem}; check the URL's host, port and path"
     )]
     NotWebSocket {
-        /// What it did instead.
+        /// What it answered instead.
         problem: String,
     },
 }
 
-/// What connecting was busy with.
+/// A phase of connecting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectPhase {
@@ -186,15 +186,15 @@ pub enum ConnectPhase {
     Tcp,
     /// Asking the proxy for a tunnel.
     Proxy,
-    /// Agreeing on TLS.
+    /// The TLS handshake.
     Tls,
-    /// Waiting for the server's answer to the HTTP request.
+    /// Waiting for the response to the HTTP request.
     Http,
-    /// Asking STUN and TURN servers for addresses.
+    /// Gathering candidates from STUN and TURN servers.
     Gather,
-    /// Looking for a way to the server's media address.
+    /// Finding a network path to the server's media address.
     Ice,
-    /// Agreeing on keys for the media.
+    /// The DTLS handshake of the media.
     Dtls,
     /// Opening the data channel.
     Channel,
@@ -223,16 +223,16 @@ impl fmt::Display for ConnectPhase {
 pub enum CertificateProblem {
     /// No trusted authority signed it.
     UnknownIssuer,
-    /// It is no longer valid.
+    /// It has expired.
     Expired,
     /// It is not valid yet.
     NotYetValid,
     /// It is for other names.
     WrongName {
-        /// The names it is for; empty where unknown.
+        /// The names that it is for; empty if unknown.
         presented: Vec<String>,
     },
-    /// Its authority withdrew it.
+    /// Its authority has revoked it.
     Revoked,
     /// Anything else.
     Other(String),

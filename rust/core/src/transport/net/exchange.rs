@@ -1,4 +1,4 @@
-//! One HTTP/1.1 request and its answer, on a stream of its own.
+//! One HTTP/1.1 request and its response, on a stream of its own.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -18,48 +18,48 @@ use tokio::time::timeout;
 use super::deadline::Deadline;
 use super::stream::ByteStream;
 
-/// How much of a body is read: refusals and session descriptions are shorter.
-const MOST_BODY: usize = 16 * 1024;
-/// How long a body may take at most, and never more than half of what is left for
-/// connecting; what has come by then must do.
+/// The longest body that is read, in bytes: error bodies and session descriptions are shorter.
+const MAX_BODY: usize = 16 * 1024;
+/// The time limit for reading a body, and never more than half of the remaining time for connecting. A
+/// body that is incomplete by then is used as it is.
 const BODY_TIME: Duration = Duration::from_secs(2);
-/// How long the head of an answer may be.
-const MOST_HEAD: usize = 64 * 1024;
+/// The longest head of a response, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
 
-/// What a server answered.
+/// A server's response.
 pub(in crate::transport) enum Answer {
-    /// It changed the protocol: the stream is ours, and `rest` came behind the answer.
+    /// It switched protocols: the stream is free, and `rest` has the bytes that followed the response.
     Switched {
         response: Response<()>,
         stream: ByteStream,
         rest: Bytes,
     },
-    /// It did not.
+    /// It did not switch protocols.
     Stayed {
         response: Response<()>,
         body: Vec<u8>,
-        /// Whether that is all of the body.
+        /// Whether `body` is the whole body.
         #[cfg_attr(
             not(feature = "webrtc"),
             expect(
                 dead_code,
-                reason = "a WebSocket's body is a refusal, which may be cut off"
+                reason = "a WebSocket only reads the body of an error, which may be incomplete"
             )
         )]
         complete: bool,
     },
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub(in crate::transport) enum ExchangeError {
-    /// What came is not HTTP.
+    /// The server's bytes are not HTTP.
     NotHttp(String),
-    /// The stream ended before the answer.
+    /// The stream ended before the response.
     Ended(String),
 }
 
-/// Sends `request` and reads the answer. `switches` tells from it whether the protocol changes.
+/// Sends `request` and reads the response. `switches` decides whether the response switches protocols.
 pub(in crate::transport) async fn exchange<B>(
     stream: ByteStream,
     request: Request<B>,
@@ -70,7 +70,7 @@ where
     B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
     let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(MOST_HEAD)
+        .max_buf_size(MAX_HEAD)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(explain)?;
@@ -93,7 +93,7 @@ where
         });
     }
     let (body, complete) = wire
-        .while_doing(beginning(
+        .while_doing(read_body(
             &mut body,
             BODY_TIME.min(deadline.remaining() / 2),
         ))
@@ -107,14 +107,14 @@ where
 
 type End = Result<Parts<TokioIo<ByteStream>>, hyper::Error>;
 
-/// The connection, which moves only while it is polled.
+/// The HTTP connection, which makes progress only while it is polled.
 struct Wire<'a, C> {
     connection: Pin<&'a mut C>,
     end: Option<End>,
 }
 
 impl<C: Future<Output = End>> Wire<'_, C> {
-    /// Keeps it moving until `work` is done.
+    /// Polls the connection until `work` is done.
     async fn while_doing<W: Future>(&mut self, work: W) -> W::Output {
         let mut work = pin!(work);
         poll_fn(|cx| {
@@ -128,7 +128,7 @@ impl<C: Future<Output = End>> Wire<'_, C> {
         .await
     }
 
-    /// Takes the stream back.
+    /// Returns the stream.
     async fn finish(self) -> End {
         match self.end {
             Some(end) => end,
@@ -137,8 +137,8 @@ impl<C: Future<Output = End>> Wire<'_, C> {
     }
 }
 
-/// The beginning of a body, as far as it comes, and whether that is all of it.
-async fn beginning(body: &mut Incoming, time: Duration) -> (Vec<u8>, bool) {
+/// Reads a body up to its limits; returns its bytes and whether they are all of it.
+async fn read_body(body: &mut Incoming, time: Duration) -> (Vec<u8>, bool) {
     let mut read = Vec::new();
     let reading = async {
         loop {
@@ -148,7 +148,7 @@ async fn beginning(body: &mut Incoming, time: Duration) -> (Vec<u8>, bool) {
                 Some(Ok(frame)) => frame,
             };
             if let Ok(data) = frame.into_data() {
-                let room = MOST_BODY - read.len();
+                let room = MAX_BODY - read.len();
                 read.extend_from_slice(&data[..data.len().min(room)]);
                 if data.len() > room {
                     return false;
@@ -156,7 +156,7 @@ async fn beginning(body: &mut Incoming, time: Duration) -> (Vec<u8>, bool) {
             }
         }
     };
-    // Whatever came before the time was up is kept.
+    // The bytes that arrived before a timeout are kept.
     let complete = timeout(time, reading).await.unwrap_or(false);
     (read, complete)
 }

@@ -1,8 +1,8 @@
-//! From a URL to a byte stream: the parts of connecting that every transport shares.
+//! From a URL to a byte stream: the steps of connecting that all transports share.
 //!
-//! Read in the order of a connection: [`target`] takes the URL apart, [`proxy`] says whether a
-//! proxy stands between, [`tcp`] opens the connection, [`tls`] secures it, [`exchange`] makes the one
-//! HTTP exchange that opens a tunnel or upgrades a connection. [`dial`] puts them in that order.
+//! In the order of a connection: [`target`] parses the URL, [`proxy`] finds out whether there is a proxy,
+//! [`tcp`] opens the connection, [`tls`] secures it, and [`exchange`] does the HTTP exchange that opens a
+//! tunnel or upgrades the connection. [`dial`] calls them in that order.
 
 mod deadline;
 mod dial;

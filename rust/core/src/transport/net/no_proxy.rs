@@ -1,4 +1,4 @@
-//! Which hosts `NO_PROXY` exempts from the proxy.
+//! The hosts that `NO_PROXY` exempts from the proxy.
 
 use std::net::IpAddr;
 
@@ -6,9 +6,9 @@ use ipnet::IpNet;
 
 /// Whether `list` exempts `host:port`.
 ///
-/// Entries are separated by commas or spaces: `*` for every host; a name for that host and all
-/// below it, with or without a leading dot; an address; a network such as `10.0.0.0/8`; each of
-/// names and addresses perhaps with `:port`.
+/// Commas or spaces separate the entries. An entry is `*` for every host; a name, with or without a
+/// leading dot, for that host and its subdomains; an address; or a network such as `10.0.0.0/8`. A
+/// name or an address may have a `:port`.
 pub(super) fn exempts(list: &str, host: &str, port: u16) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let address = host.parse::<IpAddr>().ok();
@@ -30,7 +30,7 @@ pub(super) fn exempts(list: &str, host: &str, port: u16) -> bool {
         })
 }
 
-/// Whether `host` is this machine itself.
+/// Whether `host` is a loopback name or address.
 pub(super) fn is_loopback(host: &str) -> bool {
     let host = host.trim_end_matches('.');
     host.eq_ignore_ascii_case("localhost")
@@ -57,7 +57,7 @@ fn covers_name(pattern: &str, host: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// An entry without its port, and the port. A bare IPv6 address has colons but no port.
+/// Splits an entry into its host and its port. A bare IPv6 address has colons but no port.
 fn split_port(entry: &str) -> (&str, Option<u16>) {
     if let Some(rest) = entry.strip_prefix('[') {
         return match rest.split_once(']') {

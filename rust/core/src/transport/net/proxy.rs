@@ -1,4 +1,4 @@
-//! Whether a proxy stands between us and a server, and which.
+//! Finds the proxy on the way to a server, if there is one.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use super::no_proxy;
 use super::secrets::redact_url;
 use super::target::{Schemes, Target};
 
-/// Where to look for a proxy.
+/// Which proxy to use.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum Proxy {
-    /// In the environment: `HTTPS_PROXY` for secure connections, `HTTP_PROXY` for plain ones, then
-    /// `ALL_PROXY`; `NO_PROXY` names the hosts that are reached directly. The lower-case spelling
-    /// wins. This machine itself is always reached directly.
+    /// The one in the environment: `HTTPS_PROXY` for secure connections, `HTTP_PROXY` for plain ones,
+    /// otherwise `ALL_PROXY`. `NO_PROXY` lists the hosts that are reached directly. Lower-case names
+    /// take precedence. Loopback hosts are always reached directly.
     #[default]
     FromEnvironment,
-    /// Use none.
+    /// None.
     Direct,
-    /// Use this one for every host: `http://[user:password@]host[:port]`, or `https://` where the
-    /// proxy itself speaks TLS.
+    /// This one for every host: `http://[user:password@]host[:port]`, or `https://` if the proxy itself
+    /// uses TLS.
     Url(String),
 }
 
@@ -34,7 +34,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// A proxy that opens tunnels.
+/// A proxy that opens tunnels (CONNECT).
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct ProxyServer {
     /// Where it is.
@@ -52,7 +52,7 @@ impl fmt::Debug for ProxyServer {
 }
 
 impl Proxy {
-    /// The proxy on the way to `target`. `environment` looks up a variable.
+    /// The proxy for `target`. `environment` looks up a variable.
     pub(super) fn towards(
         &self,
         target: &Target,
@@ -87,7 +87,7 @@ fn from_environment(
     let own = if target.secure {
         either("https_proxy", "HTTPS_PROXY")
     } else if set("REQUEST_METHOD").is_some() {
-        // In a CGI program HTTP_PROXY is a header that the client chose (CVE-2016-5385).
+        // In a CGI program the client controls HTTP_PROXY, through the header `Proxy` (CVE-2016-5385).
         set("http_proxy").map(|value| ("http_proxy", value))
     } else {
         either("http_proxy", "HTTP_PROXY")

@@ -1,4 +1,4 @@
-//! What a server says when it refuses, as an error for people.
+//! Turns a server's HTTP error response into a [`ConnectError`].
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use ::http::header::{HeaderName, LOCATION, RETRY_AFTER};
 use super::error::ConnectError;
 use super::secrets::{Secrets, redact_url};
 
-/// How much of a server's words is passed on.
-const MOST_WORDS: usize = 500;
+/// The longest message of a server that is passed on, in characters.
+const MAX_MESSAGE: usize = 500;
 
-/// The error for an answer with a status that is no success.
+/// The error for a response whose status is no success.
 pub(in crate::transport) fn refused(
     response: &Response<()>,
     body: &[u8],
@@ -31,7 +31,7 @@ pub(in crate::transport) fn refused(
             location,
         };
     }
-    let (message, code) = words(body);
+    let (message, code) = message_and_code(body);
     ConnectError::Rejected {
         status: status.as_u16(),
         code: code.map(|code| presentable(&code, secrets)),
@@ -42,9 +42,9 @@ pub(in crate::transport) fn refused(
     }
 }
 
-/// The message and the code of an error's body: `{"error": {"message", "code" or "type"}}` as
-/// providers usually have it, `{"error": ".."}`, `{"message": ..}`, `{"detail": ..}`, or plain text.
-fn words(body: &[u8]) -> (Option<String>, Option<String>) {
+/// The message and the code in an error's body: `{"error": {"message", "code" or "type"}}`, as most
+/// providers send it, `{"error": ".."}`, `{"message": ..}`, `{"detail": ..}`, or plain text.
+fn message_and_code(body: &[u8]) -> (Option<String>, Option<String>) {
     let Ok(json) = serde_json::from_slice::<serde_json::Value>(body) else {
         let text = String::from_utf8_lossy(body);
         let text = text.trim();
@@ -71,12 +71,12 @@ fn words(body: &[u8]) -> (Option<String>, Option<String>) {
     )
 }
 
-/// Without secrets and control characters, and not too long.
+/// Removes secrets and control characters, and shortens a long text.
 fn presentable(words: &str, secrets: &Secrets) -> String {
     let words = secrets.redact(words);
     let mut shown: String = words
         .chars()
-        .take(MOST_WORDS)
+        .take(MAX_MESSAGE)
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
     if shown.len() < words.len() {
@@ -109,7 +109,7 @@ mod tests {
             ("", None, None),
         ];
         for (body, message, code) in cases {
-            let found = words(body.as_bytes());
+            let found = message_and_code(body.as_bytes());
             assert_eq!(
                 (found.0.as_deref(), found.1.as_deref()),
                 (message, code),
@@ -125,6 +125,6 @@ mod tests {
             &Secrets::default(),
         );
         assert!(shown.starts_with("a [31m é"), "{shown}");
-        assert_eq!(shown.chars().count(), MOST_WORDS + 1);
+        assert_eq!(shown.chars().count(), MAX_MESSAGE + 1);
     }
 }

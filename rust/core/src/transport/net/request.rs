@@ -1,4 +1,4 @@
-//! What is asked of the server.
+//! The request for a connection: URL and headers.
 
 use std::fmt;
 
@@ -10,10 +10,10 @@ use super::proxy::basic_authorization;
 use super::secrets::{Secrets, redact_url};
 use super::target::{Schemes, Target};
 
-/// Where to connect, and what to say there. Its `Debug` shows no secret.
+/// The URL and the headers of a connection. Its `Debug` output shows no secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConnectRequest {
-    /// A URL with a scheme of the transport's: `wss://` or `ws://` for a WebSocket, `https://` or
+    /// The URL: `wss://` or `ws://` for a WebSocket, `https://` or
     /// `http://` for WebRTC. Credentials in it are sent as `Authorization: Basic`, unless
     /// `headers` has an `Authorization`.
     pub url: String,
@@ -22,7 +22,7 @@ pub struct ConnectRequest {
 }
 
 impl ConnectRequest {
-    /// Takes the URL apart and checks the headers. Those in `own` are the transport's to set.
+    /// Parses the URL and checks the headers. Only the transport may set those in `own`.
     pub(in crate::transport) fn check(
         &self,
         schemes: Schemes,
@@ -48,7 +48,7 @@ impl ConnectRequest {
         Ok((target, headers))
     }
 
-    /// What must not be shown when a server echoes it.
+    /// The secrets to mask if a server echoes them.
     pub(in crate::transport) fn secrets(&self) -> Secrets {
         let mut secrets = Secrets::default();
         secrets.add_url(&self.url);

@@ -1,20 +1,20 @@
-//! Keeps secrets out of what people read.
+//! Removes secrets from texts for people.
 
-/// Query parameters whose values say nothing secret and help to understand a message.
+/// Query parameters whose values are not secret and help to understand a message.
 const HARMLESS_PARAMETERS: [&str; 5] = ["model", "call_id", "deployment", "api-version", "intent"];
 
-/// Values shorter than this are no secrets worth hiding, and would blot out ordinary words.
+/// Shorter values are not treated as secrets: they would mask ordinary words.
 const SHORTEST_SECRET: usize = 6;
 
-/// What stands in place of a secret.
+/// The replacement of a secret.
 const MASK: &str = "***";
 
-/// The secrets of one request, to be taken out of what a server answers.
+/// The secrets of one request, which are masked in the server's responses.
 #[derive(Default)]
 pub(in crate::transport) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Notes a header's value, and its last word alone (the token of `Bearer token`).
+    /// Adds a header's value, and its last word (the token of `Bearer token`).
     pub fn add_header(&mut self, value: &str) {
         self.add(value);
         if let Some(word) = value.split_whitespace().last() {
@@ -22,7 +22,7 @@ impl Secrets {
         }
     }
 
-    /// Notes the credentials and query values of a URL.
+    /// Adds the credentials and the query values of a URL.
     pub fn add_url(&mut self, url: &str) {
         let (rest, query) = split_query(url);
         for (_, value) in parameters(query).filter(|(name, _)| !is_harmless(name)) {
@@ -40,12 +40,12 @@ impl Secrets {
     fn add(&mut self, value: &str) {
         if value.len() >= SHORTEST_SECRET && !self.0.iter().any(|known| known == value) {
             self.0.push(value.to_owned());
-            // The longest first, so that no rest of one is left where a shorter one was found.
+            // The longest first: a shorter secret within it must not leave the rest unmasked.
             self.0.sort_by_key(|known| std::cmp::Reverse(known.len()));
         }
     }
 
-    /// The text without any of them.
+    /// Masks all secrets in `text`.
     pub fn redact(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| {
             text.replace(secret.as_str(), MASK)
@@ -53,7 +53,7 @@ impl Secrets {
     }
 }
 
-/// The URL without its credentials and without the values of its query, but for harmless ones.
+/// Masks the credentials of a URL and the values of its query, except harmless ones.
 pub(in crate::transport) fn redact_url(url: &str) -> String {
     let (rest, query) = split_query(url);
     let (scheme, authority, path) = authority_of(rest);
@@ -80,13 +80,13 @@ fn is_harmless(name: &str) -> bool {
     HARMLESS_PARAMETERS.contains(&name)
 }
 
-/// The part before the query, and the query without a fragment.
+/// Splits a URL into the part before the query and the query, without the fragment.
 fn split_query(url: &str) -> (&str, &str) {
     let url = url.split_once('#').map_or(url, |(before, _)| before);
     url.split_once('?').unwrap_or((url, ""))
 }
 
-/// Scheme with its `://`, authority, and what follows.
+/// Splits a URL into the scheme with its `://`, the authority, and the rest.
 fn authority_of(rest: &str) -> (&str, &str, &str) {
     let start = rest.find("://").map_or(0, |at| at + 3);
     let (scheme, rest) = rest.split_at(start);
@@ -98,7 +98,7 @@ fn parameters(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query
         .split('&')
         .filter(|pair| !pair.is_empty())
-        // A parameter without a name is a value all the same.
+        // A parameter without `=` counts as a value, which may be secret.
         .map(|pair| pair.split_once('=').unwrap_or(("", pair)))
 }
 

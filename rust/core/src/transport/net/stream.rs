@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// A connection to a server, perhaps through a proxy. TLS to a server through a proxy that is
-/// itself reached over TLS makes two layers.
+/// A connection to a server, directly or through a proxy. TLS to a server through a proxy that itself
+/// uses TLS makes two layers.
 #[derive(Debug)]
 pub(in crate::transport) enum ByteStream {
     Plain(TcpStream),
@@ -18,10 +18,10 @@ pub(in crate::transport) enum ByteStream {
 }
 
 impl ByteStream {
-    /// The address of this machine that the stream goes out from.
+    /// The local address of the stream.
     #[cfg_attr(
         not(feature = "webrtc"),
-        allow(dead_code, reason = "media goes where the offer of a call went")
+        allow(dead_code, reason = "WebRTC media uses the local address of the offer")
     )]
     pub fn local_ip(&self) -> io::Result<IpAddr> {
         match self {
@@ -31,7 +31,7 @@ impl ByteStream {
     }
 }
 
-/// Calls one method of whichever stream it is.
+/// Calls a method of the stream, plain or secured.
 macro_rules! forward {
     ($self:ident, $stream:ident => $call:expr) => {
         match $self.get_mut() {

@@ -1,4 +1,4 @@
-//! A URL, taken apart into what connecting needs.
+//! Parses a URL into the parts that connecting uses.
 
 use std::fmt;
 
@@ -6,21 +6,21 @@ use ::http::Uri;
 
 use super::error::ConnectError;
 
-/// The two schemes that a transport accepts, the plain one and the secure one.
+/// The schemes of a transport.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::transport) struct Schemes {
     pub plain: &'static str,
     pub secure: &'static str,
 }
 
-/// Where a URL leads.
+/// The server that a URL names.
 #[derive(Clone, PartialEq, Eq)]
 pub(in crate::transport) struct Target {
-    /// Whether TLS is wanted.
+    /// Whether to use TLS.
     pub secure: bool,
     /// Host name or address, an IPv6 address without its brackets.
     pub host: String,
-    /// The port, also where the URL leaves it out.
+    /// The port; the scheme's default if the URL has none.
     pub port: u16,
     /// The value of the `Host` header.
     pub authority: String,
@@ -31,7 +31,7 @@ pub(in crate::transport) struct Target {
 }
 
 impl Target {
-    /// Takes `url` apart.
+    /// Parses `url`.
     pub fn parse(url: &str, schemes: Schemes) -> Result<Self, ConnectError> {
         let Schemes { plain, secure } = schemes;
         let wanted = format!("it must begin with {secure}:// or {plain}://");

@@ -1,4 +1,4 @@
-//! Opening a TCP connection to the first address of a host that answers.
+//! Opens a TCP connection to the first address of a host that accepts one.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,11 +14,11 @@ use super::deadline::Deadline;
 use super::error::{ConnectError, ConnectPhase};
 use super::target::address;
 
-/// How long one address has before the next is tried beside it ("Connection Attempt Delay",
-/// RFC 8305, section 8).
+/// The time before the next address is tried in parallel ("Connection Attempt Delay", RFC 8305,
+/// section 8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Connects to `host:port`. All addresses of the host are tried, IPv6 and IPv4 in turn.
+/// Connects to `host:port`. Tries all addresses of the host, alternating IPv6 and IPv4.
 pub(super) async fn open(
     host: &str,
     port: u16,
@@ -28,7 +28,7 @@ pub(super) async fn open(
         .bound(ConnectPhase::Resolve, resolve(host, port))
         .await?;
     let connected = async {
-        first_to_answer(addresses)
+        first_to_connect(addresses)
             .await
             .map_err(|error| match error.kind() {
                 io::ErrorKind::ConnectionRefused => ConnectError::ConnectionRefused {
@@ -41,7 +41,7 @@ pub(super) async fn open(
             })
     };
     let stream = deadline.bound(ConnectPhase::Tcp, connected).await?;
-    // Audio frames are small and must not wait for each other. Failing at this costs latency only.
+    // Audio frames are small: Nagle's algorithm would delay them. If this fails, only latency suffers.
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }
@@ -64,7 +64,7 @@ async fn resolve(host: &str, port: u16) -> Result<VecDeque<SocketAddr>, ConnectE
     Ok(addresses)
 }
 
-/// The addresses in the resolver's order, but the two families in turn (RFC 8305, section 4).
+/// The addresses in the resolver's order, but alternating the two families (RFC 8305, section 4).
 fn alternate(addresses: impl Iterator<Item = SocketAddr>) -> VecDeque<SocketAddr> {
     let addresses: Vec<_> = addresses.collect();
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
@@ -83,8 +83,8 @@ fn alternate(addresses: impl Iterator<Item = SocketAddr>) -> VecDeque<SocketAddr
     }
 }
 
-/// The first connection that stands; the first error where none does.
-async fn first_to_answer(mut addresses: VecDeque<SocketAddr>) -> io::Result<TcpStream> {
+/// The first connection that succeeds, or the first error if none does.
+async fn first_to_connect(mut addresses: VecDeque<SocketAddr>) -> io::Result<TcpStream> {
     let mut attempts = FuturesUnordered::new();
     let mut first_error = None;
     loop {
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_families_take_turns_beginning_with_the_resolvers_first() {
+    fn the_families_alternate_beginning_with_the_resolvers_first() {
         let of = |text: &str| text.parse::<SocketAddr>().unwrap();
         let found = ["[::1]:1", "[::2]:1", "[::3]:1", "10.0.0.1:1", "10.0.0.2:1"].map(of);
         let wanted = ["[::1]:1", "10.0.0.1:1", "[::2]:1", "10.0.0.2:1", "[::3]:1"].map(of);

@@ -1,4 +1,4 @@
-//! Securing a stream with TLS, and which authorities to trust.
+//! TLS, and the authorities to trust.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,12 +21,12 @@ use super::stream::ByteStream;
 /// How servers are verified.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// A PEM file with the authorities to trust, in place of all others. Without it those in
-    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` are trusted, and without these the system's.
+    /// A PEM file with the authorities to trust, instead of all others. By default those in
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR`, otherwise those of the system.
     pub ca_file: Option<PathBuf>,
 }
 
-/// Secures `stream`, which leads to `host`.
+/// Does the TLS handshake with `host` over `stream`.
 pub(super) async fn secure(
     stream: ByteStream,
     host: &str,
@@ -48,14 +48,14 @@ pub(super) async fn secure(
     Ok(ByteStream::Secured(Box::new(stream)))
 }
 
-/// Whom to trust.
+/// The authorities to trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Trust {
     System,
     Paths {
         file: Option<PathBuf>,
         dir: Option<PathBuf>,
-        /// Where the paths were named, for messages.
+        /// The setting that names the paths, for messages.
         setting: &'static str,
     },
 }
@@ -87,7 +87,7 @@ impl Trust {
         }
     }
 
-    /// When the file was last written, so that a renewed one is read again.
+    /// The time of the file's last change, so that a renewed file is read again.
     fn written(&self) -> Option<SystemTime> {
         match self {
             Self::Paths {
@@ -144,7 +144,7 @@ fn load(
         .unwrap_or_default();
     let problem = match found.errors.first() {
         Some(error) => error.to_string(),
-        None => "it holds no certificate; a PEM file with the authority's certificate is wanted"
+        None => "it holds no certificate; it must be a PEM file with the authority's certificate"
             .to_owned(),
     };
     Err(ConnectError::TrustStore {
@@ -153,7 +153,7 @@ fn load(
     })
 }
 
-/// A config that is being made or made, and what it is good for.
+/// A TLS configuration, created or being created, and the conditions under which it is reused.
 struct Shared {
     process: u32,
     trust: Trust,
@@ -161,16 +161,16 @@ struct Shared {
     config: Arc<OnceCell<Arc<ClientConfig>>>,
 }
 
-/// More settings than these in one process are made anew each time.
-const MOST_SHARED: usize = 16;
+/// The most configurations that are shared; others are created for each connection.
+const MAX_SHARED: usize = 16;
 
-/// One config per setting serves all connections: it holds the authorities (a hundred and more)
-/// and the sessions that can be resumed.
+/// All connections with the same setting share one configuration, which holds more than a hundred
+/// authorities and the sessions that can be resumed.
 static SHARED: Mutex<Vec<Shared>> = Mutex::new(Vec::new());
 
 async fn shared_config(trust: Trust) -> Result<Arc<ClientConfig>, ConnectError> {
     let cell = cell_for(&trust);
-    // Reading and parsing the files takes milliseconds, too long for a thread that serves sockets.
+    // Reading and parsing the files takes milliseconds and would block a thread that serves sockets.
     let config = cell
         .get_or_try_init(|| async move {
             tokio::task::spawn_blocking(move || make_config(&trust))
@@ -186,8 +186,8 @@ async fn shared_config(trust: Trust) -> Result<Arc<ClientConfig>, ConnectError> 
     Ok(Arc::clone(config))
 }
 
-/// The place of the config. A forked child has its own: what its parent was making when it forked
-/// would never be finished.
+/// The shared cell of a configuration. A forked child has its own: a configuration that its parent was
+/// creating at the fork would never be completed.
 fn cell_for(trust: &Trust) -> Arc<OnceCell<Arc<ClientConfig>>> {
     let process = std::process::id();
     let written = trust.written();
@@ -197,7 +197,7 @@ fn cell_for(trust: &Trust) -> Arc<OnceCell<Arc<ClientConfig>>> {
         return Arc::clone(&one.config);
     }
     let config = Arc::new(OnceCell::new());
-    if shared.len() < MOST_SHARED {
+    if shared.len() < MAX_SHARED {
         let (trust, config) = (trust.clone(), Arc::clone(&config));
         shared.push(Shared {
             process,
@@ -218,14 +218,14 @@ fn make_config(trust: &Trust) -> Result<Arc<ClientConfig>, ConnectError> {
             store: "the TLS library".to_owned(),
             problem: error.to_string(),
         })?
-        .dangerous() // The name of the only way to set a verifier; both verify everything.
+        .dangerous() // The only way to set a verifier; both verifiers verify everything.
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
 
-/// What went wrong, from the error that the TLS library hides in an IO error.
+/// The error of a failed handshake. The TLS library wraps its error in an IO error.
 fn explain(host: &str, error: &io::Error) -> ConnectError {
     let host = host.to_owned();
     let inner = error

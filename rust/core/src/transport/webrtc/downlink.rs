@@ -1,37 +1,39 @@
-//! The answer's sound on its way in: put in order, and told apart by what it belongs to.
+//! The answer's sound on its way to the endpoint: put in order, decoded, and split into segments.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::peer::Received;
-use crate::audio::jitter::{Content, JitterBuffer, JitterOptions, JitterStats, RtpPacket};
-use crate::audio::receiver::{OpusReceiver, ReceiverError};
+use crate::audio::rtp::jitter::{Content, JitterBuffer, JitterOptions, JitterStats, RtpPacket};
+use crate::audio::rtp::receiver::{OpusReceiver, ReceiverError};
 use crate::transport::media::{DecodeMode, DownlinkFrame, SoundEndpoint};
 
-/// How far back a segment of sound begins when the server says that it does, in ticks of 1/48,000
-/// s: two packets. The word comes over another channel than the sound, and may be a little late.
+/// How long before the server's announcement a segment begins, in ticks of 1/48,000 s: two packets.
+/// The announcement comes over another channel than the sound and may be a little late.
 const LEAD: u32 = 2 * 960;
 
-/// Where sound begins to belong to another segment.
+/// Where a segment begins.
 #[derive(Debug, Clone, Copy)]
 struct Boundary {
-    /// `None`: at once.
+    /// The timestamp of its first sample; `None`: at once.
     timestamp: Option<u32>,
     segment: u64,
-    /// When it is passed at the latest, should no sound come any more.
+    /// When it is crossed at the latest, in case no more sound comes.
     by: Duration,
 }
 
-/// What the driver holds of the answer's sound.
+/// The driver's jitter buffer and decoder of the answer's sound.
 pub(super) struct DownlinkDecoder {
     receiver: OpusReceiver,
-    /// In place of the receiver where packets are wanted as they are.
+    /// In place of the receiver if the endpoint takes packets ([`DecodeMode::Packets`]).
     packets: Option<JitterBuffer>,
     options: JitterOptions,
     boundaries: VecDeque<Boundary>,
-    /// What packets belong to that arrive now, and what is played now.
+    /// The segment of the packets that arrive now.
     arriving: u64,
+    /// The segment of the sound that is passed on now.
     playing: u64,
+    /// The greatest timestamp so far.
     newest: Option<u32>,
     samples: Vec<i16>,
 }
@@ -67,8 +69,8 @@ impl DownlinkDecoder {
         };
     }
 
-    /// Notes what packets belong to that arrive from now on.
-    pub fn arrives(&mut self, segment: u64, now: Duration) {
+    /// Sets the segment of the packets that arrive from now on.
+    pub fn set_arriving(&mut self, segment: u64, now: Duration) {
         if segment == self.arriving {
             return;
         }
@@ -87,7 +89,7 @@ impl DownlinkDecoder {
         });
     }
 
-    /// Passes on what is due.
+    /// Passes the sound that is due on to the endpoint.
     pub fn play<E: SoundEndpoint + ?Sized>(
         &mut self,
         endpoint: &E,
@@ -113,17 +115,17 @@ impl DownlinkDecoder {
                 self.samples.clear();
                 self.receiver.poll(now, &mut self.samples)?
             } else {
-                self.receiver.poll_unheard(now)
+                self.receiver.poll_undecoded(now)
             };
-            let Some(heard) = due else {
+            let Some(frame) = due else {
                 break;
             };
-            self.cross(Some(heard.timestamp), endpoint, now);
+            self.cross(Some(frame.timestamp), endpoint, now);
             if self.playing != 0 {
                 let piece = if wanted == DecodeMode::Samples && !self.samples.is_empty() {
                     DownlinkFrame::Samples(&self.samples)
                 } else {
-                    DownlinkFrame::Length(heard.samples)
+                    DownlinkFrame::Length(frame.samples)
                 };
                 endpoint.on_sound(self.playing, piece);
             }
@@ -132,7 +134,7 @@ impl DownlinkDecoder {
         Ok(())
     }
 
-    /// Passes the boundaries before sound of that time, and those whose time is up.
+    /// Crosses the boundaries up to `timestamp`, and those whose time limit has passed.
     fn cross<E: SoundEndpoint + ?Sized>(
         &mut self,
         timestamp: Option<u32>,

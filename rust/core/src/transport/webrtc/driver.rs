@@ -1,4 +1,4 @@
-//! Moves messages and sound between a peer and an endpoint, in one task.
+//! The driver of a call: one task that moves messages and sound between a peer and an endpoint.
 //!
 //! One timer serves both directions. The answer's sound is passed on at the points of the process's
 //! timer grid (`timer_grid`), so that what is due in many calls is decoded in one go and read in one
@@ -16,16 +16,16 @@ use super::downlink::DownlinkDecoder;
 use super::options::WebRtcOptions;
 use super::peer::{Peer, PeerError, PeerEvent, PeerState};
 use super::uplink::UplinkEncoder;
-use crate::audio::sender::SenderOptions;
+use crate::audio::rtp::sender::SenderOptions;
 use crate::transport::endpoint::{CloseReason, Frame, Outgoing};
 use crate::transport::media::{SampleRates, SoundEndpoint, SoundStats};
 use crate::transport::net::ConnectError;
 use crate::transport::timer_grid::{GRID, TimerGrid};
 
-/// How often the endpoint hears how the sound fares.
-const STATS_EVERY: Duration = Duration::from_secs(1);
+/// The interval between two reports of [`SoundStats`] to the endpoint.
+const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// No timer is set further ahead than this.
+/// The longest time that the timer is set ahead.
 const FAR: Duration = Duration::from_secs(3600);
 
 /// How far anything can be from its nearest point of the grid.
@@ -51,14 +51,14 @@ impl From<&WebRtcOptions> for DriverSettings {
     }
 }
 
-/// The sound of a call, both ways.
+/// The codecs and buffers of a call, one for each direction.
 pub(super) struct AudioPipelines {
     uplink_encoder: UplinkEncoder,
     downlink_decoder: DownlinkDecoder,
 }
 
 impl AudioPipelines {
-    /// An error names the option that cannot be.
+    /// Fails with an error that names the invalid option.
     pub fn new(options: &WebRtcOptions, rates: SampleRates) -> Result<Self, ConnectError> {
         let invalid = |error: &dyn Error| ConnectError::InvalidOption {
             problem: error.to_string(),
@@ -77,17 +77,17 @@ impl AudioPipelines {
     }
 }
 
-/// How a batch of messages went.
+/// What was sent of a batch of messages.
 enum Sent {
     All,
-    /// The last one was our goodbye.
-    Goodbye,
+    /// The messages before the end of the connection.
+    Close,
 }
 
 type Sending<'a> = Pin<Box<dyn Future<Output = Result<Sent, PeerError>> + Send + 'a>>;
 
-/// Carries `endpoint` over `peer` until the connection ends, and says how it ended. The peer is
-/// closed then.
+/// Runs `endpoint` over `peer` until the connection ends, closes the peer, and returns how the
+/// connection ended.
 pub(super) async fn drive<P: Peer, E: SoundEndpoint + ?Sized>(
     peer: &P,
     endpoint: &E,
@@ -106,10 +106,10 @@ pub(super) async fn drive<P: Peer, E: SoundEndpoint + ?Sized>(
         pipelines,
         play_at: None,
         lost_at: None,
-        stats_at: STATS_EVERY,
+        stats_at: STATS_INTERVAL,
     };
     let ended = driver.run().await;
-    driver.tell_stats();
+    driver.report_stats();
     peer.close(settings.close_timeout).await;
     ended
 }
@@ -121,9 +121,9 @@ struct Driver<'a, P, E: ?Sized> {
     started: Instant,
     grid: TimerGrid,
     pipelines: AudioPipelines,
-    /// When the answer's sound is looked after next.
+    /// When the answer's sound is polled next.
     play_at: Option<Duration>,
-    /// When the connection is given up unless it comes back.
+    /// When the connection counts as lost, unless it recovers before.
     lost_at: Option<Duration>,
     stats_at: Duration,
 }
@@ -137,15 +137,15 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         let (peer, endpoint) = (self.peer, self.endpoint);
         let mut held = endpoint.reading_held();
         let mut holding = *held.borrow_and_update();
-        let mut sending = Self::more(peer, endpoint, self.settings);
-        let mut alarm = pin!(sleep_until(self.started));
+        let mut sending = Self::next_batch(peer, endpoint, self.settings);
+        let mut timer = pin!(sleep_until(self.started));
         loop {
-            if let Break(ended) = self.keep_time() {
+            if let Break(ended) = self.handle_timers() {
                 return ended;
             }
             let next = self.next_deadline().unwrap_or(self.now() + FAR);
-            if alarm.deadline() != self.started + next {
-                alarm.as_mut().reset(self.started + next);
+            if timer.deadline() != self.started + next {
+                timer.as_mut().reset(self.started + next);
             }
             let flow = tokio::select! {
                 event = peer.receive(), if !holding => self.receive(event),
@@ -160,16 +160,16 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                     match sent {
                         Ok(Sent::All) => {
                             endpoint.on_flushed();
-                            sending = Self::more(peer, endpoint, self.settings);
+                            sending = Self::next_batch(peer, endpoint, self.settings);
                             Continue(())
                         }
-                        Ok(Sent::Goodbye) => Break(CloseReason::ClosedByUs),
-                        Err(PeerError::Closed) => Break(hung_up()),
+                        Ok(Sent::Close) => Break(CloseReason::ClosedByUs),
+                        Err(PeerError::Closed) => Break(closed_by_peer()),
                         Err(error) => Break(CloseReason::Lost { cause: error.to_string() }),
                     }
                 },
                 () = endpoint.outgoing_ready().notified(), if sending.is_none() => {
-                    sending = Self::more(peer, endpoint, self.settings);
+                    sending = Self::next_batch(peer, endpoint, self.settings);
                     Continue(())
                 }
                 () = async {
@@ -184,7 +184,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                     }
                     Continue(())
                 }
-                () = alarm.as_mut() => Continue(()),
+                () = timer.as_mut() => Continue(()),
             };
             if let Break(ended) = flow {
                 return ended;
@@ -192,8 +192,12 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         }
     }
 
-    /// The endpoint's next messages, if there are any, on their way.
-    fn more<'b>(peer: &'b P, endpoint: &'b E, settings: &DriverSettings) -> Option<Sending<'b>> {
+    /// Takes the endpoint's next messages, if there are any, and returns the future that sends them.
+    fn next_batch<'b>(
+        peer: &'b P,
+        endpoint: &'b E,
+        settings: &DriverSettings,
+    ) -> Option<Sending<'b>> {
         let mut batch = Vec::new();
         endpoint.take_outgoing(&mut batch, settings.send_batch_bytes);
         if batch.is_empty() {
@@ -212,8 +216,8 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                 self.endpoint.on_frame(Frame::Text(&text));
                 self.pipelines
                     .downlink_decoder
-                    .arrives(self.endpoint.segment(), self.now());
-                // An answer that was cut ends at once.
+                    .set_arriving(self.endpoint.segment(), self.now());
+                // The text may have cut the answer: its segment then ends at once.
                 self.play_at = Some(Duration::ZERO);
             }
             PeerEvent::Binary(bytes) => self.endpoint.on_frame(Frame::Binary(&bytes)),
@@ -221,16 +225,16 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                 self.lost_at = Some(self.now() + self.settings.disconnected_grace);
             }
             PeerEvent::Changed(PeerState::Connected) => self.lost_at = None,
-            PeerEvent::Changed(PeerState::Failed) => return Break(self.silent()),
+            PeerEvent::Changed(PeerState::Failed) => return Break(self.timed_out()),
             PeerEvent::ChannelClosed | PeerEvent::Changed(PeerState::Closed) => {
-                return Break(hung_up());
+                return Break(closed_by_peer());
             }
             PeerEvent::Opened | PeerEvent::Changed(_) => {}
         }
         Continue(())
     }
 
-    fn silent(&self) -> CloseReason {
+    fn timed_out(&self) -> CloseReason {
         let waited = self.settings.disconnected_after + self.settings.disconnected_grace;
         CloseReason::Lost {
             cause: format!(
@@ -241,29 +245,29 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         }
     }
 
-    fn tell_stats(&self) {
+    fn report_stats(&self) {
         let sent = self.peer.stats();
-        let heard = self.pipelines.downlink_decoder.stats();
+        let received = self.pipelines.downlink_decoder.stats();
         self.endpoint.on_stats(SoundStats {
             packets_sent: sent.packets_sent,
-            packets_received: heard.received,
-            packets_lost: heard.lost,
-            packets_late: heard.late,
-            concealed: heard.concealed_fraction(),
-            target: heard.target,
-            delay: heard.delay,
+            packets_received: received.received,
+            packets_lost: received.lost,
+            packets_late: received.late,
+            concealed: received.concealed_fraction(),
+            target: received.target,
+            delay: received.delay,
         });
     }
 
-    /// Does what is due.
-    fn keep_time(&mut self) -> ControlFlow<CloseReason> {
+    /// Handles every deadline that has passed.
+    fn handle_timers(&mut self) -> ControlFlow<CloseReason> {
         if self.lost_at.is_some_and(|at| at <= self.now()) {
-            return Break(self.silent());
+            return Break(self.timed_out());
         }
-        // Whenever there is something else to do: nothing is told where nothing moves.
+        // Statistics set no timer of their own: an idle call reports nothing.
         if self.stats_at <= self.now() {
-            self.stats_at = self.now() + STATS_EVERY;
-            self.tell_stats();
+            self.stats_at = self.now() + STATS_INTERVAL;
+            self.report_stats();
         }
         if self.play_at.is_some_and(|at| at <= self.now()) {
             let now = self.now() + HALF_GRID;
@@ -284,7 +288,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                 match self.pipelines.uplink_encoder.poll(self.now()) {
                     Ok(Some(packet)) => {
                         if self.peer.send_opus(packet).is_err() {
-                            // The end of the connection is said by what is received.
+                            // `receive` reports how the connection ended.
                             return Continue(());
                         }
                         has_sent = true;
@@ -298,7 +302,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                 }
             }
             if has_sent {
-                self.pipelines.uplink_encoder.tell_held(uplink);
+                self.pipelines.uplink_encoder.report_held(uplink);
                 self.endpoint.on_room();
             }
             if !self.pipelines.uplink_encoder.passed_mark() {
@@ -327,15 +331,15 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
     }
 }
 
-/// The far side closed the channel, which has no code and no reason to give.
-fn hung_up() -> CloseReason {
+/// The peer closed the data channel, which carries no code and no reason.
+fn closed_by_peer() -> CloseReason {
     CloseReason::ClosedByPeer {
         code: 1005,
         reason: String::new(),
     }
 }
 
-/// Whether anybody is left who could change it.
+/// Whether the sender still exists.
 fn changed_can_come(held: &tokio::sync::watch::Receiver<bool>) -> bool {
     held.has_changed().is_ok()
 }
@@ -344,8 +348,8 @@ async fn send<P: Peer>(peer: &P, batch: Vec<Outgoing>) -> Result<Sent, PeerError
     for outgoing in batch {
         match outgoing {
             Outgoing::Text(text) => peer.send_event(&text).await?,
-            // A data channel has no code and no reason to give.
-            Outgoing::Close { .. } => return Ok(Sent::Goodbye),
+            // A data channel carries no code and no reason.
+            Outgoing::Close { .. } => return Ok(Sent::Close),
         }
     }
     Ok(Sent::All)

@@ -1,8 +1,8 @@
-//! Carries a session over WebRTC: its messages over a data channel, its sound over RTP.
+//! Runs a session over WebRTC: messages over a data channel, sound over RTP.
 //!
-//! [`connect`] offers a call by one HTTP request and waits until it stands;
+//! [`connect`] offers a call by one HTTP request and waits until it is connected;
 //! [`WebRtcConnection::run`] then moves messages and sound between it and an endpoint until it
-//! ends. The stack is behind [`Peer`], so that another one can take its place.
+//! ends. The WebRTC stack is behind the trait [`Peer`], so that it can be replaced.
 
 mod downlink;
 mod driver;
@@ -33,21 +33,21 @@ use super::end::EndGuard;
 use super::media::{SampleRates, SoundEndpoint};
 use super::net::{ByteStream, Deadline, Target, dial};
 
-/// How long keys may take to be agreed on once the far side has been reached. It is a matter of two
-/// round trips; a server whose certificate is refused says nothing more.
+/// The time limit of the DTLS handshake. It takes two round trips; a server that rejects a certificate
+/// sends nothing more.
 const DTLS_PATIENCE: Duration = Duration::from_secs(5);
 
 const NO_KEYS: &str = "it was reached, but no keys could be agreed on (DTLS): its certificate must \
                        be the one that its answer names by its fingerprint";
 
-/// Offers a call to a server, with sound at these rates, and waits until it stands, in no more than
+/// Offers a call to a server, with sound at these rates, and waits until it is connected, at most
 /// `options.connect_timeout`.
 pub async fn connect(
     request: &ConnectRequest,
     options: &WebRtcOptions,
     rates: SampleRates,
 ) -> Result<WebRtcConnection, ConnectError> {
-    // What the handshakes need is many times as large as the call.
+    // Boxed, because the future of the handshakes is many times larger than the call.
     Box::pin(call(request, options, rates)).await
 }
 
@@ -57,7 +57,7 @@ async fn call(
     rates: SampleRates,
 ) -> Result<WebRtcConnection, ConnectError> {
     let deadline = Deadline::after(options.connect_timeout);
-    // Options that cannot be are said before anybody is called.
+    // Invalid options fail before the server is contacted.
     let pipelines = AudioPipelines::new(options, rates)?;
     let (target, headers) = request.check(offer::SCHEMES, &offer::OWN_HEADERS)?;
     debug!(address = target.address(), "offering a call");
@@ -78,8 +78,8 @@ async fn call(
         .map_err(|error| ConnectError::NotWebRtc {
             problem: format!("its session description cannot be met ({error})"),
         })?;
-    stand(&peer, &target, deadline).await?;
-    debug!(address = target.address(), "the call stands");
+    wait_until_open(&peer, &target, deadline).await?;
+    debug!(address = target.address(), "the call is connected");
     Ok(WebRtcConnection {
         peer,
         call_id: answered.call_id,
@@ -91,7 +91,7 @@ async fn call(
 fn settings(options: &WebRtcOptions, stream: &ByteStream) -> Result<PeerSettings, String> {
     let mut local = options.local_addresses.clone();
     if local.is_empty() {
-        // Media goes where the offer went. Nobody can send to 0.0.0.0.
+        // The media uses the address that reached the server. Nobody can send to 0.0.0.0.
         local.push(stream.local_ip().map_err(|error| error.to_string())?);
     }
     if let Some(unusable) = local.iter().find(|ip| ip.is_unspecified()) {
@@ -105,15 +105,19 @@ fn settings(options: &WebRtcOptions, stream: &ByteStream) -> Result<PeerSettings
         ice_servers: options.ice_servers.clone(),
         channel_buffer: options.channel_buffer,
         disconnected_after: options.disconnected_after,
-        // The driver gives up before the stack does.
+        // The driver gives up first; this is a fallback.
         failed_after: options.disconnected_grace * 2 + Duration::from_secs(5),
         dtx: options.encoder.dtx,
         fec: true,
     })
 }
 
-/// Waits until `peer` has its data channel.
-async fn stand<P: Peer>(peer: &P, target: &Target, deadline: Deadline) -> Result<(), ConnectError> {
+/// Waits until the data channel of `peer` is open.
+async fn wait_until_open<P: Peer>(
+    peer: &P,
+    target: &Target,
+    deadline: Deadline,
+) -> Result<(), ConnectError> {
     let failed = |problem: &str| {
         Err(ConnectError::Call {
             address: target.address(),
@@ -174,7 +178,7 @@ impl WebRtcConnection {
     /// Moves messages and sound between the call and `endpoint` until the call ends.
     ///
     /// Dropping the future, polled or not, ends the call; `endpoint.on_ended` is called exactly once
-    /// in any case, when all that the call had is free.
+    /// in any case, after all resources of the call have been freed.
     pub fn run<E: SoundEndpoint + ?Sized>(
         self,
         endpoint: Arc<E>,

@@ -1,4 +1,4 @@
-//! The one HTTP exchange of a call: our offer for the server's answer.
+//! The HTTP exchange of a call: our offer and the server's answer.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue, LOCATION};
@@ -15,7 +15,7 @@ pub(super) const SCHEMES: Schemes = Schemes {
     secure: "https",
 };
 
-/// The headers of the offer that are ours to set.
+/// The headers of the offer, which users must not set.
 pub(super) const OWN_HEADERS: [&str; 5] = [
     "connection",
     "content-length",
@@ -24,14 +24,14 @@ pub(super) const OWN_HEADERS: [&str; 5] = [
     "transfer-encoding",
 ];
 
-/// What a server answered.
+/// The server's answer.
 pub(super) struct Answered {
     pub description: String,
-    /// The last part of the answer's `Location`.
+    /// The last path segment of the response's `Location`.
     pub call_id: Option<String>,
 }
 
-/// Offers a call to the server at the other end of `stream`.
+/// Sends the offer over `stream` and reads the answer.
 pub(super) async fn offer(
     stream: ByteStream,
     description: String,

@@ -4,55 +4,55 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::peer::IceServer;
-use crate::audio::jitter::JitterOptions;
 use crate::audio::opus::{Application, EncoderSettings};
+use crate::audio::rtp::jitter::JitterOptions;
 use crate::transport::net::{Proxy, Tls};
 
 /// Timeouts, limits, addresses and sound of a WebRTC connection. Every default is stated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebRtcOptions {
-    /// How long connecting may take in all: name lookup, TCP, proxy, TLS, the answer to the offer,
+    /// The time limit for connecting: name lookup, TCP, proxy, TLS, the answer to the offer,
     /// ICE, DTLS and the data channel. 15 s.
     pub connect_timeout: Duration,
-    /// How long, when we close, what was sent may take to arrive. 2 s.
+    /// On closing: how long to wait for the far side to acknowledge what was sent. 2 s.
     pub close_timeout: Duration,
     /// Silence of the far side after which the connection counts as disconnected. 5 s.
     pub disconnected_after: Duration,
-    /// How long it may be disconnected before it is given up. 5 s.
+    /// How long the connection may be disconnected before it counts as lost. 5 s.
     pub disconnected_grace: Duration,
-    /// STUN and TURN servers. None: a server on the open internet sees where we are.
+    /// STUN and TURN servers. None by default: a server on the open internet sees our address.
     pub ice_servers: Vec<IceServer>,
-    /// The addresses of this machine to use. None: the one that leads to the server.
+    /// The local addresses to use. None by default: the one from which the server is reached.
     pub local_addresses: Vec<IpAddr>,
-    /// How much the data channel may hold of what the far side has not acknowledged, in bytes. What
-    /// is more waits in the session. 1 MiB.
+    /// The most bytes in the data channel that the far side has not acknowledged. Further messages wait
+    /// in the session. 1 MiB.
     pub channel_buffer: usize,
-    /// How many messages are taken from the session at once, in bytes. 64 KiB.
+    /// The size of a batch of outgoing messages, in bytes. 64 KiB.
     pub send_batch_bytes: usize,
     /// How the user's sound is encoded. [`WebRtcOptions::encoder`] without FEC.
     pub encoder: EncoderSettings,
-    /// How much of the user's sound may wait for its time, the oldest being dropped. 60 s.
+    /// The longest queue of the user's sound; beyond it, the oldest sound is dropped. 60 s.
     pub max_queue: Duration,
-    /// How long the answer's sound is held back. 40 ms to begin with, 20 to 200 ms as the network
-    /// needs it.
+    /// The delay of the answer's sound in the jitter buffer: 40 ms at first, then 20 to 200 ms as the
+    /// network requires.
     pub jitter: JitterOptions,
-    /// The proxy for the offer; media goes its own way. Default: from the environment.
+    /// The proxy for the offer; media does not use it. Default: from the environment.
     pub proxy: Proxy,
     /// How the server that answers the offer is verified.
     pub tls: Tls,
 }
 
 impl WebRtcOptions {
-    /// How speech is encoded best for its cost: at complexity 1, by the codec's transform alone, at
-    /// 72 kbit/s at most.
+    /// The encoder settings with the best quality for their cost: complexity 1, the codec's transform
+    /// (CELT) alone, and at most 72 kbit/s.
     ///
     /// Measured on 14.5 s of synthetic speech at 24 kHz without a pause, by PESQ (ITU-T P.862.2): 3.94
-    /// at 28 us of processor a packet; complexity 5 has 3.90 at 64 kbit/s and 50 us. The mode that is
-    /// made for speech (SILK) has 3.36 at complexity 5, 140 us, and 26 kbit/s, the codec's own choice.
-    /// The transform also delays sound by 2.5 ms and not by 6.5 ms.
+    /// at 28 us of CPU time a packet; complexity 5 has 3.90 at 64 kbit/s and 50 us. The speech mode
+    /// (SILK) has 3.36 at complexity 5, 140 us, and the 26 kbit/s that the codec chooses. The transform
+    /// also delays sound by 2.5 ms instead of 6.5 ms.
     ///
-    /// FEC is SILK's alone, which therefore is used where it is asked for, at complexity 5 and the
-    /// codec's own bitrate.
+    /// Only SILK has FEC. With `fec`, SILK is therefore used, at complexity 5 and the bitrate that the
+    /// codec chooses.
     pub fn encoder(fec: bool) -> EncoderSettings {
         let settings = EncoderSettings {
             fec,

@@ -1,4 +1,4 @@
-//! What the transport needs of a WebRTC stack, so that the stack can be another one.
+//! The interface between the transport and a WebRTC stack, so that the stack can be replaced.
 
 use std::fmt;
 use std::future::Future;
@@ -14,35 +14,36 @@ pub(super) const OPUS_PAYLOAD_TYPE: u8 = 111;
 ///
 /// Dropping it without [`close`](Self::close) frees it as well, a moment later.
 pub trait Peer: Send + Sync + 'static {
-    /// Our offer, with all the addresses that were found in it.
+    /// Returns our offer, with all ICE candidates.
     fn offer(&self) -> impl Future<Output = Result<String, PeerError>> + Send;
 
-    /// Takes the far side's answer to our offer and begins to connect.
+    /// Applies the far side's answer to our offer and begins to connect.
     fn accept(&self, answer: &str) -> impl Future<Output = Result<(), PeerError>> + Send;
 
-    /// Takes the far side's offer; our answer to it, with all the addresses that were found.
+    /// Applies the far side's offer and returns our answer, with all ICE candidates.
     fn answer(&self, offer: &str) -> impl Future<Output = Result<String, PeerError>> + Send;
 
-    /// Sends a text over the data channel. Waits while the channel holds as much as it may.
+    /// Sends a text over the data channel. Waits while the channel's buffer is full.
     fn send_event(&self, text: &str) -> impl Future<Output = Result<(), PeerError>> + Send;
 
-    /// Sends one Opus packet, at once.
+    /// Sends one Opus packet immediately.
     fn send_opus(&self, packet: Opus) -> Result<(), PeerError>;
 
-    /// What happens next. May be dropped before it is ready: nothing is lost. Once the peer is
-    /// closed it says [`PeerEvent::Changed`] with [`PeerState::Closed`], each time it is asked.
+    /// Returns the next event. It is cancel-safe. Once the peer is closed, every call returns
+    /// [`PeerEvent::Changed`] with [`PeerState::Closed`].
     ///
-    /// The connection lives only while somebody is in here or in [`tend`](Self::tend): a peer need not
-    /// have a task of its own.
+    /// The connection makes progress only while this future or that of [`tend`](Self::tend) is polled:
+    /// a peer need not have a task of its own.
     fn receive(&self) -> impl Future<Output = PeerEvent> + Send;
 
-    /// Keeps the connection alive and takes nothing off it. Goes on until it is dropped.
+    /// Keeps the connection alive without returning events. It never completes.
     fn tend(&self) -> impl Future<Output = ()> + Send;
 
-    /// Counters since the beginning.
+    /// Counters since the peer was created.
     fn stats(&self) -> PeerStats;
 
-    /// Says goodbye, waiting up to `patience` for what was sent to arrive, and frees everything.
+    /// Closes the connection and frees its resources, after waiting up to `patience` for the far side to
+    /// acknowledge what was sent.
     fn close(&self, patience: Duration) -> impl Future<Output = ()> + Send;
 }
 
@@ -51,12 +52,12 @@ pub trait Peer: Send + Sync + 'static {
 pub struct Opus {
     /// In 1/48000 s, from any beginning.
     pub timestamp: u32,
-    /// The first one after a silence.
+    /// Whether it is the first packet after a silence.
     pub marker: bool,
     pub payload: Bytes,
 }
 
-/// An Opus packet as it came.
+/// An Opus packet that was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
     pub ssrc: u32,
@@ -66,13 +67,13 @@ pub struct Received {
     pub payload: Bytes,
 }
 
-/// Something that a peer has to say.
+/// An event of a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerEvent {
     /// The data channel is open.
     Opened,
     Text(String),
-    /// The realtime protocol has none.
+    /// A binary message; the realtime protocol has none.
     Binary(Bytes),
     Opus(Received),
     Changed(PeerState),
@@ -80,21 +81,21 @@ pub enum PeerEvent {
     ChannelClosed,
 }
 
-/// Where a peer's connection stands.
+/// The state of a peer's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerState {
     Connecting,
-    /// A way has been found; keys are not agreed on yet.
+    /// ICE has found a path; the DTLS handshake is not complete.
     Reached,
     Connected,
-    /// Nothing has been heard for a while. It may come back.
+    /// The far side has sent nothing for a while. The connection may recover.
     Disconnected,
-    /// It could not be made, or is lost for good.
+    /// It could not be established, or is lost for good.
     Failed,
     Closed,
 }
 
-/// What has passed.
+/// The packets and bytes of sound so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PeerStats {
     pub packets_sent: u64,
@@ -106,7 +107,7 @@ pub struct PeerStats {
 /// A STUN or TURN server (RFC 7064, RFC 7065).
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct IceServer {
-    /// `stun:host:port`, `turn:host:port?transport=udp`.
+    /// Such as `stun:host:port` or `turn:host:port?transport=udp`.
     pub urls: Vec<String>,
     /// For TURN.
     pub username: String,
@@ -122,45 +123,45 @@ impl fmt::Debug for IceServer {
     }
 }
 
-/// How a peer is made.
+/// The settings of a peer.
 #[derive(Debug, Clone)]
 pub struct PeerSettings {
-    /// The addresses of this machine to be reached at, one socket each. Never the unspecified one:
-    /// nobody can send to `0.0.0.0`.
+    /// The local addresses, one socket each. Never the unspecified address: nobody can send to
+    /// `0.0.0.0`.
     pub local: Vec<IpAddr>,
     pub ice_servers: Vec<IceServer>,
-    /// What the data channel may hold of what the far side has not acknowledged, in bytes.
+    /// The most bytes in the data channel that the far side has not acknowledged.
     pub channel_buffer: usize,
     /// Silence of the far side after which it counts as disconnected.
     pub disconnected_after: Duration,
-    /// For how long it may be disconnected before it counts as lost.
+    /// How long it may be disconnected before it counts as failed.
     pub failed_after: Duration,
-    /// Tells the far side that it need not send silence (RFC 7587, section 6.1: `usedtx`).
+    /// Offers discontinuous transmission to the far side (RFC 7587, section 6.1: `usedtx`).
     pub dtx: bool,
-    /// Tells the far side that in-band FEC is of use to us (`useinbandfec`).
+    /// Asks the far side for in-band FEC (`useinbandfec`).
     pub fec: bool,
 }
 
-/// Why a peer could not do what it was asked to.
+/// Why a call of a [`Peer`] failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeerError {
-    /// What came is no session description, or not one that can be met.
+    /// The session description is malformed or unsupported.
     #[error("{0}")]
     Description(String),
-    /// A message is longer than the far side takes.
+    /// A message is longer than the far side accepts.
     #[error(
         "a message of {bytes} bytes is longer than the server takes over its data channel; send \
          less at once (shorter instructions, fewer tools, smaller images), or use the WebSocket"
     )]
     TooLong { bytes: usize },
-    /// It is closed.
+    /// The peer is closed.
     #[error("the connection is closed")]
     Closed,
     /// A STUN or TURN server cannot be used.
     #[error("{0}")]
     IceServer(String),
-    /// No socket, or another failure of this machine's.
+    /// A local failure, such as a socket that cannot be opened.
     #[error("{0}")]
     Local(String),
 }

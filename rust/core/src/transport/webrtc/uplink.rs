@@ -1,4 +1,4 @@
-//! The user's sound on its way out: 20 ms at a time, when their time has come.
+//! The user's sound on its way to the peer: packets of 20 ms, each at its deadline.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::peer::Opus;
 use crate::audio::opus::OpusError;
-use crate::audio::sender::{OpusSender, SenderError, SenderOptions};
+use crate::audio::rtp::sender::{OpusSender, SenderError, SenderOptions};
 use crate::transport::media::{Uplink, UplinkFrame};
 
 /// The duration of a packet.
@@ -16,15 +16,15 @@ const FRAME: Duration = Duration::from_millis(20);
 /// The same in ticks of 1/48,000 s.
 const FRAME_TICKS: u32 = 960;
 
-/// How late packets may be that are sent one upon the other to make up for it.
-const MOST_LATE: Duration = Duration::from_millis(100);
+/// The longest delay that is caught up by sending packets back to back.
+const MAX_LATE: Duration = Duration::from_millis(100);
 
-/// What the driver holds of the user's sound.
+/// The driver's queue and encoder of the user's sound.
 pub(super) struct UplinkEncoder {
     sender: OpusSender,
     packets: Packets,
     rate: u32,
-    /// A mark has been reached, and waits for what is before it.
+    /// A mark was taken from the uplink, and the sound before it is still to be sent.
     marked: bool,
 }
 
@@ -38,9 +38,9 @@ impl UplinkEncoder {
         })
     }
 
-    /// Takes what there is to be sent, up to the next mark.
+    /// Takes frames from the uplink, up to the next mark.
     pub fn take(&mut self, uplink: &Uplink, now: Duration) {
-        if uplink.take_cut() {
+        if uplink.take_flush() {
             self.sender.clear();
             self.packets.waiting.clear();
         }
@@ -57,11 +57,11 @@ impl UplinkEncoder {
                 None => break,
             }
         }
-        self.tell_held(uplink);
+        self.report_held(uplink);
     }
 
-    /// Says how much waits here.
-    pub fn tell_held(&self, uplink: &Uplink) {
+    /// Tells the uplink how many bytes wait here.
+    pub fn report_held(&self, uplink: &Uplink) {
         let samples = self.sender.queued().as_secs_f64() * f64::from(self.rate);
         let packets: usize = self.packets.waiting.iter().map(Bytes::len).sum();
         uplink.set_held(samples as usize * 2 + packets);
@@ -80,7 +80,7 @@ impl UplinkEncoder {
         }))
     }
 
-    /// Whether all before a mark has been sent since this was asked last.
+    /// Whether all sound before a mark has been sent since the last call.
     pub fn passed_mark(&mut self) -> bool {
         let passed =
             self.marked && self.sender.queued().is_zero() && self.packets.waiting.is_empty();
@@ -97,7 +97,8 @@ impl UplinkEncoder {
     }
 }
 
-/// Packets that were encoded elsewhere.
+/// Packets that were encoded elsewhere and are passed through. Only a benchmark sends them today;
+/// they are for callers whose packets are Opus already.
 #[derive(Default)]
 struct Packets {
     waiting: VecDeque<Bytes>,
@@ -112,7 +113,7 @@ impl Packets {
         }
         let payload = self.waiting.pop_front()?;
         let late = now.saturating_sub(self.due);
-        let marker = late > MOST_LATE;
+        let marker = late > MAX_LATE;
         if marker {
             self.timestamp = self
                 .timestamp
@@ -159,14 +160,14 @@ mod tests {
             }
             now += ms(1);
         }
-        uplink_encoder.tell_held(&uplink);
-        // 700 samples are a frame and a half; the half is filled up.
+        uplink_encoder.report_held(&uplink);
+        // 700 samples are a frame and a half; the half is padded with silence.
         assert_eq!((sent_before_mark, sent), (Some(2), 3));
         assert_eq!(uplink.bytes(), 0);
     }
 
     #[test]
-    fn a_cut_throws_away_what_waits_for_its_time() {
+    fn a_flush_drops_what_waits_for_its_deadline() {
         let uplink = Uplink::new(1 << 20);
         let mut uplink_encoder = UplinkEncoder::new(24_000, SenderOptions::default()).unwrap();
         uplink.push(UplinkFrame::Samples(vec![1000; 24_000]));

@@ -1,11 +1,11 @@
-//! How a WebSocket ends, in words.
+//! How a WebSocket ended: the cause as text, and the code for our close frame.
 
 use std::io::ErrorKind;
 
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-/// What happened, for people.
+/// The cause as a text for people.
 pub(super) fn cause_of(error: &Error) -> String {
     match error {
         Error::Io(error) => match error.kind() {
@@ -28,9 +28,9 @@ pub(super) fn cause_of(error: &Error) -> String {
     }
 }
 
-/// The code to say goodbye with after such an error (RFC 6455, section 7.4.1); `None` where the
-/// connection is gone already.
-pub(super) fn goodbye_for(error: &Error) -> Option<CloseCode> {
+/// The code of the close frame to send after such an error (RFC 6455, section 7.4.1); `None` if the
+/// connection is already gone.
+pub(super) fn close_code_for(error: &Error) -> Option<CloseCode> {
     match error {
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         Error::Protocol(_) => Some(CloseCode::Protocol),

@@ -1,10 +1,10 @@
-//! Frames (RFC 6455, section 5.2): whole and masked texts, as a client sends them, and the headers of
-//! what a server sends.
+//! Frames (RFC 6455, section 5.2): the encoding of a client's masked texts, and the parsing of a
+//! server's frame headers.
 
 /// FIN, and the opcode of text.
 const WHOLE_TEXT: u8 = 0x81;
 const MASKED: u8 = 0x80;
-/// Where a length is past 125, these stand in its place.
+/// For a payload longer than 125 bytes, one of these stands in place of the length.
 const LENGTH_IN_2_BYTES: u8 = 0x7e;
 const LENGTH_IN_8_BYTES: u8 = 0x7f;
 
@@ -13,19 +13,19 @@ const OPCODE: u8 = 0x0f;
 const CONTINUATION: u8 = 0x00;
 const LENGTH: u8 = 0x7f;
 
-/// The beginning of a frame that a server sent.
+/// The header of a server's frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     first: u8,
     is_masked: bool,
-    /// Where the payload begins, from the beginning of the frame.
+    /// The offset of the payload in the frame.
     pub payload_at: usize,
-    /// How long the payload is.
+    /// The length of the payload.
     pub length: u64,
 }
 
 impl Header {
-    /// `None` where more bytes are needed.
+    /// Parses the header; `None` if more bytes are needed.
     pub fn read(frame: &[u8]) -> Option<Self> {
         let [first, second] = *frame.first_chunk()?;
         let masked = if second & MASKED == 0 { 0 } else { 4 };
@@ -48,32 +48,33 @@ impl Header {
         })
     }
 
-    /// How long the frame is.
+    /// The length of the frame.
     pub fn end(&self) -> u64 {
         self.length.saturating_add(self.payload_at as u64)
     }
 
-    /// It is a message of its own, of text, as servers may send it: not masked, without extensions.
+    /// Whether the frame is a whole text message, not masked and without extensions.
     pub fn is_whole_text(&self) -> bool {
         self.first == WHOLE_TEXT && !self.is_masked
     }
 
-    /// It begins a message that goes on in other frames, or ends one; `None` where it does neither.
+    /// `Some(true)` if a message of several frames is open after this frame, `Some(false)` if this
+    /// frame ends one, `None` if it has no part in one.
     pub fn leaves_open(&self) -> Option<bool> {
         let opcode = self.first & OPCODE;
         let is_last = self.first & FIN != 0;
-        // A control frame may come between the frames of a message and has no part in it.
+        // A control frame may stand between the frames of a message and has no part in it.
         let is_control = opcode & 0x08 != 0;
         (!is_control && (opcode == CONTINUATION || !is_last)).then_some(!is_last)
     }
 }
 
-/// Appends `text` as one frame that is masked with `key`, which must be another for each frame and
-/// not to be foreseen (section 5.3).
+/// Appends `text` as one frame, masked with `key`, which must be unpredictable and new for each frame
+/// (section 5.3).
 pub(super) fn append_text(out: &mut Vec<u8>, text: &str, key: [u8; 4]) {
     out.reserve(text.len() + 14);
     out.push(WHOLE_TEXT);
-    // Of three ways to write a length the shortest must be taken.
+    // A length has three encodings; the shortest that fits is required.
     match (u8::try_from(text.len()), u16::try_from(text.len())) {
         (Ok(length @ ..=125), _) => out.push(MASKED | length),
         (_, Ok(length)) => {
@@ -92,7 +93,7 @@ pub(super) fn append_text(out: &mut Vec<u8>, text: &str, key: [u8; 4]) {
 }
 
 fn mask(payload: &mut [u8], key: [u8; 4]) {
-    // In pieces whose length is known, which the compiler makes vector code of.
+    // Chunks of a constant length let the compiler vectorize the loop.
     let mut pieces = payload.chunks_exact_mut(4);
     for piece in &mut pieces {
         for (byte, key) in piece.iter_mut().zip(key) {

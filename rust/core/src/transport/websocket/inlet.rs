@@ -1,10 +1,10 @@
-//! A stream that two read: the driver whole texts, tungstenite all else.
+//! The reading side of a socket: the driver reads whole texts from it, and tungstenite everything else.
 //!
-//! tungstenite keeps a read buffer for each connection, clears it before each read, and copies. At
-//! thousands of connections that is memory which has left the processor's cache whenever it is needed
-//! again. Nearly all that a server sends are texts in one frame. They are read into a buffer of the
-//! thread's and handed out from there; control frames, messages in several frames, and what breaks the
-//! protocol or a limit are tungstenite's to judge.
+//! tungstenite keeps a read buffer for each connection, clears it before each read, and copies from it.
+//! With thousands of connections those buffers are out of the processor's cache whenever they are
+//! needed. Nearly all messages of a server are texts in one frame. The driver reads these into a buffer
+//! that all connections of a thread share, and passes them on from there. tungstenite handles control
+//! frames, messages in several frames, and whatever breaks the protocol or a limit.
 
 use std::cell::Cell;
 use std::io;
@@ -16,69 +16,70 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::frame::Header;
 
 thread_local! {
-    /// What sockets bring: one buffer for all connections, which stays in the cache.
+    /// The read buffer of this thread. All its connections share it, so that it stays in the cache.
     static READ: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Whose the next bytes are.
+/// Who reads the next bytes of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// The driver's: a frame begins.
+    /// The driver: a frame begins.
     Texts,
-    /// tungstenite's, as many as are left of a frame.
+    /// tungstenite, this many bytes: the rest of a frame.
     Rest(u64),
-    /// tungstenite's, which says what it means that nothing more comes.
-    CloseReason,
+    /// tungstenite, which reports the end of the stream.
+    End,
 }
 
-/// Keeps the frames of the two apart.
+/// Splits the incoming frames between the driver and tungstenite.
 #[derive(Debug)]
 pub(super) struct Inlet<S> {
     stream: S,
-    /// How much is read at once.
-    at_once: usize,
-    /// The longest text that is not tungstenite's to judge.
-    longest: u64,
-    /// What was read and not handed out yet. In the driver's turn it begins with a frame.
+    /// Bytes per read.
+    read_size: usize,
+    /// The longest text that the driver takes; tungstenite rejects longer ones.
+    max_text: u64,
+    /// Bytes that were read and not passed on yet. In the driver's turn they begin with a frame.
     kept: Vec<u8>,
-    /// How much of it tungstenite has had.
-    had: usize,
-    /// It may hold whole frames.
-    is_unseen: bool,
+    /// How many bytes of `kept` tungstenite has read.
+    consumed: usize,
+    /// `kept` was not parsed yet and may hold whole frames.
+    is_unparsed: bool,
     turn: Turn,
-    /// A message has begun that goes on in other frames.
+    /// A message of several frames has begun and not ended.
     is_open: bool,
 }
 
 impl<S: AsyncRead + Unpin> Inlet<S> {
-    /// `first` was read before; of it and `stream` texts of `longest` bytes at most are handed out.
-    pub(super) fn new(stream: S, first: &[u8], at_once: usize, longest: usize) -> Self {
+    /// Reads from `first`, which was read before, and then from `stream`. The driver takes texts of at
+    /// most `max_text` bytes.
+    pub(super) fn new(stream: S, first: &[u8], read_size: usize, max_text: usize) -> Self {
         Self {
             stream,
-            at_once: at_once.max(1),
-            longest: longest as u64,
+            read_size: read_size.max(1),
+            max_text: max_text as u64,
             kept: first.to_vec(),
-            had: 0,
-            is_unseen: !first.is_empty(),
+            consumed: 0,
+            is_unparsed: !first.is_empty(),
             turn: Turn::Texts,
             is_open: false,
         }
     }
 
-    /// Texts are next, or what is not known yet: [`Inlet::poll_texts`] goes on. Otherwise tungstenite
-    /// is to read, until that has changed.
+    /// Whether the driver reads next, by [`Inlet::poll_texts`]. Otherwise tungstenite reads until this
+    /// becomes true again.
     pub(super) fn has_texts_next(&self) -> bool {
         self.turn == Turn::Texts
     }
 
-    /// Reads once and gives the texts that are whole to `take`, up to the first frame of another kind.
+    /// Reads once and passes each whole text to `take`, up to the first frame of another kind.
     pub(super) fn poll_texts(
         &mut self,
         cx: &mut Context<'_>,
         mut take: impl FnMut(&str),
     ) -> Poll<io::Result<()>> {
-        if self.is_unseen {
-            self.is_unseen = false;
+        if self.is_unparsed {
+            self.is_unparsed = false;
             let kept = std::mem::take(&mut self.kept);
             self.hand_out(&kept, &mut take);
             return Poll::Ready(Ok(()));
@@ -87,7 +88,7 @@ impl<S: AsyncRead + Unpin> Inlet<S> {
         let read = self.poll_stream(cx, &mut buffer);
         if let Poll::Ready(Ok(bytes)) = read {
             if bytes.is_empty() {
-                self.turn = Turn::CloseReason;
+                self.turn = Turn::End;
             } else {
                 let rest = self.complete(bytes, &mut take);
                 self.hand_out(rest, &mut take);
@@ -103,20 +104,21 @@ impl<S: AsyncRead + Unpin> Inlet<S> {
         cx: &mut Context<'_>,
         buffer: &'a mut Vec<u8>,
     ) -> Poll<io::Result<&'a [u8]>> {
-        if buffer.len() < self.at_once {
-            buffer.resize(self.at_once, 0);
+        if buffer.len() < self.read_size {
+            buffer.resize(self.read_size, 0);
         }
-        let mut read = ReadBuf::new(&mut buffer[..self.at_once]);
+        let mut read = ReadBuf::new(&mut buffer[..self.read_size]);
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
         let length = read.filled().len();
         Poll::Ready(Ok(&buffer[..length]))
     }
 
-    /// Hands out the frame whose beginning is kept, if its end is in `bytes`, and gives what is behind.
+    /// Passes on the frame whose beginning is in `kept`, if `bytes` complete it. Returns the bytes
+    /// behind it.
     fn complete<'a>(&mut self, mut bytes: &'a [u8], take: &mut impl FnMut(&str)) -> &'a [u8] {
         while !self.kept.is_empty() && self.turn == Turn::Texts {
             let header = Header::read(&self.kept);
-            // A header is completed by single bytes: what is behind it may be another frame.
+            // An incomplete header is filled byte by byte: the bytes behind it may be another frame.
             let whole = header.map_or(self.kept.len() as u64 + 1, |header| header.end());
             let missing = usize::try_from(whole).unwrap_or(usize::MAX) - self.kept.len();
             if missing > 0 && header.is_none_or(|header| self.is_text(header)) {
@@ -134,7 +136,7 @@ impl<S: AsyncRead + Unpin> Inlet<S> {
         bytes
     }
 
-    /// Hands out the texts that `bytes` begin with, and keeps the rest.
+    /// Passes on the texts that `bytes` begin with, and keeps the rest.
     fn hand_out(&mut self, bytes: &[u8], take: &mut impl FnMut(&str)) {
         let mut rest = bytes;
         while self.turn == Turn::Texts
@@ -161,14 +163,14 @@ impl<S: AsyncRead + Unpin> Inlet<S> {
         self.kept.extend_from_slice(rest);
     }
 
-    /// It can be handed out once it is whole.
+    /// Whether the frame is a text that the driver passes on once it is complete.
     fn is_text(&self, header: Header) -> bool {
-        header.is_whole_text() && !self.is_open && header.length <= self.longest
+        header.is_whole_text() && !self.is_open && header.length <= self.max_text
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Inlet<S> {
-    /// For tungstenite: the rest of a frame that is its own, and then nothing until there is another.
+    /// For tungstenite: yields the rest of its frame, then pending until its next frame.
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -176,33 +178,33 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inlet<S> {
     ) -> Poll<io::Result<()>> {
         let inlet = self.get_mut();
         let left = match inlet.turn {
-            // Nobody is woken: the driver goes on to read.
+            // No waker is needed: the driver itself reads next.
             Turn::Texts => return Poll::Pending,
-            Turn::CloseReason => return Poll::Ready(Ok(())),
+            Turn::End => return Poll::Ready(Ok(())),
             Turn::Rest(left) => left,
         };
-        if inlet.had == inlet.kept.len() {
+        if inlet.consumed == inlet.kept.len() {
             let mut buffer = READ.take();
             let read = inlet.poll_stream(cx, &mut buffer).map_ok(<[u8]>::to_vec);
             READ.set(buffer);
             inlet.kept = ready!(read)?;
-            inlet.had = 0;
+            inlet.consumed = 0;
             if inlet.kept.is_empty() {
-                inlet.turn = Turn::CloseReason;
+                inlet.turn = Turn::End;
                 return Poll::Ready(Ok(()));
             }
         }
-        let there = &inlet.kept[inlet.had..];
+        let there = &inlet.kept[inlet.consumed..];
         let most = usize::try_from(left).unwrap_or(usize::MAX);
         let part = &there[..there.len().min(buf.remaining()).min(most)];
         buf.put_slice(part);
-        inlet.had += part.len();
+        inlet.consumed += part.len();
         inlet.turn = Turn::Rest(left - part.len() as u64);
         if inlet.turn == Turn::Rest(0) {
             inlet.turn = Turn::Texts;
-            inlet.kept = inlet.kept.split_off(inlet.had);
-            inlet.had = 0;
-            inlet.is_unseen = !inlet.kept.is_empty();
+            inlet.kept = inlet.kept.split_off(inlet.consumed);
+            inlet.consumed = 0;
+            inlet.is_unparsed = !inlet.kept.is_empty();
         }
         Poll::Ready(Ok(()))
     }
@@ -242,7 +244,7 @@ mod tests {
     const LONGEST_FRAME: usize = 200;
     const LONGEST_MESSAGE: usize = 300;
 
-    /// Brings pieces one at a time, with a pause before each, and then ends.
+    /// A stream that yields its pieces one at a time, each after a pending poll, and then ends.
     #[derive(Debug)]
     struct Pieces {
         pieces: VecDeque<Vec<u8>>,
@@ -313,14 +315,14 @@ mod tests {
             .max_message_size(Some(LONGEST_MESSAGE))
     }
 
-    /// What was read, and how it ended.
+    /// The messages of a connection, and how it ended.
     #[derive(Debug, PartialEq)]
-    struct Heard {
+    struct Received {
         messages: Vec<Message>,
         end: String,
     }
 
-    /// All at once; nobody takes what is answered.
+    /// A stream that yields all bytes at once and drops what is written to it.
     struct Source<'a>(&'a [u8]);
 
     impl io::Read for Source<'_> {
@@ -339,8 +341,8 @@ mod tests {
         }
     }
 
-    /// What tungstenite makes of it alone.
-    fn heard_by_tungstenite(bytes: &[u8]) -> Heard {
+    /// What tungstenite alone receives.
+    fn received_by_tungstenite(bytes: &[u8]) -> Received {
         let stream = Source(bytes);
         let mut socket = WebSocket::from_raw_socket(stream, Role::Client, Some(config()));
         let mut messages = Vec::new();
@@ -349,31 +351,31 @@ mod tests {
                 Ok(message) if message.is_close() => {
                     messages.push(message);
                     let end = "closed".to_owned();
-                    return Heard { messages, end };
+                    return Received { messages, end };
                 }
                 Ok(message) => messages.push(message),
                 Err(error) => {
                     let end = error.to_string();
-                    return Heard { messages, end };
+                    return Received { messages, end };
                 }
             }
         }
     }
 
-    /// What the two make of it together, as the driver asks them.
-    fn heard_through_inlet(first: &[u8], stream: Pieces, at_once: usize) -> Heard {
+    /// What the driver and tungstenite receive together.
+    fn received_through_inlet(first: &[u8], stream: Pieces, read_size: usize) -> Received {
         let longest = LONGEST_FRAME.min(LONGEST_MESSAGE);
-        let inlet = Inlet::new(stream, first, at_once, longest);
+        let inlet = Inlet::new(stream, first, read_size, longest);
         let socket = WebSocketStream::from_raw_socket(inlet, Role::Client, Some(config()));
         let mut cx = Context::from_waker(Waker::noop());
         let Poll::Ready(mut socket) = std::pin::pin!(socket).as_mut().poll(&mut cx) else {
-            panic!("nothing is to be waited for");
+            panic!("it does not wait");
         };
         let mut messages = Vec::new();
         let mut turns = 0;
         let end = loop {
             turns += 1;
-            assert!(turns < 100_000, "nobody reads on");
+            assert!(turns < 100_000, "neither side reads on");
             let inlet = socket.get_mut();
             if inlet.has_texts_next() {
                 let take = |text: &str| messages.push(Message::text(text));
@@ -395,7 +397,7 @@ mod tests {
                 Poll::Pending => {}
             }
         };
-        Heard { messages, end }
+        Received { messages, end }
     }
 
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -433,7 +435,7 @@ mod tests {
         ]
     }
 
-    /// What ends a connection, in time or before.
+    /// The last bytes of a connection: a proper end, a violation of the protocol, or a cut.
     fn ending() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![
             Just(Vec::new()),
@@ -454,20 +456,20 @@ mod tests {
     }
 
     proptest! {
-        /// However it comes in pieces, the same is heard as by tungstenite alone, and it ends alike.
+        /// However the bytes are split, the messages and the end are those of tungstenite alone.
         #[test]
-        fn nothing_is_heard_otherwise_than_by_tungstenite(
+        fn the_messages_are_those_of_tungstenite_alone(
             messages in prop::collection::vec(message(), 0..12),
             ending in ending(),
             lengths in prop::collection::vec(1..400_usize, 1..8),
             first in 0..60_usize,
-            at_once in 1..500_usize,
+            read_size in 1..500_usize,
         ) {
             let mut bytes = messages.concat();
             bytes.extend(ending);
             let (first, rest) = bytes.split_at(first.min(bytes.len()));
-            let heard = heard_through_inlet(first, Pieces::new(rest, &lengths), at_once);
-            prop_assert_eq!(heard, heard_by_tungstenite(&bytes));
+            let received = received_through_inlet(first, Pieces::new(rest, &lengths), read_size);
+            prop_assert_eq!(received, received_by_tungstenite(&bytes));
         }
 
         #[test]

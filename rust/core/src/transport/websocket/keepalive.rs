@@ -1,30 +1,30 @@
-//! When a silent peer is pinged, and when it is given up.
+//! Keep-alive: when a silent peer is pinged, and when its connection counts as lost.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A moment that does not come.
+/// A time so far ahead that it never comes.
 const NEVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// What is due.
+/// What the keep-alive timer has to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// Nothing until then.
+    /// Nothing; check again at this time.
     Wait(Instant),
-    /// Ping the peer, then look again at that time.
+    /// Ping the peer; check again at this time.
     Ping(Instant),
-    /// The peer has not answered in time.
+    /// The peer has sent nothing within the timeout of a ping.
     Dead,
 }
 
-/// Anything that arrives is a sign of life. The clock is only looked at when the alarm goes off,
-/// so a busy connection pays nothing for it.
+/// The keep-alive state of a connection. Any data from the peer counts as activity, which puts off the
+/// next ping but does not reset the timer: a busy connection pays nothing for it.
 #[derive(Debug)]
 pub(super) struct KeepAlive {
     interval: Option<Duration>,
     timeout: Duration,
-    heard: Instant,
+    last_activity: Instant,
     pinged: Option<Instant>,
 }
 
@@ -34,19 +34,19 @@ impl KeepAlive {
         Self {
             interval,
             timeout,
-            heard: now,
+            last_activity: now,
             pinged: None,
         }
     }
 
-    /// Something arrived. Gives the time to look again where a ping has moved it.
-    pub fn hear(&mut self, now: Instant) -> Option<Instant> {
-        self.heard = now;
+    /// Notes that data arrived. Returns the new time of the next check if a ping was pending.
+    pub fn note_activity(&mut self, now: Instant) -> Option<Instant> {
+        self.last_activity = now;
         self.pinged.take()?;
         Some(later(now, self.interval?))
     }
 
-    /// What is due now.
+    /// Returns what is due now.
     pub fn check(&mut self, now: Instant) -> Due {
         let Some(interval) = self.interval else {
             return Due::Wait(later(now, NEVER));
@@ -54,16 +54,16 @@ impl KeepAlive {
         match self.pinged {
             Some(pinged) if now >= later(pinged, self.timeout) => Due::Dead,
             Some(pinged) => Due::Wait(later(pinged, self.timeout)),
-            None if now >= later(self.heard, interval) => {
+            None if now >= later(self.last_activity, interval) => {
                 self.pinged = Some(now);
                 Due::Ping(later(now, self.timeout))
             }
-            None => Due::Wait(later(self.heard, interval)),
+            None => Due::Wait(later(self.last_activity, interval)),
         }
     }
 }
 
-/// A moment after `from`, also where the time is too long to reckon with.
+/// `from` plus `by`, which is capped so that the sum cannot overflow.
 pub(super) fn later(from: Instant, by: Duration) -> Instant {
     from + by.min(NEVER)
 }
@@ -85,13 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn anything_heard_puts_the_ping_off() {
+    fn any_activity_puts_the_ping_off() {
         let start = Instant::now();
         let mut alive = KeepAlive::new(Some(20 * S), 5 * S, start);
-        assert_eq!(alive.hear(start + 15 * S), None);
+        assert_eq!(alive.note_activity(start + 15 * S), None);
         assert_eq!(alive.check(start + 20 * S), Due::Wait(start + 35 * S));
         assert_eq!(alive.check(start + 35 * S), Due::Ping(start + 40 * S));
-        assert_eq!(alive.hear(start + 36 * S), Some(start + 56 * S));
+        assert_eq!(alive.note_activity(start + 36 * S), Some(start + 56 * S));
         assert_eq!(alive.check(start + 56 * S), Due::Ping(start + 61 * S));
     }
 

@@ -1,4 +1,4 @@
-//! Carries a session over a WebSocket (RFC 6455).
+//! Runs a session over a WebSocket (RFC 6455).
 //!
 //! [`connect`] opens the connection, [`WebSocketConnection::run`] moves frames between it and an
 //! [`Endpoint`] until it ends. A server that holds thousands of sessions pays for each: one task,
@@ -31,8 +31,8 @@ use super::end::EndGuard;
 use super::endpoint::Endpoint;
 use super::net::{ByteStream, Deadline, Schemes, dial};
 
-/// tungstenite's read buffer, in bytes, allocated for each connection. Nearly all that it reads itself are
-/// control frames; what is longer it reads in pieces of this length, from memory.
+/// tungstenite's read buffer, in bytes, allocated for each connection. It reads hardly anything but
+/// control frames; longer frames it reads in pieces of this length, from memory.
 const OWN_READ_BUFFER: usize = 256;
 
 const SCHEMES: Schemes = Schemes {
@@ -40,7 +40,7 @@ const SCHEMES: Schemes = Schemes {
     secure: "wss",
 };
 
-/// The headers that make the handshake; they are ours to set (RFC 6455, section 4.1).
+/// The headers of the handshake, which users must not set (RFC 6455, section 4.1).
 const OWN_HEADERS: [&str; 9] = [
     "connection",
     "content-length",
@@ -90,18 +90,18 @@ pub async fn connect(
 fn protocol_config(options: &WebSocketOptions) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(OWN_READ_BUFFER)
-        // Messages gather in the buffer until the driver flushes: one system call per batch. The
-        // driver bounds the batch, so the buffer itself needs no limit.
+        // The buffer collects control frames until the driver flushes. The driver bounds what it
+        // writes, so the buffer itself needs no limit.
         .write_buffer_size(usize::MAX - 1)
         .max_write_buffer_size(usize::MAX)
         .max_message_size(Some(options.max_message_size))
         .max_frame_size(Some(options.max_frame_size))
 }
 
-/// tungstenite, between those who read and write beside it.
+/// tungstenite on top of the two halves that the driver reads and writes directly.
 type Socket = WebSocketStream<Outlet<Inlet<ByteStream>>>;
 
-/// An open connection, which nobody reads yet.
+/// An open connection. Nothing is read from it before [`run`](Self::run).
 pub struct WebSocketConnection {
     socket: Socket,
     response_headers: HeaderMap,
@@ -109,8 +109,8 @@ pub struct WebSocketConnection {
 }
 
 impl WebSocketConnection {
-    /// The headers of the server's answer, names in lower case. Values that are not ASCII text are
-    /// left out.
+    /// The headers of the server's response, names in lower case, without values that are not ASCII
+    /// text.
     pub fn response_headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.response_headers
             .iter()
@@ -120,9 +120,9 @@ impl WebSocketConnection {
     /// Moves frames between the connection and `endpoint` until the connection ends.
     ///
     /// Dropping the future, polled or not, drops the connection; `endpoint.on_ended` is called
-    /// exactly once in any case. While the endpoint holds the reader, keep-alive pauses, for the
-    /// answers would be left unread; once it has said goodbye the hold no longer counts. Frames
-    /// that arrive after our goodbye are dropped.
+    /// exactly once in any case. While the endpoint holds the reader, keep-alive pauses, because
+    /// nobody would read the pongs. After our close frame the hold no longer applies, and frames that
+    /// arrive are dropped.
     pub fn run<E: Endpoint + ?Sized>(
         self,
         endpoint: Arc<E>,

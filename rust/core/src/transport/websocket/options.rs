@@ -7,23 +7,22 @@ use crate::transport::net::{Proxy, Tls};
 /// Timeouts, limits, proxy and TLS of a WebSocket connection. Every default is stated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebSocketOptions {
-    /// How long connecting may take in all: name lookup, TCP, proxy, TLS and handshake. 10 s.
+    /// The time limit for connecting: name lookup, TCP, proxy, TLS and handshake. 10 s.
     pub connect_timeout: Duration,
-    /// How long the far side has to answer our close frame, and we to send ours in answer. 5 s.
+    /// The time limit of the closing handshake, whoever begins it. 5 s.
     pub close_timeout: Duration,
-    /// After how long a silence of the far side it is pinged. 20 s; `None`: never.
+    /// The silence of the far side after which it is pinged. 20 s; `None`: never.
     pub ping_interval: Option<Duration>,
-    /// How long the far side has after a ping to send anything at all. 20 s.
+    /// The time that the far side has after a ping to send anything at all. 20 s.
     pub ping_timeout: Duration,
     /// The longest message that is accepted, in bytes. 16 MiB.
     pub max_message_size: usize,
     /// The longest frame that is accepted, in bytes. 16 MiB.
     pub max_frame_size: usize,
-    /// How much is read at once, in bytes, into a buffer that the connections of a thread share.
-    /// 64 KiB.
+    /// Bytes per read, into a buffer that the connections of a thread share. 64 KiB.
     pub read_buffer_size: usize,
-    /// How much is written at once, in bytes, before the endpoint is asked again. One message that
-    /// is longer is written whole. 64 KiB.
+    /// The size of a batch of outgoing messages, in bytes. A longer message is a batch of its own.
+    /// 64 KiB.
     pub write_batch_bytes: usize,
     /// The proxy. Default: from the environment.
     pub proxy: Proxy,

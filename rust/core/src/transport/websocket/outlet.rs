@@ -1,8 +1,8 @@
-//! A stream that two write to: tungstenite its pings, answers and goodbyes, the driver its texts.
+//! The writing side of a socket: the driver writes texts to it, and tungstenite control frames.
 //!
-//! tungstenite keeps a buffer for each connection, and copies into it what is to be sent. At
-//! thousands of connections that is memory which has left the processor's cache whenever it is
-//! needed again. The driver frames its texts in a buffer of the thread's and writes them from there.
+//! tungstenite copies each message into a write buffer of the connection. With thousands of
+//! connections those buffers are out of the processor's cache whenever they are needed. The driver
+//! frames its texts in a buffer that all connections of a thread share, and writes them from there.
 
 use std::io;
 use std::pin::Pin;
@@ -10,13 +10,13 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Keeps the frames of the two apart.
+/// Interleaves the frames of the driver and of tungstenite without mixing their bytes.
 #[derive(Debug)]
 pub(super) struct Outlet<S> {
     stream: S,
-    /// Of the driver's frames, what the stream has not taken yet.
-    rest: Vec<u8>,
-    /// tungstenite has written a part of a frame, and nothing else may come before the other part.
+    /// Bytes of the driver's frames that the stream has not accepted yet.
+    pending: Vec<u8>,
+    /// tungstenite has written a part of a frame; the rest of it must come next.
     within_frame: bool,
 }
 
@@ -24,7 +24,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outlet<S> {
     pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
-            rest: Vec::new(),
+            pending: Vec::new(),
             within_frame: false,
         }
     }
@@ -33,13 +33,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outlet<S> {
         &mut self.stream
     }
 
-    /// Takes whole frames. What the stream does not take now goes with the next write or flush.
+    /// Writes whole frames. Bytes that the stream does not accept now go out with the next write or
+    /// flush.
     pub(super) fn write_frames(
         &mut self,
         cx: &mut Context<'_>,
         mut frames: &[u8],
     ) -> io::Result<()> {
-        if self.rest.is_empty() && !self.within_frame {
+        if self.pending.is_empty() && !self.within_frame {
             while !frames.is_empty() {
                 match Pin::new(&mut self.stream).poll_write(cx, frames)? {
                     Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -48,27 +49,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outlet<S> {
                 }
             }
         }
-        self.rest.extend_from_slice(frames);
+        self.pending.extend_from_slice(frames);
         Ok(())
     }
 
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Writes the bytes in `pending`.
+    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut written = 0;
         let end = loop {
-            if written == self.rest.len() {
+            if written == self.pending.len() {
                 break Poll::Ready(Ok(()));
             }
-            match Pin::new(&mut self.stream).poll_write(cx, &self.rest[written..]) {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.pending[written..]) {
                 Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(more)) => written += more,
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
                 Poll::Pending => break Poll::Pending,
             }
         };
-        self.rest.drain(..written);
-        if self.rest.is_empty() {
-            // It is rarely needed.
-            self.rest = Vec::new();
+        self.pending.drain(..written);
+        if self.pending.is_empty() {
+            // Free it: it is rarely needed.
+            self.pending = Vec::new();
         }
         end
     }
@@ -85,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Outlet<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Outlet<S> {
-    /// For tungstenite, which hands over all that it has, and the rest of it the next time.
+    /// For tungstenite, which passes all of its buffer, and after a partial write the rest of it.
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -93,7 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Outlet<S> {
     ) -> Poll<io::Result<usize>> {
         let outlet = self.get_mut();
         if !outlet.within_frame {
-            ready!(outlet.poll_rest(cx))?;
+            ready!(outlet.poll_pending(cx))?;
         }
         let written = ready!(Pin::new(&mut outlet.stream).poll_write(cx, buf))?;
         outlet.within_frame = written < buf.len();
@@ -103,7 +105,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Outlet<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let outlet = self.get_mut();
         if !outlet.within_frame {
-            ready!(outlet.poll_rest(cx))?;
+            ready!(outlet.poll_pending(cx))?;
         }
         Pin::new(&mut outlet.stream).poll_flush(cx)
     }
@@ -129,7 +131,7 @@ mod tests {
         /// tungstenite has a frame to write.
         Theirs(u8, usize),
         Flush,
-        /// The far side reads so much.
+        /// The far side reads this many bytes.
         Read(usize),
     }
 
@@ -142,7 +144,7 @@ mod tests {
         ]
     }
 
-    /// A frame that says itself how long it is.
+    /// A frame that begins with its length.
     fn frame(byte: u8, length: usize) -> Vec<u8> {
         let mut frame = vec![byte; length];
         frame.insert(0, length as u8);
@@ -175,8 +177,8 @@ mod tests {
     }
 
     proptest! {
-        /// However little the stream takes at a time, each frame arrives whole, and those of each
-        /// writer in their order.
+        /// However little the stream accepts at a time, each frame arrives whole, and the frames of
+        /// each writer arrive in order.
         #[test]
         fn frames_are_never_mixed(acts in prop::collection::vec(act(), 0..60)) {
             let mut cx = Context::from_waker(Waker::noop());
@@ -194,7 +196,7 @@ mod tests {
             };
             for act in acts {
                 match act {
-                    // The highest bit tells whose it is.
+                    // The highest bit tells who wrote the frame.
                     Act::Ours(byte, length) => {
                         let frame = frame(byte & 0x7f, length);
                         outlet.write_frames(&mut cx, &frame).unwrap();

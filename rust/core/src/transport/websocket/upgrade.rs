@@ -15,15 +15,15 @@ use crate::transport::net::{
     Secrets, Target, exchange, refused,
 };
 
-/// A stream that speaks WebSocket from here on.
+/// A stream on which the handshake has succeeded.
 pub(super) struct Upgraded {
     pub stream: ByteStream,
-    /// Bytes that came behind the answer: the first frames.
+    /// Bytes that followed the response: the first frames.
     pub rest: Bytes,
     pub headers: HeaderMap,
 }
 
-/// Asks the server at the other end of `stream` to speak WebSocket.
+/// Does the opening handshake on `stream`.
 pub(super) async fn upgrade(
     stream: ByteStream,
     asked: &ConnectRequest,
@@ -88,7 +88,7 @@ fn build(
     Ok(request)
 }
 
-/// Whether a 101 answer is one to this handshake.
+/// Checks that a 101 response belongs to this handshake.
 fn verify(
     answer: &HeaderMap,
     key: &str,
@@ -135,7 +135,7 @@ fn lists(value: &HeaderValue, wanted: &str) -> bool {
     })
 }
 
-/// The error for an answer that is no 101.
+/// The error for a response other than 101.
 fn refusal(response: &Response<()>, body: &[u8], secrets: &Secrets) -> ConnectError {
     let status = response.status();
     if status.is_success() {

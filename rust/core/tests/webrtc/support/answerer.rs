@@ -1,4 +1,4 @@
-//! A server that answers offers with a peer of ours, or as a test tells it.
+//! A server that answers offers with a peer of ours, or as the test defines.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,12 +21,12 @@ pub struct Answerer {
     calls: mpsc::UnboundedReceiver<Far>,
 }
 
-/// The far side of a call, which goes on by itself until it is dropped.
+/// The far side of a call, which runs until it is dropped.
 pub struct Far {
     pub peer: Arc<StackPeer>,
     events: Mutex<mpsc::UnboundedReceiver<PeerEvent>>,
     carrier: JoinHandle<()>,
-    /// Messages that came while something else was waited for.
+    /// Messages that arrived while the test waited for something else.
     texts: std::sync::Mutex<VecDeque<String>>,
 }
 
@@ -41,7 +41,7 @@ impl Drop for Far {
 pub enum Manner {
     /// With a description, changed like this before it is sent.
     Description(fn(String) -> String),
-    /// With the description of a peer that is gone.
+    /// With the description of a closed peer.
     Gone(fn(String) -> String),
     /// With these bytes.
     Bytes(&'static str),
@@ -158,7 +158,7 @@ impl Far {
         }
     }
 
-    /// What happens next.
+    /// The next event.
     async fn next(&self) -> PeerEvent {
         let closed = PeerEvent::Changed(PeerState::Closed);
         self.events.lock().await.recv().await.unwrap_or(closed)
@@ -210,7 +210,7 @@ impl Far {
         soon("a packet", packet).await
     }
 
-    /// Waits until the far side of it is gone.
+    /// Waits until its far side has closed the call.
     pub async fn until_closed(&self) {
         let closed = async { while self.next().await != PeerEvent::ChannelClosed {} };
         soon("the end of the call", closed).await;

@@ -1,4 +1,4 @@
-//! A session over WebRTC that writes down what it hears.
+//! A session over WebRTC that records its events.
 
 use std::sync::{Arc, Mutex};
 
@@ -36,7 +36,7 @@ impl EventSink for Sink {
 }
 
 impl Caller {
-    /// Calls, and is answered.
+    /// Connects to an answerer.
     pub async fn call(answerer: &mut Answerer) -> (Self, Far) {
         Self::call_with(answerer, &options()).await
     }
@@ -83,7 +83,7 @@ impl Caller {
         (caller, far)
     }
 
-    /// The next event that `wanted` makes something of.
+    /// The next event for which `wanted` returns a value.
     pub async fn next<T>(&mut self, what: &str, wanted: impl Fn(Event) -> Option<T>) -> T {
         let found = async {
             loop {

@@ -1,4 +1,4 @@
-//! The far side of each test, and a session that writes down what it hears.
+//! The far side of each test, and a session that records its events.
 
 pub mod answerer;
 pub mod caller;
@@ -9,7 +9,7 @@ use stapes_core::audio::opus::{EncoderSettings, OpusEncoder};
 use stapes_core::transport::SampleRates;
 use stapes_core::transport::webrtc::{ConnectRequest, Proxy, WebRtcOptions};
 
-/// A limit that only a hanging test reaches.
+/// A timeout that only a hanging test reaches.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const RATES: SampleRates = SampleRates {

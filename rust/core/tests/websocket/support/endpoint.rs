@@ -1,4 +1,4 @@
-//! An endpoint that writes down what it sees.
+//! An endpoint that records what it is told.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,7 +29,7 @@ pub struct Recorder {
     pub flushed: AtomicUsize,
 }
 
-/// A connection that is being carried, and what its endpoint sees.
+/// A running connection and the record of its endpoint.
 pub struct Carried {
     pub endpoint: Arc<Recorder>,
     pub seen: mpsc::UnboundedReceiver<Seen>,
@@ -118,7 +118,7 @@ impl Endpoint for Recorder {
     }
 }
 
-/// Carries `connection` in a task of its own.
+/// Runs `connection` in a task of its own.
 pub fn run(
     connection: WebSocketConnection,
     endpoint: Arc<Recorder>,
@@ -133,7 +133,7 @@ pub fn run(
 }
 
 impl Carried {
-    /// The next thing that the endpoint sees.
+    /// The next call that the endpoint receives.
     pub async fn next(&mut self) -> Seen {
         let next = timeout(PATIENCE, self.seen.recv())
             .await
@@ -141,7 +141,7 @@ impl Carried {
         next.expect("the driver still runs")
     }
 
-    /// The next text that the endpoint sees.
+    /// The next text that the endpoint receives.
     pub async fn text(&mut self) -> String {
         match self.next().await {
             Seen::Text(text) => text,
@@ -161,7 +161,7 @@ impl Carried {
             .expect("the batches are written");
     }
 
-    /// How the connection ended, which must be the next and the last thing that is seen.
+    /// How the connection ended; this must be the next and last call that the endpoint receives.
     pub async fn ended(mut self) -> CloseReason {
         let ended = match self.next().await {
             Seen::CloseReason(ended) => ended,
@@ -173,7 +173,7 @@ impl Carried {
         ended
     }
 
-    /// The words with which the connection was lost.
+    /// The cause with which the connection was lost.
     pub async fn lost(self) -> String {
         match self.ended().await {
             CloseReason::Lost { cause } => cause,

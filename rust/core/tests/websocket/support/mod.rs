@@ -1,4 +1,4 @@
-//! The far side of each test, and an endpoint that writes down what it sees.
+//! The far side of each test, and an endpoint that records what it is told.
 
 pub mod certificates;
 pub mod endpoint;
@@ -30,10 +30,10 @@ pub fn options() -> WebSocketOptions {
     }
 }
 
-/// A limit that only a hanging test reaches.
+/// A timeout that only a hanging test reaches.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Connects to `server` and carries the connection.
+/// Connects to `server` and runs the connection.
 pub async fn open<T>(server: &Server<T>) -> Carried {
     open_with(server, &options()).await
 }

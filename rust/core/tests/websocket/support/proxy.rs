@@ -11,20 +11,20 @@ use tokio_rustls::TlsAcceptor;
 
 use super::server::header;
 
-/// A proxy that leads every tunnel to one server, whatever host was asked for.
+/// A proxy that connects every tunnel to one server, whatever the requested host.
 pub struct TestProxy {
     pub address: SocketAddr,
-    /// The heads of the requests that came.
+    /// The heads of the requests.
     pub requests: mpsc::UnboundedReceiver<String>,
 }
 
 impl TestProxy {
-    /// A proxy that wants `authorization`, where given.
+    /// A proxy that requires `authorization`, if given.
     pub async fn start(to: SocketAddr, authorization: Option<&'static str>) -> Self {
         Self::serve(to, authorization, None).await
     }
 
-    /// A proxy that is itself reached over TLS.
+    /// A proxy that itself uses TLS.
     pub async fn secure(to: SocketAddr, config: ServerConfig) -> Self {
         Self::serve(to, None, Some(TlsAcceptor::from(Arc::new(config)))).await
     }

@@ -1,4 +1,4 @@
-//! Servers that do as each test tells them.
+//! Servers whose behaviour each test defines.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -20,13 +20,13 @@ pub struct Server<T> {
 }
 
 impl<T> Server<T> {
-    /// A URL that leads to it.
+    /// Its URL.
     pub fn url(&self, scheme: &str) -> String {
         format!("{scheme}://{}/v1/realtime?model=test", self.address)
     }
 }
 
-/// Hands the first TCP connection to `serve`.
+/// Passes the first TCP connection to `serve`.
 pub async fn tcp<F, T>(serve: impl FnOnce(TcpStream) -> F + Send + 'static) -> Server<T>
 where
     F: Future<Output = T> + Send,
@@ -41,7 +41,7 @@ where
     Server { address, task }
 }
 
-/// Hands the first WebSocket connection to `serve`.
+/// Passes the first WebSocket connection to `serve`.
 pub async fn websocket<F, T>(
     serve: impl FnOnce(WebSocketStream<TcpStream>) -> F + Send + 'static,
 ) -> Server<T>
@@ -59,7 +59,7 @@ pub async fn secure_echo(config: ServerConfig) -> Server<()> {
     let address = listener.local_addr().unwrap();
     let task = tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // A client that does not trust us ends the handshake; the next may.
+            // A client that does not trust the certificate ends the handshake; the next client may trust it.
             if let Ok(stream) = acceptor.accept(stream).await {
                 echo(accept_async(stream).await.unwrap()).await;
             }
@@ -94,7 +94,7 @@ pub fn header(head: &str, name: &str) -> Option<String> {
         .map(|(_, value)| value.trim().to_owned())
 }
 
-/// Answers the first request with these bytes and hangs up; gives the request's head.
+/// Responds to the first request with these bytes and closes the connection; returns the request's head.
 pub async fn answer(bytes: impl Into<Vec<u8>>) -> Server<String> {
     let bytes = bytes.into();
     tcp(async move |mut stream| {

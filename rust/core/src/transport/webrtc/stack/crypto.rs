@@ -1,5 +1,5 @@
-//! The cryptography of the stack: `ring` where it has what is needed, AES in counter mode from `aes`
-//! and `ctr`, DTLS from `dimpl`.
+//! The cryptography of the stack: `ring` where possible, AES in counter mode from `aes` and `ctr`, and
+//! DTLS from `dimpl`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use str0m::crypto::{
     SupportedAes128CmSha1_80,
 };
 
-/// Everything that the stack needs.
+/// The provider of all cryptography for the stack.
 pub(super) fn provider() -> CryptoProvider {
     CryptoProvider {
         srtp_provider: &Srtp,
@@ -31,7 +31,7 @@ struct Hashes;
 
 impl Sha1HmacProvider for Hashes {
     fn sha1_hmac(&self, key: &[u8], payloads: &[&[u8]]) -> [u8; 20] {
-        // What STUN (RFC 8489, section 9.2.4) and SRTP (RFC 3711, section 4.2.1) prescribe.
+        // STUN (RFC 8489, section 9.2.4) and SRTP (RFC 3711, section 4.2.1) prescribe it.
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
         let mut context = hmac::Context::with_key(&key);
         for payload in payloads {
@@ -76,8 +76,8 @@ impl SrtpProvider for Srtp {
     }
 }
 
-/// One block of the derivation of session keys (RFC 7714, section 11); the stack makes room for a
-/// second one, and does not look at it.
+/// One block of the derivation of session keys (RFC 7714, section 11). The stack passes a buffer for two
+/// blocks and ignores the second.
 fn ecb_round<C: KeyInit + BlockEncrypt>(key: &[u8], input: &[u8], output: &mut [u8]) {
     let Ok(cipher) = C::new_from_slice(key) else {
         debug_assert!(false, "a key of {} bytes", key.len());
@@ -138,7 +138,7 @@ impl Aes128CmSha1_80Cipher for CounterMode {
         input: &[u8],
         output: &mut [u8],
     ) -> Result<(), CryptoError> {
-        // The same stream of bits both ways.
+        // Encryption and decryption are the same operation.
         self.encrypt(iv, input, output)
     }
 }
@@ -194,7 +194,7 @@ impl Gcm {
         let opened = self
             .0
             .open_in_place(Nonce::assume_unique_for_key(iv), Aad::from(aad), &mut text)
-            .map_err(|_| CryptoError::Other("a packet is not the far side's".to_owned()))?;
+            .map_err(|_| CryptoError::Other("a packet cannot be authenticated".to_owned()))?;
         output[..opened.len()].copy_from_slice(opened);
         Ok(opened.len())
     }
@@ -269,7 +269,7 @@ impl DtlsProvider for DtlsOverUdp {
         version: DtlsVersion,
         mtu: Option<usize>,
     ) -> Result<Box<dyn DtlsInstance>, CryptoError> {
-        // ICE has shown by then that the far side is where it says to be: no cookie is needed.
+        // ICE has already verified the far side's address: no cookie is needed.
         let mut config = dimpl::Config::builder().use_server_cookie(false);
         if let Some(mtu) = mtu {
             config = config.mtu(mtu);
@@ -283,7 +283,7 @@ impl DtlsProvider for DtlsOverUdp {
             DtlsVersion::Dtls12 => dimpl::Dtls::new_12(config, certificate, now),
             DtlsVersion::Dtls13 => dimpl::Dtls::new_13(config, certificate, now),
             DtlsVersion::Auto => dimpl::Dtls::new_auto(config, certificate, now),
-            other => return Err(CryptoError::Other(format!("{other} is not known here"))),
+            other => return Err(CryptoError::Other(format!("{other} is not supported"))),
         };
         Ok(Box::new(Dtls(dtls)))
     }

@@ -1,21 +1,21 @@
-//! What is read in session descriptions, and mended in them, beside the stack.
+//! Reads and adapts session descriptions (SDP) where the stack does not.
 
-/// The longest message of a peer that says nothing about it (RFC 8841, section 6.1), in bytes.
-const UNSAID_LONGEST: usize = 65_536;
+/// The longest message if the description names none (RFC 8841, section 6.1), in bytes.
+const DEFAULT_MAX_MESSAGE: usize = 65_536;
 
-/// What the far side's description says that the stack does not tell.
+/// Attributes of the far side's description that the stack does not expose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
-    /// The longest message that it takes, in bytes.
+    /// The longest message that it accepts, in bytes.
     pub message: usize,
-    /// It says by which number its stream of sound is known.
+    /// Whether it names the SSRC of its stream.
     pub names_streams: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            message: UNSAID_LONGEST,
+            message: DEFAULT_MAX_MESSAGE,
             names_streams: false,
         }
     }
@@ -31,15 +31,15 @@ impl Limits {
             message: match said {
                 Some(0) => usize::MAX,
                 Some(size) => size,
-                None => UNSAID_LONGEST,
+                None => DEFAULT_MAX_MESSAGE,
             },
             names_streams: description.lines().any(|line| line.starts_with("a=ssrc:")),
         }
     }
 }
 
-/// The name (`mid`) of the sound in a description.
-pub(super) fn sound(description: &str) -> Option<&str> {
+/// The `mid` of the audio section.
+pub(super) fn audio_mid(description: &str) -> Option<&str> {
     let mut lines = description.lines().map(str::trim_end);
     lines.find(|line| line.starts_with("m=audio "))?;
     lines
@@ -47,9 +47,9 @@ pub(super) fn sound(description: &str) -> Option<&str> {
         .find_map(|line| line.strip_prefix("a=mid:"))
 }
 
-/// The description with the word that no more addresses come (RFC 8840, section 8.2): nothing is
+/// Adds `end-of-candidates` to the description (RFC 8840, section 8.2), because candidates are not
 /// trickled.
-pub(super) fn whole(description: &str) -> String {
+pub(super) fn with_end_of_candidates(description: &str) -> String {
     let Some(last) = description.rfind("a=candidate:") else {
         return description.to_owned();
     };
@@ -60,8 +60,8 @@ pub(super) fn whole(description: &str) -> String {
     format!("{before}a=end-of-candidates\r\n{after}")
 }
 
-/// The description with fingerprints by SHA-256 alone, where there are such: the stack knows no other
-/// hash, and looks at the first fingerprint alone.
+/// Removes the other fingerprints from a description that has SHA-256 fingerprints: the stack supports
+/// only that hash and reads only the first fingerprint.
 pub(super) fn with_known_hash(description: &str) -> String {
     const ANY: &str = "a=fingerprint:";
     const KNOWN: &str = "a=fingerprint:sha-256 ";
@@ -96,17 +96,20 @@ mod tests {
     fn the_last_address_is_said_to_be_the_last() {
         let two = "v=0\r\na=candidate:1 x\r\na=candidate:2 y\r\na=setup:active\r\n";
         assert_eq!(
-            whole(two),
+            with_end_of_candidates(two),
             "v=0\r\na=candidate:1 x\r\na=candidate:2 y\r\na=end-of-candidates\r\na=setup:active\r\n"
         );
-        assert_eq!(whole("v=0\r\n"), "v=0\r\n");
+        assert_eq!(with_end_of_candidates("v=0\r\n"), "v=0\r\n");
     }
 
     #[test]
     fn sound_is_found_by_its_name() {
         let two = "v=0\r\na=mid:x\r\nm=application 9\r\na=mid:1\r\nm=audio 9\r\na=mid:0\r\n";
-        assert_eq!(sound(two), Some("0"));
-        assert_eq!(sound("v=0\r\nm=audio 9\r\nm=video 9\r\na=mid:2\r\n"), None);
+        assert_eq!(audio_mid(two), Some("0"));
+        assert_eq!(
+            audio_mid("v=0\r\nm=audio 9\r\nm=video 9\r\na=mid:2\r\n"),
+            None
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! The stack: str0m, as a [`Peer`], carried by who asks what happens next.
+//! The WebRTC stack: str0m as a [`Peer`], driven by whoever polls it for the next event.
 
+mod config;
 mod crypto;
 mod description;
 mod relay;
@@ -22,50 +23,49 @@ use self::sockets::{DATAGRAM, Sockets};
 use self::state::{State, Written};
 use super::peer::{Opus, Peer, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats};
 
-/// Datagrams that are read of a socket before something else has its turn.
+/// The number of datagrams that are read from a socket before other work continues.
 const BURST: usize = 32;
 
-/// How long STUN and TURN servers may take to answer.
-const SERVER_PATIENCE: Duration = Duration::from_secs(3);
+/// The time limit for responses of STUN and TURN servers.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Events that may wait while nobody takes them. What comes then stays in the sockets, and what does
-/// not fit there is lost, as on the network.
-const MOST_EVENTS: usize = 4096;
+/// The most events that wait while nobody receives them. Beyond that, datagrams stay in the sockets' own
+/// buffers, and those that do not fit there are lost, as on the network.
+const MAX_EVENTS: usize = 4096;
 
-/// A call's end, made of str0m. It has no task: it lives while somebody is in
-/// [`receive`](Peer::receive) or [`tend`](Peer::tend).
+/// A [`Peer`] made of str0m. It has no task of its own: it makes progress while
+/// [`receive`](Peer::receive) or [`tend`](Peer::tend) is polled.
 pub struct StackPeer {
     state: Mutex<State>,
     sockets: Sockets,
     reader: tokio::sync::Mutex<Reader>,
-    /// Something is due sooner than the reader thinks.
-    sooner: Notify,
-    /// The far side has acknowledged something.
+    /// Notified when the deadline has become earlier than the reader's timer.
+    earlier_deadline: Notify,
+    /// Notified when the data channel may have room again.
     room: Notify,
 }
 
-/// Who is in `receive`.
+/// The state of whoever polls `receive` or `tend`.
 struct Reader {
     buffer: Box<[u8; DATAGRAM]>,
-    /// When the reader looks up at the latest. It may do so too early: a timer that is put off with
-    /// each packet would cost more.
-    alarm: Pin<Box<Sleep>>,
+    /// The timer, never later than the deadline. It may fire too early: to move it with each packet would
+    /// cost more.
+    timer: Pin<Box<Sleep>>,
 }
 
 impl StackPeer {
-    /// A peer with its sockets, and its addresses found. To be called within a tokio runtime.
+    /// Opens the sockets of a peer and gathers its candidates. Must be called within a tokio runtime.
     pub async fn new(settings: &PeerSettings) -> Result<Self, PeerError> {
-        let sockets =
-            Sockets::open(&settings.local, &settings.ice_servers, SERVER_PATIENCE).await?;
+        let sockets = Sockets::open(&settings.local, &settings.ice_servers, SERVER_TIMEOUT).await?;
         let now = Instant::now();
         Ok(Self {
             state: Mutex::new(State::new(settings, &sockets.candidates(), now)),
             sockets,
             reader: tokio::sync::Mutex::new(Reader {
                 buffer: Box::new([0; DATAGRAM]),
-                alarm: Box::pin(sleep_until(now.into())),
+                timer: Box::pin(sleep_until(now.into())),
             }),
-            sooner: Notify::new(),
+            earlier_deadline: Notify::new(),
             room: Notify::new(),
         })
     }
@@ -81,28 +81,28 @@ impl StackPeer {
         }
     }
 
-    /// When there is something to do.
+    /// The next deadline.
     fn due(&self) -> Instant {
         let due = self.state().deadline;
         self.sockets.due().map_or(due, |relays| due.min(relays))
     }
 
-    /// Does something of our own accord.
+    /// Runs `act` on the state and wakes the reader if that brings the deadline forward.
     fn act<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.state();
         let before = state.deadline;
         let done = act(&mut state, Instant::now());
         if state.deadline < before {
-            self.sooner.notify_one();
+            self.earlier_deadline.notify_one();
         }
         done
     }
 
-    /// Waits for something to read or to do, and does it.
+    /// Waits for datagrams or the deadline, and handles them.
     async fn turn(&self, reader: &mut Reader, reads: bool) {
         let due = self.due().into();
-        if due < reader.alarm.deadline() {
-            reader.alarm.as_mut().reset(due);
+        if due < reader.timer.deadline() {
+            reader.timer.as_mut().reset(due);
         }
         tokio::select! {
             biased;
@@ -113,7 +113,7 @@ impl StackPeer {
                     state.handle(datagram, source, local, now, self.send());
                 });
             }
-            () = reader.alarm.as_mut() => {
+            () = reader.timer.as_mut() => {
                 let now = Instant::now();
                 self.sockets.tick(now);
                 let mut state = self.state();
@@ -121,9 +121,9 @@ impl StackPeer {
                     state.tick(now, self.send());
                 }
                 drop(state);
-                reader.alarm.as_mut().reset(self.due().into());
+                reader.timer.as_mut().reset(self.due().into());
             }
-            () = self.sooner.notified() => {}
+            () = self.earlier_deadline.notified() => {}
         }
         self.room.notify_waiters();
     }
@@ -137,8 +137,9 @@ impl StackPeer {
         });
     }
 
-    /// Closes the data channel once all that was sent has arrived, and waits for the far side's word.
-    async fn say_goodbye(&self) {
+    /// Closes the data channel when the far side has acknowledged all messages, and waits until it is
+    /// closed.
+    async fn close_gracefully(&self) {
         let mut reader = self.reader.lock().await;
         while self.state().unacknowledged() > 0 && self.state().is_open() {
             self.turn(&mut reader, true).await;
@@ -199,7 +200,7 @@ impl Peer for StackPeer {
     async fn tend(&self) {
         let mut reader = self.reader.lock().await;
         loop {
-            let reads = self.state().events.len() < MOST_EVENTS;
+            let reads = self.state().events.len() < MAX_EVENTS;
             self.turn(&mut reader, reads).await;
         }
     }
@@ -210,7 +211,7 @@ impl Peer for StackPeer {
 
     async fn close(&self, patience: Duration) {
         if self.state().is_open() {
-            let _ = timeout(patience, self.say_goodbye()).await;
+            let _ = timeout(patience, self.close_gracefully()).await;
         }
         self.end();
     }
@@ -230,7 +231,7 @@ impl fmt::Debug for StackPeer {
     }
 }
 
-/// A number to tell streams apart, and no secret.
+/// A random number, not for cryptography.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

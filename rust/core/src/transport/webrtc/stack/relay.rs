@@ -1,5 +1,5 @@
-//! STUN and TURN servers: what our address looks like from outside, and a way round where no datagram
-//! gets out otherwise.
+//! STUN and TURN servers: they report our public address, and relay datagrams that cannot be sent
+//! directly.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use crate::transport::webrtc::peer::{IceServer, PeerError};
 /// The port of STUN and TURN (RFC 8489, section 18.6).
 const PORT: u16 = 3478;
 
-/// Where a server is, and who we are to it.
+/// The address of a server and our credentials.
 #[derive(Clone)]
 pub(super) struct Server {
     address: SocketAddr,
@@ -27,7 +27,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Finds all the addresses of a server.
+    /// Resolves all addresses of a server.
     pub async fn find(server: &IceServer) -> Result<Vec<Self>, PeerError> {
         let mut found = Vec::new();
         for url in &server.urls {
@@ -61,16 +61,16 @@ fn parse(url: &str) -> Result<(bool, String), PeerError> {
     };
     let (scheme, rest) = url
         .split_once(':')
-        .ok_or_else(|| refused("is no address of a STUN or TURN server"))?;
+        .ok_or_else(|| refused("is not the URL of a STUN or TURN server"))?;
     let relays = match scheme {
         "stun" => false,
         "turn" => true,
-        "stuns" | "turns" => return Err(refused("wants TLS")),
-        _ => return Err(refused("is no address of a STUN or TURN server")),
+        "stuns" | "turns" => return Err(refused("requires TLS")),
+        _ => return Err(refused("is not the URL of a STUN or TURN server")),
     };
     let (host, query) = rest.split_once('?').unwrap_or((rest, ""));
     if !query.is_empty() && query != "transport=udp" {
-        return Err(refused("wants another transport"));
+        return Err(refused("requires another transport"));
     }
     if host.is_empty() {
         return Err(refused("names no host"));
@@ -87,21 +87,21 @@ fn parse(url: &str) -> Result<(bool, String), PeerError> {
     Ok((relays, host))
 }
 
-/// What one socket has at one server.
+/// The requests of one socket at one server, and their results.
 pub(super) struct Relay {
     client: Client,
     server: SocketAddr,
     pub local: SocketAddr,
-    /// The address at which the far side reaches us by way of the server.
+    /// The address at which the server relays datagrams to us.
     relayed: Option<SocketAddr>,
     /// Our address as the server sees it.
     reflexive: Option<SocketAddr>,
-    /// Answers that are to come.
+    /// The number of responses that are outstanding.
     awaited: usize,
 }
 
 impl Relay {
-    /// Asks `server`, from the socket at `local`.
+    /// Sends the requests to `server` from the socket at `local`.
     pub fn new(server: &Server, local: SocketAddr, now: Instant) -> Result<Self, PeerError> {
         let failed = |error: &dyn std::fmt::Display| PeerError::IceServer(error.to_string());
         let crypto = rtc_crypto::default_provider().map_err(|error| failed(&error))?;
@@ -143,7 +143,7 @@ impl Relay {
         self.awaited == 0
     }
 
-    /// The addresses that were found.
+    /// The candidates so far.
     pub fn candidates(&self) -> impl Iterator<Item = Candidate> {
         let seen = self.reflexive.filter(|seen| *seen != self.local);
         let seen = seen.and_then(|at| Candidate::server_reflexive(at, self.local, "udp").ok());
@@ -152,18 +152,18 @@ impl Relay {
         seen.into_iter().chain(relayed)
     }
 
-    /// Whether a datagram from there to there is the server's.
+    /// Whether a datagram from `source` to `local` is from the server.
     pub fn is_from(&self, source: SocketAddr, local: SocketAddr) -> bool {
         source == self.server && local == self.local
     }
 
-    /// Whether what the far side is to get from `address` goes by way of the server.
+    /// Whether `address` is the relayed address.
     pub fn is_at(&self, address: SocketAddr) -> bool {
         self.relayed == Some(address)
     }
 
-    /// Takes a datagram of the server's. What it passes on, and who sent that, goes to `take`, with
-    /// the address that it came to.
+    /// Handles a datagram from the server. Relayed payloads are appended to `take`, each with its source
+    /// and the relayed address.
     pub fn handle(
         &mut self,
         datagram: &[u8],
@@ -207,8 +207,8 @@ impl Relay {
         }
     }
 
-    /// Sends a datagram by way of the server. The first one to an address asks for leave to, and is
-    /// lost: those with which a way is looked for are repeated.
+    /// Sends a datagram through the server. The first one to an address only requests a permission and is
+    /// lost, which is harmless: ICE repeats its checks.
     pub fn send(&mut self, datagram: &[u8], to: SocketAddr, now: Instant) {
         let Some(mut relay) = self.relayed.and_then(|at| self.client.relay(at).ok()) else {
             return;
@@ -218,7 +218,7 @@ impl Relay {
         }
     }
 
-    /// What is to be sent to the server.
+    /// Sends the pending datagrams to the server.
     pub fn outgoing(&mut self, mut send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
         while let Some(transmit) = self.client.poll_write() {
             send(self.local, self.server, &transmit.message);
@@ -233,7 +233,7 @@ impl Relay {
         let _ = self.client.handle_timeout(now);
     }
 
-    /// Gives back what the server holds for us.
+    /// Releases our allocation at the server.
     pub fn release(&mut self, now: Instant) {
         if let Some(mut relay) = self.relayed.and_then(|at| self.client.relay(at).ok()) {
             let _ = relay.close(now);

@@ -1,5 +1,4 @@
-//! The sockets of a call: one for each address that it may be reached at, and what each has at STUN
-//! and TURN servers.
+//! The sockets of a call: one for each local address, and their candidates at STUN and TURN servers.
 
 use std::fmt;
 use std::io;
@@ -17,7 +16,7 @@ use tracing::{debug, trace};
 use super::relay::{Relay, Server};
 use crate::transport::webrtc::peer::{IceServer, PeerError};
 
-/// What a datagram may be long: more than any network carries without breaking it up.
+/// The longest datagram, in bytes: more than any network carries without fragmenting it.
 pub(super) const DATAGRAM: usize = 2048;
 
 /// The sockets of one call.
@@ -28,8 +27,8 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// One at each of these addresses, and its places at these servers. A server that does not answer
-    /// within `patience` is done without.
+    /// Opens a socket at each of these addresses and asks these servers for candidates. A server that does
+    /// not respond within `patience` is ignored.
     pub async fn open(
         addresses: &[IpAddr],
         servers: &[IceServer],
@@ -62,7 +61,7 @@ impl Sockets {
         Ok(sockets)
     }
 
-    /// Waits for the servers' answers.
+    /// Waits for the servers' responses.
     async fn gather(&self) {
         let mut buffer = [0; DATAGRAM];
         loop {
@@ -84,7 +83,7 @@ impl Sockets {
         self.relays.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All the addresses at which we may be reached.
+    /// All candidates.
     pub fn candidates(&self) -> Vec<Candidate> {
         let hosts = self.plain.iter().map(|(address, _)| *address);
         let hosts = hosts.filter_map(|address| Candidate::host(address, "udp").ok());
@@ -94,7 +93,7 @@ impl Sockets {
             .collect()
     }
 
-    /// Sends a datagram at once. What the machine has no room for is lost, as on the network.
+    /// Sends a datagram immediately. If the socket's buffer is full it is lost, as on the network.
     pub fn send(&self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
         if let Some((_, socket)) = self.plain.iter().find(|(address, _)| *address == from) {
             return write(socket, to, datagram);
@@ -112,7 +111,7 @@ impl Sockets {
         }
     }
 
-    /// Ready when there may be something to read.
+    /// Ready when a socket may be readable.
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut ready = Poll::Pending;
         for (_, socket) in &self.plain {
@@ -123,8 +122,8 @@ impl Sockets {
         ready
     }
 
-    /// Reads up to `most` datagrams of each socket into `buffer`, one after the other. `take` hears
-    /// who sent each and to which address of ours.
+    /// Reads up to `most` datagrams from each socket into `buffer`, one after the other, and passes each to
+    /// `take` with its source and our address.
     pub fn read(
         &self,
         buffer: &mut [u8],
@@ -145,7 +144,7 @@ impl Sockets {
                             None => take(datagram, source, *local),
                         }
                     }
-                    // An ICMP error of something that was sent is reported here, once.
+                    // An ICMP error for an earlier datagram is reported here, once.
                     Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
                     Err(_) => break,
                 }
@@ -153,7 +152,7 @@ impl Sockets {
         }
     }
 
-    /// What a server's datagram has in it; `None` where it is nobody's between.
+    /// The payloads of a datagram from a STUN or TURN server; `None` if it is from another source.
     fn unwrap(
         &self,
         datagram: &[u8],
@@ -165,7 +164,7 @@ impl Sockets {
         }
         let mut relays = self.relays();
         let mut passed = None;
-        // A server may be known twice: a response belongs to who asked, which each knows.
+        // The same server may be configured twice: each relay recognizes the responses to its requests.
         for relay in relays.iter_mut().filter(|it| it.is_from(source, local)) {
             relay.handle(datagram, Instant::now(), passed.get_or_insert_default());
             relay.outgoing(|from, to, datagram| self.send_plain(from, to, datagram));
@@ -181,7 +180,7 @@ impl Sockets {
         self.relays().iter_mut().filter_map(Relay::due).min()
     }
 
-    /// Does what is due at the servers.
+    /// Handles the deadlines of the relays.
     pub fn tick(&self, now: Instant) {
         if !self.has_relays {
             return;
@@ -192,7 +191,7 @@ impl Sockets {
         }
     }
 
-    /// Gives back what the servers hold for us.
+    /// Releases our allocations at the servers.
     pub fn release(&self, now: Instant) {
         if !self.has_relays {
             return;
@@ -213,7 +212,7 @@ impl fmt::Debug for Sockets {
 }
 
 fn write(socket: &UdpSocket, to: SocketAddr, datagram: &[u8]) {
-    // Past the runtime, which would have to have seen first that a new socket can be written to.
+    // Bypasses the runtime, which does not know yet that a new socket is writable.
     if let Err(error) = SockRef::from(socket).send_to(datagram, &to.into()) {
         trace!(%error, %to, "a datagram was not sent");
     }
@@ -225,7 +224,7 @@ mod tests {
 
     use super::*;
 
-    /// A limit that only a hanging test reaches.
+    /// A timeout that only a hanging test reaches.
     const PATIENCE: Duration = Duration::from_secs(20);
 
     const HERE: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::LOCALHOST)];
@@ -253,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stun_server_tells_our_address_as_it_is_seen_from_outside() {
+    async fn a_stun_server_reports_our_public_address() {
         let stun = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let servers = [server(stun.local_addr().unwrap(), "stun")];
         let (sockets, ()) =
@@ -266,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_that_says_nothing_is_done_without() {
+    async fn a_server_that_does_not_respond_is_ignored() {
         let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let servers = [server(silent.local_addr().unwrap(), "turn")];
         let sockets = Sockets::open(&HERE, &servers, Duration::from_millis(20))

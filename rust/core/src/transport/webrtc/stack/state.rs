@@ -1,67 +1,58 @@
-//! One end of a call without its sockets: datagrams and time in, datagrams and events out.
+//! The state of a peer without its sockets (sans-IO): datagrams and time in, datagrams and events out.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::channel::ChannelId;
-use str0m::format::{Codec, FormatParams};
-use str0m::media::{Direction, Frequency, MediaKind, Mid, Pt};
+use str0m::media::{Direction, MediaKind, Mid, Pt};
 use str0m::net::{Protocol, Receive, Transmit};
-use str0m::rtp::{Extension, ExtensionMap, RtpPacket, RtpWrite, SeqNo, Ssrc};
-use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError};
+use str0m::rtp::{RtpPacket, RtpWrite, SeqNo, Ssrc};
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcError};
 use tracing::debug;
 
-use super::crypto;
+use super::config;
 use super::description::{self, Limits};
 use crate::transport::webrtc::peer::{
     OPUS_PAYLOAD_TYPE, Opus, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats, Received,
 };
 
-/// The data channel of the realtime protocol.
+/// The label of the realtime protocol's data channel.
 const CHANNEL: &str = "oai-events";
 
-/// How often the far side is asked whether it is there.
-const KEEP_ALIVE: Duration = Duration::from_secs(2);
-
-/// No timer is set further ahead than this.
+/// The longest time that the deadline is set ahead.
 const FAR: Duration = Duration::from_secs(3600);
 
-/// Streams of sound that are taken in where the far side's description names none.
-const MOST_STREAMS: usize = 8;
+/// The most streams that are accepted if the far side's description names none.
+const MAX_STREAMS: usize = 8;
 
-/// What the stack may hold for the far side. What it really may, [`State::write_text`] minds, by the
-/// message.
-const NO_LIMIT: usize = usize::MAX / 2;
-
-/// What became of a message.
+/// The result of writing a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
     Yes,
-    /// Not before the far side has acknowledged some of what it was sent.
+    /// The buffer is full until the far side acknowledges more.
     Full,
 }
 
-/// How far a connection is.
+/// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     New,
-    /// A way has been found.
+    /// ICE has found a path.
     Reached,
-    /// Keys are agreed on.
+    /// The DTLS handshake is complete.
     Connected,
-    /// Nothing has been heard for a while.
+    /// The far side has sent nothing for a while.
     Silent,
-    /// It failed.
+    /// The connection has failed.
     Failed,
-    /// We have gone.
+    /// We have closed it.
     Closed,
 }
 
-/// A call's end, made of str0m.
+/// A peer made of str0m, without its sockets.
 pub(super) struct State {
     rtc: Rtc,
     pub events: VecDeque<PeerEvent>,
@@ -72,49 +63,21 @@ pub(super) struct State {
     opened: bool,
     mid: Option<Mid>,
     limits: Limits,
-    /// Streams that came unannounced.
+    /// Streams that were not announced.
     streams: Vec<u32>,
     sequence: u64,
     stats: PeerStats,
     phase: Phase,
-    heard: Instant,
+    last_received: Instant,
     channel_buffer: usize,
     disconnected_after: Duration,
     failed_after: Duration,
 }
 
 impl State {
-    /// With these addresses to be reached at.
+    /// Creates the state with these local candidates.
     pub fn new(settings: &PeerSettings, locals: &[Candidate], now: Instant) -> Self {
-        let mut config = RtcConfig::new()
-            .set_crypto_provider(Arc::new(crypto::provider()))
-            .clear_codecs()
-            .set_rtp_mode(true)
-            // No bandwidth estimate and no retransmission for a voice.
-            .set_extension_map(ExtensionMap::empty())
-            .set_extension(4, Extension::RtpMid)
-            .set_sctp_max_buffered_amount(NO_LIMIT);
-        config.codec_config().add_config(
-            Pt::from(OPUS_PAYLOAD_TYPE),
-            None,
-            Codec::Opus,
-            Frequency::FORTY_EIGHT_KHZ,
-            // What RFC 7587 wants to be said, of one channel or two.
-            Some(2),
-            FormatParams {
-                min_p_time: Some(10),
-                use_inband_fec: Some(settings.fec),
-                use_dtx: settings.dtx.then_some(true),
-                ..FormatParams::default()
-            },
-        );
-        let keep_alive = KEEP_ALIVE.min(settings.disconnected_after / 2);
-        let patience = settings.disconnected_after + settings.failed_after;
-        let tries = patience.as_millis() / keep_alive.as_millis().max(1);
-        config.set_max_stun_rto(keep_alive);
-        // We give up, and not the stack.
-        config.set_max_stun_retransmits(tries as usize + 9);
-        let mut rtc = config.build(now);
+        let mut rtc = config::of(settings).build(now);
         for local in locals {
             rtc.add_local_candidate(local.clone());
         }
@@ -131,14 +94,14 @@ impl State {
             sequence: u64::from(super::random() as u16 >> 1),
             stats: PeerStats::default(),
             phase: Phase::New,
-            heard: now,
+            last_received: now,
             channel_buffer: settings.channel_buffer,
             disconnected_after: settings.disconnected_after,
             failed_after: settings.failed_after,
         }
     }
 
-    /// Our offer.
+    /// Creates our offer.
     pub fn offer(&mut self) -> Result<String, PeerError> {
         let mut changes = self.rtc.sdp_api();
         let name = || Some("voice".to_owned());
@@ -151,10 +114,10 @@ impl State {
         self.mid = Some(mid);
         self.channel = Some(channel);
         self.offered = Some(pending);
-        Ok(description::whole(&offer.to_sdp_string()))
+        Ok(description::with_end_of_candidates(&offer.to_sdp_string()))
     }
 
-    /// Takes the answer to our offer.
+    /// Applies the answer to our offer.
     pub fn accept(
         &mut self,
         answer: &str,
@@ -168,12 +131,12 @@ impl State {
             .sdp_api()
             .accept_answer(pending, answer)
             .map_err(|error| refused(&error))?;
-        self.agreed(&known)?;
+        self.check_description(&known)?;
         self.tick(now, send);
         Ok(())
     }
 
-    /// Our answer to an offer.
+    /// Applies an offer and creates our answer.
     pub fn answer(
         &mut self,
         offer: &str,
@@ -188,13 +151,14 @@ impl State {
             .accept_offer(offer)
             .map_err(|error| refused(&error))?;
         let answer = answer.to_sdp_string();
-        self.mid = description::sound(&answer).map(Mid::from);
-        self.agreed(&known)?;
+        self.mid = description::audio_mid(&answer).map(Mid::from);
+        self.check_description(&known)?;
         self.tick(now, send);
-        Ok(description::whole(&answer))
+        Ok(description::with_end_of_candidates(&answer))
     }
 
-    fn agreed(&mut self, theirs: &str) -> Result<(), PeerError> {
+    /// Reads the limits of the far side's description and checks that it has Opus.
+    fn check_description(&mut self, theirs: &str) -> Result<(), PeerError> {
         self.limits = Limits::of(theirs);
         let media = self.mid.and_then(|mid| self.rtc.media(mid));
         if media.is_none_or(|media| media.remote_pts().is_empty()) {
@@ -203,8 +167,8 @@ impl State {
         Ok(())
     }
 
-    /// Puts a text into the data channel, if there is room for it. A message that is longer than all
-    /// of the room goes alone.
+    /// Writes a text to the data channel if its buffer has room. A message that is longer than the whole
+    /// buffer is sent alone.
     pub fn write_text(
         &mut self,
         text: &str,
@@ -229,7 +193,7 @@ impl State {
         Ok(if written { Written::Yes } else { Written::Full })
     }
 
-    /// What the far side has not acknowledged, in bytes.
+    /// The number of bytes that the far side has not acknowledged.
     pub fn unacknowledged(&mut self) -> usize {
         let channel = self.channel.and_then(|id| self.rtc.channel(id));
         channel.map_or(0, |mut channel| channel.buffered_amount())
@@ -245,7 +209,7 @@ impl State {
             return Err(PeerError::Closed);
         }
         let Some(mid) = self.mid.filter(|_| self.is_connected()) else {
-            // Nobody could hear it.
+            // Not connected: the packet is dropped.
             return Ok(());
         };
         let agreed = self.rtc.media(mid).and_then(|m| m.remote_pts().first());
@@ -269,7 +233,7 @@ impl State {
         Ok(())
     }
 
-    /// Takes a datagram that came from `source` to `local`.
+    /// Handles a datagram from `source` to `local`.
     pub fn handle(
         &mut self,
         datagram: &[u8],
@@ -282,15 +246,15 @@ impl State {
             return;
         }
         let Ok(contents) = datagram.try_into() else {
-            // Neither STUN nor DTLS nor RTP: not for us.
+            // Neither STUN nor DTLS nor RTP: ignored.
             return;
         };
-        self.heard = now;
+        self.last_received = now;
         if self.phase == Phase::Silent {
             self.phase = Phase::Connected;
-            self.say(PeerState::Connected);
+            self.push_state(PeerState::Connected);
         }
-        self.expect(datagram);
+        self.expect_stream(datagram);
         let proto = Protocol::Udp;
         let receive = Receive {
             proto,
@@ -304,9 +268,9 @@ impl State {
         self.drain(now, send);
     }
 
-    /// Lets a stream of sound in that neither the description nor the packet itself names: there is
-    /// one track, and nothing else that it could belong to.
-    fn expect(&mut self, datagram: &[u8]) {
+    /// Accepts a stream that neither the description nor the packet itself assigns to a track: there is
+    /// only one track that it can belong to.
+    fn expect_stream(&mut self, datagram: &[u8]) {
         let [first, kind, _, _, _, _, _, _, a, b, c, d, ..] = *datagram else {
             return;
         };
@@ -318,14 +282,14 @@ impl State {
         let Some(mid) = self.mid.filter(|_| !self.streams.contains(&ssrc)) else {
             return;
         };
-        if self.streams.len() < MOST_STREAMS {
+        if self.streams.len() < MAX_STREAMS {
             self.streams.push(ssrc);
             let mut direct = self.rtc.direct_api();
             direct.expect_stream_rx(Ssrc::from(ssrc), None, mid, None);
         }
     }
 
-    /// Does what is due.
+    /// Handles the deadline.
     pub fn tick(&mut self, now: Instant, send: impl FnMut(&Transmit)) {
         if self.has_ended() {
             return;
@@ -336,7 +300,7 @@ impl State {
         self.drain(now, send);
     }
 
-    /// Says goodbye and goes.
+    /// Closes the connection.
     pub fn close(&mut self, now: Instant, mut send: impl FnMut(&Transmit)) {
         if !self.has_ended() && self.rtc.close().is_ok() {
             let _ = self.rtc.handle_input(Input::Timeout(now));
@@ -349,7 +313,7 @@ impl State {
             }
         }
         self.end(Phase::Closed);
-        self.say(PeerState::Closed);
+        self.push_state(PeerState::Closed);
     }
 
     pub fn is_closed(&self) -> bool {
@@ -384,7 +348,7 @@ impl State {
         loop {
             match self.rtc.poll_output() {
                 Ok(Output::Transmit(transmit)) => send(&transmit),
-                Ok(Output::Event(event)) => self.take(event),
+                Ok(Output::Event(event)) => self.handle_event(event),
                 Ok(Output::Timeout(at)) => {
                     self.deadline = at.min(now + FAR);
                     break;
@@ -393,23 +357,23 @@ impl State {
             }
         }
         if !self.has_ended() {
-            self.mind_silence(now);
+            self.check_silence(now);
         }
     }
 
-    fn mind_silence(&mut self, now: Instant) {
+    fn check_silence(&mut self, now: Instant) {
         if !self.is_connected() {
             return;
         }
-        let silent_at = self.heard + self.disconnected_after;
+        let silent_at = self.last_received + self.disconnected_after;
         let failed_at = silent_at + self.failed_after;
         if now >= failed_at {
             self.end(Phase::Failed);
-            self.say(PeerState::Failed);
+            self.push_state(PeerState::Failed);
         } else if now >= silent_at {
             if self.phase != Phase::Silent {
                 self.phase = Phase::Silent;
-                self.say(PeerState::Disconnected);
+                self.push_state(PeerState::Disconnected);
             }
             self.deadline = self.deadline.min(failed_at);
         } else {
@@ -417,7 +381,7 @@ impl State {
         }
     }
 
-    fn take(&mut self, event: Event) {
+    fn handle_event(&mut self, event: Event) {
         match event {
             Event::RtpPacket(packet) => self.take_packet(packet),
             Event::ChannelData(data) if Some(data.id) == self.channel => {
@@ -431,21 +395,21 @@ impl State {
                 });
             }
             Event::IceConnectionStateChange(state) => match state {
-                IceConnectionState::Checking => self.say(PeerState::Connecting),
+                IceConnectionState::Checking => self.push_state(PeerState::Connecting),
                 IceConnectionState::Connected | IceConnectionState::Completed
                     if self.phase == Phase::New =>
                 {
                     self.phase = Phase::Reached;
-                    self.say(PeerState::Reached);
+                    self.push_state(PeerState::Reached);
                 }
                 _ => {}
             },
             Event::Connected => {
                 self.phase = Phase::Connected;
-                self.say(PeerState::Connected);
+                self.push_state(PeerState::Connected);
             }
             Event::ChannelOpen(id, label) => {
-                // What is not ours of the far side's channels is left alone.
+                // Other channels of the far side are ignored.
                 if self.channel.is_none() && label == CHANNEL {
                     self.channel = Some(id);
                 }
@@ -462,7 +426,7 @@ impl State {
                 self.opened = false;
                 self.events.push_back(PeerEvent::ChannelClosed);
             }
-            Event::Closed => self.say(PeerState::Closed),
+            Event::Closed => self.push_state(PeerState::Closed),
             _ => {}
         }
     }
@@ -478,21 +442,21 @@ impl State {
         }));
     }
 
-    fn say(&mut self, state: PeerState) {
+    fn push_state(&mut self, state: PeerState) {
         self.events.push_back(PeerEvent::Changed(state));
     }
 
     fn fail(&mut self, error: &RtcError) {
         debug!(%error, "the call's connection failed");
         self.end(Phase::Failed);
-        self.say(PeerState::Failed);
+        self.push_state(PeerState::Failed);
     }
 
     fn end(&mut self, phase: Phase) {
         self.rtc.disconnect();
         self.phase = phase;
         self.opened = false;
-        // Nothing is due any more.
+        // There is no deadline any more.
         self.deadline += FAR;
     }
 }

@@ -1,4 +1,4 @@
-//! Whatever a network does, the rules hold.
+//! Invariants that hold for any behaviour of the network.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::super::{Content, JitterBuffer, JitterOptions, RtpPacket};
 use super::path::{PAUSE, PLAIN, Path, REDUNDANT, TICKS, ms};
 
-/// What becomes of a packet.
+/// The fate of a packet on the network.
 #[derive(Clone, Debug)]
 struct Fate {
     lost: bool,
@@ -48,16 +48,16 @@ fn path(fates: &[Fate]) -> Path {
 
 proptest! {
     #[test]
-    fn every_packet_is_heard_once_in_order_and_in_time(
+    fn every_packet_is_played_once_in_order_and_in_time(
         fates in prop::collection::vec(fate(&[PLAIN, REDUNDANT, PAUSE]), 1..300),
     ) {
         let path = path(&fates);
         let came = path.arrivals.len() as u64;
-        let heard = path.run(JitterOptions::default());
+        let played = path.run(JitterOptions::default());
         let mut given = HashSet::new();
         let mut last = None;
-        prop_assert!(heard.in_time());
-        for (_, playout, _) in &heard.events {
+        prop_assert!(played.in_time());
+        for (_, playout, _) in &played.events {
             if playout.arrived.is_some() {
                 prop_assert!(given.insert(playout.timestamp));
                 let sequence = playout.timestamp.wrapping_add(5 * TICKS) / TICKS;
@@ -65,15 +65,15 @@ proptest! {
                 last = Some(sequence);
             }
         }
-        let stats = heard.buffer.stats();
+        let stats = played.buffer.stats();
         prop_assert_eq!(stats.received, came);
         prop_assert_eq!(given.len() as u64 + stats.duplicates + stats.late, came);
         prop_assert_eq!((stats.refused, stats.discarded), (0, 0));
-        let ticks: u64 = heard.events.iter().map(|(_, playout, _)| u64::from(playout.ticks)).sum();
+        let ticks: u64 = played.events.iter().map(|(_, playout, _)| u64::from(playout.ticks)).sum();
         prop_assert_eq!(stats.ticks, ticks);
-        // All that was sent from the first to the last that was heard was heard or lost.
+        // Every packet between the first and the last that were played was played or lost.
         if let (Some(last), false) = (last, fates.is_empty()) {
-            let first = heard.events.iter().find_map(|(_, playout, _)| {
+            let first = played.events.iter().find_map(|(_, playout, _)| {
                 playout.arrived.map(|_| playout.timestamp.wrapping_add(5 * TICKS) / TICKS)
             });
             let span = u64::from(last - first.unwrap() + 1);
@@ -85,8 +85,8 @@ proptest! {
     fn sound_that_never_pauses_has_no_holes_but_those_too_long_to_fill(
         fates in prop::collection::vec(fate(&[PLAIN, REDUNDANT]), 1..300),
     ) {
-        let heard = path(&fates).run(JitterOptions::default());
-        for hole in heard.holes() {
+        let played = path(&fates).run(JitterOptions::default());
+        for hole in played.holes() {
             prop_assert!(hole >= 120 * 48, "{}", hole);
         }
     }
@@ -123,7 +123,7 @@ proptest! {
                 given += u64::from(matches!(playout.content, Content::Packet(_)));
             }
         }
-        // It comes to rest, and what came is accounted for.
+        // The buffer becomes idle, and every packet that arrived is counted.
         let mut rest = 0;
         while let Some(deadline) = buffer.next_deadline() {
             now = now.max(deadline);

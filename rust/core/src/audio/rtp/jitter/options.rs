@@ -2,22 +2,22 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// The longest `max_delay`: what is longer is no conversation.
+/// The longest `max_delay`; with a longer one no conversation is possible.
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
 /// The limits of a jitter buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JitterOptions {
-    /// The least target delay; 20 ms unless told otherwise.
+    /// The least target delay. Default: 20 ms.
     pub min_delay: Duration,
-    /// The target delay before anything is known of the path; 40 ms unless told otherwise.
+    /// The target delay before the path has been measured. Default: 40 ms.
     pub start_delay: Duration,
-    /// The greatest target delay; 200 ms unless told otherwise, at most two seconds. A packet that is
-    /// later than this after all others is taken for the end of a pause of the sender's.
+    /// The greatest target delay, at most two seconds. Default: 200 ms. A packet that is slower than all
+    /// others by more than this is taken for the end of a pause of the sender.
     pub max_delay: Duration,
-    /// How many packets wait at most; 512 unless told otherwise.
+    /// The most packets that wait. Default: 512.
     pub max_packets: usize,
-    /// How many bytes of payload wait at most; 128 KiB unless told otherwise.
+    /// The most bytes of payload that wait. Default: 128 KiB.
     pub max_bytes: usize,
 }
 
@@ -33,7 +33,7 @@ impl Default for JitterOptions {
     }
 }
 
-/// Why there is no such jitter buffer.
+/// Why a jitter buffer cannot be created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum JitterError {
@@ -50,7 +50,7 @@ pub enum JitterError {
         /// The greatest.
         max: Duration,
     },
-    /// A limit that lets nothing in.
+    /// A limit of zero.
     #[error("{0} is 0: a jitter buffer needs room for a packet")]
     NoRoom(&'static str),
 }

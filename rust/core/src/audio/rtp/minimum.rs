@@ -1,19 +1,19 @@
-//! The least of the recent values of a signal.
+//! The minimum of the recent values of a signal.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How much time one remembered value stands for.
+/// The time that one stored minimum covers.
 const SPAN: Duration = Duration::from_millis(100);
 
-/// How many spans are remembered: two seconds of an uninterrupted signal. Time without values is not
-/// counted, so that a pause forgets nothing.
+/// The number of stored spans: two seconds of an uninterrupted signal. Time without values does not
+/// count, so that a pause discards nothing.
 const SPANS: usize = 20;
 
-/// The least value of the last two seconds in which there were values.
+/// The minimum over the last two seconds in which there were values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RecentMinimum {
-    /// When each span began, and its least value; the newest is last.
+    /// The start and the minimum of each span; the newest is last.
     spans: VecDeque<(Duration, i64)>,
 }
 
@@ -30,7 +30,7 @@ impl RecentMinimum {
         }
     }
 
-    /// The least, or `None` before the first value.
+    /// The minimum, or `None` before the first value.
     pub(super) fn get(&self) -> Option<i64> {
         self.spans.iter().map(|(_, least)| *least).min()
     }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_least_value_is_forgotten_after_two_seconds_of_others() {
+    fn the_minimum_expires_after_two_seconds_of_other_values() {
         let mut minimum = RecentMinimum::default();
         assert_eq!(minimum.get(), None);
         minimum.observe(5, Duration::ZERO);
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_forgets_nothing() {
+    fn a_pause_discards_nothing() {
         let mut minimum = RecentMinimum::default();
         minimum.observe(5, Duration::ZERO);
         minimum.observe(9, Duration::from_secs(60));

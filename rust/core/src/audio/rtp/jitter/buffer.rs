@@ -9,27 +9,27 @@ use super::target::TargetDelay;
 use super::{Content, Insertion, JitterError, JitterOptions, JitterStats, Playout, RtpPacket};
 use crate::audio::opus::packet::{self, CLOCK_RATE};
 
-/// The shortest piece of Opus sound, 2.5 ms in ticks: a guess is as long as a multiple of it.
+/// The shortest Opus frame, 2.5 ms in ticks: concealed sound is a multiple of it.
 const UNIT: i64 = CLOCK_RATE as i64 / 400;
 
-/// How long a piece of silence is: 20 ms in ticks.
+/// The duration of a frame of silence: 20 ms in ticks.
 const SILENCE: i64 = CLOCK_RATE as i64 / 50;
 
-/// A sender that is silent shows a sign of life every 400 ms (`MAX_CONSECUTIVE_DTX` of libopus); one
-/// that may be late or lost comes on top of it. In ticks.
+/// The longest pause that is filled, in ticks. A silent sender sends a packet every 400 ms
+/// (`MAX_CONSECUTIVE_DTX` of libopus); the rest allows for one that is late or lost.
 const LONGEST_SILENCE: i64 = CLOCK_RATE as i64 / 2;
 
-/// No more lost sound than this is filled in when its time is past: by then the decoder's guesses
-/// have faded, too. 120 ms in ticks.
+/// The longest gap in the past that is filled, 120 ms in ticks: after that the decoder's concealment has
+/// faded anyway.
 const FILLED_AFTERWARDS: i64 = CLOCK_RATE as i64 * 120 / 1_000;
 
-/// See the [module](super) for how it works.
+/// A jitter buffer; the [module](super) explains how it works.
 #[derive(Debug)]
 pub struct JitterBuffer {
     options: JitterOptions,
     order: Option<Order>,
-    /// A packet out of sequence and when it came: the first of a new sequence, perhaps.
-    astray: Option<(RtpPacket, Duration)>,
+    /// A packet out of sequence and its arrival: it may be the first of a new sequence.
+    out_of_sequence: Option<(RtpPacket, Duration)>,
     base: BaseDelay,
     target: TargetDelay,
     /// By sequence number.
@@ -49,27 +49,27 @@ struct Waiting {
     payload: Bytes,
 }
 
-/// What comes next after what was given out.
+/// What follows the last frame that was played out.
 #[derive(Clone, Copy, Debug)]
 struct Next {
     sequence: i64,
     timestamp: i64,
     /// The duration of the last packet: what a lost one most likely has.
     ticks: i64,
-    /// The last packet began or continued a pause; for how many ticks silence was given out since.
+    /// During a pause: how many ticks of silence were played out so far.
     silence: Option<i64>,
 }
 
-/// What there is to do next.
+/// The next frame to play out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// Give out the first that waits.
-    Give,
-    /// Recover the packet before the first that waits from the copy in that.
+    /// The first waiting packet.
+    Packet,
+    /// The packet before the first waiting one, from the copy in that.
     Recover { ticks: i64 },
-    /// Conceal a lost packet.
+    /// A lost packet, concealed.
     Conceal { ticks: i64 },
-    /// Fill a pause.
+    /// Silence in a pause.
     Silence { ticks: i64 },
 }
 
@@ -79,7 +79,7 @@ impl JitterBuffer {
         Ok(Self {
             options,
             order: None,
-            astray: None,
+            out_of_sequence: None,
             base: BaseDelay::default(),
             target: TargetDelay::new(&options),
             waiting: BTreeMap::new(),
@@ -90,10 +90,10 @@ impl JitterBuffer {
         })
     }
 
-    /// Takes a packet that came at `now`.
+    /// Inserts a packet that arrived at `now`.
     pub fn insert(&mut self, packet: RtpPacket, now: Duration) -> Insertion {
         self.stats.received += 1;
-        let insertion = self.sort(packet, now);
+        let insertion = self.classify(packet, now);
         match insertion {
             Insertion::Accepted => {}
             Insertion::Late => self.stats.late += 1,
@@ -103,15 +103,15 @@ impl JitterBuffer {
         insertion
     }
 
-    /// The next piece of sound if its time has come. There may be several: ask until there is none.
+    /// Returns the next frame if it is due. Several may be due: call this until it returns `None`.
     pub fn poll(&mut self, now: Duration) -> Option<Playout> {
-        self.leave_long_gap(now);
+        self.skip_long_gap(now);
         let (step, due) = self.step()?;
         if now < due {
             return None;
         }
         let playout = match step {
-            Step::Give => self.give(now)?,
+            Step::Packet => self.take_packet(now)?,
             Step::Recover { ticks } => {
                 let copy = self.waiting.first_key_value()?.1.payload.clone();
                 self.stats.recovered_ticks += ticks as u64;
@@ -132,15 +132,15 @@ impl JitterBuffer {
         Some(playout)
     }
 
-    /// When [`poll`](Self::poll) has something next, unless packets come before. It may be past.
+    /// When the next frame is due, unless packets arrive before. It may be in the past.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.step().map(|(_, due)| due)
     }
 
-    /// Forgets the stream, what waits and what was learnt of the path. Counts remain.
+    /// Drops the stream, the waiting packets and the measurements of the path. Counters remain.
     pub fn reset(&mut self) {
         self.restart();
-        self.astray = None;
+        self.out_of_sequence = None;
         self.target = TargetDelay::new(&self.options);
     }
 
@@ -151,8 +151,8 @@ impl JitterBuffer {
         }
     }
 
-    /// Finds a packet's stream and its place in that.
-    fn sort(&mut self, packet: RtpPacket, now: Duration) -> Insertion {
+    /// Finds the stream of a packet and its position, and accepts it if it belongs there.
+    fn classify(&mut self, packet: RtpPacket, now: Duration) -> Insertion {
         let Some(ticks) = packet::duration(&packet.payload) else {
             return Insertion::Rejected;
         };
@@ -164,31 +164,31 @@ impl JitterBuffer {
             self.restart();
         }
         let order = self.order.get_or_insert_with(|| Order::beginning(&packet));
-        if let Some(place) = order.place(&packet) {
-            self.astray = None;
-            return self.accept(packet.payload, place, i64::from(ticks), now);
+        if let Some(position) = order.position(&packet) {
+            self.out_of_sequence = None;
+            return self.accept(packet.payload, position, i64::from(ticks), now);
         }
-        match self.astray.take() {
+        match self.out_of_sequence.take() {
             Some((first, then)) if packet.sequence == first.sequence.wrapping_add(1) => {
                 self.stats.restarts += 1;
-                // It was counted as refused when it came.
+                // The first packet was counted as refused when it arrived.
                 self.stats.refused -= 1;
                 self.restart();
-                self.sort(first, then);
-                self.sort(packet, now)
+                self.classify(first, then);
+                self.classify(packet, now)
             }
             _ => {
-                self.astray = Some((packet, now));
+                self.out_of_sequence = Some((packet, now));
                 Insertion::Rejected
             }
         }
     }
 
-    /// Learns from a packet that belongs to the stream, and keeps it if it can still be heard.
+    /// Measures the delay of a packet that belongs to the stream, and stores it unless it is too late.
     fn accept(
         &mut self,
         payload: Bytes,
-        place: PacketPosition,
+        position: PacketPosition,
         ticks: i64,
         now: Duration,
     ) -> Insertion {
@@ -196,15 +196,15 @@ impl JitterBuffer {
             sequence,
             timestamp,
             newest,
-        } = place;
+        } = position;
         if self.waiting.contains_key(&sequence) {
             return Insertion::Duplicate;
         }
         let behind = self.next.map_or(0, |next| next.sequence - sequence);
-        if behind > 0 && self.past.fill(behind) {
+        if behind > 0 && self.past.mark_received(behind) {
             return Insertion::Duplicate;
         }
-        self.learn(micros(now) - sounding(timestamp), newest, now);
+        self.measure(micros(now) - sounding(timestamp), newest, now);
         if behind > 0 {
             return Insertion::Late;
         }
@@ -222,32 +222,32 @@ impl JitterBuffer {
         Insertion::Accepted
     }
 
-    fn learn(&mut self, transit: i64, newest: bool, now: Duration) {
+    fn measure(&mut self, transit: i64, newest: bool, now: Duration) {
         let delay = self.base.observe(transit, now);
         if newest && delay > self.options.max_delay.as_micros() as i64 {
-            // No jitter that the buffer could even out: the sender paused without its timestamps.
+            // More than jitter: the sender paused and its timestamps stood still.
             self.base.restart(transit, now);
         } else {
             self.target.observe(delay);
         }
     }
 
-    /// What is to be done next, and when.
+    /// The next step, and when it is due.
     fn step(&self) -> Option<(Step, Duration)> {
         let first = self.waiting.first_key_value();
         let Some(next) = self.next else {
-            return first.map(|(_, packet)| (Step::Give, self.due(packet)));
+            return first.map(|(_, packet)| (Step::Packet, self.due(packet)));
         };
         let Some((sequence, packet)) = first else {
             return self.silence(&next, LONGEST_SILENCE);
         };
-        let give = (Step::Give, self.due(packet));
+        let packet_step = (Step::Packet, self.due(packet));
         let gap = (packet.timestamp - next.timestamp) / UNIT * UNIT;
         if gap <= 0 {
-            return Some(give);
+            return Some(packet_step);
         }
-        // What comes before the packet is due no later than it.
-        let earlier = |(step, due): (Step, Duration)| (step, due.min(give.1));
+        // A step before the packet is due no later than the packet.
+        let earlier = |(step, due): (Step, Duration)| (step, due.min(packet_step.1));
         let lost = *sequence > next.sequence;
         let copy = if lost {
             packet::redundancy(&packet.payload).map(i64::from)
@@ -265,18 +265,18 @@ impl JitterBuffer {
             } else {
                 None
             };
-            return Some(silence.map_or(give, earlier));
+            return Some(silence.map_or(packet_step, earlier));
         }
         if lost {
             let ticks = next.ticks.min(gap);
-            // It is given up when the one after it is due: until then it may still come.
+            // It counts as lost when the one after it is due: until then it may still arrive.
             let due = self.sounds(next.timestamp + ticks);
             return Some(earlier((Step::Conceal { ticks }, due)));
         }
-        Some(give)
+        Some(packet_step)
     }
 
-    /// Silence of at most `room` if there is a pause that may still last.
+    /// Silence of at most `room` ticks, if there is a pause that may still last.
     fn silence(&self, next: &Next, room: i64) -> Option<(Step, Duration)> {
         next.silence
             .filter(|so_far| *so_far < LONGEST_SILENCE)
@@ -286,21 +286,21 @@ impl JitterBuffer {
             })
     }
 
-    /// When a packet is due: never later than the target after it came.
+    /// When a packet is due: at the latest the target delay after its arrival.
     fn due(&self, packet: &Waiting) -> Duration {
         let latest = packet.arrived + self.target.get();
         self.sounds(packet.timestamp).min(latest)
     }
 
-    /// When the sound of a timestamp is due.
+    /// When the sound at a timestamp is due.
     fn sounds(&self, timestamp: i64) -> Duration {
         let base = self.base.get().unwrap_or_default();
         let due = sounding(timestamp) + base;
         Duration::from_micros(due.max(0) as u64) + self.target.get()
     }
 
-    /// Goes past a gap that is over for so long that filling it would do harm.
-    fn leave_long_gap(&mut self, now: Duration) {
+    /// Skips a gap that is too long and too far in the past to be filled.
+    fn skip_long_gap(&mut self, now: Duration) {
         let Some((sequence, packet)) = self.waiting.first_key_value() else {
             return;
         };
@@ -312,7 +312,7 @@ impl JitterBuffer {
             return;
         }
         let (sequence, timestamp) = (*sequence, packet.timestamp);
-        // The packet before this one may be in it.
+        // This packet may hold a copy of the one before it.
         let copy = packet::redundancy(&packet.payload).map_or(0, i64::from);
         let copied = i64::from(copy > 0);
         let left = lost - copied;
@@ -322,10 +322,10 @@ impl JitterBuffer {
             ..next
         });
         self.stats.lost += left as u64;
-        self.past.pass_empty(left as u64);
+        self.past.pass_missing(left as u64);
     }
 
-    fn give(&mut self, now: Duration) -> Option<Playout> {
+    fn take_packet(&mut self, now: Duration) -> Option<Playout> {
         let (sequence, packet) = self.waiting.pop_first()?;
         self.bytes -= packet.payload.len();
         self.pass_packet(sequence, &packet);
@@ -338,11 +338,11 @@ impl JitterBuffer {
         })
     }
 
-    /// The turn of a packet is over, and of all before it.
+    /// Moves past a packet and all packets before it.
     fn pass_packet(&mut self, sequence: i64, packet: &Waiting) {
         let lost = self.next.map_or(0, |next| sequence - next.sequence);
         self.stats.lost += lost as u64;
-        self.past.pass_empty(lost as u64);
+        self.past.pass_missing(lost as u64);
         self.past.pass(true);
         self.next = Some(Next {
             sequence: sequence + 1,
@@ -372,7 +372,7 @@ impl JitterBuffer {
         })
     }
 
-    /// Makes room.
+    /// Drops the first waiting packet.
     fn discard_first(&mut self) {
         if let Some((sequence, packet)) = self.waiting.pop_first() {
             self.bytes -= packet.payload.len();
@@ -381,7 +381,7 @@ impl JitterBuffer {
         }
     }
 
-    /// Another stream begins. The path remains what it was, and so does the target.
+    /// Begins another stream. The target is kept, because the path is the same.
     fn restart(&mut self) {
         self.stats.discarded += self.waiting.len() as u64;
         self.waiting.clear();
@@ -393,13 +393,13 @@ impl JitterBuffer {
     }
 }
 
-/// When a timestamp sounds by the sender's clock, in microseconds.
+/// A timestamp by the sender's clock, in microseconds.
 fn sounding(timestamp: i64) -> i64 {
     timestamp * 125 / 6
 }
 
 fn micros(now: Duration) -> i64 {
-    // An agent version that is longer ago than this does not exist; the margin keeps sums in range.
+    // No clock runs for so long; the margin keeps sums in range.
     i64::try_from(now.as_micros())
         .unwrap_or(i64::MAX)
         .min(1 << 60)

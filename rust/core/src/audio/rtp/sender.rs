@@ -1,16 +1,16 @@
 //! PCM to Opus over RTP: frames of 20 ms, encoded and paced.
 //!
-//! A user may give sound in chunks of any length, as a microphone brings it or a whole file at once. It
-//! leaves in packets of 20 ms, one every 20 ms. Two things are not known and are found out as it goes:
+//! The input comes in chunks of any length, from a microphone or as a whole file at once. It is sent in
+//! packets of 20 ms, one every 20 ms. The sender has to detect two things:
 //!
-//! - *When a user is silent.* Who gives nothing sends nothing. A last frame that is not full waits for the
-//!   rest of it as long as `hangover`, then it is filled with silence. The packet after a pause has the
-//!   marker bit and a timestamp that counts the pause (RFC 3550 section 5.1, RFC 7587 section 4.1).
-//! - *How fast a user's clock is.* What a microphone's clock is faster than ours, or what was held up
-//!   once and came in one piece, would wait in the queue ever after and be heard later. So the least wait that
-//!   a chunk of the last two seconds met on its coming is watched: while it is above `SLACK`, packets
-//!   leave every 19 ms until it is not. A queue longer than `LIVE` is of a user who gives more than is
-//!   spoken meanwhile, a file's, and is sent at its own pace.
+//! - *Pauses.* Without input nothing is sent. An incomplete frame waits for more input for `hangover`,
+//!   then it is padded with silence. The packet after a pause has the marker bit and a timestamp that
+//!   includes the pause (RFC 3550 section 5.1, RFC 7587 section 4.1).
+//! - *Clock drift.* If a microphone's clock is faster than ours, or if input was delayed once and then
+//!   arrived in one piece, the surplus would stay in the queue and delay all later sound. The sender
+//!   therefore tracks the shortest queue that any chunk of the last two seconds found on arrival. While
+//!   it is longer than `SLACK`, packets are sent every 19 ms. A queue longer than `LIVE` comes from a
+//!   source that is faster than real time, such as a file, and is sent every 20 ms.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -19,8 +19,8 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::minimum::RecentMinimum;
-use super::opus::packet::{self, CLOCK_RATE};
-use super::opus::{EncoderSettings, OpusEncoder, OpusError};
+use crate::audio::opus::packet::{self, CLOCK_RATE};
+use crate::audio::opus::{EncoderSettings, OpusEncoder, OpusError};
 
 /// The duration of a frame, and of the packet that carries it.
 pub const FRAME: Duration = Duration::from_millis(20);
@@ -28,26 +28,26 @@ pub const FRAME: Duration = Duration::from_millis(20);
 /// A frame in ticks of the RTP clock.
 const FRAME_TICKS: u32 = CLOCK_RATE / 50;
 
-/// The time between frames while a queue that does not empty is being shortened: one part in twenty less,
-/// which a receiver evens out as it does a clock that is too fast.
+/// The time between frames while the queue is being shortened: 5 % less, which a receiver compensates as
+/// it does a fast clock.
 const HASTY_FRAME: Duration = Duration::from_millis(19);
 
-/// So long sound may wait without anything being done about it.
+/// The queue that is tolerated without shortening it.
 const SLACK: Duration = Duration::from_millis(2);
 
-/// The longest wait that live sound can meet.
+/// The longest queue of live sound.
 const LIVE: Duration = Duration::from_millis(500);
 
-/// How sound is sent.
+/// The options of a sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SenderOptions {
     pub encoder: EncoderSettings,
-    /// How much sound waits at most, the oldest being dropped; a minute unless told otherwise.
+    /// The longest queue; beyond it, the oldest sound is dropped. Default: one minute.
     pub max_queue: Duration,
-    /// How long a frame that is not full waits for the rest of it; 200 ms unless told otherwise. It should
-    /// be longer than the user's chunks are.
+    /// How long an incomplete frame waits for more input. Default: 200 ms. It should be longer than a
+    /// chunk of the input.
     pub hangover: Duration,
-    /// The timestamp of the first packet; RFC 3550 wants it to be random.
+    /// The timestamp of the first packet; RFC 3550 asks for a random one.
     pub first_timestamp: u32,
 }
 
@@ -62,31 +62,31 @@ impl Default for SenderOptions {
     }
 }
 
-/// Why there is no such sender.
+/// Why a sender cannot be created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SenderError {
-    /// A queue that no frame fits into.
+    /// The queue is shorter than a frame.
     #[error("max_queue is {0:?}: it must hold a frame, 20 ms")]
     Queue(Duration),
     #[error(transparent)]
     Opus(#[from] OpusError),
 }
 
-/// What an RTP packet needs but its sequence number. It is 20 ms long.
+/// An RTP packet of 20 ms without its sequence number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpusPacket {
     /// In ticks of 1/48,000 s.
     pub timestamp: u32,
-    /// Sound begins here, after none.
+    /// Whether it is the first packet after a pause.
     pub marker: bool,
     pub payload: Bytes,
 }
 
-/// What a sender has done.
+/// The counters of a sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SenderStats {
-    /// Packets given out.
+    /// Packets returned by [`OpusSender::poll`].
     pub packets: u64,
     /// Frames that were not sent because they are silence.
     pub silent: u64,
@@ -94,22 +94,22 @@ pub struct SenderStats {
     pub dropped: u64,
 }
 
-/// Turns the sound of one stream into packets, each at its time.
+/// Turns one stream of PCM into packets, each at its deadline.
 #[derive(Debug)]
 pub struct OpusSender {
     encoder: OpusEncoder,
     options: SenderOptions,
     queue: VecDeque<i16>,
-    /// How many samples `queue` may hold.
+    /// The most samples in `queue`.
     room: usize,
-    /// When the next frame may leave; `None` before the first.
+    /// When the next frame may be sent; `None` before the first.
     slot: Option<Duration>,
-    pushed: Duration,
-    /// How long the chunks of late would have waited at least, in microseconds.
+    last_push: Duration,
+    /// The shortest queue that recent chunks found on arrival, in microseconds.
     waits: RecentMinimum,
     timestamp: u32,
     marker: bool,
-    /// The last frame was silence, and the receiver knows.
+    /// The last frame was silence, of which the receiver has been told.
     silent: bool,
     frame: Vec<i16>,
     packet: Vec<u8>,
@@ -130,7 +130,7 @@ impl OpusSender {
             queue: VecDeque::new(),
             room: usize::try_from(room).unwrap_or(usize::MAX),
             slot: None,
-            pushed: Duration::ZERO,
+            last_push: Duration::ZERO,
             waits: RecentMinimum::default(),
             timestamp: options.first_timestamp,
             marker: true,
@@ -146,7 +146,7 @@ impl OpusSender {
         self.encoder.rate()
     }
 
-    /// Takes the next samples. Returns how many were dropped, the oldest, because there is no more room.
+    /// Queues samples. Returns how many samples, the oldest ones, were dropped because the queue was full.
     pub fn push(&mut self, samples: &[i16], now: Duration) -> usize {
         if samples.is_empty() {
             return 0;
@@ -155,7 +155,7 @@ impl OpusSender {
         let slot = self.slot.unwrap_or(now);
         let wait = slot.saturating_sub(now) + self.queued();
         self.waits.observe(wait.as_micros() as i64, now);
-        self.pushed = now;
+        self.last_push = now;
 
         let dropped = (self.queue.len() + samples.len()).saturating_sub(self.room);
         let old = dropped.min(self.queue.len());
@@ -165,20 +165,20 @@ impl OpusSender {
         dropped
     }
 
-    /// Completes the last frame with silence, so that it need not wait for more.
+    /// Pads the last frame with silence, so that it need not wait for more input.
     pub fn flush(&mut self) {
         let whole = self.queue.len().next_multiple_of(self.frame_samples());
         self.queue.resize(whole, 0);
     }
 
-    /// Forgets what waits.
+    /// Drops the queue.
     pub fn clear(&mut self) {
         self.queue = VecDeque::new();
         self.waits.clear();
     }
 
-    /// The next packet if its time has come. There may be several: ask until there is none. A frame that the
-    /// codec fails on is dropped.
+    /// Returns the next packet if it is due. Several may be due: call this until it returns `None`. A
+    /// frame that the codec cannot encode is dropped.
     pub fn poll(&mut self, now: Duration) -> Result<Option<OpusPacket>, OpusError> {
         while let Some(deadline) = self.next_deadline() {
             if now < deadline {
@@ -193,7 +193,7 @@ impl OpusSender {
         Ok(None)
     }
 
-    /// When the next frame is to leave, unless more sound comes before. It may be past.
+    /// When the next frame is due, unless more input arrives before. It may be in the past.
     pub fn next_deadline(&self) -> Option<Duration> {
         let slot = self.slot?;
         if self.queue.len() >= self.frame_samples() {
@@ -201,11 +201,11 @@ impl OpusSender {
         } else if self.queue.is_empty() {
             None
         } else {
-            Some(slot.max(self.pushed + self.options.hangover))
+            Some(slot.max(self.last_push + self.options.hangover))
         }
     }
 
-    /// How much sound waits.
+    /// The duration of the queue.
     pub fn queued(&self) -> Duration {
         duration(self.queue.len(), self.rate())
     }
@@ -218,7 +218,7 @@ impl OpusSender {
         self.rate() as usize / 50
     }
 
-    /// Begins anew after a pause.
+    /// Starts a new run of packets after a pause.
     fn resume(&mut self, now: Duration) {
         if !self.queue.is_empty() {
             return;
@@ -247,7 +247,7 @@ impl OpusSender {
         self.packet.clear();
         self.encoder.encode_i16(&self.frame, &mut self.packet)?;
 
-        // The first packet of silence tells the receiver that packets will fail to come.
+        // The first packet of silence tells the receiver that a pause follows.
         let silent = self.options.encoder.dtx && packet::is_silence(&self.packet);
         if std::mem::replace(&mut self.silent, silent) && silent {
             self.marker = true;
@@ -267,14 +267,14 @@ impl OpusSender {
         self.frame.extend(self.queue.drain(..there));
         self.frame.resize(samples, 0);
         if self.queue.is_empty() && self.queue.capacity() > self.rate() as usize {
-            // A file went through it; a call holds thousands of queues.
+            // Free the memory of a long input such as a file: a server holds thousands of queues.
             self.queue = VecDeque::new();
         }
     }
 
     fn advance_slot(&mut self, now: Duration) {
         let slot = self.slot.unwrap_or(now);
-        // Who is late by a frame or more does not catch up: that would be a burst.
+        // A delay of a frame or more is not caught up: that would send a burst.
         let slot = if now > slot + FRAME { now } else { slot };
         let wait = Duration::from_micros(self.waits.get().unwrap_or_default().max(0) as u64);
         let hasty = wait > SLACK && wait < LIVE;
@@ -292,8 +292,8 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::opus::OpusDecoder;
     use super::*;
+    use crate::audio::opus::OpusDecoder;
 
     const RATE: u32 = 24_000;
 
@@ -310,7 +310,7 @@ mod tests {
         (0..samples).map(|n| (n % 100 * 100) as i16).collect()
     }
 
-    /// All packets that leave in a time, and when.
+    /// All packets that are sent in an interval, with their times.
     fn send(sender: &mut OpusSender, time: Range<Duration>) -> Vec<(Duration, OpusPacket)> {
         let mut sent = Vec::new();
         while let Some(due) = sender.next_deadline().filter(|due| *due < time.end) {
@@ -321,7 +321,7 @@ mod tests {
         sent
     }
 
-    /// Gives a chunk of `chunk` ms at each of `times`; returns when packets left.
+    /// Pushes a chunk of `chunk` ms at each of `times`; returns when packets were sent.
     fn live(
         sender: &mut OpusSender,
         chunk: usize,
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_leaves_in_real_time() {
+    fn a_file_is_sent_in_real_time() {
         let mut sender = sender(SenderOptions::default());
         assert_eq!(sender.push(&sound(2_000), ms(5)), 0);
         let sent = send(&mut sender, ms(5)..ms(5_000));
@@ -353,7 +353,11 @@ mod tests {
             assert_eq!(packet.marker, n == 0);
         }
         assert_eq!(sender.next_deadline(), None);
-        assert_eq!(sender.queue.capacity(), 0, "a long queue is given back");
+        assert_eq!(
+            sender.queue.capacity(),
+            0,
+            "the memory of a long queue is freed"
+        );
     }
 
     #[test]
@@ -427,14 +431,14 @@ mod tests {
     }
 
     #[test]
-    fn live_sound_leaves_as_it_comes() {
+    fn live_sound_is_sent_as_it_arrives() {
         let jitter = [0, 7, 3, 9, 1, 0, 5];
         for (chunk, limit) in [(20, 10), (10, 20), (50, 45), (100, 95)] {
             let mut sender = sender(SenderOptions::default());
             let times = (0..1_000 / chunk).map(|n| ms((n * chunk + jitter[n % 7]) as u64));
             let times: Vec<Duration> = times.collect();
             let left = live(&mut sender, chunk, times.iter().copied());
-            // A packet's last sample came with the chunk that holds it.
+            // A packet can be sent when the chunk with its last sample has arrived.
             for (n, at) in left.iter().enumerate() {
                 let came = times[((n + 1) * 20).div_ceil(chunk) - 1];
                 assert!(*at <= came + ms(limit), "{chunk} ms, {n}: {came:?} {at:?}");
@@ -443,9 +447,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_held_up_once_is_caught_up_with() {
+    fn a_single_delay_of_the_input_is_caught_up() {
         let mut sender = sender(SenderOptions::default());
-        // The user is held up for 300 ms.
+        // The input is delayed for 300 ms.
         let times = (0..500).map(|n| ms(20 * if (100..115).contains(&n) { 115 } else { n }));
         let left = live(&mut sender, 20, times);
         assert_eq!(left.len(), 500);
@@ -535,9 +539,9 @@ mod tests {
             }
             sent.extend(send(&mut sender, now..now + ms(10_000)));
             let stats = sender.stats();
-            let heard = pushed as u64 - stats.dropped;
-            // What was padded is less than a frame each time that the user paused.
-            prop_assert!(stats.packets * 480 >= heard);
+            let accepted = pushed as u64 - stats.dropped;
+            // Each pause adds less than a frame of padding.
+            prop_assert!(stats.packets * 480 >= accepted);
             prop_assert_eq!(stats.packets, sent.len() as u64);
             prop_assert_eq!(sender.next_deadline(), None);
             for pair in sent.windows(2) {

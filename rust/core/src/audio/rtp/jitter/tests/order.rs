@@ -1,4 +1,4 @@
-//! Loss, order and repetition, packet by packet.
+//! Lost, reordered and duplicate packets, one by one.
 
 use bytes::Bytes;
 
@@ -24,15 +24,15 @@ fn packets_wait_for_the_target_and_leave_in_order() {
     for (n, transit) in [(0, 30), (1, 30), (2, 61), (3, 35), (4, 30)] {
         path.deliver(n, ms(transit), PLAIN);
     }
-    let heard = path.run(JitterOptions::default());
-    assert_eq!(heard.letters(), "ppppp");
-    let times: Vec<u128> = heard
+    let played = path.run(JitterOptions::default());
+    assert_eq!(played.letters(), "ppppp");
+    let times: Vec<u128> = played
         .events
         .iter()
         .map(|(now, _, _)| now.as_millis())
         .collect();
     assert_eq!(times, [70, 90, 110, 130, 150]);
-    assert!(heard.holes().is_empty());
+    assert!(played.holes().is_empty());
 }
 
 #[test]
@@ -51,12 +51,12 @@ fn a_lost_packet_is_concealed_at_its_time_or_recovered_from_the_next() {
         for n in [0, 1, 3, 4] {
             path.deliver(n, ms(10), payload);
         }
-        let heard = path.run(JitterOptions::default());
-        assert_eq!(heard.letters(), letters);
-        assert!(heard.holes().is_empty());
+        let played = path.run(JitterOptions::default());
+        assert_eq!(played.letters(), letters);
+        assert!(played.holes().is_empty());
         // When the one after it is due.
-        assert_eq!(heard.events[2].0, ms(60 + 10 + 40));
-        assert_eq!(heard.buffer.stats().lost, 1);
+        assert_eq!(played.events[2].0, ms(60 + 10 + 40));
+        assert_eq!(played.buffer.stats().lost, 1);
     }
 }
 
@@ -66,10 +66,10 @@ fn of_a_burst_of_losses_the_last_is_recovered() {
     for n in [0, 1, 5, 6] {
         path.deliver(n, ms(10), REDUNDANT);
     }
-    let heard = path.run(JitterOptions::default());
-    assert_eq!(heard.letters(), "ppccrpp");
-    assert!(heard.holes().is_empty());
-    let stats = heard.buffer.stats();
+    let played = path.run(JitterOptions::default());
+    assert_eq!(played.letters(), "ppccrpp");
+    assert!(played.holes().is_empty());
+    let stats = played.buffer.stats();
     assert_eq!((stats.lost, stats.recovered_ticks), (3, u64::from(TICKS)));
     assert!((stats.concealed_fraction() - 2.0 / 7.0).abs() < 1e-9);
 }
@@ -81,15 +81,15 @@ fn a_packet_may_come_until_the_one_after_it_is_due() {
         for n in 0..5 {
             path.deliver(n, ms(if n == 2 { transit } else { 10 }), PLAIN);
         }
-        let heard = path.run(JitterOptions::default());
-        assert_eq!(heard.letters(), letters);
-        assert_eq!(heard.buffer.stats().late, u64::from(transit == 71));
-        assert!(heard.in_time());
+        let played = path.run(JitterOptions::default());
+        assert_eq!(played.letters(), letters);
+        assert_eq!(played.buffer.stats().late, u64::from(transit == 71));
+        assert!(played.in_time());
     }
 }
 
 #[test]
-fn what_comes_after_its_turn_is_late_once_and_then_repeated() {
+fn a_packet_after_its_deadline_is_late_once_and_then_a_duplicate() {
     let mut buffer = buffer();
     buffer.insert(packet(0), ms(0));
     assert_eq!(buffer.insert(packet(0), ms(1)), Insertion::Duplicate);
@@ -104,7 +104,7 @@ fn what_comes_after_its_turn_is_late_once_and_then_repeated() {
 }
 
 #[test]
-fn what_is_no_opus_is_refused() {
+fn an_invalid_packet_is_refused() {
     let mut buffer = buffer();
     let mut empty = packet(0);
     empty.payload = Bytes::new();
@@ -118,7 +118,7 @@ fn what_is_no_opus_is_refused() {
 }
 
 #[test]
-fn what_waits_is_bounded_in_packets_and_in_bytes() {
+fn the_buffer_is_bounded_in_packets_and_in_bytes() {
     for options in [
         JitterOptions {
             max_packets: 10,
@@ -162,7 +162,7 @@ fn another_ssrc_is_another_stream() {
 }
 
 #[test]
-fn a_sequence_that_starts_anew_is_believed_when_it_goes_on() {
+fn a_new_sequence_is_accepted_when_its_second_packet_confirms_it() {
     let mut buffer = buffer();
     buffer.insert(packet(0), ms(0));
     buffer.insert(packet(1), ms(20));
@@ -178,7 +178,7 @@ fn a_sequence_that_starts_anew_is_believed_when_it_goes_on() {
 }
 
 #[test]
-fn a_reset_forgets_all_but_the_counts() {
+fn a_reset_keeps_only_the_counters() {
     let mut buffer = buffer();
     buffer.insert(packet(0), ms(0));
     buffer.reset();

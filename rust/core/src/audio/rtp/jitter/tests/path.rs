@@ -8,7 +8,7 @@ use super::super::{Content, JitterBuffer, JitterOptions, Playout, RtpPacket};
 
 /// SILK at 8 kHz, 20 ms, mono, one frame, without a copy of the packet before.
 pub(super) const PLAIN: &[u8] = &[0x08, 0x80, 1, 2, 3];
-/// The same with a copy.
+/// The same with a copy of the packet before.
 pub(super) const REDUNDANT: &[u8] = &[0x08, 0xC0, 1, 2, 3];
 /// The beginning of a pause.
 pub(super) const PAUSE: &[u8] = &[0x08];
@@ -36,7 +36,7 @@ impl Random {
     }
 }
 
-/// Packets and when they come.
+/// Packets and their arrivals.
 #[derive(Default)]
 pub(super) struct Path {
     pub(super) arrivals: Vec<(Duration, RtpPacket)>,
@@ -65,8 +65,8 @@ impl Path {
         self.arrivals.push((arrival, packet));
     }
 
-    /// Runs a buffer from the first arrival until nothing is left to be done.
-    pub(super) fn run(mut self, options: JitterOptions) -> Heard {
+    /// Runs a buffer from the first arrival until it is idle.
+    pub(super) fn run(mut self, options: JitterOptions) -> Played {
         let mut buffer = JitterBuffer::new(options).unwrap();
         let mut events = Vec::new();
         self.arrivals.sort_by_key(|(arrival, _)| *arrival);
@@ -78,7 +78,7 @@ impl Path {
             let Some(now) = [arrival, deadline].into_iter().flatten().min() else {
                 break;
             };
-            // A deadline that is past is acted on at once.
+            // A deadline in the past is handled immediately.
             let now = now.max(events.last().map_or(Duration::ZERO, |(then, _, _)| *then));
             if arrival.is_some_and(|arrival| arrival <= now) {
                 buffer.insert(arrivals.next().unwrap().1, now);
@@ -87,19 +87,19 @@ impl Path {
                 events.push((now, playout, buffer.stats().target.max(target)));
             }
         }
-        Heard { events, buffer }
+        Played { events, buffer }
     }
 }
 
-/// What came out.
-pub(super) struct Heard {
-    /// When, what, and the target until then.
+/// The frames that were played out.
+pub(super) struct Played {
+    /// Each frame with its time and the target before it.
     pub(super) events: Vec<(Duration, Playout, Duration)>,
     pub(super) buffer: JitterBuffer,
 }
 
-impl Heard {
-    /// One letter for each piece of sound: packet, recovered, concealed, silence.
+impl Played {
+    /// One letter for each frame: packet, recovered, concealed, silence.
     pub(super) fn letters(&self) -> String {
         self.events
             .iter()
@@ -112,14 +112,14 @@ impl Heard {
             .collect()
     }
 
-    /// How long each packet has waited.
+    /// How long each packet waited.
     pub(super) fn waits(&self) -> impl Iterator<Item = Duration> {
         self.events
             .iter()
             .filter_map(|(now, playout, _)| Some(now.saturating_sub(playout.arrived?)))
     }
 
-    /// No packet has waited for longer than the target.
+    /// Whether no packet waited longer than the target.
     pub(super) fn in_time(&self) -> bool {
         self.events.iter().all(|(now, playout, target)| {
             playout
@@ -128,7 +128,7 @@ impl Heard {
         })
     }
 
-    /// How many ticks lie between one piece of sound and the next where they do not join.
+    /// The gaps between consecutive frames, in ticks.
     pub(super) fn holes(&self) -> Vec<i32> {
         self.events
             .windows(2)

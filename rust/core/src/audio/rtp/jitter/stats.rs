@@ -2,24 +2,24 @@ use std::time::Duration;
 
 use crate::audio::opus::packet::CLOCK_RATE;
 
-/// What a jitter buffer has seen and done.
+/// The counters and the current delays of a jitter buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct JitterStats {
-    /// Packets that came, of whatever use.
+    /// All packets that arrived.
     pub received: u64,
-    /// Packets that were not there when it was their turn.
+    /// Packets that had not arrived when they were due.
     pub lost: u64,
-    /// Those of `lost` that came afterwards.
+    /// Those of `lost` that arrived afterwards.
     pub late: u64,
-    /// Packets that had come before.
+    /// Packets that had arrived before.
     pub duplicates: u64,
-    /// Packets that are no Opus, are longer than the buffer, or do not belong to the sequence.
+    /// Packets that are not valid Opus, are longer than the buffer, or do not belong to the sequence.
     pub refused: u64,
-    /// Packets that waited when the buffer was full or the stream was replaced.
+    /// Waiting packets that were dropped because the buffer was full or the stream was replaced.
     pub discarded: u64,
-    /// How often another stream began: another SSRC, or a sequence that started anew.
+    /// How often another stream began: another SSRC, or a new sequence.
     pub restarts: u64,
-    /// Ticks of 1/48,000 s given out in all.
+    /// All sound that was played out, in ticks of 1/48,000 s.
     pub ticks: u64,
     /// Those of `ticks` that were lost and not recovered.
     pub concealed_ticks: u64,
@@ -27,14 +27,14 @@ pub struct JitterStats {
     pub recovered_ticks: u64,
     /// Those of `ticks` that fill pauses of discontinuous transmission.
     pub silence_ticks: u64,
-    /// How long a packet that met no obstacle on its way waits now.
+    /// The current target delay: how long a packet of minimum transit time waits.
     pub target: Duration,
-    /// How long the last packet has waited.
+    /// How long the last packet waited.
     pub delay: Duration,
 }
 
 impl JitterStats {
-    /// The share of the sound that was guessed, 0 to 1.
+    /// The share of the sound that was concealed, 0 to 1.
     pub fn concealed_fraction(&self) -> f64 {
         if self.ticks == 0 {
             return 0.0;
@@ -42,12 +42,12 @@ impl JitterStats {
         self.concealed_ticks as f64 / self.ticks as f64
     }
 
-    /// How long the sound is that was guessed.
+    /// The duration of the concealed sound.
     pub fn concealed(&self) -> Duration {
         span(self.concealed_ticks)
     }
 
-    /// How long the sound is that was given out in all.
+    /// The duration of all sound that was played out.
     pub fn sounded(&self) -> Duration {
         span(self.ticks)
     }

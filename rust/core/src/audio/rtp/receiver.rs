@@ -7,10 +7,10 @@ use thiserror::Error;
 use super::jitter::{
     Content, Insertion, JitterBuffer, JitterError, JitterOptions, JitterStats, Playout, RtpPacket,
 };
-use super::opus::packet::CLOCK_RATE;
-use super::opus::{OpusDecoder, OpusError};
+use crate::audio::opus::packet::CLOCK_RATE;
+use crate::audio::opus::{OpusDecoder, OpusError};
 
-/// Why there is no such receiver.
+/// Why a receiver cannot be created or has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ReceiverError {
@@ -20,39 +20,39 @@ pub enum ReceiverError {
     Opus(#[from] OpusError),
 }
 
-/// Where a piece of sound is from.
+/// How the sound of a frame was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sound {
-    /// A packet that came.
+pub enum FrameSource {
+    /// Decoded from a packet that was received.
     Received,
-    /// The copy of a lost packet in the next.
+    /// Decoded from the copy of a lost packet in the next one.
     Recovered,
-    /// A guess of the decoder's at a lost packet, or at one that is no valid Opus.
+    /// Concealed by the decoder: the packet was lost or is not valid Opus.
     Concealed,
     /// Comfort noise in a pause.
     Silence,
 }
 
-/// A piece of sound whose time has come.
+/// A frame of sound that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub struct PlayoutFrame {
     /// When its first sample was recorded, by the sender's clock, in ticks of 1/48,000 s.
     pub timestamp: u32,
-    /// How long it is at the receiver's rate.
+    /// Its length at the receiver's rate.
     pub samples: usize,
-    pub sound: Sound,
-    /// When its packet came; `None` for what did not come.
+    pub source: FrameSource,
+    /// When its packet arrived; `None` without a packet.
     pub arrived: Option<Duration>,
 }
 
-/// Turns one stream of RTP packets into PCM. See [`jitter`](super::jitter) for when.
+/// Turns one stream of RTP packets into PCM. [`jitter`](super::jitter) explains when each is due.
 #[derive(Debug)]
 pub struct OpusReceiver {
     buffer: JitterBuffer,
     decoder: OpusDecoder,
-    /// The decoder has not heard what came before, and must not continue what it heard last.
-    cut: bool,
-    /// Streams that began, of which the decoder knows.
+    /// The decoder has skipped packets: it must not continue from the last one that it decoded.
+    needs_reset: bool,
+    /// The number of restarts of the stream at the last reset of the decoder.
     restarts: u64,
 }
 
@@ -62,7 +62,7 @@ impl OpusReceiver {
         Ok(Self {
             buffer: JitterBuffer::new(options)?,
             decoder: OpusDecoder::new(rate)?,
-            cut: false,
+            needs_reset: false,
             restarts: 0,
         })
     }
@@ -72,75 +72,75 @@ impl OpusReceiver {
         self.decoder.rate()
     }
 
-    /// Takes a packet that came at `now`.
+    /// Inserts a packet that arrived at `now`.
     pub fn insert(&mut self, packet: RtpPacket, now: Duration) -> Insertion {
         self.buffer.insert(packet, now)
     }
 
-    /// Appends the next piece of sound to `out` if its time has come. There may be several: ask until
-    /// there is none.
+    /// Appends the next frame to `out` if it is due. Several may be due: call this until it returns
+    /// `None`.
     pub fn poll(
         &mut self,
         now: Duration,
         out: &mut Vec<i16>,
-    ) -> Result<Option<Heard>, ReceiverError> {
+    ) -> Result<Option<PlayoutFrame>, ReceiverError> {
         let Some(playout) = self.buffer.poll(now) else {
             return Ok(None);
         };
         let restarts = self.buffer.stats().restarts;
-        if self.cut || restarts != self.restarts {
+        if self.needs_reset || restarts != self.restarts {
             self.decoder.reset()?;
-            self.cut = false;
+            self.needs_reset = false;
             self.restarts = restarts;
         }
-        let mut heard = self.describe(&playout);
+        let mut frame = self.describe(&playout);
         let concealed = match &playout.content {
             Content::Packet(packet) => self.decoder.decode_i16(packet, out).is_err(),
-            Content::Recovered(next) => self.decoder.recover_i16(heard.samples, next, out).is_err(),
+            Content::Recovered(next) => self.decoder.recover_i16(frame.samples, next, out).is_err(),
             Content::Concealed | Content::Silence => {
-                self.decoder.conceal_i16(heard.samples, out)?;
+                self.decoder.conceal_i16(frame.samples, out)?;
                 false
             }
         };
         if concealed {
-            self.decoder.conceal_i16(heard.samples, out)?;
-            heard.sound = Sound::Concealed;
+            self.decoder.conceal_i16(frame.samples, out)?;
+            frame.source = FrameSource::Concealed;
         }
-        Ok(Some(heard))
+        Ok(Some(frame))
     }
 
-    /// [`poll`](Self::poll) where nobody listens: nothing is decoded.
-    pub fn poll_unheard(&mut self, now: Duration) -> Option<Heard> {
+    /// As [`poll`](Self::poll), but does not decode the frame.
+    pub fn poll_undecoded(&mut self, now: Duration) -> Option<PlayoutFrame> {
         let playout = self.buffer.poll(now)?;
-        self.cut = true;
+        self.needs_reset = true;
         Some(self.describe(&playout))
     }
 
-    /// When there is a next piece of sound, unless packets come before. It may be past.
+    /// When the next frame is due, unless packets arrive before. It may be in the past.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.buffer.next_deadline()
     }
 
-    /// Forgets the stream, what waits and what was learnt of the path. Counts remain.
+    /// Drops the stream, the waiting packets and the measurements of the path. Counters remain.
     pub fn reset(&mut self) {
         self.buffer.reset();
-        self.cut = true;
+        self.needs_reset = true;
     }
 
     pub fn stats(&self) -> JitterStats {
         self.buffer.stats()
     }
 
-    fn describe(&self, playout: &Playout) -> Heard {
-        Heard {
+    fn describe(&self, playout: &Playout) -> PlayoutFrame {
+        PlayoutFrame {
             timestamp: playout.timestamp,
             // Both are multiples of 2.5 ms, which is a whole number of samples at every rate of Opus.
             samples: playout.ticks as usize * self.rate() as usize / CLOCK_RATE as usize,
-            sound: match playout.content {
-                Content::Packet(_) => Sound::Received,
-                Content::Recovered(_) => Sound::Recovered,
-                Content::Concealed => Sound::Concealed,
-                Content::Silence => Sound::Silence,
+            source: match playout.content {
+                Content::Packet(_) => FrameSource::Received,
+                Content::Recovered(_) => FrameSource::Recovered,
+                Content::Concealed => FrameSource::Concealed,
+                Content::Silence => FrameSource::Silence,
             },
             arrived: playout.arrived,
         }
@@ -153,8 +153,8 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::super::opus::{EncoderSettings, OpusEncoder, RATES};
     use super::*;
+    use crate::audio::opus::{EncoderSettings, OpusEncoder, RATES};
 
     const RATE: usize = 24_000;
 
@@ -162,7 +162,7 @@ mod tests {
         Duration::from_millis(milliseconds as u64)
     }
 
-    /// A sweep, which cannot be guessed from what came before.
+    /// A sweep, which concealment cannot guess.
     fn sweep() -> Vec<i16> {
         (0..RATE)
             .map(|n| {
@@ -198,13 +198,13 @@ mod tests {
         }
     }
 
-    /// Sends packets 20 ms apart, and collects what is heard until nothing more comes.
-    fn hear(receiver: &mut OpusReceiver, packets: Vec<RtpPacket>) -> (Vec<i16>, Vec<Sound>) {
+    /// Inserts packets 20 ms apart, and collects all frames.
+    fn play(receiver: &mut OpusReceiver, packets: Vec<RtpPacket>) -> (Vec<i16>, Vec<FrameSource>) {
         let (mut out, mut sounds) = (Vec::new(), Vec::new());
         let mut poll = |receiver: &mut OpusReceiver, now| {
             let before = out.len();
-            while let Some(heard) = receiver.poll(now, &mut out).unwrap() {
-                sounds.push(heard.sound);
+            while let Some(frame) = receiver.poll(now, &mut out).unwrap() {
+                sounds.push(frame.source);
             }
             assert!(out.len() >= before);
         };
@@ -224,10 +224,10 @@ mod tests {
     }
 
     /// How well two sounds agree, from -1 to 1, at the best alignment within 20 ms.
-    fn correlation(sent: &[i16], heard: &[i16]) -> f64 {
+    fn correlation(sent: &[i16], output: &[i16]) -> f64 {
         (0..RATE / 50)
             .map(|delay| {
-                let pairs = sent.iter().zip(&heard[delay..]);
+                let pairs = sent.iter().zip(&output[delay..]);
                 let (mut both, mut left, mut right) = (0.0, 0.0, 0.0);
                 for (a, b) in pairs {
                     let (a, b) = (f64::from(*a), f64::from(*b));
@@ -241,17 +241,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_is_heard_at_every_rate() {
+    fn what_is_sent_is_received_at_every_rate() {
         let sound = sweep();
         for rate in RATES {
-            let (heard, sounds) = hear(
+            let (output, sounds) = play(
                 &mut receiver(rate),
                 packets(&sound, EncoderSettings::default()),
             );
-            assert_eq!(heard.len(), rate as usize);
-            assert!(sounds.iter().all(|sound| *sound == Sound::Received));
+            assert_eq!(output.len(), rate as usize);
+            assert!(sounds.iter().all(|sound| *sound == FrameSource::Received));
             if rate as usize == RATE {
-                assert!(correlation(&sound, &heard) > 0.95);
+                assert!(correlation(&sound, &output) > 0.95);
             }
         }
     }
@@ -262,12 +262,12 @@ mod tests {
         let mut packets = packets(&sound, redundant());
         packets.retain(|packet| packet.sequence % 7 != 5);
         let mut receiver = receiver(RATE as u32);
-        let (heard, sounds) = hear(&mut receiver, packets);
-        assert_eq!(heard.len(), RATE);
+        let (output, sounds) = play(&mut receiver, packets);
+        assert_eq!(output.len(), RATE);
         let of = |kind| sounds.iter().filter(|sound| **sound == kind).count();
-        assert_eq!(of(Sound::Received), 43);
-        assert!(of(Sound::Recovered) >= 6, "{sounds:?}");
-        assert!(correlation(&sound, &heard) > 0.9);
+        assert_eq!(of(FrameSource::Received), 43);
+        assert!(of(FrameSource::Recovered) >= 6, "{sounds:?}");
+        assert!(correlation(&sound, &output) > 0.9);
         assert_eq!(receiver.stats().lost, 7);
     }
 
@@ -276,9 +276,9 @@ mod tests {
         let mut packets = packets(&sweep(), EncoderSettings::default());
         // Two frames of equal length cannot take an odd number of bytes.
         packets[10].payload = Bytes::from_static(&[0x09, 1, 2, 3]);
-        let (heard, sounds) = hear(&mut receiver(RATE as u32), packets);
-        assert_eq!(sounds[10], Sound::Concealed);
-        assert_eq!(heard.len(), RATE + RATE / 50, "it says that it is 40 ms");
+        let (output, sounds) = play(&mut receiver(RATE as u32), packets);
+        assert_eq!(sounds[10], FrameSource::Concealed);
+        assert_eq!(output.len(), RATE + RATE / 50, "it says that it is 40 ms");
     }
 
     #[test]
@@ -310,8 +310,8 @@ mod tests {
                 .peek()
                 .map_or(now, |packet| ms(packet.timestamp as usize / 48));
             while let Some(deadline) = receiver.next_deadline().filter(|at| *at <= next) {
-                while let Some(heard) = receiver.poll(deadline, &mut out).unwrap() {
-                    silent += usize::from(heard.sound == Sound::Silence);
+                while let Some(frame) = receiver.poll(deadline, &mut out).unwrap() {
+                    silent += usize::from(frame.source == FrameSource::Silence);
                 }
             }
         }
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_listen_pays_for_no_decoding_and_can_begin_to() {
+    fn packets_can_be_skipped_undecoded_and_decoding_resumes() {
         let sound = sweep();
         let mut packets = packets(&sound, EncoderSettings::default());
         let rest = packets.split_off(25);
@@ -332,12 +332,12 @@ mod tests {
         for packet in packets {
             receiver.insert(packet, Duration::ZERO);
         }
-        while let Some(heard) = receiver.poll_unheard(ms(1_000)) {
-            samples += heard.samples;
+        while let Some(frame) = receiver.poll_undecoded(ms(1_000)) {
+            samples += frame.samples;
         }
         assert_eq!(samples, RATE / 2);
-        let (heard, _) = hear(&mut receiver, rest);
-        assert!(correlation(&sound[RATE / 2 + 480..], &heard[480..]) > 0.9);
+        let (output, _) = play(&mut receiver, rest);
+        assert!(correlation(&sound[RATE / 2 + 480..], &output[480..]) > 0.9);
     }
 
     #[test]

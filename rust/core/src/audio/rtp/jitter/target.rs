@@ -5,20 +5,20 @@ use super::JitterOptions;
 /// The width of a bin, in microseconds.
 const BIN: i64 = 2_000;
 
-/// How much of the past a packet leaves in place, once there is a past: three hundred packets or six
-/// seconds weigh half and more.
+/// The factor by which each packet fades the earlier ones: the last three hundred packets, or six
+/// seconds, have more than half of the weight.
 const FORGETTING: f32 = 0.997;
 
 /// The share of packets that may come later than the target.
 const LATE: f32 = 0.03;
 
-/// How long packets must wait so that nearly all that are delayed on their way are there in time: a
-/// quantile of a histogram of delays in which old ones fade.
+/// The delay within which nearly all packets arrive: a quantile of a histogram of delays in which old
+/// ones fade.
 #[derive(Clone, Debug)]
 pub(super) struct TargetDelay {
     /// The share of packets whose delay ends in each bin; their sum is one.
     bins: Box<[f32]>,
-    /// How many packets were observed, as far as it matters.
+    /// The number of packets observed; saturating.
     observed: u16,
     least: Duration,
     greatest: Duration,
@@ -39,10 +39,10 @@ impl TargetDelay {
         }
     }
 
-    /// Notes a packet that came `delay` microseconds later than the fastest of its time.
+    /// Notes a packet that was `delay` microseconds slower than the fastest of its time.
     pub(super) fn observe(&mut self, delay: i64) {
         self.observed = self.observed.saturating_add(1);
-        // The first packets are averaged alike, so that the assumption at the start fades with them.
+        // The first packets have equal weight, so that they soon replace the start value.
         let keep = (1.0 - 1.0 / (f32::from(self.observed) + 1.0)).min(FORGETTING);
         for share in &mut self.bins {
             *share *= keep;
@@ -56,7 +56,7 @@ impl TargetDelay {
         self.target
     }
 
-    /// The upper end of the bin below which all but `LATE` of the packets lie.
+    /// The upper end of the bin that all but a share of `LATE` of the packets lie below.
     fn quantile(&self) -> Duration {
         let mut above = 0.0;
         let inside = self.bins.iter().rposition(|share| {
@@ -67,7 +67,8 @@ impl TargetDelay {
     }
 }
 
-/// The bin of a delay: `n` holds what is above `n * BIN` up to its upper end, the first also zero.
+/// The index of a delay's bin. Bin `n` covers delays above `n * BIN` up to `(n + 1) * BIN`; the first
+/// also includes zero.
 fn bin(delay: i64) -> usize {
     ((delay.max(1) - 1) / BIN) as usize
 }
