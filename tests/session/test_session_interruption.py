@@ -21,7 +21,6 @@ from stapes import (
     WebSocketTransport,
 )
 from stapes.devserver import ScriptedMind, Turn
-from stapes.testing.probe import probe
 
 STORY = "once upon a time there was a king who had three daughters and a horse " * 12
 TALE = ScriptedMind(
@@ -130,9 +129,9 @@ async def test_a_loop_that_was_busy_hears_nothing_of_the_interrupted_answer(run)
             assert isinstance(first, Audio)
             session.send_audio(await spoken("Enough of that now.") + silence(700))
             # Blocks the loop until the server has been told where to cut.
-            messages = probe(session).traffic()[1]
+            messages = session.probe.traffic()[1]
             for _ in range(500):
-                if probe(session).traffic()[1] > messages:
+                if session.probe.traffic()[1] > messages:
                     break
                 threading.Event().wait(0.01)
             seen = []

@@ -27,7 +27,6 @@ from stapes import (
     WebSocketTransport,
 )
 from stapes.devserver import ScriptedMind, Turn
-from stapes.testing.probe import probe
 
 LONG = ScriptedMind([Turn(say="word " * 300)])
 COMPLAINT = json.dumps({"type": "error", "error": {"message": "no"}})
@@ -228,7 +227,7 @@ async def test_sound_that_a_busy_loop_missed_is_dropped_by_name_and_the_rest_com
         await session.connect()
         there.go()
         for _ in range(int(SECONDS * 100)):
-            if probe(session).traffic()[0] >= len(SPEECH):
+            if session.probe.traffic()[0] >= len(SPEECH):
                 break
             threading.Event().wait(0.01)
         async with asyncio.timeout(SECONDS):
@@ -258,7 +257,7 @@ async def test_words_and_history_that_a_busy_loop_missed_come_in_fewer_events():
         await session.connect()
         there.go()
         for _ in range(int(SECONDS * 100)):
-            if probe(session).traffic()[0] >= len(frames):
+            if session.probe.traffic()[0] >= len(frames):
                 break
             threading.Event().wait(0.01)
         assert session.status == "connected"

@@ -10,7 +10,6 @@ from calling import KEY, SECONDS, eventually
 
 from stapes import AgentEnd, ConnectionChanged, RealtimeAgent, RealtimeSession, WebSocketTransport
 from stapes.devserver import ScriptedMind, Turn
-from stapes.testing.probe import probe
 
 TALK = ScriptedMind([Turn(say="Hello there.")])
 MEGABYTE = 1024 * 1024
@@ -32,10 +31,10 @@ async def test_sound_that_nobody_awaits_is_dropped_oldest_first(run):
         call = await server.next_call()
         call.stop_reading()
         sent = 0
-        while probe(session).traffic()[3] < 30:
+        while session.probe.traffic()[3] < 30:
             session.send_audio(chunk(sent))
             sent += 1
-        dropped = probe(session).traffic()[3]
+        dropped = session.probe.traffic()[3]
         call.resume_reading()
         # The last one is never dropped for room.
         await eventually(lambda: numbers(call)[-1:] == [sent - 1])
@@ -82,7 +81,7 @@ async def test_the_stall_of_one_session_is_not_felt_by_its_neighbours(run):
         assert (await server.next_call()) is not call
         call.stop_reading()
         completion = stalled.send_audio(chunk(0))
-        while probe(stalled).traffic()[3] == 0:
+        while stalled.probe.traffic()[3] == 0:
             completion = stalled.send_audio(chunk(0))
         waiting = asyncio.ensure_future(_awaited(completion))
         ends = neighbour.events(AgentEnd)

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use serde_json::{Map, Value};
 use stapes_core::conversation::{AgentSwitch, Conversation, GuardSource, Rejected};
 use stapes_core::delivery::process::Process;
-use stapes_core::transport::Session as Core;
+use stapes_core::session::Session as Core;
 
 use crate::errors;
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use pyo3::prelude::*;
 use stapes_core::audio::AudioFormat;
 use stapes_core::delivery::process::Process;
-use stapes_core::transport::{AudioInput, Recording, Stream};
+use stapes_core::session::{AudioInput, Recording, Stream};
 
 use crate::audio::samples::{self, Samples};
 

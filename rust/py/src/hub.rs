@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use pyo3::exceptions::PyException;
@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use stapes_core::delivery::hub::WakeBy;
 
 use crate::errors;
+use crate::logging;
 use crate::loop_runtime::{self, Carrier, LoopRuntime};
 use crate::message::MessageHub;
 use crate::route::{DispatchCursor, Route};
@@ -61,6 +62,12 @@ impl Hub {
     }
 }
 
+impl logging::WakeLoop for MessageHub {
+    fn wake_loop(self: Arc<Self>) {
+        self.notify();
+    }
+}
+
 #[pymethods]
 impl Hub {
     /// `fds` are the ends of a pipe, or an eventfd twice, that do not block: the loop has to call `answer`
@@ -74,8 +81,12 @@ impl Hub {
             (Some((watched, waker)), None) => WakeBy::descriptors(watched, waker)?,
             (None, None) => WakeBy::thread(),
         };
+        let queues = Arc::new(MessageHub::new(wake_by));
+        let event_loop: Weak<dyn logging::WakeLoop> =
+            Arc::downgrade(&(Arc::clone(&queues) as Arc<dyn logging::WakeLoop>));
+        logging::add_loop(event_loop);
         Ok(Self {
-            queues: Arc::new(MessageHub::new(wake_by)),
+            queues,
             routes: Mutex::default(),
             own: own.map(|own| own.carrier.clone()),
         })
@@ -110,6 +121,7 @@ impl Hub {
     /// Dispatches a batch when the loop is woken. A callback in Python would cost more than the batch.
     fn answer(&self, py: Python<'_>) -> PyResult<()> {
         self.queues.clear_descriptor();
+        logging::hand_out(py)?;
         match self.dispatch(py) {
             Err(error) if error.is_instance_of::<PyException>(py) => {
                 let hub = py.import(intern!(py, "stapes.hub"))?;

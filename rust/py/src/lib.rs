@@ -7,28 +7,27 @@ mod audio_event;
 mod audio_input;
 mod connect;
 mod connecting;
-mod convert;
 mod errors;
 mod event_queue;
 mod external_connection;
 mod history;
 mod hub;
+mod logging;
 mod loop_runtime;
 mod message;
+mod messages;
+mod options;
 mod probe;
+mod record;
 mod route;
 mod session;
 mod sink;
-#[cfg(feature = "webrtc")]
-mod webrtc;
-mod websocket;
 
 use pyo3::pymodule;
 
 #[pymodule]
 mod _core {
     use pyo3::prelude::*;
-    use pyo3::types::PyTuple;
     use stapes_core::conversation::Interest;
 
     #[pymodule_export]
@@ -44,25 +43,28 @@ mod _core {
     #[pymodule_export]
     use crate::hub::Hub;
     #[pymodule_export]
+    use crate::logging::set_log_level;
+    #[pymodule_export]
     use crate::loop_runtime::LoopRuntime;
+    #[cfg(feature = "webrtc")]
+    #[pymodule_export]
+    use crate::options::WebRtcOptions;
+    #[pymodule_export]
+    use crate::options::WebSocketOptions;
     #[pymodule_export]
     use crate::probe::Probe;
     #[pymodule_export]
     use crate::route::DispatchCursor;
     #[pymodule_export]
     use crate::session::Session;
-    #[cfg(feature = "webrtc")]
-    #[pymodule_export]
-    use crate::webrtc::WebRtcOptions;
-    #[pymodule_export]
-    use crate::websocket::WebSocketOptions;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::audio::register(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("HAS_WEBRTC", cfg!(feature = "webrtc"))?;
-        module.add("WORDS", PyTuple::new(module.py(), crate::convert::WORDS)?)?;
+        module.add("OPTION_DEFAULTS", crate::options::defaults(module.py())?)?;
+        module.add("MESSAGES", crate::messages::table(module.py())?)?;
         module.add("INTEREST_AUDIO", Interest::AUDIO.0)?;
         module.add("INTEREST_RAW", Interest::RAW.0)?;
         module.add("INTEREST_TRANSCRIPT", Interest::TRANSCRIPT.0)?;

@@ -8,18 +8,18 @@ use pyo3::prelude::*;
 use stapes_core::delivery::loop_driver::LoopDriver;
 use stapes_core::delivery::wakeup::LoopWaker;
 use stapes_core::delivery::workers::{self, Workers};
-use stapes_core::transport::Ticker;
+use stapes_core::session::Pacer;
 use tokio::runtime::Handle;
 
 use crate::errors;
 
 /// A runtime, and the timer of what its sessions send in real time.
-pub type Carrier = workers::Carrier<Arc<Ticker>>;
+pub type Carrier = workers::Carrier<Arc<Pacer>>;
 
-static WORKERS: Workers<Arc<Ticker>> = Workers::new(ticker);
+static WORKERS: Workers<Arc<Pacer>> = Workers::new(pacer);
 
-fn ticker(handle: &Handle) -> Arc<Ticker> {
-    Ticker::new(handle.clone())
+fn pacer(handle: &Handle) -> Arc<Pacer> {
+    Pacer::new(handle.clone())
 }
 
 /// The worker that is to run the next session.
@@ -48,7 +48,7 @@ impl LoopRuntime {
     fn new(selector: RawFd) -> PyResult<Self> {
         let driver = LoopDriver::new(selector).map_err(errors::driver_error)?;
         let handle = driver.handle().clone();
-        let local = ticker(&handle);
+        let local = pacer(&handle);
         Ok(Self {
             driver,
             carrier: Carrier { handle, local },

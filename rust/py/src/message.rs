@@ -3,7 +3,7 @@
 use stapes_core::conversation::Event;
 use stapes_core::delivery::hub::Hub;
 use stapes_core::delivery::{self, DropPolicy, Dropped};
-use stapes_core::transport::Streamed;
+use stapes_core::session::Streamed;
 use stapes_core::transport::websocket::ConnectError;
 
 /// A message of a session to its Python half.
@@ -59,7 +59,7 @@ impl delivery::Message for Message {
     fn size(&self) -> usize {
         match self {
             Self::Event(Event::Audio { data, .. }) => data.len(),
-            Self::Event(Event::Raw { text } | Event::Outgoing { text }) => text.len(),
+            Self::Event(Event::Raw { text } | Event::OutgoingMessage { text }) => text.len(),
             Self::Event(Event::TranscriptDelta { delta, .. }) => delta.len(),
             _ => 0,
         }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use stapes_core::conversation::Conversation;
 use stapes_core::delivery::process::Process;
-use stapes_core::transport::Session as Core;
+use stapes_core::session::Session as Core;
 
 use crate::errors;
+use crate::options;
 use crate::session::Session;
-use crate::websocket;
 
 /// Holds the reader of a session, moves its clock and counts its traffic, for tests. It keeps the
 /// conversation alive, not its connection.
@@ -53,7 +53,7 @@ impl Probe {
 
     /// Moves a clock that the session was made with (`virtual_clock`).
     fn advance_clock(&self, seconds: f64) -> PyResult<()> {
-        let by = websocket::seconds(seconds, "seconds")?;
+        let by = options::seconds(seconds, "seconds")?;
         self.core()?.advance_clock(by);
         Ok(())
     }

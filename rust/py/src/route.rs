@@ -9,17 +9,17 @@ use stapes_core::conversation::{Event, History};
 use stapes_core::delivery;
 
 use crate::audio_event::AudioEvents;
-use crate::convert;
 use crate::message::{Message, MessageHub};
+use crate::messages;
 
 /// How far the event loop has come with a session, and the history as of there.
 #[derive(Debug, Default)]
-pub struct Dispatched {
+pub struct DispatchProgress {
     pub cursor: Arc<delivery::DispatchCursor>,
     history: Mutex<History>,
 }
 
-impl Dispatched {
+impl DispatchProgress {
     /// The version of the history that was dispatched last.
     pub fn history(&self) -> History {
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,12 +34,12 @@ impl Dispatched {
 /// The dispatch cursor of a session, for `Hub.register`.
 #[pyclass(frozen, module = "stapes._core")]
 #[derive(Debug)]
-pub struct DispatchCursor(pub Arc<Dispatched>);
+pub struct DispatchCursor(pub Arc<DispatchProgress>);
 
 /// Where the messages of a session go.
 #[derive(Debug)]
 pub struct Route {
-    dispatched: Arc<Dispatched>,
+    progress: Arc<DispatchProgress>,
     dispatcher: Py<PyAny>,
     /// Calls in the context of the session.
     run: Py<PyAny>,
@@ -54,8 +54,9 @@ impl Route {
         dispatcher: &Bound<'_, PyAny>,
         listeners: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
+        messages::check(dispatcher.py())?;
         Ok(Self {
-            dispatched: Arc::clone(&cursor.0),
+            progress: Arc::clone(&cursor.0),
             dispatcher: dispatcher.clone().unbind(),
             run: dispatcher.getattr("run")?.unbind(),
             listeners: PyWeakrefReference::new(listeners)?.unbind(),
@@ -71,22 +72,19 @@ impl Route {
         sequence: u64,
         message: Message,
     ) -> PyResult<()> {
-        let cursor = &self.dispatched.cursor;
+        let cursor = &self.progress.cursor;
         cursor.advance(sequence);
         match message {
-            Message::Event(Event::Audio {
-                response_id,
-                item_id,
-                content_index,
-                data,
-            }) => {
-                let done = self.audio(py, &response_id, &item_id, content_index, &data);
-                hub.release_audio(data);
+            Message::Event(audio @ Event::Audio { .. }) => {
+                let done = self.audio(py, &audio);
+                if let Event::Audio { data, .. } = audio {
+                    hub.release_audio(data);
+                }
                 done
             }
             Message::Event(Event::HistoryUpdated { history }) => {
                 let wanted = cursor.wants_versions().then(|| history.clone());
-                self.dispatched.set_history(history);
+                self.progress.set_history(history);
                 match wanted {
                     Some(history) => {
                         self.say(py, Message::Event(Event::HistoryUpdated { history }))
@@ -99,20 +97,13 @@ impl Route {
     }
 
     fn say(&self, py: Python<'_>, message: Message) -> PyResult<()> {
-        let message = convert::word(py, message)?;
+        let message = messages::message(py, message)?;
         self.run.call1(py, (&self.dispatcher, message))?;
         Ok(())
     }
 
     /// Calls those who listen to audio. No other line of Python runs.
-    fn audio(
-        &self,
-        py: Python<'_>,
-        response: &Arc<str>,
-        item: &Arc<str>,
-        index: usize,
-        data: &[u8],
-    ) -> PyResult<()> {
+    fn audio(&self, py: Python<'_>, audio: &Event) -> PyResult<()> {
         let Some(listeners) = self.listeners.bind(py).upgrade() else {
             return Ok(());
         };
@@ -121,7 +112,9 @@ impl Route {
         if callbacks.is_empty() {
             return Ok(());
         }
-        let event = self.audio_events.event(py, response, item, index, data)?;
+        let Some(event) = self.audio_events.make(py, audio)? else {
+            return Ok(());
+        };
         for callback in &callbacks {
             let (name, outcome) = match self.run.call1(py, (callback, &event)) {
                 Ok(result) if result.is_none(py) => continue,

@@ -11,31 +11,30 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde_json::Value;
 use stapes_core::audio::AudioFormat;
-use stapes_core::audio::convert::FromWire;
 use stapes_core::conversation::{
     Conversation, Interest, Options, PlaybackSource, Status, WrittenItem,
 };
 use stapes_core::delivery::process::Process;
 use stapes_core::delivery::queue::{PastBound, QueueSettings};
-use stapes_core::transport::net::ConnectRequest;
-use stapes_core::transport::{
-    Clock, EventSink, Microphone, OutgoingLimits, Session as Core, Stream, Ticker,
+use stapes_core::session::{
+    Clock, EventSink, Microphone, OutgoingLimits, Pacer, Session as Core, Stream,
 };
+use stapes_core::transport::net::ConnectRequest;
 
 use crate::acts::{self, Acts};
 use crate::audio::recording::Recording;
 use crate::audio_input::{AudioStream, PyAudio};
-use crate::connect::{self, Dialer, WireFormats};
-use crate::connecting::SessionSetup;
+use crate::connect::{self, WireFormats};
+use crate::connecting::session_setup;
 use crate::errors;
 use crate::external_connection::ExternalConnection;
 use crate::history::History;
 use crate::hub::Hub;
 use crate::loop_runtime::Carrier;
 use crate::message::Message;
-use crate::route::{DispatchCursor, Dispatched};
+use crate::options::{WebSocketOptions, seconds};
+use crate::route::{DispatchCursor, DispatchProgress};
 use crate::sink::Sink;
-use crate::websocket::{WebSocketOptions, seconds};
 
 fn format(kind: &str, rate: Option<u32>) -> PyResult<AudioFormat> {
     AudioFormat::from_wire(kind, rate).map_err(|error| PyValueError::new_err(error.to_string()))
@@ -60,10 +59,10 @@ pub struct Session {
     sink: Arc<Sink>,
     microphone: Arc<Microphone>,
     /// Of the thread that runs the session.
-    ticker: Arc<Ticker>,
+    pacer: Arc<Pacer>,
     /// The format of the response's audio on the wire.
     wire_output: Mutex<AudioFormat>,
-    dispatched: Arc<Dispatched>,
+    progress: Arc<DispatchProgress>,
     id: u64,
 }
 
@@ -82,20 +81,6 @@ impl Session {
             input: self.microphone.format(),
             output: *output.unwrap_or_else(PoisonError::into_inner),
         }
-    }
-
-    fn dialer(
-        &self,
-        url: String,
-        headers: Vec<(String, String)>,
-        setup: SessionSetup,
-    ) -> PyResult<Dialer<'_>> {
-        Ok(Dialer {
-            core: self.here()?,
-            sink: &self.sink,
-            setup,
-            request: ConnectRequest { url, headers },
-        })
     }
 }
 
@@ -146,14 +131,14 @@ impl Session {
         } else {
             Clock::default()
         };
-        let dispatched = Arc::<Dispatched>::default();
+        let progress = Arc::<DispatchProgress>::default();
         let queue = QueueSettings {
             max_messages: max_queued_events,
             max_bytes: max_queued_bytes,
             past_bound: PastBound::Report,
             tells: true,
         };
-        let id = hub.queues.register(queue, Arc::clone(&dispatched.cursor));
+        let id = hub.queues.register(queue, Arc::clone(&progress.cursor));
         let sink = Arc::new(Sink::new(Arc::clone(&hub.queues), id));
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
         let Carrier { handle, local } = hub.carrier()?;
@@ -162,11 +147,11 @@ impl Session {
         let session = Self {
             microphone: Arc::new(Microphone::new(Arc::clone(&core))),
             process: Process::current(),
-            ticker: local,
+            pacer: local,
             core,
             sink,
             wire_output: Mutex::default(),
-            dispatched,
+            progress,
             id,
         };
         Ok(PyClassInitializer::from(acts).add_subclass(session))
@@ -206,27 +191,27 @@ impl Session {
     /// For `Hub.register`.
     #[getter]
     fn cursor(&self) -> DispatchCursor {
-        DispatchCursor(Arc::clone(&self.dispatched))
+        DispatchCursor(Arc::clone(&self.progress))
     }
 
     /// The sequence number of what was dispatched last.
-    #[getter]
-    fn dispatched(&self) -> u64 {
-        self.dispatched.cursor.last_sequence()
+    #[getter(dispatched)]
+    fn last_sequence(&self) -> u64 {
+        self.progress.cursor.last_sequence()
     }
 
     /// The history at that cursor.
     #[getter]
     fn history(&self) -> PyResult<History> {
         self.here()?;
-        Ok(History(self.dispatched.history()))
+        Ok(History(self.progress.history()))
     }
 
     /// Which messages are wanted: a sum of the `INTEREST_...` numbers.
     fn set_interest(&self, interest: u32) -> PyResult<()> {
         let core = self.here()?;
         let wants_history = Interest(interest).contains(Interest::HISTORY);
-        self.dispatched.cursor.want_versions(wants_history);
+        self.progress.cursor.want_versions(wants_history);
         core.set_interest(Interest(interest));
         Ok(())
     }
@@ -242,16 +227,14 @@ impl Session {
     ) -> PyResult<()> {
         let input = format(&wire_input.0, wire_input.1)?;
         let output = format(&wire_output.0, wire_output.1)?;
-        let converter = output_sample_rate
-            .map(|rate| FromWire::new(output, rate))
-            .transpose()
+        self.core
+            .set_output_format(output, output_sample_rate)
             .map_err(|error| PyValueError::new_err(format!("output_sample_rate: {error}")))?;
         self.microphone.set_format(input);
         *self
             .wire_output
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = output;
-        self.sink.convert_by(converter);
         Ok(())
     }
 
@@ -268,9 +251,9 @@ impl Session {
         tracing: &str,
         agent_version: u64,
     ) -> PyResult<u64> {
-        let setup = SessionSetup::new(session_update, tracing, agent_version)?;
-        self.dialer(url, headers, setup)?
-            .websocket(py, options.0.clone())
+        let setup = session_setup(session_update, tracing, agent_version)?;
+        let request = ConnectRequest { url, headers };
+        connect::websocket(py, self.here()?, request, options.0.clone(), setup)
     }
 
     /// The same over WebRTC. The audio is PCM at the rates of `set_formats`, which Opus must have.
@@ -281,14 +264,15 @@ impl Session {
         py: Python<'_>,
         url: String,
         headers: Vec<(String, String)>,
-        options: &crate::webrtc::WebRtcOptions,
+        options: &crate::options::WebRtcOptions,
         session_update: String,
         tracing: &str,
         agent_version: u64,
     ) -> PyResult<u64> {
-        let setup = SessionSetup::new(session_update, tracing, agent_version)?;
-        let dialer = self.dialer(url, headers, setup)?;
-        dialer.webrtc(py, options.0.clone(), self.wire_formats().rates()?)
+        let setup = session_setup(session_update, tracing, agent_version)?;
+        let request = ConnectRequest { url, headers };
+        let rates = self.wire_formats().rates()?;
+        connect::webrtc(py, self.here()?, request, options.0.clone(), rates, setup)
     }
 
     /// Begins a connection over a transport that is written in Python. With `media_track` audio travels
@@ -382,7 +366,7 @@ impl Session {
             move |streamed| sink.push_message(0, Message::Streamed { token, streamed }),
         )
         .map_err(|rejected| errors::rejected(py, &rejected))?;
-        self.ticker.add(stream.clone());
+        self.pacer.add(stream.clone());
         Ok(AudioStream {
             stream,
             process: self.process,

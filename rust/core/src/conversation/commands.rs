@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::capabilities::Capabilities;
+use super::client_event::ClientEvent;
 use super::event::{CoreError, Event, Status};
 use super::guard::GuardSource;
 use super::item::text;
@@ -118,7 +119,7 @@ impl Conversation {
                 ));
             }
         }
-        self.outbox.message(Value::Object(event).to_string());
+        self.outbox.message(ClientEvent::from_user(event));
         Ok(())
     }
 
@@ -138,11 +139,10 @@ impl Conversation {
         Ok(())
     }
 
-    /// Sends audio that has been framed: a whole `input_audio_buffer.append`, or nothing. Muted, it is
-    /// dropped.
+    /// Sends audio: an `input_audio_buffer.append`, or nothing. Muted, it is dropped.
     pub fn send_audio(
         &mut self,
-        append: String,
+        append: Option<ClientEvent>,
         commit: bool,
         now: Duration,
     ) -> Result<(), Rejected> {
@@ -150,7 +150,7 @@ impl Conversation {
         if self.muted {
             return Ok(());
         }
-        if !append.is_empty() {
+        if let Some(append) = append {
             self.outbox.message(append);
         }
         if commit {
@@ -163,20 +163,12 @@ impl Conversation {
     pub fn commit_audio(&mut self, now: Duration) -> Result<(), Rejected> {
         self.connected()?;
         self.turn_ended = Some(now);
-        self.outbox
-            .message(r#"{"type":"input_audio_buffer.commit"}"#.to_owned());
+        self.outbox.message(ClientEvent::audio_commit());
         Ok(())
     }
 
     pub fn mute(&mut self, muted: bool) {
         self.muted = muted;
-    }
-
-    /// Stops the answer, whether it sounds yet or not. Nothing happens where there is none.
-    pub fn interrupt(&mut self, now: Duration) {
-        if self.status == Status::Connected {
-            self.interrupt_answer(true, now);
-        }
     }
 
     /// The player has played `played_ms` of a part of an answer.
@@ -194,11 +186,8 @@ impl Conversation {
         match response {
             None => self.request_response_auto(now),
             Some(response) => {
-                let mut event = Map::new();
-                event.insert("type".to_owned(), "response.create".into());
-                event.insert("response".to_owned(), response);
                 self.sequencer
-                    .request_manual(event)
+                    .request_manual(ClientEvent::response_create_with(response))
                     .map_err(|limit| Rejected::TooManyRequests { limit })?;
                 self.flush_responses(now);
             }
@@ -233,7 +222,7 @@ impl Conversation {
 
     /// Puts an event that the session layer keeps under `token` into the order.
     pub fn local_event(&mut self, token: u64) {
-        self.outbox.event(Event::Local { token });
+        self.outbox.event(Event::LocalEvent { token });
     }
 
     pub(super) fn local_events(&mut self, tokens: &[u64]) {
@@ -254,20 +243,8 @@ impl Conversation {
             return Err(Rejected::Stale);
         }
         self.connected()?;
-        let mut item = serde_json::json!({
-            "type": "mcp_approval_response",
-            "approval_request_id": item_id,
-            "approve": approve,
-        });
-        if let Some(reason) = reason {
-            item["reason"] = reason.into();
-        }
-        let event = serde_json::json!({
-            "type": "conversation.item.create",
-            "previous_item_id": item_id,
-            "item": item,
-        });
-        self.outbox.message(event.to_string());
+        self.outbox
+            .message(ClientEvent::mcp_approval_response(item_id, approve, reason));
         Ok(())
     }
 
@@ -316,9 +293,8 @@ impl Conversation {
             GuardSource::Text => {
                 if let (Some(active), Some(_)) = (active, response_id) {
                     self.sequencer.begin_cancel();
-                    let cancel =
-                        serde_json::json!({"type": "response.cancel", "response_id": &*active});
-                    self.outbox.message(cancel.to_string());
+                    self.outbox
+                        .message(ClientEvent::response_cancel_of(&active));
                 }
             }
             GuardSource::Audio => self.interrupt_answer(true, now),
@@ -328,8 +304,7 @@ impl Conversation {
 
     pub(super) fn retrieve(&mut self, event: &Value) {
         if let Some(id) = text(event, "item_id") {
-            let retrieve = serde_json::json!({"type": "conversation.item.retrieve", "item_id": id});
-            self.outbox.message(retrieve.to_string());
+            self.outbox.message(ClientEvent::item_retrieve(id));
         }
     }
 }

@@ -5,20 +5,23 @@
 //! thread, and so can be fuzzed and run under a virtual clock.
 
 mod capabilities;
+mod client_event;
 mod commands;
 mod event;
 mod guard;
 mod history;
+mod interruption;
 mod item;
+mod media_track;
 mod outbox;
+mod output_audio;
 mod playback;
+mod record;
 mod replay;
 mod response;
 mod sequencer;
 mod server;
 mod server_event;
-mod sounding;
-mod speaking;
 mod speech_rate;
 mod tool_answers;
 mod tool_calls;
@@ -30,27 +33,30 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use capabilities::{Capabilities, Media, Truncation};
+pub use client_event::ClientEvent;
 pub use commands::Rejected;
-pub use event::{CoreError, Event, Interest, ResponseDone, Speaker, Status, Timings};
+pub use event::{CoreError, Event, Interest, ResponseEnded, Speaker, Status, Timings};
 pub use guard::GuardSource;
 pub use history::History;
-pub use item::{ContentPart, Heard, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
+pub use item::{ContentPart, HeardExtent, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
+pub use media_track::TrackAudio;
 pub use outbox::{Output, Sequenced};
+pub(crate) use output_audio::{AudioDelta, AudioPart};
 pub use playback::PlaybackSource;
+pub use record::{FieldValue, RecordType};
 pub use replay::WrittenItem;
 pub use server_event::ServerEvent;
-pub use speaking::Sound;
 pub use tool_answers::AgentSwitch;
 pub use tool_calls::FunctionCall;
 
 use guard::GuardWatch;
 use history::Ledger;
+use media_track::MediaTrack;
 use outbox::Outbox;
 use playback::Playback;
 use replay::HistoryRequests;
 use response::Responses;
 use sequencer::Sequencer;
-use sounding::Sounding;
 use speech_rate::SpeechRate;
 use tool_calls::ToolCalls;
 
@@ -110,7 +116,7 @@ pub struct Conversation {
     history: Ledger,
     sequencer: Sequencer,
     playback: Playback,
-    sounding: Sounding,
+    media_track: MediaTrack,
     speech_rate: SpeechRate,
     guard: GuardWatch,
     tool_calls: ToolCalls,
@@ -143,7 +149,7 @@ impl Conversation {
             history: Ledger::new(options.history_store_audio),
             sequencer: Sequencer::new(options.response_timeout, options.waiting_responses),
             playback: Playback::new(options.playback),
-            sounding: Sounding::default(),
+            media_track: MediaTrack::default(),
             speech_rate: SpeechRate::default(),
             guard: GuardWatch::new(options.guardrail_debounce),
             tool_calls: ToolCalls::new(options.answered_calls),
@@ -220,7 +226,7 @@ impl Conversation {
     }
 
     fn report(&mut self, error: CoreError) {
-        self.outbox.event(Event::Error(error));
+        self.outbox.event(Event::CoreError(error));
     }
 
     /// Sends the next `response.create` if it may go.
@@ -255,46 +261,6 @@ impl Conversation {
         }
     }
 
-    /// Stops the answer: cancels it where `cancel` says so and it is still being made, and cuts it
-    /// where its sound was.
-    fn interrupt_answer(&mut self, cancel: bool, now: Duration) {
-        if self.capabilities.truncation == Truncation::Server {
-            return self.stop_at_server(cancel, now);
-        }
-        let cut = self.playback.interrupt(now);
-        if cancel && self.sequencer.begin_cancel() {
-            self.outbox
-                .message(r#"{"type":"response.cancel"}"#.to_owned());
-        }
-        let Some(cut) = cut else {
-            // Nothing sounds yet. What is still to come of the answer is not to be heard.
-            if self.sequencer.ongoing() {
-                self.responses.silence_active(self.agent_version);
-            }
-            return;
-        };
-        self.responses.silence(&cut.response_id, self.agent_version);
-        self.audio_started = false;
-        let response_id = Arc::clone(&cut.response_id);
-        self.outbox.event(Event::AudioInterrupted {
-            agent_version: self.agent_version,
-            response_id,
-        });
-        if cut.cuts {
-            let truncate = serde_json::json!({
-                "type": "conversation.item.truncate",
-                "item_id": &*cut.item_id,
-                "content_index": cut.content_index,
-                "audio_end_ms": cut.audio_end_ms,
-            });
-            self.outbox.message(truncate.to_string());
-            let heard = playback::heard(self.responses.transcript(&cut.item_id), &cut);
-            self.responses
-                .cut(&cut.item_id, cut.content_index, heard.clone());
-            self.history.heard(&cut.item_id, cut.content_index, heard);
-        }
-    }
-
     fn history_updated(&mut self) {
         let history = self.history.version().clone();
         self.outbox.event(Event::HistoryUpdated { history });
@@ -317,7 +283,7 @@ impl Conversation {
     fn reset_connection(&mut self) {
         self.sequencer.reset();
         self.playback.reset();
-        self.sounding.reset();
+        self.media_track.reset();
         self.guard.reset();
         self.tool_calls.reset();
         self.responses = Responses::default();

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::client_event::ClientEvent;
 use super::event::{Event, Interest};
 
 /// Something that leaves the conversation.
@@ -9,13 +10,13 @@ use super::event::{Event, Interest};
 pub enum Output {
     /// For the session.
     Event(Event),
-    /// A text message for the server.
-    Message(String),
+    /// A message for the server.
+    Message(ClientEvent),
     /// Say goodbye to the server, with this WebSocket close code and reason.
     Close { code: u16, reason: String },
 }
 
-/// An output with its place.
+/// An output with its sequence number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sequenced {
     pub sequence: u64,
@@ -54,12 +55,13 @@ impl Outbox {
         self.push(Output::Event(event));
     }
 
-    pub(super) fn message(&mut self, text: String) {
-        let shown = self.wants(Interest::OUTGOING).then(|| text.clone());
-        self.push(Output::Message(text));
+    pub(super) fn message(&mut self, message: impl Into<ClientEvent>) {
+        let message = message.into();
+        let shown = self.wants(Interest::OUTGOING).then(|| message.text.clone());
+        self.push(Output::Message(message));
         if let Some(text) = shown {
-            // It shares the message's place in the order.
-            let event = Output::Event(Event::Outgoing { text });
+            // It has the message's sequence number.
+            let event = Output::Event(Event::OutgoingMessage { text });
             self.queue.push_back(Sequenced {
                 sequence: self.sequence,
                 output: event,

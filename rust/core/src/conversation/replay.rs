@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::client_event::ClientEvent;
 use super::history::History;
 use super::item::{ContentPart, Item, ItemId, ItemKind, Role, text};
 
@@ -162,7 +163,7 @@ impl WrittenItem {
 /// What must be sent, and what was left out.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Plan {
-    pub(super) messages: Vec<String>,
+    pub(super) messages: Vec<ClientEvent>,
     /// Ids of function calls, which the provider cannot take.
     pub(super) ignored: Vec<String>,
 }
@@ -204,9 +205,7 @@ pub(super) fn plan(
         .filter(|id| pending.contains(&***id) && old_items.contains_key(&***id));
     for id in gone.chain(changed) {
         let event_id = requests.add(id, RequestKind::Delete);
-        let message =
-            json!({"type": "conversation.item.delete", "item_id": &**id, "event_id": event_id});
-        plan.messages.push(message.to_string());
+        plan.messages.push(ClientEvent::item_delete(id, &event_id));
     }
 
     // Each created item names the one before it, as far as something that stays comes after it;
@@ -240,12 +239,11 @@ pub(super) fn plan(
             wire["status"] = status.as_str().into();
         }
         let event_id = requests.add(&item.id, RequestKind::Create);
-        let mut message =
-            json!({"type": "conversation.item.create", "item": wire, "event_id": event_id});
-        if last_survivor.is_some_and(|last| index < last) {
-            message["previous_item_id"] = previous.into();
-        }
-        plan.messages.push(message.to_string());
+        let behind = last_survivor
+            .is_some_and(|last| index < last)
+            .then_some(previous);
+        plan.messages
+            .push(ClientEvent::item_create(&wire, &event_id, behind));
         previous = &item.id;
     }
     Ok(plan)

@@ -6,8 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
-
+use super::client_event::ClientEvent;
 use super::commands::Rejected;
 use super::event::{CoreError, Event};
 use super::item::{Item, ItemKind, ItemPosition, Progress};
@@ -78,11 +77,8 @@ impl Conversation {
     }
 
     fn put_output(&mut self, call: &FunctionCall, output: &str) {
-        let create = json!({
-            "type": "conversation.item.create",
-            "item": {"type": "function_call_output", "output": output, "call_id": &*call.call_id},
-        });
-        self.outbox.message(create.to_string());
+        self.outbox
+            .message(ClientEvent::function_call_output(&call.call_id, output));
         self.put_item(Item {
             id: Arc::clone(&call.item_id),
             position: ItemPosition::Unstated,

@@ -82,6 +82,11 @@ pub trait Endpoint: Send + Sync + 'static {
     /// Takes one frame, in the order of arrival.
     fn on_frame(&self, frame: Frame<'_>);
 
+    /// Whether the driver should stop reading for now: the reader of the events runs on its thread.
+    fn should_yield(&self) -> bool {
+        false
+    }
+
     /// Moves what waits to be sent into `batch`, oldest first, up to about `max_bytes` (at least one
     /// message where there is one). The driver asks again only when all of that is written.
     fn take_outgoing(&self, batch: &mut Vec<Outgoing>, max_bytes: usize);

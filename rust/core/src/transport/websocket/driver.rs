@@ -22,7 +22,6 @@ use super::end::{cause_of, goodbye_for};
 use super::frame;
 use super::keepalive::{Due, KeepAlive, later};
 use super::options::WebSocketOptions;
-use crate::delivery::wakeup;
 use crate::transport::endpoint::{CloseReason, Endpoint, Frame, Outgoing, Writer};
 use crate::transport::texts;
 
@@ -381,7 +380,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         }
         let mut has_read = false;
         for _ in 0..READ_TURN {
-            if wakeup::should_yield() {
+            if self.endpoint.should_yield() {
                 // The next turn goes on. What is not read counts as a sign of life until then.
                 cx.waker().wake_by_ref();
                 self.hear(Instant::now());

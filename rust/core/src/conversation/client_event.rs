@@ -1,0 +1,188 @@
+//! Every message that goes to the server: one builder each.
+//!
+//! Keys stand in the order in which the reference writes them.
+
+use serde_json::{Map, Value, json};
+
+use crate::audio::base64;
+
+/// A client event as it goes to the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientEvent {
+    /// JSON.
+    pub text: String,
+    /// Whether it carries the user's audio: the oldest of that is dropped where the server does not
+    /// read. Nothing else is.
+    pub is_audio: bool,
+}
+
+impl From<String> for ClientEvent {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            is_audio: false,
+        }
+    }
+}
+
+const AUDIO_APPEND: &str = "input_audio_buffer.append";
+
+impl ClientEvent {
+    fn new(value: &Value) -> Self {
+        value.to_string().into()
+    }
+
+    fn fixed(text: &str) -> Self {
+        text.to_owned().into()
+    }
+
+    /// An event that the user wrote, as it is.
+    pub(super) fn from_user(event: Map<String, Value>) -> Self {
+        let is_audio = event.get("type").and_then(Value::as_str) == Some(AUDIO_APPEND);
+        Self {
+            text: Value::Object(event).to_string(),
+            is_audio,
+        }
+    }
+
+    /// `input_audio_buffer.append`: audio in the format of the session's input. `text` is an empty
+    /// buffer that it is written to.
+    pub fn audio_append(audio: &[u8], mut text: String) -> Self {
+        const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
+        const END: &str = "\"}";
+        text.reserve_exact(HEAD.len() + base64::encoded_len(audio.len()) + END.len());
+        text.push_str(HEAD);
+        base64::encode_append_text(audio, &mut text);
+        text.push_str(END);
+        Self {
+            text,
+            is_audio: true,
+        }
+    }
+
+    /// `input_audio_buffer.commit`: the user's turn ends here.
+    pub(super) fn audio_commit() -> Self {
+        Self::fixed(r#"{"type":"input_audio_buffer.commit"}"#)
+    }
+
+    /// `output_audio_buffer.clear`: the server plays nothing more of an answer.
+    pub(super) fn output_audio_clear() -> Self {
+        Self::fixed(r#"{"type":"output_audio_buffer.clear"}"#)
+    }
+
+    /// `response.cancel` of the active response.
+    pub(super) fn response_cancel() -> Self {
+        Self::fixed(r#"{"type":"response.cancel"}"#)
+    }
+
+    /// `response.cancel` of that response.
+    pub(super) fn response_cancel_of(response_id: &str) -> Self {
+        Self::new(&json!({"type": "response.cancel", "response_id": response_id}))
+    }
+
+    /// `response.create` of any response, which still gets an event id.
+    pub(super) fn response_create() -> Map<String, Value> {
+        Map::from_iter([("type".to_owned(), "response.create".into())])
+    }
+
+    /// `response.create` with that payload.
+    pub(super) fn response_create_with(response: Value) -> Map<String, Value> {
+        let mut event = Self::response_create();
+        event.insert("response".to_owned(), response);
+        event
+    }
+
+    /// `conversation.item.create` of a message, where it is to stand if that is stated.
+    pub(super) fn item_create(
+        item: &Value,
+        event_id: &str,
+        previous_item_id: Option<&str>,
+    ) -> Self {
+        let mut event =
+            json!({"type": "conversation.item.create", "item": item, "event_id": event_id});
+        if let Some(previous) = previous_item_id {
+            event["previous_item_id"] = previous.into();
+        }
+        Self::new(&event)
+    }
+
+    /// `conversation.item.create` of a function call's output.
+    pub(super) fn function_call_output(call_id: &str, output: &str) -> Self {
+        Self::new(&json!({
+            "type": "conversation.item.create",
+            "item": {"type": "function_call_output", "output": output, "call_id": call_id},
+        }))
+    }
+
+    /// `conversation.item.create` of the answer to an MCP approval request.
+    pub(super) fn mcp_approval_response(
+        request_id: &str,
+        approve: bool,
+        reason: Option<&str>,
+    ) -> Self {
+        let mut item = json!({
+            "type": "mcp_approval_response",
+            "approval_request_id": request_id,
+            "approve": approve,
+        });
+        if let Some(reason) = reason {
+            item["reason"] = reason.into();
+        }
+        Self::new(&json!({
+            "type": "conversation.item.create",
+            "previous_item_id": request_id,
+            "item": item,
+        }))
+    }
+
+    /// `conversation.item.delete`.
+    pub(super) fn item_delete(item_id: &str, event_id: &str) -> Self {
+        Self::new(&json!({
+            "type": "conversation.item.delete",
+            "item_id": item_id,
+            "event_id": event_id,
+        }))
+    }
+
+    /// `conversation.item.retrieve`.
+    pub(super) fn item_retrieve(item_id: &str) -> Self {
+        Self::new(&json!({"type": "conversation.item.retrieve", "item_id": item_id}))
+    }
+
+    /// `conversation.item.truncate` of an answer's part, at what was heard of it.
+    pub(super) fn item_truncate(item_id: &str, content_index: usize, audio_end_ms: u64) -> Self {
+        Self::new(&json!({
+            "type": "conversation.item.truncate",
+            "item_id": item_id,
+            "content_index": content_index,
+            "audio_end_ms": audio_end_ms,
+        }))
+    }
+
+    /// `session.update` of the tracing alone.
+    pub(super) fn tracing_update(tracing: &Value) -> Self {
+        Self::new(&json!({
+            "type": "session.update",
+            "session": {"type": "realtime", "tracing": tracing},
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_audio_may_be_dropped() {
+        let append = ClientEvent::audio_append(&[0, 1, 2], String::new());
+        assert_eq!(
+            append.text,
+            r#"{"type":"input_audio_buffer.append","audio":"AAEC"}"#
+        );
+        assert!(append.is_audio);
+        let by_hand: Map<String, Value> = serde_json::from_str(&append.text).unwrap();
+        assert_eq!(ClientEvent::from_user(by_hand), append);
+        assert!(!ClientEvent::audio_commit().is_audio);
+        assert!(!ClientEvent::from("{}".to_owned()).is_audio);
+    }
+}
