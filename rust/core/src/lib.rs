@@ -5,8 +5,8 @@
 //! - [`transport`]: bytes on a network: WebSocket, WebRTC, and what both stand on.
 //! - [`audio`]: pure functions and small streaming structs about sound; no async, no JSON.
 //!
-//! `conversation` and `transport` do not know each other; `session` joins them. [`delivery`] stands beside
-//! them and knows none of them: queues and wake-ups between threads.
+//! `conversation` and `transport` do not know each other; `session` joins them. [`delivery`] stands
+//! beside all of them and knows none: queues and wake-ups between threads.
 
 pub mod audio;
 pub mod conversation;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::RawFd;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pyo3::exceptions::PyException;
@@ -62,12 +62,6 @@ impl Hub {
     }
 }
 
-impl logging::WakeLoop for MessageHub {
-    fn wake_loop(self: Arc<Self>) {
-        self.notify();
-    }
-}
-
 #[pymethods]
 impl Hub {
     /// `fds` are the ends of a pipe, or an eventfd twice, that do not block: the loop has to call `answer`
@@ -82,9 +76,8 @@ impl Hub {
             (None, None) => WakeBy::thread(),
         };
         let queues = Arc::new(MessageHub::new(wake_by));
-        let event_loop: Weak<dyn logging::WakeLoop> =
-            Arc::downgrade(&(Arc::clone(&queues) as Arc<dyn logging::WakeLoop>));
-        logging::add_loop(event_loop);
+        let event_loop: Arc<dyn logging::WakeLoop> = Arc::clone(&queues) as _;
+        logging::add_loop(Arc::downgrade(&event_loop));
         Ok(Self {
             queues,
             routes: Mutex::default(),

@@ -4,7 +4,7 @@ use stapes_core::conversation::Event;
 use stapes_core::delivery::hub::Hub;
 use stapes_core::delivery::{self, DropPolicy, Dropped};
 use stapes_core::session::Streamed;
-use stapes_core::transport::websocket::ConnectError;
+use stapes_core::transport::net::ConnectError;
 
 /// A message of a session to its Python half.
 #[derive(Debug)]

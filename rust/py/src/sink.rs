@@ -1,15 +1,16 @@
-//! The event sink of a session: it pushes into the hub.
+//! The event sink of a session: the core pushes into it, and it pushes into the hub.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use stapes_core::conversation::Event;
+use stapes_core::delivery::wakeup;
 use stapes_core::session::EventSink;
 use stapes_core::transport::net::ConnectError;
 
 use crate::message::{Message, MessageHub};
 
-/// Puts the events of a session into the hub.
+/// Pushes the events of a session into the hub.
 #[derive(Debug)]
 pub struct Sink {
     hub: Arc<MessageHub>,
@@ -26,7 +27,7 @@ impl Sink {
         }
     }
 
-    /// No more events of the session reach the hub.
+    /// Pushes nothing more.
     pub fn unregister(&self) {
         self.hub.unregister(self.id);
     }
@@ -69,6 +70,10 @@ impl EventSink for Sink {
 
     fn take_overflow(&self) -> bool {
         self.overflown.swap(false, Ordering::AcqRel)
+    }
+
+    fn should_yield(&self) -> bool {
+        wakeup::should_yield()
     }
 
     fn outgoing_ready(&self) {

@@ -71,7 +71,8 @@ class AgentSwitching:
             if core.status == "connected":
                 payload = await configuration.payload(snapshot, switching=True)
                 update = configuration.session_update(payload)
-            if core.connection_id == connection_id:
+            # Users' instructions may have taken long: the update is for one connection.
+            if connection_id == core.connection_id:
                 break
         agent_version = self._roster.add(snapshot)
         self._roster.take_over(agent_version)

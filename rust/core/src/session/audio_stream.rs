@@ -11,20 +11,21 @@ use crate::conversation::{Conversation, Rejected};
 use super::microphone::{AudioInput, Microphone, SendAudioError};
 use super::pacer::Paced;
 
-/// A sound that is behind by more than this does not catch up: it goes on later.
+/// A stream that is later than this sends the rest later, in place of catching up: so much sound at once
+/// would not be real time.
 const MOST_BEHIND: Duration = Duration::from_secs(1);
 
-/// A sound that many sessions may share.
+/// A long sound. Its samples are shared, so that many sessions can send them.
 #[derive(Debug, Clone)]
 pub enum Recording {
     /// PCM, mono, at a rate of its own, or at the wire's where none is named.
     Samples(Arc<[i16]>, Option<u32>),
-    /// As the wire has it.
+    /// In the format of the wire.
     Wire(Arc<[u8]>),
 }
 
 impl Recording {
-    /// How many samples it has. A byte of the wire is one: only G.711 comes as it is there.
+    /// The number of samples. In the format of the wire a byte is a sample: only G.711 is given so.
     pub fn len(&self) -> usize {
         match self {
             Self::Samples(samples, _) => samples.len(),
@@ -47,23 +48,23 @@ impl Recording {
 /// How a stream ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Streamed {
-    /// How much of the sound was sent.
+    /// The duration of the sound that was sent.
     pub sent: Duration,
-    /// Why it was not sent to its end, unless it was cancelled.
+    /// The error that stopped it. `None` where it was sent to its end or was cancelled.
     pub failure: Option<SendAudioError>,
 }
 
 struct Underway {
     microphone: Weak<Microphone>,
-    /// The connection that it began on.
+    /// The connection that was current when it began. It ends with that one.
     connection_id: u64,
     recording: Recording,
     commit: bool,
-    /// Samples a second, and in a piece.
+    /// Samples per second, and per piece.
     rate: u32,
     piece: usize,
     sent: usize,
-    /// When the first sample was due, or would have been had nothing held it up.
+    /// When the first sample was due. Each delay moves it.
     began: Option<Instant>,
     ended: Box<dyn FnOnce(Streamed) + Send>,
 }
@@ -73,7 +74,7 @@ impl Underway {
         Duration::from_secs_f64(self.sent as f64 / f64::from(self.rate))
     }
 
-    /// Sends a piece; when to come again, or how it ended.
+    /// Sends a piece. Returns when the next one is due, or the failure with which the stream ended.
     fn step(&mut self, now: Instant) -> Result<Instant, Option<SendAudioError>> {
         let gone = || Some(SendAudioError::Rejected(Rejected::NotConnected));
         let microphone = self.microphone.upgrade().ok_or_else(gone)?;
@@ -87,7 +88,7 @@ impl Underway {
             return Err(None);
         }
         if session.is_congested() {
-            // What is recorded can wait for the server; nothing of it need be dropped.
+            // Recorded sound can wait for the server: none of it need be dropped.
             let later = now + self.lasts(self.piece);
             self.began = later.checked_sub(self.played());
             return Ok(later);
@@ -115,7 +116,7 @@ impl Underway {
     }
 }
 
-/// A sound on its way.
+/// A recording that is being sent.
 #[derive(Clone)]
 pub struct Stream(Arc<Mutex<Option<Underway>>>);
 
@@ -126,12 +127,12 @@ impl fmt::Debug for Stream {
 }
 
 impl Stream {
-    /// Sends `recording` into `microphone`, `interval` of it at a time, each piece when its time has
-    /// come, once a [`Pacer`](super::Pacer) has got it. With `commit` the user's turn ends behind
-    /// it. `ended` is called once, by whoever ends it: the pacer or [`cancel`](Self::cancel).
+    /// Sends `recording` into `microphone` in real time, in pieces of `interval`. It begins when it is
+    /// added to a [`Pacer`](super::Pacer). With `commit` the user's turn ends after it. `ended` is
+    /// called once, by the pacer or by [`cancel`](Self::cancel).
     ///
-    /// While more waits to be sent than senders wait for (see
-    /// [`OutgoingLimits`](super::OutgoingLimits)) it stands still.
+    /// It pauses while more bytes wait to be sent than
+    /// [`OutgoingLimits::high_water`](super::OutgoingLimits::high_water).
     pub fn new(
         microphone: &Arc<Microphone>,
         recording: Recording,
@@ -166,7 +167,7 @@ impl Stream {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends nothing more of it; fine where it has ended.
+    /// Stops sending. Does nothing where it has ended.
     pub fn cancel(&self) {
         let cancelled = self.underway().take();
         if let Some(cancelled) = cancelled {

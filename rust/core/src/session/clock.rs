@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Time since some beginning: of the wall, or moved by hand for tests.
+/// Time since the session began: real, or advanced by tests.
 #[derive(Debug, Clone)]
 pub enum Clock {
     Real(Instant),
@@ -31,7 +31,7 @@ impl Clock {
         }
     }
 
-    /// Moves a virtual clock; a real one goes its own way.
+    /// Advances a virtual clock; does nothing to a real one.
     pub fn advance(&self, by: Duration) {
         if let Self::Virtual(micros) = self {
             micros.fetch_add(by.as_micros() as u64, Ordering::AcqRel);

@@ -1,4 +1,5 @@
-//! One connection of a session: what waits to be sent, and what its driver brings.
+//! One connection of a session: the messages that wait to be sent, and the events that its driver
+//! delivers.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -7,43 +8,43 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tokio::sync::{Notify, watch};
 
-use super::Session;
 use super::outgoing::{Counters, OutgoingLimits};
 use super::output_audio::{OutputAudio, Source};
+use super::texts;
+use super::{EventSink, Session};
 use crate::conversation::{
     Capabilities, ClientEvent, Conversation, Interest, Rejected, ServerEvent, TrackAudio,
 };
-use crate::delivery::wakeup;
 use crate::transport::{
     CloseReason, DecodeMode, DownlinkFrame, Endpoint, Frame, Outgoing, SampleRates, SoundEndpoint,
     SoundStats, Uplink, Writer,
 };
 
-/// How a connection is carried.
+/// How a connection is run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ConnectionSettings {
-    /// The sink is told each time the connection has something to send, for a carrier that no task of
-    /// ours drives.
+    /// No driver of ours runs it: the sink hears by
+    /// [`outgoing_ready`](super::EventSink::outgoing_ready) that there is something to send.
     pub announced: bool,
     pub capabilities: Capabilities,
-    /// For a transport that carries sound apart.
+    /// For a transport with a media track.
     pub sound: Option<SoundSettings>,
 }
 
-/// Sound beside the messages.
+/// Sound on a media track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SoundSettings {
     pub rates: SampleRates,
-    /// How much of the user's sound may wait to be sent, in bytes; the oldest is dropped.
+    /// The bytes of the user's sound that may wait to be sent; past this, the oldest are dropped.
     pub max_waiting: usize,
 }
 
-/// A connection's sound.
+/// The sound of a connection with a media track.
 #[derive(Debug)]
 pub(super) struct ConnectionAudio {
     rates: SampleRates,
     pub(super) uplink: Uplink,
-    /// A sender may be waiting for room.
+    /// A sender may wait until fewer bytes are queued.
     congested: AtomicBool,
     pub(super) stats: Mutex<SoundStats>,
 }
@@ -92,7 +93,9 @@ struct OutgoingQueue {
 /// One connection of a session, as its driver sees it.
 pub struct Connection {
     session: Weak<Session>,
-    pub(super) connection_id: u64,
+    /// The session's. Held here because the driver asks it before each read.
+    sink: Arc<dyn EventSink>,
+    id: u64,
     queue: Mutex<OutgoingQueue>,
     ready: Notify,
     writer: OnceLock<Weak<dyn Writer>>,
@@ -108,7 +111,7 @@ pub struct Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("connection_id", &self.connection_id)
+            .field("connection_id", &self.id)
             .finish_non_exhaustive()
     }
 }
@@ -125,13 +128,15 @@ impl Connection {
         session: Weak<Session>,
         connection_id: u64,
         settings: ConnectionSettings,
+        sink: Arc<dyn EventSink>,
         held: watch::Receiver<bool>,
         limits: OutgoingLimits,
         output: Option<OutputAudio>,
     ) -> Self {
         Self {
             session,
-            connection_id,
+            sink,
+            id: connection_id,
             queue: Mutex::default(),
             ready: Notify::new(),
             writer: OnceLock::new(),
@@ -145,19 +150,20 @@ impl Connection {
     }
 
     pub fn connection_id(&self) -> u64 {
-        self.connection_id
+        self.id
     }
 
-    /// Something new is to be sent: now, on this thread, where nothing stands in the way.
+    /// There is something new to send. It is written on this thread where the driver permits that;
+    /// otherwise the driver is woken.
     pub(super) fn announce(&self) {
         let writer = self.writer.get().and_then(Weak::upgrade);
         if writer.is_some_and(|writer| writer.write_now()) {
             return;
         }
-        self.tell_driver();
+        self.wake_driver();
     }
 
-    fn tell_driver(&self) {
+    fn wake_driver(&self) {
         self.ready.notify_one();
         if self.announced
             && let Some(session) = self.session.upgrade()
@@ -206,10 +212,10 @@ impl Connection {
         self.queue()
             .waiting
             .push_back(Outgoing::Close { code, reason }.into());
-        self.tell_driver();
+        self.wake_driver();
     }
 
-    /// Nothing that waits is of use any more: say goodbye at once.
+    /// Drops all that waits, and closes the connection.
     pub(super) fn abandon(&self) {
         let mut queue = self.queue();
         queue.waiting.clear();
@@ -220,7 +226,7 @@ impl Connection {
         };
         queue.waiting.push_back(goodbye.into());
         drop(queue);
-        self.tell_driver();
+        self.wake_driver();
     }
 }
 
@@ -241,17 +247,13 @@ impl Endpoint for Connection {
                 output.convert(&session, Source::Message(delta), delta.data)
             });
         }
-        session.act(|conversation, now| conversation.handle_server(self.connection_id, event, now));
+        session.act(|conversation, now| conversation.handle_server(self.id, event, now));
         if let Some(output) = &self.output
             && !is_delta
         {
             output.note_event();
         }
         self.counters.frame_read();
-    }
-
-    fn should_yield(&self) -> bool {
-        wakeup::should_yield()
     }
 
     fn take_outgoing(&self, batch: &mut Vec<Outgoing>, max_bytes: usize) {
@@ -267,6 +269,10 @@ impl Endpoint for Connection {
                 batch.push(message);
             }
         }
+    }
+
+    fn recycle(&self, text: String) {
+        texts::give_back(text);
     }
 
     fn on_flushed(&self) {
@@ -287,12 +293,16 @@ impl Endpoint for Connection {
     }
 
     fn lend_writer(&self, writer: Weak<dyn Writer>) {
-        // A connection is carried once.
+        // A connection has one driver.
         let _ = self.writer.set(writer);
     }
 
     fn outgoing_ready(&self) -> &Notify {
         &self.ready
+    }
+
+    fn should_yield(&self) -> bool {
+        self.sink.should_yield()
     }
 
     fn reading_held(&self) -> watch::Receiver<bool> {
@@ -301,8 +311,8 @@ impl Endpoint for Connection {
 
     fn on_ended(&self, ended: CloseReason) {
         if let Some(session) = self.session.upgrade() {
-            session.ended(self.connection_id, ended.to_string());
-            // Whoever waits for room learns that there will be none.
+            session.ended(self.id, ended.to_string());
+            // Senders that wait go on, and hear that the connection is over.
             session.sink.drained();
         }
     }
@@ -353,25 +363,23 @@ impl SoundEndpoint for Connection {
                 }
             }
             DownlinkFrame::Length(samples) => TrackAudio::Unheard { samples, rate },
-            // It is not asked for.
+            // `wanted` never asks for packets.
             DownlinkFrame::Packet(_) => return,
         };
-        session.act(|conversation, now| {
-            conversation.track_audio(self.connection_id, segment, sound, now)
-        });
+        session.act(|conversation, now| conversation.track_audio(self.id, segment, sound, now));
     }
 
     fn on_segment_ended(&self, segment: u64) {
         if let Some(session) = self.session.upgrade() {
-            session.act(|conversation, _| conversation.segment_ended(self.connection_id, segment));
+            session.act(|conversation, _| conversation.segment_ended(self.id, segment));
         }
     }
 
     fn on_mark(&self) {
         if let Some(session) = self.session.upgrade() {
-            // Where the connection is gone there is nothing to commit.
+            // If the connection is over, there is nothing to commit.
             let _ = session.act(|conversation, now| {
-                if conversation.connection_id() == self.connection_id {
+                if conversation.connection_id() == self.id {
                     conversation.commit_audio(now)
                 } else {
                     Err(Rejected::Stale)

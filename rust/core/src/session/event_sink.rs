@@ -32,6 +32,12 @@ pub trait EventSink: Send + Sync + 'static {
         false
     }
 
+    /// Whether a driver on this thread should stop reading for now, so that the events that it has
+    /// pushed are read first. Asked before each read.
+    fn should_yield(&self) -> bool {
+        false
+    }
+
     /// An empty buffer for audio; a used one, where there is one, keeps its capacity.
     fn spare_buffer(&self) -> Vec<u8> {
         Vec::new()

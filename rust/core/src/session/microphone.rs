@@ -1,4 +1,4 @@
-//! The user's sound on its way in: turned into what the wire carries, framed, and sent.
+//! The user's sound: converted to the format of the wire, framed, and sent.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,20 +9,20 @@ use crate::audio::convert::ToWire;
 use crate::audio::format::AudioFormat;
 use crate::audio::resample::ResampleError;
 use crate::conversation::{ClientEvent, Conversation, Media, Rejected};
-use crate::transport::texts;
 
 use super::Session;
+use super::texts;
 
-/// Sound of the user's, as it is given.
+/// Sound of the user's.
 #[derive(Debug, Clone, Copy)]
 pub enum AudioInput<'a> {
     /// PCM, mono, at a rate of its own, or at the wire's where none is named.
     Samples(&'a [i16], Option<u32>),
-    /// As the wire has it.
+    /// In the format of the wire.
     Wire(&'a [u8]),
 }
 
-/// Why sound was not taken.
+/// Why sound was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendAudioError {
@@ -32,7 +32,7 @@ pub enum SendAudioError {
     Rate(#[from] ResampleError),
 }
 
-/// A session's microphone. What it is given is one stream of sound, whoever gives it.
+/// A session's microphone. All sound that it is given is one stream, from whatever thread it comes.
 pub struct Microphone {
     session: Arc<Session>,
     encoder: Mutex<ToWire>,
@@ -62,17 +62,17 @@ impl Microphone {
         &self.session
     }
 
-    /// What the wire carries of the user's sound.
+    /// The format of the user's sound on the wire.
     pub fn format(&self) -> AudioFormat {
         self.encoder().format()
     }
 
-    /// The wire carries another format from now on. What the resampler held is gone.
+    /// Changes the format of the wire. Samples that the resampler holds are dropped.
     pub fn set_format(&self, format: AudioFormat) {
         *self.encoder() = ToWire::new(format);
     }
 
-    /// Sends sound; with `commit` the user's turn ends behind it.
+    /// Sends sound. With `commit` the user's turn ends after it.
     pub fn send(&self, input: AudioInput<'_>, commit: bool) -> Result<(), SendAudioError> {
         if self.session.look(Conversation::capabilities).media == Media::Track {
             return self.send_on_track(input, commit);
@@ -85,8 +85,8 @@ impl Microphone {
                 if commit {
                     encoder.finish(&mut wire);
                 }
-                // The resampler may hold back all of a short piece. What the user gives empty is sent
-                // as it is, as the reference does.
+                // The resampler may hold back all of a short chunk: then nothing is sent. An empty chunk
+                // of the user's is sent, as the reference does.
                 (!wire.is_empty() || samples.is_empty()).then(|| audio_append(&wire))
             }
             AudioInput::Samples(samples, None) => Some(audio_append(bytemuck::cast_slice(samples))),
@@ -98,7 +98,7 @@ impl Microphone {
             .act(|conversation, now| conversation.send_audio(append, commit, now))?)
     }
 
-    /// Over a transport that carries sound beside the messages.
+    /// Over a transport with a media track.
     fn send_on_track(&self, input: AudioInput<'_>, commit: bool) -> Result<(), SendAudioError> {
         let mut sent = Vec::new();
         match input {
@@ -110,7 +110,7 @@ impl Microphone {
                 }
             }
             AudioInput::Samples(samples, None) => sent.extend_from_slice(samples),
-            // The formats were checked when the connection was made.
+            // A media track takes PCM alone, which was checked before the connection was made.
             AudioInput::Wire(_) => {}
         }
         Ok(self.session.send_sound(sent, commit)?)

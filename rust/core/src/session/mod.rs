@@ -15,6 +15,7 @@ mod outgoing;
 mod output_audio;
 mod pacer;
 mod setup;
+mod texts;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -46,12 +47,12 @@ struct State {
     conversation: Conversation,
     /// The connection that messages go to.
     connection: Option<Arc<Connection>>,
-    /// The connection that has got messages in this act.
+    /// The connection that has new messages since it was last announced.
     unsent: Option<Arc<Connection>>,
     /// The format of the answer's audio on the wire, and the rate at which the user wants it, where that
     /// is to be converted.
     output: Option<(AudioFormat, u32)>,
-    /// Of the newest connection, whether it still stands or not.
+    /// Of the newest connection, which may be over.
     counters: Arc<Counters>,
 }
 
@@ -108,8 +109,8 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something to the conversation as one transaction: what comes of it is ordered and sent
-    /// on its way before anything else happens.
+    /// Changes the conversation in one transaction: the events and messages that follow from it are
+    /// ordered and delivered before any other transaction begins.
     pub fn act<T>(&self, act: impl FnOnce(&mut Conversation, Duration) -> T) -> T {
         let mut state = self.lock();
         let result = act(&mut state.conversation, self.clock.now());
@@ -119,13 +120,13 @@ impl Session {
         result
     }
 
-    /// Looks at the conversation without changing it.
+    /// Reads from the conversation.
     pub fn look<T>(&self, look: impl FnOnce(&Conversation) -> T) -> T {
         look(&self.lock().conversation)
     }
 
-    /// Brings what came of an act on its way. The connection that has got something to send is told of it
-    /// when the lock is let go, for it may write at once.
+    /// Delivers the events and messages of a transaction. Returns the connection with new messages, to
+    /// be announced after the lock is released: it may write at once.
     #[must_use]
     fn deliver(&self, state: &mut State) -> Option<Arc<Connection>> {
         let mut events = self.pass_on(state);
@@ -152,7 +153,7 @@ impl Session {
         state.conversation.ended(connection_id, why.to_owned());
     }
 
-    /// Ends the connection, for nobody reads what the session says.
+    /// Ends the connection because nobody reads the session's events.
     pub fn give_up_unread(&self) {
         let mut state = self.lock();
         Self::end_unread(&mut state);
@@ -161,7 +162,7 @@ impl Session {
         announce(unsent);
     }
 
-    /// Brings what came of an act to where it goes; whether any of it was an event.
+    /// Passes events to the sink and messages to the connection. Returns whether there were events.
     fn pass_on(&self, state: &mut State) -> bool {
         let mut events = false;
         while let Some(Sequenced { sequence, output }) = state.conversation.poll_output() {
@@ -200,7 +201,7 @@ impl Session {
         events
     }
 
-    /// One timer for each session at the most, and none where nothing is awaited.
+    /// At most one timer runs for each session, and none while there is no deadline.
     fn arm_timer(&self) {
         if matches!(self.clock, Clock::Virtual(_)) || self.timer_armed.swap(true, Ordering::AcqRel)
         {
@@ -216,7 +217,7 @@ impl Session {
                     let deadline = session.look(Conversation::poll_timeout);
                     let Some(deadline) = deadline else {
                         session.timer_armed.store(false, Ordering::Release);
-                        // Something may have become due between the look and the store.
+                        // A deadline may have been set between the look and the store.
                         if session.look(Conversation::poll_timeout).is_some() {
                             session.arm_timer();
                         }
@@ -234,7 +235,7 @@ impl Session {
         });
     }
 
-    /// Says which events are wanted.
+    /// Sets the kinds of events that are built.
     pub fn set_interest(&self, interest: Interest) {
         self.interest.store(interest.0, Ordering::Release);
         self.lock().conversation.set_interest(interest);
@@ -257,6 +258,7 @@ impl Session {
             session,
             connection_id,
             settings,
+            Arc::clone(&self.sink),
             held,
             self.limits,
             output.map(OutputAudio::new),
@@ -276,7 +278,7 @@ impl Session {
         if state
             .connection
             .as_ref()
-            .is_some_and(|connection| connection.connection_id == connection_id)
+            .is_some_and(|connection| connection.connection_id() == connection_id)
         {
             state.connection = None;
         }
@@ -304,7 +306,7 @@ impl Session {
         self.look(Conversation::status)
     }
 
-    /// How many bytes wait to be sent, of messages and of sound beside them.
+    /// The bytes that wait to be sent, of messages and of the media track.
     pub fn outgoing_bytes(&self) -> usize {
         self.lock()
             .connection
@@ -312,8 +314,8 @@ impl Session {
             .map_or(0, |connection| connection.bytes())
     }
 
-    /// Sends the user's sound beside the messages, to a transport that carries it apart. With
-    /// `commit` the user's turn ends behind it. Muted, it is dropped.
+    /// Sends the user's sound on the media track. With `commit` the user's turn ends after it. While the
+    /// session is muted, the sound is dropped.
     pub fn send_sound(&self, samples: Vec<i16>, commit: bool) -> Result<(), Rejected> {
         let state = self.lock();
         state.conversation.connected()?;
@@ -338,7 +340,7 @@ impl Session {
         Ok(())
     }
 
-    /// How the sound fares of a connection that carries it apart.
+    /// The statistics of the media track, if the connection has one.
     pub fn sound_stats(&self) -> Option<SoundStats> {
         let connection = self.lock().connection.clone()?;
         let sound = connection.sound.as_ref()?;
@@ -346,7 +348,8 @@ impl Session {
         Some(*stats)
     }
 
-    /// Drops the user's sound before it is sent, what waits of it included, or stops doing so.
+    /// While muted, the user's sound is dropped before it is sent. Sound that waits for a media track is
+    /// dropped too.
     pub fn mute(&self, muted: bool) {
         let mut state = self.lock();
         state.conversation.mute(muted);
@@ -363,12 +366,12 @@ impl Session {
         self.outgoing_bytes() > self.limits.high_water
     }
 
-    /// Holds or releases the reader: held, frames stay on the wire.
+    /// Holds or releases the reader. While it is held, frames stay on the wire.
     pub fn hold_reader(&self, hold: bool) {
         self.held.send_replace(hold);
     }
 
-    /// Moves a virtual clock.
+    /// Advances a virtual clock, and handles the timeouts that are due then.
     pub fn advance_clock(&self, by: Duration) {
         self.clock.advance(by);
         self.act(Conversation::handle_timeout);

@@ -1,5 +1,4 @@
-//! Sound that travels beside the messages: the user's on its way out, and what a driver says of the
-//! answer's.
+//! Sound on a media track beside the messages: the user's, and what a driver reports of the answer's.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,14 +10,14 @@ use tokio::sync::Notify;
 
 use super::endpoint::Endpoint;
 
-/// What a driver does with the answer's sound.
+/// What a driver makes of the packets of the answer's sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DecodeMode {
-    /// Decodes it.
+    /// It decodes them.
     Samples,
-    /// Passes the packets on as they are.
+    /// It passes them on undecoded.
     Packets,
-    /// Only says how much there is: nothing is decoded where nobody listens.
+    /// It reports their length alone, for nobody listens.
     Length,
 }
 
@@ -27,51 +26,50 @@ pub enum DecodeMode {
 pub enum DownlinkFrame<'a> {
     Samples(&'a [i16]),
     Packet(&'a Bytes),
-    /// That many samples, which are not decoded.
+    /// The number of samples, which were not decoded.
     Length(usize),
 }
 
-/// An endpoint that has sound apart from its messages. None of these calls blocks or runs users'
-/// code.
+/// An endpoint with a media track. No method may block or run users' code.
 pub trait SoundEndpoint: Endpoint {
     /// The user's sound; `None` where none is sent.
     fn uplink(&self) -> Option<&Uplink>;
 
     fn wanted(&self) -> DecodeMode;
 
-    /// The segment of sound that packets belong to which arrive now; 0 where they belong to none.
+    /// The number of the segment that arriving packets belong to; 0 if they belong to none.
     fn segment(&self) -> u64;
 
     /// The next piece of the segment `segment`.
     fn on_sound(&self, segment: u64, piece: DownlinkFrame<'_>);
 
-    /// Nothing more comes of the segment `segment`.
+    /// All pieces of the segment `segment` have been passed on.
     fn on_segment_ended(&self, segment: u64);
 
     /// All sound before a [`Uplink::mark`] has been sent.
     fn on_mark(&self);
 
-    /// What waits in the uplink has become less.
+    /// Fewer bytes wait in the uplink than before.
     fn on_room(&self);
 
-    /// How the sound fares: once a second, and at the end.
+    /// Reports statistics: once a second, and at the end.
     fn on_stats(&self, stats: SoundStats);
 }
 
-/// How the sound of a connection fares.
+/// The statistics of a media track.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct SoundStats {
     pub packets_sent: u64,
     pub packets_received: u64,
-    /// Packets that were not there when it was their turn.
+    /// Packets that had not arrived when they were to be played.
     pub packets_lost: u64,
-    /// Those of them that came afterwards.
+    /// Lost packets that arrived later.
     pub packets_late: u64,
-    /// The share of the sound that had to be guessed, 0 to 1.
+    /// The share of the sound that was concealed, 0 to 1.
     pub concealed: f64,
-    /// How long sound is held back now, so that late packets find their place.
+    /// The delay that the jitter buffer aims at now.
     pub target: Duration,
-    /// How long the last packet was held back.
+    /// How long the jitter buffer held the last packet.
     pub delay: Duration,
 }
 
@@ -82,13 +80,13 @@ pub struct SampleRates {
     pub output: u32,
 }
 
-/// Something in an uplink.
+/// A piece of an uplink.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UplinkFrame {
     Samples(Vec<i16>),
-    /// Opus, 20 ms, to be sent as it is.
+    /// An Opus packet of 20 ms, sent as it is.
     Packet(Bytes),
-    /// The driver says when it comes here.
+    /// The driver calls [`SoundEndpoint::on_mark`] when all before it has been sent.
     Mark,
 }
 
@@ -99,13 +97,13 @@ struct Waiting {
     cut: bool,
 }
 
-/// The user's sound between who makes it, which may be any thread, and the driver that sends it.
+/// The queue of the user's sound between its sources, on any thread, and the driver.
 #[derive(Debug)]
 pub struct Uplink {
     waiting: Mutex<Waiting>,
     ready: Notify,
     max_bytes: usize,
-    /// What the driver holds besides, in bytes of PCM.
+    /// The bytes of PCM that the driver has taken and not sent yet.
     held: AtomicUsize,
 }
 
@@ -124,7 +122,7 @@ impl Uplink {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds samples or a packet. Returns how many bytes were dropped for it, of the oldest.
+    /// Adds samples or a packet. Returns how many of the oldest bytes were dropped for it.
     pub fn push(&self, piece: UplinkFrame) -> usize {
         let mut waiting = self.waiting();
         waiting.bytes += size(&piece);
@@ -143,12 +141,12 @@ impl Uplink {
         dropped
     }
 
-    /// Asks to be told when all that was added before has been sent.
+    /// Adds a mark behind all that was added before.
     pub fn mark(&self) {
         self.push(UplinkFrame::Mark);
     }
 
-    /// Nothing of what waits is to be sent; marks stay.
+    /// Drops the sound that waits, in the driver too; marks stay.
     pub fn clear(&self) {
         let mut waiting = self.waiting();
         waiting.pieces.retain(|piece| *piece == UplinkFrame::Mark);
@@ -158,7 +156,7 @@ impl Uplink {
         self.ready.notify_one();
     }
 
-    /// How much waits to be sent, in bytes.
+    /// The bytes that wait to be sent.
     pub fn bytes(&self) -> usize {
         self.waiting().bytes + self.held.load(Ordering::Acquire)
     }
@@ -168,7 +166,7 @@ impl Uplink {
         &self.ready
     }
 
-    /// Whether what the driver holds is to be thrown away.
+    /// Whether the driver is to drop the sound that it holds, since the last call.
     pub fn take_cut(&self) -> bool {
         std::mem::take(&mut self.waiting().cut)
     }
@@ -181,7 +179,7 @@ impl Uplink {
         Some(piece)
     }
 
-    /// The driver says what it holds, in bytes of PCM.
+    /// The driver reports the bytes of PCM that it holds.
     pub fn set_held(&self, bytes: usize) {
         self.held.store(bytes, Ordering::Release);
     }

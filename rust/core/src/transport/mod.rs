@@ -9,7 +9,6 @@ mod end;
 mod endpoint;
 mod media;
 pub mod net;
-pub(crate) mod texts;
 pub(crate) mod timer_grid;
 #[cfg(feature = "webrtc")]
 pub mod webrtc;

@@ -23,7 +23,6 @@ use super::frame;
 use super::keepalive::{Due, KeepAlive, later};
 use super::options::WebSocketOptions;
 use crate::transport::endpoint::{CloseReason, Endpoint, Frame, Outgoing, Writer};
-use crate::transport::texts;
 
 /// How often is read, or a message taken from tungstenite, before writing has its turn again.
 const READ_TURN: usize = 4;
@@ -333,7 +332,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
                 match outgoing {
                     Outgoing::Text(text) => {
                         frame::append_text(frames, &text, rand::random());
-                        texts::give_back(text);
+                        self.endpoint.recycle(text);
                     }
                     Outgoing::Close { code, reason } => {
                         goodbye = Some(close_frame(code, &reason));

@@ -1,22 +1,22 @@
-//! Room for the messages that carry the user's sound: kilobytes that are filled, written and free again
-//! before the next one is made, and so long that allocators take their time.
+//! Text buffers for the messages that carry the user's sound: kilobytes that are filled, written and
+//! free again before the next one is made, and so long that allocators take their time.
 
 use std::cell::Cell;
 
-/// What is kept of it.
+/// A longer buffer is not kept.
 const LONGEST: usize = 64 * 1024;
 
 thread_local! {
-    /// Of what was written last on this thread; it is in the processor's cache still.
+    /// The buffer that was written last on this thread: it is still in the processor's cache.
     static WRITTEN: Cell<String> = const { Cell::new(String::new()) };
 }
 
-/// An empty text.
+/// An empty text, with a used buffer where there is one.
 pub fn take() -> String {
     WRITTEN.take()
 }
 
-/// Takes a text back that has been written.
+/// Takes the buffer of a text that has been written.
 pub fn give_back(mut text: String) {
     let kept = WRITTEN.take();
     let is_better = (kept.capacity()..=LONGEST).contains(&text.capacity());
