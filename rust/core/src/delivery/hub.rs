@@ -178,9 +178,9 @@ impl<M: Message> Hub<M> {
     }
 
     /// Takes back the storage of messages that have been dispatched.
-    pub fn release(&self, dispatched: Batch<M>) {
+    pub fn release(&self, batch: Batch<M>) {
         let mut sessions = lock(&self.sessions);
-        for (_, messages) in dispatched {
+        for (_, messages) in batch {
             sessions.spare_queues.release(messages);
         }
     }
