@@ -50,6 +50,8 @@ fn playback_source(name: &str) -> PyResult<PlaybackSource> {
     }
 }
 
+type SoundNumbers = (u64, u64, u64, u64, f64, f64, f64);
+
 /// A conversation, its connection and its dispatch cursor.
 #[pyclass(frozen, extends = Acts, module = "stapes._core")]
 #[derive(Debug)]
@@ -426,7 +428,7 @@ impl Session {
 
     /// `(packets sent, received, lost, late, share that was concealed, target and delay in seconds)` of a
     /// connection with a media track, as of the last second.
-    fn sound_stats(&self) -> PyResult<Option<(u64, u64, u64, u64, f64, f64, f64)>> {
+    fn sound_stats(&self) -> PyResult<Option<SoundNumbers>> {
         let stats = self.here()?.sound_stats();
         Ok(stats.map(|stats| {
             (
