@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import defaultdict
 
+from agents import RunContextWrapper
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stapes import Audio, ConnectionChanged, Lagging, SessionEvent, TranscriptDelta, TransportEvent
+from stapes import (
+    AgentStart,
+    Audio,
+    ConnectionChanged,
+    Lagging,
+    RealtimeAgent,
+    SessionEvent,
+    TranscriptDelta,
+    TransportEvent,
+)
 from stapes._core import EventQueue
 
 MOST_EVENTS, MOST_BYTES = 8, 100
@@ -88,3 +100,35 @@ def test_no_words_are_lost_while_there_are_later_ones_of_their_part(
         assert heard == said
     for item_id, text in heard.items():
         assert said[item_id].endswith(text)
+
+
+class Holder:
+    """The user's context: it holds the queue, and puts an event into it when it goes."""
+
+    def __init__(self, queue: EventQueue) -> None:
+        self.queue = queue
+
+    def __del__(self) -> None:
+        self.queue.put(ConnectionChanged("connected"))
+
+
+def started(holder: Holder) -> AgentStart:
+    return AgentStart(RunContextWrapper(holder), RealtimeAgent(name="front"))
+
+
+def test_an_event_whose_end_comes_back_to_the_queue_does_not_block_it() -> None:
+    for lossy in (True, False):
+        queue = EventQueue(1, 100, lossy=lossy)
+        queue.put(started(Holder(queue)))
+        queue.put(ConnectionChanged("disconnected"))
+        assert len(queue) == 1
+
+
+def test_a_queue_that_its_own_events_hold_is_garbage() -> None:
+    queue = EventQueue(10, 100)
+    holder = Holder(queue)
+    queue.put(started(holder))
+    gone = weakref.ref(holder)
+    del queue, holder
+    gc.collect()
+    assert gone() is None

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, SupportsIndex, final, overload
 
+from typing_extensions import disjoint_base
+
 from stapes._core import audio as audio
 from stapes.events import SessionEvent
 from stapes.items import HistoryItem
@@ -114,6 +116,7 @@ class ExternalConnection:
     def take(self) -> list[str | tuple[int, str]]: ...
     def ended(self, reason: str) -> None: ...
 
+@disjoint_base
 class Acts:
     def local_event(self, token: int) -> None: ...
     def call_event(self, call_id: str, connection_id: int, token: int) -> bool: ...

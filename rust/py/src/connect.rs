@@ -1,15 +1,12 @@
 //! How a session gets a connection: over a WebSocket, over WebRTC, or over a transport in Python.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use stapes_core::audio::AudioFormat;
 use stapes_core::conversation::{Capabilities, Media, Truncation};
-use stapes_core::session::{
-    Connecting, Connection, ConnectionSettings, Session as Core, SessionSetup, SoundSettings,
-};
+use stapes_core::session::{ConnectionSettings, Session as Core, SessionSetup, SoundSettings};
 use stapes_core::transport::SampleRates;
 use stapes_core::transport::net::ConnectRequest;
 use stapes_core::transport::websocket::{self, WebSocketConnection, WebSocketOptions};
@@ -45,69 +42,40 @@ impl WireFormats {
     }
 }
 
-/// A session that begins to connect.
-#[derive(Debug)]
-pub struct Dialer<'a> {
-    pub core: &'a Arc<Core>,
-    pub setup: SessionSetup,
-    pub request: ConnectRequest,
-}
-
-impl Dialer<'_> {
-    /// Over a WebSocket; the id of the connection.
-    pub fn websocket(self, py: Python<'_>, options: WebSocketOptions) -> PyResult<u64> {
-        let Self {
-            core,
-            setup,
-            request,
-        } = self;
-        let settings = ConnectionSettings::default();
-        let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
-        dial(
-            py,
-            core,
-            settings,
-            setup,
-            connecting,
-            WebSocketConnection::run,
-        )
-    }
-
-    /// Over WebRTC; the id of the connection.
-    #[cfg(feature = "webrtc")]
-    pub fn webrtc(
-        self,
-        py: Python<'_>,
-        options: stapes_core::transport::webrtc::WebRtcOptions,
-        rates: SampleRates,
-    ) -> PyResult<u64> {
-        use stapes_core::transport::webrtc::{self, WebRtcConnection};
-
-        let Self {
-            core,
-            setup,
-            request,
-        } = self;
-        let max_waiting = (options.max_queue.as_secs_f64() * f64::from(rates.input)) as usize * 2;
-        let settings = ConnectionSettings {
-            announced: false,
-            capabilities: Capabilities::MEDIA_TRACK,
-            sound: Some(SoundSettings { rates, max_waiting }),
-        };
-        let connecting = Box::pin(async move { webrtc::connect(&request, &options, rates).await });
-        dial(py, core, settings, setup, connecting, WebRtcConnection::run)
-    }
-}
-
-fn dial<C: Send + 'static, F: Future<Output = ()> + Send + 'static>(
+/// Begins to connect over a WebSocket; the id of the connection.
+pub fn websocket(
     py: Python<'_>,
     core: &Arc<Core>,
-    settings: ConnectionSettings,
+    request: ConnectRequest,
+    options: WebSocketOptions,
     setup: SessionSetup,
-    connecting: Connecting<C>,
-    run: impl FnOnce(C, Arc<Connection>) -> F + Send + 'static,
 ) -> PyResult<u64> {
-    core.dial(settings, setup, connecting, run)
+    let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
+    let settings = ConnectionSettings::default();
+    core.dial(settings, setup, connecting, WebSocketConnection::run)
+        .map_err(|rejected| errors::rejected(py, &rejected))
+}
+
+/// Begins to connect over WebRTC; the id of the connection.
+#[cfg(feature = "webrtc")]
+pub fn webrtc(
+    py: Python<'_>,
+    core: &Arc<Core>,
+    request: ConnectRequest,
+    options: stapes_core::transport::webrtc::WebRtcOptions,
+    rates: SampleRates,
+    setup: SessionSetup,
+) -> PyResult<u64> {
+    use stapes_core::transport::webrtc::{self, WebRtcConnection};
+
+    let max_waiting = (options.max_queue.as_secs_f64() * f64::from(rates.input)) as usize * 2;
+    let settings = ConnectionSettings {
+        announced: false,
+        capabilities: Capabilities::MEDIA_TRACK,
+        sound: Some(SoundSettings { rates, max_waiting }),
+    };
+    let connecting = Box::pin(async move { webrtc::connect(&request, &options, rates).await });
+    core.dial(settings, setup, connecting, WebRtcConnection::run)
         .map_err(|rejected| errors::rejected(py, &rejected))
 }
 

@@ -35,7 +35,6 @@ fn with_status(py: Python<'_>, class: &str, message: &str, status: u16) -> PyErr
 }
 
 /// An error that has no class of its own in Python.
-#[expect(clippy::needless_pass_by_value, reason = "what `map_err` wants")]
 pub fn runtime_error(error: impl Display) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
 }

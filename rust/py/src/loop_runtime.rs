@@ -16,9 +16,9 @@ use crate::errors;
 /// A runtime, and the timer of what its sessions send in real time.
 pub type Carrier = workers::Carrier<Arc<Pacer>>;
 
-static WORKERS: Workers<Arc<Pacer>> = Workers::new(ticker);
+static WORKERS: Workers<Arc<Pacer>> = Workers::new(pacer);
 
-fn ticker(handle: &Handle) -> Arc<Pacer> {
+fn pacer(handle: &Handle) -> Arc<Pacer> {
     Pacer::new(handle.clone())
 }
 
@@ -48,7 +48,7 @@ impl LoopRuntime {
     fn new(selector: RawFd) -> PyResult<Self> {
         let driver = LoopDriver::new(selector).map_err(errors::driver_error)?;
         let handle = driver.handle().clone();
-        let local = ticker(&handle);
+        let local = pacer(&handle);
         Ok(Self {
             driver,
             carrier: Carrier { handle, local },

@@ -14,12 +14,12 @@ use crate::messages;
 
 /// How far the event loop has come with a session, and the history as of there.
 #[derive(Debug, Default)]
-pub struct Dispatched {
+pub struct DispatchProgress {
     pub cursor: Arc<delivery::DispatchCursor>,
     history: Mutex<History>,
 }
 
-impl Dispatched {
+impl DispatchProgress {
     /// The version of the history that was dispatched last.
     pub fn history(&self) -> History {
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,12 +34,12 @@ impl Dispatched {
 /// The dispatch cursor of a session, for `Hub.register`.
 #[pyclass(frozen, module = "stapes._core")]
 #[derive(Debug)]
-pub struct DispatchCursor(pub Arc<Dispatched>);
+pub struct DispatchCursor(pub Arc<DispatchProgress>);
 
 /// Where the messages of a session go.
 #[derive(Debug)]
 pub struct Route {
-    dispatched: Arc<Dispatched>,
+    progress: Arc<DispatchProgress>,
     dispatcher: Py<PyAny>,
     /// Calls in the context of the session.
     run: Py<PyAny>,
@@ -56,7 +56,7 @@ impl Route {
     ) -> PyResult<Self> {
         messages::check(dispatcher.py())?;
         Ok(Self {
-            dispatched: Arc::clone(&cursor.0),
+            progress: Arc::clone(&cursor.0),
             dispatcher: dispatcher.clone().unbind(),
             run: dispatcher.getattr("run")?.unbind(),
             listeners: PyWeakrefReference::new(listeners)?.unbind(),
@@ -72,7 +72,7 @@ impl Route {
         sequence: u64,
         message: Message,
     ) -> PyResult<()> {
-        let cursor = &self.dispatched.cursor;
+        let cursor = &self.progress.cursor;
         cursor.advance(sequence);
         match message {
             Message::Event(audio @ Event::Audio { .. }) => {
@@ -84,7 +84,7 @@ impl Route {
             }
             Message::Event(Event::HistoryUpdated { history }) => {
                 let wanted = cursor.wants_versions().then(|| history.clone());
-                self.dispatched.set_history(history);
+                self.progress.set_history(history);
                 match wanted {
                     Some(history) => {
                         self.say(py, Message::Event(Event::HistoryUpdated { history }))

@@ -17,14 +17,14 @@ use stapes_core::conversation::{
 use stapes_core::delivery::process::Process;
 use stapes_core::delivery::queue::{PastBound, QueueSettings};
 use stapes_core::session::{
-    Clock, EventSink, Microphone, OutgoingLimits, Pacer, Session as Core, SessionSetup, Stream,
+    Clock, EventSink, Microphone, OutgoingLimits, Pacer, Session as Core, Stream,
 };
 use stapes_core::transport::net::ConnectRequest;
 
 use crate::acts::{self, Acts};
 use crate::audio::recording::Recording;
 use crate::audio_input::{AudioStream, PyAudio};
-use crate::connect::{self, Dialer, WireFormats};
+use crate::connect::{self, WireFormats};
 use crate::connecting::session_setup;
 use crate::errors;
 use crate::external_connection::ExternalConnection;
@@ -33,7 +33,7 @@ use crate::hub::Hub;
 use crate::loop_runtime::Carrier;
 use crate::message::Message;
 use crate::options::{WebSocketOptions, seconds};
-use crate::route::{DispatchCursor, Dispatched};
+use crate::route::{DispatchCursor, DispatchProgress};
 use crate::sink::Sink;
 
 fn format(kind: &str, rate: Option<u32>) -> PyResult<AudioFormat> {
@@ -50,6 +50,8 @@ fn playback_source(name: &str) -> PyResult<PlaybackSource> {
     }
 }
 
+type SoundNumbers = (u64, u64, u64, u64, f64, f64, f64);
+
 /// A conversation, its connection and its dispatch cursor.
 #[pyclass(frozen, extends = Acts, module = "stapes._core")]
 #[derive(Debug)]
@@ -62,7 +64,7 @@ pub struct Session {
     pacer: Arc<Pacer>,
     /// The format of the response's audio on the wire.
     wire_output: Mutex<AudioFormat>,
-    dispatched: Arc<Dispatched>,
+    progress: Arc<DispatchProgress>,
     id: u64,
 }
 
@@ -81,19 +83,6 @@ impl Session {
             input: self.microphone.format(),
             output: *output.unwrap_or_else(PoisonError::into_inner),
         }
-    }
-
-    fn dialer(
-        &self,
-        url: String,
-        headers: Vec<(String, String)>,
-        setup: SessionSetup,
-    ) -> PyResult<Dialer<'_>> {
-        Ok(Dialer {
-            core: self.here()?,
-            setup,
-            request: ConnectRequest { url, headers },
-        })
     }
 }
 
@@ -144,14 +133,14 @@ impl Session {
         } else {
             Clock::default()
         };
-        let dispatched = Arc::<Dispatched>::default();
+        let progress = Arc::<DispatchProgress>::default();
         let queue = QueueSettings {
             max_messages: max_queued_events,
             max_bytes: max_queued_bytes,
             past_bound: PastBound::Report,
             tells: true,
         };
-        let id = hub.queues.register(queue, Arc::clone(&dispatched.cursor));
+        let id = hub.queues.register(queue, Arc::clone(&progress.cursor));
         let sink = Arc::new(Sink::new(Arc::clone(&hub.queues), id));
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
         let Carrier { handle, local } = hub.carrier()?;
@@ -164,7 +153,7 @@ impl Session {
             core,
             sink,
             wire_output: Mutex::default(),
-            dispatched,
+            progress,
             id,
         };
         Ok(PyClassInitializer::from(acts).add_subclass(session))
@@ -204,27 +193,27 @@ impl Session {
     /// For `Hub.register`.
     #[getter]
     fn cursor(&self) -> DispatchCursor {
-        DispatchCursor(Arc::clone(&self.dispatched))
+        DispatchCursor(Arc::clone(&self.progress))
     }
 
     /// The sequence number of what was dispatched last.
-    #[getter]
-    fn dispatched(&self) -> u64 {
-        self.dispatched.cursor.last_sequence()
+    #[getter(dispatched)]
+    fn last_sequence(&self) -> u64 {
+        self.progress.cursor.last_sequence()
     }
 
     /// The history at that cursor.
     #[getter]
     fn history(&self) -> PyResult<History> {
         self.here()?;
-        Ok(History(self.dispatched.history()))
+        Ok(History(self.progress.history()))
     }
 
     /// Which messages are wanted: a sum of the `INTEREST_...` numbers.
     fn set_interest(&self, interest: u32) -> PyResult<()> {
         let core = self.here()?;
         let wants_history = Interest(interest).contains(Interest::HISTORY);
-        self.dispatched.cursor.want_versions(wants_history);
+        self.progress.cursor.want_versions(wants_history);
         core.set_interest(Interest(interest));
         Ok(())
     }
@@ -265,8 +254,8 @@ impl Session {
         agent_version: u64,
     ) -> PyResult<u64> {
         let setup = session_setup(session_update, tracing, agent_version)?;
-        self.dialer(url, headers, setup)?
-            .websocket(py, options.0.clone())
+        let request = ConnectRequest { url, headers };
+        connect::websocket(py, self.here()?, request, options.0.clone(), setup)
     }
 
     /// The same over WebRTC. The audio is PCM at the rates of `set_formats`, which Opus must have.
@@ -283,8 +272,9 @@ impl Session {
         agent_version: u64,
     ) -> PyResult<u64> {
         let setup = session_setup(session_update, tracing, agent_version)?;
-        let dialer = self.dialer(url, headers, setup)?;
-        dialer.webrtc(py, options.0.clone(), self.wire_formats().rates()?)
+        let request = ConnectRequest { url, headers };
+        let rates = self.wire_formats().rates()?;
+        connect::webrtc(py, self.here()?, request, options.0.clone(), rates, setup)
     }
 
     /// Begins a connection over a transport that is written in Python. With `media_track` audio travels
@@ -438,7 +428,7 @@ impl Session {
 
     /// `(packets sent, received, lost, late, share that was concealed, target and delay in seconds)` of a
     /// connection with a media track, as of the last second.
-    fn sound_stats(&self) -> PyResult<Option<(u64, u64, u64, u64, f64, f64, f64)>> {
+    fn sound_stats(&self) -> PyResult<Option<SoundNumbers>> {
         let stats = self.here()?.sound_stats();
         Ok(stats.map(|stats| {
             (

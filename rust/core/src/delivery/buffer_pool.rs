@@ -64,13 +64,19 @@ impl<B: Buffer> BufferPool<B> {
         self.buffers.pop().unwrap_or_default()
     }
 
-    /// Takes a buffer back. It is freed where the pool is full, and where it is longer than the pool
-    /// wants.
+    /// Takes a buffer back. One that is longer than the pool wants is freed; where the pool is full, the
+    /// shorter one of this buffer and the last is freed.
     pub fn release(&mut self, mut buffer: B) {
-        let is_useful = (1..=self.max_capacity).contains(&buffer.capacity());
-        if is_useful && self.buffers.len() < self.max_buffers {
-            buffer.clear();
+        if !(1..=self.max_capacity).contains(&buffer.capacity()) {
+            return;
+        }
+        buffer.clear();
+        if self.buffers.len() < self.max_buffers {
             self.buffers.push(buffer);
+        } else if let Some(last) = self.buffers.last_mut()
+            && last.capacity() < buffer.capacity()
+        {
+            *last = buffer;
         }
     }
 }
@@ -112,5 +118,15 @@ mod tests {
             pool.release(Vec::with_capacity(100));
         }
         assert_eq!(pool.buffers.len(), 2);
+    }
+
+    #[test]
+    fn a_full_pool_keeps_the_longer_buffer() {
+        let mut pool = BufferPool::new(1, 100);
+        for capacity in [10, 50, 20] {
+            pool.release(String::with_capacity(capacity));
+        }
+        assert_eq!(pool.acquire().capacity(), 50);
+        assert_eq!(pool.acquire().capacity(), 0);
     }
 }

@@ -178,9 +178,9 @@ impl<M: Message> Hub<M> {
     }
 
     /// Takes back the storage of messages that have been dispatched.
-    pub fn release(&self, dispatched: Batch<M>) {
+    pub fn release(&self, batch: Batch<M>) {
         let mut sessions = lock(&self.sessions);
-        for (_, messages) in dispatched {
+        for (_, messages) in batch {
             sessions.spare_queues.release(messages);
         }
     }
@@ -270,6 +270,7 @@ impl<M: Message + Send> Waker for Hub<M> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
     use std::thread;
 
     use super::super::message::Dropped;
@@ -388,8 +389,7 @@ mod tests {
     #[test]
     fn a_write_to_the_descriptor_wakes_once_for_a_batch() {
         let (reader, writer) = io::pipe().expect("a pipe");
-        let descriptors =
-            [&reader as &dyn std::os::fd::AsRawFd, &writer].map(|end| end.as_raw_fd());
+        let descriptors = [reader.as_raw_fd(), writer.as_raw_fd()];
         let wake_by = WakeBy::descriptors(descriptors[0], descriptors[1]).expect("descriptors");
         let hub = Arc::new(Hub::new(wake_by));
         let id = hub.register(SETTINGS, Arc::default());

@@ -17,7 +17,7 @@ use super::process::{Forked, Process, duplicate};
 use super::wakeup::{LoopWaker, WakeBatcher};
 use super::workers::{self, StartError};
 
-/// A signal does not end a turn, but Python must come to see it before long.
+/// A signal does not end a turn, but the thread must come to handle it before long.
 const LONGEST_TURN: Duration = Duration::from_millis(200);
 
 /// Why a loop cannot drive its sessions.

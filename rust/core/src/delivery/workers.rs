@@ -1,6 +1,6 @@
 //! The threads that run the sessions of a process, started when they are first needed.
 //!
-//! They never touch Python, so nothing has to be attached or stopped when an interpreter ends. A forked
+//! They touch no interpreter, so nothing has to be attached or stopped when one ends. A forked
 //! child has none of its parent's threads: it starts its own and leaves the parent's untouched.
 //!
 //! Each thread has a tokio runtime of its own and keeps the sessions that it is given. Stealing work would
@@ -18,8 +18,8 @@ use tokio::sync::oneshot;
 use super::process::Process;
 use super::wakeup::{self, WakeBatcher};
 
-/// More threads do not help: one runs thousands of sessions, and one thread of Python dispatches what
-/// comes of them.
+/// More threads do not help: one runs thousands of sessions, and one reader dispatches what comes
+/// of them.
 const MAX_WORKERS: usize = 2;
 /// For name lookups, which block a thread.
 const BLOCKING_THREADS: usize = 16;

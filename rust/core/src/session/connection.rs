@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::outgoing::{Counters, OutgoingLimits};
 use super::output_audio::{OutputAudio, Source};
-use super::texts;
+use super::text_pool;
 use super::{EventSink, Session};
 use crate::conversation::{
     Capabilities, ClientEvent, Conversation, Interest, Rejected, ServerEvent, TrackAudio,
@@ -272,7 +272,7 @@ impl Endpoint for Connection {
     }
 
     fn recycle(&self, text: String) {
-        texts::give_back(text);
+        text_pool::release(text);
     }
 
     fn on_flushed(&self) {

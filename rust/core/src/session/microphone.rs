@@ -11,7 +11,7 @@ use crate::audio::resample::ResampleError;
 use crate::conversation::{ClientEvent, Conversation, Media, Rejected};
 
 use super::Session;
-use super::texts;
+use super::text_pool;
 
 /// Sound of the user's.
 #[derive(Debug, Clone, Copy)]
@@ -118,5 +118,5 @@ impl Microphone {
 }
 
 fn audio_append(bytes: &[u8]) -> ClientEvent {
-    ClientEvent::audio_append(bytes, texts::take())
+    ClientEvent::audio_append(bytes, text_pool::acquire())
 }

@@ -15,7 +15,7 @@ mod outgoing;
 mod output_audio;
 mod pacer;
 mod setup;
-mod texts;
+mod text_pool;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -1,0 +1,62 @@
+"""Unknown arguments are refused by name, and an act that is out of date is refused as a whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from stapes import StapesError, _core
+
+Make = Callable[..., _core.Session]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    read_fd, write_fd = os.pipe()
+    hub = _core.Hub((read_fd, write_fd))
+
+    def made(**options: Any) -> _core.Session:
+        usual: dict[str, Any] = {
+            "history_store_audio": False,
+            "guardrail_debounce": 100,
+            "speech_interrupts": True,
+            "playback": "clock",
+            "respond_to_mcp_calls": True,
+            "response_timeout": 30.0,
+            "waiting_responses": 64,
+            "answered_calls": 256,
+            "high_water": 1 << 18,
+            "max_outgoing_bytes": 1 << 22,
+            "max_queued_events": 1_000,
+            "max_queued_bytes": 1 << 20,
+        }
+        return _core.Session(hub, **usual | options)
+
+    yield made
+    os.close(read_fd)
+    os.close(write_fd)
+
+
+def test_a_source_of_playback_that_is_not_known_is_refused(make: Make) -> None:
+    with pytest.raises(ValueError, match=r'playback is "tape": give "clock" or "reports"'):
+        make(playback="tape")
+
+
+def test_a_source_of_guarded_text_that_is_not_known_is_refused(make: Make) -> None:
+    with pytest.raises(ValueError, match=r'source is "video": give "audio" or "text"'):
+        make().guardrail_tripped(1, 0, None, "video", 1, "{}")
+
+
+def test_another_agent_is_refused_for_a_connection_that_is_over(make: Make) -> None:
+    session = make()
+    session.connect_external(media_track=False, server_truncates=False)
+    probe = _core.Probe(session)
+    before = probe.sequence
+    with pytest.raises(StapesError, match="belongs to a connection"):
+        session.switch_agent(session.connection_id - 1, 7, None, [1], [2])
+    assert probe.sequence == before
+    session.switch_agent(session.connection_id, 7, None, [1], [2])
+    assert probe.sequence == before + 2
