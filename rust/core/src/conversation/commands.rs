@@ -11,7 +11,7 @@ use super::event::{CoreError, Event, Status};
 use super::guard::GuardSource;
 use super::item::text;
 use super::replay::WrittenItem;
-use super::{Conversation, replay};
+use super::{Conversation, client_event, replay};
 
 /// Why a command was not taken. Nothing of it has been done.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -101,14 +101,14 @@ impl Conversation {
     pub fn send_event(&mut self, event: Map<String, Value>, now: Duration) -> Result<(), Rejected> {
         self.connected()?;
         match event.get("type").and_then(Value::as_str) {
-            Some("response.create") => {
+            Some(client_event::RESPONSE_CREATE) => {
                 self.sequencer
                     .request_manual(event)
                     .map_err(|limit| Rejected::TooManyRequests { limit })?;
                 self.flush_responses(now);
                 return Ok(());
             }
-            Some("response.cancel") => {
+            Some(client_event::RESPONSE_CANCEL) => {
                 self.sequencer.begin_cancel();
             }
             Some(_) => {}
@@ -118,7 +118,7 @@ impl Conversation {
                 ));
             }
         }
-        self.outbox.message(Value::Object(event).to_string());
+        self.outbox.message(client_event::whole(&event));
         Ok(())
     }
 
@@ -130,8 +130,7 @@ impl Conversation {
         now: Duration,
     ) -> Result<(), Rejected> {
         self.connected()?;
-        self.outbox
-            .message(serde_json::to_string(event).unwrap_or_default());
+        self.outbox.message(client_event::whole(event));
         if respond {
             self.request_response_auto(now);
         }
@@ -163,8 +162,7 @@ impl Conversation {
     pub fn commit_audio(&mut self, now: Duration) -> Result<(), Rejected> {
         self.connected()?;
         self.turn_ended = Some(now);
-        self.outbox
-            .message(r#"{"type":"input_audio_buffer.commit"}"#.to_owned());
+        self.outbox.message(client_event::input_audio_commit());
         Ok(())
     }
 
@@ -194,11 +192,8 @@ impl Conversation {
         match response {
             None => self.request_response_auto(now),
             Some(response) => {
-                let mut event = Map::new();
-                event.insert("type".to_owned(), "response.create".into());
-                event.insert("response".to_owned(), response);
                 self.sequencer
-                    .request_manual(event)
+                    .request_manual(client_event::response_create(Some(response)))
                     .map_err(|limit| Rejected::TooManyRequests { limit })?;
                 self.flush_responses(now);
             }
@@ -254,20 +249,9 @@ impl Conversation {
             return Err(Rejected::Stale);
         }
         self.connected()?;
-        let mut item = serde_json::json!({
-            "type": "mcp_approval_response",
-            "approval_request_id": item_id,
-            "approve": approve,
-        });
-        if let Some(reason) = reason {
-            item["reason"] = reason.into();
-        }
-        let event = serde_json::json!({
-            "type": "conversation.item.create",
-            "previous_item_id": item_id,
-            "item": item,
-        });
-        self.outbox.message(event.to_string());
+        self.outbox.message(client_event::mcp_approval_response(
+            item_id, approve, reason,
+        ));
         Ok(())
     }
 
@@ -316,9 +300,8 @@ impl Conversation {
             GuardSource::Text => {
                 if let (Some(active), Some(_)) = (active, response_id) {
                     self.sequencer.begin_cancel();
-                    let cancel =
-                        serde_json::json!({"type": "response.cancel", "response_id": &*active});
-                    self.outbox.message(cancel.to_string());
+                    self.outbox
+                        .message(client_event::response_cancel(Some(&active)));
                 }
             }
             GuardSource::Audio => self.interrupt_answer(true, now),
@@ -328,8 +311,7 @@ impl Conversation {
 
     pub(super) fn retrieve(&mut self, event: &Value) {
         if let Some(id) = text(event, "item_id") {
-            let retrieve = serde_json::json!({"type": "conversation.item.retrieve", "item_id": id});
-            self.outbox.message(retrieve.to_string());
+            self.outbox.message(client_event::item_retrieve(id));
         }
     }
 }

@@ -5,6 +5,7 @@
 //! thread, and so can be fuzzed and run under a virtual clock.
 
 mod capabilities;
+pub(crate) mod client_event;
 mod commands;
 mod event;
 mod guard;
@@ -230,7 +231,7 @@ impl Conversation {
         }
         if let Some(event) = self.sequencer.next(now) {
             self.turn_ended.get_or_insert(now);
-            self.outbox.message(Value::Object(event).to_string());
+            self.outbox.message(client_event::whole(&event));
         }
     }
 
@@ -263,8 +264,7 @@ impl Conversation {
         }
         let cut = self.playback.interrupt(now);
         if cancel && self.sequencer.begin_cancel() {
-            self.outbox
-                .message(r#"{"type":"response.cancel"}"#.to_owned());
+            self.outbox.message(client_event::response_cancel(None));
         }
         let Some(cut) = cut else {
             // Nothing sounds yet. What is still to come of the answer is not to be heard.
@@ -281,13 +281,11 @@ impl Conversation {
             response_id,
         });
         if cut.cuts {
-            let truncate = serde_json::json!({
-                "type": "conversation.item.truncate",
-                "item_id": &*cut.item_id,
-                "content_index": cut.content_index,
-                "audio_end_ms": cut.audio_end_ms,
-            });
-            self.outbox.message(truncate.to_string());
+            self.outbox.message(client_event::item_truncate(
+                &cut.item_id,
+                cut.content_index,
+                cut.audio_end_ms,
+            ));
             let heard = playback::heard(self.responses.transcript(&cut.item_id), &cut);
             self.responses
                 .cut(&cut.item_id, cut.content_index, heard.clone());

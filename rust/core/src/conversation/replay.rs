@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::client_event::{self, NewMessage};
 use super::history::History;
 use super::item::{ContentPart, Item, ItemId, ItemKind, Role, text};
 
@@ -204,9 +205,7 @@ pub(super) fn plan(
         .filter(|id| pending.contains(&***id) && old_items.contains_key(&***id));
     for id in gone.chain(changed) {
         let event_id = requests.add(id, RequestKind::Delete);
-        let message =
-            json!({"type": "conversation.item.delete", "item_id": &**id, "event_id": event_id});
-        plan.messages.push(message.to_string());
+        plan.messages.push(client_event::item_delete(id, &event_id));
     }
 
     // Each created item names the one before it, as far as something that stays comes after it;
@@ -230,22 +229,18 @@ pub(super) fn plan(
             plan.ignored.push(item.id.to_string());
             continue;
         };
-        let mut wire = json!({
-            "type": "message",
-            "role": role.as_str(),
-            "content": written.content,
-            "id": &*item.id,
-        });
-        if let (Some(status), true) = (&written.status, *role != Role::System) {
-            wire["status"] = status.as_str().into();
-        }
+        let message = NewMessage {
+            item_id: &item.id,
+            role: role.as_str(),
+            content: &written.content,
+            status: written.status.as_deref().filter(|_| *role != Role::System),
+        };
         let event_id = requests.add(&item.id, RequestKind::Create);
-        let mut message =
-            json!({"type": "conversation.item.create", "item": wire, "event_id": event_id});
-        if last_survivor.is_some_and(|last| index < last) {
-            message["previous_item_id"] = previous.into();
-        }
-        plan.messages.push(message.to_string());
+        let behind = last_survivor
+            .is_some_and(|last| index < last)
+            .then_some(previous);
+        plan.messages
+            .push(client_event::message_create(message, &event_id, behind));
         previous = &item.id;
     }
     Ok(plan)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::client_event;
 use super::item::text;
 
 /// Something that wants a response.
@@ -83,11 +84,7 @@ impl Sequencer {
         }
         let request = self.waiting.pop_front()?;
         let mut event = match &request {
-            Request::Auto(_) => {
-                let mut event = Map::new();
-                event.insert("type".into(), "response.create".into());
-                event
-            }
+            Request::Auto(_) => client_event::response_create(None),
             Request::Manual(event) => event.clone(),
         };
         let event_id = if let Some(id) = event.get("event_id").and_then(Value::as_str) {

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use crate::audio::format::AudioFormat;
 
-use super::Conversation;
 use super::capabilities::Media;
 use super::event::{CoreError, Event, Interest, ResponseDone, Speaker, Status};
 use super::guard::GuardSource;
@@ -15,6 +14,7 @@ use super::item::{Item, ItemPosition, Progress, text};
 use super::replay::RequestKind;
 use super::server_event::{Body, Chunk, ServerEvent, TextDelta, index};
 use super::tool_calls::FunctionCall;
+use super::{Conversation, client_event};
 
 /// The audio format at `pointer`, where one is stated that is known.
 fn format_at(value: &Value, pointer: &str) -> Option<AudioFormat> {
@@ -148,11 +148,7 @@ impl Conversation {
             );
             return;
         }
-        let update = serde_json::json!({
-            "type": "session.update",
-            "session": {"type": "realtime", "tracing": wanted},
-        });
-        self.outbox.message(update.to_string());
+        self.outbox.message(client_event::tracing_update(wanted));
     }
 
     fn session_updated(&mut self, event: &Value) {

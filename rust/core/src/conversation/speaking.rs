@@ -11,7 +11,7 @@ use super::capabilities::Media;
 use super::event::Event;
 use super::item::text;
 use super::server_event::index;
-use super::{Conversation, playback};
+use super::{Conversation, client_event, playback};
 
 /// A piece of sound that came beside the messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,11 +132,9 @@ impl Conversation {
     pub(super) fn stop_at_server(&mut self, ask: bool, now: Duration) {
         if ask {
             if !self.audio_generated && self.sequencer.begin_cancel() {
-                self.outbox
-                    .message(r#"{"type":"response.cancel"}"#.to_owned());
+                self.outbox.message(client_event::response_cancel(None));
             }
-            self.outbox
-                .message(r#"{"type":"output_audio_buffer.clear"}"#.to_owned());
+            self.outbox.message(client_event::output_audio_clear());
         }
         if !self.cut_what_sounds(now) && self.sequencer.ongoing() {
             self.responses.silence_active(self.agent_version);

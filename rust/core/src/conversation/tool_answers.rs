@@ -6,13 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::commands::Rejected;
 use super::event::{CoreError, Event};
 use super::item::{Item, ItemKind, ItemPosition, Progress};
 use super::tool_calls::{Arrival, FunctionCall};
-use super::{Conversation, Status};
+use super::{Conversation, Status, client_event};
 
 /// The change to another agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,11 +76,8 @@ impl Conversation {
     }
 
     fn put_output(&mut self, call: &FunctionCall, output: &str) {
-        let create = json!({
-            "type": "conversation.item.create",
-            "item": {"type": "function_call_output", "output": output, "call_id": &*call.call_id},
-        });
-        self.outbox.message(create.to_string());
+        self.outbox
+            .message(client_event::function_call_output(&call.call_id, output));
         self.put_item(Item {
             id: Arc::clone(&call.item_id),
             position: ItemPosition::Unstated,

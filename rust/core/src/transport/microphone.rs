@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
-use crate::audio::base64;
 use crate::audio::convert::ToWire;
 use crate::audio::format::AudioFormat;
 use crate::audio::resample::ResampleError;
-use crate::conversation::{Conversation, Media, Rejected};
+use crate::conversation::{Conversation, Media, Rejected, client_event};
 
 use super::session::Session;
 use super::texts;
@@ -122,15 +121,9 @@ impl Microphone {
     }
 }
 
-/// The message that carries sound.
-fn framed(bytes: &[u8]) -> String {
-    const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
-    const END: &str = "\"}";
-    let length = HEAD.len() + base64::encoded_len(bytes.len()) + END.len();
-    let mut framed = texts::take();
-    framed.reserve_exact(length);
-    framed.push_str(HEAD);
-    base64::encode_append_text(bytes, &mut framed);
-    framed.push_str(END);
-    framed
+/// The message that carries audio, in a pooled text.
+fn framed(audio: &[u8]) -> String {
+    let mut text = texts::take();
+    client_event::append_input_audio(audio, &mut text);
+    text
 }
