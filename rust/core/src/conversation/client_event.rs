@@ -8,6 +8,7 @@ use crate::audio::base64;
 
 pub(super) const RESPONSE_CREATE: &str = "response.create";
 pub(super) const RESPONSE_CANCEL: &str = "response.cancel";
+pub(super) const INPUT_AUDIO_APPEND: &str = "input_audio_buffer.append";
 
 /// An event that was composed elsewhere, as it is.
 pub(super) fn whole(event: &Map<String, Value>) -> String {

@@ -111,6 +111,10 @@ impl Conversation {
             Some(client_event::RESPONSE_CANCEL) => {
                 self.sequencer.begin_cancel();
             }
+            Some(client_event::INPUT_AUDIO_APPEND) => {
+                self.outbox.audio_message(client_event::whole(&event));
+                return Ok(());
+            }
             Some(_) => {}
             None => {
                 return Err(Rejected::Invalid(
@@ -150,7 +154,7 @@ impl Conversation {
             return Ok(());
         }
         if !append.is_empty() {
-            self.outbox.message(append);
+            self.outbox.audio_message(append);
         }
         if commit {
             self.commit_audio(now)?;

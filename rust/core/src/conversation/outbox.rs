@@ -9,13 +9,14 @@ use super::event::{Event, Interest};
 pub enum Output {
     /// For the session.
     Event(Event),
-    /// A text message for the server.
-    Message(String),
-    /// Say goodbye to the server, with this WebSocket close code and reason.
+    /// A text message for the server. One that is droppable carries audio: it may be left out where
+    /// the server does not read.
+    Message { text: String, droppable: bool },
+    /// The connection is to be closed, with this WebSocket close code and reason.
     Close { code: u16, reason: String },
 }
 
-/// An output with its place.
+/// An output with its number in the order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sequenced {
     pub sequence: u64,
@@ -54,11 +55,21 @@ impl Outbox {
         self.push(Output::Event(event));
     }
 
+    /// Queues a message that must arrive.
     pub(super) fn message(&mut self, text: String) {
+        self.push_message(text, false);
+    }
+
+    /// Queues a message that carries audio.
+    pub(super) fn audio_message(&mut self, text: String) {
+        self.push_message(text, true);
+    }
+
+    fn push_message(&mut self, text: String, droppable: bool) {
         let shown = self.wants(Interest::OUTGOING).then(|| text.clone());
-        self.push(Output::Message(text));
+        self.push(Output::Message { text, droppable });
         if let Some(text) = shown {
-            // It shares the message's place in the order.
+            // It shares the message's number.
             let event = Output::Event(Event::Outgoing { text });
             self.queue.push_back(Sequenced {
                 sequence: self.sequence,

@@ -358,7 +358,7 @@ impl Watched {
             assert!(next.sequence >= self.sequence, "the order goes forward");
             self.sequence = next.sequence;
             match next.output {
-                Output::Message(text) => self.message(&text),
+                Output::Message { text, .. } => self.message(&text),
                 Output::Event(event) => self.event(event),
                 Output::Close { .. } => {}
             }

@@ -58,9 +58,16 @@ impl ConnectionAudio {
     }
 }
 
+#[derive(Debug)]
+struct Waiting {
+    message: Outgoing,
+    /// It may be left out where the server does not read.
+    droppable: bool,
+}
+
 #[derive(Debug, Default)]
 struct OutgoingQueue {
-    waiting: VecDeque<Outgoing>,
+    waiting: VecDeque<Waiting>,
     bytes: usize,
     /// Messages that the driver has taken and not flushed yet.
     taken: usize,
@@ -87,11 +94,6 @@ impl fmt::Debug for Connection {
             .field("connection_id", &self.connection_id)
             .finish_non_exhaustive()
     }
-}
-
-fn is_audio(message: &Outgoing) -> bool {
-    const APPEND: &str = r#"{"type":"input_audio_buffer.append""#;
-    matches!(message, Outgoing::Text(text) if text.starts_with(APPEND))
 }
 
 fn size(message: &Outgoing) -> usize {
@@ -155,21 +157,22 @@ impl Connection {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn send(&self, text: String) -> Result<(), String> {
+    pub(super) fn send(&self, text: String, droppable: bool) -> Result<(), String> {
         let mut queue = self.queue();
         queue.bytes += text.len();
-        queue.waiting.push_back(Outgoing::Text(text));
+        let message = Outgoing::Text(text);
+        queue.waiting.push_back(Waiting { message, droppable });
         queue.congested |= queue.bytes > self.limits.high_water;
         let mut dropped = 0;
         while queue.bytes > self.limits.max_bytes {
-            let Some(at) = queue.waiting.iter().position(is_audio) else {
+            let Some(at) = queue.waiting.iter().position(|next| next.droppable) else {
                 return Err(format!(
                     "the server does not read: {} bytes wait to be sent to it (max_outgoing_bytes is {})",
                     queue.bytes, self.limits.max_bytes
                 ));
             };
-            if let Some(message) = queue.waiting.remove(at) {
-                queue.bytes -= size(&message);
+            if let Some(next) = queue.waiting.remove(at) {
+                queue.bytes -= size(&next.message);
                 dropped += 1;
             }
         }
@@ -184,9 +187,10 @@ impl Connection {
     }
 
     pub(super) fn close(&self, code: u16, reason: String) {
-        self.queue()
-            .waiting
-            .push_back(Outgoing::Close { code, reason });
+        self.queue().waiting.push_back(Waiting {
+            message: Outgoing::Close { code, reason },
+            droppable: false,
+        });
         self.tell_driver();
     }
 
@@ -195,9 +199,12 @@ impl Connection {
         let mut queue = self.queue();
         queue.waiting.clear();
         queue.bytes = 0;
-        queue.waiting.push_back(Outgoing::Close {
-            code: 1011,
-            reason: String::new(),
+        queue.waiting.push_back(Waiting {
+            message: Outgoing::Close {
+                code: 1011,
+                reason: String::new(),
+            },
+            droppable: false,
         });
         drop(queue);
         self.tell_driver();
@@ -222,12 +229,12 @@ impl Endpoint for Connection {
     fn take_outgoing(&self, batch: &mut Vec<Outgoing>, max_bytes: usize) {
         let mut queue = self.queue();
         let mut taken = 0;
-        while let Some(next) = queue.waiting.front() {
-            if taken > 0 && taken + size(next) > max_bytes {
+        while let Some(Waiting { message, .. }) = queue.waiting.front() {
+            if taken > 0 && taken + size(message) > max_bytes {
                 break;
             }
-            taken += size(next).max(1);
-            if let Some(message) = queue.waiting.pop_front() {
+            taken += size(message).max(1);
+            if let Some(Waiting { message, .. }) = queue.waiting.pop_front() {
                 queue.taken += usize::from(matches!(message, Outgoing::Text(_)));
                 batch.push(message);
             }
@@ -237,7 +244,7 @@ impl Endpoint for Connection {
     fn on_flushed(&self) {
         let mut queue = self.queue();
         let flushed = std::mem::take(&mut queue.taken) as u64;
-        queue.bytes = queue.waiting.iter().map(size).sum();
+        queue.bytes = queue.waiting.iter().map(|next| size(&next.message)).sum();
         let drained = queue.congested && queue.bytes <= self.limits.high_water;
         queue.congested &= !drained;
         drop(queue);

@@ -205,11 +205,11 @@ impl Session {
                     events = true;
                     self.sink.push(sequence, event);
                 }
-                Output::Message(text) => {
+                Output::Message { text, droppable } => {
                     let Some(connection) = &state.connection else {
                         continue;
                     };
-                    match connection.send(text) {
+                    match connection.send(text, droppable) {
                         Ok(()) => {
                             state.unsent.get_or_insert_with(|| Arc::clone(connection));
                         }
