@@ -10,6 +10,7 @@ mod commands;
 mod event;
 mod guard;
 mod history;
+mod interruption;
 mod item;
 mod outbox;
 mod playback;
@@ -253,43 +254,6 @@ impl Conversation {
         }
         if self.responses.take_wants_next(response_id) {
             self.request_response_auto(now);
-        }
-    }
-
-    /// Stops the answer: cancels it where `cancel` says so and it is still being made, and cuts it
-    /// where its sound was.
-    fn interrupt_answer(&mut self, cancel: bool, now: Duration) {
-        if self.capabilities.truncation == Truncation::Server {
-            return self.stop_at_server(cancel, now);
-        }
-        let cut = self.playback.interrupt(now);
-        if cancel && self.sequencer.begin_cancel() {
-            self.outbox.message(client_event::response_cancel(None));
-        }
-        let Some(cut) = cut else {
-            // Nothing sounds yet. What is still to come of the answer is not to be heard.
-            if self.sequencer.ongoing() {
-                self.responses.silence_active(self.agent_version);
-            }
-            return;
-        };
-        self.responses.silence(&cut.response_id, self.agent_version);
-        self.audio_started = false;
-        let response_id = Arc::clone(&cut.response_id);
-        self.outbox.event(Event::AudioInterrupted {
-            agent_version: self.agent_version,
-            response_id,
-        });
-        if cut.cuts {
-            self.outbox.message(client_event::item_truncate(
-                &cut.item_id,
-                cut.content_index,
-                cut.audio_end_ms,
-            ));
-            let heard = playback::heard(self.responses.transcript(&cut.item_id), &cut);
-            self.responses
-                .cut(&cut.item_id, cut.content_index, heard.clone());
-            self.history.heard(&cut.item_id, cut.content_index, heard);
         }
     }
 

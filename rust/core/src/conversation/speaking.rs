@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::audio::format::AudioFormat;
 
+use super::Conversation;
 use super::capabilities::Media;
 use super::event::Event;
 use super::item::text;
 use super::server_event::index;
-use super::{Conversation, client_event, playback};
 
 /// A piece of sound that came beside the messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,44 +122,8 @@ impl Conversation {
             "output_audio_buffer.stopped" => self.sounding.stopped(),
             _ => {
                 self.sounding.stopped();
-                self.cut_what_sounds(now);
+                self.playback_cleared(now);
             }
         }
-    }
-
-    /// Stops an answer that the server plays: it knows what it has sent of it, and cuts it itself.
-    /// Where `ask`, it has to be told to.
-    pub(super) fn stop_at_server(&mut self, ask: bool, now: Duration) {
-        if ask {
-            if !self.audio_generated && self.sequencer.begin_cancel() {
-                self.outbox.message(client_event::response_cancel(None));
-            }
-            self.outbox.message(client_event::output_audio_clear());
-        }
-        if !self.cut_what_sounds(now) && self.sequencer.ongoing() {
-            self.responses.silence_active(self.agent_version);
-        }
-    }
-
-    /// What sounds now is heard no further; whether anything did.
-    fn cut_what_sounds(&mut self, now: Duration) -> bool {
-        let Some(mut cut) = self.playback.interrupt(now) else {
-            return false;
-        };
-        self.responses.silence(&cut.response_id, self.agent_version);
-        self.audio_started = false;
-        self.outbox.event(Event::AudioInterrupted {
-            agent_version: self.agent_version,
-            response_id: Arc::clone(&cut.response_id),
-        });
-        // The sound comes as fast as it is played, its words as fast as they are made: how long it
-        // would have been can only be judged by them.
-        let words = self.responses.transcript(&cut.item_id);
-        cut.length_ms = cut.length_ms.max(self.speech_rate.duration_ms(words));
-        let heard = playback::heard(words, &cut);
-        self.responses
-            .cut(&cut.item_id, cut.content_index, heard.clone());
-        self.history.heard(&cut.item_id, cut.content_index, heard);
-        true
     }
 }
