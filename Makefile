@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev release test test-rust test-python test-pythons lint format bench bench-load bench-webrtc fuzz clean
+.PHONY: help demo dev release test test-rust test-python test-pythons lint format bench bench-core bench-load bench-webrtc fuzz clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -88,6 +88,11 @@ bench-load: release ## Compare realtime clients under load, on two idle cores (h
 	cargo build --release -p stapes-load
 	-npm --prefix benches/load/javascript ci --no-audit --no-fund
 	$(BIN)/python -m benches.load $(LOAD)
+
+# Two builds are compared with `make bench-core CORE="--against DIR"`, where DIR is another checkout.
+CORE ?=
+bench-core: dev ## Count the instructions of a scripted conversation in the core (needs valgrind)
+	$(BIN)/python -m benches.core $(CORE)
 
 WEBRTC ?=
 bench-webrtc: release ## Compare WebRTC calls with aiortc's, on two idle cores (a quarter of an hour)

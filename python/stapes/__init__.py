@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from stapes import _core
+from stapes import _core, events
 from stapes.approvals import ToolApproval
 from stapes.config import SessionConfig
 from stapes.errors import (
@@ -20,37 +20,10 @@ from stapes.errors import (
     HandshakeError,
     NotConnectedError,
     ServerError,
-    StaleError,
     StapesError,
 )
 from stapes.event_loop import EventLoop, run
-from stapes.events import (
-    AgentEnd,
-    AgentHandoff,
-    AgentStart,
-    AgentToolEnd,
-    AgentToolStart,
-    Audio,
-    AudioInterrupted,
-    AudioStart,
-    AudioStopped,
-    ConnectionChanged,
-    Error,
-    GuardrailTripped,
-    HistoryAdded,
-    HistoryUpdated,
-    Lagging,
-    McpTool,
-    McpToolCallCompleted,
-    McpToolsChanged,
-    ResponseDone,
-    SessionEvent,
-    Timings,
-    ToolApprovalRequested,
-    ToolCall,
-    TranscriptDelta,
-    TransportEvent,
-)
+from stapes.events import *  # noqa: F403
 from stapes.items import (
     FunctionCallItem,
     HistoryItem,
@@ -100,42 +73,25 @@ _LAZY = {
     "current_session": "stapes.session",
 }
 
+# The classes of events are named in one place, theirs.
 __all__ = [
-    "AgentEnd",
-    "AgentHandoff",
-    "AgentStart",
-    "AgentToolEnd",
-    "AgentToolStart",
-    "Audio",
-    "AudioInterrupted",
-    "AudioStart",
-    "AudioStopped",
     "AudioStream",
     "AuthenticationError",
     "BackgroundResult",
     "CertificateError",
     "ConnectError",
     "ConnectTimeoutError",
-    "ConnectionChanged",
     "ConsumerTooSlow",
-    "Error",
     "EventLoop",
     "FunctionCallItem",
-    "GuardrailTripped",
     "HandshakeError",
-    "HistoryAdded",
     "HistoryItem",
-    "HistoryUpdated",
     "IceServer",
     "InputAudio",
     "InputImage",
     "InputText",
-    "Lagging",
     "McpApprovalRequestItem",
     "McpCallItem",
-    "McpTool",
-    "McpToolCallCompleted",
-    "McpToolsChanged",
     "MessageItem",
     "NotConnectedError",
     "OtherPart",
@@ -146,20 +102,12 @@ __all__ = [
     "RealtimeOutputGuardrail",
     "RealtimeSession",
     "RealtimeTransport",
-    "ResponseDone",
     "ServerError",
     "SessionConfig",
-    "SessionEvent",
     "SoundStatistics",
-    "StaleError",
     "StapesError",
-    "Timings",
     "ToolApproval",
-    "ToolApprovalRequested",
-    "ToolCall",
     "ToolExecution",
-    "TranscriptDelta",
-    "TransportEvent",
     "TransportLine",
     "TransportRequest",
     "WebRTCTransport",
@@ -169,6 +117,7 @@ __all__ = [
     "current_session",
     "run",
 ]
+__all__ += events.__all__
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The configuration of a session: the provider's, in its own names, typed and checked."""
+"""The provider's configuration of a session, in the provider's names, typed and checked."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ AudioFormat: TypeAlias = FormatObject | Literal["pcm16", "g711_ulaw", "g711_alaw
 
 
 class InputAudioConfig(TypedDict, total=False):
-    """What the session hears. `None` switches a thing off; left out, the default holds."""
+    """The user's sound. `None` switches a feature off; a key that is left out has the default."""
 
     format: AudioFormat
     noise_reduction: Mapping[str, Any] | None
@@ -38,7 +38,7 @@ class InputAudioConfig(TypedDict, total=False):
 
 
 class OutputAudioConfig(TypedDict, total=False):
-    """What the session says."""
+    """The answer's sound."""
 
     format: AudioFormat
     voice: str
@@ -56,7 +56,7 @@ class SessionConfig(TypedDict, total=False):
     """A session as the provider configures it (GA protocol).
 
     Instructions, tools and prompt come from the agent. `provider_data` is merged into the payload
-    as it is: for what this version does not know.
+    as it is, for keys that this version does not know.
     """
 
     model: str
@@ -97,11 +97,11 @@ _FORMATS: dict[str, FormatObject] = {
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Refuses keys that the provider does not have, by name.
+    """Refuses keys that the provider does not know.
 
     Raises:
-        ValueError: names the key, and the one that is meant where there is one.
-        TypeError: a part that should be a mapping is none.
+        ValueError: names the key, and the right one where it is known.
+        TypeError: a part that must be a mapping is something else.
     """
     _check(_mapping(config, "config"), SessionConfig.__annotations__, "config")
     audio = _mapping(config.get("audio", {}), "config.audio")
@@ -170,11 +170,11 @@ def wire_format(value: Any, where: str) -> FormatObject:
 
 
 def whole_number(value: Any, name: str, *, at_least: int) -> None:
-    """Refuses what is no whole number that large.
+    """Refuses a value that is no whole number, or too small.
 
     Raises:
-        TypeError: it is no whole number.
-        ValueError: it is too small, or larger than any machine can hold.
+        TypeError: the value is no whole number.
+        ValueError: it is too small, or too large for the core.
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")

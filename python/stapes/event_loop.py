@@ -17,15 +17,15 @@ T = TypeVar("T")
 
 
 class EventLoop(asyncio.SelectorEventLoop):
-    """asyncio's event loop, which also does the network's side of the sessions that run on it.
+    """asyncio's event loop, which also runs the network I/O of its sessions.
 
-    On any other loop sessions are carried by threads of their own, which another core may run.
-    Where a process has one core they only take it from each other: here one thread does the same
-    for less, and what has come over the network reaches your code sooner. In return nothing is
-    sent or received while your code keeps the loop.
+    On any other loop, Rust threads run the sessions' I/O, on another CPU core where there is one.
+    With a single CPU core those threads compete with the loop's: here one thread does all of it at
+    a lower cost, and what arrives reaches your code sooner. In return nothing is sent or received
+    while your code blocks the loop.
 
-    It is made like any other: `asyncio.Runner(loop_factory=stapes.EventLoop)`. Signals that have
-    no handler of the loop's (`add_signal_handler`) are seen within a fifth of a second.
+    Make it like any other loop: `asyncio.Runner(loop_factory=stapes.EventLoop)`. A signal without a
+    handler of the loop's own (`add_signal_handler`) is seen within a fifth of a second.
     """
 
     def __init__(self) -> None:
@@ -33,12 +33,12 @@ class EventLoop(asyncio.SelectorEventLoop):
         super().__init__(self._waits)
 
     @property
-    def _runtime(self) -> _core.LoopRuntime:
-        """What it carries its sessions with."""
+    def runtime(self) -> _core.LoopRuntime:
+        """Runs the I/O of the loop's sessions."""
         return self._waits.runtime
 
-    def _dispatch_by(self, answer: Callable[[], None]) -> None:
-        """Has what its sessions say dispatched by that."""
+    def dispatch_with(self, answer: Callable[[], None]) -> None:
+        """Calls `answer` when messages of its sessions are queued."""
         self._waits.answer = answer
 
 
@@ -60,7 +60,7 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
 
 
 class _Selector(selectors.DefaultSelector):
-    """Waits inside the runtime, which waits for the selector's own descriptor too."""
+    """Waits inside the runtime, which also polls the selector's own file descriptor."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,4 +79,4 @@ class _Selector(selectors.DefaultSelector):
 
 
 def _nothing() -> None:
-    """Nothing is said while there are no sessions."""
+    """There are no sessions yet, so there is nothing to dispatch."""

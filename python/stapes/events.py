@@ -43,6 +43,7 @@ __all__ = [
     "ToolApprovalRequested",
     "ToolCall",
     "TranscriptDelta",
+    "TranscriptionFailed",
     "TransportEvent",
 ]
 
@@ -226,6 +227,19 @@ class TranscriptDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptionFailed:
+    """The provider could not transcribe what the user said. The model heard it all the same."""
+
+    item_id: str
+    content_index: int
+    message: str = field(metadata={"quoted": True})
+    """The provider's reason, in its words."""
+    code: str | None = None
+    """The provider's code, such as `DeploymentNotFound`."""
+    type: ClassVar[Literal["transcription_failed"]] = "transcription_failed"
+
+
+@dataclass(frozen=True, slots=True)
 class GuardrailTripped:
     """An output guardrail stopped an answer."""
 
@@ -320,6 +334,7 @@ SessionEvent: TypeAlias = (
     | AudioStopped
     | AudioInterrupted
     | TranscriptDelta
+    | TranscriptionFailed
     | GuardrailTripped
     | HistoryAdded
     | HistoryUpdated

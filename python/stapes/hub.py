@@ -1,4 +1,4 @@
-"""The asyncio half of the hub: one for each event loop, one wake-up for each batch."""
+"""The asyncio half of the hub: one for each event loop, woken once for each batch."""
 
 from __future__ import annotations
 
@@ -10,29 +10,48 @@ import os
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from stapes import _core
 from stapes.event_loop import EventLoop
 
 if TYPE_CHECKING:
-    from stapes.session.dispatch import Dispatcher
-    from stapes.session.listeners import Listeners
+    from collections.abc import Callable
 
-__all__ = ["LoopHub", "Word", "not_taken"]
+__all__ = ["AudioListeners", "Dispatcher", "LoopHub", "not_taken"]
 
 logger = logging.getLogger("stapes")
-# Silent unless the user sets logging up: without any handler, logging prints warnings itself.
-logger.addHandler(logging.NullHandler())
-
-Word = tuple[Any, ...]
-"""`(kind, ...)`; `_core.WORDS` names the kinds."""
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopHub] = weakref.WeakKeyDictionary()
 
 
+class Dispatcher(Protocol):
+    """Takes the messages of one session, in order."""
+
+    @property
+    def run(self) -> Callable[..., Any]:
+        """Calls a function in the session's context."""
+
+    def __call__(self, message: Any, /) -> None:
+        """Takes one message."""
+
+
+class AudioListeners(Protocol):
+    """The callbacks and readers of one session that want its sound."""
+
+    @property
+    def audio(self) -> tuple[Callable[[Any], Any], ...]:
+        """Each gets every `Audio` event."""
+
+    def answered(self, event: Any, result: Any, /) -> None:
+        """Takes what a listener returned, where that is not `None`."""
+
+    def failed(self, event: Any, error: Exception, /) -> None:
+        """Takes what a listener raised."""
+
+
 class LoopHub:
-    """Feeds one event loop with what the sessions on it have to say."""
+    """Delivers to one event loop the messages of all sessions that run on it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._process = os.getpid()
@@ -40,20 +59,20 @@ class LoopHub:
         self._executors: dict[int, ThreadPoolExecutor] = {}
         self._read_fd = -1
         if isinstance(loop, EventLoop):
-            self.core = _core.Hub(own=loop._runtime)
-            loop._dispatch_by(self.core.answer)
+            self.core = _core.Hub(own=loop.runtime)
+            loop.dispatch_with(self.core.answer)
             return
         read_fd, wake_fd = _wake_pair()
         try:
             self.core = _core.Hub((read_fd, wake_fd))
-            # In a context of its own: the one of whoever came first is not for all that follow.
+            # In an empty context: that of the first session's maker must not serve all sessions.
             contextvars.Context().run(loop.add_reader, read_fd, self.core.answer)
         except NotImplementedError:
-            # Such a loop is woken by a thread, once for each batch as well.
+            # This loop polls no file descriptors: a thread wakes it, once for each batch as well.
             os.close(read_fd)
             self.core = _core.Hub()
             threading.Thread(
-                target=_ring, args=(weakref.ref(self), self.core), name="stapes-hub", daemon=True
+                target=_wake, args=(weakref.ref(self), self.core), name="stapes-hub", daemon=True
             ).start()
         else:
             self._read_fd = read_fd
@@ -66,21 +85,33 @@ class LoopHub:
         """The hub of the running loop."""
         loop = asyncio.get_running_loop()
         hub = _hubs.get(loop)
-        if hub is None or hub._process != os.getpid():
+        if hub is None or hub.is_of_another_process:
             hub = _hubs[loop] = cls(loop)
         return hub
 
     @property
+    def is_of_another_process(self) -> bool:
+        """Whether this process is a fork of the one that made the hub."""
+        return self._process != os.getpid()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop, unless it is gone."""
+        return self._loop()
+
+    @property
     def is_idle(self) -> bool:
-        """Whether nothing waits to be dispatched."""
+        """Whether no message is queued."""
         return self.core.is_idle()
 
-    def register(self, core: _core.Session, dispatcher: Dispatcher, listeners: Listeners) -> None:
-        """Delivers the words of that session; keeps nothing alive but `dispatcher`."""
+    def register(
+        self, core: _core.Session, dispatcher: Dispatcher, listeners: AudioListeners
+    ) -> None:
+        """Delivers the messages of that session; keeps nothing alive but `dispatcher`."""
         self.core.register(core, dispatcher, listeners)
 
     def unregister(self, core: _core.Session) -> None:
-        """Delivers no more."""
+        """Delivers nothing more of that session."""
         self.core.unregister(core.id)
 
     def executor(self, workers: int) -> ThreadPoolExecutor:
@@ -92,40 +123,41 @@ class LoopHub:
             weakref.finalize(self, pool.shutdown, wait=False)
         return pool
 
-    def _answer(self, drained: threading.Event) -> None:
+    def drain(self, drained: threading.Event) -> None:
+        """Dispatches what is queued, and sets `drained`."""
         try:
             self.core.answer()
         finally:
             drained.set()
 
     def __del__(self) -> None:
-        if self._read_fd >= 0 and self._process == os.getpid():
+        if self._read_fd >= 0 and not self.is_of_another_process:
             with contextlib.suppress(OSError):
                 os.close(self._read_fd)
 
 
 def not_taken(error: BaseException) -> None:
-    """A session failed with what it was to dispatch; all others have got theirs."""
+    """Logs that a session could not dispatch its messages; the others have dispatched theirs."""
     logger.error("a session could not take its events", exc_info=error)
 
 
-def _ring(hub_ref: weakref.ref[LoopHub], core: _core.Hub) -> None:
-    """Stands in for the file descriptor, in a thread, as long as hub and loop are there."""
+def _wake(hub_ref: weakref.ref[LoopHub], core: _core.Hub) -> None:
+    """Wakes the loop from a thread, in place of the file descriptor, until hub or loop is gone."""
     drained = threading.Event()
     while True:
-        rung = core.wait(1.0)
+        is_queued = core.wait(1.0)
         hub = hub_ref()
-        loop = None if hub is None else hub._loop()
+        loop = None if hub is None else hub.loop
         if hub is None or loop is None or loop.is_closed():
             return
-        if rung:
+        if is_queued:
             drained.clear()
             try:
-                loop.call_soon_threadsafe(hub._answer, drained)
+                loop.call_soon_threadsafe(hub.drain, drained)
             except RuntimeError:
                 return
         del hub, loop
-        if rung:
+        if is_queued:
             drained.wait(1.0)
 
 

@@ -1,11 +1,12 @@
-"""What a player has really played."""
+"""Reports of a player on what it has played."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from stapes import _core
+    from collections.abc import Callable
+
     from stapes.events import Audio
 
 __all__ = ["PlaybackTracker"]
@@ -16,17 +17,22 @@ class PlaybackTracker:
 
     Give one to `RealtimeSession(playback=...)` and feed it from your player: `played(event, ms)`
     each time more of an answer's part has been played. Without one the session works out what was
-    played from the time since the part's first chunk arrived. May be fed from any thread.
+    played from the time since the part's first chunk arrived. Any thread may feed it.
     """
 
     def __init__(self) -> None:
-        self._core: _core.Session | None = None
+        self._report: Callable[[str, int, float], None] | None = None
         self._played: dict[tuple[str, int], float] = {}
 
-    def _attach(self, core: _core.Session) -> None:
-        if self._core is not None:
+    def attach(self, report: Callable[[str, int, float], None]) -> None:
+        """Takes the function of the session's that gets the reports; the session calls this.
+
+        Raises:
+            ValueError: the tracker belongs to a session already.
+        """
+        if self._report is not None:
             raise ValueError("this PlaybackTracker belongs to a session already: make one for each")
-        self._core = core
+        self._report = report
 
     def played(self, audio: Audio, milliseconds: float) -> None:
         """`milliseconds` more of the part that `audio` belongs to have been played."""
@@ -41,5 +47,5 @@ class PlaybackTracker:
             while len(self._played) >= 8:
                 del self._played[next(iter(self._played))]
         self._played[key] = milliseconds
-        if self._core is not None:
-            self._core.playback_reported(item_id, content_index, milliseconds)
+        if self._report is not None:
+            self._report(item_id, content_index, milliseconds)

@@ -78,7 +78,7 @@ class Recording:
 
     def settled(self, method: str, error: BaseException | None) -> None:
         """A call is over; what it did has its place already."""
-        place = 0 if self.session is None else self.session._core.sequence
+        place = 0 if self.session is None else self.session.probe.sequence
         entry: dict[str, Any] = {"k": "call_settled", "method": method}
         if error is None:
             entry |= {"outcome": "returned"}
@@ -90,7 +90,7 @@ class Recording:
         """What the session knows now."""
         if self.session is not None:
             entry = {"k": "snapshot", **self._shape(normalise.snapshot(self.session))}
-            self._new.append((self.session._core.sequence, _SETTLED, entry))
+            self._new.append((self.session.probe.sequence, _SETTLED, entry))
 
     def has_event(self, subset: dict[str, Any], after: int) -> int | None:
         """Where an event that matches stands, from `after` on."""

@@ -234,7 +234,7 @@ def test_a_closed_loop_says_so():
     with pytest.raises(RuntimeError, match="closed"):
         loop.run_forever()
     with pytest.raises(RuntimeError, match="closed"):
-        loop._runtime.turn(0)
+        loop.runtime.turn(0)
 
 
 def test_a_loop_runs_in_one_thread_at_a_time():
@@ -244,7 +244,7 @@ def test_a_loop_runs_in_one_thread_at_a_time():
     def turn(together: threading.Barrier) -> None:
         together.wait(SECONDS)
         try:
-            loop._runtime.turn(0.2)
+            loop.runtime.turn(0.2)
         except RuntimeError as error:
             refused.append(str(error))
 
@@ -268,7 +268,7 @@ def test_a_forked_child_runs_a_loop_of_its_own(interpreter):
             said, loop = await talk(), asyncio.get_running_loop()
             if (child := os.fork()) == 0:
                 try:
-                    loop._runtime.turn(0)
+                    loop.runtime.turn(0)
                 except RuntimeError as error:
                     print("refused" if "forked" in str(error) else error)
                 print(run(talk()), flush=True)

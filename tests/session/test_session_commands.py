@@ -163,7 +163,7 @@ async def test_congested_send_audio_from_another_thread_can_be_awaited_on_any_lo
 def fill(session: RealtimeSession[Any]) -> Any:
     """Send until nothing more fits, the kernel's buffers included; the last command."""
     second = silence(1_000)
-    while session._core.traffic()[3] == 0:
+    while session.probe.traffic()[3] == 0:
         completion = session.send_audio(second)
     return completion
 
@@ -197,7 +197,7 @@ async def test_sending_without_awaiting_to_a_server_that_does_not_read_holds_bou
     for _ in range(400):
         c.session.send_audio(second)
     # The kernel may have taken some megabytes meanwhile: what it did not take was dropped.
-    assert c.session._core.traffic()[3] > 50
+    assert c.session.probe.traffic()[3] > 50
     assert len(asyncio.all_tasks()) <= before + 1
     c.call.resume_reading()
 

@@ -129,9 +129,9 @@ async def test_a_loop_that_was_busy_hears_nothing_of_the_interrupted_answer(run)
             assert isinstance(first, Audio)
             session.send_audio(await spoken("Enough of that now.") + silence(700))
             # Blocks the loop until the server has been told where to cut.
-            messages = session._core.traffic()[1]
+            messages = session.probe.traffic()[1]
             for _ in range(500):
-                if session._core.traffic()[1] > messages:
+                if session.probe.traffic()[1] > messages:
                     break
                 threading.Event().wait(0.01)
             seen = []

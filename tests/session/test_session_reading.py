@@ -24,7 +24,7 @@ from stapes import (
     WebSocketTransport,
 )
 from stapes.devserver import ScriptedMind, Turn
-from stapes.session.listeners import Listeners
+from stapes.session.dispatch.listeners import Listeners
 
 HELLO = ScriptedMind([Turn(say="Hello there, how are you?")])
 
@@ -246,7 +246,7 @@ async def test_what_nobody_reads_is_not_built(run, monkeypatch):
     reader = session.events(AgentEnd)
     async with session:
         built = []
-        emit = session._listeners.emit
+        emit = session._parts.listeners.emit
         monkeypatch.setattr(
             Listeners, "emit", lambda _, event: (built.append(type(event)), emit(event))[1]
         )

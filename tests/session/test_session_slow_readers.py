@@ -227,7 +227,7 @@ async def test_sound_that_a_busy_loop_missed_is_dropped_by_name_and_the_rest_com
         await session.connect()
         there.go()
         for _ in range(int(SECONDS * 100)):
-            if session._core.traffic()[0] >= len(SPEECH):
+            if session.probe.traffic()[0] >= len(SPEECH):
                 break
             threading.Event().wait(0.01)
         async with asyncio.timeout(SECONDS):
@@ -257,7 +257,7 @@ async def test_words_and_history_that_a_busy_loop_missed_come_in_fewer_events():
         await session.connect()
         there.go()
         for _ in range(int(SECONDS * 100)):
-            if session._core.traffic()[0] >= len(frames):
+            if session.probe.traffic()[0] >= len(frames):
                 break
             threading.Event().wait(0.01)
         assert session.status == "connected"

@@ -31,10 +31,10 @@ async def test_sound_that_nobody_awaits_is_dropped_oldest_first(run):
         call = await server.next_call()
         call.stop_reading()
         sent = 0
-        while session._core.traffic()[3] < 30:
+        while session.probe.traffic()[3] < 30:
             session.send_audio(chunk(sent))
             sent += 1
-        dropped = session._core.traffic()[3]
+        dropped = session.probe.traffic()[3]
         call.resume_reading()
         # The last one is never dropped for room.
         await eventually(lambda: numbers(call)[-1:] == [sent - 1])

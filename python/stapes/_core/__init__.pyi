@@ -1,11 +1,11 @@
 """The extension module: conversion, the runtime, and the hub that feeds asyncio."""
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, SupportsIndex, final, overload
 
 from stapes._core import audio as audio
 from stapes.items import HistoryItem
+from stapes.transport import WebRTCTransport, WebSocketTransport
 
 __all__ = [
     "HAS_WEBRTC",
@@ -15,7 +15,8 @@ __all__ = [
     "INTEREST_OUTGOING",
     "INTEREST_RAW",
     "INTEREST_TRANSCRIPT",
-    "WORDS",
+    "MESSAGES",
+    "OPTION_DEFAULTS",
     "AudioStream",
     "ExternalConnection",
     "History",
@@ -26,10 +27,12 @@ __all__ = [
     "WebSocketOptions",
     "__version__",
     "audio",
+    "set_log_level",
 ]
 
 __version__: Final[str]
-WORDS: Final[tuple[str, ...]]
+MESSAGES: Final[dict[str, dict[str, str]]]
+OPTION_DEFAULTS: Final[dict[str, dict[str, object]]]
 HAS_WEBRTC: Final[bool]
 INTEREST_AUDIO: Final[int]
 INTEREST_RAW: Final[int]
@@ -37,6 +40,8 @@ INTEREST_TRANSCRIPT: Final[int]
 INTEREST_HISTORY: Final[int]
 INTEREST_OUTGOING: Final[int]
 INTEREST_GUARDRAILS: Final[int]
+
+def set_log_level(level: int) -> None: ...
 
 @final
 class Hub:
@@ -66,46 +71,11 @@ class History(Sequence[HistoryItem]):
 
 @final
 class WebSocketOptions:
-    def __new__(
-        cls,
-        *,
-        connect_timeout: float,
-        close_timeout: float,
-        ping_interval: float | None,
-        ping_timeout: float,
-        max_message_size: int,
-        max_frame_size: int,
-        read_buffer_size: int,
-        write_batch_bytes: int,
-        proxy: str | None,
-        ca_file: str | os.PathLike[str] | None,
-    ) -> WebSocketOptions: ...
+    def __new__(cls, transport: WebSocketTransport) -> WebSocketOptions: ...
 
 @final
 class WebRtcOptions:
-    def __new__(
-        cls,
-        *,
-        connect_timeout: float,
-        close_timeout: float,
-        disconnected_after: float,
-        disconnected_grace: float,
-        ice_servers: Sequence[tuple[Sequence[str], str, str]],
-        local_addresses: Sequence[str],
-        channel_buffer: int,
-        send_batch_bytes: int,
-        complexity: int | None,
-        bitrate: int | None,
-        fec: bool,
-        expected_loss: int,
-        dtx: bool,
-        max_queue: float,
-        min_delay: float,
-        start_delay: float,
-        max_delay: float,
-        proxy: str | None,
-        ca_file: str | os.PathLike[str] | None,
-    ) -> WebRtcOptions: ...
+    def __new__(cls, transport: WebRTCTransport) -> WebRtcOptions: ...
 
 @final
 class AudioStream:

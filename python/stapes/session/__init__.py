@@ -1,8 +1,10 @@
-"""The session layer: it reads what the core says and runs users' code."""
+"""The session layer: it reads the core's messages and runs users' code."""
 
-from stapes.session.session import RealtimeSession, current_session
-from stapes.session.streaming import AudioStream
-from stapes.session.tools import BackgroundResult, ToolExecution, background_result
+from stapes.session.audio_input import AudioStream
+from stapes.session.current import current_session
+from stapes.session.session import RealtimeSession
+from stapes.session.tool_calls.execution import ToolExecution
+from stapes.session.tool_calls.tool_result import BackgroundResult, background_result
 
 __all__ = [
     "AudioStream",

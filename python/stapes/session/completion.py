@@ -1,4 +1,4 @@
-"""What a command returns: it has taken effect already, and can be awaited for its end."""
+"""The awaitable that a command returns: the command has taken effect, and may take time to end."""
 
 from __future__ import annotations
 
@@ -16,22 +16,28 @@ T = TypeVar("T", covariant=True)
 class Completion(Generic[T]):
     """An awaitable for the end of a command.
 
-    It need not be awaited: the failure of a command that nobody awaits is reported as an `error`
-    event.
+    Awaiting it is optional: where nobody does, a failure becomes an `error` event.
+
+    Args:
+        error: the command has failed.
+        future: is done when the command has ended.
+        report: gets a failure that nobody awaits.
+        wait: what to await in place of a future; called when somebody does.
+        keeps: is kept alive as long as the completion.
     """
 
-    __slots__ = ("_awaited", "_error", "_future", "_report", "_value", "_wait")
+    __slots__ = ("_awaited", "_error", "_future", "_keeps", "_report", "_wait")
 
     def __init__(
         self,
-        value: T | None = None,
         *,
         error: BaseException | None = None,
         future: asyncio.Future[T] | None = None,
         report: Callable[[BaseException], None] | None = None,
         wait: Callable[[], Coroutine[Any, Any, T]] | None = None,
+        keeps: object = None,
     ) -> None:
-        self._value = value
+        self._keeps = keeps
         self._error = error
         self._future = future
         self._report = report
@@ -46,7 +52,7 @@ class Completion(Generic[T]):
             return (yield from asyncio.shield(self._future).__await__())
         if self._wait is not None:
             return (yield from self._wait().__await__())
-        return self._value  # type: ignore[return-value]
+        return None  # type: ignore[return-value]
 
     def __del__(self) -> None:
         report = self._report
@@ -66,7 +72,7 @@ class Completion(Generic[T]):
 
 
 class _Reporter:
-    """Reports the failure of a future that nobody awaits."""
+    """A done callback that reports the failure of a future."""
 
     __slots__ = ("_report",)
 
@@ -82,5 +88,5 @@ _DONE: Completion[None] = Completion()
 
 
 def done() -> Completion[None]:
-    """The completion of what is complete."""
+    """The completion of a command that has ended."""
     return _DONE

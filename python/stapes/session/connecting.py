@@ -1,23 +1,18 @@
-"""Makes a session's connection: where to, with which key, over which transport."""
+"""Makes a session's connection: where to, with which credentials, over which transport."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
-import os
-from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from agents import UserError
 
 from stapes import _core
+from stapes.core_logging import follow_levels
 from stapes.errors import ConnectError, NotConnectedError, StapesError
 from stapes.events import Error
 from stapes.transport import (
     RealtimeTransport,
-    Transport,
     TransportLine,
     TransportRequest,
     WebRTCTransport,
@@ -25,84 +20,85 @@ from stapes.transport import (
 )
 
 if TYPE_CHECKING:
-    from stapes.session.session import RealtimeSession
+    from collections.abc import Mapping
 
-__all__ = ["ApiKey", "Connector", "chosen_transport", "default_transport"]
+    from agents.realtime import RealtimeAgent
 
-ApiKey = str | Callable[[], str | Awaitable[str]]
-"""A key, or a function (sync or async) that gets one; it is called for each connection."""
+    from stapes.hub import LoopHub
+    from stapes.providers import ApiKey
+    from stapes.session.agents.switching import AgentSwitching
+    from stapes.session.configuration import Configuration
+    from stapes.session.dispatch.listeners import Listeners
+    from stapes.session.options import SessionOptions
+    from stapes.session.scope import Scope
+    from stapes.session.tool_calls.approvals import Approvals
 
-_PROVIDER = "wss://api.openai.com/v1/realtime"
-_PROVIDER_CALLS = "https://api.openai.com/v1/realtime/calls"
-
-
-@functools.cache
-def default_transport() -> WebSocketTransport:
-    """The one that sessions share which ask for no other."""
-    return WebSocketTransport()
-
-
-def chosen_transport(transport: Any) -> Transport:
-    """The transport that a user asked for.
-
-    Raises:
-        ValueError: there is no such transport.
-    """
-    if transport == "websocket":
-        return default_transport()
-    if transport == "webrtc":
-        return WebRTCTransport()
-    if isinstance(transport, WebSocketTransport | WebRTCTransport | RealtimeTransport):
-        return transport
-    raise ValueError(
-        f"transport is {transport!r}: use 'websocket', 'webrtc', a WebSocketTransport(...), a "
-        "WebRTCTransport(...), or an instance of a RealtimeTransport of your own"
-    )
-
-
-async def _key(api_key: ApiKey | None) -> str:
-    key: Any = api_key if api_key is not None else os.environ.get("OPENAI_API_KEY")
-    if callable(key):
-        key = key()
-        if inspect.isawaitable(key):
-            key = await key
-    if isinstance(key, str) and key.strip():
-        key = key.strip()
-        if not (key.isascii() and key.isprintable()) or " " in key:
-            raise UserError(
-                "the API key has characters that a key cannot have, such as a line break or a "
-                "letter that is not ASCII: give the key and nothing else"
-            )
-        return str(key)
-    raise UserError(
-        "API key is not set. Set OPENAI_API_KEY, or give api_key= (a string, or a function "
-        "that gets one) to RealtimeSession or connect(). A server that wants none takes any."
-    )
+__all__ = ["Connector"]
 
 
 class Connector:
-    """Connects one session, once at a time."""
+    """Connects one session, one attempt at a time.
 
-    __slots__ = ("_api_key", "_attempt", "_external", "_session", "secret", "transport")
+    Args:
+        scope: the session's.
+        options: have the transport, the provider and the key.
+        hub: delivers what is left of the connection before.
+        configuration: makes the payload that the connection begins with.
+        switching: puts the initial agent in charge.
+        approvals: those of the connection before are forgotten.
+        listeners: keep what a new connection says until somebody reads.
+    """
+
+    __slots__ = (
+        "_approvals",
+        "_attempt",
+        "_configuration",
+        "_external",
+        "_hub",
+        "_listeners",
+        "_options",
+        "_scope",
+        "_secrets",
+        "_switching",
+    )
 
     def __init__(
-        self, session: RealtimeSession[Any], transport: Transport, api_key: ApiKey | None
+        self,
+        scope: Scope,
+        options: SessionOptions,
+        hub: LoopHub,
+        configuration: Configuration,
+        switching: AgentSwitching,
+        approvals: Approvals,
+        listeners: Listeners,
     ) -> None:
-        self._session = session
-        self._api_key = api_key
+        self._scope = scope
+        self._options = options
+        self._hub = hub
+        self._configuration = configuration
+        self._switching = switching
+        self._approvals = approvals
+        self._listeners = listeners
+        # The connection_id, -1 while there is none, and what `connect` waits for.
         self._attempt: tuple[int, asyncio.Future[None]] | None = None
         self._external: tuple[RealtimeTransport, _core.ExternalConnection] | None = None
-        self.transport = transport
-        # The key in use, so that what a server quotes of it can be masked.
-        self.secret: str | None = None
+        # Of the last connection: the server may quote them.
+        self._secrets: tuple[str, ...] = ()
 
     @property
     def is_busy(self) -> bool:
         """Whether a connection is being made."""
         return self._attempt is not None
 
+    def redacted(self, text: str) -> str:
+        """A text of the server's with the secrets masked that it may quote."""
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
     async def connect(
         self,
+        agent: RealtimeAgent[Any],
         *,
         api_key: ApiKey | None,
         model: str,
@@ -110,155 +106,36 @@ class Connector:
         call_id: str | None,
         headers: Mapping[str, str] | None,
     ) -> None:
-        """See `RealtimeSession.connect`."""
-        session = self._session
-        if session.status != "disconnected" or self.is_busy:
+        """See `RealtimeSession.connect`; `agent` is the initial one."""
+        if self._scope.core.status != "disconnected" or self.is_busy:
             raise UserError("The session is already connected or connecting: call close() first.")
+        follow_levels()
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._attempt = (-1, opened)
         try:
-            snapshot, payload = await session._initial_payload(model)
+            snapshot, payload = await self._configuration.initial(agent, model)
             request = await self._request(api_key, model, url, call_id, headers)
-            if not session._hub.is_idle:
-                # What is left of the last connection may be as much as may wait.
-                await session._local_events.all_so_far()
+            if not self._hub.is_idle:
+                # Messages of the last connection may fill the queue to its bound.
+                await self._scope.local_events.all_so_far()
             if opened.done():
                 # Closed meanwhile.
                 return await opened
-            agent_version = session._begin_connection(snapshot, payload, model)
+            self._approvals.forget_calls()
+            self._listeners.begin_again()
+            agent_version = self._switching.begin(snapshot)
+            self._configuration.connecting(payload, model)
             self._attempt = (self._dial(request, payload, agent_version, opened), opened)
             await self._wait(opened)
         finally:
             self._attempt = None
             if not opened.cancel() and not opened.cancelled():
-                # Seen, even where something else failed first.
+                # Retrieved, or asyncio logs it where something else failed first.
                 opened.exception()
         return None
 
-    async def _wait(self, opened: asyncio.Future[None]) -> None:
-        try:
-            await opened
-        except asyncio.CancelledError:
-            self._session._core.close(1000, "")
-            raise
-        except StapesError as error:
-            self._session._local(Error(error, context="connect"))
-            raise
-
-    async def _request(
-        self,
-        api_key: ApiKey | None,
-        model: str,
-        url: str | None,
-        call_id: str | None,
-        headers: Mapping[str, str] | None,
-    ) -> TransportRequest:
-        self.secret = await _key(api_key if api_key is not None else self._api_key)
-        own: Mapping[str, str] = getattr(self.transport, "headers", {})
-        sent = {
-            "Authorization": f"Bearer {self.secret}",
-            "User-Agent": f"stapes/{_core.__version__}",
-            **own,
-            **(headers or {}),
-        }
-        return TransportRequest(self._url(url, call_id, model), sent)
-
-    def _url(self, url: str | None, call_id: str | None, model: str) -> str:
-        if url is not None:
-            return url
-        if isinstance(self.transport, WebRTCTransport):
-            if call_id is not None:
-                raise UserError(
-                    "call_id joins a call that stands, which is done over a WebSocket: use "
-                    "transport='websocket', or leave call_id out to make a call over WebRTC"
-                )
-            calls = f"{_PROVIDER_CALLS}?model={quote(model, safe='')}"
-            return calls if self.transport.url is None else self.transport.url
-        if call_id is not None:
-            return f"{_PROVIDER}?call_id={quote(call_id, safe='')}"
-        own: str | None = getattr(self.transport, "url", None)
-        return f"{_PROVIDER}?model={quote(model, safe='')}" if own is None else own
-
-    def _dial(
-        self,
-        request: TransportRequest,
-        payload: Mapping[str, Any],
-        agent_version: int,
-        opened: asyncio.Future[None],
-    ) -> int:
-        """Begins to connect; the connection_id of the connection."""
-        session = self._session
-        update, tracing = session._session_update(payload), session._tracing_update()
-        transport = self.transport
-        if isinstance(transport, RealtimeTransport):
-            line = session._core.connect_external(transport.sound_apart, transport.server_truncates)
-            self._external = (transport, line)
-            work = self._carry(transport, line, request, (update, tracing, agent_version), opened)
-            session._spawn(work)
-            return line.connection_id
-        headers = list(request.headers.items())
-        try:
-            if isinstance(transport, WebRTCTransport):
-                return session._core.connect_webrtc(
-                    request.url, headers, transport._options(), update, tracing, agent_version
-                )
-            assert isinstance(transport, WebSocketTransport)
-            return session._core.connect_websocket(
-                request.url, headers, transport._options(), update, tracing, agent_version
-            )
-        except UnicodeEncodeError:
-            # The error would show what it could not write, and that may be a secret.
-            raise ConnectError(
-                "the URL, a header or the session's configuration has half a surrogate pair in it, "
-                "which cannot be sent"
-            ) from None
-
-    async def _carry(
-        self,
-        transport: RealtimeTransport,
-        line: _core.ExternalConnection,
-        request: TransportRequest,
-        opening: tuple[str, str, int],
-        opened: asyncio.Future[None],
-    ) -> None:
-        def open_line() -> bool:
-            stands = line.opened(*opening)
-            if stands and not opened.done():
-                opened.set_result(None)
-            return stands
-
-        error: BaseException | None = None
-        try:
-            await transport.connect(request, TransportLine(line, open_line))
-        except Exception as failure:
-            error = failure
-        if opened.done():
-            return
-        if error is None:
-            error = ConnectError("the transport's connect() returned without opening its line")
-        line.ended(str(error))
-        opened.set_exception(error)
-
-    def carry(self) -> None:
-        """Something is to be sent over a transport of the user's."""
-        if self._external is None:
-            return
-        transport, line = self._external
-        try:
-            for audio in line.take_audio():
-                transport.send_audio(audio)
-            for message in line.take():
-                if isinstance(message, str):
-                    transport.send(message)
-                else:
-                    self._external = None
-                    transport.close(*message)
-        except Exception as error:
-            line.ended(f"the transport could not send: {error}")
-            self._session._local(Error(error, context="transport"))
-
     def opened(self, connection_id: int, error: BaseException | None) -> None:
-        """The core says how connecting went."""
+        """Completes the attempt, as the core says how it went."""
         if self._attempt is None or self._attempt[0] not in (connection_id, -1):
             return
         future = self._attempt[1]
@@ -270,8 +147,137 @@ class Connector:
             future.set_exception(error)
 
     def abandon(self) -> None:
-        """The session is closed: whoever waits for its connection waits no more."""
+        """Fails the attempt, because the session is closed."""
         if self._attempt is not None and not self._attempt[1].done():
             self._attempt[1].set_exception(
                 NotConnectedError("the session was closed while it was connecting")
             )
+
+    def send_outgoing(self) -> None:
+        """Gives a transport of the user's what is to be sent."""
+        if self._external is None:
+            return
+        transport, connection = self._external
+        try:
+            for audio in connection.take_audio():
+                transport.send_audio(audio)
+            for message in connection.take():
+                if isinstance(message, str):
+                    transport.send(message)
+                else:
+                    self._external = None
+                    transport.close(*message)
+        except Exception as error:
+            connection.ended(f"the transport could not send: {error}")
+            self._scope.local_events.emit(Error(error, context="transport"))
+
+    async def _wait(self, opened: asyncio.Future[None]) -> None:
+        try:
+            await opened
+        except asyncio.CancelledError:
+            self._scope.core.close(1000, "")
+            raise
+        except StapesError as error:
+            self._scope.local_events.emit(Error(error, context="connect"))
+            raise
+
+    async def _request(
+        self,
+        api_key: ApiKey | None,
+        model: str,
+        url: str | None,
+        call_id: str | None,
+        headers: Mapping[str, str] | None,
+    ) -> TransportRequest:
+        options = self._options
+        given = api_key if api_key is not None else options.api_key
+        credentials = await options.provider.authenticate(given)
+        self._secrets = credentials.secrets
+        own: Mapping[str, str] = getattr(options.transport, "headers", {})
+        sent = {
+            **credentials.headers,
+            "User-Agent": f"stapes/{_core.__version__}",
+            **own,
+            **(headers or {}),
+        }
+        return TransportRequest(self._url(url, call_id, model), sent)
+
+    def _url(self, url: str | None, call_id: str | None, model: str) -> str:
+        if url is not None:
+            return url
+        transport, provider = self._options.transport, self._options.provider
+        if isinstance(transport, WebRTCTransport):
+            if call_id is not None:
+                raise UserError(
+                    "call_id joins a call that stands, which is done over a WebSocket: use "
+                    "transport='websocket', or leave call_id out to make a call over WebRTC"
+                )
+            own = transport.url
+            return provider.url(model, kind="webrtc") if own is None else own
+        if call_id is not None:
+            return provider.url(model, call_id=call_id, kind="websocket")
+        own = getattr(transport, "url", None)
+        return provider.url(model, kind="websocket") if own is None else own
+
+    def _dial(
+        self,
+        request: TransportRequest,
+        payload: Mapping[str, Any],
+        agent_version: int,
+        opened: asyncio.Future[None],
+    ) -> int:
+        """Begins to connect; returns the connection_id."""
+        core, transport = self._scope.core, self._options.transport
+        update = self._configuration.session_update(payload)
+        tracing = self._configuration.tracing_update()
+        if isinstance(transport, RealtimeTransport):
+            connection = core.connect_external(transport.sound_apart, transport.server_truncates)
+            self._external = (transport, connection)
+            opening = (update, tracing, agent_version)
+            work = self._connect_external(transport, connection, request, opening, opened)
+            self._scope.tasks.spawn(work)
+            return connection.connection_id
+        headers = list(request.headers.items())
+        try:
+            if isinstance(transport, WebRTCTransport):
+                return core.connect_webrtc(
+                    request.url, headers, transport.core_options(), update, tracing, agent_version
+                )
+            assert isinstance(transport, WebSocketTransport)
+            return core.connect_websocket(
+                request.url, headers, transport.core_options(), update, tracing, agent_version
+            )
+        except UnicodeEncodeError:
+            # The error would show what it could not write, and that may be a secret.
+            raise ConnectError(
+                "the URL, a header or the session's configuration has half a surrogate pair in it, "
+                "which cannot be sent"
+            ) from None
+
+    async def _connect_external(
+        self,
+        transport: RealtimeTransport,
+        connection: _core.ExternalConnection,
+        request: TransportRequest,
+        opening: tuple[str, str, int],
+        opened: asyncio.Future[None],
+    ) -> None:
+        """Has a transport of the user's connect."""
+
+        def open_line() -> bool:
+            is_open = connection.opened(*opening)
+            if is_open and not opened.done():
+                opened.set_result(None)
+            return is_open
+
+        error: BaseException | None = None
+        try:
+            await transport.connect(request, TransportLine(connection, open_line))
+        except Exception as failure:
+            error = failure
+        if opened.done():
+            return
+        if error is None:
+            error = ConnectError("the transport's connect() returned without opening its line")
+        connection.ended(str(error))
+        opened.set_exception(error)

@@ -1,22 +1,25 @@
-"""Runs output guardrails on what the agent says, while it says it."""
+"""Runs output guardrails on an answer, while the agent still speaks."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
 from agents import OutputGuardrail, OutputGuardrailResult, OutputGuardrailTripwireTriggered
 
 from stapes.events import Error, GuardrailTripped
-from stapes.session.tool_result import tool_result_text
+from stapes.session.history import message_event
+from stapes.session.tool_calls.tool_result import tool_result_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from stapes.session.session import RealtimeSession
+    from stapes.session.agents.roster import Roster
+    from stapes.session.scope import Scope
 
-__all__ = ["feedback_message", "run_guardrails"]
+__all__ = ["OutputGuardrails", "feedback_message"]
 
 
 def _details(info: Any) -> str:
@@ -28,7 +31,7 @@ def _details(info: Any) -> str:
 
 
 def feedback_message(result: OutputGuardrailResult) -> str:
-    """What the model is told of the answer that was stopped: the reference's words."""
+    """The message to the model about the answer that was stopped, in the reference's words."""
     hint = getattr(result.guardrail, "policy_hint", None) or result.guardrail.get_name()
     return (
         "⚠️ Your last answer was blocked. \n"
@@ -53,46 +56,65 @@ GuardrailTripwire.__name__ = OutputGuardrailTripwireTriggered.__name__
 GuardrailTripwire.__qualname__ = OutputGuardrailTripwireTriggered.__qualname__
 
 
-async def run_guardrails(
-    session: RealtimeSession,
-    guardrails: Sequence[OutputGuardrail[Any]],
-    text: str,
-    *,
-    response_id: str | None,
-    item_id: str,
-    source: str,
-    agent: Any,
-    response_index: int,
-    connection_id: int,
-) -> None:
-    """Runs all of them at once; the first in the list that trips stops the answer."""
-    try:
-        results = await asyncio.gather(
-            *(guardrail.run(session.context, agent, text) for guardrail in guardrails)
+class OutputGuardrails:
+    """The checks of one session on what its agents say.
+
+    Args:
+        scope: the session's.
+        roster: its agents, which have guardrails of their own.
+        guardrails: those of the session.
+    """
+
+    __slots__ = ("_guardrails", "_roster", "_scope")
+
+    def __init__(
+        self, scope: Scope, roster: Roster, guardrails: tuple[OutputGuardrail[Any], ...]
+    ) -> None:
+        self._scope = scope
+        self._roster = roster
+        self._guardrails = guardrails
+
+    def check(
+        self,
+        agent_version: int,
+        text: str,
+        *,
+        response_id: str | None,
+        item_id: str,
+        source: str,
+        response_index: int,
+        connection_id: int,
+    ) -> None:
+        """Begins to check a text that the agent of that agent_version has said so far."""
+        agent = self._roster.agent(agent_version)
+        guardrails = (*self._guardrails, *agent.output_guardrails)
+        if not guardrails:
+            return
+        refuse = functools.partial(
+            self._scope.core.guardrail_tripped, connection_id, response_index, response_id, source
         )
-    except Exception as error:
-        session._local(Error(error, context="output guardrail"))
-        return
-    tripped = next((result for result in results if result.output.tripwire_triggered), None)
-    if tripped is None:
-        return
-    event = session._local_events.stage(
-        GuardrailTripped(session.context, agent, GuardrailTripwire(tripped), item_id)
-    )
-    feedback = {
-        "type": "conversation.item.create",
-        "item": {
-            "type": "message",
-            "role": "user",
-            "content": [{"type": "input_text", "text": feedback_message(tripped)}],
-        },
-    }
-    if not session._core.guardrail_tripped(
-        connection_id,
-        response_index,
-        response_id,
-        source,
-        event,
-        json.dumps(feedback, ensure_ascii=False),
-    ):
-        session._local_events.discard(event)
+        self._scope.tasks.invoke(self._run(guardrails, agent, text, item_id, refuse))
+
+    async def _run(
+        self,
+        guardrails: Sequence[OutputGuardrail[Any]],
+        agent: Any,
+        text: str,
+        item_id: str,
+        refuse: Callable[[int, str], bool],
+    ) -> None:
+        """Runs all of them at once; the first in the list that trips stops the answer."""
+        context, local_events = self._scope.context, self._scope.local_events
+        try:
+            results = await asyncio.gather(
+                *(guardrail.run(context, agent, text) for guardrail in guardrails)
+            )
+        except Exception as error:
+            local_events.emit(Error(error, context="output guardrail"))
+            return
+        tripped = next((result for result in results if result.output.tripwire_triggered), None)
+        if tripped is None:
+            return
+        event = GuardrailTripped(context, agent, GuardrailTripwire(tripped), item_id)
+        feedback = message_event(feedback_message(tripped), None)
+        local_events.transact([event], lambda tokens: refuse(tokens[0], feedback))

@@ -1,15 +1,25 @@
-"""Messages and histories of the user's as the core takes them."""
+"""Messages and histories of the user's, as the core takes them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from agents import UserError
+
+from stapes.errors import StapesError
 from stapes.items import UNSET, HistoryItem, InputImage, MessageItem, OtherPart, OutputAudio
+from stapes.session.completion import Completion, done
 
-__all__ = ["items_as_json", "message_event"]
+if TYPE_CHECKING:
+    from stapes.session.scope import Scope
+
+__all__ = ["items_as_json", "message_event", "update_history"]
+
+logger = logging.getLogger("stapes")
 
 
 def message_event(
@@ -56,6 +66,25 @@ def items_as_json(history: Sequence[HistoryItem | Mapping[str, Any]]) -> str:
         [item if isinstance(item, Mapping) else _as_value(item) for item in history],
         ensure_ascii=False,
     )
+
+
+def update_history(
+    scope: Scope,
+    history: Sequence[HistoryItem | Mapping[str, Any]]
+    | Callable[[list[HistoryItem]], Sequence[HistoryItem | Mapping[str, Any]]],
+) -> Completion[None]:
+    """See `RealtimeSession.update_history`."""
+    old = list(scope.core.history)
+    new = history(old) if callable(history) else history
+    try:
+        ignored = scope.core.update_history(items_as_json(new))
+    except ValueError as error:
+        return scope.tasks.failed(UserError(str(error)))
+    except StapesError as error:
+        return scope.tasks.failed(error)
+    for item_id in ignored:
+        logger.warning("function call %s cannot be added or changed: it is left out", item_id)
+    return done()
 
 
 def _as_value(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Events that the session layer makes: kept here until the core has given them their place."""
+"""Events of the session layer's own, staged until the core has put them into the order."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable, Sequence
 
     from stapes import _core
     from stapes.events import SessionEvent
@@ -16,20 +17,20 @@ __all__ = ["LocalEvents"]
 
 @dataclass(slots=True)
 class _Staged:
-    """What happens at a place of the order."""
+    """An event that the core knows by a token."""
 
     event: SessionEvent | None = None
     waiter: asyncio.Future[int] | None = None
     agent_version: int | None = None
-    """The agent that takes over."""
+    """The version of the agent that takes over when the event is dispatched."""
 
 
 class LocalEvents:
-    """The events of one session that wait for their place, by the token that the core has of each.
+    """The staged events of one session, by the token that the core has of each.
 
     Args:
-        core: gives the places.
-        loop: waits for them.
+        core: gives each event its sequence number.
+        loop: its futures say that an event was dispatched.
     """
 
     __slots__ = ("_core", "_loop", "_staged", "_tokens")
@@ -41,23 +42,52 @@ class LocalEvents:
         self._tokens = 0
 
     def stage(self, event: SessionEvent | None) -> int:
-        """Keeps an event for an act of the core's that will place it; its token."""
+        """Keeps an event for an act of the core's that will queue it; returns its token."""
         self._tokens += 1
         self._staged[self._tokens] = _Staged(event)
         return self._tokens
 
     def emit(self, event: SessionEvent) -> None:
-        """Puts an event into the order now."""
+        """Queues an event now."""
         self._core.local_event(self.stage(event))
 
+    def transact(
+        self,
+        events: Sequence[SessionEvent],
+        act: Callable[[list[int]], bool],
+        *,
+        takes_over: int | None = None,
+    ) -> bool:
+        """Stages events for an act of the core's; where the core refuses it, none of them happens.
+
+        Args:
+            events: happen with the act, in this order.
+            act: gets their tokens; says whether the core took it.
+            takes_over: the version of the agent that is in charge from the first event on.
+
+        Returns:
+            Whether the core took the act.
+        """
+        tokens = [self.stage(event) for event in events]
+        if takes_over is not None:
+            self._staged[tokens[0]].agent_version = takes_over
+        is_taken = False
+        try:
+            is_taken = act(tokens)
+        finally:
+            if not is_taken:
+                for token in tokens:
+                    self.discard(token)
+        return is_taken
+
     def discard(self, token: int) -> None:
-        """The core refused the act: the event does not happen."""
-        kept = self._staged.pop(token, None)
-        if kept is not None and kept.waiter is not None and not kept.waiter.done():
-            kept.waiter.cancel()
+        """Forgets an event that does not happen, because the core refused its act."""
+        staged = self._staged.pop(token, None)
+        if staged is not None and staged.waiter is not None and not staged.waiter.done():
+            staged.waiter.cancel()
 
     def dispatched(self, token: int) -> asyncio.Future[int]:
-        """Is done when the kept event has been given to everybody: its place in the order."""
+        """Is done when everybody has got the event; its result is the sequence number."""
         waiter: asyncio.Future[int] = self._loop.create_future()
         self._staged[token].waiter = waiter
         return waiter
@@ -65,21 +95,17 @@ class LocalEvents:
     def all_so_far(self) -> asyncio.Future[int]:
         """Is done when all that has happened so far has been dispatched."""
         token = self.stage(None)
-        heard = self.dispatched(token)
+        dispatched = self.dispatched(token)
         self._core.local_event(token)
-        return heard
-
-    def take_over_on(self, token: int, agent_version: int) -> None:
-        """The agent of that agent_version is in charge when the kept event is dispatched."""
-        self._staged[token].agent_version = agent_version
+        return dispatched
 
     def peek(self, token: int) -> tuple[SessionEvent | None, int | None]:
-        """The event whose turn it is, and the version of the agent that takes over."""
-        kept = self._staged.get(token)
-        return (None, None) if kept is None else (kept.event, kept.agent_version)
+        """An event that is being dispatched, and the version of the agent that takes over."""
+        staged = self._staged.get(token)
+        return (None, None) if staged is None else (staged.event, staged.agent_version)
 
-    def resolve(self, token: int, place: int) -> None:
-        """Forgets the event, and tells who waits that everybody has got it."""
-        kept = self._staged.pop(token, None)
-        if kept is not None and kept.waiter is not None and not kept.waiter.done():
-            kept.waiter.set_result(place)
+    def resolve(self, token: int, sequence: int) -> None:
+        """Forgets an event that was dispatched, and wakes whoever waits for that."""
+        staged = self._staged.pop(token, None)
+        if staged is not None and staged.waiter is not None and not staged.waiter.done():
+            staged.waiter.set_result(sequence)

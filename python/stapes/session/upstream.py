@@ -1,4 +1,4 @@
-"""What of `openai-agents` is not in its `__all__`: kept in one place."""
+"""Uses of `openai-agents` that its `__all__` does not cover; they stand here alone."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ __all__ = [
 def tool_context(
     context: RunContextWrapper[Any], agent: Any, *, name: str, call_id: str, arguments: str
 ) -> ToolContext[Any]:
-    """The context of one call; it shares approvals and usage with the session's."""
+    """The context of one call, which shares approvals and usage with the session's."""
     return ToolContext.from_agent_context(
         context, call_id, agent=agent, tool_name=name, tool_arguments=arguments
     )
 
 
 def hook_context(context: RunContextWrapper[Any]) -> AgentHookContext[Any]:
-    """What an agent's `on_start` and `on_end` hooks get."""
+    """The context that an agent's `on_start` and `on_end` hooks get."""
     return AgentHookContext(context=context.context, usage=context.usage)
 
 
 def runs_in_a_thread(tool: FunctionTool) -> bool:
-    """Whether the function under the tool is synchronous, so that it blocks whoever calls it."""
+    """Whether the tool's function is synchronous, so that it would block the event loop."""
     return bool(getattr(tool.on_invoke_tool, "__agents_sync_function_tool__", False))
 
 
 def arguments_fit(tool: FunctionTool, arguments: str) -> bool:
-    """Whether a tool's own validation takes these arguments, as far as it can say beforehand.
+    """Whether a tool's own validation accepts these arguments.
 
-    What it cannot say without running users' code (validators of their own models) counts as no.
+    Where only users' code can tell (validators of their own models), the answer is no.
     """
     prepare = getattr(tool.on_invoke_tool, "prepare_arguments", None)
     prepared = None if prepare is None else prepare(arguments, tool.name)
@@ -50,5 +50,5 @@ def arguments_fit(tool: FunctionTool, arguments: str) -> bool:
 
 
 def approval_item(agent: Any, raw: dict[str, Any], name: str) -> ToolApprovalItem:
-    """A request for approval as the run context knows it."""
+    """A request for approval, as the run context takes it."""
     return ToolApprovalItem(agent=agent, raw_item=raw, tool_name=name)

@@ -1,4 +1,4 @@
-"""What a session's responses used."""
+"""The token usage of a session's responses."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["SessionUsage", "note"]
 
 
 class SessionUsage(Usage):
-    """Adds up what was noted when somebody looks at it.
+    """A `Usage` that adds up the responses when somebody reads it.
 
-    To add one response's usage takes longer than all else that Python does at a response's end, and
-    few look at it, or not before the end of a call.
+    Adding one response takes longer than everything else that Python does at a response's end, and
+    most users read the usage at the end of a call, if at all.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class SessionUsage(Usage):
     def __getattribute__(self, name: str) -> Any:
         noted = object.__getattribute__(self, "__dict__").get("_noted")
         if noted:
-            # All at once: to add one looks at the sum.
+            # Taken out before they are added: adding reads the sum, which leads here again.
             for used in _emptied(noted):
                 Usage.add(self, _of_a_response(used))
         return super().__getattribute__(name)
@@ -35,7 +35,7 @@ class SessionUsage(Usage):
 
 def _emptied(noted: deque[str | None]) -> list[str | None]:
     taken: list[str | None] = []
-    # Tools look from threads of their own: each is added once, by whoever gets it.
+    # Tools read from their own threads: `popleft` gives each response to one reader only.
     with suppress(IndexError):
         while True:
             taken.append(noted.popleft())
@@ -43,7 +43,7 @@ def _emptied(noted: deque[str | None]) -> list[str | None]:
 
 
 def note(usage: Usage, used: str | None) -> None:
-    """Counts a response: `used` is the `usage` of its `response.done`, as JSON."""
+    """Counts a response; `used` is the `usage` of its `response.done` event, as JSON text."""
     noted = object.__getattribute__(usage, "__dict__").get("_noted")
     if noted is None:
         usage.add(_of_a_response(used))

@@ -1,4 +1,4 @@
-"""What tests of voice agents need: no key, no network, no sleeps.
+"""Tools to test voice agents: no key, no network, no sleeps.
 
 * `DevServer` with a `ScriptedMind` holds whole conversations (`stapes.devserver`).
 * `ScriptedServer` says exactly what a test tells it to, over a real WebSocket.
@@ -6,7 +6,7 @@
 * `held_reader` keeps frames on the wire, unread, while the test does something else.
 * `settle` waits until everything sent has been read and everything read has been dispatched.
 
-What needs a web server or `openai-agents` is imported when it is first asked for.
+Names that need a web server or `openai-agents` are imported when they are first used.
 """
 
 from __future__ import annotations

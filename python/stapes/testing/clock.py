@@ -1,4 +1,4 @@
-"""The time that a conversation sees."""
+"""A virtual clock for conversations."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ class VirtualClock:
         return self._now
 
     def session(self, agent: Any, **options: Any) -> RealtimeSession[Any]:
-        """A `RealtimeSession(agent, **options)` that lives by this clock."""
+        """A `RealtimeSession(agent, **options)` whose conversation uses this clock."""
         from stapes.session import RealtimeSession
 
         session: RealtimeSession[Any] = RealtimeSession(agent, **options, _virtual_clock=True)
         if self._now:
-            session._core.advance_clock(self._now)
+            session.probe.advance_clock(self._now)
         self._sessions.append(session)
         return session
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass; what becomes due by it happens.
+        """Moves the time forward; timers that become due fire.
 
         Raises:
             ValueError: `seconds` is negative or not finite.
@@ -50,4 +50,4 @@ class VirtualClock:
             raise ValueError(f"seconds is {seconds!r}: time goes forward by a finite number")
         self._now += seconds
         for session in self._sessions:
-            session._core.advance_clock(seconds)
+            session.probe.advance_clock(seconds)

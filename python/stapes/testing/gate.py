@@ -1,4 +1,4 @@
-"""Holding the reader: what the server says stays on the wire."""
+"""Holds the reader of a session: frames of the server stay on the wire."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def held_reader(session: RealtimeSession[Any]) -> Iterator[None]:
         await server.send(response_done)
         session.send_message("Hi")  # before the session learns that the response is over
     """
-    session._core.hold_reader(True)
+    session.probe.hold_reader(True)
     _held.add(session)
     try:
         yield
     finally:
         _held.discard(session)
-        session._core.hold_reader(False)
+        session.probe.hold_reader(False)

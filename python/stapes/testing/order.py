@@ -1,4 +1,4 @@
-"""The one order of a session: what a test sees of it."""
+"""The order of a session's events and messages, as a test sees it."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ __all__ = ["ClientMessages", "place_of_cause"]
 
 @dataclass(slots=True)
 class ClientMessages:
-    """Every message that a session queues for the server, with its place in the session's order.
+    """Every message that a session queues for the server, with its sequence number.
 
-    `session.dispatched` is the place of the event that a callback gets, so events and messages can
-    be put into one line.
+    In a callback, `session.dispatched` is the sequence number of the callback's event, so that a
+    test can sort events and messages together.
     """
 
     messages: list[tuple[int, str]] = field(default_factory=list)
-    """`(place, JSON text)`, in order."""
+    """`(sequence number, JSON text)`, in order."""
 
     @classmethod
     def of(cls, session: RealtimeSession[Any]) -> ClientMessages:
-        """Begins to listen; what was sent before is not in it."""
+        """Collects the messages from now on."""
         found = cls()
-        session._tap_outgoing(lambda place, text: found.messages.append((place, text)))
+        session.probe.tap_outgoing(lambda sequence, text: found.messages.append((sequence, text)))
         return found
 
 
 def place_of_cause() -> int:
-    """Inside a tool, handoff or guardrail: the place of the event that it was called for."""
-    from stapes.session.cause import cause
+    """In a tool, handoff or guardrail: the sequence number of the event that it was called for."""
+    from stapes.session.invocation import causing_sequence
 
-    return cause.get()
+    return causing_sequence.get()

@@ -1,4 +1,4 @@
-"""A server on a real socket that says what a test tells it to, and nothing of its own."""
+"""A server on a real socket that sends what a test tells it to, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Handshake", "ScriptedServer"]
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """What a client asked for when it connected."""
+    """The request of a client that connected."""
 
     path: str
     """With the query."""
@@ -98,7 +98,7 @@ class ScriptedServer:
 
     @property
     def url(self) -> str:
-        """What `connect(url=...)` takes."""
+        """The URL for `connect(url=...)`."""
         return f"ws://127.0.0.1:{self.port}{self._path}"
 
     @property

@@ -1,4 +1,4 @@
-"""Waiting until nothing moves, by counting instead of by sleeping."""
+"""Waits until nothing moves, by counting frames and messages instead of sleeping."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 __all__ = ["NotSettledError", "settle"]
 
 _QUIET_TURNS = 40
-"""Turns of the loop in which nothing may happen. The longest chain of the session layer's own that
-shows nothing outside (from a call that came in to the tool that runs) is a fraction of that."""
+"""Turns of the loop in which nothing may happen. The longest invisible chain of the session layer,
+from a function call to the tool that runs, takes a fraction of that."""
 _IN_FLIGHT = 0.0005
-"""Seconds left to other threads where bytes are known to be on their way."""
+"""Seconds to wait for other threads while bytes are on their way."""
 
 
 class NotSettledError(AssertionError):
-    """Things still moved when patience was at its end; the message says which."""
+    """Something still moved when the patience ran out; the message says what."""
 
 
 async def settle(
@@ -29,13 +29,13 @@ async def settle(
 ) -> None:
     """Waits until everything sent has been read and everything read has been dispatched.
 
-    What waits for something that only the test can do (a gate, a clock, another frame) does not
-    count as moving; nor does work in threads of the user's own.
+    Code that waits for the test itself (a gate, a clock, another frame) does not count as moving,
+    nor does work in users' threads.
 
     Args:
         session: the session.
-        server: the server it talks to; without one, only this side is waited for.
-        patience: seconds after which it fails.
+        server: the server it talks to; without one, the wait is for this side alone.
+        patience: seconds after which the wait fails.
 
     Raises:
         NotSettledError: something was still moving then.
@@ -60,12 +60,12 @@ async def settle(
 
 
 def _in_flight(session: RealtimeSession[Any], server: ScriptedServer | None) -> str | None:
-    """What is known to be on its way."""
-    if not session._hub.is_idle:
+    """A description of what is on its way; `None` where nothing is known to be."""
+    if not session.probe.is_idle:
         return "events wait to be dispatched"
-    if session._connector.is_busy or session.status == "connecting":
+    if session.probe.is_connecting or session.status == "connecting":
         return "the session is connecting"
-    frames_read, queued, flushed, _ = session._core.traffic()
+    frames_read, queued, flushed, _ = session.probe.traffic()
     if session.status == "connected" and queued != flushed:
         return "client messages wait to be written"
     if server is None:
@@ -83,10 +83,10 @@ def _in_flight(session: RealtimeSession[Any], server: ScriptedServer | None) -> 
 
 def _state(session: RealtimeSession[Any], server: ScriptedServer | None) -> tuple[object, ...]:
     return (
-        session._core.traffic(),
-        session._core.sequence,
+        session.probe.traffic(),
+        session.probe.sequence,
         session.dispatched,
         session.status,
-        len(session._tasks),
+        session.probe.task_count,
         None if server is None else (len(server.received), len(server.sent), server.is_connected),
     )

@@ -1,11 +1,13 @@
-//! The core of stapes. It knows no Python.
-//!
-//! Three floors, each of which imports only downward:
-//! - [`audio`]: pure functions and small streaming structs about sound; no async, no JSON.
+//! The core of stapes. Imports go downward only:
+//! - [`session`]: one mutex, one order: carries a conversation over connections.
 //! - [`conversation`]: the sans-IO state machine: events in, events and client messages out, time
 //!   as an argument.
-//! - [`transport`]: tokio drivers that carry a conversation over a network.
+//! - [`transport`]: bytes on a network: WebSocket, WebRTC, and what both stand on.
+//! - [`audio`]: pure functions and small streaming structs about sound; no async, no JSON.
+//!
+//! `conversation` and `transport` do not know each other; `session` joins them.
 
 pub mod audio;
 pub mod conversation;
+pub mod session;
 pub mod transport;

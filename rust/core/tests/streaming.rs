@@ -9,10 +9,11 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use stapes_core::audio::AudioFormat;
 use stapes_core::conversation::{Event, Options, Rejected};
-use stapes_core::transport::{
-    Clock, Connection, ConnectionSettings, Endpoint as _, EventSink, Microphone, Outgoing,
-    OutgoingLimits, Paced as _, Recording, SendAudioError, Session, Stream, Streamed,
+use stapes_core::session::{
+    Clock, Connection, ConnectionSettings, EventSink, Microphone, OutgoingLimits, Paced as _,
+    Recording, SendAudioError, Session, Stream, Streamed,
 };
+use stapes_core::transport::{Endpoint as _, Outgoing};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 

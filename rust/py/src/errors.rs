@@ -3,7 +3,7 @@
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use stapes_core::conversation::Rejected;
-use stapes_core::transport::SendAudioError;
+use stapes_core::session::SendAudioError;
 use stapes_core::transport::net::ConnectError;
 
 fn raise(

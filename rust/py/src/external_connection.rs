@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use stapes_core::session::{Connection, Session as Core};
 use stapes_core::transport::{
-    CloseReason, Connection, DownlinkFrame, Endpoint as _, Frame, Outgoing, Session as Core,
-    SoundEndpoint as _, UplinkFrame,
+    CloseReason, DownlinkFrame, Endpoint as _, Frame, Outgoing, SoundEndpoint as _, UplinkFrame,
 };
 
 use crate::audio::samples::Samples;
+use crate::connecting::session_setup;
 
 /// A connection that Python carries: frames in, messages out.
 #[pyclass(frozen, module = "stapes._core")]
@@ -36,15 +36,9 @@ impl ExternalConnection {
 
     /// The connection stands; false where it was closed meanwhile.
     fn opened(&self, session_update: String, tracing: &str, agent_version: u64) -> PyResult<bool> {
-        let tracing = serde_json::from_str(tracing)
-            .map_err(|error| PyValueError::new_err(format!("tracing is not JSON: {error}")))?;
+        let setup = session_setup(session_update, tracing, agent_version)?;
         let connection_id = self.connection.connection_id();
-        Ok(self
-            .core
-            .act(|conversation, _| {
-                conversation.opened(connection_id, agent_version, session_update, tracing)
-            })
-            .is_ok())
+        Ok(self.core.open(connection_id, setup).is_ok())
     }
 
     /// A text frame arrived.

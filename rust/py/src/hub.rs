@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use pyo3::exceptions::PyException;
@@ -18,6 +18,7 @@ use pyo3::prelude::*;
 use stapes_core::transport::bells::{self, Bell};
 
 use crate::dispatch::{DispatchCursor, Route};
+use crate::logging;
 use crate::loop_runtime::{Knock, LoopRuntime};
 use crate::queue::{QueueLimits, SessionQueue, Word, Words};
 use crate::runtime::{self, Carrier};
@@ -181,6 +182,12 @@ impl Shared {
     }
 }
 
+impl logging::WakeLoop for Shared {
+    fn wake_loop(self: Arc<Self>) {
+        self.wake();
+    }
+}
+
 impl Bell for Shared {
     fn ring(&self) {
         match &self.alarm {
@@ -268,14 +275,18 @@ impl Hub {
             },
             (None, None) => Alarm::Thread(Condvar::new()),
         };
+        let shared = Arc::new(Shared {
+            queues: Mutex::default(),
+            spares: Spares::default(),
+            woken: AtomicBool::new(false),
+            alarm,
+            process: runtime::process(),
+        });
+        let event_loop: Weak<dyn logging::WakeLoop> =
+            Arc::downgrade(&(Arc::clone(&shared) as Arc<dyn logging::WakeLoop>));
+        logging::add_loop(event_loop);
         Ok(Self {
-            shared: Arc::new(Shared {
-                queues: Mutex::default(),
-                spares: Spares::default(),
-                woken: AtomicBool::new(false),
-                alarm,
-                process: runtime::process(),
-            }),
+            shared,
             routes: Mutex::default(),
             own: own.map(|own| own.carrier.clone()),
         })
@@ -313,6 +324,7 @@ impl Hub {
             // Nothing is there where another has answered.
             drop((&*watched).read(&mut [0; 64]));
         }
+        logging::hand_out(py)?;
         match self.dispatch(py) {
             Err(error) if error.is_instance_of::<PyException>(py) => {
                 let hub = py.import(intern!(py, "stapes.hub"))?;

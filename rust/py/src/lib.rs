@@ -1,28 +1,28 @@
 //! `stapes._core`: only conversion, the runtime, and the hub that feeds asyncio.
 
 mod audio;
+mod audio_event;
 mod connecting;
-mod convert;
 mod dispatch;
 mod errors;
 mod external_connection;
 mod history;
 mod hub;
+mod logging;
 mod loop_runtime;
+mod messages;
+mod options;
 mod queue;
+mod record;
 mod runtime;
 mod session;
 mod sink;
-#[cfg(feature = "webrtc")]
-mod webrtc;
-mod websocket;
 
 use pyo3::pymodule;
 
 #[pymodule]
 mod _core {
     use pyo3::prelude::*;
-    use pyo3::types::PyTuple;
     use stapes_core::conversation::Interest;
 
     #[pymodule_export]
@@ -32,21 +32,24 @@ mod _core {
     #[pymodule_export]
     use crate::hub::Hub;
     #[pymodule_export]
-    use crate::loop_runtime::LoopRuntime;
+    use crate::logging::set_log_level;
     #[pymodule_export]
-    use crate::session::{AudioStream, Session};
+    use crate::loop_runtime::LoopRuntime;
     #[cfg(feature = "webrtc")]
     #[pymodule_export]
-    use crate::webrtc::WebRtcOptions;
+    use crate::options::WebRtcOptions;
     #[pymodule_export]
-    use crate::websocket::WebSocketOptions;
+    use crate::options::WebSocketOptions;
+    #[pymodule_export]
+    use crate::session::{AudioStream, Session};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::audio::register(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("HAS_WEBRTC", cfg!(feature = "webrtc"))?;
-        module.add("WORDS", PyTuple::new(module.py(), crate::convert::WORDS)?)?;
+        module.add("OPTION_DEFAULTS", crate::options::defaults(module.py())?)?;
+        module.add("MESSAGES", crate::messages::table(module.py())?)?;
         module.add("INTEREST_AUDIO", Interest::AUDIO.0)?;
         module.add("INTEREST_RAW", Interest::RAW.0)?;
         module.add("INTEREST_TRANSCRIPT", Interest::TRANSCRIPT.0)?;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use stapes_core::conversation::Event;
-use stapes_core::transport::Streamed;
+use stapes_core::session::Streamed;
 use stapes_core::transport::websocket::ConnectError;
 
 use crate::dispatch::DispatchCursor;
@@ -82,7 +82,7 @@ const NEAR: usize = 16;
 fn weight(word: &Word) -> usize {
     match word {
         Word::Event(Event::Audio { data, .. }) => data.len(),
-        Word::Event(Event::Raw { text } | Event::Outgoing { text }) => text.len(),
+        Word::Event(Event::Raw { text } | Event::OutgoingMessage { text }) => text.len(),
         Word::Event(Event::TranscriptDelta { delta, .. }) => delta.len(),
         _ => 0,
     }

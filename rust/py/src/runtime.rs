@@ -14,7 +14,8 @@ use std::thread;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use stapes_core::transport::{Ticker, bells};
+use stapes_core::session::Pacer;
+use stapes_core::transport::bells;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
 
@@ -29,14 +30,14 @@ const BLOCKING_THREADS: usize = 16;
 pub struct Carrier {
     pub handle: Handle,
     /// For what its sessions send in real time.
-    pub ticker: Arc<Ticker>,
+    pub pacer: Arc<Pacer>,
 }
 
 impl Carrier {
     pub fn of(runtime: &Runtime) -> Self {
         let handle = runtime.handle().clone();
         Self {
-            ticker: Ticker::new(handle.clone()),
+            pacer: Pacer::new(handle.clone()),
             handle,
         }
     }

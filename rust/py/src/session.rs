@@ -14,29 +14,29 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use serde_json::{Map, Value};
 use stapes_core::audio::AudioFormat;
-use stapes_core::audio::convert::FromWire;
 use stapes_core::conversation::{
     AgentSwitch, Capabilities, Conversation, GuardSource, Interest, Media, Options, PlaybackSource,
     Rejected, Status, Truncation, WrittenItem,
 };
-use stapes_core::transport::net::ConnectRequest;
-use stapes_core::transport::{
-    AudioInput, Clock, Connection, ConnectionSettings, EventSink, Microphone, OutgoingLimits,
-    Recording, SampleRates, Session as Core, SoundSettings, Stream, Ticker, websocket,
+use stapes_core::session::{
+    AudioInput, Clock, Connecting, Connection, ConnectionSettings, EventSink, Microphone,
+    OutgoingLimits, Pacer, Recording, Session as Core, SessionSetup, SoundSettings, Stream,
 };
+use stapes_core::transport::net::ConnectRequest;
+use stapes_core::transport::{SampleRates, websocket};
 
 use crate::audio::recording::Recording as Held;
 use crate::audio::samples::{self, Samples};
-use crate::connecting::{self, Connecting, SessionSetup};
+use crate::connecting::session_setup;
 use crate::dispatch::DispatchCursor;
 use crate::errors;
 use crate::external_connection::ExternalConnection;
 use crate::history::History;
 use crate::hub::Hub;
+use crate::options::{WebSocketOptions, seconds};
 use crate::queue::{QueueLimits, Word};
 use crate::runtime::{self, Carrier};
 use crate::sink::Sink;
-use crate::websocket::{WebSocketOptions, seconds};
 
 fn object(json: &str, argument: &str) -> PyResult<Map<String, Value>> {
     match serde_json::from_str(json) {
@@ -62,7 +62,7 @@ pub struct Session {
     sink: Arc<Sink>,
     microphone: Arc<Microphone>,
     /// Of the thread that carries the session.
-    ticker: Arc<Ticker>,
+    pacer: Arc<Pacer>,
     /// What the wire carries of the answer's sound.
     wire_output: Mutex<AudioFormat>,
     cursor: Arc<DispatchCursor>,
@@ -148,15 +148,9 @@ impl Session {
         run: impl FnOnce(C, Arc<Connection>) -> F + Send + 'static,
     ) -> PyResult<u64> {
         runtime::same_process(self.process, "session")?;
-        let connection = self
-            .core
-            .connecting(settings)
-            .map_err(|rejected| errors::rejected(py, &rejected))?;
-        let connection_id = connection.connection_id();
-        let (core, sink) = (Arc::clone(&self.core), Arc::clone(&self.sink));
-        let work = connecting::run(core, sink, connection, setup, connecting, run);
-        self.core.runtime().spawn(work);
-        Ok(connection_id)
+        self.core
+            .dial(settings, setup, connecting, run)
+            .map_err(|rejected| errors::rejected(py, &rejected))
     }
 
     /// The rates of the wire's formats, where they are what travels beside the messages.
@@ -265,11 +259,11 @@ impl Session {
         let id = shared.register(queue, Arc::clone(&cursor));
         let sink = Arc::new(Sink::new(shared, id));
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
-        let Carrier { handle, ticker } = hub.carrier()?;
+        let Carrier { handle, pacer } = hub.carrier()?;
         let core = Core::new(options, limits, clock, handle, events);
         Ok(Self {
             microphone: Arc::new(Microphone::new(Arc::clone(&core))),
-            ticker,
+            pacer,
             core,
             sink,
             wire_output: Mutex::default(),
@@ -348,16 +342,14 @@ impl Session {
     ) -> PyResult<()> {
         let input = format(&wire_input.0, wire_input.1)?;
         let output = format(&wire_output.0, wire_output.1)?;
-        let converter = output_sample_rate
-            .map(|rate| FromWire::new(output, rate))
-            .transpose()
+        self.core
+            .set_output_format(output, output_sample_rate)
             .map_err(|error| PyValueError::new_err(format!("output_sample_rate: {error}")))?;
         self.microphone.set_format(input);
         *self
             .wire_output
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = output;
-        self.sink.convert_by(converter);
         Ok(())
     }
 
@@ -374,7 +366,7 @@ impl Session {
         tracing: &str,
         agent_version: u64,
     ) -> PyResult<u64> {
-        let setup = SessionSetup::new(session_update, tracing, agent_version)?;
+        let setup = session_setup(session_update, tracing, agent_version)?;
         let request = ConnectRequest { url, headers };
         let options = options.0.clone();
         let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
@@ -395,14 +387,14 @@ impl Session {
         py: Python<'_>,
         url: String,
         headers: Vec<(String, String)>,
-        options: &crate::webrtc::WebRtcOptions,
+        options: &crate::options::WebRtcOptions,
         session_update: String,
         tracing: &str,
         agent_version: u64,
     ) -> PyResult<u64> {
         use stapes_core::transport::webrtc;
 
-        let setup = SessionSetup::new(session_update, tracing, agent_version)?;
+        let setup = session_setup(session_update, tracing, agent_version)?;
         let request = ConnectRequest { url, headers };
         let options = options.0.clone();
         let rates = self.sound_rates()?;
@@ -496,7 +488,7 @@ impl Session {
             move |streamed| sink.push_word(0, Word::Streamed { token, streamed }),
         )
         .map_err(|rejected| errors::rejected(py, &rejected))?;
-        self.ticker.add(stream.clone());
+        self.pacer.add(stream.clone());
         Ok(AudioStream {
             stream,
             process: self.process,
@@ -751,7 +743,7 @@ impl Session {
     }
 
     fn advance_clock(&self, seconds: f64) -> PyResult<()> {
-        let by = crate::websocket::seconds(seconds, "seconds")?;
+        let by = crate::options::seconds(seconds, "seconds")?;
         self.core.advance_clock(by);
         Ok(())
     }

@@ -1,43 +1,21 @@
 //! From the core to the hub.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use stapes_core::audio::convert::FromWire;
 use stapes_core::conversation::Event;
-use stapes_core::transport::EventSink;
+use stapes_core::session::EventSink;
+use stapes_core::transport::bells;
+use stapes_core::transport::net::ConnectError;
 
 use crate::hub::Shared;
 use crate::queue::Word;
 
-/// The conversion of the answer's sound.
-#[derive(Debug)]
-struct Output {
-    converter: FromWire,
-    /// Response, item and part of what was converted last, while the converter holds a rest of it.
-    part: Option<(Arc<str>, Arc<str>, usize)>,
-}
-
-impl Output {
-    /// The rest of a part that has ended.
-    fn rest(&mut self) -> Option<Event> {
-        let (response_id, item_id, content_index) = self.part.take()?;
-        let data = self.converter.finish();
-        (!data.is_empty()).then_some(Event::Audio {
-            response_id,
-            item_id,
-            content_index,
-            data,
-        })
-    }
-}
-
-/// Puts what the core says into the hub, in PCM at the rate that the user wants.
+/// Puts the events of a session into the hub.
 #[derive(Debug)]
 pub struct Sink {
     hub: Arc<Shared>,
     id: u64,
-    output: Mutex<Option<Output>>,
     overflown: AtomicBool,
 }
 
@@ -46,21 +24,11 @@ impl Sink {
         Self {
             hub,
             id,
-            output: Mutex::new(None),
             overflown: AtomicBool::new(false),
         }
     }
 
-    /// Says how sound is converted from now on; `None`: it is handed out as it comes.
-    pub fn convert_by(&self, converter: Option<FromWire>) {
-        let output = converter.map(|converter| Output {
-            converter,
-            part: None,
-        });
-        *self.output.lock().unwrap_or_else(PoisonError::into_inner) = output;
-    }
-
-    /// Nothing more is said.
+    /// No more events of the session reach the hub.
     pub fn unregister(&self) {
         self.hub.unregister(self.id);
     }
@@ -72,36 +40,7 @@ impl Sink {
 }
 
 impl EventSink for Sink {
-    fn push(&self, sequence: u64, mut event: Event) {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rest = None;
-        if let Some(output) = output.as_mut() {
-            match &mut event {
-                Event::Audio {
-                    response_id,
-                    item_id,
-                    content_index,
-                    data,
-                } => {
-                    let part = (Arc::clone(response_id), Arc::clone(item_id), *content_index);
-                    if output.part.as_ref() != Some(&part) {
-                        rest = output.rest();
-                    }
-                    *data = output.converter.push(data);
-                    output.part = Some(part);
-                }
-                Event::AudioStopped { .. } => rest = output.rest(),
-                Event::AudioInterrupted { .. } | Event::AudioStarted { .. } => {
-                    output.converter.reset();
-                    output.part = None;
-                }
-                _ => {}
-            }
-        }
-        drop(output);
-        if let Some(rest) = rest {
-            self.hub.push(self.id, sequence, Word::Event(rest));
-        }
+    fn push(&self, sequence: u64, event: Event) {
         if !self.hub.push(self.id, sequence, Word::Event(event)) {
             self.overflown.store(true, Ordering::Release);
         }
@@ -111,12 +50,31 @@ impl EventSink for Sink {
         self.hub.wake();
     }
 
+    fn opened(&self, connection_id: u64) {
+        self.push_word(0, Word::Opened { connection_id });
+    }
+
+    fn not_opened(&self, connection_id: u64, error: Option<ConnectError>) {
+        let word = match error.map(Box::new) {
+            Some(error) => Word::NotOpened {
+                connection_id,
+                error,
+            },
+            None => Word::Abandoned { connection_id },
+        };
+        self.push_word(0, word);
+    }
+
     fn drained(&self) {
         self.push_word(0, Word::Drained);
     }
 
     fn take_overflow(&self) -> bool {
         self.overflown.swap(false, Ordering::AcqRel)
+    }
+
+    fn should_yield(&self) -> bool {
+        bells::is_to_listen()
     }
 
     fn outgoing_ready(&self) {

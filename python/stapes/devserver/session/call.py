@@ -93,7 +93,12 @@ class RealtimeCall:
             ids=ids,
             observe=observe,
         )
-        self.output_audio = OutputAudio(self._context) if sound_apart else None
+        context = self._context
+        self.output_audio = (
+            OutputAudio(context.options, context.conversation, context.emit)
+            if sound_apart
+            else None
+        )
         self._context.output_audio = self.output_audio
         for patch in settings:
             self._context.config = self._context.config.updated(patch, voice_is_fixed=False)

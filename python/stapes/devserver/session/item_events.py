@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stapes.devserver.session.errors import ProtocolError, no_such_item
 from stapes.devserver.session.items import from_client
+from stapes.devserver.session.truncation import cut_off
 
 if TYPE_CHECKING:
     from stapes.devserver.session.context import CallContext
@@ -68,7 +69,7 @@ class ItemEvents:
                 "invalid_value",
                 "audio_end_ms",
             )
-        cut_off(self._context, item, index, end)
+        cut_off(self._context.emit, self._context.options, item, index, end)
 
     def delete(self, event: dict[str, Any]) -> None:
         """Take an item out of the conversation."""
@@ -88,16 +89,6 @@ class ItemEvents:
             raise ProtocolError(
                 f"Tool call ID '{call_id}' not found in conversation.", "invalid_tool_call_id"
             )
-
-
-def cut_off(context: CallContext, item: Item, index: int, end_ms: int) -> None:
-    """Cut a spoken part of an item where its sound was cut off, and tell of it."""
-    part = item.parts[index]
-    part.truncate(end_ms)
-    part.wordless = context.options.truncated_transcript == "omit"
-    context.emit(
-        "conversation.item.truncated", item_id=item.id, content_index=index, audio_end_ms=end_ms
-    )
 
 
 def announce(context: CallContext, item: Item) -> None:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from stapes.devserver.audio.formats import BYTES_PER_MS
-from stapes.devserver.session.item_events import cut_off
+from stapes.devserver.session.truncation import cut_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stapes.devserver.session.context import CallContext
+    from stapes.devserver.options import Options
+    from stapes.devserver.session.conversation import Conversation
     from stapes.devserver.session.items import Item
 
 
@@ -52,15 +53,19 @@ class OutputAudio:
     `on_stopped` is called whenever a response has been played to its end.
     """
 
-    def __init__(self, context: CallContext) -> None:
+    def __init__(
+        self, options: Options, conversation: Conversation, emit: Callable[..., None]
+    ) -> None:
         self.on_stopped: Callable[[], None] | None = None
-        self._context = context
+        self._options = options
+        self._conversation = conversation
+        self._emit = emit
         self._answers: dict[str, _Answer] = {}
         self._cleared: set[str] = set()
         self._under_way: set[str] = set()
         self._playing: str | None = None
         self._waiting = 0
-        self._most = int(context.options.max_output_seconds * 1000) * BYTES_PER_MS
+        self._most = int(options.max_output_seconds * 1000) * BYTES_PER_MS
         self._room = asyncio.Event()
         self._room.set()
 
@@ -123,25 +128,26 @@ class OutputAudio:
             for speech in answer.speeches:
                 if speech.waiting or not answer.ended:
                     self._forget_unheard(speech)
-            self._context.emit("output_audio_buffer.cleared", response_id=response_id)
+            self._emit("output_audio_buffer.cleared", response_id=response_id)
 
     def _forget_unheard(self, speech: _Speech) -> None:
         index = next(i for i, part in enumerate(speech.item.parts) if part.is_audio)
         if speech.item.parts[index].cut:
             return
-        if self._context.conversation.get(speech.item.id) is speech.item:
-            cut_off(self._context, speech.item, index, speech.played // BYTES_PER_MS)
+        if self._conversation.get(speech.item.id) is speech.item:
+            end_ms = speech.played // BYTES_PER_MS
+            cut_off(self._emit, self._options, speech.item, index, end_ms)
 
     def _start(self, response_id: str) -> None:
         if self._playing != response_id:
             self._playing = response_id
-            self._context.emit("output_audio_buffer.started", response_id=response_id)
+            self._emit("output_audio_buffer.started", response_id=response_id)
 
     def _stop(self, response_id: str) -> None:
         del self._answers[response_id]
         if self._playing == response_id:
             self._playing = None
-            self._context.emit("output_audio_buffer.stopped", response_id=response_id)
+            self._emit("output_audio_buffer.stopped", response_id=response_id)
         if self.on_stopped is not None:
             self.on_stopped()
 

@@ -1,151 +1,171 @@
-//! The messages for the server: one builder for each, and no other place that writes one.
+//! Every message that goes to the server: one builder each.
 //!
-//! The order of the keys is part of the output: traces of whole conversations compare texts.
+//! Keys stand in the order in which the reference writes them.
 
 use serde_json::{Map, Value, json};
 
 use crate::audio::base64;
 
-pub(super) const RESPONSE_CREATE: &str = "response.create";
-pub(super) const RESPONSE_CANCEL: &str = "response.cancel";
-pub(super) const INPUT_AUDIO_APPEND: &str = "input_audio_buffer.append";
-
-/// An event that was composed elsewhere, as it is.
-pub(super) fn whole(event: &Map<String, Value>) -> String {
-    // Only a map whose keys are no strings could not be written.
-    serde_json::to_string(event).unwrap_or_default()
+/// A client event as it goes to the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientEvent {
+    /// JSON.
+    pub text: String,
+    /// Whether it carries the user's audio: the oldest of that is dropped where the server does not
+    /// read. Nothing else is.
+    pub is_audio: bool,
 }
 
-/// `response.create`, with a payload or without. The sequencer adds the event id.
-pub(super) fn response_create(response: Option<Value>) -> Map<String, Value> {
-    let mut event = Map::new();
-    event.insert("type".to_owned(), RESPONSE_CREATE.into());
-    if let Some(response) = response {
+impl From<String> for ClientEvent {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            is_audio: false,
+        }
+    }
+}
+
+const AUDIO_APPEND: &str = "input_audio_buffer.append";
+
+impl ClientEvent {
+    fn new(value: &Value) -> Self {
+        value.to_string().into()
+    }
+
+    fn fixed(text: &str) -> Self {
+        text.to_owned().into()
+    }
+
+    /// An event that the user wrote, as it is.
+    pub(super) fn from_user(event: Map<String, Value>) -> Self {
+        let is_audio = event.get("type").and_then(Value::as_str) == Some(AUDIO_APPEND);
+        Self {
+            text: Value::Object(event).to_string(),
+            is_audio,
+        }
+    }
+
+    /// `input_audio_buffer.append`: audio in the format of the session's input. `text` is an empty
+    /// buffer that it is written to.
+    pub fn audio_append(audio: &[u8], mut text: String) -> Self {
+        const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
+        const END: &str = "\"}";
+        text.reserve_exact(HEAD.len() + base64::encoded_len(audio.len()) + END.len());
+        text.push_str(HEAD);
+        base64::encode_append_text(audio, &mut text);
+        text.push_str(END);
+        Self {
+            text,
+            is_audio: true,
+        }
+    }
+
+    /// `input_audio_buffer.commit`: the user's turn ends here.
+    pub(super) fn audio_commit() -> Self {
+        Self::fixed(r#"{"type":"input_audio_buffer.commit"}"#)
+    }
+
+    /// `output_audio_buffer.clear`: the server plays nothing more of an answer.
+    pub(super) fn output_audio_clear() -> Self {
+        Self::fixed(r#"{"type":"output_audio_buffer.clear"}"#)
+    }
+
+    /// `response.cancel` of the active response.
+    pub(super) fn response_cancel() -> Self {
+        Self::fixed(r#"{"type":"response.cancel"}"#)
+    }
+
+    /// `response.cancel` of that response.
+    pub(super) fn response_cancel_of(response_id: &str) -> Self {
+        Self::new(&json!({"type": "response.cancel", "response_id": response_id}))
+    }
+
+    /// `response.create` of any response, which still gets an event id.
+    pub(super) fn response_create() -> Map<String, Value> {
+        Map::from_iter([("type".to_owned(), "response.create".into())])
+    }
+
+    /// `response.create` with that payload.
+    pub(super) fn response_create_with(response: Value) -> Map<String, Value> {
+        let mut event = Self::response_create();
         event.insert("response".to_owned(), response);
+        event
     }
-    event
-}
 
-/// `response.cancel`, of the active response or of the one with that id.
-pub(super) fn response_cancel(response_id: Option<&str>) -> String {
-    match response_id {
-        None => r#"{"type":"response.cancel"}"#.to_owned(),
-        Some(id) => json!({"type": RESPONSE_CANCEL, "response_id": id}).to_string(),
+    /// `conversation.item.create` of a message, where it is to stand if that is stated.
+    pub(super) fn item_create(
+        item: &Value,
+        event_id: &str,
+        previous_item_id: Option<&str>,
+    ) -> Self {
+        let mut event =
+            json!({"type": "conversation.item.create", "item": item, "event_id": event_id});
+        if let Some(previous) = previous_item_id {
+            event["previous_item_id"] = previous.into();
+        }
+        Self::new(&event)
     }
-}
 
-/// `session.update` of the tracing alone.
-pub(super) fn tracing_update(tracing: &Value) -> String {
-    json!({
-        "type": "session.update",
-        "session": {"type": "realtime", "tracing": tracing},
-    })
-    .to_string()
-}
-
-/// Appends a whole `input_audio_buffer.append` to `text`. The audio is encoded in place.
-pub(crate) fn append_input_audio(audio: &[u8], text: &mut String) {
-    const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
-    const END: &str = "\"}";
-    text.reserve_exact(HEAD.len() + base64::encoded_len(audio.len()) + END.len());
-    text.push_str(HEAD);
-    base64::encode_append_text(audio, text);
-    text.push_str(END);
-}
-
-/// `input_audio_buffer.commit`.
-pub(super) fn input_audio_commit() -> String {
-    r#"{"type":"input_audio_buffer.commit"}"#.to_owned()
-}
-
-/// `output_audio_buffer.clear`.
-pub(super) fn output_audio_clear() -> String {
-    r#"{"type":"output_audio_buffer.clear"}"#.to_owned()
-}
-
-/// `conversation.item.truncate`.
-pub(super) fn item_truncate(item_id: &str, content_index: usize, audio_end_ms: u64) -> String {
-    json!({
-        "type": "conversation.item.truncate",
-        "item_id": item_id,
-        "content_index": content_index,
-        "audio_end_ms": audio_end_ms,
-    })
-    .to_string()
-}
-
-/// `conversation.item.retrieve`.
-pub(super) fn item_retrieve(item_id: &str) -> String {
-    json!({"type": "conversation.item.retrieve", "item_id": item_id}).to_string()
-}
-
-/// `conversation.item.delete`.
-pub(super) fn item_delete(item_id: &str, event_id: &str) -> String {
-    json!({"type": "conversation.item.delete", "item_id": item_id, "event_id": event_id})
-        .to_string()
-}
-
-/// A message that `conversation.item.create` puts into the conversation.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct NewMessage<'a> {
-    pub(super) item_id: &'a str,
-    pub(super) role: &'a str,
-    /// The list of its parts.
-    pub(super) content: &'a Value,
-    pub(super) status: Option<&'a str>,
-}
-
-/// `conversation.item.create` of a message, behind `previous_item_id` or at the end.
-pub(super) fn message_create(
-    message: NewMessage<'_>,
-    event_id: &str,
-    previous_item_id: Option<&str>,
-) -> String {
-    let mut item = json!({
-        "type": "message",
-        "role": message.role,
-        "content": message.content,
-        "id": message.item_id,
-    });
-    if let Some(status) = message.status {
-        item["status"] = status.into();
+    /// `conversation.item.create` of a function call's output.
+    pub(super) fn function_call_output(call_id: &str, output: &str) -> Self {
+        Self::new(&json!({
+            "type": "conversation.item.create",
+            "item": {"type": "function_call_output", "output": output, "call_id": call_id},
+        }))
     }
-    let mut event = json!({"type": "conversation.item.create", "item": item, "event_id": event_id});
-    if let Some(previous) = previous_item_id {
-        event["previous_item_id"] = previous.into();
-    }
-    event.to_string()
-}
 
-/// `conversation.item.create` of the output of a function call.
-pub(super) fn function_call_output(call_id: &str, output: &str) -> String {
-    json!({
-        "type": "conversation.item.create",
-        "item": {"type": "function_call_output", "output": output, "call_id": call_id},
-    })
-    .to_string()
-}
-
-/// `conversation.item.create` of the answer to an MCP approval request.
-pub(super) fn mcp_approval_response(
-    request_id: &str,
-    approve: bool,
-    reason: Option<&str>,
-) -> String {
-    let mut item = json!({
-        "type": "mcp_approval_response",
-        "approval_request_id": request_id,
-        "approve": approve,
-    });
-    if let Some(reason) = reason {
-        item["reason"] = reason.into();
+    /// `conversation.item.create` of the answer to an MCP approval request.
+    pub(super) fn mcp_approval_response(
+        request_id: &str,
+        approve: bool,
+        reason: Option<&str>,
+    ) -> Self {
+        let mut item = json!({
+            "type": "mcp_approval_response",
+            "approval_request_id": request_id,
+            "approve": approve,
+        });
+        if let Some(reason) = reason {
+            item["reason"] = reason.into();
+        }
+        Self::new(&json!({
+            "type": "conversation.item.create",
+            "previous_item_id": request_id,
+            "item": item,
+        }))
     }
-    json!({
-        "type": "conversation.item.create",
-        "previous_item_id": request_id,
-        "item": item,
-    })
-    .to_string()
+
+    /// `conversation.item.delete`.
+    pub(super) fn item_delete(item_id: &str, event_id: &str) -> Self {
+        Self::new(&json!({
+            "type": "conversation.item.delete",
+            "item_id": item_id,
+            "event_id": event_id,
+        }))
+    }
+
+    /// `conversation.item.retrieve`.
+    pub(super) fn item_retrieve(item_id: &str) -> Self {
+        Self::new(&json!({"type": "conversation.item.retrieve", "item_id": item_id}))
+    }
+
+    /// `conversation.item.truncate` of an answer's part, at what was heard of it.
+    pub(super) fn item_truncate(item_id: &str, content_index: usize, audio_end_ms: u64) -> Self {
+        Self::new(&json!({
+            "type": "conversation.item.truncate",
+            "item_id": item_id,
+            "content_index": content_index,
+            "audio_end_ms": audio_end_ms,
+        }))
+    }
+
+    /// `session.update` of the tracing alone.
+    pub(super) fn tracing_update(tracing: &Value) -> Self {
+        Self::new(&json!({
+            "type": "session.update",
+            "session": {"type": "realtime", "tracing": tracing},
+        }))
+    }
 }
 
 #[cfg(test)]
@@ -153,84 +173,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_message_is_written_with_its_keys_in_order() {
-        let content = json!([{"type": "input_text", "text": "a\"b"}]);
-        let message = NewMessage {
-            item_id: "i",
-            role: "user",
-            content: &content,
-            status: None,
-        };
-        let finished = NewMessage {
-            status: Some("completed"),
-            ..message
-        };
-        let mut append = String::new();
-        append_input_audio(&[0, 1, 2], &mut append);
-        for (built, expected) in [
-            (
-                whole(&response_create(None)),
-                r#"{"type":"response.create"}"#,
-            ),
-            (
-                whole(&response_create(Some(json!({"b": 1, "a": 2})))),
-                r#"{"type":"response.create","response":{"b":1,"a":2}}"#,
-            ),
-            (response_cancel(None), r#"{"type":"response.cancel"}"#),
-            (
-                response_cancel(Some("r")),
-                r#"{"type":"response.cancel","response_id":"r"}"#,
-            ),
-            (
-                tracing_update(&json!("auto")),
-                r#"{"type":"session.update","session":{"type":"realtime","tracing":"auto"}}"#,
-            ),
-            (
-                append,
-                r#"{"type":"input_audio_buffer.append","audio":"AAEC"}"#,
-            ),
-            (
-                input_audio_commit(),
-                r#"{"type":"input_audio_buffer.commit"}"#,
-            ),
-            (
-                output_audio_clear(),
-                r#"{"type":"output_audio_buffer.clear"}"#,
-            ),
-            (
-                item_truncate("i", 1, 250),
-                r#"{"type":"conversation.item.truncate","item_id":"i","content_index":1,"audio_end_ms":250}"#,
-            ),
-            (
-                item_retrieve("i"),
-                r#"{"type":"conversation.item.retrieve","item_id":"i"}"#,
-            ),
-            (
-                item_delete("i", "e"),
-                r#"{"type":"conversation.item.delete","item_id":"i","event_id":"e"}"#,
-            ),
-            (
-                message_create(message, "e", None),
-                r#"{"type":"conversation.item.create","item":{"type":"message","role":"user","content":[{"type":"input_text","text":"a\"b"}],"id":"i"},"event_id":"e"}"#,
-            ),
-            (
-                message_create(finished, "e", Some("root")),
-                r#"{"type":"conversation.item.create","item":{"type":"message","role":"user","content":[{"type":"input_text","text":"a\"b"}],"id":"i","status":"completed"},"event_id":"e","previous_item_id":"root"}"#,
-            ),
-            (
-                function_call_output("c", "4"),
-                r#"{"type":"conversation.item.create","item":{"type":"function_call_output","output":"4","call_id":"c"}}"#,
-            ),
-            (
-                mcp_approval_response("i", true, None),
-                r#"{"type":"conversation.item.create","previous_item_id":"i","item":{"type":"mcp_approval_response","approval_request_id":"i","approve":true}}"#,
-            ),
-            (
-                mcp_approval_response("i", false, Some("no")),
-                r#"{"type":"conversation.item.create","previous_item_id":"i","item":{"type":"mcp_approval_response","approval_request_id":"i","approve":false,"reason":"no"}}"#,
-            ),
-        ] {
-            assert_eq!(built, expected);
-        }
+    fn only_audio_may_be_dropped() {
+        let append = ClientEvent::audio_append(&[0, 1, 2], String::new());
+        assert_eq!(
+            append.text,
+            r#"{"type":"input_audio_buffer.append","audio":"AAEC"}"#
+        );
+        assert!(append.is_audio);
+        let by_hand: Map<String, Value> = serde_json::from_str(&append.text).unwrap();
+        assert_eq!(ClientEvent::from_user(by_hand), append);
+        assert!(!ClientEvent::audio_commit().is_audio);
+        assert!(!ClientEvent::from("{}".to_owned()).is_audio);
     }
 }

@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::capabilities::Capabilities;
+use super::client_event::ClientEvent;
 use super::event::{CoreError, Event, Status};
 use super::guard::GuardSource;
 use super::item::text;
 use super::replay::WrittenItem;
-use super::{Conversation, client_event, replay};
+use super::{Conversation, replay};
 
 /// Why a command was not taken. Nothing of it has been done.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -101,19 +102,15 @@ impl Conversation {
     pub fn send_event(&mut self, event: Map<String, Value>, now: Duration) -> Result<(), Rejected> {
         self.connected()?;
         match event.get("type").and_then(Value::as_str) {
-            Some(client_event::RESPONSE_CREATE) => {
+            Some("response.create") => {
                 self.sequencer
                     .request_manual(event)
                     .map_err(|limit| Rejected::TooManyRequests { limit })?;
                 self.flush_responses(now);
                 return Ok(());
             }
-            Some(client_event::RESPONSE_CANCEL) => {
+            Some("response.cancel") => {
                 self.sequencer.begin_cancel();
-            }
-            Some(client_event::INPUT_AUDIO_APPEND) => {
-                self.outbox.audio_message(client_event::whole(&event));
-                return Ok(());
             }
             Some(_) => {}
             None => {
@@ -122,7 +119,7 @@ impl Conversation {
                 ));
             }
         }
-        self.outbox.message(client_event::whole(&event));
+        self.outbox.message(ClientEvent::from_user(event));
         Ok(())
     }
 
@@ -134,18 +131,18 @@ impl Conversation {
         now: Duration,
     ) -> Result<(), Rejected> {
         self.connected()?;
-        self.outbox.message(client_event::whole(event));
+        self.outbox
+            .message(serde_json::to_string(event).unwrap_or_default());
         if respond {
             self.request_response_auto(now);
         }
         Ok(())
     }
 
-    /// Sends audio that has been framed: a whole `input_audio_buffer.append`, or nothing. Muted, it is
-    /// dropped.
+    /// Sends audio: an `input_audio_buffer.append`, or nothing. Muted, it is dropped.
     pub fn send_audio(
         &mut self,
-        append: String,
+        append: Option<ClientEvent>,
         commit: bool,
         now: Duration,
     ) -> Result<(), Rejected> {
@@ -153,8 +150,8 @@ impl Conversation {
         if self.muted {
             return Ok(());
         }
-        if !append.is_empty() {
-            self.outbox.audio_message(append);
+        if let Some(append) = append {
+            self.outbox.message(append);
         }
         if commit {
             self.commit_audio(now)?;
@@ -166,19 +163,12 @@ impl Conversation {
     pub fn commit_audio(&mut self, now: Duration) -> Result<(), Rejected> {
         self.connected()?;
         self.turn_ended = Some(now);
-        self.outbox.message(client_event::input_audio_commit());
+        self.outbox.message(ClientEvent::audio_commit());
         Ok(())
     }
 
     pub fn mute(&mut self, muted: bool) {
         self.muted = muted;
-    }
-
-    /// Stops the answer, whether it sounds yet or not. Nothing happens where there is none.
-    pub fn interrupt(&mut self, now: Duration) {
-        if self.status == Status::Connected {
-            self.interrupt_answer(true, now);
-        }
     }
 
     /// The player has played `played_ms` of a part of an answer.
@@ -197,7 +187,7 @@ impl Conversation {
             None => self.request_response_auto(now),
             Some(response) => {
                 self.sequencer
-                    .request_manual(client_event::response_create(Some(response)))
+                    .request_manual(ClientEvent::response_create_with(response))
                     .map_err(|limit| Rejected::TooManyRequests { limit })?;
                 self.flush_responses(now);
             }
@@ -232,7 +222,7 @@ impl Conversation {
 
     /// Puts an event that the session layer keeps under `token` into the order.
     pub fn local_event(&mut self, token: u64) {
-        self.outbox.event(Event::Local { token });
+        self.outbox.event(Event::LocalEvent { token });
     }
 
     pub(super) fn local_events(&mut self, tokens: &[u64]) {
@@ -253,9 +243,8 @@ impl Conversation {
             return Err(Rejected::Stale);
         }
         self.connected()?;
-        self.outbox.message(client_event::mcp_approval_response(
-            item_id, approve, reason,
-        ));
+        self.outbox
+            .message(ClientEvent::mcp_approval_response(item_id, approve, reason));
         Ok(())
     }
 
@@ -305,7 +294,7 @@ impl Conversation {
                 if let (Some(active), Some(_)) = (active, response_id) {
                     self.sequencer.begin_cancel();
                     self.outbox
-                        .message(client_event::response_cancel(Some(&active)));
+                        .message(ClientEvent::response_cancel_of(&active));
                 }
             }
             GuardSource::Audio => self.interrupt_answer(true, now),
@@ -315,7 +304,7 @@ impl Conversation {
 
     pub(super) fn retrieve(&mut self, event: &Value) {
         if let Some(id) = text(event, "item_id") {
-            self.outbox.message(client_event::item_retrieve(id));
+            self.outbox.message(ClientEvent::item_retrieve(id));
         }
     }
 }

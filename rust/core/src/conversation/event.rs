@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::guard::GuardSource;
 use super::history::History;
 use super::item::Item;
+use super::record::{Field, FieldValue, RecordType, event_table, fields};
 use super::tool_calls::FunctionCall;
 
 /// Kinds of events that are built only where somebody wants them.
@@ -36,7 +37,6 @@ impl Interest {
 
 /// What went wrong, without an exception having been raised anywhere.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum CoreError {
     /// The server sent an `error` event; the event, whole.
     Server(Value),
@@ -48,6 +48,29 @@ pub enum CoreError {
     Unanswered(String),
     /// Something was to be sent when the connection had been lost.
     NotSent(String),
+}
+
+impl CoreError {
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Server(_) => "server",
+            Self::Protocol(_) => "protocol",
+            Self::Model(_) => "model",
+            Self::Unanswered(_) => "unanswered",
+            Self::NotSent(_) => "not_sent",
+        }
+    }
+
+    /// What happened, in words; the server's event as JSON.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Server(event) => event.to_string(),
+            Self::Protocol(what)
+            | Self::Model(what)
+            | Self::Unanswered(what)
+            | Self::NotSent(what) => what.clone(),
+        }
+    }
 }
 
 /// When things of a turn happened, since the user stopped speaking (or the request was sent).
@@ -74,6 +97,15 @@ pub enum Status {
     Connected,
 }
 
+impl Speaker {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
 impl Status {
     pub fn as_str(self) -> &'static str {
         match self {
@@ -86,7 +118,7 @@ impl Status {
 
 /// How a response ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ResponseDone {
+pub struct ResponseEnded {
     pub response_id: Option<Arc<str>>,
     /// The agent that was in charge when it began.
     pub agent_version: u64,
@@ -104,97 +136,108 @@ pub struct ResponseDone {
     pub connection_id: u64,
 }
 
-/// An event. `agent_version` names the agent it belongs to: the session layer knows which one that is.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Event {
-    /// A server event as it came.
-    Raw {
-        text: String,
-    },
-    ConnectionChanged {
-        status: Status,
-        reason: Option<String>,
-    },
-    ResponseStarted {
-        response_id: Option<Arc<str>>,
-        agent_version: u64,
-    },
-    ResponseDone(Box<ResponseDone>),
-    AudioStarted {
-        agent_version: u64,
-    },
-    Audio {
-        response_id: Arc<str>,
-        item_id: Arc<str>,
-        content_index: usize,
-        /// In the session's output format.
-        data: Vec<u8>,
-    },
-    AudioStopped {
-        agent_version: u64,
-    },
-    AudioInterrupted {
-        agent_version: u64,
-        response_id: Arc<str>,
-    },
-    TranscriptDelta {
-        speaker: Speaker,
-        response_id: Option<Arc<str>>,
-        item_id: Arc<str>,
-        content_index: usize,
-        delta: String,
-    },
-    /// A guardrail must look at what there is of an answer.
-    GuardrailDue {
-        response_id: Arc<str>,
-        item_id: Arc<str>,
-        text: String,
-        source: GuardSource,
-        agent_version: u64,
-        response_index: u64,
-        connection_id: u64,
-    },
-    FunctionCall(Arc<FunctionCall>),
-    HistoryAdded {
-        item: Arc<Item>,
-    },
-    HistoryUpdated {
-        history: History,
-    },
-    McpToolsListed {
-        server_label: String,
-        tools: Value,
-    },
-    McpApprovalRequested {
-        item: Arc<Item>,
-        agent_version: u64,
-        connection_id: u64,
-    },
-    McpCallCompleted {
-        item: Arc<Item>,
-        agent_version: u64,
-    },
-    Error(CoreError),
-    /// An event whose content the session layer keeps under this token.
-    Local {
-        token: u64,
-    },
-    /// A client message, as it was queued.
-    Outgoing {
-        text: String,
-    },
+fields! {
+    Speaker, "str", |value| FieldValue::Text(value.as_str());
+    Status, "str", |value| FieldValue::Text(value.as_str());
+    GuardSource, "str", |value| FieldValue::Text(value.as_str());
+}
+
+event_table! {
+    /// An event. `agent_version` names the agent it belongs to: the session layer knows which one that is.
+    ///
+    /// The kinds and fields are the ones that a binding hands out: a kind that is added here reaches
+    /// the user as the class of the same name, without another line.
+    #[derive(Debug, Clone, PartialEq)]
+    pub enum Event {
+        /// A server event as it came.
+        Raw { text: String }
+        ConnectionChanged { status: Status, reason: Option<String> }
+        ResponseStarted { response_id: Option<Arc<str>>, agent_version: u64 }
+        AudioStarted { agent_version: u64 }
+        Audio {
+            response_id: Arc<str>,
+            item_id: Arc<str>,
+            content_index: usize,
+            /// In the session's output format.
+            data: Vec<u8>,
+        }
+        AudioStopped { agent_version: u64 }
+        AudioInterrupted { agent_version: u64, response_id: Arc<str> }
+        TranscriptDelta {
+            role: Speaker,
+            delta: String,
+            item_id: Arc<str>,
+            response_id: Option<Arc<str>>,
+            content_index: usize,
+        }
+        /// The server could not transcribe what the user said.
+        TranscriptionFailed {
+            item_id: Arc<str>,
+            content_index: usize,
+            message: String,
+            code: Option<String>,
+        }
+        /// A guardrail must look at what there is of an answer.
+        GuardrailDue {
+            response_id: Arc<str>,
+            item_id: Arc<str>,
+            text: String,
+            source: GuardSource,
+            agent_version: u64,
+            response_index: u64,
+            connection_id: u64,
+        }
+        HistoryAdded { item: Arc<Item> }
+        HistoryUpdated { history: History }
+        McpToolsListed { server_label: String, tools: Value }
+        McpApprovalRequested { item: Arc<Item>, agent_version: u64, connection_id: u64 }
+        McpCallCompleted { item: Arc<Item>, agent_version: u64 }
+        /// An event whose content the session layer keeps under this token.
+        LocalEvent { token: u64 }
+        /// A client message, as it was queued.
+        OutgoingMessage { text: String }
+    }
+    payloads {
+        ResponseEnded(Box<ResponseEnded>) as it {
+            response_id: Option<Arc<str>> = it.response_id,
+            agent_version: u64 = it.agent_version,
+            item_id: Option<Arc<str>> = it.item_id,
+            output: String = it.output,
+            source: GuardSource = it.source,
+            status: Option<String> = it.status,
+            status_details: Option<Value> = it.status_details,
+            usage: Option<Value> = it.usage,
+            created: Option<Duration> = it.timings.created,
+            first_audio: Option<Duration> = it.timings.first_audio,
+            done: Option<Duration> = it.timings.done,
+            response_index: u64 = it.response_index,
+            connection_id: u64 = it.connection_id,
+        }
+        FunctionCall(Arc<FunctionCall>) as it {
+            call_id: Arc<str> = it.call_id,
+            name: String = it.name,
+            arguments: String = it.arguments,
+            item_id: Arc<str> = it.item_id,
+            response_id: Arc<str> = it.response_id,
+            agent_version: u64 = it.agent_version,
+            connection_id: u64 = it.connection_id,
+        }
+        CoreError(CoreError) as it {
+            kind: &'static str = it.kind(),
+            detail: String = it.detail(),
+        }
+    }
 }
 
 impl Event {
     /// Whether both are words, of the same part.
     pub fn continues(&self, earlier: &Self) -> bool {
         matches!((self, earlier), (
-            Self::TranscriptDelta { speaker, response_id, item_id, content_index, .. },
+            Self::TranscriptDelta { role, response_id, item_id, content_index, .. },
             Self::TranscriptDelta {
-                speaker: whose, response_id: response, item_id: item, content_index: part, ..
+                role: whose, response_id: response, item_id: item, content_index: part, ..
             },
-        ) if (speaker, response_id, item_id, content_index) == (whose, response, item, part))
+        ) if (role, response_id, item_id, content_index) == (whose, response, item, part))
     }
 
     /// Puts earlier words of its part before its own; how many bytes that were.
@@ -218,7 +261,7 @@ mod tests {
 
     fn words(item: &str, delta: &str) -> Event {
         Event::TranscriptDelta {
-            speaker: Speaker::Assistant,
+            role: Speaker::Assistant,
             response_id: None,
             item_id: item.into(),
             content_index: 0,

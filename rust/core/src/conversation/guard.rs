@@ -10,6 +10,24 @@ pub enum GuardSource {
     Text,
 }
 
+impl GuardSource {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Text => "text",
+        }
+    }
+
+    /// The source of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "audio" => Some(Self::Audio),
+            "text" => Some(Self::Text),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Watched {
     text: String,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use imbl::Vector;
 
-use super::item::{ContentPart, Heard, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
+use super::item::{ContentPart, HeardExtent, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
 
 /// One version of the history. Cloning it pins it in O(1).
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -156,7 +156,7 @@ impl Ledger {
     }
 
     /// Writes down how much of an answer's part was heard.
-    pub(super) fn heard(&mut self, id: &str, content_index: usize, heard: Heard) {
+    pub(super) fn heard(&mut self, id: &str, content_index: usize, heard: HeardExtent) {
         self.edit_message(id, |role, _, content| {
             if role == Role::Assistant
                 && let Some(ContentPart::OutputAudio { heard: known, .. }) =

@@ -1,95 +1,96 @@
-//! Interrupting the assistant's answer: which playback stops, where it is cut, what the server and
-//! the history are told.
-//!
-//! [`Truncation`] says who knows the position of playback. Where it is the client, the position is
-//! sent to the server. Where it is the server, which sends audio in real time, it is told to stop, and
-//! the cut is estimated here for the history alone.
+//! Interruption: an answer is cancelled where it is still being made, and cut where its playback was.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::capabilities::Truncation;
+use super::client_event::ClientEvent;
 use super::event::Event;
 use super::playback::{self, Cut};
-use super::{Conversation, client_event};
+use super::{Conversation, Status};
 
 impl Conversation {
-    /// Interrupts the answer. With `cancel` the server is asked to stop; without, it stops by itself.
-    pub(super) fn interrupt_answer(&mut self, cancel: bool, now: Duration) {
-        if cancel {
-            self.cancel_answer();
+    /// Stops the answer, whether it plays yet or not. Nothing happens where there is none.
+    pub fn interrupt(&mut self, now: Duration) {
+        if self.status == Status::Connected {
+            self.interrupt_answer(true, now);
         }
-        let Some(cut) = self.stop_playback(now) else {
-            // Nothing plays yet. Audio of the active response that still comes is not played.
-            if self.sequencer.ongoing() {
-                self.responses.silence_active(self.agent_version);
-            }
+    }
+
+    /// Stops the answer. `cancel`: the server does not cancel it by itself.
+    pub(super) fn interrupt_answer(&mut self, cancel: bool, now: Duration) {
+        match self.capabilities.truncation {
+            Truncation::Client => self.interrupt_here(cancel, now),
+            Truncation::Server => self.interrupt_at_server(cancel, now),
+        }
+    }
+
+    /// Cuts the answer at the position that this side knows, and tells the server where.
+    fn interrupt_here(&mut self, cancel: bool, now: Duration) {
+        let cut = self.playback.interrupt(now);
+        if cancel && self.sequencer.begin_cancel() {
+            self.outbox.message(ClientEvent::response_cancel());
+        }
+        let Some(cut) = cut else {
+            self.silence_unplayed();
             return;
         };
-        match self.capabilities.truncation {
-            Truncation::Client => self.truncate_at_client(&cut),
-            Truncation::Server => self.truncated_at_server(cut),
+        self.stop_playback(&cut);
+        if cut.cuts {
+            self.outbox.message(ClientEvent::item_truncate(
+                &cut.item_id,
+                cut.content_index,
+                cut.audio_end_ms,
+            ));
+            self.note_heard(&cut);
         }
     }
 
-    /// Asks the server to generate no more of the answer and, where it plays the audio, to stop that.
-    fn cancel_answer(&mut self) {
-        let server_plays = self.capabilities.truncation == Truncation::Server;
-        // A response whose audio is complete goes on for its text and tool calls: what is left to
-        // stop is the playback.
-        let generates = !(server_plays && self.audio_generated);
-        if generates && self.sequencer.begin_cancel() {
-            self.outbox.message(client_event::response_cancel(None));
+    /// Stops an answer that the server plays: the server knows how much of it was sent, and cuts it.
+    fn interrupt_at_server(&mut self, cancel: bool, now: Duration) {
+        if cancel {
+            if !self.audio_generated && self.sequencer.begin_cancel() {
+                self.outbox.message(ClientEvent::response_cancel());
+            }
+            self.outbox.message(ClientEvent::output_audio_clear());
         }
-        if server_plays {
-            self.outbox.message(client_event::output_audio_clear());
-        }
-    }
-
-    /// The server has stopped its playback (`output_audio_buffer.cleared`).
-    pub(super) fn playback_cleared(&mut self, now: Duration) {
-        if let Some(cut) = self.stop_playback(now) {
-            self.truncated_at_server(cut);
+        if !self.cut_at_server(now) {
+            self.silence_unplayed();
         }
     }
 
-    /// Stops playback and says so; where it stood, unless nothing played.
-    fn stop_playback(&mut self, now: Duration) -> Option<Cut> {
-        let cut = self.playback.interrupt(now)?;
+    /// The server plays nothing more of the answer; whether any of it was playing.
+    pub(super) fn cut_at_server(&mut self, now: Duration) -> bool {
+        let Some(mut cut) = self.playback.interrupt(now) else {
+            return false;
+        };
+        self.stop_playback(&cut);
+        // The audio comes as fast as it is played, its transcript as fast as it is generated: only the
+        // transcript tells how long the audio would have been.
+        let transcript = self.responses.transcript(&cut.item_id);
+        cut.length_ms = cut.length_ms.max(self.speech_rate.duration_ms(transcript));
+        self.note_heard(&cut);
+        true
+    }
+
+    /// Nothing plays yet: audio that is still to come of the answer is dropped.
+    fn silence_unplayed(&mut self) {
+        if self.sequencer.ongoing() {
+            self.responses.silence_active(self.agent_version);
+        }
+    }
+
+    fn stop_playback(&mut self, cut: &Cut) {
         self.responses.silence(&cut.response_id, self.agent_version);
         self.audio_started = false;
         self.outbox.event(Event::AudioInterrupted {
             agent_version: self.agent_version,
             response_id: Arc::clone(&cut.response_id),
         });
-        Some(cut)
     }
 
-    /// Tells the server where playback stopped, unless it had reached the end.
-    fn truncate_at_client(&mut self, cut: &Cut) {
-        if !cut.cuts {
-            return;
-        }
-        self.outbox.message(client_event::item_truncate(
-            &cut.item_id,
-            cut.content_index,
-            cut.audio_end_ms,
-        ));
-        self.record_cut(cut);
-    }
-
-    /// The server cuts the item itself.
-    fn truncated_at_server(&mut self, mut cut: Cut) {
-        // Audio arrives at the speed of playback, the transcript at the speed of generation: only the
-        // transcript tells how long the whole part would have been.
-        let transcript = self.responses.transcript(&cut.item_id);
-        let expected_ms = self.speech_rate.duration_ms(transcript);
-        cut.length_ms = cut.length_ms.max(expected_ms);
-        self.record_cut(&cut);
-    }
-
-    /// Writes down how much of the part was heard: in the history, and for an item yet to come.
-    fn record_cut(&mut self, cut: &Cut) {
+    /// Writes down how much of a part was heard, in the history and for an item that is still to come.
+    fn note_heard(&mut self, cut: &Cut) {
         let heard = playback::heard(self.responses.transcript(&cut.item_id), cut);
         self.responses
             .cut(&cut.item_id, cut.content_index, heard.clone());

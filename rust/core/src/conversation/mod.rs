@@ -5,22 +5,23 @@
 //! thread, and so can be fuzzed and run under a virtual clock.
 
 mod capabilities;
-pub(crate) mod client_event;
+mod client_event;
 mod commands;
 mod event;
 mod guard;
 mod history;
 mod interruption;
 mod item;
+mod media_track;
 mod outbox;
+mod output_audio;
 mod playback;
+mod record;
 mod replay;
 mod response;
 mod sequencer;
 mod server;
 mod server_event;
-mod sounding;
-mod speaking;
 mod speech_rate;
 mod tool_answers;
 mod tool_calls;
@@ -32,27 +33,30 @@ use std::time::Duration;
 use serde_json::Value;
 
 pub use capabilities::{Capabilities, Media, Truncation};
+pub use client_event::ClientEvent;
 pub use commands::Rejected;
-pub use event::{CoreError, Event, Interest, ResponseDone, Speaker, Status, Timings};
+pub use event::{CoreError, Event, Interest, ResponseEnded, Speaker, Status, Timings};
 pub use guard::GuardSource;
 pub use history::History;
-pub use item::{ContentPart, Heard, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
+pub use item::{ContentPart, HeardExtent, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
+pub use media_track::TrackAudio;
 pub use outbox::{Output, Sequenced};
+pub(crate) use output_audio::{AudioDelta, AudioPart};
 pub use playback::PlaybackSource;
+pub use record::{FieldValue, RecordType};
 pub use replay::WrittenItem;
 pub use server_event::ServerEvent;
-pub use speaking::Sound;
 pub use tool_answers::AgentSwitch;
 pub use tool_calls::FunctionCall;
 
 use guard::GuardWatch;
 use history::Ledger;
+use media_track::MediaTrack;
 use outbox::Outbox;
 use playback::Playback;
 use replay::HistoryRequests;
 use response::Responses;
 use sequencer::Sequencer;
-use sounding::Sounding;
 use speech_rate::SpeechRate;
 use tool_calls::ToolCalls;
 
@@ -112,7 +116,7 @@ pub struct Conversation {
     history: Ledger,
     sequencer: Sequencer,
     playback: Playback,
-    sounding: Sounding,
+    media_track: MediaTrack,
     speech_rate: SpeechRate,
     guard: GuardWatch,
     tool_calls: ToolCalls,
@@ -145,7 +149,7 @@ impl Conversation {
             history: Ledger::new(options.history_store_audio),
             sequencer: Sequencer::new(options.response_timeout, options.waiting_responses),
             playback: Playback::new(options.playback),
-            sounding: Sounding::default(),
+            media_track: MediaTrack::default(),
             speech_rate: SpeechRate::default(),
             guard: GuardWatch::new(options.guardrail_debounce),
             tool_calls: ToolCalls::new(options.answered_calls),
@@ -222,7 +226,7 @@ impl Conversation {
     }
 
     fn report(&mut self, error: CoreError) {
-        self.outbox.event(Event::Error(error));
+        self.outbox.event(Event::CoreError(error));
     }
 
     /// Sends the next `response.create` if it may go.
@@ -232,7 +236,7 @@ impl Conversation {
         }
         if let Some(event) = self.sequencer.next(now) {
             self.turn_ended.get_or_insert(now);
-            self.outbox.message(client_event::whole(&event));
+            self.outbox.message(Value::Object(event).to_string());
         }
     }
 
@@ -279,7 +283,7 @@ impl Conversation {
     fn reset_connection(&mut self) {
         self.sequencer.reset();
         self.playback.reset();
-        self.sounding.reset();
+        self.media_track.reset();
         self.guard.reset();
         self.tool_calls.reset();
         self.responses = Responses::default();

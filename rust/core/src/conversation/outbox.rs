@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::client_event::ClientEvent;
 use super::event::{Event, Interest};
 
 /// Something that leaves the conversation.
@@ -9,14 +10,13 @@ use super::event::{Event, Interest};
 pub enum Output {
     /// For the session.
     Event(Event),
-    /// A text message for the server. One that is droppable carries audio: it may be left out where
-    /// the server does not read.
-    Message { text: String, droppable: bool },
-    /// The connection is to be closed, with this WebSocket close code and reason.
+    /// A message for the server.
+    Message(ClientEvent),
+    /// Say goodbye to the server, with this WebSocket close code and reason.
     Close { code: u16, reason: String },
 }
 
-/// An output with its number in the order.
+/// An output with its sequence number.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sequenced {
     pub sequence: u64,
@@ -55,22 +55,13 @@ impl Outbox {
         self.push(Output::Event(event));
     }
 
-    /// Queues a message that must arrive.
-    pub(super) fn message(&mut self, text: String) {
-        self.push_message(text, false);
-    }
-
-    /// Queues a message that carries audio.
-    pub(super) fn audio_message(&mut self, text: String) {
-        self.push_message(text, true);
-    }
-
-    fn push_message(&mut self, text: String, droppable: bool) {
-        let shown = self.wants(Interest::OUTGOING).then(|| text.clone());
-        self.push(Output::Message { text, droppable });
+    pub(super) fn message(&mut self, message: impl Into<ClientEvent>) {
+        let message = message.into();
+        let shown = self.wants(Interest::OUTGOING).then(|| message.text.clone());
+        self.push(Output::Message(message));
         if let Some(text) = shown {
-            // It shares the message's number.
-            let event = Output::Event(Event::Outgoing { text });
+            // It has the message's sequence number.
+            let event = Output::Event(Event::OutgoingMessage { text });
             self.queue.push_back(Sequenced {
                 sequence: self.sequence,
                 output: event,

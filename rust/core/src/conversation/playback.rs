@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::audio::format::AudioFormat;
 
-use super::item::Heard;
+use super::item::HeardExtent;
 
 /// How the position of playback is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -158,7 +158,7 @@ impl Playback {
 }
 
 /// What was heard of `transcript` when `cut` was made: its share by time, cut at a word.
-pub(super) fn heard(transcript: &str, cut: &Cut) -> Heard {
+pub(super) fn heard(transcript: &str, cut: &Cut) -> HeardExtent {
     let share = if cut.length_ms > 0.0 {
         (cut.audio_end_ms as f64 / cut.length_ms).min(1.0)
     } else {
@@ -177,7 +177,7 @@ pub(super) fn heard(transcript: &str, cut: &Cut) -> Heard {
             .rfind(char::is_whitespace)
             .map_or("", |at| &within[..at])
     };
-    Heard {
+    HeardExtent {
         audio_end_ms: cut.audio_end_ms,
         transcript: whole.trim_end().to_owned(),
     }

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::client_event::{self, NewMessage};
+use super::client_event::ClientEvent;
 use super::history::History;
 use super::item::{ContentPart, Item, ItemId, ItemKind, Role, text};
 
@@ -163,7 +163,7 @@ impl WrittenItem {
 /// What must be sent, and what was left out.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Plan {
-    pub(super) messages: Vec<String>,
+    pub(super) messages: Vec<ClientEvent>,
     /// Ids of function calls, which the provider cannot take.
     pub(super) ignored: Vec<String>,
 }
@@ -205,7 +205,7 @@ pub(super) fn plan(
         .filter(|id| pending.contains(&***id) && old_items.contains_key(&***id));
     for id in gone.chain(changed) {
         let event_id = requests.add(id, RequestKind::Delete);
-        plan.messages.push(client_event::item_delete(id, &event_id));
+        plan.messages.push(ClientEvent::item_delete(id, &event_id));
     }
 
     // Each created item names the one before it, as far as something that stays comes after it;
@@ -229,18 +229,21 @@ pub(super) fn plan(
             plan.ignored.push(item.id.to_string());
             continue;
         };
-        let message = NewMessage {
-            item_id: &item.id,
-            role: role.as_str(),
-            content: &written.content,
-            status: written.status.as_deref().filter(|_| *role != Role::System),
-        };
+        let mut wire = json!({
+            "type": "message",
+            "role": role.as_str(),
+            "content": written.content,
+            "id": &*item.id,
+        });
+        if let (Some(status), true) = (&written.status, *role != Role::System) {
+            wire["status"] = status.as_str().into();
+        }
         let event_id = requests.add(&item.id, RequestKind::Create);
         let behind = last_survivor
             .is_some_and(|last| index < last)
             .then_some(previous);
         plan.messages
-            .push(client_event::message_create(message, &event_id, behind));
+            .push(ClientEvent::item_create(&wire, &event_id, behind));
         previous = &item.id;
     }
     Ok(plan)

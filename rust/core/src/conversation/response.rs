@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::audio::format::AudioFormat;
 
 use super::event::Timings;
-use super::item::{ContentPart, Heard, Item, ItemKind};
+use super::item::{ContentPart, HeardExtent, Item, ItemKind};
 
 /// How many responses, and how many cut items, are remembered.
 const MEMORY: usize = 32;
@@ -46,7 +46,7 @@ pub(super) struct Responses {
     /// The words of the answer that sounds now.
     speaking: Option<(Arc<str>, String)>,
     /// Parts of answers that were cut, for when the item itself comes.
-    cuts: VecDeque<(Arc<str>, usize, Heard)>,
+    cuts: VecDeque<(Arc<str>, usize, HeardExtent)>,
 }
 
 impl Responses {
@@ -235,7 +235,7 @@ impl Responses {
         }
     }
 
-    pub(super) fn cut(&mut self, item_id: &Arc<str>, content_index: usize, heard: Heard) {
+    pub(super) fn cut(&mut self, item_id: &Arc<str>, content_index: usize, heard: HeardExtent) {
         self.cuts
             .push_back((Arc::clone(item_id), content_index, heard));
         if self.cuts.len() > MEMORY {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::client_event;
+use super::client_event::ClientEvent;
 use super::item::text;
 
 /// Something that wants a response.
@@ -84,7 +84,7 @@ impl Sequencer {
         }
         let request = self.waiting.pop_front()?;
         let mut event = match &request {
-            Request::Auto(_) => client_event::response_create(None),
+            Request::Auto(_) => ClientEvent::response_create(),
             Request::Manual(event) => event.clone(),
         };
         let event_id = if let Some(id) = event.get("event_id").and_then(Value::as_str) {

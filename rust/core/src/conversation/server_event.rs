@@ -16,6 +16,11 @@ use super::guard::GuardSource;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Chunk {
     Decoded(Vec<u8>),
+    /// Decoded, and converted for the user.
+    Converted {
+        data: Vec<u8>,
+        wire_bytes: usize,
+    },
     /// Nobody listens: only its length in bytes is known.
     Length(usize),
     /// It is no base64.

@@ -3,7 +3,7 @@
 /// Milliseconds for a character of ordinary English: 150 words of six characters a minute.
 const ORDINARY: f64 = 60_000.0 / (150.0 * 6.0);
 
-/// Fewer characters than this say little about the speech_rate.
+/// Fewer characters than this say little about the rate.
 const ENOUGH: usize = 20;
 
 #[derive(Debug)]

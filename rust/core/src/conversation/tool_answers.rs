@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::client_event::ClientEvent;
 use super::commands::Rejected;
 use super::event::{CoreError, Event};
 use super::item::{Item, ItemKind, ItemPosition, Progress};
 use super::tool_calls::{Arrival, FunctionCall};
-use super::{Conversation, Status, client_event};
+use super::{Conversation, Status};
 
 /// The change to another agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +78,7 @@ impl Conversation {
 
     fn put_output(&mut self, call: &FunctionCall, output: &str) {
         self.outbox
-            .message(client_event::function_call_output(&call.call_id, output));
+            .message(ClientEvent::function_call_output(&call.call_id, output));
         self.put_item(Item {
             id: Arc::clone(&call.item_id),
             position: ItemPosition::Unstated,

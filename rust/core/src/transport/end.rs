@@ -1,4 +1,4 @@
-//! The promise that an endpoint hears of its connection's end.
+//! Guarantees that an endpoint hears of its connection's end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl<E: Endpoint + ?Sized> Drop for EndGuard<E> {
     fn drop(&mut self) {
         if !self.reported {
             let cause = "the task that carried the connection was stopped".to_owned();
-            // A panic here, in the middle of another, would end the process.
+            // A panic while another one unwinds would abort the process.
             let _ = catch_unwind(AssertUnwindSafe(|| self.tell(CloseReason::Lost { cause })));
         }
     }

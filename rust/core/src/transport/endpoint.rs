@@ -1,25 +1,25 @@
-//! The line between a driver, which knows the network, and the session that it carries.
+//! The interface between a driver, which knows the network, and whoever uses its connection.
 
 use std::fmt;
 use std::sync::Weak;
 
 use tokio::sync::{Notify, watch};
 
-/// One thing that the far side sent.
+/// A message that the far side sent.
 #[derive(Debug, Clone, Copy)]
 pub enum Frame<'a> {
     /// A text message.
     Text(&'a str),
-    /// A binary message. The realtime protocol has none; the conversation reports it as an error.
+    /// A binary message. The realtime protocol has none.
     Binary(&'a [u8]),
 }
 
-/// One thing to send, in the order of the session's outbox.
+/// What to send next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outgoing {
     /// A text message.
     Text(String),
-    /// Say goodbye with this code and reason, then stop. Nothing follows it.
+    /// Close the connection with this code and reason. Nothing follows it.
     Close {
         /// A WebSocket close code (RFC 6455, section 7.4).
         code: u16,
@@ -43,7 +43,7 @@ pub enum CloseReason {
     },
     /// It broke: reset, timed out, or spoke another protocol than agreed.
     Lost {
-        /// What happened, in words that name the remedy where there is one.
+        /// A text for people, which names the remedy where there is one.
         cause: String,
     },
 }
@@ -70,27 +70,32 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// Writes for whoever has something to send, on the thread that has it.
+/// Lets the thread that has something to send write it.
 pub trait Writer: Send + Sync {
-    /// Takes what waits to be sent and writes it, as far as that goes without waiting. False where
-    /// the driver's own task has to go on: something is left, or the task is at it.
+    /// Takes what waits to be sent and writes as much of it as the socket takes now. Returns false where
+    /// the driver's task has to be woken: something is left, or the task is writing.
     fn write_now(&self) -> bool;
 }
 
-/// What a driver carries. None of these calls blocks or runs users' code.
+/// The user of a connection, as its driver sees it. No method may block or run users' code.
 pub trait Endpoint: Send + Sync + 'static {
     /// Takes one frame, in the order of arrival.
     fn on_frame(&self, frame: Frame<'_>);
 
-    /// Moves what waits to be sent into `batch`, oldest first, up to about `max_bytes` (at least one
-    /// message where there is one). The driver asks again only when all of that is written.
+    /// Moves messages that wait to be sent into `batch`, oldest first, up to about `max_bytes` (at least
+    /// one message where there is one). The driver asks again only when all of them are written.
     fn take_outgoing(&self, batch: &mut Vec<Outgoing>, max_bytes: usize);
 
-    /// All that was taken before is in the kernel's hands.
+    /// A text that `take_outgoing` gave has been written: its buffer may be used again.
+    fn recycle(&self, text: String) {
+        drop(text);
+    }
+
+    /// The kernel has all messages that were taken before.
     fn on_flushed(&self);
 
-    /// The driver lends its writing, for as long as it lives. Whoever uses it saves the driver's task
-    /// a turn, and what is sent the way through another thread.
+    /// The driver offers its writer, for as long as it lives. A thread that writes with it saves a
+    /// wake-up of the driver's task, and the message the way through another thread.
     fn lend_writer(&self, writer: Weak<dyn Writer>) {
         drop(writer);
     }
@@ -98,8 +103,14 @@ pub trait Endpoint: Send + Sync + 'static {
     /// Is notified (one permit) whenever `take_outgoing` may have something new.
     fn outgoing_ready(&self) -> &Notify;
 
-    /// While this holds `true`, the driver leaves what arrives on the wire unread (and goes on
-    /// writing). Tests use it to hold the reader.
+    /// Whether the driver should stop reading for now. Asked before each read; the driver goes on at
+    /// its next turn.
+    fn should_yield(&self) -> bool {
+        false
+    }
+
+    /// While this holds `true`, the driver reads nothing from the wire (and goes on writing). Tests hold
+    /// the reader with it.
     fn reading_held(&self) -> watch::Receiver<bool>;
 
     /// The connection is over. Called exactly once, as the last call of a driver.

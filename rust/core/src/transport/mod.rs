@@ -1,35 +1,22 @@
-//! Drivers that carry a conversation over a network.
+//! Bytes on a network. A driver moves them between a connection and its [`Endpoint`], and knows
+//! nothing of what they mean.
 //!
-//! - [`Session`]: a conversation that is shared between its user and a driver.
-//! - [`Microphone`]: the way of the user's sound into it; [`Stream`]: a long sound, sent in real time.
-//! - [`bells`]: when a thread that carries sessions wakes those that it has something to say to.
 //! - [`net`]: from a URL to a byte stream: proxies, TCP, TLS, one HTTP exchange.
-//! - [`websocket`]: carries a session over a WebSocket.
-//! - [`webrtc`]: carries its messages over a data channel, and its sound over RTP.
+//! - [`websocket`]: messages over a WebSocket.
+//! - [`webrtc`]: messages over a data channel, and sound over RTP.
+//! - [`bells`]: when a thread that runs drivers wakes the threads that it has events for.
 
 pub mod bells;
-mod clock;
 mod end;
 mod endpoint;
-mod microphone;
+mod media;
 pub mod net;
-mod session;
-mod sound;
-mod streaming;
-mod texts;
-mod ticker;
+pub(crate) mod timer_grid;
 #[cfg(feature = "webrtc")]
 pub mod webrtc;
 pub mod websocket;
 
-pub use clock::Clock;
-pub use endpoint::{CloseReason, Endpoint, Frame, Outgoing};
-pub use microphone::{AudioInput, Microphone, SendAudioError};
-pub use session::{
-    Connection, ConnectionSettings, EventSink, OutgoingLimits, Session, SoundSettings, Traffic,
-};
-pub use sound::{
+pub use endpoint::{CloseReason, Endpoint, Frame, Outgoing, Writer};
+pub use media::{
     DecodeMode, DownlinkFrame, SampleRates, SoundEndpoint, SoundStats, Uplink, UplinkFrame,
 };
-pub use streaming::{Recording, Stream, Streamed};
-pub use ticker::{Paced, Ticker};

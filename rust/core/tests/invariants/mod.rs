@@ -9,7 +9,7 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 use stapes_core::conversation::{
     AgentSwitch, Capabilities, Conversation, CoreError, Event, FunctionCall, GuardSource, Interest,
-    ItemKind, Options, Output, Progress, Rejected, ServerEvent, Sound, Status, Truncation,
+    ItemKind, Options, Output, Progress, Rejected, ServerEvent, Status, TrackAudio, Truncation,
     WrittenItem,
 };
 
@@ -251,7 +251,7 @@ impl Watched {
             }
             Act::Rewrite { clear } => self.rewrite(*clear),
             Act::Sound(ms) => self.sound(*ms),
-            Act::SoundEnds => self.conversation.sound_ended(connection_id, self.segment),
+            Act::SoundEnds => self.conversation.segment_ended(connection_id, self.segment),
             Act::Lose => self.conversation.ended(connection_id, "lost".to_owned()),
             Act::Close => {
                 self.conversation.close(1000, "");
@@ -271,17 +271,18 @@ impl Watched {
     }
 
     fn sound(&mut self, ms: u32) {
-        let sounding = self.conversation.sounding();
+        let sounding = self.conversation.segment();
         if sounding != 0 {
             self.segment = sounding;
         }
-        let sound = Sound::Pcm {
+        let sound = TrackAudio::Pcm {
             data: vec![0; ms as usize * 48],
+            samples: ms as usize * 24,
             rate: 24_000,
         };
         let connection_id = self.conversation.connection_id();
         self.conversation
-            .sound(connection_id, self.segment, sound, self.now);
+            .track_audio(connection_id, self.segment, sound, self.now);
     }
 
     fn answer(&mut self, at: usize, respond: bool) {
@@ -358,7 +359,7 @@ impl Watched {
             assert!(next.sequence >= self.sequence, "the order goes forward");
             self.sequence = next.sequence;
             match next.output {
-                Output::Message { text, .. } => self.message(&text),
+                Output::Message(event) => self.message(&event.text),
                 Output::Event(event) => self.event(event),
                 Output::Close { .. } => {}
             }
@@ -423,14 +424,14 @@ impl Watched {
                 }
                 self.newest = Some((response_id, self.responses));
             }
-            Event::ResponseDone(_) => (self.active, self.requested) = (false, false),
-            Event::Error(CoreError::Server(error)) => {
+            Event::ResponseEnded(_) => (self.active, self.requested) = (false, false),
+            Event::CoreError(CoreError::Server(error)) => {
                 self.requested = false;
                 if error["error"]["code"] == "response_cancel_not_active" {
                     self.active = false;
                 }
             }
-            Event::Error(CoreError::Unanswered(_)) => self.requested = false,
+            Event::CoreError(CoreError::Unanswered(_)) => self.requested = false,
             Event::FunctionCall(call) => {
                 let twice = self.open.iter().any(|open| open.call_id == call.call_id);
                 assert!(!twice, "call {} is given out twice", call.call_id);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use stapes_core::transport::Recording as Sound;
+use stapes_core::session::Recording as Sound;
 
 use super::samples::Samples;
 use super::unsigned;

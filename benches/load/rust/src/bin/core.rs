@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use stapes_core::conversation::{Event, Interest, Options as ConversationOptions};
-use stapes_core::transport::websocket::{ConnectRequest, Tls, WebSocketOptions, connect};
-use stapes_core::transport::{
+use stapes_core::session::{
     AudioInput, Clock, ConnectionSettings, EventSink, Microphone, OutgoingLimits, Session,
 };
+use stapes_core::transport::websocket::{ConnectRequest, Tls, WebSocketOptions, connect};
 use stapes_load::client::options::Options;
 use stapes_load::client::report::{Stretch, begin, summarise};
 use stapes_load::client::session::{Received, microphone_pcm};
@@ -46,14 +46,14 @@ impl EventSink for Ears {
             Event::Audio { data, .. } => {
                 self.heard().received.hear(&data);
             }
-            Event::ResponseDone(_) => {
+            Event::ResponseEnded(_) => {
                 let mut heard = self.heard();
                 heard.responses_left = heard.responses_left.saturating_sub(1);
                 if heard.responses_left == 0 {
                     self.is_done.notify_one();
                 }
             }
-            Event::Error(_) => self.heard().received.errors += 1,
+            Event::CoreError(_) => self.heard().received.errors += 1,
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::peer::Received;
 use crate::audio::jitter::{Content, JitterBuffer, JitterOptions, JitterStats, RtpPacket};
 use crate::audio::receiver::{OpusReceiver, ReceiverError};
-use crate::transport::sound::{DecodeMode, DownlinkFrame, SoundEndpoint};
+use crate::transport::media::{DecodeMode, DownlinkFrame, SoundEndpoint};
 
 /// How far back a segment of sound begins when the server says that it does, in ticks of 1/48,000
 /// s: two packets. The word comes over another channel than the sound, and may be a little late.

@@ -1,8 +1,8 @@
 //! Moves messages and sound between a peer and an endpoint, in one task.
 //!
-//! Time is kept by one timer for both directions. The answer's sound is passed on at the beats of a
-//! clock that all calls share ([`beat`](super::beat)), so that what is due in many calls is decoded in
-//! one go and read in one go. The user's sound is sent when its time has come.
+//! One timer serves both directions. The answer's sound is passed on at the points of the process's
+//! timer grid (`timer_grid`), so that what is due in many calls is decoded in one go and read in one
+//! go. The user's sound is sent at its own time.
 
 use std::error::Error;
 use std::future::{Future, pending};
@@ -12,15 +12,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::beat::{self, Beats};
 use super::downlink::DownlinkDecoder;
 use super::options::WebRtcOptions;
 use super::peer::{Peer, PeerError, PeerEvent, PeerState};
 use super::uplink::UplinkEncoder;
 use crate::audio::sender::SenderOptions;
 use crate::transport::endpoint::{CloseReason, Frame, Outgoing};
+use crate::transport::media::{SampleRates, SoundEndpoint, SoundStats};
 use crate::transport::net::ConnectError;
-use crate::transport::sound::{SampleRates, SoundEndpoint, SoundStats};
+use crate::transport::timer_grid::{GRID, TimerGrid};
 
 /// How often the endpoint hears how the sound fares.
 const STATS_EVERY: Duration = Duration::from_secs(1);
@@ -28,7 +28,10 @@ const STATS_EVERY: Duration = Duration::from_secs(1);
 /// No timer is set further ahead than this.
 const FAR: Duration = Duration::from_secs(3600);
 
-/// What the driver needs of the options.
+/// How far anything can be from its nearest point of the grid.
+const HALF_GRID: Duration = Duration::from_micros(GRID.as_micros() as u64 / 2);
+
+/// The options that the driver uses.
 #[derive(Debug, Clone)]
 pub(super) struct DriverSettings {
     close_timeout: Duration,
@@ -91,13 +94,15 @@ pub(super) async fn drive<P: Peer, E: SoundEndpoint + ?Sized>(
     settings: DriverSettings,
     pipelines: AudioPipelines,
 ) -> CloseReason {
+    // Before the call begins: all of its times are on the grid then.
+    let grid = TimerGrid::shared();
     let started = Instant::now();
     let mut driver = Driver {
         peer,
         endpoint,
         settings: &settings,
         started,
-        beats: Beats::new(started),
+        grid,
         pipelines,
         play_at: None,
         lost_at: None,
@@ -114,7 +119,7 @@ struct Driver<'a, P, E: ?Sized> {
     endpoint: &'a E,
     settings: &'a DriverSettings,
     started: Instant,
-    beats: Beats,
+    grid: TimerGrid,
     pipelines: AudioPipelines,
     /// When the answer's sound is looked after next.
     play_at: Option<Duration>,
@@ -201,7 +206,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         match event {
             PeerEvent::Opus(packet) => {
                 self.pipelines.downlink_decoder.insert(packet, self.now());
-                self.play_at = self.next_beat();
+                self.play_at = self.next_play();
             }
             PeerEvent::Text(text) => {
                 self.endpoint.on_frame(Frame::Text(&text));
@@ -261,13 +266,13 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
             self.tell_stats();
         }
         if self.play_at.is_some_and(|at| at <= self.now()) {
-            let now = self.now() + beat::HALF;
+            let now = self.now() + HALF_GRID;
             if let Err(error) = self.pipelines.downlink_decoder.play(self.endpoint, now) {
                 return Break(CloseReason::Lost {
                     cause: error.to_string(),
                 });
             }
-            self.play_at = self.next_beat();
+            self.play_at = self.next_play();
         }
         let Some(uplink) = self.endpoint.uplink() else {
             return Continue(());
@@ -303,10 +308,11 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         }
     }
 
-    /// The beat that is nearest to when sound is due.
-    fn next_beat(&self) -> Option<Duration> {
+    /// The point of the grid that is nearest to when sound is due.
+    fn next_play(&self) -> Option<Duration> {
         let due = self.pipelines.downlink_decoder.next_deadline()?;
-        Some(self.beats.at_or_after(due.saturating_sub(beat::HALF)))
+        let nearest = self.started + due.saturating_sub(HALF_GRID);
+        Some(self.grid.at_or_after(nearest) - self.started)
     }
 
     fn next_deadline(&self) -> Option<Duration> {

@@ -4,7 +4,6 @@
 //! [`WebRtcConnection::run`] then moves messages and sound between it and an endpoint until it
 //! ends. The stack is behind [`Peer`], so that another one can take its place.
 
-mod beat;
 mod downlink;
 mod driver;
 mod offer;
@@ -31,8 +30,8 @@ pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, ConnectRequ
 
 use self::driver::{AudioPipelines, DriverSettings};
 use super::end::EndGuard;
+use super::media::{SampleRates, SoundEndpoint};
 use super::net::{ByteStream, Deadline, Target, dial};
-use super::sound::{SampleRates, SoundEndpoint};
 
 /// How long keys may take to be agreed on once the far side has been reached. It is a matter of two
 /// round trips; a server whose certificate is refused says nothing more.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::peer::Opus;
 use crate::audio::opus::OpusError;
 use crate::audio::sender::{OpusSender, SenderError, SenderOptions};
-use crate::transport::sound::{Uplink, UplinkFrame};
+use crate::transport::media::{Uplink, UplinkFrame};
 
 /// The duration of a packet.
 const FRAME: Duration = Duration::from_millis(20);

@@ -22,9 +22,7 @@ use super::end::{cause_of, goodbye_for};
 use super::frame;
 use super::keepalive::{Due, KeepAlive, later};
 use super::options::WebSocketOptions;
-use crate::transport::bells;
 use crate::transport::endpoint::{CloseReason, Endpoint, Frame, Outgoing, Writer};
-use crate::transport::texts;
 
 /// How often is read, or a message taken from tungstenite, before writing has its turn again.
 const READ_TURN: usize = 4;
@@ -334,7 +332,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
                 match outgoing {
                     Outgoing::Text(text) => {
                         frame::append_text(frames, &text, rand::random());
-                        texts::give_back(text);
+                        self.endpoint.recycle(text);
                     }
                     Outgoing::Close { code, reason } => {
                         goodbye = Some(close_frame(code, &reason));
@@ -381,7 +379,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         }
         let mut has_read = false;
         for _ in 0..READ_TURN {
-            if bells::is_to_listen() {
+            if self.endpoint.should_yield() {
                 // The next turn goes on. What is not read counts as a sign of life until then.
                 cx.waker().wake_by_ref();
                 self.hear(Instant::now());

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use stapes_core::conversation::{Capabilities, Conversation, Event, Interest, Options};
-use stapes_core::transport::webrtc::{WebRtcOptions, connect};
-use stapes_core::transport::{
+use stapes_core::session::{
     Clock, ConnectionSettings, EventSink, OutgoingLimits, Session, SoundSettings,
 };
+use stapes_core::transport::webrtc::{WebRtcOptions, connect};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;

@@ -1,0 +1,1 @@
+"""Counts the instructions of the core alone."""

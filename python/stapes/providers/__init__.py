@@ -1,0 +1,6 @@
+"""Profiles of providers: where they are, how to authenticate, which defaults hold."""
+
+from stapes.providers.base import ApiKey, Credentials, Provider, SessionDefaults
+from stapes.providers.openai import OpenAI
+
+__all__ = ["ApiKey", "Credentials", "OpenAI", "Provider", "SessionDefaults"]

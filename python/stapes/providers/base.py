@@ -1,0 +1,126 @@
+"""The base class of provider profiles: one profile is one file."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from agents import UserError
+
+__all__ = ["ApiKey", "Credentials", "Provider", "SessionDefaults"]
+
+ApiKey = str | Callable[[], str | Awaitable[str]]
+"""A key, or a function (sync or async) that gets one; it is called for each connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """How one connection authenticates.
+
+    Attributes:
+        headers: sent with the handshake.
+        secrets: masked in every text that the server sends and a person may read.
+    """
+
+    headers: Mapping[str, str] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDefaults:
+    """The values of a session's configuration that hold where the user gives none.
+
+    Attributes:
+        transcription: `config.audio.input.transcription`.
+        turn_detection: `config.audio.input.turn_detection`.
+        noise_reduction: `config.audio.input.noise_reduction`.
+        output_modalities: `config.output_modalities`.
+        speed: `config.audio.output.speed`.
+    """
+
+    transcription: Mapping[str, Any] | None
+    turn_detection: Mapping[str, Any] | None
+    noise_reduction: Mapping[str, Any] | None = None
+    output_modalities: tuple[str, ...] = ("audio",)
+    speed: float = 1
+
+
+class Provider(ABC):
+    """A provider that speaks the GA realtime protocol: its URLs, its authentication, its defaults.
+
+    A subclass is a frozen dataclass: sessions share its instances.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def default_model(self) -> str:
+        """The model of a session that names none."""
+
+    @property
+    @abstractmethod
+    def key_variable(self) -> str:
+        """The environment variable with the key of a session that is given none."""
+
+    @property
+    @abstractmethod
+    def defaults(self) -> SessionDefaults:
+        """The defaults of the session's configuration."""
+
+    @abstractmethod
+    def url(
+        self, model: str, *, call_id: str | None = None, kind: Literal["websocket", "webrtc"]
+    ) -> str:
+        """The URL that a session connects to.
+
+        Args:
+            model: the model in use.
+            call_id: a phone call (SIP) to join in place of a new conversation.
+            kind: a WebSocket is opened there, or a WebRTC call offered.
+        """
+
+    def headers(self, key: str) -> dict[str, str]:
+        """The headers that authenticate with a key."""
+        return {"Authorization": f"Bearer {key}"}
+
+    async def authenticate(self, api_key: ApiKey | None) -> Credentials:
+        """The credentials of one connection.
+
+        Args:
+            api_key: the user's; `None`: the environment's.
+
+        Raises:
+            agents.UserError: there is no key, or it cannot be one.
+        """
+        key = await self.key(api_key)
+        return Credentials(self.headers(key), (key,))
+
+    async def key(self, api_key: ApiKey | None) -> str:
+        """The key: the user's, or the environment's.
+
+        Raises:
+            agents.UserError: there is no key, or it cannot be one.
+        """
+        key: Any = api_key if api_key is not None else os.environ.get(self.key_variable)
+        if callable(key):
+            key = key()
+            if inspect.isawaitable(key):
+                key = await key
+        if isinstance(key, str) and key.strip():
+            key = key.strip()
+            if not (key.isascii() and key.isprintable()) or " " in key:
+                raise UserError(
+                    "the API key has characters that a key cannot have, such as a line break or a "
+                    "letter that is not ASCII: give the key and nothing else"
+                )
+            return str(key)
+        raise UserError(
+            f"API key is not set. Set {self.key_variable}, or give api_key= (a string, or a "
+            "function that gets one) to RealtimeSession or connect(). A server that wants none "
+            "takes any."
+        )

@@ -1,0 +1,49 @@
+"""OpenAI, and servers that speak its protocol at a URL of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote
+
+from stapes.providers.base import Provider, SessionDefaults
+
+__all__ = ["OPENAI", "OpenAI"]
+
+_DEFAULTS = SessionDefaults(
+    transcription={"model": "gpt-4o-mini-transcribe"}, turn_detection={"type": "semantic_vad"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAI(Provider):
+    """OpenAI's realtime API."""
+
+    @property
+    def default_model(self) -> str:
+        """The model that the reference (`@openai/agents-realtime` 0.20) uses."""
+        return "gpt-realtime-2.1"
+
+    @property
+    def key_variable(self) -> str:
+        """`OPENAI_API_KEY`."""
+        return "OPENAI_API_KEY"
+
+    @property
+    def defaults(self) -> SessionDefaults:
+        """The reference's."""
+        return _DEFAULTS
+
+    def url(
+        self, model: str, *, call_id: str | None = None, kind: Literal["websocket", "webrtc"]
+    ) -> str:
+        """The URL at api.openai.com that a session connects to."""
+        if kind == "webrtc":
+            return f"https://api.openai.com/v1/realtime/calls?model={quote(model, safe='')}"
+        if call_id is not None:
+            return f"wss://api.openai.com/v1/realtime?call_id={quote(call_id, safe='')}"
+        return f"wss://api.openai.com/v1/realtime?model={quote(model, safe='')}"
+
+
+OPENAI = OpenAI()
+"""The provider of a session that names none."""

@@ -1,0 +1,93 @@
+"""The session's configuration as the server gets it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stapes.config import SessionConfig, wire_format
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agents import RunContextWrapper
+
+    from stapes.providers import SessionDefaults
+    from stapes.session.agents.snapshot import AgentSnapshot
+
+__all__ = ["session_payload"]
+
+_OPTIONAL = (
+    "tool_choice",
+    "parallel_tool_calls",
+    "reasoning",
+    "max_output_tokens",
+    "truncation",
+    "include",
+)
+
+
+async def session_payload(
+    snapshot: AgentSnapshot,
+    context: RunContextWrapper[Any],
+    config: SessionConfig,
+    defaults: SessionDefaults,
+    model: str,
+    *,
+    switching: bool = False,
+) -> dict[str, Any]:
+    """The `session` of a `session.update` event.
+
+    Args:
+        snapshot: the agent.
+        context: what instructions that are a function get.
+        config: the user's configuration.
+        defaults: the provider's, for what `config` leaves out.
+        model: the model in use.
+        switching: the agent replaces another one, whose tools must not stay.
+    """
+    agent = snapshot.agent
+    audio = config.get("audio", {})
+    given_in: Mapping[str, Any] = audio.get("input", {})
+    given_out: Mapping[str, Any] = audio.get("output", {})
+    output: dict[str, Any] = {
+        "format": wire_format(given_out.get("format", "pcm16"), "config.audio.output.format"),
+    }
+    voice = given_out.get("voice") or getattr(agent, "voice", None)
+    if voice is not None:
+        output["voice"] = voice
+    output["speed"] = given_out.get("speed", defaults.speed)
+    payload: dict[str, Any] = {"type": "realtime"}
+    instructions = await agent.get_system_prompt(context)
+    if instructions is not None:
+        payload["instructions"] = instructions
+    payload |= {
+        "model": config.get("model", model),
+        "output_modalities": config.get("output_modalities", list(defaults.output_modalities)),
+        "audio": {
+            "input": {
+                "format": wire_format(given_in.get("format", "pcm16"), "config.audio.input.format"),
+                "noise_reduction": given_in.get("noise_reduction", _own(defaults.noise_reduction)),
+                "transcription": given_in.get("transcription", _own(defaults.transcription)),
+                "turn_detection": _turn_detection(given_in, defaults),
+            },
+            "output": output,
+        },
+    }
+    payload |= {key: config[key] for key in _OPTIONAL if key in config}  # type: ignore[literal-required]
+    payload |= config.get("provider_data", {})
+    if agent.prompt is not None:
+        payload["prompt"] = dict(agent.prompt)
+    if snapshot.definitions or switching:
+        payload["tools"] = list(snapshot.definitions)
+    return payload
+
+
+def _own(default: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A copy: a transport may rewrite the payload, and sessions share the defaults."""
+    return None if default is None else dict(default)
+
+
+def _turn_detection(given: Mapping[str, Any], defaults: SessionDefaults) -> Any:
+    """The user's, `None` included; an empty mapping counts as left out."""
+    value = given.get("turn_detection", {})
+    return _own(defaults.turn_detection) if value == {} else value

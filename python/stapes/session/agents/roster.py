@@ -1,0 +1,50 @@
+"""Which agent an agent_version stands for, and which one is in charge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agents.realtime import RealtimeAgent
+
+    from stapes.session.agents.snapshot import AgentSnapshot
+
+__all__ = ["Roster"]
+
+_REMEMBERED = 256
+"""Agents; the oldest is forgotten. A response that is served by its agent does not last so long."""
+
+
+class Roster:
+    """The agents that a session has had, by agent_version."""
+
+    __slots__ = ("_by_version", "_newest", "agent_version", "current", "initial")
+
+    def __init__(self, initial: RealtimeAgent[Any]) -> None:
+        self.initial = initial
+        self.current = initial
+        self.agent_version = 0
+        self._by_version: dict[int, AgentSnapshot] = {}
+        self._newest = 0
+
+    def add(self, snapshot: AgentSnapshot) -> int:
+        """Gives an agent its agent_version; `take_over` puts it in charge."""
+        self._newest += 1
+        self._by_version[self._newest] = snapshot
+        while len(self._by_version) > _REMEMBERED:
+            del self._by_version[next(iter(self._by_version))]
+        return self._newest
+
+    def take_over(self, agent_version: int) -> None:
+        """Puts the agent of that agent_version in charge."""
+        self.agent_version = agent_version
+        self.current = self._by_version[agent_version].agent
+
+    def snapshot(self, agent_version: int) -> AgentSnapshot | None:
+        """The agent with what it had when it was added; `None` where it is forgotten."""
+        return self._by_version.get(agent_version)
+
+    def agent(self, agent_version: int) -> RealtimeAgent[Any]:
+        """The agent of that agent_version; the one in charge where it is forgotten."""
+        snapshot = self._by_version.get(agent_version)
+        return self.current if snapshot is None else snapshot.agent

@@ -1,0 +1,142 @@
+"""An agent with its tools and handoffs, as they were when it was looked at."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agents import FunctionTool, Handoff, HostedMCPTool, RunContextWrapper, Tool, UserError
+from agents.realtime import RealtimeAgent, realtime_handoff
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["AgentSnapshot", "is_enabled", "prepare_agent"]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSnapshot:
+    """An agent as it was when it took over.
+
+    A response is served by the tools and handoffs that its agent had when it began.
+    """
+
+    agent: RealtimeAgent[Any]
+    functions: tuple[FunctionTool, ...]
+    hosted: tuple[HostedMCPTool, ...]
+    handoffs: tuple[Handoff[Any, Any], ...]
+    definitions: tuple[dict[str, Any], ...]
+    """The `tools` of the session's configuration: those that were enabled then."""
+
+
+async def is_enabled(
+    thing: FunctionTool | Handoff[Any, Any], context: RunContextWrapper[Any], agent: Any
+) -> bool:
+    """Whether a tool or handoff may be used now."""
+    enabled = thing.is_enabled
+    if isinstance(enabled, bool):
+        return enabled
+    result = enabled(context, agent)
+    return bool(await result) if inspect.isawaitable(result) else bool(result)
+
+
+async def prepare_agent(
+    agent: RealtimeAgent[Any], context: RunContextWrapper[Any]
+) -> AgentSnapshot:
+    """Collects an agent's tools and handoffs, those of its local MCP servers included.
+
+    Raises:
+        agents.UserError: a tool that a realtime session cannot have, or a name that occurs twice.
+    """
+    own: list[Tool] = list(agent.tools)
+    listed: Sequence[Tool] = (
+        [*await agent.get_mcp_tools(context), *own] if agent.mcp_servers else own
+    )
+    functions = [tool for tool in listed if isinstance(tool, FunctionTool)]
+    hosted = [tool for tool in listed if isinstance(tool, HostedMCPTool)]
+    for tool in listed:
+        if not isinstance(tool, FunctionTool | HostedMCPTool):
+            raise UserError(
+                f"tool {tool.name!r} of agent {agent.name!r} is a {type(tool).__name__}: "
+                "a realtime session takes function tools and hosted MCP tools"
+            )
+    handoffs = [
+        entry if isinstance(entry, Handoff) else _handoff_to(entry) for entry in agent.handoffs
+    ]
+    usable = [tool for tool in functions if await is_enabled(tool, context, agent)]
+    reachable = [handoff for handoff in handoffs if await is_enabled(handoff, context, agent)]
+    _check_names(usable, reachable)
+    return AgentSnapshot(
+        agent=agent,
+        functions=tuple(functions),
+        hosted=tuple(hosted),
+        handoffs=tuple(handoffs),
+        definitions=(
+            *(_definition_of(tool) for tool in listed if tool in usable or tool in hosted),
+            *(_definition_of_handoff(handoff) for handoff in reachable),
+        ),
+    )
+
+
+def _handoff_to(agent: RealtimeAgent[Any]) -> Handoff[Any, Any]:
+    """The handoff to an agent that is listed among handoffs itself.
+
+    Its name is the reference's, `transfer_to_Billing`, where upstream writes `transfer_to_billing`.
+    A handoff made with `realtime_handoff` keeps its own.
+    """
+    name = re.sub(r"[^a-zA-Z0-9_]", "_", f"transfer_to_{agent.name}")
+    return realtime_handoff(agent, tool_name_override=name)
+
+
+def _check_names(tools: list[FunctionTool], handoffs: list[Handoff[Any, Any]]) -> None:
+    of_tools = Counter(tool.name for tool in tools)
+    of_handoffs = Counter(handoff.tool_name for handoff in handoffs)
+    for name in sorted(of_tools | of_handoffs):
+        tool_count, handoff_count = of_tools[name], of_handoffs[name]
+        if tool_count + handoff_count < 2:
+            continue
+        found = [
+            f"{count} {what}{'s' if count > 1 else ''}"
+            for count, what in ((tool_count, "function tool"), (handoff_count, "handoff"))
+            if count
+        ]
+        raise UserError(
+            f"Duplicate Realtime tool name found: {name!r} ({', '.join(found)}). Realtime function "
+            "tool and handoff names must be unique. Rename one of them."
+        )
+
+
+def _definition_of(tool: Tool) -> dict[str, Any]:
+    if isinstance(tool, HostedMCPTool):
+        keys = (
+            "type",
+            "server_label",
+            "server_url",
+            "server_description",
+            "connector_id",
+            "authorization",
+            "headers",
+            "allowed_tools",
+            "require_approval",
+        )
+        given: dict[str, Any] = {**tool.tool_config}
+        return {key: given[key] for key in keys if given.get(key) is not None}
+    assert isinstance(tool, FunctionTool)
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.params_json_schema,
+    }
+
+
+def _definition_of_handoff(handoff: Handoff[Any, Any]) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "name": handoff.tool_name,
+        "description": handoff.tool_description,
+        "parameters": handoff.input_json_schema,
+    }

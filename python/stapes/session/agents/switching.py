@@ -1,0 +1,105 @@
+"""Changes the agent in charge: on a new connection, by `update_agent`, by a handoff."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from stapes.events import AgentHandoff, SessionEvent
+from stapes.session.agents.snapshot import AgentSnapshot, prepare_agent
+from stapes.session.tool_calls.tool_result import tool_result_text
+
+if TYPE_CHECKING:
+    from agents.realtime import RealtimeAgent
+
+    from stapes.session.agents.mcp_tools import HostedMcpTools
+    from stapes.session.agents.roster import Roster
+    from stapes.session.configuration import Configuration
+    from stapes.session.dispatch.interest import Interest
+    from stapes.session.scope import Scope
+
+__all__ = ["AgentSwitching"]
+
+
+class AgentSwitching:
+    """The changes of agent of one session.
+
+    Args:
+        scope: the session's.
+        roster: its agents.
+        mcp_tools: the hosted MCP tools, of which each agent has others.
+        configuration: makes the `session.update` of the new agent.
+        interest: depends on the guardrails of the agent in charge.
+    """
+
+    __slots__ = ("_configuration", "_interest", "_mcp_tools", "_roster", "_scope")
+
+    def __init__(
+        self,
+        scope: Scope,
+        roster: Roster,
+        mcp_tools: HostedMcpTools,
+        configuration: Configuration,
+        interest: Interest,
+    ) -> None:
+        self._scope = scope
+        self._roster = roster
+        self._mcp_tools = mcp_tools
+        self._configuration = configuration
+        self._interest = interest
+
+    def begin(self, snapshot: AgentSnapshot) -> int:
+        """Puts the initial agent in charge of a new connection; returns its agent_version."""
+        agent_version = self._roster.add(snapshot)
+        self.take_over(agent_version)
+        for event in self._mcp_tools.changes(snapshot):
+            self._scope.local_events.emit(event)
+        return agent_version
+
+    def take_over(self, agent_version: int) -> None:
+        """Puts an agent in charge, as its handoff event is dispatched."""
+        self._roster.take_over(agent_version)
+        self._interest.update()
+
+    async def update(self, agent: RealtimeAgent[Any]) -> RealtimeAgent[Any]:
+        """See `RealtimeSession.update_agent`."""
+        core, configuration = self._scope.core, self._configuration
+        source = self._roster.current
+        snapshot = await prepare_agent(agent, self._scope.context)
+        update: str | None = None
+        if core.status == "connected":
+            payload = await configuration.payload(snapshot, switching=True)
+            update = configuration.session_update(payload)
+        agent_version = self._roster.add(snapshot)
+        self._roster.take_over(agent_version)
+
+        def switch(tokens: list[int]) -> bool:
+            core.switch_agent(agent_version, update, tokens, [])
+            return True
+
+        self._scope.local_events.transact(
+            self._events(source, snapshot), switch, takes_over=agent_version
+        )
+        return agent
+
+    async def hand_off(
+        self, call_id: str, connection_id: int, source: RealtimeAgent[Any], agent: Any
+    ) -> None:
+        """Answers a handoff's call: `agent` is to follow `source`."""
+        core, configuration = self._scope.core, self._configuration
+        snapshot = await prepare_agent(agent, self._scope.context)
+        payload = await configuration.payload(snapshot, switching=True)
+        update = configuration.session_update(payload)
+        agent_version = self._roster.add(snapshot)
+        # Without spaces, as the reference writes it.
+        output = tool_result_text({"assistant": agent.name})
+        self._scope.local_events.transact(
+            self._events(source, snapshot),
+            lambda tokens: core.hand_off(
+                call_id, connection_id, agent_version, update, tokens, output
+            ),
+            takes_over=agent_version,
+        )
+
+    def _events(self, source: RealtimeAgent[Any], snapshot: AgentSnapshot) -> list[SessionEvent]:
+        handoff = AgentHandoff(self._scope.context, source, snapshot.agent)
+        return [handoff, *self._mcp_tools.changes(snapshot)]

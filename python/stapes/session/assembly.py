@@ -1,0 +1,124 @@
+"""Makes the parts of a session, and joins them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from agents import RunContextWrapper
+
+from stapes.hub import LoopHub
+from stapes.playback import PlaybackTracker
+from stapes.session.agents.mcp_tools import HostedMcpTools
+from stapes.session.agents.roster import Roster
+from stapes.session.agents.switching import AgentSwitching
+from stapes.session.audio_input import AudioInput
+from stapes.session.configuration import Configuration
+from stapes.session.connecting import Connector
+from stapes.session.dispatch.dispatcher import Dispatcher, Handlers
+from stapes.session.dispatch.interest import Interest
+from stapes.session.dispatch.listeners import Listeners
+from stapes.session.guardrails import OutputGuardrails
+from stapes.session.local_events import LocalEvents
+from stapes.session.options import core_session
+from stapes.session.scope import Scope
+from stapes.session.tasks import Tasks
+from stapes.session.tool_calls.approvals import Approvals
+from stapes.session.tool_calls.runner import ToolCallRunner
+from stapes.session.usage import SessionUsage
+
+if TYPE_CHECKING:
+    from agents.realtime import RealtimeAgent
+
+    from stapes.session.options import SessionOptions
+
+__all__ = ["SessionParts", "assemble"]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionParts:
+    """The parts that the methods of a session use."""
+
+    hub: LoopHub
+    scope: Scope
+    configuration: Configuration
+    listeners: Listeners
+    interest: Interest
+    roster: Roster
+    switching: AgentSwitching
+    mcp_tools: HostedMcpTools
+    approvals: Approvals
+    calls: ToolCallRunner
+    audio_input: AudioInput
+    connector: Connector
+    handlers: Handlers
+
+
+def assemble(
+    session: object,
+    agent: RealtimeAgent[Any],
+    options: SessionOptions,
+    context: Any,
+    *,
+    virtual_clock: bool,
+) -> SessionParts:
+    """The parts of a session on the running loop, registered with the loop's hub.
+
+    Args:
+        session: kept alive while its tasks run, and by nothing else here.
+        agent: the initial one.
+        options: the session's.
+        context: the user's object, or a run context.
+        virtual_clock: time stands still until it is advanced.
+    """
+    hub, loop = LoopHub.current(), asyncio.get_running_loop()
+    core = core_session(options, hub.core, virtual_clock=virtual_clock)
+    if isinstance(options.playback, PlaybackTracker):
+        options.playback.attach(core.playback_reported)
+    local_events = LocalEvents(core, loop)
+    if not isinstance(context, RunContextWrapper):
+        context = RunContextWrapper(context, usage=SessionUsage())
+    scope = Scope(core, loop, context, Tasks(session, core, loop, local_events), local_events)
+    configuration = Configuration(scope, options)
+    listeners = Listeners(options.max_queued_events, options.max_queued_bytes)
+    roster = Roster(agent)
+    has_guardrails = bool(options.output_guardrails)
+    interest = Interest(core, listeners, roster, has_guardrails=has_guardrails)
+    mcp_tools = HostedMcpTools()
+    switching = AgentSwitching(scope, roster, mcp_tools, configuration, interest)
+    approvals = Approvals(scope)
+    calls = ToolCallRunner(scope, options, hub, approvals, switching)
+    audio_input = AudioInput(scope)
+    connector = Connector(scope, options, hub, configuration, switching, approvals, listeners)
+    handlers = Handlers(
+        scope,
+        listeners=listeners,
+        interest=interest,
+        roster=roster,
+        switching=switching,
+        mcp_tools=mcp_tools,
+        approvals=approvals,
+        calls=calls,
+        guardrails=OutputGuardrails(scope, roster, options.output_guardrails),
+        audio_input=audio_input,
+        connector=connector,
+    )
+    listeners.attach(handlers)
+    hub.register(core, Dispatcher(handlers), listeners)
+    interest.update()
+    return SessionParts(
+        hub=hub,
+        scope=scope,
+        configuration=configuration,
+        listeners=listeners,
+        interest=interest,
+        roster=roster,
+        switching=switching,
+        mcp_tools=mcp_tools,
+        approvals=approvals,
+        calls=calls,
+        audio_input=audio_input,
+        connector=connector,
+        handlers=handlers,
+    )

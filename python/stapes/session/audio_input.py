@@ -1,0 +1,126 @@
+"""The user's sound on its way to the model: backpressure, and long sounds in real time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from agents import UserError
+
+from stapes.errors import NotConnectedError, StapesError
+from stapes.session.completion import Completion
+
+if TYPE_CHECKING:
+    from stapes import _core
+    from stapes.session.scope import Scope
+
+__all__ = ["AudioInput", "AudioStream"]
+
+_INTERVALS = (0.005, 10.0)
+
+
+class AudioStream(Completion[float]):
+    """A long sound on its way to the model, from `RealtimeSession.stream_audio`.
+
+    Awaited, it gives the seconds of the sound that were sent: all of it, or less where it was
+    cancelled. It fails with `stapes.NotConnectedError` where the connection is lost meanwhile.
+    """
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: _core.AudioStream | None = None, **completion: Any) -> None:
+        super().__init__(**completion)
+        self._stream = stream
+
+    def cancel(self) -> None:
+        """Sends nothing more of it. Fine where it has ended."""
+        if self._stream is not None:
+            self._stream.cancel()
+
+
+class AudioInput:
+    """The waiters for the sound of one session: for room in the queue, and for a long sound's end.
+
+    A single chunk goes from `RealtimeSession.send_audio` to the core without passing here.
+    """
+
+    __slots__ = ("_number", "_scope", "_underway", "_waiters")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._waiters: tuple[asyncio.Future[None], ...] = ()
+        self._number = 0
+        self._underway: tuple[_core.AudioStream, asyncio.Future[float]] | None = None
+
+    async def room(self) -> None:
+        """Waits while too much is waiting to be sent.
+
+        Raises:
+            stapes.NotConnectedError: the connection was lost meanwhile.
+        """
+        core, loop = self._scope.core, self._scope.loop
+        if asyncio.get_running_loop() is not loop:
+            there = asyncio.run_coroutine_threadsafe(self.room(), loop)
+            await asyncio.wrap_future(there)
+            return
+        while core.is_congested():
+            waiter: asyncio.Future[None] = loop.create_future()
+            self._waiters = (*self._waiters, waiter)
+            # It may have drained before the waiter was there to be told.
+            if not core.is_congested():
+                break
+            await waiter
+        if core.status != "connected":
+            raise NotConnectedError("the connection was lost while audio waited to be sent")
+
+    def drained(self) -> None:
+        """Wakes those who wait for room: there is some, or the connection is over."""
+        waiters, self._waiters = self._waiters, ()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def stream(
+        self,
+        audio: Any,
+        sample_rate: int | None,
+        commit: bool,
+        interval: float,
+        *,
+        keeps: object,
+    ) -> AudioStream:
+        """See `RealtimeSession.stream_audio`; the result keeps `keeps` alive."""
+        least, most = _INTERVALS
+        if not least <= interval <= most:
+            raise ValueError(f"interval is {interval}: give it as {least} to {most:g} seconds")
+        scope = self._scope
+        try:
+            if self._underway is not None:
+                raise UserError(
+                    "a sound is being streamed already: await it, or cancel it, before the next"
+                )
+            self._number += 1
+            stream = scope.core.stream_audio(audio, sample_rate, commit, interval, self._number)
+        except (StapesError, UserError) as error:
+            return AudioStream(error=error, report=scope.tasks.report_from_anywhere)
+        ended: asyncio.Future[float] = scope.loop.create_future()
+        self._underway = (stream, ended)
+        return AudioStream(stream, future=ended, report=scope.tasks.report, keeps=keeps)
+
+    def streamed(self, token: int, sent: float, failure: BaseException | None) -> None:
+        """Completes a long sound that has ended, or failed."""
+        if self._underway is None or token != self._number:
+            return
+        _, ended = self._underway
+        self._underway = None
+        if ended.done():
+            return
+        if failure is None:
+            ended.set_result(sent)
+        else:
+            ended.set_exception(failure)
+
+    def cancel(self) -> None:
+        """Ends the long sound, because the session is closed."""
+        if self._underway is not None:
+            self._underway[0].cancel()

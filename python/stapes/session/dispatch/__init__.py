@@ -1,0 +1,1 @@
+"""From the messages of the core to callbacks, readers and users' code."""

@@ -1,0 +1,403 @@
+"""Takes the messages of the core: emits events, and sets users' code to work."""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import logging
+import weakref
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, get_args
+
+from agents import ModelBehaviorError
+
+from stapes.errors import ConsumerTooSlow, NotConnectedError, ServerError, StapesError
+from stapes.events import (
+    AgentEnd,
+    AgentStart,
+    AudioInterrupted,
+    AudioStart,
+    AudioStopped,
+    ConnectionChanged,
+    Error,
+    McpToolCallCompleted,
+    McpToolsChanged,
+    ResponseDone,
+    SessionEvent,
+    Timings,
+    ToolApprovalRequested,
+    ToolCall,
+    TransportEvent,
+)
+from stapes.session.agents import hooks
+from stapes.session.dispatch import messages
+from stapes.session.tool_calls.pending import PendingCall
+from stapes.session.usage import note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from stapes.session.agents.mcp_tools import HostedMcpTools
+    from stapes.session.agents.roster import Roster
+    from stapes.session.agents.switching import AgentSwitching
+    from stapes.session.audio_input import AudioInput
+    from stapes.session.connecting import Connector
+    from stapes.session.dispatch.interest import Interest
+    from stapes.session.dispatch.listeners import Listeners
+    from stapes.session.guardrails import OutputGuardrails
+    from stapes.session.scope import Scope
+    from stapes.session.tool_calls.approvals import Approvals
+    from stapes.session.tool_calls.runner import ToolCallRunner
+
+__all__ = ["Dispatcher", "Handlers"]
+
+logger = logging.getLogger("stapes")
+
+
+class Dispatcher:
+    """Gives each message of one session to its handler, or emits it where it has none.
+
+    The hub keeps the dispatcher alive, but not the handlers, which belong to the session.
+    """
+
+    __slots__ = ("_handlers_ref", "run")
+
+    def __init__(self, handlers: Handlers) -> None:
+        self._handlers_ref = weakref.ref(handlers)
+        # Callbacks, tools and guardrails run in the context in which the session was made.
+        self.run = contextvars.copy_context().run
+
+    def __call__(self, message: Any) -> None:
+        """Takes a message; the hub calls this through `run`."""
+        if (handlers := self._handlers_ref()) is None:
+            return
+        try:
+            if (handler := _HANDLERS.get(type(message))) is not None:
+                handler(handlers, message)
+            elif message.type in handlers.listeners.routes:
+                handlers.listeners.emit(message)
+        except Exception as error:
+            logger.exception("a %s message could not be dispatched", type(message).__name__)
+            handlers.scope.tasks.report(error)
+
+
+class Handlers:
+    """The handlers of one session: one method for each kind of message, and the listeners' host.
+
+    Args:
+        scope: the session's.
+        listeners: get the events.
+        interest: follows the listeners and the agent in charge.
+        roster: the session's agents.
+        switching: changes the agent in charge.
+        mcp_tools: the tools of hosted MCP servers.
+        approvals: the calls that wait for a decision.
+        calls: runs function calls.
+        guardrails: check what the agent says.
+        audio_input: waits for the user's sound to be sent.
+        connector: waits for the connection.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "approvals",
+        "audio_input",
+        "calls",
+        "connector",
+        "guardrails",
+        "interest",
+        "is_over",
+        "listeners",
+        "mcp_tools",
+        "roster",
+        "scope",
+        "switching",
+    )
+
+    def __init__(
+        self,
+        scope: Scope,
+        *,
+        listeners: Listeners,
+        interest: Interest,
+        roster: Roster,
+        switching: AgentSwitching,
+        mcp_tools: HostedMcpTools,
+        approvals: Approvals,
+        calls: ToolCallRunner,
+        guardrails: OutputGuardrails,
+        audio_input: AudioInput,
+        connector: Connector,
+    ) -> None:
+        self.scope = scope
+        self.listeners = listeners
+        self.interest = interest
+        self.roster = roster
+        self.switching = switching
+        self.mcp_tools = mcp_tools
+        self.approvals = approvals
+        self.calls = calls
+        self.guardrails = guardrails
+        self.audio_input = audio_input
+        self.connector = connector
+        self.is_over = False
+        """The end of the last connection was dispatched; the core may know of it before."""
+
+    # The listeners' host
+
+    def interest_changed(self) -> None:
+        """Listeners want other types of events than before."""
+        self.interest.update()
+
+    def run_callback(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs an async callback."""
+        self.scope.tasks.spawn(work)
+
+    def callback_failed(self, event: SessionEvent, error: Exception) -> None:
+        """Reports a callback that raised."""
+        logger.debug("a callback for %s failed", event.type, exc_info=error)
+        # A callback for errors that fails must not call itself for ever.
+        if not isinstance(event, Error):
+            self.scope.local_events.emit(Error(error, context=f"callback for {event.type}"))
+
+    def reader_too_slow(self, error: ConsumerTooSlow) -> None:
+        """Closes the connection, because a reader of all events does not read."""
+        self.scope.core.give_up_unread()
+        self.listeners.emit(Error(error))
+
+    # The server and the connection
+
+    def raw(self, message: messages.Raw) -> None:
+        """Emits what the server sent."""
+        event = json.loads(self.connector.redacted(message.text))
+        self.listeners.emit(TransportEvent(event, len(message.text)))
+
+    def connection_changed(self, event: ConnectionChanged) -> None:
+        """Emits the change without secrets; at the end, ends what waits for the connection."""
+        if self.listeners.wants("connection_changed"):
+            if event.reason is not None:
+                event = replace(event, reason=self.connector.redacted(event.reason))
+            self.listeners.emit(event)
+        self.is_over = event.status == "disconnected"
+        if self.is_over:
+            self.approvals.forget_mcp_calls()
+            self.listeners.end()
+            self.audio_input.drained()
+
+    def opened(self, message: messages.Opened) -> None:
+        """Completes `connect`."""
+        self.connector.opened(message.connection_id, None)
+
+    def not_opened(self, message: messages.NotOpened) -> None:
+        """Fails `connect`."""
+        error = message.error or NotConnectedError("the session was closed while it was connecting")
+        self.connector.opened(message.connection_id, error)
+
+    def outgoing_ready(self, _: messages.OutgoingReady) -> None:
+        """Has a transport of the user's send."""
+        self.connector.send_outgoing()
+
+    def outgoing_message(self, message: messages.OutgoingMessage) -> None:
+        """Gives a message for the server to the taps."""
+        for tap in self.interest.outgoing_taps:
+            tap(self.scope.core.dispatched, message.text)
+
+    def audio_drained(self, _: messages.AudioDrained) -> None:
+        """Wakes those who wait for room."""
+        self.audio_input.drained()
+
+    def audio_streamed(self, message: messages.AudioStreamed) -> None:
+        """Completes a long sound."""
+        self.audio_input.streamed(message.token, message.sent, message.failure)
+
+    # Responses
+
+    def response_started(self, message: messages.ResponseStarted) -> None:
+        """Emits the agent's start, and calls its hook."""
+        agent = self.roster.agent(message.agent_version)
+        if self.listeners.wants("agent_start"):
+            self.listeners.emit(AgentStart(self.scope.context, agent, message.response_id))
+        hooks.agent_started(self.scope, agent)
+
+    def response_ended(self, message: messages.ResponseEnded) -> None:
+        """Counts the usage, emits the end, calls the agent's hook, checks the whole output."""
+        scope, listeners = self.scope, self.listeners
+        agent = self.roster.agent(message.agent_version)
+        note(scope.context.usage, message.usage)
+        if listeners.wants("response_done"):
+            details, usage = message.status_details, message.usage
+            listeners.emit(
+                ResponseDone(
+                    agent,
+                    message.response_id,
+                    message.status,
+                    None if details is None else json.loads(details),
+                    None if usage is None else json.loads(usage),
+                    Timings(message.created, message.first_audio, message.done),
+                )
+            )
+        if listeners.wants("agent_end"):
+            listeners.emit(AgentEnd(scope.context, agent, message.output, message.response_id))
+        hooks.agent_ended(scope, agent, message.output)
+        self.guardrails.check(
+            message.agent_version,
+            message.output,
+            response_id=message.response_id,
+            item_id=message.item_id or "",
+            source=message.source,
+            response_index=message.response_index,
+            connection_id=message.connection_id,
+        )
+
+    def guardrail_due(self, message: messages.GuardrailDue) -> None:
+        """Checks what the agent has said so far."""
+        self.guardrails.check(
+            message.agent_version,
+            message.text,
+            response_id=message.response_id,
+            item_id=message.item_id,
+            source=message.source,
+            response_index=message.response_index,
+            connection_id=message.connection_id,
+        )
+
+    def audio_started(self, message: messages.AudioStarted) -> None:
+        """Emits the start of an answer's audio."""
+        if self.listeners.wants("audio_start"):
+            agent = self.roster.agent(message.agent_version)
+            self.listeners.emit(AudioStart(self.scope.context, agent))
+
+    def audio_stopped(self, message: messages.AudioStopped) -> None:
+        """Emits the end of an answer's audio."""
+        if self.listeners.wants("audio_stopped"):
+            agent = self.roster.agent(message.agent_version)
+            self.listeners.emit(AudioStopped(self.scope.context, agent))
+
+    def audio_interrupted(self, message: messages.AudioInterrupted) -> None:
+        """Emits the interruption, on which readers purge what they hold of the answer."""
+        agent = self.roster.agent(message.agent_version)
+        self.listeners.emit(AudioInterrupted(self.scope.context, agent, message.response_id))
+
+    # Tools
+
+    def function_call(self, message: messages.FunctionCall) -> None:
+        """Runs a call."""
+        snapshot = self.roster.snapshot(message.agent_version)
+        if snapshot is None:
+            gone = ModelBehaviorError(f"the agent of call {message.call_id} is gone")
+            self.scope.local_events.emit(Error(gone))
+            return
+        call = ToolCall(
+            message.call_id,
+            message.name,
+            message.arguments,
+            message.item_id,
+            message.response_id,
+        )
+        pending = PendingCall(call, snapshot, message.connection_id)
+        self.scope.tasks.invoke(self.calls.run(pending))
+
+    def mcp_tools_listed(self, message: messages.McpToolsListed) -> None:
+        """Works out which hosted MCP tools the agent in charge has now."""
+        listed = json.loads(message.tools)
+        tools = listed if isinstance(listed, list) else []
+        known = [tool for tool in tools if isinstance(tool, dict)]
+        self.mcp_tools.listed(message.server_label, known)
+        snapshot = self.roster.snapshot(self.roster.agent_version)
+        if snapshot is not None:
+            for event in self.mcp_tools.changes(snapshot):
+                self.scope.local_events.emit(event)
+
+    def mcp_approval_requested(self, message: messages.McpApprovalRequested) -> None:
+        """Asks for a decision."""
+        agent = self.roster.agent(message.agent_version)
+        approval = self.approvals.mcp_requested(message.item, agent, message.connection_id)
+        self.listeners.emit(ToolApprovalRequested(self.scope.context, agent, approval))
+
+    def mcp_call_completed(self, message: messages.McpCallCompleted) -> None:
+        """Emits the end of a hosted MCP server's call."""
+        agent = self.roster.agent(message.agent_version)
+        self.listeners.emit(McpToolCallCompleted(self.scope.context, agent, message.item))
+
+    # Errors
+
+    def quoting_event(self, event: Any) -> None:
+        """Emits an event without secrets in the fields that quote the server."""
+        if event.type in self.listeners.routes:
+            quotes = {name: getattr(event, name) for name in _QUOTED[type(event)]}
+            masked = {name: text and self.connector.redacted(text) for name, text in quotes.items()}
+            self.listeners.emit(replace(event, **masked))
+
+    def core_error(self, message: messages.CoreError) -> None:
+        """Emits an error of the core's; what quotes the server, without secrets."""
+        error: Exception
+        match message.kind:
+            case "server":
+                error = ServerError(json.loads(self.connector.redacted(message.detail)))
+            case "protocol":
+                error = StapesError(self.connector.redacted(message.detail))
+            case "model":
+                error = ModelBehaviorError(message.detail)
+            case "unanswered":
+                error = StapesError(message.detail)
+            case "not_sent":
+                error = NotConnectedError(message.detail)
+        self.listeners.emit(Error(error))
+
+    def too_slow(self, message: messages.TooSlow) -> None:
+        """Says why the connection was closed."""
+        error = ConsumerTooSlow(
+            f"{message.waiting} events were waiting for the event loop and none of them may be "
+            "dropped: the connection is closed. Keep the loop free, or raise max_queued_events"
+        )
+        self.listeners.emit(Error(error))
+
+    # The session layer's own events
+
+    def local_event(self, message: messages.LocalEvent) -> None:
+        """Emits a staged event, and lets its agent take over."""
+        scope, token = self.scope, message.token
+        event, agent_version = scope.local_events.peek(token)
+        if event is not None:
+            if agent_version is not None:
+                self.switching.take_over(agent_version)
+            if isinstance(event, McpToolsChanged):
+                self.mcp_tools.available = event.tools
+            self.listeners.emit(event)
+            hooks.local_event(scope, event)
+        scope.local_events.resolve(token, scope.core.dispatched)
+
+
+_HANDLERS: dict[type[Any], Callable[[Handlers, Any], None]] = {
+    messages.Raw: Handlers.raw,
+    ConnectionChanged: Handlers.connection_changed,
+    messages.ResponseStarted: Handlers.response_started,
+    messages.ResponseEnded: Handlers.response_ended,
+    messages.AudioStarted: Handlers.audio_started,
+    messages.AudioStopped: Handlers.audio_stopped,
+    messages.AudioInterrupted: Handlers.audio_interrupted,
+    messages.GuardrailDue: Handlers.guardrail_due,
+    messages.FunctionCall: Handlers.function_call,
+    messages.McpToolsListed: Handlers.mcp_tools_listed,
+    messages.McpApprovalRequested: Handlers.mcp_approval_requested,
+    messages.McpCallCompleted: Handlers.mcp_call_completed,
+    messages.CoreError: Handlers.core_error,
+    messages.LocalEvent: Handlers.local_event,
+    messages.OutgoingMessage: Handlers.outgoing_message,
+    messages.Opened: Handlers.opened,
+    messages.NotOpened: Handlers.not_opened,
+    messages.OutgoingReady: Handlers.outgoing_ready,
+    messages.AudioDrained: Handlers.audio_drained,
+    messages.AudioStreamed: Handlers.audio_streamed,
+    messages.TooSlow: Handlers.too_slow,
+}
+"""By the class of the message. An event of `stapes.events` that is not here is emitted as it is."""
+
+_QUOTED: dict[type[Any], tuple[str, ...]] = {
+    kind: names
+    for kind in get_args(SessionEvent)
+    if (names := tuple(part.name for part in fields(kind) if part.metadata.get("quoted")))
+}
+"""The fields that quote the server, of the events that are emitted as they are."""
+
+_HANDLERS |= dict.fromkeys(_QUOTED, Handlers.quoting_event)

@@ -1,0 +1,222 @@
+"""Who listens to a session: callbacks and readers, and the events that each wants."""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol, get_args
+
+from stapes.events import Lagging, SessionEvent, TransportEvent
+from stapes.session.dispatch.readers import EventReader, Inbox
+from stapes.session.event_queue import EventQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Coroutine
+
+    from stapes.errors import ConsumerTooSlow
+
+__all__ = ["EVENT_TYPES", "ListenerHost", "Listeners"]
+
+_CLASSES: dict[str, type[Any]] = {kind.type: kind for kind in get_args(SessionEvent)}
+EVENT_TYPES = frozenset(_CLASSES)
+_ALL_BUT_TRANSPORT = frozenset(_CLASSES.values()) - {TransportEvent}
+
+Listener = Callable[[Any], Any]
+Routes = dict[str, tuple[Listener, ...]]
+
+
+class ListenerHost(Protocol):
+    """The session's side of its listeners."""
+
+    def interest_changed(self) -> None:
+        """Other types of events are wanted than before."""
+
+    def run_callback(self, work: Coroutine[Any, Any, None]) -> None:
+        """An async callback is to be run."""
+
+    def callback_failed(self, event: SessionEvent, error: Exception) -> None:
+        """A callback raised."""
+
+    def reader_too_slow(self, error: ConsumerTooSlow) -> None:
+        """A reader of all events was too slow, which ends the connection."""
+
+
+class Listeners:
+    """The callbacks and readers of one session; each gets the events that it wants.
+
+    Events from before anybody listens are kept for the first reader, within bounds.
+
+    Args:
+        max_events: how many may wait for a reader.
+        max_bytes: how many bytes of them.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_callbacks",
+        "_early",
+        "_host_ref",
+        "_inboxes",
+        "_max_bytes",
+        "_max_events",
+        "audio",
+        "routes",
+    )
+
+    def __init__(self, max_events: int, max_bytes: int) -> None:
+        self._host_ref: Callable[[], ListenerHost | None] = _no_host
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._callbacks: Routes = {}
+        self._inboxes: tuple[Inbox, ...] = ()
+        self._early: EventQueue | None = self._early_queue()
+        self.routes: Routes = self._new_routes()
+        """Who gets the events of a type; a type that nobody wants is not in it."""
+        # The hub gives them `Audio` events by itself.
+        self.audio = self.routes.get("audio", ())
+
+    def attach(self, host: ListenerHost) -> None:
+        """Sets the host, which is not kept alive: a reader may outlive the session."""
+        self._host_ref = weakref.ref(host)
+
+    def on(self, event: str, callback: Callable[[Any], Any]) -> None:
+        """Calls `callback` with each event of that type.
+
+        Raises:
+            ValueError: there is no such type.
+        """
+        if event != "*" and event not in EVENT_TYPES:
+            raise ValueError(
+                f"event {event!r} is unknown: use {', '.join(sorted(EVENT_TYPES))}, or *"
+            )
+        self._callbacks = {**self._callbacks, event: (*self._callbacks.get(event, ()), callback)}
+        self._early = None
+        self._reroute()
+
+    def off(self, event: str, callback: Callable[[Any], Any]) -> None:
+        """Stops calling `callback`."""
+        left = list(self._callbacks.get(event, ()))
+        if callback not in left:
+            return
+        left.remove(callback)
+        self._callbacks = {**self._callbacks, event: tuple(left)}
+        if not left:
+            del self._callbacks[event]
+        self._reroute()
+
+    def read(self, kinds: tuple[type[Any], ...], *, over: bool) -> EventReader[Any]:
+        """A reader of the events of these classes, or of all but `TransportEvent`.
+
+        A reader of all that is too slow ends the connection. Where that is `over` already, the
+        reader ends after what was kept for it.
+        """
+        wanted = frozenset(kinds) or _ALL_BUT_TRANSPORT
+        queue = EventQueue(self._max_events, self._max_bytes, told=Lagging in wanted)
+        overflown = None if kinds else self._too_slow
+        inbox = Inbox(wanted, queue, self._remove, overflown)
+        early, self._early = self._early, None
+        while early is not None and len(early):
+            event = early.get()
+            if type(event) in wanted:
+                queue.put(event)
+        self._inboxes = (*self._inboxes, inbox)
+        self._reroute()
+        if over:
+            inbox.end()
+        return EventReader(inbox)
+
+    def wants(self, event: str) -> bool:
+        """Whether anybody wants events of that type; others are not made."""
+        return event in self.routes
+
+    @property
+    def types(self) -> set[str]:
+        """The types of the events that anybody wants."""
+        return set(self.routes)
+
+    def emit(self, event: SessionEvent) -> None:
+        """Gives an event to everybody who wants it."""
+        for listener in self.routes.get(event.type, ()):
+            try:
+                result = listener(event)
+            except Exception as error:
+                self.failed(event, error)
+            else:
+                if result is not None:
+                    self.answered(event, result)
+
+    def answered(self, event: SessionEvent, result: object) -> None:
+        """Runs an async callback, whose call returned a coroutine."""
+        if not inspect.iscoroutine(result):
+            return
+        if (host := self._host_ref()) is None:
+            result.close()
+        else:
+            host.run_callback(self._await(result, event))
+
+    def failed(self, event: SessionEvent, error: Exception) -> None:
+        """Reports a callback that raised."""
+        if (host := self._host_ref()) is not None:
+            host.callback_failed(event, error)
+
+    def end(self) -> None:
+        """Ends the readers after what came before, because the connection is over."""
+        for inbox in self._inboxes:
+            inbox.end()
+
+    def begin_again(self) -> None:
+        """Keeps the events of a new connection, again, until somebody reads."""
+        if self._early is None and not self._inboxes and not self._callbacks:
+            self._early = self._early_queue()
+            self._reroute()
+
+    def _early_queue(self) -> EventQueue:
+        # Half of what a reader may hold: it must not be full when it begins.
+        return EventQueue((self._max_events + 1) // 2, (self._max_bytes + 1) // 2, lossy=True)
+
+    def _remove(self, inbox: Inbox) -> None:
+        if inbox in self._inboxes:
+            self._inboxes = tuple(one for one in self._inboxes if one is not inbox)
+            self._reroute()
+
+    def _too_slow(self, error: ConsumerTooSlow) -> None:
+        if (host := self._host_ref()) is not None:
+            host.reader_too_slow(error)
+
+    def _reroute(self) -> None:
+        self.routes = self._new_routes()
+        self.audio = self.routes.get("audio", ())
+        if (host := self._host_ref()) is not None:
+            host.interest_changed()
+
+    def _new_routes(self) -> Routes:
+        everything = list(self._callbacks.get("*", ()))
+        if self._early is not None:
+            everything.insert(0, self._early.put)
+        if not everything and not self._inboxes:
+            # The same table serves: a session is to cost little memory.
+            return self._callbacks
+        readers = [(inbox.kinds, inbox.put) for inbox in self._inboxes]
+        routes: Routes = {}
+        # Types with the same listeners share one tuple.
+        same: dict[tuple[Listener, ...], tuple[Listener, ...]] = {}
+        for name, kind in _CLASSES.items():
+            route: list[Listener] = [put for kinds, put in readers if kind in kinds]
+            route += self._callbacks.get(name, ())
+            if kind is not TransportEvent:
+                route += everything
+            if route:
+                found = tuple(route)
+                routes[name] = same.setdefault(found, found)
+        return routes
+
+    async def _await(self, result: Awaitable[Any], event: SessionEvent) -> None:
+        try:
+            await result
+        except Exception as error:
+            self.failed(event, error)
+
+
+def _no_host() -> None:
+    """No host is attached yet."""

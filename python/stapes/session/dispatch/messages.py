@@ -1,0 +1,214 @@
+"""The messages of the core: one class for each kind, whose instances are made and filled in Rust.
+
+A kind that users see as it is has its class in `stapes.events` alone. Names and fields are those of
+`stapes._core.MESSAGES`: a class that differs is refused when the first session is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from stapes import items
+
+__all__ = [
+    "AudioDrained",
+    "AudioInterrupted",
+    "AudioStarted",
+    "AudioStopped",
+    "AudioStreamed",
+    "CoreError",
+    "FunctionCall",
+    "GuardrailDue",
+    "LocalEvent",
+    "McpApprovalRequested",
+    "McpCallCompleted",
+    "McpToolsListed",
+    "NotOpened",
+    "Opened",
+    "OutgoingMessage",
+    "OutgoingReady",
+    "Raw",
+    "ResponseEnded",
+    "ResponseStarted",
+    "TooSlow",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An event of the server, as JSON text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseStarted:
+    """A response has begun."""
+
+    response_id: str | None
+    agent_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseEnded:
+    """A response is over."""
+
+    response_id: str | None
+    agent_version: int
+    item_id: str | None
+    output: str
+    source: str
+    status: str | None
+    status_details: str | None
+    """JSON text."""
+    usage: str | None
+    """JSON text."""
+    created: float | None
+    """Seconds, as in `stapes.Timings`; the next two as well."""
+    first_audio: float | None
+    done: float | None
+    response_index: int
+    connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStarted:
+    """The first audio of an answer has come."""
+
+    agent_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStopped:
+    """All audio of an answer has been generated."""
+
+    agent_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInterrupted:
+    """An answer was interrupted."""
+
+    agent_version: int
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailDue:
+    """So much of an answer has been said that the guardrails are to look at it."""
+
+    response_id: str
+    item_id: str
+    text: str
+    source: str
+    agent_version: int
+    response_index: int
+    connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """The model calls a tool, or hands off."""
+
+    call_id: str
+    name: str
+    arguments: str
+    """JSON text, as the model wrote it."""
+    item_id: str
+    response_id: str
+    agent_version: int
+    connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class McpToolsListed:
+    """A hosted MCP server has listed its tools."""
+
+    server_label: str
+    tools: str
+    """JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class McpApprovalRequested:
+    """A call of a hosted MCP server waits for a decision."""
+
+    item: items.McpApprovalRequestItem
+    agent_version: int
+    connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class McpCallCompleted:
+    """A call of a hosted MCP server is complete."""
+
+    item: items.McpCallItem
+    agent_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class CoreError:
+    """Something went wrong that no command's exception tells of."""
+
+    kind: Literal["server", "protocol", "model", "unanswered", "not_sent"]
+    """The server reported it; the server broke the protocol; the model did; the server left a
+    request for a response unanswered; a message was not sent, because the connection was over."""
+    detail: str
+    """A sentence for users; of the kind `server` the server's event, as JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEvent:
+    """The turn of a staged event has come."""
+
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """A message was queued for the server, as JSON text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A connection stands."""
+
+    connection_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotOpened:
+    """A connection could not be made; no `error`: the session was closed meanwhile."""
+
+    connection_id: int
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingReady:
+    """A transport of the user's has something to send."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioDrained:
+    """There is room for more of the user's sound."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioStreamed:
+    """A long sound has ended: so many seconds of it were sent."""
+
+    token: int
+    sent: float
+    failure: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class TooSlow:
+    """Too many messages waited for the event loop: the connection is closed."""
+
+    waiting: int

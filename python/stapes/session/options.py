@@ -1,0 +1,157 @@
+"""The options of a session: checked once, and frozen."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from agents.realtime import RealtimeAgent
+
+from stapes import _core
+from stapes.config import SessionConfig, check_config, whole_number
+from stapes.playback import PlaybackTracker
+from stapes.providers import Provider
+from stapes.transport import (
+    RealtimeTransport,
+    Transport,
+    WebRTCTransport,
+    WebSocketTransport,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from agents import OutputGuardrail, ToolErrorFormatterArgs
+
+    from stapes.providers import ApiKey
+    from stapes.session.tool_calls.execution import ToolExecution
+
+__all__ = ["SessionOptions", "check_agent", "chosen_transport", "core_session"]
+
+_DEBOUNCE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """The parameters of `RealtimeSession`, which documents them and states their defaults."""
+
+    transport: Transport
+    api_key: ApiKey | None = field(repr=False)
+    model: str | None
+    output_guardrails: tuple[OutputGuardrail[Any], ...]
+    output_guardrail_settings: Mapping[str, Any] | None
+    config: SessionConfig
+    history_store_audio: bool
+    tracing_disabled: bool
+    workflow_name: str | None
+    group_id: str | None
+    trace_metadata: Mapping[str, Any] | None
+    tool_execution: ToolExecution
+    tool_error_formatter: Callable[[ToolErrorFormatterArgs[Any]], Any] | None
+    automatically_trigger_response_for_mcp_tool_calls: bool
+    speech_interrupts: bool
+    playback: Literal["clock"] | PlaybackTracker
+    output_sample_rate: int | None
+    response_timeout: float
+    max_waiting_responses: int
+    max_answered_calls: int
+    max_queued_events: int
+    max_queued_bytes: int
+    provider: Provider
+
+    def __post_init__(self) -> None:
+        """Refuses options that a session cannot have.
+
+        Raises:
+            ValueError, TypeError: names the option that is wrong.
+        """
+        check_config(self.config)
+        if not (self.api_key is None or isinstance(self.api_key, str) or callable(self.api_key)):
+            raise TypeError(
+                "api_key must be a string or a function that gets one, "
+                f"not {type(self.api_key).__name__}"
+            )
+        if not isinstance(self.provider, Provider):
+            raise TypeError(
+                f"provider must be a stapes.providers.Provider, not {type(self.provider).__name__}"
+            )
+        if not isinstance(self.playback, PlaybackTracker) and self.playback != "clock":
+            raise ValueError(f"playback is {self.playback!r}: use 'clock' or a PlaybackTracker()")
+        for name in (
+            "max_waiting_responses",
+            "max_answered_calls",
+            "max_queued_events",
+            "max_queued_bytes",
+        ):
+            whole_number(getattr(self, name), name, at_least=1)
+        if self.output_sample_rate is not None:
+            whole_number(self.output_sample_rate, "output_sample_rate", at_least=1)
+        for key in self.output_guardrail_settings or ():
+            if key != "debounce_text_length":
+                raise ValueError(
+                    f"output_guardrail_settings key {key!r} is unknown: use debounce_text_length"
+                )
+
+
+def check_agent(agent: object) -> None:
+    """Refuses what is no agent.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if not isinstance(agent, RealtimeAgent):
+        raise TypeError(
+            f"agent must be a RealtimeAgent, not {type(agent).__name__}: "
+            "stapes.RealtimeAgent(name=..., instructions=...)"
+        )
+
+
+@functools.cache
+def _default_transport() -> WebSocketTransport:
+    """The transport that sessions share which ask for no other."""
+    return WebSocketTransport()
+
+
+def chosen_transport(transport: Any) -> Transport:
+    """The transport that the user asks for.
+
+    Raises:
+        ValueError: there is no such transport.
+    """
+    if transport == "websocket":
+        return _default_transport()
+    if transport == "webrtc":
+        return WebRTCTransport()
+    if isinstance(transport, WebSocketTransport | WebRTCTransport | RealtimeTransport):
+        return transport
+    raise ValueError(
+        f"transport is {transport!r}: use 'websocket', 'webrtc', a WebSocketTransport(...), a "
+        "WebRTCTransport(...), or an instance of a RealtimeTransport of your own"
+    )
+
+
+def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool) -> _core.Session:
+    """The core's half of a session with these options."""
+    transport = options.transport
+    limits: WebSocketTransport | WebRTCTransport = _default_transport()
+    if isinstance(transport, WebSocketTransport | WebRTCTransport):
+        limits = transport
+    settings = options.output_guardrail_settings or {}
+    is_reported = options.playback != "clock" or transport.playback_reports
+    return _core.Session(
+        hub,
+        history_store_audio=options.history_store_audio,
+        guardrail_debounce=settings.get("debounce_text_length", _DEBOUNCE),
+        speech_interrupts=options.speech_interrupts,
+        playback="reports" if is_reported else "clock",
+        respond_to_mcp_calls=options.automatically_trigger_response_for_mcp_tool_calls,
+        response_timeout=options.response_timeout,
+        waiting_responses=options.max_waiting_responses,
+        answered_calls=options.max_answered_calls,
+        high_water=limits.high_water,
+        max_outgoing_bytes=limits.max_outgoing_bytes,
+        max_queued_events=options.max_queued_events,
+        max_queued_bytes=options.max_queued_bytes,
+        virtual_clock=virtual_clock,
+    )

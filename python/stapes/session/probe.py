@@ -1,0 +1,67 @@
+"""A session as `stapes.testing` sees it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stapes import _core
+    from stapes.hub import LoopHub
+    from stapes.session.connecting import Connector
+    from stapes.session.dispatch.interest import Interest
+    from stapes.session.scope import Scope
+
+__all__ = ["SessionProbe"]
+
+
+class SessionProbe:
+    """`session.probe`, for `stapes.testing`. It is no part of the public interface."""
+
+    __slots__ = ("_connector", "_core", "_hub", "_interest", "_tasks")
+
+    def __init__(
+        self, scope: Scope, hub: LoopHub, connector: Connector, interest: Interest
+    ) -> None:
+        self._core: _core.Session = scope.core
+        self._tasks = scope.tasks
+        self._hub = hub
+        self._connector = connector
+        self._interest = interest
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no message of any session on this loop waits to be dispatched."""
+        return self._hub.is_idle
+
+    @property
+    def is_connecting(self) -> bool:
+        """Whether `connect` is under way."""
+        return self._connector.is_busy
+
+    @property
+    def sequence(self) -> int:
+        """The sequence number of what happened last."""
+        return self._core.sequence
+
+    @property
+    def task_count(self) -> int:
+        """How many tasks the session runs."""
+        return len(self._tasks)
+
+    def traffic(self) -> tuple[int, int, int, int]:
+        """Frames read; messages queued, flushed and dropped."""
+        return self._core.traffic()
+
+    def hold_reader(self, hold: bool) -> None:
+        """Lets frames of the server arrive unread, or no longer."""
+        self._core.hold_reader(hold)
+
+    def advance_clock(self, seconds: float) -> None:
+        """Moves the virtual clock."""
+        self._core.advance_clock(seconds)
+
+    def tap_outgoing(self, tap: Callable[[int, str], None]) -> None:
+        """Calls `tap` with the sequence number and the text of each message for the server."""
+        self._interest.tap_outgoing(tap)

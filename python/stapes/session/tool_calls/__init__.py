@@ -1,0 +1,1 @@
+"""The function calls of the model: approvals, guardrails, tools, handoffs."""

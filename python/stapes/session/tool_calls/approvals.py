@@ -1,0 +1,163 @@
+"""Calls that wait for a person's decision: function calls, and those of hosted MCP servers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from agents import ModelBehaviorError
+
+from stapes.approvals import ToolApproval
+from stapes.events import ToolApprovalRequested
+from stapes.session.completion import Completion, done
+from stapes.session.upstream import approval_item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from agents import FunctionTool
+    from agents.realtime import RealtimeAgent
+
+    from stapes.events import ToolCall
+    from stapes.items import McpApprovalRequestItem
+    from stapes.session.scope import Scope
+    from stapes.session.tool_calls.pending import PendingCall
+
+__all__ = ["Approvals", "function_approval_item"]
+
+logger = logging.getLogger("stapes")
+
+
+class Approvals:
+    """The decisions that one session waits for."""
+
+    __slots__ = ("_pending_mcp", "_scope", "_waiting")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._waiting: dict[ToolApproval, PendingCall] = {}
+        self._pending_mcp: frozenset[str] = frozenset()
+
+    def ask(self, pending: PendingCall, tool: FunctionTool, item: Any) -> None:
+        """Lets a function call wait for a decision; `item` is its request, as upstream has it."""
+        scope, call, agent = self._scope, pending.call, pending.snapshot.agent
+        approval = ToolApproval(
+            kind="function_approval",
+            agent=agent,
+            tool_name=tool.name,
+            arguments=call.arguments,
+            call_id=call.call_id,
+            item_id=call.item_id,
+            response_id=call.response_id,
+            tool=tool,
+            connection_id=pending.connection_id,
+            approval_item=item,
+        )
+        pending.tool = tool
+        self._waiting[approval] = pending
+        is_taken = scope.local_events.transact(
+            [ToolApprovalRequested(scope.context, agent, approval)],
+            lambda tokens: scope.core.await_approval(
+                call.call_id, pending.connection_id, tokens[0]
+            ),
+        )
+        if not is_taken:
+            del self._waiting[approval]
+
+    def mcp_requested(
+        self, item: McpApprovalRequestItem, agent: RealtimeAgent[Any], connection_id: int
+    ) -> ToolApproval:
+        """Takes note of a hosted MCP server's call that waits for a decision."""
+        arguments = json.dumps(item.arguments, ensure_ascii=False, separators=(",", ":"))
+        raw = {
+            "type": "mcp_approval_request",
+            "id": item.item_id,
+            "server_label": item.server_label,
+            "name": item.name,
+            "arguments": arguments,
+        }
+        self._pending_mcp |= {item.item_id}
+        return ToolApproval(
+            kind="mcp_approval_request",
+            agent=agent,
+            tool_name=item.name,
+            arguments=arguments,
+            call_id=item.item_id,
+            item_id=item.item_id,
+            server_label=item.server_label,
+            connection_id=connection_id,
+            approval_item=approval_item(agent, raw, item.name),
+        )
+
+    def decide(
+        self,
+        approval: ToolApproval,
+        resume: Callable[[PendingCall], Coroutine[Any, Any, None]],
+        *,
+        approve: bool,
+        always: bool,
+        message: str | None = None,
+    ) -> Completion[None]:
+        """Takes a decision. A second one about the same request changes nothing.
+
+        Args:
+            approval: the request.
+            resume: goes on with a function call that has been decided.
+            approve: whether the call may be made.
+            always: the same for later calls of this tool by this agent.
+            message: what the model gets in place of the tool's answer.
+        """
+        scope = self._scope
+        if approval.connection_id != scope.core.connection_id or scope.core.status != "connected":
+            return scope.tasks.failed(
+                ModelBehaviorError("Tool approval belongs to a closed realtime connection.")
+            )
+        if approval.kind == "mcp_approval_request":
+            self._decide_mcp(approval, approve, always, message)
+            return done()
+        pending = self._waiting.pop(approval, None)
+        if pending is None:
+            return done()
+        item = approval.approval_item
+        assert item is not None
+        if approve:
+            scope.context.approve_tool(item, always_approve=always)
+        else:
+            scope.context.reject_tool(item, always_reject=always, rejection_message=message)
+        return scope.tasks.completion(resume(pending))
+
+    def forget_calls(self) -> None:
+        """Forgets the function calls that wait: their connection is over, or about to be."""
+        self._waiting.clear()
+
+    def forget_mcp_calls(self) -> None:
+        """Forgets the calls of hosted MCP servers that wait: their connection is over."""
+        self._pending_mcp = frozenset()
+
+    def _decide_mcp(
+        self, approval: ToolApproval, approve: bool, always: bool, message: str | None
+    ) -> None:
+        if always:
+            logger.warning(
+                "hosted MCP tools cannot be approved or rejected for good: "
+                "use require_approval of the tool's configuration"
+            )
+        if approval.item_id not in self._pending_mcp:
+            return
+        self._pending_mcp -= {approval.item_id}
+        self._scope.core.answer_mcp_approval(
+            approval.connection_id, approval.item_id, approve, None if approve else message
+        )
+
+
+def function_approval_item(agent: Any, call: ToolCall, tool: FunctionTool) -> Any:
+    """A function call's request for approval as the run context knows it."""
+    raw = {
+        "type": "function_call",
+        "name": call.name,
+        "call_id": call.call_id,
+        "arguments": call.arguments,
+        "id": call.item_id,
+    }
+    return approval_item(agent, raw, tool.name)

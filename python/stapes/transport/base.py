@@ -1,0 +1,131 @@
+"""The base classes of transports, and a session's end of a connection that users carry."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from stapes import _core
+
+__all__ = ["RealtimeTransport", "Transport", "TransportLine", "TransportRequest"]
+
+
+@dataclass(frozen=True, slots=True)
+class TransportRequest:
+    """Where a session connects to, and with which headers."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    """Authorization included: do not log them."""
+
+
+class TransportLine:
+    """A session's end of a connection that a user's transport carries."""
+
+    def __init__(self, connection: _core.ExternalConnection, opened: Callable[[], bool]) -> None:
+        self._connection = connection
+        self._opened = opened
+
+    def opened(self) -> bool:
+        """Tells the session that the connection stands; false if it was closed meanwhile."""
+        return self._opened()
+
+    def receive(self, frame: str) -> None:
+        """Takes in a text message of the server's."""
+        self._connection.receive(frame)
+
+    def receive_audio(self, audio: bytes) -> None:
+        """Takes in the answer's sound, where the transport is `sound_apart`.
+
+        PCM, 16 bit little endian, mono, at the rate of the session's output format. It belongs to
+        the response that `output_audio_buffer.started` named, until `.stopped` or `.cleared`.
+        """
+        self._connection.receive_audio(audio)
+
+    def ended(self, reason: str) -> None:
+        """Tells the session that the connection is over; `reason` says why, for a user to read."""
+        self._connection.ended(reason)
+
+
+class Transport:
+    """A way to reach a model: the hooks that every transport has besides carrying messages."""
+
+    __slots__ = ()
+
+    @property
+    def playback_reports(self) -> bool:
+        """Whether the transport reports what was played, by `session.playback_reported`.
+
+        Otherwise the session works it out, or is told by its own `PlaybackTracker`.
+        """
+        return False
+
+    def configure(self, session: dict[str, Any]) -> dict[str, Any]:
+        """May rewrite the session's configuration, each time before it is sent.
+
+        A phone line forces its audio format here.
+        """
+        return session
+
+    def attach(self, session: Any) -> None:
+        """Gives the transport its session, a `stapes.RealtimeSession`, once that has been made.
+
+        The transport may listen here (`session.on("audio", ...)`,
+        `session.on("audio_interrupted", ...)`) and keep the session, to send audio and to report
+        playback.
+        """
+
+
+class RealtimeTransport(Transport, ABC):
+    """The base of users' own transports: it carries the messages, the session does the rest.
+
+    The session calls all methods on its event loop.
+    """
+
+    __slots__ = ()
+
+    @property
+    def sound_apart(self) -> bool:
+        """Whether sound travels beside the messages, as over RTP, and not within them.
+
+        The transport then gets the user's sound by `send_audio`, and delivers the answer's to
+        `line.receive_audio`.
+        """
+        return False
+
+    @property
+    def server_truncates(self) -> bool:
+        """Whether the server knows what was played of an answer, and cuts it by itself.
+
+        The session then stops it by `output_audio_buffer.clear`; otherwise it says where to cut, by
+        `conversation.item.truncate`.
+        """
+        return False
+
+    def send_audio(self, audio: bytes) -> None:
+        """Takes the user's sound, where the transport is `sound_apart`.
+
+        PCM, 16 bit little endian, mono, at the rate of the session's input format, as it was given:
+        the transport paces it.
+        """
+        raise NotImplementedError("a transport that is sound_apart takes the user's sound")
+
+    @abstractmethod
+    async def connect(self, request: TransportRequest, line: TransportLine) -> None:
+        """Connects, calls `line.opened()`, and then delivers to `line` what the server sends.
+
+        Raises:
+            stapes.ConnectError: no connection could be made; the session's `connect` raises it too.
+        """
+
+    @abstractmethod
+    def send(self, message: str) -> None:
+        """Takes a text message for the server; they come in order."""
+
+    @abstractmethod
+    def close(self, code: int, reason: str) -> None:
+        """Closes the connection. Nothing is sent after it, and `line.ended` need not be called."""

@@ -1,0 +1,153 @@
+"""The WebRTC transport's options, and how the sound of a call fares; the core carries the call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stapes import _core
+from stapes.config import whole_number
+from stapes.errors import StapesError
+from stapes.transport.base import Transport
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["IceServer", "SoundStatistics", "WebRTCTransport"]
+
+
+@dataclass(frozen=True, slots=True)
+class SoundStatistics:
+    """How the sound of a WebRTC call fares; `session.transport.sound`.
+
+    Attributes:
+        packets_sent: 20 ms each.
+        packets_received: of the answer's sound and of the silence between answers.
+        packets_lost: those that were not there when it was their turn.
+        packets_late: those of them that came afterwards.
+        concealed: the share of the sound that had to be guessed, 0 to 1.
+        target: how long sound is held back now, in seconds, so that late packets find their place.
+        delay: how long the last packet was held back, in seconds.
+    """
+
+    packets_sent: int
+    packets_received: int
+    packets_lost: int
+    packets_late: int
+    concealed: float
+    target: float
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """A STUN or TURN server.
+
+    Attributes:
+        urls: `stun:host:port`, `turn:host:port?transport=udp`, one or several.
+        username: for TURN.
+        credential: for TURN.
+    """
+
+    urls: str | Sequence[str]
+    username: str = field(default="", repr=False)
+    credential: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebRTCTransport(Transport):
+    """A WebRTC call to the provider, or to any server that answers such calls, carried in Rust.
+
+    Messages go over a data channel, sound as Opus over RTP: smaller than base64 PCM, with the
+    lowest delay, and without stalling where packets are lost. You send and get the same PCM as over
+    a WebSocket. The provider sends the answer's sound in real time, and cuts what it has not played
+    yet when the user interrupts.
+
+    Times are in seconds, sizes in bytes.
+
+    Attributes:
+        url: an `https://` or `http://` URL that calls are offered to, used as it is in place of the
+            provider's.
+        headers: sent with the offer, after the authorization.
+        connect_timeout: for name lookup, proxy, TCP, TLS, the answer, ICE, DTLS and the data
+            channel together.
+        close_timeout: how long, at the end, what was sent may take to arrive.
+        disconnected_after: silence of the server after which the call counts as disconnected.
+        disconnected_grace: how long it may be disconnected before it counts as lost.
+        ice_servers: STUN and TURN servers. None are needed to reach a server on the open internet;
+            a TURN server helps where a firewall lets no UDP out.
+        local_addresses: the addresses of this machine to use. None: the one that leads to the
+            server.
+        complexity: effort of the Opus encoder, 0 to 10; `None`: 1, and 5 with `fec`.
+        bitrate: of the user's sound, in bits per second; `None`: 72,000 at most, and with `fec`
+            what the encoder chooses.
+        fec: packets carry a coarse copy of the one before, for when that is lost. It takes effect
+            with an `expected_loss` above zero.
+        expected_loss: packets that the network loses, in percent.
+        dtx: silence is not sent.
+        max_queue: how much of the user's sound may wait, in seconds: sound that comes faster than
+            it is spoken is sent in its time. The oldest is dropped.
+        min_delay: the least that the answer's sound is held back, so that late packets find their
+            place.
+        start_delay: the same before anything is known of the network.
+        max_delay: the most that it is held back. The delay follows what the network does.
+        channel_buffer: what the data channel may hold that the server has not acknowledged.
+        send_batch_size: how much is taken from what waits at once.
+        proxy: for the offer: `"environment"` (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY), a URL,
+            or `None`. The sound goes its own way.
+        ca_file: a PEM file with the authorities to trust, in place of the system's.
+        max_outgoing_bytes: what may wait to be sent, of messages. Past it the connection fails.
+        high_water: awaited `send_audio` waits while more than this is waiting to be sent, sound
+            included; the default is five seconds of it.
+    """
+
+    # It may carry a key, as some providers want it.
+    url: str | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    connect_timeout: float = 15.0
+    close_timeout: float = 2.0
+    disconnected_after: float = 5.0
+    disconnected_grace: float = 5.0
+    ice_servers: Sequence[IceServer] = ()
+    local_addresses: Sequence[str] = ()
+    complexity: int | None = None
+    bitrate: int | None = None
+    fec: bool = False
+    expected_loss: int = 0
+    dtx: bool = False
+    max_queue: float = 60.0
+    min_delay: float = 0.020
+    start_delay: float = 0.040
+    max_delay: float = 0.200
+    channel_buffer: int = 1024 * 1024
+    send_batch_size: int = 64 * 1024
+    proxy: str | None = field(default="environment", repr=False)
+    ca_file: str | os.PathLike[str] | None = None
+    max_outgoing_bytes: int = 4 * 1024 * 1024
+    high_water: int = 256 * 1024
+
+    def __post_init__(self) -> None:
+        """Refuses options that a call cannot have.
+
+        Raises:
+            ValueError, TypeError: names the option that is wrong.
+            StapesError: this build has no WebRTC.
+        """
+        for name in ("channel_buffer", "send_batch_size", "max_outgoing_bytes", "high_water"):
+            whole_number(getattr(self, name), name, at_least=1)
+        whole_number(self.expected_loss, "expected_loss", at_least=0)
+        if self.complexity is not None:
+            whole_number(self.complexity, "complexity", at_least=0)
+        if self.bitrate is not None:
+            whole_number(self.bitrate, "bitrate", at_least=1)
+        self.core_options()
+
+    def core_options(self) -> _core.WebRtcOptions:
+        """The options as the core takes them."""
+        if not _core.HAS_WEBRTC:
+            raise StapesError(
+                "this build of stapes has no WebRTC: install a wheel that has it, build with the "
+                "cargo feature `webrtc`, or use transport='websocket'"
+            )
+        return _core.WebRtcOptions(self)

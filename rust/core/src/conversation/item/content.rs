@@ -1,0 +1,123 @@
+//! The parts of a message.
+
+use serde_json::{Value, json};
+
+use super::Role;
+use super::wire::{owned, text};
+
+/// What a listener heard of a part that was cut short.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeardExtent {
+    /// Played milliseconds.
+    pub audio_end_ms: u64,
+    /// The transcript up to there: its share of the text by time, cut at a word.
+    pub transcript: String,
+}
+
+/// One part of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ContentPart {
+    InputText {
+        text: String,
+    },
+    InputAudio {
+        audio: Option<String>,
+        transcript: Option<String>,
+    },
+    InputImage {
+        image_url: String,
+        detail: Option<String>,
+    },
+    OutputText {
+        text: String,
+    },
+    OutputAudio {
+        audio: Option<String>,
+        transcript: Option<String>,
+        heard: Option<HeardExtent>,
+    },
+    /// A part of a type that is not known here, as it came.
+    Other {
+        raw: Value,
+    },
+}
+
+impl ContentPart {
+    pub(super) fn parse(role: Role, part: &Value) -> Self {
+        match text(part, "type") {
+            Some("input_text") => Self::InputText {
+                text: owned(part, "text").unwrap_or_default(),
+            },
+            Some("input_audio") => Self::InputAudio {
+                audio: owned(part, "audio"),
+                transcript: owned(part, "transcript"),
+            },
+            Some("input_image") => Self::InputImage {
+                image_url: owned(part, "image_url")
+                    .or_else(|| owned(part, "image"))
+                    .unwrap_or_default(),
+                detail: owned(part, "detail"),
+            },
+            Some("output_text") => Self::OutputText {
+                text: owned(part, "text").unwrap_or_default(),
+            },
+            // Before the GA protocol an assistant's audio was called plain "audio".
+            Some(kind)
+                if kind == "output_audio" || (kind == "audio" && role == Role::Assistant) =>
+            {
+                Self::OutputAudio {
+                    audio: owned(part, "audio"),
+                    transcript: owned(part, "transcript"),
+                    heard: None,
+                }
+            }
+            _ => Self::Other { raw: part.clone() },
+        }
+    }
+
+    pub(super) fn without_audio(self) -> Self {
+        match self {
+            Self::InputAudio { transcript, .. } => Self::InputAudio {
+                audio: None,
+                transcript,
+            },
+            Self::OutputAudio {
+                transcript, heard, ..
+            } => Self::OutputAudio {
+                audio: None,
+                transcript,
+                heard,
+            },
+            other => other,
+        }
+    }
+
+    /// The part as the wire and a user write it.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::InputText { text } => json!({"type": "input_text", "text": text}),
+            Self::InputAudio { audio, transcript } => {
+                json!({"type": "input_audio", "audio": audio, "transcript": transcript})
+            }
+            Self::InputImage {
+                image_url,
+                detail: Some(detail),
+            } => {
+                json!({"type": "input_image", "image_url": image_url, "detail": detail})
+            }
+            Self::InputImage {
+                image_url,
+                detail: None,
+            } => {
+                json!({"type": "input_image", "image_url": image_url})
+            }
+            Self::OutputText { text } => json!({"type": "output_text", "text": text}),
+            Self::OutputAudio {
+                audio, transcript, ..
+            } => {
+                json!({"type": "output_audio", "transcript": transcript, "audio": audio})
+            }
+            Self::Other { raw } => raw.clone(),
+        }
+    }
+}

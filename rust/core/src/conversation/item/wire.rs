@@ -1,0 +1,249 @@
+//! Items as the wire and users write them.
+
+use serde_json::{Value, json};
+
+use super::{ContentPart, Item, ItemKind, ItemPosition, Progress, Role};
+
+/// The text under that key.
+pub(in crate::conversation) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
+    value.get(key).and_then(Value::as_str)
+}
+
+pub(super) fn owned(value: &Value, key: &str) -> Option<String> {
+    text(value, key).map(str::to_owned)
+}
+
+impl Item {
+    /// Reads a wire message item. `default` is its status where the item names none.
+    pub fn message(wire: &Value, position: ItemPosition, default: Progress) -> Option<Self> {
+        let id = text(wire, "id")?;
+        let role = Role::parse(text(wire, "role")?)?;
+        let status = (role != Role::System).then(|| {
+            text(wire, "status")
+                .and_then(Progress::parse)
+                .unwrap_or(default)
+        });
+        let content = wire
+            .get("content")
+            .and_then(Value::as_array)
+            .map(|parts| {
+                parts
+                    .iter()
+                    .map(|part| ContentPart::parse(role, part))
+                    .collect()
+            })
+            .unwrap_or_default();
+        Some(Self {
+            id: id.into(),
+            position,
+            kind: ItemKind::Message {
+                role,
+                status,
+                content,
+            },
+        })
+    }
+
+    /// Reads a wire function call.
+    pub fn function_call(wire: &Value, status: Progress, output: Option<String>) -> Option<Self> {
+        Some(Self {
+            id: text(wire, "id")?.into(),
+            position: ItemPosition::Unstated,
+            kind: ItemKind::FunctionCall {
+                call_id: owned(wire, "call_id"),
+                name: owned(wire, "name").unwrap_or_default(),
+                arguments: owned(wire, "arguments").unwrap_or_default(),
+                output,
+                status,
+            },
+        })
+    }
+
+    /// Reads a wire MCP call, of either name.
+    pub fn mcp_call(wire: &Value, status: Progress) -> Option<Self> {
+        let wire_type = match text(wire, "type")? {
+            "mcp_tool_call" => "mcp_tool_call",
+            _ => "mcp_call",
+        };
+        let output = match wire.get("output") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(output)) => Some(output.clone()),
+            Some(other) => Some(other.to_string()),
+        };
+        Some(Self {
+            id: text(wire, "id")?.into(),
+            position: ItemPosition::Unstated,
+            kind: ItemKind::McpCall {
+                wire_type,
+                name: owned(wire, "name").unwrap_or_default(),
+                arguments: owned(wire, "arguments").unwrap_or_default(),
+                output,
+                status,
+            },
+        })
+    }
+
+    /// Reads a wire MCP approval request; `Err` says what is wrong with its arguments.
+    pub fn mcp_approval_request(wire: &Value) -> Result<Option<Self>, String> {
+        let Some(id) = text(wire, "id") else {
+            return Ok(None);
+        };
+        let raw = match text(wire, "arguments") {
+            None | Some("") => "{}",
+            Some(raw) => raw,
+        };
+        let arguments = match serde_json::from_str(raw) {
+            Ok(Value::Object(arguments)) => arguments,
+            Ok(_) => {
+                return Err(format!(
+                    "the arguments of approval request {id} are not an object"
+                ));
+            }
+            Err(error) => {
+                return Err(format!(
+                    "the arguments of approval request {id} are not JSON: {error}"
+                ));
+            }
+        };
+        Ok(Some(Self {
+            id: id.into(),
+            position: ItemPosition::Unstated,
+            kind: ItemKind::McpApprovalRequest {
+                server_label: owned(wire, "server_label").unwrap_or_default(),
+                name: owned(wire, "name").unwrap_or_default(),
+                arguments,
+                approved: wire.get("approved").and_then(Value::as_bool),
+            },
+        }))
+    }
+
+    /// Reads an item that a user wrote for `update_history`: the shape of [`Item::to_value`].
+    pub fn from_user(value: &Value) -> Result<Self, String> {
+        let id = text(value, "item_id").ok_or("a history item needs an item_id")?;
+        let position = match value.get("previous_item_id") {
+            None => ItemPosition::Unstated,
+            Some(Value::String(previous)) => ItemPosition::After(previous.as_str().into()),
+            Some(_) => ItemPosition::First,
+        };
+        let status = || {
+            text(value, "status")
+                .and_then(Progress::parse)
+                .unwrap_or(Progress::Completed)
+        };
+        let kind = match text(value, "type") {
+            Some("message") => {
+                let role = text(value, "role").and_then(Role::parse).ok_or_else(|| {
+                    format!("message {id} needs a role: user, assistant or system")
+                })?;
+                let content = value
+                    .get("content")
+                    .and_then(Value::as_array)
+                    .ok_or_else(|| format!("message {id} needs content: a list of parts"))?;
+                ItemKind::Message {
+                    role,
+                    status: (role != Role::System).then(status),
+                    content: content
+                        .iter()
+                        .map(|part| ContentPart::parse(role, part))
+                        .collect(),
+                }
+            }
+            Some("function_call") => ItemKind::FunctionCall {
+                call_id: owned(value, "call_id"),
+                name: owned(value, "name").unwrap_or_default(),
+                arguments: owned(value, "arguments").unwrap_or_default(),
+                output: owned(value, "output"),
+                status: status(),
+            },
+            Some(kind @ ("mcp_call" | "mcp_tool_call")) => ItemKind::McpCall {
+                wire_type: if kind == "mcp_call" {
+                    "mcp_call"
+                } else {
+                    "mcp_tool_call"
+                },
+                name: owned(value, "name").unwrap_or_default(),
+                arguments: owned(value, "arguments").unwrap_or_default(),
+                output: owned(value, "output"),
+                status: status(),
+            },
+            Some("mcp_approval_request") => ItemKind::McpApprovalRequest {
+                server_label: owned(value, "server_label").unwrap_or_default(),
+                name: owned(value, "name").unwrap_or_default(),
+                arguments: value
+                    .get("arguments")
+                    .and_then(Value::as_object)
+                    .cloned()
+                    .unwrap_or_default(),
+                approved: value.get("approved").and_then(Value::as_bool),
+            },
+            other => {
+                return Err(format!(
+                    "history item {id} is of the unknown type {other:?}: use message, function_call, \
+                     mcp_call, mcp_tool_call or mcp_approval_request"
+                ));
+            }
+        };
+        Ok(Self {
+            id: id.into(),
+            position,
+            kind,
+        })
+    }
+
+    /// The item as users see it.
+    pub fn to_value(&self) -> Value {
+        let mut value = match &self.kind {
+            ItemKind::Message {
+                role,
+                status,
+                content,
+            } => {
+                let mut value = json!({
+                    "type": "message",
+                    "role": role.as_str(),
+                    "content": content.iter().map(ContentPart::to_value).collect::<Vec<_>>(),
+                });
+                if let Some(status) = status {
+                    value["status"] = status.as_str().into();
+                }
+                value
+            }
+            ItemKind::FunctionCall {
+                call_id,
+                name,
+                arguments,
+                output,
+                status,
+            } => json!({
+                "type": "function_call", "status": status.as_str(), "call_id": call_id,
+                "name": name, "arguments": arguments, "output": output,
+            }),
+            ItemKind::McpCall {
+                wire_type,
+                name,
+                arguments,
+                output,
+                status,
+            } => json!({
+                "type": wire_type, "status": status.as_str(), "name": name,
+                "arguments": arguments, "output": output,
+            }),
+            ItemKind::McpApprovalRequest {
+                server_label,
+                name,
+                arguments,
+                approved,
+            } => json!({
+                "type": "mcp_approval_request", "server_label": server_label, "name": name,
+                "arguments": arguments, "approved": approved,
+            }),
+        };
+        value["item_id"] = (*self.id).into();
+        match &self.position {
+            ItemPosition::Unstated => {}
+            ItemPosition::First => value["previous_item_id"] = Value::Null,
+            ItemPosition::After(previous) => value["previous_item_id"] = (**previous).into(),
+        }
+        value
+    }
+}

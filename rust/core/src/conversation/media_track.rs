@@ -1,0 +1,284 @@
+//! The answer's audio on a media track: audio that comes beside the messages.
+//!
+//! RTP names no response. The server says by `output_audio_buffer.started`, `.stopped` and `.cleared`
+//! which one it plays. Each such segment has a number of its own, so that a driver can say to which
+//! segment the audio belongs that it still holds.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::audio::format::AudioFormat;
+
+use super::Conversation;
+use super::capabilities::Media;
+use super::event::Event;
+use super::item::text;
+use super::server_event::index;
+
+/// How many segments are kept. A driver holds at most a jitter buffer of audio, a fraction of one.
+const MAX_SEGMENTS: usize = 8;
+
+/// Of how many responses the first part with audio is kept. One response plays at a time.
+const MAX_PARTS: usize = 32;
+
+/// The audio of one response, between the server's `started` and `stopped`.
+#[derive(Debug, Clone)]
+pub(super) struct Segment {
+    number: u64,
+    pub(super) response_id: Arc<str>,
+    pub(super) item_id: Arc<str>,
+    pub(super) content_index: usize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct MediaTrack {
+    /// Counts segments; they go on across connections.
+    last: u64,
+    /// The last segment is playing.
+    open: bool,
+    segments: VecDeque<Segment>,
+    /// The first part with audio of each response: response, item, content index.
+    parts: VecDeque<(Arc<str>, Arc<str>, usize)>,
+}
+
+impl MediaTrack {
+    /// The segment of the audio that arrives now; 0 where it belongs to none.
+    pub(super) fn current(&self) -> u64 {
+        if self.open { self.last } else { 0 }
+    }
+
+    /// A part of a response has audio.
+    pub(super) fn part(&mut self, response_id: &str, item_id: &str, content_index: usize) {
+        if self.parts.iter().any(|(known, ..)| **known == *response_id) {
+            return;
+        }
+        let (response_id, item_id) = (Arc::<str>::from(response_id), Arc::<str>::from(item_id));
+        for segment in &mut self.segments {
+            if segment.response_id == response_id {
+                segment.item_id = Arc::clone(&item_id);
+                segment.content_index = content_index;
+            }
+        }
+        self.parts.push_back((response_id, item_id, content_index));
+        if self.parts.len() > MAX_PARTS {
+            self.parts.pop_front();
+        }
+    }
+
+    /// The server begins to play a response.
+    pub(super) fn started(&mut self, response_id: &str) {
+        let part = self
+            .parts
+            .iter()
+            .find(|(known, ..)| **known == *response_id);
+        let (item_id, content_index) = part.map_or_else(
+            || ("".into(), 0),
+            |(_, item_id, content_index)| (Arc::clone(item_id), *content_index),
+        );
+        self.last += 1;
+        self.open = true;
+        self.segments.push_back(Segment {
+            number: self.last,
+            response_id: response_id.into(),
+            item_id,
+            content_index,
+        });
+        if self.segments.len() > MAX_SEGMENTS {
+            self.segments.pop_front();
+        }
+    }
+
+    /// The server has sent all audio of the segment.
+    pub(super) fn stopped(&mut self) {
+        self.open = false;
+    }
+
+    pub(super) fn segment(&self, number: u64) -> Option<&Segment> {
+        self.segments
+            .iter()
+            .find(|segment| segment.number == number)
+    }
+
+    /// Forgets a segment, and gives it back where it was known.
+    pub(super) fn end(&mut self, number: u64) -> Option<Segment> {
+        let at = self
+            .segments
+            .iter()
+            .position(|segment| segment.number == number)?;
+        self.segments.remove(at)
+    }
+
+    /// The connection is over.
+    pub(super) fn reset(&mut self) {
+        self.open = false;
+        self.segments.clear();
+        self.parts.clear();
+    }
+}
+
+/// Audio that was received on the media track.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrackAudio {
+    /// 16-bit samples, little endian, for the user; the track had `samples` of them at `rate`.
+    Pcm {
+        data: Vec<u8>,
+        samples: usize,
+        rate: u32,
+    },
+    /// Nobody listens: the number of samples alone.
+    Unheard { samples: usize, rate: u32 },
+}
+
+impl Conversation {
+    /// The segment of the audio that arrives now (see [`Self::track_audio`]); 0 where there is none.
+    pub fn segment(&self) -> u64 {
+        self.media_track.current()
+    }
+
+    /// Audio of that segment was received. Audio without a segment is dropped: it is the silence
+    /// between answers.
+    pub fn track_audio(
+        &mut self,
+        connection_id: u64,
+        segment: u64,
+        audio: TrackAudio,
+        now: Duration,
+    ) {
+        if connection_id != self.connection_id {
+            return;
+        }
+        let Some(segment) = self.media_track.segment(segment) else {
+            return;
+        };
+        let response_id = Arc::clone(&segment.response_id);
+        let (item_id, content_index) = (Arc::clone(&segment.item_id), segment.content_index);
+        if self.responses.is_silenced(&response_id) {
+            return;
+        }
+        let (TrackAudio::Pcm { samples, rate, .. } | TrackAudio::Unheard { samples, rate }) = audio;
+        let bytes = samples * 2;
+        let format = AudioFormat::Pcm { rate };
+        self.playback
+            .chunk(&response_id, &item_id, content_index, bytes, format, now);
+        self.heard_first(&response_id, now);
+        if let TrackAudio::Pcm { data, .. } = audio {
+            self.outbox.event(Event::Audio {
+                response_id,
+                item_id,
+                content_index,
+                data,
+            });
+        }
+    }
+
+    /// All audio of that segment has been passed on.
+    pub fn segment_ended(&mut self, connection_id: u64, segment: u64) {
+        if connection_id != self.connection_id {
+            return;
+        }
+        let Some(segment) = self.media_track.end(segment) else {
+            return;
+        };
+        let response_id = &segment.response_id;
+        if self.responses.is_silenced(response_id) || !self.responses.sounded(response_id) {
+            return;
+        }
+        if let Some(played_ms) = self.playback.played_out(response_id) {
+            let transcript = self.responses.transcript(&segment.item_id);
+            self.speech_rate.learn(transcript, played_ms);
+        }
+        self.audio_started = false;
+        self.outbox.event(Event::AudioStopped {
+            agent_version: self.agent_version,
+        });
+    }
+
+    /// Notes that audio of a response is played.
+    pub(super) fn heard_first(&mut self, response_id: &str, now: Duration) {
+        self.responses.first_audio(response_id, now);
+        self.spoken = true;
+        if !self.audio_started {
+            self.audio_started = true;
+            self.outbox.event(Event::AudioStarted {
+                agent_version: self.agent_version,
+            });
+        }
+    }
+
+    pub(super) fn content_part_added(&mut self, event: &Value) {
+        let has_audio = event
+            .pointer("/part/type")
+            .and_then(Value::as_str)
+            .is_some_and(|kind| matches!(kind, "audio" | "output_audio"));
+        if has_audio
+            && let (Some(response_id), Some(item_id)) =
+                (text(event, "response_id"), text(event, "item_id"))
+        {
+            let content_index = index(event, "content_index");
+            self.media_track.part(response_id, item_id, content_index);
+        }
+    }
+
+    /// The server begins to play a response, has played it, or stopped because it was told to.
+    pub(super) fn output_buffer(&mut self, kind: &str, event: &Value, now: Duration) {
+        if self.capabilities.media != Media::Track {
+            return;
+        }
+        match kind {
+            "output_audio_buffer.started" => {
+                if let Some(id) = text(event, "response_id") {
+                    self.media_track.started(id);
+                }
+            }
+            "output_audio_buffer.stopped" => self.media_track.stopped(),
+            _ => {
+                self.media_track.stopped();
+                self.cut_at_server(now);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn audio_belongs_to_the_response_that_the_server_names() {
+        let mut media_track = MediaTrack::default();
+        assert_eq!(media_track.current(), 0);
+        media_track.part("r1", "i1", 1);
+        media_track.part("r1", "i2", 0);
+        media_track.started("r1");
+        let first = media_track.current();
+        let segment = media_track.segment(first).unwrap();
+        assert_eq!((&*segment.item_id, segment.content_index), ("i1", 1));
+        media_track.stopped();
+        assert_eq!(media_track.current(), 0);
+        // Audio that a driver still holds belongs to it all the same.
+        assert!(media_track.segment(first).is_some());
+        media_track.started("r2");
+        assert_ne!(media_track.current(), first);
+        media_track.part("r2", "i3", 0);
+        assert_eq!(
+            &*media_track.segment(media_track.current()).unwrap().item_id,
+            "i3"
+        );
+        assert!(media_track.end(first).is_some() && media_track.end(first).is_none());
+    }
+
+    #[test]
+    fn a_server_that_says_much_fills_no_memory() {
+        let mut media_track = MediaTrack::default();
+        for n in 0..1000 {
+            media_track.part(&format!("r{n}"), "i", 0);
+            media_track.started(&format!("r{n}"));
+        }
+        assert_eq!(media_track.segments.len(), MAX_SEGMENTS);
+        assert_eq!(media_track.parts.len(), MAX_PARTS);
+        assert_eq!(media_track.current(), 1000);
+    }
+}

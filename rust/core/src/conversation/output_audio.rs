@@ -1,0 +1,96 @@
+//! The answer's audio on its way to the conversation: to which part it belongs, for whoever converts
+//! it outside the session's lock.
+
+use std::sync::Arc;
+
+use super::Conversation;
+use super::server_event::{Body, Chunk, ServerEvent};
+
+/// The part of an answer that audio belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AudioPart {
+    pub(crate) response_id: Arc<str>,
+    pub(crate) item_id: Arc<str>,
+    pub(crate) content_index: usize,
+}
+
+/// The audio of a server event, with its ids as the server states them.
+#[derive(Debug)]
+pub(crate) struct AudioDelta<'e> {
+    pub(crate) response_id: Option<&'e str>,
+    pub(crate) item_id: &'e str,
+    pub(crate) content_index: usize,
+    /// As on the wire.
+    pub(crate) data: &'e [u8],
+}
+
+impl ServerEvent<'_> {
+    /// Lets `convert` replace the audio that the event carries, if it carries any. Playback goes on
+    /// counting what was on the wire.
+    pub(crate) fn convert_audio(
+        &mut self,
+        convert: impl FnOnce(&AudioDelta<'_>) -> Option<Vec<u8>>,
+    ) {
+        let Body::AudioDelta {
+            response_id,
+            item_id,
+            content_index,
+            chunk,
+        } = &mut self.body
+        else {
+            return;
+        };
+        let Chunk::Decoded(data) = chunk else { return };
+        let converted = convert(&AudioDelta {
+            response_id: response_id.as_deref(),
+            item_id,
+            content_index: *content_index,
+            data,
+        });
+        if let Some(converted) = converted {
+            let wire_bytes = data.len();
+            *chunk = Chunk::Converted {
+                data: converted,
+                wire_bytes,
+            };
+        }
+    }
+
+    /// Whether it only continues a part: no other event leaves everything about parts as it is.
+    pub(crate) fn is_delta(&self) -> bool {
+        matches!(self.body, Body::AudioDelta { .. } | Body::TextDelta(_))
+    }
+}
+
+impl Conversation {
+    /// The part that audio within the messages belongs to; `None` where it is not to be heard.
+    pub(crate) fn part_of_delta(&self, delta: &AudioDelta<'_>) -> Option<AudioPart> {
+        let response_id = delta.response_id.map(str::to_owned);
+        let (response_id, item_id) = self.ids_of_sound(response_id, delta.item_id.to_owned());
+        self.part_to_hear(&response_id, &item_id, delta.content_index)
+    }
+
+    /// The part that audio of a media track belongs to; `None` where it is not to be heard.
+    pub(crate) fn part_of_segment(&self, segment: u64) -> Option<AudioPart> {
+        let stream = self.media_track.segment(segment)?;
+        self.part_to_hear(&stream.response_id, &stream.item_id, stream.content_index)
+    }
+
+    fn part_to_hear(
+        &self,
+        response_id: &Arc<str>,
+        item_id: &Arc<str>,
+        content_index: usize,
+    ) -> Option<AudioPart> {
+        (!self.responses.is_silenced(response_id)).then(|| AudioPart {
+            response_id: Arc::clone(response_id),
+            item_id: Arc::clone(item_id),
+            content_index,
+        })
+    }
+
+    /// Whether audio has started and goes on. Where it has not, the next audio starts anew.
+    pub(crate) fn audio_goes_on(&self) -> bool {
+        self.audio_started
+    }
+}

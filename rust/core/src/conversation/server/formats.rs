@@ -1,0 +1,25 @@
+//! Audio formats that the server states.
+
+use serde_json::Value;
+
+use crate::audio::format::AudioFormat;
+
+/// The audio format at `pointer`, where one is stated that is known.
+pub(super) fn format_at(value: &Value, pointer: &str) -> Option<AudioFormat> {
+    match value.pointer(pointer)? {
+        Value::Object(format) => {
+            let rate = format
+                .get("rate")
+                .and_then(Value::as_u64)
+                .and_then(|n| u32::try_from(n).ok());
+            AudioFormat::from_wire(format.get("type")?.as_str()?, rate).ok()
+        }
+        // As it was written before the GA protocol.
+        Value::String(name) => match name.as_str() {
+            "g711_ulaw" => Some(AudioFormat::Mulaw),
+            "g711_alaw" => Some(AudioFormat::Alaw),
+            _ => Some(AudioFormat::default()),
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,148 @@
+//! The server's events: one arm for each type, which calls the function that handles it.
+
+mod formats;
+mod items;
+mod output;
+mod responses;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::conversation::Conversation;
+use crate::conversation::client_event::ClientEvent;
+use crate::conversation::event::{CoreError, Event, Status};
+use crate::conversation::item::{ItemPosition, Progress, text};
+use crate::conversation::replay::RequestKind;
+use crate::conversation::server_event::{Body, ServerEvent};
+
+use formats::format_at;
+use items::position_of;
+
+impl Conversation {
+    /// Takes a frame of the server's. Whatever it is, the conversation goes on.
+    pub fn handle_server(&mut self, connection_id: u64, event: ServerEvent<'_>, now: Duration) {
+        if connection_id != self.connection_id || self.status != Status::Connected {
+            return;
+        }
+        if let Some(text) = event.raw {
+            self.outbox.event(Event::Raw { text });
+        }
+        match event.body {
+            Body::Malformed(what) => self.report(CoreError::Protocol(what)),
+            Body::AudioDelta {
+                response_id,
+                item_id,
+                content_index,
+                chunk,
+            } => {
+                self.audio_delta(response_id, item_id, content_index, chunk, now);
+            }
+            Body::TextDelta(delta) => self.answer_delta(&delta),
+            Body::Event { kind, value } => self.server_event(&kind, value, now),
+        }
+    }
+
+    fn server_event(&mut self, kind: &str, event: Value, now: Duration) {
+        match kind {
+            "error" => self.server_error(event, now),
+            "session.created" => self.session_created(&event),
+            "session.updated" => self.session_updated(&event),
+            "response.created" => self.response_created(&event, now),
+            "response.done" => self.response_done(&event, now),
+            "response.output_audio.done" => self.audio_done(&event),
+            "response.content_part.added" => self.content_part_added(&event),
+            "output_audio_buffer.started"
+            | "output_audio_buffer.stopped"
+            | "output_audio_buffer.cleared" => self.output_buffer(kind, &event, now),
+            "response.output_item.added" => self.output_item(&event, Progress::InProgress, now),
+            "response.output_item.done" => self.output_item(&event, Progress::Completed, now),
+            "conversation.item.added" => {
+                if let Some(id) = event.pointer("/item/id").and_then(Value::as_str) {
+                    self.history_requests.confirmed(id, RequestKind::Create);
+                }
+                let position = position_of(&event);
+                self.conversation_item(&event, position, Progress::InProgress, false, now);
+            }
+            "conversation.item.done" => {
+                let position = position_of(&event);
+                self.conversation_item(&event, position, Progress::Completed, true, now);
+            }
+            // Where it stands was said before.
+            "conversation.item.retrieved" => {
+                self.conversation_item(
+                    &event,
+                    ItemPosition::Unstated,
+                    Progress::Completed,
+                    false,
+                    now,
+                );
+            }
+            "conversation.item.deleted" => {
+                if let Some(id) = text(&event, "item_id") {
+                    self.history_requests.confirmed(id, RequestKind::Delete);
+                    self.history.remove(id);
+                }
+                self.history_updated();
+            }
+            // The transcript comes with the event: to retrieve the item would bring all its audio.
+            "conversation.item.input_audio_transcription.completed" => {
+                if let (Some(id), Some(transcript)) =
+                    (text(&event, "item_id"), text(&event, "transcript"))
+                {
+                    self.history.transcribed(id, transcript);
+                }
+                self.history_updated();
+            }
+            "conversation.item.input_audio_transcription.delta" => self.user_delta(&event),
+            "conversation.item.input_audio_transcription.failed" => {
+                self.transcription_failed(&event);
+            }
+            "conversation.item.truncated"
+            | "response.mcp_call.in_progress"
+            | "mcp_list_tools.in_progress" => {
+                self.retrieve(&event);
+            }
+            "input_audio_buffer.speech_started" if self.options.speech_interrupts => {
+                self.interrupt_answer(!self.server_interrupts, now);
+            }
+            "input_audio_buffer.speech_stopped" => self.turn_ended = Some(now),
+            "input_audio_buffer.committed" => {
+                self.turn_ended.get_or_insert(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn server_error(&mut self, event: Value, now: Duration) {
+        let error = event.get("error").cloned().unwrap_or(Value::Null);
+        self.report(CoreError::Server(event));
+        if let Some(id) = text(&error, "event_id") {
+            self.history_requests.refused(id);
+        }
+        self.sequencer.refused(&error);
+        self.flush_responses(now);
+    }
+
+    /// Tracing can be set once only, so it is asked for when the server says what it has.
+    fn session_created(&mut self, event: &Value) {
+        let set = event.pointer("/session/tracing").unwrap_or(&Value::Null);
+        let wanted = &self.tracing;
+        if set.is_object() && !wanted.is_string() {
+            tracing::warn!(
+                "tracing is configured by the server already: the session's is left out"
+            );
+            return;
+        }
+        self.outbox.message(ClientEvent::tracing_update(wanted));
+    }
+
+    fn session_updated(&mut self, event: &Value) {
+        self.playback
+            .set_format(format_at(event, "/session/audio/output/format"));
+        self.server_interrupts = event
+            .pointer("/session/audio/input/turn_detection/interrupt_response")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
+    }
+}

@@ -1,0 +1,169 @@
+//! Audio and text of an answer, and the transcription of the user.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::conversation::Conversation;
+use crate::conversation::capabilities::Media;
+use crate::conversation::event::{CoreError, Event, Interest, Speaker};
+use crate::conversation::item::text;
+use crate::conversation::server_event::{Chunk, TextDelta, index};
+
+impl Conversation {
+    pub(super) fn audio_delta(
+        &mut self,
+        response_id: Option<String>,
+        item_id: String,
+        content_index: usize,
+        chunk: Chunk,
+        now: Duration,
+    ) {
+        let bytes = match &chunk {
+            Chunk::Decoded(data) => data.len(),
+            Chunk::Length(bytes)
+            | Chunk::Converted {
+                wire_bytes: bytes, ..
+            } => *bytes,
+            Chunk::Unreadable(why) => {
+                self.report(CoreError::Protocol(format!(
+                    "audio of item {item_id} is no base64: {why}"
+                )));
+                return;
+            }
+        };
+        let (response_id, item_id) = self.ids_of_sound(response_id, item_id);
+        if self.responses.is_silenced(&response_id) {
+            return;
+        }
+        let format = self
+            .responses
+            .format(&response_id)
+            .or(self.playback.format())
+            .unwrap_or_default();
+        self.playback
+            .chunk(&response_id, &item_id, content_index, bytes, format, now);
+        self.heard_first(&response_id, now);
+        if let Chunk::Decoded(data) | Chunk::Converted { data, .. } = chunk {
+            self.outbox.event(Event::Audio {
+                response_id,
+                item_id,
+                content_index,
+                data,
+            });
+        }
+    }
+
+    /// All sound of a part has the same ids: they are made once.
+    pub(in crate::conversation) fn ids_of_sound(
+        &self,
+        response_id: Option<String>,
+        item_id: String,
+    ) -> (Arc<str>, Arc<str>) {
+        let known = self.playback.ids();
+        let response_id = match (response_id, known) {
+            (Some(id), Some((known, _))) if *id == **known => Arc::clone(known),
+            (Some(id), _) => id.into(),
+            (None, _) => self
+                .responses
+                .active()
+                .map_or_else(|| "".into(), Arc::clone),
+        };
+        let item_id = match known {
+            Some((_, known)) if *item_id == **known => Arc::clone(known),
+            _ => item_id.into(),
+        };
+        (response_id, item_id)
+    }
+
+    /// All sound of a part has been generated. Where none of it was to be heard, nothing stops.
+    pub(super) fn audio_done(&mut self, event: &Value) {
+        self.audio_generated = true;
+        if self.capabilities.media == Media::Track {
+            // It is made faster than it is played: it stops when the server has sent it.
+            return;
+        }
+        self.audio_started = false;
+        self.playback.generated();
+        let unheard = text(event, "response_id")
+            .is_some_and(|id| self.responses.is_silenced(id) && !self.responses.sounded(id));
+        if !unheard {
+            self.outbox.event(Event::AudioStopped {
+                agent_version: self.agent_version,
+            });
+        }
+    }
+
+    pub(super) fn answer_delta(&mut self, delta: &TextDelta<'_>) {
+        self.responses.spoke(&delta.item_id, &delta.words);
+        let (transcript, guardrails) = (
+            self.outbox.wants(Interest::TRANSCRIPT),
+            self.outbox.wants(Interest::GUARDRAILS),
+        );
+        if !transcript && !guardrails {
+            return;
+        }
+        let item_id: Arc<str> = (&*delta.item_id).into();
+        let response_id: Option<Arc<str>> = delta.response_id.as_deref().map(Arc::from);
+        if transcript {
+            self.outbox.event(Event::TranscriptDelta {
+                role: Speaker::Assistant,
+                response_id: response_id.clone(),
+                item_id: Arc::clone(&item_id),
+                content_index: delta.content_index,
+                delta: delta.words.clone().into_owned(),
+            });
+        }
+        let Some(response_id) = response_id.filter(|_| guardrails) else {
+            return;
+        };
+        self.responses.adopt(&response_id, self.agent_version);
+        if let Some(words) = self.guard.delta(&response_id, &item_id, &delta.words) {
+            self.outbox.event(Event::GuardrailDue {
+                agent_version: self
+                    .responses
+                    .agent_version(&response_id)
+                    .unwrap_or(self.agent_version),
+                response_id,
+                item_id,
+                text: words,
+                source: delta.source,
+                response_index: self.responses.index(),
+                connection_id: self.connection_id,
+            });
+        }
+    }
+
+    pub(super) fn user_delta(&mut self, event: &Value) {
+        if let (Some(item_id), Some(delta)) = (text(event, "item_id"), text(event, "delta"))
+            && self.outbox.wants(Interest::TRANSCRIPT)
+        {
+            self.outbox.event(Event::TranscriptDelta {
+                role: Speaker::User,
+                response_id: None,
+                item_id: item_id.into(),
+                content_index: index(event, "content_index"),
+                delta: delta.to_owned(),
+            });
+        }
+    }
+
+    pub(super) fn transcription_failed(&mut self, event: &Value) {
+        let Some(item_id) = text(event, "item_id") else {
+            return self.report(CoreError::Protocol(
+                "the server sent a failed transcription without an item_id".to_owned(),
+            ));
+        };
+        let error = event.get("error").unwrap_or(&Value::Null);
+        let message = text(error, "message")
+            .filter(|message| !message.is_empty())
+            .unwrap_or("the server gives no reason");
+        self.outbox.event(Event::TranscriptionFailed {
+            item_id: item_id.into(),
+            content_index: index(event, "content_index"),
+            message: message.to_owned(),
+            code: text(error, "code").map(str::to_owned),
+        });
+    }
+}

@@ -1,0 +1,409 @@
+//! One connection of a session: the messages that wait to be sent, and the events that its driver
+//! delivers.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use tokio::sync::{Notify, watch};
+
+use super::outgoing::{Counters, OutgoingLimits};
+use super::output_audio::{OutputAudio, Source};
+use super::texts;
+use super::{EventSink, Session};
+use crate::conversation::{
+    Capabilities, ClientEvent, Conversation, Interest, Rejected, ServerEvent, TrackAudio,
+};
+use crate::transport::{
+    CloseReason, DecodeMode, DownlinkFrame, Endpoint, Frame, Outgoing, SampleRates, SoundEndpoint,
+    SoundStats, Uplink, Writer,
+};
+
+/// How a connection is run.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ConnectionSettings {
+    /// No driver of ours runs it: the sink hears by
+    /// [`outgoing_ready`](super::EventSink::outgoing_ready) that there is something to send.
+    pub announced: bool,
+    pub capabilities: Capabilities,
+    /// For a transport with a media track.
+    pub sound: Option<SoundSettings>,
+}
+
+/// Sound on a media track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoundSettings {
+    pub rates: SampleRates,
+    /// The bytes of the user's sound that may wait to be sent; past this, the oldest are dropped.
+    pub max_waiting: usize,
+}
+
+/// The sound of a connection with a media track.
+#[derive(Debug)]
+pub(super) struct ConnectionAudio {
+    rates: SampleRates,
+    pub(super) uplink: Uplink,
+    /// A sender may wait until fewer bytes are queued.
+    congested: AtomicBool,
+    pub(super) stats: Mutex<SoundStats>,
+}
+
+impl ConnectionAudio {
+    fn new(settings: SoundSettings) -> Self {
+        Self {
+            rates: settings.rates,
+            uplink: Uplink::new(settings.max_waiting),
+            congested: AtomicBool::new(false),
+            stats: Mutex::default(),
+        }
+    }
+
+    pub(super) fn note_congestion(&self, congested: bool) {
+        self.congested.fetch_or(congested, Ordering::AcqRel);
+    }
+}
+
+/// A message that waits to be sent.
+#[derive(Debug)]
+struct Queued {
+    message: Outgoing,
+    /// It may be dropped where the server does not read.
+    is_audio: bool,
+}
+
+impl From<Outgoing> for Queued {
+    fn from(message: Outgoing) -> Self {
+        Self {
+            message,
+            is_audio: false,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct OutgoingQueue {
+    waiting: VecDeque<Queued>,
+    bytes: usize,
+    /// Messages that the driver has taken and not flushed yet.
+    taken: usize,
+    congested: bool,
+}
+
+/// One connection of a session, as its driver sees it.
+pub struct Connection {
+    session: Weak<Session>,
+    /// The session's. Held here because the driver asks it before each read.
+    sink: Arc<dyn EventSink>,
+    id: u64,
+    queue: Mutex<OutgoingQueue>,
+    ready: Notify,
+    writer: OnceLock<Weak<dyn Writer>>,
+    held: watch::Receiver<bool>,
+    limits: OutgoingLimits,
+    pub(super) counters: Arc<Counters>,
+    pub(super) announced: bool,
+    pub(super) sound: Option<ConnectionAudio>,
+    /// Converts the answer's audio; `None` where it stays as on the wire.
+    pub(super) output: Option<OutputAudio>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("connection_id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+fn size(message: &Outgoing) -> usize {
+    match message {
+        Outgoing::Text(text) => text.len(),
+        Outgoing::Close { .. } => 0,
+    }
+}
+
+impl Connection {
+    pub(super) fn new(
+        session: Weak<Session>,
+        connection_id: u64,
+        settings: ConnectionSettings,
+        sink: Arc<dyn EventSink>,
+        held: watch::Receiver<bool>,
+        limits: OutgoingLimits,
+        output: Option<OutputAudio>,
+    ) -> Self {
+        Self {
+            session,
+            sink,
+            id: connection_id,
+            queue: Mutex::default(),
+            ready: Notify::new(),
+            writer: OnceLock::new(),
+            held,
+            limits,
+            counters: Arc::default(),
+            announced: settings.announced,
+            sound: settings.sound.map(ConnectionAudio::new),
+            output,
+        }
+    }
+
+    pub fn connection_id(&self) -> u64 {
+        self.id
+    }
+
+    /// There is something new to send. It is written on this thread where the driver permits that;
+    /// otherwise the driver is woken.
+    pub(super) fn announce(&self) {
+        let writer = self.writer.get().and_then(Weak::upgrade);
+        if writer.is_some_and(|writer| writer.write_now()) {
+            return;
+        }
+        self.wake_driver();
+    }
+
+    fn wake_driver(&self) {
+        self.ready.notify_one();
+        if self.announced
+            && let Some(session) = self.session.upgrade()
+        {
+            session.sink.outgoing_ready();
+        }
+    }
+
+    /// How many bytes wait to be sent.
+    pub(super) fn bytes(&self) -> usize {
+        let sound = self.sound.as_ref().map_or(0, |sound| sound.uplink.bytes());
+        self.queue().bytes + sound
+    }
+
+    fn queue(&self) -> MutexGuard<'_, OutgoingQueue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn send(&self, event: ClientEvent) -> Result<(), String> {
+        let mut queue = self.queue();
+        queue.bytes += event.text.len();
+        queue.waiting.push_back(Queued {
+            message: Outgoing::Text(event.text),
+            is_audio: event.is_audio,
+        });
+        queue.congested |= queue.bytes > self.limits.high_water;
+        let mut dropped = 0;
+        while queue.bytes > self.limits.max_bytes {
+            let Some(at) = queue.waiting.iter().position(|queued| queued.is_audio) else {
+                return Err(format!(
+                    "the server does not read: {} bytes wait to be sent to it (max_outgoing_bytes is {})",
+                    queue.bytes, self.limits.max_bytes
+                ));
+            };
+            if let Some(dropped_audio) = queue.waiting.remove(at) {
+                queue.bytes -= size(&dropped_audio.message);
+                dropped += 1;
+            }
+        }
+        drop(queue);
+        self.counters.queued(dropped);
+        Ok(())
+    }
+
+    pub(super) fn close(&self, code: u16, reason: String) {
+        self.queue()
+            .waiting
+            .push_back(Outgoing::Close { code, reason }.into());
+        self.wake_driver();
+    }
+
+    /// Drops all that waits, and closes the connection.
+    pub(super) fn abandon(&self) {
+        let mut queue = self.queue();
+        queue.waiting.clear();
+        queue.bytes = 0;
+        let goodbye = Outgoing::Close {
+            code: 1011,
+            reason: String::new(),
+        };
+        queue.waiting.push_back(goodbye.into());
+        drop(queue);
+        self.wake_driver();
+    }
+}
+
+impl Endpoint for Connection {
+    fn on_frame(&self, frame: Frame<'_>) {
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        let mut event = match frame {
+            Frame::Text(text) => {
+                ServerEvent::parse_with(text, session.interest(), || session.sink.spare_buffer())
+            }
+            Frame::Binary(bytes) => ServerEvent::binary(bytes.len()),
+        };
+        let is_delta = event.is_delta();
+        if let Some(output) = &self.output {
+            event.convert_audio(|delta| {
+                output.convert(&session, Source::Message(delta), delta.data)
+            });
+        }
+        session.act(|conversation, now| conversation.handle_server(self.id, event, now));
+        if let Some(output) = &self.output
+            && !is_delta
+        {
+            output.note_event();
+        }
+        self.counters.frame_read();
+    }
+
+    fn take_outgoing(&self, batch: &mut Vec<Outgoing>, max_bytes: usize) {
+        let mut queue = self.queue();
+        let mut taken = 0;
+        while let Some(next) = queue.waiting.front() {
+            if taken > 0 && taken + size(&next.message) > max_bytes {
+                break;
+            }
+            taken += size(&next.message).max(1);
+            if let Some(Queued { message, .. }) = queue.waiting.pop_front() {
+                queue.taken += usize::from(matches!(message, Outgoing::Text(_)));
+                batch.push(message);
+            }
+        }
+    }
+
+    fn recycle(&self, text: String) {
+        texts::give_back(text);
+    }
+
+    fn on_flushed(&self) {
+        let mut queue = self.queue();
+        let flushed = std::mem::take(&mut queue.taken) as u64;
+        queue.bytes = queue
+            .waiting
+            .iter()
+            .map(|queued| size(&queued.message))
+            .sum();
+        let drained = queue.congested && queue.bytes <= self.limits.high_water;
+        queue.congested &= !drained;
+        drop(queue);
+        self.counters.flushed(flushed);
+        if drained && let Some(session) = self.session.upgrade() {
+            session.sink.drained();
+        }
+    }
+
+    fn lend_writer(&self, writer: Weak<dyn Writer>) {
+        // A connection has one driver.
+        let _ = self.writer.set(writer);
+    }
+
+    fn outgoing_ready(&self) -> &Notify {
+        &self.ready
+    }
+
+    fn should_yield(&self) -> bool {
+        self.sink.should_yield()
+    }
+
+    fn reading_held(&self) -> watch::Receiver<bool> {
+        self.held.clone()
+    }
+
+    fn on_ended(&self, ended: CloseReason) {
+        if let Some(session) = self.session.upgrade() {
+            session.ended(self.id, ended.to_string());
+            // Senders that wait go on, and hear that the connection is over.
+            session.sink.drained();
+        }
+    }
+}
+
+impl SoundEndpoint for Connection {
+    fn uplink(&self) -> Option<&Uplink> {
+        self.sound.as_ref().map(|sound| &sound.uplink)
+    }
+
+    fn wanted(&self) -> DecodeMode {
+        let wanted = self
+            .session
+            .upgrade()
+            .is_some_and(|session| session.interest().contains(Interest::AUDIO));
+        if wanted {
+            DecodeMode::Samples
+        } else {
+            DecodeMode::Length
+        }
+    }
+
+    fn segment(&self) -> u64 {
+        self.session
+            .upgrade()
+            .map_or(0, |session| session.look(Conversation::segment))
+    }
+
+    fn on_sound(&self, segment: u64, piece: DownlinkFrame<'_>) {
+        let (Some(session), Some(own)) = (self.session.upgrade(), &self.sound) else {
+            return;
+        };
+        let rate = own.rates.output;
+        let sound = match piece {
+            DownlinkFrame::Samples(samples) => {
+                let wire: Vec<u8> = samples
+                    .iter()
+                    .flat_map(|sample| sample.to_le_bytes())
+                    .collect();
+                let converted = match &self.output {
+                    Some(output) => output.convert(&session, Source::Segment(segment), &wire),
+                    None => None,
+                };
+                TrackAudio::Pcm {
+                    data: converted.unwrap_or(wire),
+                    samples: samples.len(),
+                    rate,
+                }
+            }
+            DownlinkFrame::Length(samples) => TrackAudio::Unheard { samples, rate },
+            // `wanted` never asks for packets.
+            DownlinkFrame::Packet(_) => return,
+        };
+        session.act(|conversation, now| conversation.track_audio(self.id, segment, sound, now));
+    }
+
+    fn on_segment_ended(&self, segment: u64) {
+        if let Some(session) = self.session.upgrade() {
+            session.act(|conversation, _| conversation.segment_ended(self.id, segment));
+        }
+    }
+
+    fn on_mark(&self) {
+        if let Some(session) = self.session.upgrade() {
+            // If the connection is over, there is nothing to commit.
+            let _ = session.act(|conversation, now| {
+                if conversation.connection_id() == self.id {
+                    conversation.commit_audio(now)
+                } else {
+                    Err(Rejected::Stale)
+                }
+            });
+        }
+    }
+
+    fn on_stats(&self, stats: SoundStats) {
+        if let Some(sound) = &self.sound {
+            *sound.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+        }
+    }
+
+    fn on_room(&self) {
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        if let Some(sound) = &self.sound
+            && sound.congested.load(Ordering::Acquire)
+            && self.bytes() <= self.limits.high_water
+            && sound.congested.swap(false, Ordering::AcqRel)
+        {
+            session.sink.drained();
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! A conversation that is shared between its user and the drivers of its connections: one mutex, one
+//! order.
+//!
+//! - [`Session`]: the conversation, its clock, and its current connection.
+//! - [`Connection`]: a connection as its driver sees it; [`EventSink`]: where events go.
+//! - [`Microphone`]: sends the user's sound; [`Stream`]: sends a long one in real time, paced by a
+//!   [`Pacer`].
+
+mod audio_stream;
+mod clock;
+mod connection;
+mod event_sink;
+mod microphone;
+mod outgoing;
+mod output_audio;
+mod pacer;
+mod setup;
+mod texts;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::audio::AudioFormat;
+use crate::audio::convert::FromWire;
+use crate::audio::resample::ResampleError;
+use crate::conversation::{Conversation, Interest, Options, Output, Rejected, Sequenced, Status};
+use crate::transport::{SoundStats, UplinkFrame};
+
+pub use audio_stream::{Recording, Stream, Streamed};
+pub use clock::Clock;
+pub use connection::{Connection, ConnectionSettings, SoundSettings};
+pub use event_sink::EventSink;
+pub use microphone::{AudioInput, Microphone, SendAudioError};
+pub use outgoing::{OutgoingLimits, Traffic};
+pub use pacer::{Paced, Pacer};
+pub use setup::{Connecting, SessionSetup};
+
+use outgoing::Counters;
+use output_audio::OutputAudio;
+
+struct State {
+    conversation: Conversation,
+    /// The connection that messages go to.
+    connection: Option<Arc<Connection>>,
+    /// The connection that has new messages since it was last announced.
+    unsent: Option<Arc<Connection>>,
+    /// The format of the answer's audio on the wire, and the rate at which the user wants it, where that
+    /// is to be converted.
+    output: Option<(AudioFormat, u32)>,
+    /// Of the newest connection, which may be over.
+    counters: Arc<Counters>,
+}
+
+/// A conversation with its clock, its order, and its current connection.
+pub struct Session {
+    state: Mutex<State>,
+    interest: AtomicU32,
+    clock: Clock,
+    runtime: Handle,
+    sink: Arc<dyn EventSink>,
+    held: watch::Sender<bool>,
+    limits: OutgoingLimits,
+    timer_armed: AtomicBool,
+    myself: Weak<Self>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("traffic", &self.traffic())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub fn new(
+        options: Options,
+        limits: OutgoingLimits,
+        clock: Clock,
+        runtime: Handle,
+        sink: Arc<dyn EventSink>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|myself| Self {
+            state: Mutex::new(State {
+                conversation: Conversation::new(options),
+                connection: None,
+                unsent: None,
+                output: None,
+                counters: Arc::default(),
+            }),
+            interest: AtomicU32::new(0),
+            clock,
+            runtime,
+            sink,
+            held: watch::Sender::new(false),
+            limits,
+            timer_armed: AtomicBool::new(false),
+            myself: Weak::clone(myself),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock is a bug; the conversation goes on with what it has.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the conversation in one transaction: the events and messages that follow from it are
+    /// ordered and delivered before any other transaction begins.
+    pub fn act<T>(&self, act: impl FnOnce(&mut Conversation, Duration) -> T) -> T {
+        let mut state = self.lock();
+        let result = act(&mut state.conversation, self.clock.now());
+        let connection = self.deliver(&mut state);
+        drop(state);
+        announce(connection);
+        result
+    }
+
+    /// Reads from the conversation.
+    pub fn look<T>(&self, look: impl FnOnce(&Conversation) -> T) -> T {
+        look(&self.lock().conversation)
+    }
+
+    /// Delivers the events and messages of a transaction. Returns the connection with new messages, to
+    /// be announced after the lock is released: it may write at once.
+    #[must_use]
+    fn deliver(&self, state: &mut State) -> Option<Arc<Connection>> {
+        let mut events = self.pass_on(state);
+        if events && self.sink.take_overflow() {
+            Self::end_unread(state);
+            events |= self.pass_on(state);
+        }
+        if events {
+            self.sink.pushed();
+        }
+        if state.conversation.poll_timeout().is_some() {
+            self.arm_timer();
+        }
+        state.unsent.take()
+    }
+
+    fn end_unread(state: &mut State) {
+        let connection_id = state.conversation.connection_id();
+        if let Some(connection) = state.connection.take() {
+            connection.abandon();
+        }
+        let why = "events were not read and the bound on those that wait was reached \
+                   (max_queued_events)";
+        state.conversation.ended(connection_id, why.to_owned());
+    }
+
+    /// Ends the connection because nobody reads the session's events.
+    pub fn give_up_unread(&self) {
+        let mut state = self.lock();
+        Self::end_unread(&mut state);
+        let unsent = self.deliver(&mut state);
+        drop(state);
+        announce(unsent);
+    }
+
+    /// Passes events to the sink and messages to the connection. Returns whether there were events.
+    fn pass_on(&self, state: &mut State) -> bool {
+        let mut events = false;
+        while let Some(Sequenced { sequence, output }) = state.conversation.poll_output() {
+            match output {
+                Output::Event(event) => {
+                    events = true;
+                    let output = state.connection.as_ref().and_then(|it| it.output.as_ref());
+                    if let Some(tail) = output.and_then(|output| output.before(&event)) {
+                        self.sink.push(sequence, tail);
+                    }
+                    self.sink.push(sequence, event);
+                }
+                Output::Message(event) => {
+                    let Some(connection) = &state.connection else {
+                        continue;
+                    };
+                    match connection.send(event) {
+                        Ok(()) => {
+                            state.unsent.get_or_insert_with(|| Arc::clone(connection));
+                        }
+                        Err(why) => {
+                            let connection_id = state.conversation.connection_id();
+                            connection.abandon();
+                            state.connection = None;
+                            state.conversation.ended(connection_id, why);
+                        }
+                    }
+                }
+                Output::Close { code, reason } => {
+                    if let Some(connection) = state.connection.take() {
+                        connection.close(code, reason);
+                    }
+                }
+            }
+        }
+        events
+    }
+
+    /// At most one timer runs for each session, and none while there is no deadline.
+    fn arm_timer(&self) {
+        if matches!(self.clock, Clock::Virtual(_)) || self.timer_armed.swap(true, Ordering::AcqRel)
+        {
+            return;
+        }
+        let session = Weak::clone(&self.myself);
+        self.runtime.spawn(async move {
+            loop {
+                let wait = {
+                    let Some(session) = session.upgrade() else {
+                        return;
+                    };
+                    let deadline = session.look(Conversation::poll_timeout);
+                    let Some(deadline) = deadline else {
+                        session.timer_armed.store(false, Ordering::Release);
+                        // A deadline may have been set between the look and the store.
+                        if session.look(Conversation::poll_timeout).is_some() {
+                            session.arm_timer();
+                        }
+                        return;
+                    };
+                    let now = session.clock.now();
+                    if deadline <= now {
+                        session.act(Conversation::handle_timeout);
+                        continue;
+                    }
+                    deadline.saturating_sub(now)
+                };
+                tokio::time::sleep(wait).await;
+            }
+        });
+    }
+
+    /// Sets the kinds of events that are built.
+    pub fn set_interest(&self, interest: Interest) {
+        self.interest.store(interest.0, Ordering::Release);
+        self.lock().conversation.set_interest(interest);
+    }
+
+    pub fn interest(&self) -> Interest {
+        Interest(self.interest.load(Ordering::Acquire))
+    }
+
+    /// Begins a connection, for a driver of the caller's to run. [`dial`](Self::dial) does all of it.
+    pub fn connecting(&self, settings: ConnectionSettings) -> Result<Arc<Connection>, Rejected> {
+        let mut state = self.lock();
+        let connection_id = state.conversation.connecting(settings.capabilities)?;
+        let (session, held) = (Weak::clone(&self.myself), self.held.subscribe());
+        // The rates were checked when they were set.
+        let output = state
+            .output
+            .and_then(|(wire, rate)| FromWire::new(wire, rate).ok());
+        let connection = Arc::new(Connection::new(
+            session,
+            connection_id,
+            settings,
+            Arc::clone(&self.sink),
+            held,
+            self.limits,
+            output.map(OutputAudio::new),
+        ));
+        state.counters = Arc::clone(&connection.counters);
+        state.connection = Some(Arc::clone(&connection));
+        let unsent = self.deliver(&mut state);
+        drop(state);
+        announce(unsent);
+        Ok(connection)
+    }
+
+    /// The connection of `connection_id` could not be made, or is over.
+    pub fn ended(&self, connection_id: u64, reason: String) {
+        let mut state = self.lock();
+        state.conversation.ended(connection_id, reason);
+        if state
+            .connection
+            .as_ref()
+            .is_some_and(|connection| connection.connection_id() == connection_id)
+        {
+            state.connection = None;
+        }
+        let unsent = self.deliver(&mut state);
+        drop(state);
+        announce(unsent);
+    }
+
+    /// Converts the answer's audio, which comes in `wire`, to PCM at `rate`; without a rate it stays as
+    /// it comes. Holds for connections that begin from now on.
+    pub fn set_output_format(
+        &self,
+        wire: AudioFormat,
+        rate: Option<u32>,
+    ) -> Result<(), ResampleError> {
+        let output = rate.map(|rate| (wire, rate));
+        if let Some((wire, rate)) = output {
+            FromWire::new(wire, rate)?;
+        }
+        self.lock().output = output;
+        Ok(())
+    }
+
+    pub fn status(&self) -> Status {
+        self.look(Conversation::status)
+    }
+
+    /// The bytes that wait to be sent, of messages and of the media track.
+    pub fn outgoing_bytes(&self) -> usize {
+        self.lock()
+            .connection
+            .as_ref()
+            .map_or(0, |connection| connection.bytes())
+    }
+
+    /// Sends the user's sound on the media track. With `commit` the user's turn ends after it. While the
+    /// session is muted, the sound is dropped.
+    pub fn send_sound(&self, samples: Vec<i16>, commit: bool) -> Result<(), Rejected> {
+        let state = self.lock();
+        state.conversation.connected()?;
+        let Some((connection, sound)) = state
+            .connection
+            .as_ref()
+            .and_then(|connection| Some((connection, connection.sound.as_ref()?)))
+        else {
+            return Err(Rejected::NotConnected);
+        };
+        if !state.conversation.muted() && !samples.is_empty() {
+            let dropped = sound.uplink.push(UplinkFrame::Samples(samples));
+            connection.counters.dropped(u64::from(dropped > 0));
+        }
+        if commit {
+            sound.uplink.mark();
+        }
+        if connection.announced {
+            self.sink.outgoing_ready();
+        }
+        sound.note_congestion(connection.bytes() > self.limits.high_water);
+        Ok(())
+    }
+
+    /// The statistics of the media track, if the connection has one.
+    pub fn sound_stats(&self) -> Option<SoundStats> {
+        let connection = self.lock().connection.clone()?;
+        let sound = connection.sound.as_ref()?;
+        let stats = sound.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(*stats)
+    }
+
+    /// While muted, the user's sound is dropped before it is sent. Sound that waits for a media track is
+    /// dropped too.
+    pub fn mute(&self, muted: bool) {
+        let mut state = self.lock();
+        state.conversation.mute(muted);
+        if muted
+            && let Some(connection) = &state.connection
+            && let Some(sound) = &connection.sound
+        {
+            sound.uplink.clear();
+        }
+    }
+
+    /// Whether a sender should wait before it sends more.
+    pub fn is_congested(&self) -> bool {
+        self.outgoing_bytes() > self.limits.high_water
+    }
+
+    /// Holds or releases the reader. While it is held, frames stay on the wire.
+    pub fn hold_reader(&self, hold: bool) {
+        self.held.send_replace(hold);
+    }
+
+    /// Advances a virtual clock, and handles the timeouts that are due then.
+    pub fn advance_clock(&self, by: Duration) {
+        self.clock.advance(by);
+        self.act(Conversation::handle_timeout);
+    }
+
+    pub fn traffic(&self) -> Traffic {
+        let counters = Arc::clone(&self.lock().counters);
+        counters.traffic()
+    }
+}
+
+fn announce(connection: Option<Arc<Connection>>) {
+    if let Some(connection) = connection {
+        connection.announce();
+    }
+}

@@ -1,0 +1,72 @@
+//! How much may wait to be sent, and what has been sent.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bounds on what may wait to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutgoingLimits {
+    /// Senders that wait are held while more bytes than this are queued: 256 KiB.
+    pub high_water: usize,
+    /// Past this, the oldest audio is dropped; where that does not help, the connection ends with an
+    /// error that names this limit: 4 MiB.
+    pub max_bytes: usize,
+}
+
+impl Default for OutgoingLimits {
+    fn default() -> Self {
+        Self {
+            high_water: 256 * 1024,
+            max_bytes: 4 * 1024 * 1024,
+        }
+    }
+}
+
+/// What has passed over the newest connection. Tests wait with it until nothing moves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub frames_read: u64,
+    pub messages_queued: u64,
+    pub messages_flushed: u64,
+    pub audio_dropped: u64,
+}
+
+/// [`Traffic`] as it is counted, by any thread.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    frames_read: AtomicU64,
+    messages_queued: AtomicU64,
+    messages_flushed: AtomicU64,
+    audio_dropped: AtomicU64,
+}
+
+impl Counters {
+    pub fn frame_read(&self) {
+        self.frames_read.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// A message was queued, and `dropped` audio messages went for it.
+    pub fn queued(&self, dropped: u64) {
+        self.messages_queued.fetch_add(1, Ordering::AcqRel);
+        // A message that was dropped waits no longer: the sums are equal when nothing waits.
+        self.flushed(dropped);
+        self.dropped(dropped);
+    }
+
+    pub fn flushed(&self, messages: u64) {
+        self.messages_flushed.fetch_add(messages, Ordering::AcqRel);
+    }
+
+    pub fn dropped(&self, audio: u64) {
+        self.audio_dropped.fetch_add(audio, Ordering::AcqRel);
+    }
+
+    pub fn traffic(&self) -> Traffic {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        Traffic {
+            frames_read: read(&self.frames_read),
+            messages_queued: read(&self.messages_queued),
+            messages_flushed: read(&self.messages_flushed),
+            audio_dropped: read(&self.audio_dropped),
+        }
+    }
+}

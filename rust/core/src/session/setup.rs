@@ -1,0 +1,198 @@
+//! From an attempt to connect to a connection that is run.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Session;
+use super::connection::{Connection, ConnectionSettings};
+use crate::conversation::Rejected;
+use crate::transport::net::ConnectError;
+use crate::transport::{CloseReason, Endpoint as _};
+
+/// The configuration that the server gets when the connection stands.
+#[derive(Debug)]
+pub struct SessionSetup {
+    /// A whole `session.update`.
+    pub session_update: String,
+    /// `"auto"`, an object, or null for no tracing.
+    pub tracing: Value,
+    pub agent_version: u64,
+}
+
+/// An attempt to connect. It is boxed: it is many times as large as what runs the connection, whose
+/// task would keep that room until the connection ends.
+pub type Connecting<C> = Pin<Box<dyn Future<Output = Result<C, ConnectError>> + Send>>;
+
+impl Session {
+    /// Begins a connection and runs it on the session's runtime: connects, opens the session, and
+    /// hands the transport to `run`. Returns the connection id; the sink hears by
+    /// [`opened`](super::EventSink::opened) or [`not_opened`](super::EventSink::not_opened) how
+    /// connecting went.
+    pub fn dial<C: Send + 'static, F: Future<Output = ()> + Send + 'static>(
+        self: &Arc<Self>,
+        settings: ConnectionSettings,
+        setup: SessionSetup,
+        connecting: Connecting<C>,
+        run: impl FnOnce(C, Arc<Connection>) -> F + Send + 'static,
+    ) -> Result<u64, Rejected> {
+        let connection = self.connecting(settings)?;
+        let connection_id = connection.connection_id();
+        let session = Arc::clone(self);
+        self.runtime.spawn(async move {
+            match connecting.await {
+                Ok(transport) if session.open(connection_id, setup).is_ok() => {
+                    session.sink.opened(connection_id);
+                    // The driver must not keep alive a session that nobody holds any more.
+                    drop(session);
+                    run(transport, connection).await;
+                }
+                Ok(transport) => {
+                    // It was closed meanwhile.
+                    drop(transport);
+                    connection.on_ended(CloseReason::ClosedByUs);
+                    session.sink.not_opened(connection_id, None);
+                }
+                Err(error) => {
+                    session.ended(connection_id, error.to_string());
+                    session.sink.not_opened(connection_id, Some(error));
+                }
+            }
+        });
+        Ok(connection_id)
+    }
+
+    /// The connection stands: the server gets its configuration, and the history starts empty.
+    pub fn open(&self, connection_id: u64, setup: SessionSetup) -> Result<(), Rejected> {
+        let SessionSetup {
+            session_update,
+            tracing,
+            agent_version,
+        } = setup;
+        self.act(|conversation, _| {
+            conversation.opened(connection_id, agent_version, session_update, tracing)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use tokio::runtime::Handle;
+    use tokio::sync::{mpsc, oneshot};
+
+    use super::*;
+    use crate::conversation::{Event, Options, Status};
+    use crate::session::{Clock, EventSink, OutgoingLimits};
+    use crate::transport::Outgoing;
+
+    #[derive(Debug, PartialEq)]
+    enum Told {
+        Status(Status),
+        Opened(u64),
+        NotOpened(u64, bool),
+    }
+
+    struct Listener(mpsc::UnboundedSender<Told>);
+
+    impl EventSink for Listener {
+        fn push(&self, _: u64, event: Event) {
+            if let Event::ConnectionChanged { status, .. } = event {
+                let _ = self.0.send(Told::Status(status));
+            }
+        }
+        fn pushed(&self) {}
+        fn drained(&self) {}
+        fn outgoing_ready(&self) {}
+        fn opened(&self, connection_id: u64) {
+            let _ = self.0.send(Told::Opened(connection_id));
+        }
+        fn not_opened(&self, connection_id: u64, error: Option<ConnectError>) {
+            let _ = self.0.send(Told::NotOpened(connection_id, error.is_some()));
+        }
+    }
+
+    /// A session, what its sink hears, and an attempt to connect that ends as it is told to.
+    struct Dialling {
+        session: Arc<Session>,
+        told: mpsc::UnboundedReceiver<Told>,
+        attempt: Option<oneshot::Sender<Result<(), ConnectError>>>,
+        sent: Arc<Mutex<Vec<Outgoing>>>,
+    }
+
+    impl Dialling {
+        async fn begin() -> Self {
+            let (sink, told) = mpsc::unbounded_channel();
+            let sink = Arc::new(Listener(sink));
+            let (options, limits) = (Options::default(), OutgoingLimits::default());
+            let session = Session::new(options, limits, Clock::default(), Handle::current(), sink);
+            let setup = SessionSetup {
+                session_update: "{}".to_owned(),
+                tracing: Value::Null,
+                agent_version: 1,
+            };
+            let (attempt, outcome) = oneshot::channel();
+            let connecting = Box::pin(async { outcome.await.expect("it is decided") });
+            let sent = Arc::new(Mutex::new(Vec::new()));
+            let taken = Arc::clone(&sent);
+            let run = move |(), connection: Arc<Connection>| async move {
+                connection.take_outgoing(&mut taken.lock().unwrap(), usize::MAX);
+                connection.on_ended(CloseReason::ClosedByUs);
+            };
+            let id = session.dial(ConnectionSettings::default(), setup, connecting, run);
+            assert_eq!(id, Ok(1));
+            let mut dialling = Self {
+                session,
+                told,
+                attempt: Some(attempt),
+                sent,
+            };
+            assert_eq!(dialling.next().await, Told::Status(Status::Connecting));
+            dialling
+        }
+
+        fn decide(&mut self, outcome: Result<(), ConnectError>) {
+            let attempt = self.attempt.take().expect("it is decided once");
+            assert_eq!(attempt.send(outcome), Ok(()));
+        }
+
+        async fn next(&mut self) -> Told {
+            self.told.recv().await.expect("the session lives")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_stands_is_configured_and_run() {
+        let mut dialling = Dialling::begin().await;
+        dialling.decide(Ok(()));
+        assert_eq!(dialling.next().await, Told::Status(Status::Connected));
+        assert_eq!(dialling.next().await, Told::Opened(1));
+        assert_eq!(dialling.next().await, Told::Status(Status::Disconnected));
+        let first = dialling.sent.lock().unwrap().first().cloned();
+        assert_eq!(first, Some(Outgoing::Text("{}".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_fails_is_reported_with_its_error() {
+        let mut dialling = Dialling::begin().await;
+        let problem = "the test refuses".to_owned();
+        dialling.decide(Err(ConnectError::InvalidOption { problem }));
+        assert_eq!(dialling.next().await, Told::Status(Status::Disconnected));
+        assert_eq!(dialling.next().await, Told::NotOpened(1, true));
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_closed_meanwhile_is_not_opened() {
+        let mut dialling = Dialling::begin().await;
+        dialling
+            .session
+            .act(|conversation, _| conversation.close(1000, ""));
+        assert_eq!(dialling.next().await, Told::Status(Status::Disconnected));
+        dialling.decide(Ok(()));
+        assert_eq!(dialling.next().await, Told::NotOpened(1, false));
+        assert!(dialling.sent.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,221 @@
+//! Sound on a media track beside the messages: the user's, and what a driver reports of the answer's.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::endpoint::Endpoint;
+
+/// What a driver makes of the packets of the answer's sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecodeMode {
+    /// It decodes them.
+    Samples,
+    /// It passes them on undecoded.
+    Packets,
+    /// It reports their length alone, for nobody listens.
+    Length,
+}
+
+/// A piece of the answer's sound, in the order in which it is to be played.
+#[derive(Debug, Clone, Copy)]
+pub enum DownlinkFrame<'a> {
+    Samples(&'a [i16]),
+    Packet(&'a Bytes),
+    /// The number of samples, which were not decoded.
+    Length(usize),
+}
+
+/// An endpoint with a media track. No method may block or run users' code.
+pub trait SoundEndpoint: Endpoint {
+    /// The user's sound; `None` where none is sent.
+    fn uplink(&self) -> Option<&Uplink>;
+
+    fn wanted(&self) -> DecodeMode;
+
+    /// The number of the segment that arriving packets belong to; 0 if they belong to none.
+    fn segment(&self) -> u64;
+
+    /// The next piece of the segment `segment`.
+    fn on_sound(&self, segment: u64, piece: DownlinkFrame<'_>);
+
+    /// All pieces of the segment `segment` have been passed on.
+    fn on_segment_ended(&self, segment: u64);
+
+    /// All sound before a [`Uplink::mark`] has been sent.
+    fn on_mark(&self);
+
+    /// Fewer bytes wait in the uplink than before.
+    fn on_room(&self);
+
+    /// Reports statistics: once a second, and at the end.
+    fn on_stats(&self, stats: SoundStats);
+}
+
+/// The statistics of a media track.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct SoundStats {
+    pub packets_sent: u64,
+    pub packets_received: u64,
+    /// Packets that had not arrived when they were to be played.
+    pub packets_lost: u64,
+    /// Lost packets that arrived later.
+    pub packets_late: u64,
+    /// The share of the sound that was concealed, 0 to 1.
+    pub concealed: f64,
+    /// The delay that the jitter buffer aims at now.
+    pub target: Duration,
+    /// How long the jitter buffer held the last packet.
+    pub delay: Duration,
+}
+
+/// Samples per second; rates that Opus has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SampleRates {
+    pub input: u32,
+    pub output: u32,
+}
+
+/// A piece of an uplink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UplinkFrame {
+    Samples(Vec<i16>),
+    /// An Opus packet of 20 ms, sent as it is.
+    Packet(Bytes),
+    /// The driver calls [`SoundEndpoint::on_mark`] when all before it has been sent.
+    Mark,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    pieces: VecDeque<UplinkFrame>,
+    bytes: usize,
+    cut: bool,
+}
+
+/// The queue of the user's sound between its sources, on any thread, and the driver.
+#[derive(Debug)]
+pub struct Uplink {
+    waiting: Mutex<Waiting>,
+    ready: Notify,
+    max_bytes: usize,
+    /// The bytes of PCM that the driver has taken and not sent yet.
+    held: AtomicUsize,
+}
+
+impl Uplink {
+    /// Holds no more than `max_bytes` of sound; the oldest is dropped.
+    pub fn new(max_bytes: usize) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            ready: Notify::new(),
+            max_bytes,
+            held: AtomicUsize::new(0),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds samples or a packet. Returns how many of the oldest bytes were dropped for it.
+    pub fn push(&self, piece: UplinkFrame) -> usize {
+        let mut waiting = self.waiting();
+        waiting.bytes += size(&piece);
+        waiting.pieces.push_back(piece);
+        let mut dropped = 0;
+        while waiting.bytes > self.max_bytes {
+            let oldest = waiting.pieces.iter().position(|piece| size(piece) > 0);
+            let Some(piece) = oldest.and_then(|at| waiting.pieces.remove(at)) else {
+                break;
+            };
+            waiting.bytes -= size(&piece);
+            dropped += size(&piece);
+        }
+        drop(waiting);
+        self.ready.notify_one();
+        dropped
+    }
+
+    /// Adds a mark behind all that was added before.
+    pub fn mark(&self) {
+        self.push(UplinkFrame::Mark);
+    }
+
+    /// Drops the sound that waits, in the driver too; marks stay.
+    pub fn clear(&self) {
+        let mut waiting = self.waiting();
+        waiting.pieces.retain(|piece| *piece == UplinkFrame::Mark);
+        waiting.bytes = 0;
+        waiting.cut = true;
+        drop(waiting);
+        self.ready.notify_one();
+    }
+
+    /// The bytes that wait to be sent.
+    pub fn bytes(&self) -> usize {
+        self.waiting().bytes + self.held.load(Ordering::Acquire)
+    }
+
+    /// Is notified (one permit) when there is something new.
+    pub fn ready(&self) -> &Notify {
+        &self.ready
+    }
+
+    /// Whether the driver is to drop the sound that it holds, since the last call.
+    pub fn take_cut(&self) -> bool {
+        std::mem::take(&mut self.waiting().cut)
+    }
+
+    /// The next piece.
+    pub fn take(&self) -> Option<UplinkFrame> {
+        let mut waiting = self.waiting();
+        let piece = waiting.pieces.pop_front()?;
+        waiting.bytes -= size(&piece);
+        Some(piece)
+    }
+
+    /// The driver reports the bytes of PCM that it holds.
+    pub fn set_held(&self, bytes: usize) {
+        self.held.store(bytes, Ordering::Release);
+    }
+}
+
+fn size(piece: &UplinkFrame) -> usize {
+    match piece {
+        UplinkFrame::Samples(samples) => samples.len() * 2,
+        UplinkFrame::Packet(packet) => packet.len(),
+        UplinkFrame::Mark => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_sound_goes_and_marks_stay() {
+        let uplink = Uplink::new(8);
+        assert_eq!(uplink.push(UplinkFrame::Samples(vec![1, 2])), 0);
+        uplink.mark();
+        assert_eq!(uplink.push(UplinkFrame::Samples(vec![3, 4])), 0);
+        assert_eq!(uplink.bytes(), 8);
+        assert_eq!(
+            uplink.push(UplinkFrame::Packet(Bytes::from_static(b"op"))),
+            4
+        );
+        assert_eq!(uplink.take(), Some(UplinkFrame::Mark));
+        assert_eq!(uplink.take(), Some(UplinkFrame::Samples(vec![3, 4])));
+        uplink.set_held(4);
+        assert_eq!(uplink.bytes(), 6);
+        uplink.mark();
+        uplink.clear();
+        assert!(uplink.take_cut() && !uplink.take_cut());
+        assert_eq!(uplink.take(), Some(UplinkFrame::Mark));
+        assert_eq!(uplink.take(), None);
+    }
+}

@@ -1,0 +1,1 @@
+"""Tests of the source text: who imports whom, how long files are, what things are called."""
