@@ -1,9 +1,9 @@
-//! How fast the assistant speaks, to tell from its words how long they take.
+//! How fast the assistant speaks: estimates the duration of audio from its transcript.
 
-/// Milliseconds for a character of ordinary English: 150 words of six characters a minute.
+/// Milliseconds per character of ordinary English: 150 words of six characters per minute.
 const ORDINARY: f64 = 60_000.0 / (150.0 * 6.0);
 
-/// Fewer characters than this say little about the rate.
+/// Transcripts with fewer characters than this are too short to measure the rate.
 const ENOUGH: usize = 20;
 
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Default for SpeechRate {
 }
 
 impl SpeechRate {
-    /// `words` took that long. Later answers count as much as all before them.
+    /// Learns from `words` that took `ms`. The newest answer weighs as much as all earlier ones.
     pub(super) fn learn(&mut self, words: &str, ms: f64) {
         let characters = words.chars().count();
         if characters >= ENOUGH {

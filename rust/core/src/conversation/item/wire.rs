@@ -1,10 +1,10 @@
-//! Items as the wire and users write them.
+//! Reads items from the server's and the user's JSON, and writes them.
 
 use serde_json::{Value, json};
 
 use super::{ContentPart, Item, ItemKind, ItemPosition, Progress, Role};
 
-/// The text under that key.
+/// The string under that key, if it is one.
 pub(in crate::conversation) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key).and_then(Value::as_str)
 }
@@ -14,7 +14,8 @@ pub(super) fn owned(value: &Value, key: &str) -> Option<String> {
 }
 
 impl Item {
-    /// Reads a wire message item. `default` is its status where the item names none.
+    /// Reads a message item from the wire. `default` is its status if the item states none that is
+    /// known.
     pub fn message(wire: &Value, position: ItemPosition, default: Progress) -> Option<Self> {
         let id = text(wire, "id")?;
         let role = Role::parse(text(wire, "role")?)?;
@@ -44,7 +45,7 @@ impl Item {
         })
     }
 
-    /// Reads a wire function call.
+    /// Reads a function call from the wire.
     pub fn function_call(wire: &Value, status: Progress, output: Option<String>) -> Option<Self> {
         Some(Self {
             id: text(wire, "id")?.into(),
@@ -59,7 +60,7 @@ impl Item {
         })
     }
 
-    /// Reads a wire MCP call, of either name.
+    /// Reads an MCP call from the wire, of either type.
     pub fn mcp_call(wire: &Value, status: Progress) -> Option<Self> {
         let wire_type = match text(wire, "type")? {
             "mcp_tool_call" => "mcp_tool_call",
@@ -83,7 +84,8 @@ impl Item {
         })
     }
 
-    /// Reads a wire MCP approval request; `Err` says what is wrong with its arguments.
+    /// Reads an MCP approval request from the wire. `Ok(None)`: it has no id. `Err` says what is
+    /// wrong with its arguments.
     pub fn mcp_approval_request(wire: &Value) -> Result<Option<Self>, String> {
         let Some(id) = text(wire, "id") else {
             return Ok(None);
@@ -117,7 +119,7 @@ impl Item {
         }))
     }
 
-    /// Reads an item that a user wrote for `update_history`: the shape of [`Item::to_value`].
+    /// Reads an item that a user wrote for `update_history`, in the shape of [`Item::to_value`].
     pub fn from_user(value: &Value) -> Result<Self, String> {
         let id = text(value, "item_id").ok_or("a history item needs an item_id")?;
         let position = match value.get("previous_item_id") {
@@ -190,7 +192,7 @@ impl Item {
         })
     }
 
-    /// The item as users see it.
+    /// The item as JSON for users.
     pub fn to_value(&self) -> Value {
         let mut value = match &self.kind {
             ItemKind::Message {

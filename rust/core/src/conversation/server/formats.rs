@@ -1,4 +1,4 @@
-//! Audio formats that the server states.
+//! Reads the audio formats that the server states.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(super) fn format_at(value: &Value, pointer: &str) -> Option<AudioFormat> {
                 .and_then(|n| u32::try_from(n).ok());
             AudioFormat::from_wire(format.get("type")?.as_str()?, rate).ok()
         }
-        // As it was written before the GA protocol.
+        // Before the GA protocol a format was a name alone.
         Value::String(name) => match name.as_str() {
             "g711_ulaw" => Some(AudioFormat::Mulaw),
             "g711_alaw" => Some(AudioFormat::Alaw),

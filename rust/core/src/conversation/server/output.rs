@@ -1,4 +1,4 @@
-//! Audio and text of an answer, and the transcription of the user.
+//! Handles audio and text of an answer, and the transcription of the user.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,8 @@ impl Conversation {
         }
     }
 
-    /// All sound of a part has the same ids: they are made once.
+    /// The ids of an audio delta. Those of the part that is playing are shared, not allocated
+    /// again.
     pub(in crate::conversation) fn ids_of_sound(
         &self,
         response_id: Option<String>,
@@ -77,11 +78,11 @@ impl Conversation {
         (response_id, item_id)
     }
 
-    /// All sound of a part has been generated. Where none of it was to be heard, nothing stops.
+    /// Handles the end of a part's audio. If none of it was passed on for playback, no audio stops.
     pub(super) fn audio_done(&mut self, event: &Value) {
         self.audio_generated = true;
         if self.capabilities.media == Media::Track {
-            // It is made faster than it is played: it stops when the server has sent it.
+            // Generation is faster than playback: the audio stops when its segment ends.
             return;
         }
         self.audio_started = false;
