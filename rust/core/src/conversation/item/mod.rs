@@ -14,7 +14,7 @@ mod wire;
 pub use content::{ContentPart, HeardExtent};
 pub(super) use wire::text;
 
-/// The id of an item, which the server assigns.
+/// The id of an item, as the server knows it.
 pub type ItemId = Arc<str>;
 
 /// Who speaks in a message.
