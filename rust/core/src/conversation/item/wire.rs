@@ -13,17 +13,25 @@ pub(super) fn owned(value: &Value, key: &str) -> Option<String> {
     text(value, key).map(str::to_owned)
 }
 
+/// The status that an item from the wire states, or `default`.
+fn wire_status(wire: &Value, default: Progress) -> Progress {
+    let Some(status) = text(wire, "status") else {
+        return default;
+    };
+    Progress::parse(status).unwrap_or_else(|| {
+        let assumed = default.as_str();
+        tracing::warn!("the server states the unknown item status {status}: {assumed} is assumed");
+        default
+    })
+}
+
 impl Item {
     /// Reads a message item from the wire. `default` is its status if the item states none that is
     /// known.
     pub fn message(wire: &Value, position: ItemPosition, default: Progress) -> Option<Self> {
         let id = text(wire, "id")?;
         let role = Role::parse(text(wire, "role")?)?;
-        let status = (role != Role::System).then(|| {
-            text(wire, "status")
-                .and_then(Progress::parse)
-                .unwrap_or(default)
-        });
+        let status = (role != Role::System).then(|| wire_status(wire, default));
         let content = wire
             .get("content")
             .and_then(Value::as_array)
@@ -63,8 +71,9 @@ impl Item {
     /// Reads an MCP call from the wire, of either type.
     pub fn mcp_call(wire: &Value, status: Progress) -> Option<Self> {
         let wire_type = match text(wire, "type")? {
+            "mcp_call" => "mcp_call",
             "mcp_tool_call" => "mcp_tool_call",
-            _ => "mcp_call",
+            _ => return None,
         };
         let output = match wire.get("output") {
             None | Some(Value::Null) => None,
@@ -128,9 +137,15 @@ impl Item {
             Some(_) => ItemPosition::First,
         };
         let status = || {
-            text(value, "status")
-                .and_then(Progress::parse)
-                .unwrap_or(Progress::Completed)
+            match text(value, "status") {
+            None => Ok(Progress::Completed),
+            Some(status) => Progress::parse(status).ok_or_else(|| {
+                format!(
+                    "history item {id} has the unknown status {status:?}: use in_progress, completed \
+                     or incomplete"
+                )
+            }),
+        }
         };
         let kind = match text(value, "type") {
             Some("message") => {
@@ -143,7 +158,7 @@ impl Item {
                     .ok_or_else(|| format!("message {id} needs content: a list of parts"))?;
                 ItemKind::Message {
                     role,
-                    status: (role != Role::System).then(status),
+                    status: (role != Role::System).then(status).transpose()?,
                     content: content
                         .iter()
                         .map(|part| ContentPart::parse(role, part))
@@ -155,7 +170,7 @@ impl Item {
                 name: owned(value, "name").unwrap_or_default(),
                 arguments: owned(value, "arguments").unwrap_or_default(),
                 output: owned(value, "output"),
-                status: status(),
+                status: status()?,
             },
             Some(kind @ ("mcp_call" | "mcp_tool_call")) => ItemKind::McpCall {
                 wire_type: if kind == "mcp_call" {
@@ -166,7 +181,7 @@ impl Item {
                 name: owned(value, "name").unwrap_or_default(),
                 arguments: owned(value, "arguments").unwrap_or_default(),
                 output: owned(value, "output"),
-                status: status(),
+                status: status()?,
             },
             Some("mcp_approval_request") => ItemKind::McpApprovalRequest {
                 server_label: owned(value, "server_label").unwrap_or_default(),
