@@ -163,7 +163,7 @@ impl Conversation {
         let format = AudioFormat::Pcm { rate };
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
-        self.heard_first(&response_id, now);
+        self.audio_arrived(&response_id, now);
         if let TrackAudio::Pcm { data, .. } = audio {
             self.outbox.event(Event::Audio {
                 response_id,
@@ -183,7 +183,7 @@ impl Conversation {
             return;
         };
         let response_id = &segment.response_id;
-        if self.responses.is_silenced(response_id) || !self.responses.sounded(response_id) {
+        if self.responses.is_silenced(response_id) || !self.responses.had_audio(response_id) {
             return;
         }
         if let Some(played_ms) = self.playback.played_out(response_id) {
@@ -197,7 +197,7 @@ impl Conversation {
     }
 
     /// Notes that audio of a response was passed on for playback.
-    pub(super) fn heard_first(&mut self, response_id: &str, now: Duration) {
+    pub(super) fn audio_arrived(&mut self, response_id: &str, now: Duration) {
         self.responses.first_audio(response_id, now);
         self.spoken = true;
         if !self.audio_started {
@@ -222,22 +222,27 @@ impl Conversation {
         }
     }
 
-    /// The server begins to play a response, has played it, or stopped because it was told to.
-    pub(super) fn output_buffer(&mut self, kind: &str, event: &Value, now: Duration) {
-        if self.capabilities.media != Media::Track {
-            return;
+    /// `output_audio_buffer.started`: the server begins to play a response.
+    pub(super) fn output_buffer_started(&mut self, event: &Value) {
+        if self.capabilities.media == Media::Track
+            && let Some(id) = text(event, "response_id")
+        {
+            self.media_track.started(id);
         }
-        match kind {
-            "output_audio_buffer.started" => {
-                if let Some(id) = text(event, "response_id") {
-                    self.media_track.started(id);
-                }
-            }
-            "output_audio_buffer.stopped" => self.media_track.stopped(),
-            _ => {
-                self.media_track.stopped();
-                self.cut_at_server(now);
-            }
+    }
+
+    /// `output_audio_buffer.stopped`: the server has played the response to its end.
+    pub(super) fn output_buffer_stopped(&mut self) {
+        if self.capabilities.media == Media::Track {
+            self.media_track.stopped();
+        }
+    }
+
+    /// `output_audio_buffer.cleared`: the server stopped because it was told to.
+    pub(super) fn output_buffer_cleared(&mut self, now: Duration) {
+        if self.capabilities.media == Media::Track {
+            self.media_track.stopped();
+            self.cut_at_server(now);
         }
     }
 }

@@ -65,15 +65,19 @@ impl Conversation {
     /// The part that audio in a message belongs to; `None` if its response is silenced.
     pub(crate) fn part_of_delta(&self, delta: &AudioDelta<'_>) -> Option<AudioPart> {
         let response_id = delta.response_id.map(str::to_owned);
-        let (response_id, item_id) = self.ids_of_sound(response_id, delta.item_id.to_owned());
+        let (response_id, item_id) = self.ids_of_audio(response_id, delta.item_id.to_owned());
         self.part_to_hear(&response_id, &item_id, delta.content_index)
     }
 
     /// The part that audio of a media track belongs to; `None` if there is none or its response is
     /// silenced.
     pub(crate) fn part_of_segment(&self, segment: u64) -> Option<AudioPart> {
-        let stream = self.media_track.segment(segment)?;
-        self.part_to_hear(&stream.response_id, &stream.item_id, stream.content_index)
+        let segment = self.media_track.segment(segment)?;
+        self.part_to_hear(
+            &segment.response_id,
+            &segment.item_id,
+            segment.content_index,
+        )
     }
 
     fn part_to_hear(

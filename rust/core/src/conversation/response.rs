@@ -185,7 +185,7 @@ impl Responses {
     }
 
     /// Whether audio of it was passed on for playback.
-    pub(super) fn sounded(&self, id: &str) -> bool {
+    pub(super) fn had_audio(&self, id: &str) -> bool {
         self.known
             .get(id)
             .is_some_and(|response| response.timings.first_audio.is_some())
@@ -223,7 +223,7 @@ impl Responses {
     /// Adds a delta to the transcript of the item that is being spoken.
     pub(super) fn spoke(&mut self, item_id: &str, delta: &str) {
         match &mut self.speaking {
-            Some((known, words)) if **known == *item_id => words.push_str(delta),
+            Some((known, transcript)) if **known == *item_id => transcript.push_str(delta),
             speaking => *speaking = Some((item_id.into(), delta.to_owned())),
         }
     }
@@ -231,7 +231,7 @@ impl Responses {
     /// The transcript of that item so far; empty if another item is being spoken.
     pub(super) fn transcript(&self, item_id: &str) -> &str {
         match &self.speaking {
-            Some((known, words)) if **known == *item_id => words,
+            Some((known, transcript)) if **known == *item_id => transcript,
             _ => "",
         }
     }

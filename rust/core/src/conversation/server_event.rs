@@ -34,7 +34,7 @@ pub(super) struct TextDelta<'a> {
     pub(super) response_id: Option<Cow<'a, str>>,
     pub(super) item_id: Cow<'a, str>,
     pub(super) content_index: usize,
-    pub(super) words: Cow<'a, str>,
+    pub(super) text: Cow<'a, str>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -95,7 +95,7 @@ impl<'a> ServerEvent<'a> {
     /// Like [`Self::parse`], but decodes audio into `buffer`, which must return an empty one.
     pub fn parse_with(text: &'a str, interest: Interest, buffer: impl FnOnce() -> Vec<u8>) -> Self {
         let raw = interest.contains(Interest::RAW).then(|| text.to_owned());
-        if let Some(body) = short_cut(text, interest, buffer) {
+        if let Some(body) = fast_path(text, interest, buffer) {
             return Self { body, raw };
         }
         let body = match serde_json::from_str::<Value>(text) {
@@ -158,7 +158,7 @@ fn read_object<'a>(value: Value, interest: Interest) -> Body<'a> {
                 response_id: response_id.map(Cow::Owned),
                 item_id: Cow::Owned(item_id),
                 content_index,
-                words: Cow::Owned(delta.to_owned()),
+                text: Cow::Owned(delta.to_owned()),
             });
         }
     }
@@ -198,7 +198,7 @@ fn source_of(kind: &str) -> Option<GuardSource> {
 
 /// The fast path: nearly all frames are deltas, and are parsed without a tree of JSON. A frame that
 /// does not look exactly as expected takes the slow path, [`read_object`].
-fn short_cut(text: &str, interest: Interest, buffer: impl FnOnce() -> Vec<u8>) -> Option<Body<'_>> {
+fn fast_path(text: &str, interest: Interest, buffer: impl FnOnce() -> Vec<u8>) -> Option<Body<'_>> {
     let head = &text.as_bytes()[..text.len().min(TYPE_WITHIN)];
     match FIND_OUTPUT.find(head).map(|at| &head[at + OUTPUT.len()..]) {
         Some([b'a', b'u', b'd', b'i', b'o', b'.', ..]) => audio_delta(text, interest, buffer),
@@ -216,7 +216,7 @@ fn text_delta(text: &str) -> Option<Body<'_>> {
         response_id: read.response_id,
         item_id: read.item_id?,
         content_index: read.content_index.unwrap_or(0),
-        words: read.content,
+        text: read.content,
     }))
 }
 
@@ -276,11 +276,11 @@ mod tests {
             Ok(value @ Value::Object(_)) => read_object(value, Interest::ALL),
             _ => Body::Malformed(String::new()),
         };
-        (short_cut(text, Interest::ALL, Vec::new), long)
+        (fast_path(text, Interest::ALL, Vec::new), long)
     }
 
     #[test]
-    fn the_short_cut_reads_what_the_provider_sends() {
+    fn the_fast_path_reads_what_the_provider_sends() {
         let text = r#"{"type":"response.output_audio.delta","event_id":"e","response_id":"r","item_id":"i","output_index":0,"content_index":2,"delta":"AAEC"}"#;
         let (short, long) = both_ways(text);
         assert_eq!(short.as_ref(), Some(&long));
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_cut_reads_words_escapes_and_all() {
+    fn the_fast_path_reads_text_escapes_and_all() {
         for (kind, source) in [
             (TRANSCRIPT_DELTA, GuardSource::Audio),
             (TEXT_DELTA, GuardSource::Text),
@@ -301,13 +301,13 @@ mod tests {
             let (short, long) = both_ways(&text);
             assert_eq!(short.as_ref(), Some(&long));
             assert!(
-                matches!(long, Body::TextDelta(delta) if delta.words == "a\né" && delta.source == source)
+                matches!(long, Body::TextDelta(delta) if delta.text == "a\né" && delta.source == source)
             );
         }
     }
 
     #[test]
-    fn words_of_another_shape_are_what_the_long_way_makes_of_them() {
+    fn a_delta_of_another_shape_is_read_as_the_slow_path_reads_it() {
         for about in [
             r#""item_id":"i","delta":5"#,
             r#""item_id":5,"delta":"x""#,
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slash_that_is_escaped_takes_the_long_way_and_is_read() {
+    fn a_slash_that_is_escaped_takes_the_slow_path_and_is_read() {
         let text = r#"{"type":"response.output_audio.delta","item_id":"i","delta":"\/\/\/\/"}"#;
         let (short, long) = both_ways(text);
         assert_eq!(short, None);
@@ -391,9 +391,9 @@ mod tests {
             let _ = ServerEvent::parse(&text, Interest::ALL);
         }
 
-        /// Wherever the short cut reads a frame, it reads what the long way reads.
+        /// Wherever the fast path reads a frame, it reads what the slow path reads.
         #[test]
-        fn the_short_cut_agrees_with_the_long_way(
+        fn the_fast_path_agrees_with_the_slow_path(
             kind in prop::sample::select(vec![AUDIO_DELTA, TRANSCRIPT_DELTA, TEXT_DELTA]),
             delta in "[A-Za-z0-9+/=\\\\\" ]{0,40}", item in ".{0,8}", spaced in any::<bool>(), extra in ".{0,20}",
         ) {

@@ -20,17 +20,17 @@ impl Default for SpeechRate {
 }
 
 impl SpeechRate {
-    /// Learns from `words` that took `ms`. The newest answer weighs as much as all earlier ones.
-    pub(super) fn learn(&mut self, words: &str, ms: f64) {
-        let characters = words.chars().count();
+    /// Learns from `transcript` that took `ms`. The newest answer weighs as much as all earlier ones.
+    pub(super) fn learn(&mut self, transcript: &str, ms: f64) {
+        let characters = transcript.chars().count();
         if characters >= ENOUGH {
             let measured = ms / characters as f64;
             self.ms_per_character = self.ms_per_character.midpoint(measured);
         }
     }
 
-    pub(super) fn duration_ms(&self, words: &str) -> f64 {
-        words.chars().count() as f64 * self.ms_per_character
+    pub(super) fn duration_ms(&self, transcript: &str) -> f64 {
+        transcript.chars().count() as f64 * self.ms_per_character
     }
 }
 
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_is_learnt_from_what_was_played() {
+    fn the_rate_is_learnt_from_what_was_played() {
         let mut speech_rate = SpeechRate::default();
         assert!((speech_rate.duration_ms("ten chars.") - 667.0).abs() < 1.0);
         for _ in 0..20 {

@@ -52,9 +52,9 @@ impl Conversation {
             "response.done" => self.response_done(&event, now),
             "response.output_audio.done" => self.audio_done(&event),
             "response.content_part.added" => self.content_part_added(&event),
-            "output_audio_buffer.started"
-            | "output_audio_buffer.stopped"
-            | "output_audio_buffer.cleared" => self.output_buffer(kind, &event, now),
+            "output_audio_buffer.started" => self.output_buffer_started(&event),
+            "output_audio_buffer.stopped" => self.output_buffer_stopped(),
+            "output_audio_buffer.cleared" => self.output_buffer_cleared(now),
             "response.output_item.added" => self.output_item(&event, Progress::InProgress, now),
             "response.output_item.done" => self.output_item(&event, Progress::Completed, now),
             "conversation.item.added" => {

@@ -33,7 +33,7 @@ impl Conversation {
                 return;
             }
         };
-        let (response_id, item_id) = self.ids_of_sound(response_id, item_id);
+        let (response_id, item_id) = self.ids_of_audio(response_id, item_id);
         if self.responses.is_silenced(&response_id) {
             return;
         }
@@ -44,7 +44,7 @@ impl Conversation {
             .unwrap_or_default();
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
-        self.heard_first(&response_id, now);
+        self.audio_arrived(&response_id, now);
         if let Chunk::Decoded(data) | Chunk::Converted { data, .. } = chunk {
             self.outbox.event(Event::Audio {
                 response_id,
@@ -57,7 +57,7 @@ impl Conversation {
 
     /// The ids of an audio delta. Those of the part that is playing are shared, not allocated
     /// again.
-    pub(in crate::conversation) fn ids_of_sound(
+    pub(in crate::conversation) fn ids_of_audio(
         &self,
         response_id: Option<String>,
         item_id: String,
@@ -88,7 +88,7 @@ impl Conversation {
         self.audio_started = false;
         self.playback.generated();
         let unheard = text(event, "response_id")
-            .is_some_and(|id| self.responses.is_silenced(id) && !self.responses.sounded(id));
+            .is_some_and(|id| self.responses.is_silenced(id) && !self.responses.had_audio(id));
         if !unheard {
             self.outbox.event(Event::AudioStopped {
                 agent_version: self.agent_version,
@@ -97,7 +97,7 @@ impl Conversation {
     }
 
     pub(super) fn answer_delta(&mut self, delta: &TextDelta<'_>) {
-        self.responses.spoke(&delta.item_id, &delta.words);
+        self.responses.spoke(&delta.item_id, &delta.text);
         let (transcript, guardrails) = (
             self.outbox.wants(Interest::TRANSCRIPT),
             self.outbox.wants(Interest::GUARDRAILS),
@@ -113,14 +113,14 @@ impl Conversation {
                 response_id: response_id.clone(),
                 item_id: Arc::clone(&item_id),
                 content_index: delta.content_index,
-                delta: delta.words.clone().into_owned(),
+                delta: delta.text.clone().into_owned(),
             });
         }
         let Some(response_id) = response_id.filter(|_| guardrails) else {
             return;
         };
         self.responses.adopt(&response_id, self.agent_version);
-        if let Some(words) = self.guard.delta(&response_id, &item_id, &delta.words) {
+        if let Some(so_far) = self.guard.delta(&response_id, &item_id, &delta.text) {
             self.outbox.event(Event::GuardrailDue {
                 agent_version: self
                     .responses
@@ -128,7 +128,7 @@ impl Conversation {
                     .unwrap_or(self.agent_version),
                 response_id,
                 item_id,
-                text: words,
+                text: so_far,
                 source: delta.source,
                 response_index: self.responses.index(),
                 connection_id: self.connection_id,

@@ -43,7 +43,7 @@ impl Conversation {
             .get("output")
             .and_then(Value::as_array)
             .map_or(&[][..], Vec::as_slice);
-        let (item_id, output_text) = last_words(output);
+        let (item_id, output_text) = last_text(output);
         self.sequencer.done();
         if let Some(id) = id {
             self.guard.done(id);
@@ -72,7 +72,7 @@ impl Conversation {
 
 /// The id and the text of the last message that ends in text or speech. Without one, the id is the
 /// last item's and the text is empty.
-fn last_words(output: &[Value]) -> (Option<&str>, &str) {
+fn last_text(output: &[Value]) -> (Option<&str>, &str) {
     let mut found = (None, "");
     for item in output.iter().rev() {
         if text(item, "type") == Some("message")
