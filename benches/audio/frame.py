@@ -72,7 +72,7 @@ def measure() -> float:
         delta=b64encode(PCM).decode(),
     )
     listener = Listener()
-    hub.register(session, listener, listener)
+    hub.register(session.id, session.cursor, listener, listener)
     hub.answer()
     fastest = float("inf")
     for _ in range(ROUNDS):

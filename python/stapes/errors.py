@@ -15,7 +15,6 @@ __all__ = [
     "HandshakeError",
     "NotConnectedError",
     "ServerError",
-    "StaleError",
     "StapesError",
 ]
 
@@ -51,10 +50,6 @@ class AuthenticationError(HandshakeError):
 
 class NotConnectedError(StapesError, ConnectionError):
     """A command needs a connection and there is none: call `connect()` first."""
-
-
-class StaleError(StapesError):
-    """What was to be done belongs to a connection, response or call that is over."""
 
 
 class ConsumerTooSlow(StapesError):

@@ -108,7 +108,7 @@ class LoopHub:
         self, core: _core.Session, dispatcher: Dispatcher, listeners: AudioListeners
     ) -> None:
         """Delivers the messages of that session; keeps nothing alive but `dispatcher`."""
-        self.core.register(core, dispatcher, listeners)
+        self.core.register(core.id, core.cursor, dispatcher, listeners)
 
     def unregister(self, core: _core.Session) -> None:
         """Delivers nothing more of that session."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stapes import Audio, ConnectionChanged, Lagging, SessionEvent, TranscriptDelta, TransportEvent
-from stapes.session.event_queue import EventQueue
+from stapes._core import EventQueue
 
 MOST_EVENTS, MOST_BYTES = 8, 100
 
@@ -32,6 +32,12 @@ def bytes_of(event: SessionEvent) -> int:
     return 0
 
 
+def next_of(queue: EventQueue) -> SessionEvent:
+    event = queue.get()
+    assert event is not None
+    return event
+
+
 @given(st.lists(st.one_of(EVENTS, st.none()), max_size=60))
 def test_what_waits_is_bounded_and_what_is_lost_is_told(steps: list[SessionEvent | None]) -> None:
     queue = EventQueue(MOST_EVENTS, MOST_BYTES, lossy=True)
@@ -43,11 +49,11 @@ def test_what_waits_is_bounded_and_what_is_lost_is_told(steps: list[SessionEvent
             queue.put(step)
             given_in.append(step)
         elif len(queue):
-            read.append(queue.get())
-        assert len(queue._events) <= MOST_EVENTS
-        assert sum(map(bytes_of, queue._events)) <= MOST_BYTES
+            read.append(next_of(queue))
+        assert len(queue.waiting()) <= MOST_EVENTS
+        assert sum(map(bytes_of, queue.waiting())) <= MOST_BYTES
     while len(queue):
-        read.append(queue.get())
+        read.append(next_of(queue))
     told = [event for event in read if isinstance(event, Lagging)]
     for kind, lost in (
         (Audio, sum(event.audio for event in told)),

@@ -81,7 +81,7 @@ async def test_the_stall_of_one_session_is_not_felt_by_its_neighbours(run):
         assert (await server.next_call()) is not call
         call.stop_reading()
         completion = stalled.send_audio(chunk(0))
-        while stalled._core.traffic()[3] == 0:
+        while stalled.probe.traffic()[3] == 0:
             completion = stalled.send_audio(chunk(0))
         waiting = asyncio.ensure_future(_awaited(completion))
         ends = neighbour.events(AgentEnd)

@@ -1,9 +1,10 @@
-"""The extension module: conversion, the runtime, and the hub that feeds asyncio."""
+"""The extension module: it joins the core with asyncio, and converts between Rust and Python."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal, SupportsIndex, final, overload
 
 from stapes._core import audio as audio
+from stapes.events import SessionEvent
 from stapes.items import HistoryItem
 from stapes.transport import WebRTCTransport, WebSocketTransport
 
@@ -17,11 +18,15 @@ __all__ = [
     "INTEREST_TRANSCRIPT",
     "MESSAGES",
     "OPTION_DEFAULTS",
+    "Acts",
     "AudioStream",
+    "DispatchCursor",
+    "EventQueue",
     "ExternalConnection",
     "History",
     "Hub",
     "LoopRuntime",
+    "Probe",
     "Session",
     "WebRtcOptions",
     "WebSocketOptions",
@@ -46,12 +51,29 @@ def set_log_level(level: int) -> None: ...
 @final
 class Hub:
     def __new__(cls, fds: tuple[int, int] | None = None, own: LoopRuntime | None = None) -> Hub: ...
-    def register(self, session: Session, dispatcher: object, listeners: object) -> None: ...
+    def register(
+        self, session_id: int, cursor: DispatchCursor, dispatcher: object, listeners: object
+    ) -> None: ...
     def unregister(self, session_id: int) -> None: ...
     def __len__(self) -> int: ...
     def answer(self) -> None: ...
     def wait(self, seconds: float) -> bool: ...
     def is_idle(self) -> bool: ...
+
+@final
+class DispatchCursor: ...
+
+@final
+class EventQueue:
+    def __new__(
+        cls, max_events: int, max_bytes: int, *, lossy: bool = False, told: bool = True
+    ) -> EventQueue: ...
+    def __len__(self) -> int: ...
+    @property
+    def overflown(self) -> int: ...
+    def put(self, event: SessionEvent) -> int | None: ...
+    def get(self) -> SessionEvent | None: ...
+    def waiting(self) -> list[SessionEvent]: ...
 
 @final
 class LoopRuntime:
@@ -92,8 +114,46 @@ class ExternalConnection:
     def take(self) -> list[str | tuple[int, str]]: ...
     def ended(self, reason: str) -> None: ...
 
+class Acts:
+    def local_event(self, token: int) -> None: ...
+    def call_event(self, call_id: str, connection_id: int, token: int) -> bool: ...
+    def await_approval(self, call_id: str, connection_id: int, token: int) -> bool: ...
+    def resume_call(self, call_id: str, connection_id: int) -> bool: ...
+    def tool_output(
+        self, call_id: str, connection_id: int, output: str, respond: bool, tokens: Sequence[int]
+    ) -> bool: ...
+    def switch_agent(
+        self,
+        connection_id: int,
+        agent_version: int,
+        session_update: str | None,
+        before: Sequence[int],
+        after: Sequence[int],
+    ) -> None: ...
+    def hand_off(
+        self,
+        call_id: str,
+        connection_id: int,
+        agent_version: int,
+        session_update: str,
+        after: Sequence[int],
+        output: str,
+    ) -> bool: ...
+    def answer_mcp_approval(
+        self, connection_id: int, item_id: str, approve: bool, reason: str | None
+    ) -> bool: ...
+    def guardrail_tripped(
+        self,
+        connection_id: int,
+        response_index: int,
+        response_id: str | None,
+        source: str,
+        token: int,
+        feedback: str,
+    ) -> bool: ...
+
 @final
-class Session:
+class Session(Acts):
     def __new__(
         cls,
         hub: Hub,
@@ -123,11 +183,11 @@ class Session:
     @property
     def has_spoken(self) -> bool: ...
     @property
+    def cursor(self) -> DispatchCursor: ...
+    @property
     def dispatched(self) -> int: ...
     @property
     def history(self) -> History: ...
-    @property
-    def sequence(self) -> int: ...
     def set_interest(self, interest: int) -> None: ...
     def set_formats(
         self,
@@ -173,42 +233,13 @@ class Session:
     def playback_reported(self, item_id: str, content_index: int, played_ms: float) -> None: ...
     def request_response(self, response: str | None) -> None: ...
     def update_history(self, items: str) -> list[str]: ...
-    def local_event(self, token: int) -> None: ...
-    def call_event(self, call_id: str, connection_id: int, token: int) -> bool: ...
-    def await_approval(self, call_id: str, connection_id: int, token: int) -> bool: ...
-    def resume_call(self, call_id: str, connection_id: int) -> bool: ...
-    def tool_output(
-        self, call_id: str, connection_id: int, output: str, respond: bool, tokens: Sequence[int]
-    ) -> bool: ...
-    def switch_agent(
-        self,
-        agent_version: int,
-        session_update: str | None,
-        before: Sequence[int],
-        after: Sequence[int],
-    ) -> None: ...
-    def hand_off(
-        self,
-        call_id: str,
-        connection_id: int,
-        agent_version: int,
-        session_update: str,
-        after: Sequence[int],
-        output: str,
-    ) -> bool: ...
-    def answer_mcp_approval(
-        self, connection_id: int, item_id: str, approve: bool, reason: str | None
-    ) -> bool: ...
-    def guardrail_tripped(
-        self,
-        connection_id: int,
-        response_index: int,
-        response_id: str | None,
-        source: str,
-        token: int,
-        feedback: str,
-    ) -> bool: ...
     def sound_stats(self) -> tuple[int, int, int, int, float, float, float] | None: ...
+
+@final
+class Probe:
+    def __new__(cls, session: Session) -> Probe: ...
+    @property
+    def sequence(self) -> int: ...
     def hold_reader(self, hold: bool) -> None: ...
     def advance_clock(self, seconds: float) -> None: ...
     def traffic(self) -> tuple[int, int, int, int]: ...

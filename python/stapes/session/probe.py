@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stapes import _core
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stapes import _core
     from stapes.hub import LoopHub
     from stapes.session.connecting import Connector
     from stapes.session.dispatch.interest import Interest
@@ -24,7 +25,7 @@ class SessionProbe:
     def __init__(
         self, scope: Scope, hub: LoopHub, connector: Connector, interest: Interest
     ) -> None:
-        self._core: _core.Session = scope.core
+        self._core = _core.Probe(scope.core)
         self._tasks = scope.tasks
         self._hub = hub
         self._connector = connector

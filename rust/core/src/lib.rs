@@ -5,9 +5,11 @@
 //! - [`transport`]: bytes on a network: WebSocket, WebRTC, and what both stand on.
 //! - [`audio`]: pure functions and small streaming structs about sound; no async, no JSON.
 //!
-//! `conversation` and `transport` do not know each other; `session` joins them.
+//! `conversation` and `transport` do not know each other; `session` joins them. [`delivery`] stands
+//! beside all of them and knows none: queues and wake-ups between threads.
 
 pub mod audio;
 pub mod conversation;
+pub mod delivery;
 pub mod session;
 pub mod transport;

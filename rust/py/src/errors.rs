@@ -1,8 +1,11 @@
 //! Errors of the core as the exceptions of `stapes.errors`.
 
+use std::fmt::Display;
+
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use stapes_core::conversation::Rejected;
+use stapes_core::delivery::loop_driver::DriverError;
 use stapes_core::session::SendAudioError;
 use stapes_core::transport::net::ConnectError;
 
@@ -31,19 +34,32 @@ fn with_status(py: Python<'_>, class: &str, message: &str, status: u16) -> PyErr
     })
 }
 
-/// Why a command was rejected. What is stale is no error here: the acts say so by their result.
+/// An error that has no class of its own in Python.
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` wants")]
+pub fn runtime_error(error: impl Display) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}
+
+/// Why an event loop cannot drive its sessions.
+pub fn driver_error(error: DriverError) -> PyErr {
+    match error {
+        DriverError::Selector(error) => error.into(),
+        error => runtime_error(error),
+    }
+}
+
+/// Why a command was rejected. For the acts of the session layer, what is stale is no error but a result.
 pub fn rejected(py: Python<'_>, rejected: &Rejected) -> PyErr {
     let message = rejected.to_string();
     match rejected {
         Rejected::NotConnected => with_message(py, "NotConnectedError", &message),
-        Rejected::Stale => with_message(py, "StaleError", &message),
         Rejected::AlreadyConnected => PyRuntimeError::new_err(message),
         Rejected::Invalid(_) => pyo3::exceptions::PyValueError::new_err(message),
         _ => with_message(py, "StapesError", &message),
     }
 }
 
-/// Why sound was not taken.
+/// Why audio was not sent.
 pub fn send_audio_error(py: Python<'_>, error: &SendAudioError) -> PyErr {
     match error {
         SendAudioError::Rejected(why) => rejected(py, why),

@@ -1,4 +1,4 @@
-//! A connection that Python carries.
+//! A connection over a transport that is written in Python.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use stapes_core::transport::{
 use crate::audio::samples::Samples;
 use crate::connecting::session_setup;
 
-/// A connection that Python carries: frames in, messages out.
+/// Takes frames in and gives messages out.
 #[pyclass(frozen, module = "stapes._core")]
 #[derive(Debug)]
 pub struct ExternalConnection {
@@ -41,17 +41,17 @@ impl ExternalConnection {
         Ok(self.core.open(connection_id, setup).is_ok())
     }
 
-    /// A text frame arrived.
+    /// A text frame came.
     fn receive(&self, frame: &str) {
         let before = self.connection.segment();
         self.connection.on_frame(Frame::Text(frame));
-        // Sound that came before the frame has been taken before it.
+        // All audio of the segment came before the frame.
         if before != 0 && before != self.connection.segment() {
             self.connection.on_segment_ended(before);
         }
     }
 
-    /// Sound arrived beside the frames: PCM at the rate of the session's output format.
+    /// Audio came beside the frames: PCM at the rate of the session's output format.
     fn receive_audio(&self, audio: &Bound<'_, PyAny>) -> PyResult<()> {
         let samples = Samples::mono(audio, "audio")?.into_int16();
         self.connection
@@ -59,7 +59,7 @@ impl ExternalConnection {
         Ok(())
     }
 
-    /// The user's sound that is to be sent now, up to where a turn of theirs ends.
+    /// The user's audio that is to be sent now, up to the end of a turn.
     fn take_audio<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
         let mut taken = Vec::new();
         let Some(uplink) = self.connection.uplink() else {
@@ -78,7 +78,7 @@ impl ExternalConnection {
         taken
     }
 
-    /// What is to be sent now: texts, and `(code, reason)` where it is to be closed.
+    /// The messages that are to be sent now: texts, and `(code, reason)` to close the connection.
     fn take(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
         let mut batch = Vec::new();
         self.connection.take_outgoing(&mut batch, usize::MAX);

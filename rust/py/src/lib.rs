@@ -1,20 +1,25 @@
-//! `stapes._core`: only conversion, the runtime, and the hub that feeds asyncio.
+//! `stapes._core`: the bindings. They join sessions with their delivery to asyncio, and convert between Rust
+//! and Python.
 
+mod acts;
 mod audio;
 mod audio_event;
+mod audio_input;
+mod connect;
 mod connecting;
-mod dispatch;
 mod errors;
+mod event_queue;
 mod external_connection;
 mod history;
 mod hub;
 mod logging;
 mod loop_runtime;
+mod message;
 mod messages;
 mod options;
-mod queue;
+mod probe;
 mod record;
-mod runtime;
+mod route;
 mod session;
 mod sink;
 
@@ -25,6 +30,12 @@ mod _core {
     use pyo3::prelude::*;
     use stapes_core::conversation::Interest;
 
+    #[pymodule_export]
+    use crate::acts::Acts;
+    #[pymodule_export]
+    use crate::audio_input::AudioStream;
+    #[pymodule_export]
+    use crate::event_queue::EventQueue;
     #[pymodule_export]
     use crate::external_connection::ExternalConnection;
     #[pymodule_export]
@@ -41,7 +52,11 @@ mod _core {
     #[pymodule_export]
     use crate::options::WebSocketOptions;
     #[pymodule_export]
-    use crate::session::{AudioStream, Session};
+    use crate::probe::Probe;
+    #[pymodule_export]
+    use crate::route::DispatchCursor;
+    #[pymodule_export]
+    use crate::session::Session;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -15,6 +15,8 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use crate::message::MessageHub;
+
 /// How many records wait at most; the oldest are dropped, and the next one handed out says how many.
 const MAX_RECORDS: usize = 256;
 
@@ -40,6 +42,12 @@ static INSTALLED: Once = Once::new();
 /// Wakes an event loop that hands records out.
 pub trait WakeLoop: Send + Sync {
     fn wake_loop(self: Arc<Self>);
+}
+
+impl WakeLoop for MessageHub {
+    fn wake_loop(self: Arc<Self>) {
+        self.notify();
+    }
 }
 
 /// The event loops that there are; the last one that is alive is woken.

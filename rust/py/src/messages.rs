@@ -9,7 +9,7 @@ use stapes_core::conversation::{Event, FieldValue, RecordType};
 
 use crate::errors;
 use crate::history::{self, History};
-use crate::queue::Word;
+use crate::message::Message;
 use crate::record::Class;
 
 /// A message that the bindings add to the conversation's events.
@@ -99,16 +99,16 @@ pub fn table(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(table)
 }
 
-pub fn message(py: Python<'_>, word: Word) -> PyResult<Bound<'_, PyAny>> {
+pub fn message(py: Python<'_>, message: Message) -> PyResult<Bound<'_, PyAny>> {
     let none = || py.None().into_bound(py);
-    match word {
-        Word::Event(event) => from_event(py, &event),
-        Word::Opened { connection_id } => delivery(
+    match message {
+        Message::Event(event) => from_event(py, &event),
+        Message::Opened { connection_id } => delivery(
             py,
             Delivery::Opened,
             &[connection_id.into_bound_py_any(py)?],
         ),
-        Word::NotOpened {
+        Message::NotOpened {
             connection_id,
             error,
         } => {
@@ -119,13 +119,13 @@ pub fn message(py: Python<'_>, word: Word) -> PyResult<Bound<'_, PyAny>> {
             ];
             delivery(py, Delivery::NotOpened, &fields)
         }
-        Word::Abandoned { connection_id } => {
+        Message::Abandoned { connection_id } => {
             let fields = [connection_id.into_bound_py_any(py)?, none()];
             delivery(py, Delivery::NotOpened, &fields)
         }
-        Word::Drained => delivery(py, Delivery::AudioDrained, &[]),
-        Word::OutgoingReady => delivery(py, Delivery::OutgoingReady, &[]),
-        Word::Streamed { token, streamed } => {
+        Message::Drained => delivery(py, Delivery::AudioDrained, &[]),
+        Message::OutgoingReady => delivery(py, Delivery::OutgoingReady, &[]),
+        Message::Streamed { token, streamed } => {
             let failure = streamed
                 .failure
                 .map(|failure| errors::send_audio_error(py, &failure).into_value(py));
@@ -136,12 +136,12 @@ pub fn message(py: Python<'_>, word: Word) -> PyResult<Bound<'_, PyAny>> {
             ];
             delivery(py, Delivery::AudioStreamed, &fields)
         }
-        Word::Lagging(dropped) => {
-            let counts = [dropped.audio, dropped.raw, dropped.transcripts];
+        Message::Lagging(dropped) => {
+            let counts = [dropped.audio, dropped.raw, dropped.deltas];
             let [audio, raw, transcripts] = counts.map(|count| count.into_bound_py_any(py));
             delivery(py, Delivery::Lagging, &[audio?, raw?, transcripts?])
         }
-        Word::TooSlow { waiting } => {
+        Message::TooSlow { waiting } => {
             delivery(py, Delivery::TooSlow, &[waiting.into_bound_py_any(py)?])
         }
     }

@@ -5,198 +5,95 @@
     reason = "arguments of Python calls are extracted by value"
 )]
 
-use std::borrow::Cow;
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use stapes_core::audio::AudioFormat;
 use stapes_core::conversation::{
-    AgentSwitch, Capabilities, Conversation, GuardSource, Interest, Media, Options, PlaybackSource,
-    Rejected, Status, Truncation, WrittenItem,
+    Conversation, Interest, Options, PlaybackSource, Status, WrittenItem,
 };
+use stapes_core::delivery::process::Process;
+use stapes_core::delivery::queue::{PastBound, QueueSettings};
 use stapes_core::session::{
-    AudioInput, Clock, Connecting, Connection, ConnectionSettings, EventSink, Microphone,
-    OutgoingLimits, Pacer, Recording, Session as Core, SessionSetup, SoundSettings, Stream,
+    Clock, EventSink, Microphone, OutgoingLimits, Pacer, Session as Core, SessionSetup, Stream,
 };
 use stapes_core::transport::net::ConnectRequest;
-use stapes_core::transport::{SampleRates, websocket};
 
-use crate::audio::recording::Recording as Held;
-use crate::audio::samples::{self, Samples};
+use crate::acts::{self, Acts};
+use crate::audio::recording::Recording;
+use crate::audio_input::{AudioStream, PyAudio};
+use crate::connect::{self, Dialer, WireFormats};
 use crate::connecting::session_setup;
-use crate::dispatch::DispatchCursor;
 use crate::errors;
 use crate::external_connection::ExternalConnection;
 use crate::history::History;
 use crate::hub::Hub;
+use crate::loop_runtime::Carrier;
+use crate::message::Message;
 use crate::options::{WebSocketOptions, seconds};
-use crate::queue::{QueueLimits, Word};
-use crate::runtime::{self, Carrier};
+use crate::route::{DispatchCursor, Dispatched};
 use crate::sink::Sink;
-
-fn object(json: &str, argument: &str) -> PyResult<Map<String, Value>> {
-    match serde_json::from_str(json) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(PyTypeError::new_err(format!(
-            "{argument} must be a JSON object"
-        ))),
-        Err(error) => Err(PyValueError::new_err(format!(
-            "{argument} is not JSON: {error}"
-        ))),
-    }
-}
 
 fn format(kind: &str, rate: Option<u32>) -> PyResult<AudioFormat> {
     AudioFormat::from_wire(kind, rate).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
+fn playback_source(name: &str) -> PyResult<PlaybackSource> {
+    match name {
+        "clock" => Ok(PlaybackSource::Clock),
+        "reports" => Ok(PlaybackSource::Reports),
+        _ => Err(PyValueError::new_err(format!(
+            "playback is {name:?}: give \"clock\" or \"reports\""
+        ))),
+    }
+}
+
 /// A conversation, its connection and its dispatch cursor.
-#[pyclass(frozen, module = "stapes._core")]
+#[pyclass(frozen, extends = Acts, module = "stapes._core")]
 #[derive(Debug)]
 pub struct Session {
-    core: Arc<Core>,
+    pub core: Arc<Core>,
+    pub process: Process,
     sink: Arc<Sink>,
     microphone: Arc<Microphone>,
-    /// Of the thread that carries the session.
+    /// Of the thread that runs the session.
     pacer: Arc<Pacer>,
-    /// What the wire carries of the answer's sound.
+    /// The format of the response's audio on the wire.
     wire_output: Mutex<AudioFormat>,
-    cursor: Arc<DispatchCursor>,
+    dispatched: Arc<Dispatched>,
     id: u64,
-    process: u32,
-}
-
-/// The user's sound, taken out of Python.
-enum Sound<'a> {
-    Samples(Cow<'a, [i16]>),
-    /// As the wire has it.
-    Wire(Cow<'a, [u8]>),
-}
-
-impl Sound<'_> {
-    fn input(&self, sample_rate: Option<u32>) -> AudioInput<'_> {
-        match self {
-            Self::Samples(samples) => AudioInput::Samples(samples, sample_rate),
-            Self::Wire(bytes) => AudioInput::Wire(bytes),
-        }
-    }
-
-    fn into_recording(self, sample_rate: Option<u32>) -> Recording {
-        match self {
-            Self::Samples(samples) => Recording::Samples(samples.into(), sample_rate),
-            Self::Wire(bytes) => Recording::Wire(bytes.into()),
-        }
-    }
-}
-
-/// A long sound on its way.
-#[pyclass(frozen, module = "stapes._core")]
-#[derive(Debug)]
-pub struct AudioStream {
-    stream: Stream,
-    process: u32,
-}
-
-#[pymethods]
-impl AudioStream {
-    /// Sends nothing more of it.
-    fn cancel(&self) {
-        // In a child of a fork nothing is sent of it, and its lock may be held for ever.
-        if self.process == runtime::process() {
-            self.stream.cancel();
-        }
-    }
 }
 
 impl Session {
-    /// How far the event loop has come with it.
-    pub fn cursor(&self) -> &Arc<DispatchCursor> {
-        &self.cursor
-    }
-
     /// The conversation, unless it is the one of a parent process.
-    fn here(&self) -> PyResult<&Core> {
-        runtime::same_process(self.process, "session")?;
+    fn here(&self) -> PyResult<&Arc<Core>> {
+        self.process
+            .check("session")
+            .map_err(errors::runtime_error)?;
         Ok(&self.core)
     }
 
-    fn sound<'a>(
-        &self,
-        audio: &'a Bound<'_, PyAny>,
-        sample_rate: Option<u32>,
-    ) -> PyResult<Sound<'a>> {
-        runtime::same_process(self.process, "session")?;
-        let format = self.microphone.format();
-        if sample_rate.is_some() || matches!(format, AudioFormat::Pcm { .. }) {
-            Samples::mono(audio, "audio").map(|samples| Sound::Samples(samples.into_int16()))
-        } else {
-            samples::bytes(audio, "audio").map(Sound::Wire)
+    fn wire_formats(&self) -> WireFormats {
+        let output = self.wire_output.lock();
+        WireFormats {
+            input: self.microphone.format(),
+            output: *output.unwrap_or_else(PoisonError::into_inner),
         }
     }
 
-    /// Begins to connect; the connection id of the connection.
-    fn dial<C: Send + 'static, F: Future<Output = ()> + Send + 'static>(
+    fn dialer(
         &self,
-        py: Python<'_>,
-        settings: ConnectionSettings,
+        url: String,
+        headers: Vec<(String, String)>,
         setup: SessionSetup,
-        connecting: Connecting<C>,
-        run: impl FnOnce(C, Arc<Connection>) -> F + Send + 'static,
-    ) -> PyResult<u64> {
-        runtime::same_process(self.process, "session")?;
-        self.core
-            .dial(settings, setup, connecting, run)
-            .map_err(|rejected| errors::rejected(py, &rejected))
-    }
-
-    /// The rates of the wire's formats, where they are what travels beside the messages.
-    fn sound_rates(&self) -> PyResult<SampleRates> {
-        let rate = |format: AudioFormat, name: &str| match format {
-            AudioFormat::Pcm { rate } => Ok(rate),
-            _ => Err(PyValueError::new_err(format!(
-                "config.audio.{name}.format is {}: this transport carries sound on a track beside the \
-                 messages, and gives and takes PCM; leave the format out",
-                format.wire_name()
-            ))),
-        };
-        let output = self
-            .wire_output
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        Ok(SampleRates {
-            input: rate(self.microphone.format(), "input")?,
-            output: rate(*output, "output")?,
+    ) -> PyResult<Dialer<'_>> {
+        Ok(Dialer {
+            core: self.here()?,
+            setup,
+            request: ConnectRequest { url, headers },
         })
-    }
-
-    /// Runs a command of the user's.
-    fn command<T>(
-        &self,
-        py: Python<'_>,
-        act: impl FnOnce(&mut Conversation, Duration) -> Result<T, Rejected>,
-    ) -> PyResult<T> {
-        runtime::same_process(self.process, "session")?;
-        self.core
-            .act(act)
-            .map_err(|rejected| errors::rejected(py, &rejected))
-    }
-
-    /// Runs an act of the session layer's; false where what it belongs to is over.
-    fn act(
-        &self,
-        py: Python<'_>,
-        act: impl FnOnce(&mut Conversation, Duration) -> Result<(), Rejected>,
-    ) -> PyResult<bool> {
-        runtime::same_process(self.process, "session")?;
-        match self.core.act(act) {
-            Ok(()) => Ok(true),
-            Err(Rejected::Stale | Rejected::NotConnected) => Ok(false),
-            Err(rejected) => Err(errors::rejected(py, &rejected)),
-        }
     }
 }
 
@@ -227,15 +124,12 @@ impl Session {
         max_queued_events: usize,
         max_queued_bytes: usize,
         virtual_clock: bool,
-    ) -> PyResult<Self> {
+    ) -> PyResult<PyClassInitializer<Self>> {
         let options = Options {
             history_store_audio,
             guardrail_debounce,
             speech_interrupts,
-            playback: match playback {
-                "reports" => PlaybackSource::Reports,
-                _ => PlaybackSource::Clock,
-            },
+            playback: playback_source(playback)?,
             respond_to_mcp_calls,
             response_timeout: seconds(response_timeout, "response_timeout")?,
             waiting_responses,
@@ -250,27 +144,30 @@ impl Session {
         } else {
             Clock::default()
         };
-        let shared = Arc::clone(&hub.shared);
-        let cursor = Arc::new(DispatchCursor::default());
-        let queue = QueueLimits {
-            events: max_queued_events,
-            bytes: max_queued_bytes,
+        let dispatched = Arc::<Dispatched>::default();
+        let queue = QueueSettings {
+            max_messages: max_queued_events,
+            max_bytes: max_queued_bytes,
+            past_bound: PastBound::Report,
+            tells: true,
         };
-        let id = shared.register(queue, Arc::clone(&cursor));
-        let sink = Arc::new(Sink::new(shared, id));
+        let id = hub.queues.register(queue, Arc::clone(&dispatched.cursor));
+        let sink = Arc::new(Sink::new(Arc::clone(&hub.queues), id));
         let events = Arc::clone(&sink) as Arc<dyn EventSink>;
-        let Carrier { handle, pacer } = hub.carrier()?;
+        let Carrier { handle, local } = hub.carrier()?;
         let core = Core::new(options, limits, clock, handle, events);
-        Ok(Self {
+        let acts = Acts::new(Arc::clone(&core));
+        let session = Self {
             microphone: Arc::new(Microphone::new(Arc::clone(&core))),
-            pacer,
+            process: Process::current(),
+            pacer: local,
             core,
             sink,
             wire_output: Mutex::default(),
-            cursor,
+            dispatched,
             id,
-            process: runtime::process(),
-        })
+        };
+        Ok(PyClassInitializer::from(acts).add_subclass(session))
     }
 
     /// The number that the hub knows it by.
@@ -281,7 +178,7 @@ impl Session {
 
     #[getter]
     fn status(&self) -> &'static str {
-        if self.process != runtime::process() {
+        if !self.process.is_current() {
             // A child of a fork has no part in its parent's connection.
             return Status::Disconnected.as_str();
         }
@@ -298,41 +195,42 @@ impl Session {
         Ok(self.here()?.look(Conversation::muted))
     }
 
-    /// Whether the assistant has been heard on this connection.
+    /// Whether audio of the assistant has come over this connection.
     #[getter]
-    fn has_spoken(&self) -> bool {
-        self.core.look(Conversation::has_spoken)
+    fn has_spoken(&self) -> PyResult<bool> {
+        Ok(self.here()?.look(Conversation::has_spoken))
+    }
+
+    /// For `Hub.register`.
+    #[getter]
+    fn cursor(&self) -> DispatchCursor {
+        DispatchCursor(Arc::clone(&self.dispatched))
     }
 
     /// The sequence number of what was dispatched last.
     #[getter]
     fn dispatched(&self) -> u64 {
-        self.cursor.sequence()
+        self.dispatched.cursor.last_sequence()
     }
 
     /// The history at that cursor.
     #[getter]
     fn history(&self) -> PyResult<History> {
         self.here()?;
-        Ok(History(self.cursor.history()))
+        Ok(History(self.dispatched.history()))
     }
 
-    #[getter]
-    fn sequence(&self) -> PyResult<u64> {
-        Ok(self.here()?.look(Conversation::sequence))
-    }
-
-    /// Says which words are wanted: a sum of the `INTEREST_...` numbers.
+    /// Which messages are wanted: a sum of the `INTEREST_...` numbers.
     fn set_interest(&self, interest: u32) -> PyResult<()> {
         let core = self.here()?;
-        self.cursor
-            .want_history(Interest(interest).contains(Interest::HISTORY));
+        let wants_history = Interest(interest).contains(Interest::HISTORY);
+        self.dispatched.cursor.want_versions(wants_history);
         core.set_interest(Interest(interest));
         Ok(())
     }
 
-    /// The formats of the wire, `(type, rate)` each, and the rate at which `audio` words come (`None`:
-    /// as they are on the wire).
+    /// The formats of the wire, `(type, rate)` each, and the rate of `audio` messages (`None`: that of the
+    /// wire).
     #[pyo3(signature = (wire_input, wire_output, output_sample_rate))]
     fn set_formats(
         &self,
@@ -353,8 +251,8 @@ impl Session {
         Ok(())
     }
 
-    /// Begins to connect over a WebSocket; the word `opened` or `not_opened` says how it went.
-    /// Returns the connection id of the connection.
+    /// Begins to connect over a WebSocket; the message `opened` or `not_opened` says how it went.
+    /// Returns the id of the connection.
     #[expect(clippy::too_many_arguments, reason = "one transaction")]
     fn connect_websocket(
         &self,
@@ -367,19 +265,11 @@ impl Session {
         agent_version: u64,
     ) -> PyResult<u64> {
         let setup = session_setup(session_update, tracing, agent_version)?;
-        let request = ConnectRequest { url, headers };
-        let options = options.0.clone();
-        let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
-        self.dial(
-            py,
-            ConnectionSettings::default(),
-            setup,
-            connecting,
-            websocket::WebSocketConnection::run,
-        )
+        self.dialer(url, headers, setup)?
+            .websocket(py, options.0.clone())
     }
 
-    /// The same over WebRTC. The sound is PCM at the rates of `set_formats`, which Opus must have.
+    /// The same over WebRTC. The audio is PCM at the rates of `set_formats`, which Opus must have.
     #[cfg(feature = "webrtc")]
     #[expect(clippy::too_many_arguments, reason = "one transaction")]
     fn connect_webrtc(
@@ -392,26 +282,24 @@ impl Session {
         tracing: &str,
         agent_version: u64,
     ) -> PyResult<u64> {
-        use stapes_core::transport::webrtc;
-
         let setup = session_setup(session_update, tracing, agent_version)?;
-        let request = ConnectRequest { url, headers };
-        let options = options.0.clone();
-        let rates = self.sound_rates()?;
-        let max_waiting = (options.max_queue.as_secs_f64() * f64::from(rates.input)) as usize * 2;
-        let settings = ConnectionSettings {
-            announced: false,
-            capabilities: Capabilities::MEDIA_TRACK,
-            sound: Some(SoundSettings { rates, max_waiting }),
-        };
-        let connecting = Box::pin(async move { webrtc::connect(&request, &options, rates).await });
-        self.dial(
-            py,
-            settings,
-            setup,
-            connecting,
-            webrtc::WebRtcConnection::run,
-        )
+        let dialer = self.dialer(url, headers, setup)?;
+        dialer.webrtc(py, options.0.clone(), self.wire_formats().rates()?)
+    }
+
+    /// Begins a connection over a transport that is written in Python. With `media_track` audio travels
+    /// beside the messages; with `server_truncates` the server cuts what it has not played of a response.
+    fn connect_external(
+        &self,
+        py: Python<'_>,
+        media_track: bool,
+        server_truncates: bool,
+    ) -> PyResult<ExternalConnection> {
+        let core = self.here()?;
+        let rates = media_track
+            .then(|| self.wire_formats().rates())
+            .transpose()?;
+        connect::external(py, core, rates, server_truncates)
     }
 
     fn close(&self, code: u16, reason: &str) -> PyResult<()> {
@@ -420,26 +308,28 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the connection, for nobody reads what the session says.
+    /// Ends the connection, for nobody reads the events of the session.
     fn give_up_unread(&self) -> PyResult<()> {
         self.here()?.give_up_unread();
         Ok(())
     }
 
     fn send_event(&self, py: Python<'_>, event: &str) -> PyResult<()> {
-        let event = object(event, "event")?;
-        self.command(py, |conversation, now| conversation.send_event(event, now))
+        let event = acts::object(event, "event")?;
+        acts::command(py, self.here()?, |conversation, now| {
+            conversation.send_event(event, now)
+        })
     }
 
     fn send_message(&self, py: Python<'_>, event: &str, respond: bool) -> PyResult<()> {
-        let event = object(event, "event")?;
-        self.command(py, |conversation, now| {
+        let event = acts::object(event, "event")?;
+        acts::command(py, self.here()?, |conversation, now| {
             conversation.send_message(&event, respond, now)
         })
     }
 
     /// Sends audio. With `sample_rate` it is PCM at that rate, without it is in the wire's format.
-    /// Whether the sender should wait for the word `drained` before it sends more.
+    /// Whether the sender should wait for the message `drained` before it sends more.
     #[pyo3(signature = (audio, sample_rate, commit))]
     fn send_audio(
         &self,
@@ -448,16 +338,15 @@ impl Session {
         sample_rate: Option<u32>,
         commit: bool,
     ) -> PyResult<bool> {
-        // Before the lock: reading a buffer may run Python code, and whoever waits for the lock may
-        // hold the GIL meanwhile.
-        let sound = self.sound(audio, sample_rate)?;
+        let core = self.here()?;
+        let audio = PyAudio::read(audio, sample_rate, self.microphone.format())?;
         self.microphone
-            .send(sound.input(sample_rate), commit)
+            .send(audio.input(sample_rate), commit)
             .map_err(|error| errors::send_audio_error(py, &error))?;
-        Ok(self.core.is_congested())
+        Ok(core.is_congested())
     }
 
-    /// Begins to send a long sound in real time, `interval` seconds of it at a time; the word
+    /// Begins to send recorded audio in real time, `interval` seconds of it at a time; the message
     /// `streamed` says with `token` how it ended. `audio` is as for `send_audio`, or a `stapes.audio.Recording`.
     #[pyo3(signature = (audio, sample_rate, commit, interval, token))]
     fn stream_audio(
@@ -469,10 +358,11 @@ impl Session {
         interval: f64,
         token: u64,
     ) -> PyResult<AudioStream> {
-        runtime::same_process(self.process, "session")?;
-        let recording = match audio.cast::<Held>() {
-            Ok(held) => held.get().sound(),
-            Err(_) => self.sound(audio, sample_rate)?.into_recording(sample_rate),
+        self.here()?;
+        let recording = match audio.cast::<Recording>() {
+            Ok(recording) => recording.get().sound(),
+            Err(_) => PyAudio::read(audio, sample_rate, self.microphone.format())?
+                .into_recording(sample_rate),
         };
         if recording.is_empty() {
             return Err(PyValueError::new_err(
@@ -485,7 +375,7 @@ impl Session {
             recording,
             seconds(interval, "interval")?,
             commit,
-            move |streamed| sink.push_word(0, Word::Streamed { token, streamed }),
+            move |streamed| sink.push_message(0, Message::Streamed { token, streamed }),
         )
         .map_err(|rejected| errors::rejected(py, &rejected))?;
         self.pacer.add(stream.clone());
@@ -524,9 +414,9 @@ impl Session {
     #[pyo3(signature = (response))]
     fn request_response(&self, py: Python<'_>, response: Option<&str>) -> PyResult<()> {
         let response = response
-            .map(|text| object(text, "response").map(Value::Object))
+            .map(|text| acts::object(text, "response").map(Value::Object))
             .transpose()?;
-        self.command(py, |conversation, now| {
+        acts::command(py, self.here()?, |conversation, now| {
             conversation.request_response(response, now)
         })
     }
@@ -541,222 +431,26 @@ impl Session {
             .map(WrittenItem::read)
             .collect::<Result<_, _>>()
             .map_err(PyValueError::new_err)?;
-        self.command(py, |conversation, _| conversation.update_history(&items))
-    }
-
-    /// Puts an event that the session layer keeps into the order.
-    fn local_event(&self, token: u64) -> PyResult<()> {
-        self.here()?
-            .act(|conversation, _| conversation.local_event(token));
-        Ok(())
-    }
-
-    fn call_event(
-        &self,
-        py: Python<'_>,
-        call_id: &str,
-        connection_id: u64,
-        token: u64,
-    ) -> PyResult<bool> {
-        self.act(py, |conversation, _| {
-            conversation.call_event(call_id, connection_id, token)
+        acts::command(py, self.here()?, |conversation, _| {
+            conversation.update_history(&items)
         })
-    }
-
-    fn await_approval(
-        &self,
-        py: Python<'_>,
-        call_id: &str,
-        connection_id: u64,
-        token: u64,
-    ) -> PyResult<bool> {
-        self.act(py, |conversation, now| {
-            conversation.await_approval(call_id, connection_id, token, now)
-        })
-    }
-
-    fn resume_call(&self, py: Python<'_>, call_id: &str, connection_id: u64) -> PyResult<bool> {
-        self.act(py, |conversation, _| {
-            conversation.resume_call(call_id, connection_id)
-        })
-    }
-
-    fn tool_output(
-        &self,
-        py: Python<'_>,
-        call_id: &str,
-        connection_id: u64,
-        output: &str,
-        respond: bool,
-        tokens: Vec<u64>,
-    ) -> PyResult<bool> {
-        self.act(py, |conversation, now| {
-            conversation.tool_output(call_id, connection_id, output, respond, &tokens, now)
-        })
-    }
-
-    #[pyo3(signature = (agent_version, session_update, before, after))]
-    fn switch_agent(
-        &self,
-        py: Python<'_>,
-        agent_version: u64,
-        session_update: Option<String>,
-        before: Vec<u64>,
-        after: Vec<u64>,
-    ) -> PyResult<()> {
-        let switch = AgentSwitch {
-            agent_version,
-            session_update,
-            before,
-            after,
-        };
-        self.command(py, |conversation, _| conversation.switch_agent(&switch))
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one transaction")]
-    fn hand_off(
-        &self,
-        py: Python<'_>,
-        call_id: &str,
-        connection_id: u64,
-        agent_version: u64,
-        session_update: String,
-        after: Vec<u64>,
-        output: &str,
-    ) -> PyResult<bool> {
-        let session_update = Some(session_update);
-        let switch = AgentSwitch {
-            agent_version,
-            session_update,
-            before: Vec::new(),
-            after,
-        };
-        self.act(py, |conversation, now| {
-            conversation.hand_off(call_id, connection_id, &switch, output, now)
-        })
-    }
-
-    #[pyo3(signature = (connection_id, item_id, approve, reason))]
-    fn answer_mcp_approval(
-        &self,
-        py: Python<'_>,
-        connection_id: u64,
-        item_id: &str,
-        approve: bool,
-        reason: Option<&str>,
-    ) -> PyResult<bool> {
-        self.act(py, |conversation, _| {
-            conversation.answer_mcp_approval(connection_id, item_id, approve, reason)
-        })
-    }
-
-    /// A guardrail tripped; false where the answer is over or another guardrail was first.
-    #[pyo3(signature = (connection_id, response_index, response_id, source, token, feedback))]
-    #[expect(clippy::too_many_arguments, reason = "one transaction")]
-    fn guardrail_tripped(
-        &self,
-        py: Python<'_>,
-        connection_id: u64,
-        response_index: u64,
-        response_id: Option<&str>,
-        source: &str,
-        token: u64,
-        feedback: &str,
-    ) -> PyResult<bool> {
-        let feedback = object(feedback, "feedback")?;
-        let source = if source == "text" {
-            GuardSource::Text
-        } else {
-            GuardSource::Audio
-        };
-        self.act(py, |conversation, now| {
-            conversation.guardrail_tripped(
-                connection_id,
-                response_index,
-                response_id,
-                source,
-                token,
-                &feedback,
-                now,
-            )
-        })
-    }
-
-    // For a transport that is written in Python.
-
-    /// Begins a connection that Python carries; its connection. Where `media_track`, sound travels beside the
-    /// messages; where `server_truncates`, the server cuts what it has not played of an answer.
-    fn connect_external(
-        &self,
-        py: Python<'_>,
-        media_track: bool,
-        server_truncates: bool,
-    ) -> PyResult<ExternalConnection> {
-        runtime::same_process(self.process, "session")?;
-        let sound = media_track.then(|| self.sound_rates()).transpose()?;
-        let capabilities = Capabilities {
-            media: if media_track {
-                Media::Track
-            } else {
-                Media::InFrames
-            },
-            truncation: if server_truncates {
-                Truncation::Server
-            } else {
-                Truncation::Client
-            },
-        };
-        let connection = self
-            .core
-            .connecting(ConnectionSettings {
-                announced: true,
-                capabilities,
-                sound: sound.map(|rates| SoundSettings {
-                    rates,
-                    // A minute.
-                    max_waiting: rates.input as usize * 60 * 2,
-                }),
-            })
-            .map_err(|rejected| errors::rejected(py, &rejected))?;
-        Ok(ExternalConnection::new(Arc::clone(&self.core), connection))
     }
 
     /// `(packets sent, received, lost, late, share that was concealed, target and delay in seconds)` of a
-    /// connection that carries sound apart, as of the last second.
-    fn sound_stats(&self) -> Option<(u64, u64, u64, u64, f64, f64, f64)> {
-        let stats = self.core.sound_stats()?;
-        Some((
-            stats.packets_sent,
-            stats.packets_received,
-            stats.packets_lost,
-            stats.packets_late,
-            stats.concealed,
-            stats.target.as_secs_f64(),
-            stats.delay.as_secs_f64(),
-        ))
-    }
-
-    // For tests.
-
-    fn hold_reader(&self, hold: bool) {
-        self.core.hold_reader(hold);
-    }
-
-    fn advance_clock(&self, seconds: f64) -> PyResult<()> {
-        let by = crate::options::seconds(seconds, "seconds")?;
-        self.core.advance_clock(by);
-        Ok(())
-    }
-
-    /// `(frames read, messages queued, messages flushed, audio messages dropped)` so far.
-    fn traffic(&self) -> (u64, u64, u64, u64) {
-        let traffic = self.core.traffic();
-        (
-            traffic.frames_read,
-            traffic.messages_queued,
-            traffic.messages_flushed,
-            traffic.audio_dropped,
-        )
+    /// connection with a media track, as of the last second.
+    fn sound_stats(&self) -> PyResult<Option<(u64, u64, u64, u64, f64, f64, f64)>> {
+        let stats = self.here()?.sound_stats();
+        Ok(stats.map(|stats| {
+            (
+                stats.packets_sent,
+                stats.packets_received,
+                stats.packets_lost,
+                stats.packets_late,
+                stats.concealed,
+                stats.target.as_secs_f64(),
+                stats.delay.as_secs_f64(),
+            )
+        }))
     }
 }
 
@@ -764,7 +458,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         // A child of a fork shares nothing with the connection but its memory, locks included that a
         // thread of the parent may have held.
-        if self.process == runtime::process() {
+        if self.process.is_current() {
             self.core
                 .act(|conversation, _| conversation.close(1000, ""));
             self.sink.unregister();

@@ -1,26 +1,25 @@
-//! From the core to the hub.
+//! The event sink of a session: the core pushes into it, and it pushes into the hub.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use stapes_core::conversation::Event;
+use stapes_core::delivery::wakeup;
 use stapes_core::session::EventSink;
-use stapes_core::transport::bells;
 use stapes_core::transport::net::ConnectError;
 
-use crate::hub::Shared;
-use crate::queue::Word;
+use crate::message::{Message, MessageHub};
 
-/// Puts the events of a session into the hub.
+/// Pushes the events of a session into the hub.
 #[derive(Debug)]
 pub struct Sink {
-    hub: Arc<Shared>,
+    hub: Arc<MessageHub>,
     id: u64,
     overflown: AtomicBool,
 }
 
 impl Sink {
-    pub fn new(hub: Arc<Shared>, id: u64) -> Self {
+    pub fn new(hub: Arc<MessageHub>, id: u64) -> Self {
         Self {
             hub,
             id,
@@ -28,45 +27,45 @@ impl Sink {
         }
     }
 
-    /// No more events of the session reach the hub.
+    /// Pushes nothing more.
     pub fn unregister(&self) {
         self.hub.unregister(self.id);
     }
 
-    pub fn push_word(&self, sequence: u64, word: Word) {
-        self.hub.push(self.id, sequence, word);
-        self.hub.wake();
+    pub fn push_message(&self, sequence: u64, message: Message) {
+        self.hub.push(self.id, sequence, message);
+        self.hub.notify();
     }
 }
 
 impl EventSink for Sink {
     fn push(&self, sequence: u64, event: Event) {
-        if !self.hub.push(self.id, sequence, Word::Event(event)) {
+        if !self.hub.push(self.id, sequence, Message::Event(event)) {
             self.overflown.store(true, Ordering::Release);
         }
     }
 
     fn pushed(&self) {
-        self.hub.wake();
+        self.hub.notify();
     }
 
     fn opened(&self, connection_id: u64) {
-        self.push_word(0, Word::Opened { connection_id });
+        self.push_message(0, Message::Opened { connection_id });
     }
 
     fn not_opened(&self, connection_id: u64, error: Option<ConnectError>) {
-        let word = match error.map(Box::new) {
-            Some(error) => Word::NotOpened {
+        let message = match error.map(Box::new) {
+            Some(error) => Message::NotOpened {
                 connection_id,
                 error,
             },
-            None => Word::Abandoned { connection_id },
+            None => Message::Abandoned { connection_id },
         };
-        self.push_word(0, word);
+        self.push_message(0, message);
     }
 
     fn drained(&self) {
-        self.push_word(0, Word::Drained);
+        self.push_message(0, Message::Drained);
     }
 
     fn take_overflow(&self) -> bool {
@@ -74,14 +73,14 @@ impl EventSink for Sink {
     }
 
     fn should_yield(&self) -> bool {
-        bells::is_to_listen()
+        wakeup::should_yield()
     }
 
     fn outgoing_ready(&self) {
-        self.push_word(0, Word::OutgoingReady);
+        self.push_message(0, Message::OutgoingReady);
     }
 
     fn spare_buffer(&self) -> Vec<u8> {
-        self.hub.spare_buffer()
+        self.hub.acquire_audio()
     }
 }

@@ -65,15 +65,20 @@ class AgentSwitching:
         core, configuration = self._scope.core, self._configuration
         source = self._roster.current
         snapshot = await prepare_agent(agent, self._scope.context)
-        update: str | None = None
-        if core.status == "connected":
-            payload = await configuration.payload(snapshot, switching=True)
-            update = configuration.session_update(payload)
+        while True:
+            connection_id = core.connection_id
+            update: str | None = None
+            if core.status == "connected":
+                payload = await configuration.payload(snapshot, switching=True)
+                update = configuration.session_update(payload)
+            # Users' instructions may have taken long: the update is for one connection.
+            if connection_id == core.connection_id:
+                break
         agent_version = self._roster.add(snapshot)
         self._roster.take_over(agent_version)
 
         def switch(tokens: list[int]) -> bool:
-            core.switch_agent(agent_version, update, tokens, [])
+            core.switch_agent(connection_id, agent_version, update, tokens, [])
             return True
 
         self._scope.local_events.transact(

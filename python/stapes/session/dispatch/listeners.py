@@ -7,9 +7,9 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, get_args
 
+from stapes._core import EventQueue
 from stapes.events import Lagging, SessionEvent, TransportEvent
 from stapes.session.dispatch.readers import EventReader, Inbox
-from stapes.session.event_queue import EventQueue
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
@@ -118,7 +118,7 @@ class Listeners:
         early, self._early = self._early, None
         while early is not None and len(early):
             event = early.get()
-            if type(event) in wanted:
+            if event is not None and type(event) in wanted:
                 queue.put(event)
         self._inboxes = (*self._inboxes, inbox)
         self._reroute()

@@ -11,8 +11,8 @@ from stapes.errors import ConsumerTooSlow
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from stapes._core import EventQueue
     from stapes.events import SessionEvent
-    from stapes.session.event_queue import EventQueue
 
 __all__ = ["EventReader", "Inbox"]
 
@@ -48,9 +48,9 @@ class Inbox:
 
     def put(self, event: SessionEvent) -> None:
         """Takes an event in."""
-        self._queue.put(event)
-        if self._queue.overflown and self._too_slow is None:
-            self._overflow(self._queue.overflown)
+        overflown = self._queue.put(event)
+        if overflown is not None and self._too_slow is None:
+            self._overflow(overflown)
         self._notify()
 
     def end(self) -> None:
@@ -74,11 +74,12 @@ class Inbox:
                 await self._waiter
             finally:
                 self._waiter = None
-        if self._queue.overflown and self._too_slow is not None:
+        event = self._queue.get()
+        if event is None:
+            assert self._too_slow is not None
             self.close()
-            self._queue.overflown = 0
             raise self._too_slow
-        return self._queue.get()
+        return event
 
     def _notify(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -160,8 +160,15 @@ impl Conversation {
         }
     }
 
-    /// Switches to another agent.
-    pub fn switch_agent(&mut self, switch: &AgentSwitch) -> Result<(), Rejected> {
+    /// Switches to another agent, on the connection that the switch was made for.
+    pub fn switch_agent(
+        &mut self,
+        connection_id: u64,
+        switch: &AgentSwitch,
+    ) -> Result<(), Rejected> {
+        if connection_id != self.connection_id {
+            return Err(Rejected::Stale);
+        }
         if switch.session_update.is_some() && self.status != Status::Connected {
             return Err(Rejected::NotConnected);
         }
@@ -184,7 +191,7 @@ impl Conversation {
         now: Duration,
     ) -> Result<(), Rejected> {
         self.answerable_call(call_id, connection_id)?;
-        self.switch_agent(switch)?;
+        self.switch_agent(connection_id, switch)?;
         self.tool_output(call_id, connection_id, output, true, &[], now)
     }
 }

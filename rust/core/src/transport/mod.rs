@@ -4,9 +4,7 @@
 //! - [`net`]: from a URL to a byte stream: proxies, TCP, TLS, one HTTP exchange.
 //! - [`websocket`]: messages over a WebSocket.
 //! - [`webrtc`]: messages over a data channel, and sound over RTP.
-//! - [`bells`]: when a thread that runs drivers wakes the threads that it has events for.
 
-pub mod bells;
 mod end;
 mod endpoint;
 mod media;

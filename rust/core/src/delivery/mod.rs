@@ -1,0 +1,24 @@
+//! Delivery of messages from Rust threads to the readers of another thread.
+//!
+//! - [`Message`]: what a queue must know of the messages that it holds.
+//! - [`queue`]: a bounded queue, and the one policy of what it drops.
+//! - [`hub`]: the queues of many sessions for one reader thread; [`DispatchCursor`]: how far it has come.
+//! - [`wakeup`]: when a writer wakes the reader.
+//! - [`buffer_pool`]: buffers that writers and readers hand back and forth.
+//! - [`workers`]: the threads that run sessions; [`loop_driver`]: a runtime that an event loop drives.
+//! - [`process`]: the guard against use across a fork.
+//!
+//! This floor stands beside the others and knows none of them.
+
+pub mod buffer_pool;
+mod cursor;
+pub mod hub;
+pub mod loop_driver;
+mod message;
+pub mod process;
+pub mod queue;
+pub mod wakeup;
+pub mod workers;
+
+pub use cursor::DispatchCursor;
+pub use message::{DropPolicy, Dropped, Message};

@@ -1,0 +1,71 @@
+//! A look into a session, for tests.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use stapes_core::conversation::Conversation;
+use stapes_core::delivery::process::Process;
+use stapes_core::session::Session as Core;
+
+use crate::errors;
+use crate::options;
+use crate::session::Session;
+
+/// Holds the reader of a session, moves its clock and counts its traffic, for tests. It keeps the
+/// conversation alive, not its connection.
+#[pyclass(frozen, module = "stapes._core")]
+#[derive(Debug)]
+pub struct Probe {
+    core: Arc<Core>,
+    process: Process,
+}
+
+impl Probe {
+    fn core(&self) -> PyResult<&Core> {
+        self.process
+            .check("session")
+            .map_err(errors::runtime_error)?;
+        Ok(&self.core)
+    }
+}
+
+#[pymethods]
+impl Probe {
+    #[new]
+    fn new(session: &Session) -> Self {
+        Self {
+            core: Arc::clone(&session.core),
+            process: session.process,
+        }
+    }
+
+    /// The sequence number that was given out last.
+    #[getter]
+    fn sequence(&self) -> PyResult<u64> {
+        Ok(self.core()?.look(Conversation::sequence))
+    }
+
+    /// Leaves what the server sends on the wire, or reads it again.
+    fn hold_reader(&self, hold: bool) -> PyResult<()> {
+        self.core()?.hold_reader(hold);
+        Ok(())
+    }
+
+    /// Moves a clock that the session was made with (`virtual_clock`).
+    fn advance_clock(&self, seconds: f64) -> PyResult<()> {
+        let by = options::seconds(seconds, "seconds")?;
+        self.core()?.advance_clock(by);
+        Ok(())
+    }
+
+    /// `(frames read, messages queued, messages flushed, audio messages dropped)` so far.
+    fn traffic(&self) -> PyResult<(u64, u64, u64, u64)> {
+        let traffic = self.core()?.traffic();
+        Ok((
+            traffic.frames_read,
+            traffic.messages_queued,
+            traffic.messages_flushed,
+            traffic.audio_dropped,
+        ))
+    }
+}

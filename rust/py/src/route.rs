@@ -1,0 +1,132 @@
+//! The way of a session's messages to its Python half.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+use pyo3::types::{PyTuple, PyWeakrefReference};
+use stapes_core::conversation::{Event, History};
+use stapes_core::delivery;
+
+use crate::audio_event::AudioEvents;
+use crate::message::{Message, MessageHub};
+use crate::messages;
+
+/// How far the event loop has come with a session, and the history as of there.
+#[derive(Debug, Default)]
+pub struct Dispatched {
+    pub cursor: Arc<delivery::DispatchCursor>,
+    history: Mutex<History>,
+}
+
+impl Dispatched {
+    /// The version of the history that was dispatched last.
+    pub fn history(&self) -> History {
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.clone()
+    }
+
+    fn set_history(&self, version: History) {
+        *self.history.lock().unwrap_or_else(PoisonError::into_inner) = version;
+    }
+}
+
+/// The dispatch cursor of a session, for `Hub.register`.
+#[pyclass(frozen, module = "stapes._core")]
+#[derive(Debug)]
+pub struct DispatchCursor(pub Arc<Dispatched>);
+
+/// Where the messages of a session go.
+#[derive(Debug)]
+pub struct Route {
+    dispatched: Arc<Dispatched>,
+    dispatcher: Py<PyAny>,
+    /// Calls in the context of the session.
+    run: Py<PyAny>,
+    /// Weak: a hub keeps no session alive, nor what users' callbacks hold.
+    listeners: Py<PyWeakrefReference>,
+    audio_events: AudioEvents,
+}
+
+impl Route {
+    pub fn new(
+        cursor: &DispatchCursor,
+        dispatcher: &Bound<'_, PyAny>,
+        listeners: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        messages::check(dispatcher.py())?;
+        Ok(Self {
+            dispatched: Arc::clone(&cursor.0),
+            dispatcher: dispatcher.clone().unbind(),
+            run: dispatcher.getattr("run")?.unbind(),
+            listeners: PyWeakrefReference::new(listeners)?.unbind(),
+            audio_events: AudioEvents::default(),
+        })
+    }
+
+    /// Dispatches a message: audio to those who listen to it, any other to the dispatcher.
+    pub fn dispatch(
+        &self,
+        py: Python<'_>,
+        hub: &MessageHub,
+        sequence: u64,
+        message: Message,
+    ) -> PyResult<()> {
+        let cursor = &self.dispatched.cursor;
+        cursor.advance(sequence);
+        match message {
+            Message::Event(audio @ Event::Audio { .. }) => {
+                let done = self.audio(py, &audio);
+                if let Event::Audio { data, .. } = audio {
+                    hub.release_audio(data);
+                }
+                done
+            }
+            Message::Event(Event::HistoryUpdated { history }) => {
+                let wanted = cursor.wants_versions().then(|| history.clone());
+                self.dispatched.set_history(history);
+                match wanted {
+                    Some(history) => {
+                        self.say(py, Message::Event(Event::HistoryUpdated { history }))
+                    }
+                    None => Ok(()),
+                }
+            }
+            message => self.say(py, message),
+        }
+    }
+
+    fn say(&self, py: Python<'_>, message: Message) -> PyResult<()> {
+        let message = messages::message(py, message)?;
+        self.run.call1(py, (&self.dispatcher, message))?;
+        Ok(())
+    }
+
+    /// Calls those who listen to audio. No other line of Python runs.
+    fn audio(&self, py: Python<'_>, audio: &Event) -> PyResult<()> {
+        let Some(listeners) = self.listeners.bind(py).upgrade() else {
+            return Ok(());
+        };
+        let callbacks = listeners.getattr(pyo3::intern!(py, "audio"))?;
+        let callbacks = callbacks.cast_into::<PyTuple>()?;
+        if callbacks.is_empty() {
+            return Ok(());
+        }
+        let Some(event) = self.audio_events.make(py, audio)? else {
+            return Ok(());
+        };
+        for callback in &callbacks {
+            let (name, outcome) = match self.run.call1(py, (callback, &event)) {
+                Ok(result) if result.is_none(py) => continue,
+                Ok(result) => ("answered", result),
+                Err(error) if error.is_instance_of::<PyException>(py) => {
+                    ("failed", error.into_value(py).into_any())
+                }
+                Err(error) => return Err(error),
+            };
+            self.run
+                .call1(py, (listeners.getattr(name)?, &event, outcome))?;
+        }
+        Ok(())
+    }
+}
