@@ -1,4 +1,4 @@
-//! Any events in any order: the conversation never panics, and what must hold of it holds.
+//! Any events in any order: the conversation never panics, and its invariants hold.
 
 mod invariants;
 
@@ -130,8 +130,8 @@ fn of_the_conversation() -> impl Strategy<Value = Act> {
     .prop_map(frame)
 }
 
-/// What comes of a server that plays its answers itself.
-fn of_sound() -> impl Strategy<Value = Act> {
+/// Events and audio of a server that plays its answers itself, over a media track.
+fn of_the_media_track() -> impl Strategy<Value = Act> {
     prop_oneof![
         (
             response(),
@@ -146,8 +146,8 @@ fn of_sound() -> impl Strategy<Value = Act> {
                          "item_id": item, "content_index": part, "part": {"type": "audio"}}),
             )
         }),
-        (0..500u32).prop_map(Act::Sound),
-        Just(Act::SoundEnds),
+        (0..500u32).prop_map(Act::TrackAudio),
+        Just(Act::SegmentEnds),
     ]
 }
 
@@ -176,7 +176,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn whatever_happens_the_conversation_stays_sound(
+    fn the_invariants_hold_whatever_happens(
         acts in prop::collection::vec(
             prop_oneof![6 => of_responses(), 3 => of_the_conversation(), 3 => of_this_side()],
             0..150,
@@ -193,11 +193,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn the_same_holds_where_sound_comes_beside_the_messages(
+    fn the_same_holds_where_audio_travels_on_a_media_track(
         acts in prop::collection::vec(
             prop_oneof![
                 6 => of_responses(),
-                6 => of_sound(),
+                6 => of_the_media_track(),
                 3 => of_the_conversation(),
                 3 => of_this_side(),
             ],
@@ -213,7 +213,7 @@ proptest! {
 
 #[test]
 fn the_watcher_sees_a_request_made_while_a_response_is_active() {
-    // A watcher that sees nothing would prove nothing.
+    // The property tests prove something only if the watcher notices requests.
     let mut watched = Watched::new();
     watched.act(&frame(
         json!({"type": "response.created", "response": {"id": "r"}}),

@@ -1,7 +1,7 @@
-//! Whatever happens, in whatever order, what must hold of a conversation holds.
+//! The invariants of a conversation hold whatever happens, in whatever order.
 //!
-//! A line that begins with `{` is a frame of the server's; any other is an act of this side's,
-//! named by its first byte, with a number from its second.
+//! A line that begins with `{` is a frame of the server. Any other line is an act of the client: its
+//! first byte names the act, its second is a number for it.
 #![no_main]
 
 #[path = "../../tests/invariants/mod.rs"]

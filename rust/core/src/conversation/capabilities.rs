@@ -1,28 +1,28 @@
-//! What a transport does itself, so that the conversation need not.
+//! The work that a transport does itself, so that the conversation does not.
 
-/// Where sound travels.
+/// How audio travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Media {
-    /// Within the messages, as base64.
+    /// In the messages, as base64.
     #[default]
     InFrames,
-    /// Beside them, as over RTP. Sound names no response then: it belongs to the one that
+    /// On a media track, as over RTP. The audio names no response: it belongs to the one that
     /// `output_audio_buffer.started` names.
     Track,
 }
 
-/// Who knows what was played of an answer, and cuts it where it was interrupted.
+/// Who knows the playback position of an answer, and so truncates it after an interruption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Truncation {
-    /// We do, and say so by `conversation.item.truncate`.
+    /// The client, which sends `conversation.item.truncate`.
     #[default]
     Client,
-    /// The server does, for it sends the sound in real time. It is asked to stop by
-    /// `output_audio_buffer.clear`.
+    /// The server, because it sends the audio in real time. `output_audio_buffer.clear` asks it to
+    /// stop.
     Server,
 }
 
-/// What a transport declares.
+/// The capabilities that a transport declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Capabilities {
     pub media: Media,
@@ -30,7 +30,7 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Sound beside the messages, sent by the server as it is played: WebRTC.
+    /// Audio on a media track, sent by the server in real time: WebRTC.
     pub const MEDIA_TRACK: Self = Self {
         media: Media::Track,
         truncation: Truncation::Server,

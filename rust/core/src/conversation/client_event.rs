@@ -1,6 +1,6 @@
-//! Every message that goes to the server: one builder each.
+//! The messages for the server: one builder each.
 //!
-//! Keys stand in the order in which the reference writes them.
+//! The keys have the order in which the reference writes them.
 
 use serde_json::{Map, Value, json};
 
@@ -11,8 +11,8 @@ use crate::audio::base64;
 pub struct ClientEvent {
     /// JSON.
     pub text: String,
-    /// Whether it carries the user's audio: the oldest of that is dropped where the server does not
-    /// read. Nothing else is.
+    /// Whether the event carries the user's audio. If the server does not read, the oldest audio is
+    /// dropped, and nothing else.
     pub is_audio: bool,
 }
 
@@ -36,7 +36,7 @@ impl ClientEvent {
         text.to_owned().into()
     }
 
-    /// An event that the user wrote, as it is.
+    /// An event that the user wrote, unchanged.
     pub(super) fn from_user(event: Map<String, Value>) -> Self {
         let is_audio = event.get("type").and_then(Value::as_str) == Some(AUDIO_APPEND);
         Self {
@@ -45,8 +45,8 @@ impl ClientEvent {
         }
     }
 
-    /// `input_audio_buffer.append`: audio in the format of the session's input. `text` is an empty
-    /// buffer that it is written to.
+    /// `input_audio_buffer.append`: audio in the session's input format. The event is written into
+    /// `text`, an empty buffer.
     pub fn audio_append(audio: &[u8], mut text: String) -> Self {
         const HEAD: &str = r#"{"type":"input_audio_buffer.append","audio":""#;
         const END: &str = "\"}";
@@ -65,7 +65,7 @@ impl ClientEvent {
         Self::fixed(r#"{"type":"input_audio_buffer.commit"}"#)
     }
 
-    /// `output_audio_buffer.clear`: the server plays nothing more of an answer.
+    /// `output_audio_buffer.clear`: the server is to stop the playback of the answer.
     pub(super) fn output_audio_clear() -> Self {
         Self::fixed(r#"{"type":"output_audio_buffer.clear"}"#)
     }
@@ -80,19 +80,19 @@ impl ClientEvent {
         Self::new(&json!({"type": "response.cancel", "response_id": response_id}))
     }
 
-    /// `response.create` of any response, which still gets an event id.
+    /// `response.create` without a payload. The sequencer adds the event id.
     pub(super) fn response_create() -> Map<String, Value> {
         Map::from_iter([("type".to_owned(), "response.create".into())])
     }
 
-    /// `response.create` with that payload.
+    /// `response.create` with a payload. The sequencer adds the event id.
     pub(super) fn response_create_with(response: Value) -> Map<String, Value> {
         let mut event = Self::response_create();
         event.insert("response".to_owned(), response);
         event
     }
 
-    /// `conversation.item.create` of a message, where it is to stand if that is stated.
+    /// `conversation.item.create` of a message, after `previous_item_id` or at the end.
     pub(super) fn item_create(
         item: &Value,
         event_id: &str,
@@ -149,7 +149,7 @@ impl ClientEvent {
         Self::new(&json!({"type": "conversation.item.retrieve", "item_id": item_id}))
     }
 
-    /// `conversation.item.truncate` of an answer's part, at what was heard of it.
+    /// `conversation.item.truncate` of an answer's part, at the playback position.
     pub(super) fn item_truncate(item_id: &str, content_index: usize, audio_end_ms: u64) -> Self {
         Self::new(&json!({
             "type": "conversation.item.truncate",

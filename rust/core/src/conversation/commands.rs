@@ -1,4 +1,4 @@
-//! What the session asks of the conversation.
+//! The commands of the session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::item::text;
 use super::replay::WrittenItem;
 use super::{Conversation, replay};
 
-/// Why a command was not taken. Nothing of it has been done.
+/// Why a command was rejected. A rejected command has no effect at all.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Rejected {
@@ -22,7 +22,7 @@ pub enum Rejected {
     NotConnected,
     #[error("the session is already connected or connecting: call close() first")]
     AlreadyConnected,
-    /// What it belongs to (the connection, the response, the call) is gone.
+    /// The connection, response or call that the command belongs to is over.
     #[error("it belongs to a connection, response or call that is over")]
     Stale,
     #[error("{limit} response.create requests are waiting already: wait for responses to end")]
@@ -46,7 +46,7 @@ impl Conversation {
             .event(Event::ConnectionChanged { status, reason });
     }
 
-    /// A connection is being made, over a transport that declares this; its connection id.
+    /// Begins a connection over a transport with these capabilities. Returns its connection id.
     pub fn connecting(&mut self, capabilities: Capabilities) -> Result<u64, Rejected> {
         if self.status != Status::Disconnected {
             return Err(Rejected::AlreadyConnected);
@@ -58,7 +58,7 @@ impl Conversation {
         Ok(self.connection_id)
     }
 
-    /// The connection stands: sends the session's configuration and starts with an empty history.
+    /// Handles an open connection: sends the session's configuration, and clears the history.
     pub fn opened(
         &mut self,
         connection_id: u64,
@@ -78,7 +78,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// The connection could not be made, or is over.
+    /// Handles the end of a connection, or the failure to open one.
     pub fn ended(&mut self, connection_id: u64, reason: String) {
         if connection_id != self.connection_id || self.status == Status::Disconnected {
             return;
@@ -87,7 +87,7 @@ impl Conversation {
         self.status_changed(Status::Disconnected, Some(reason));
     }
 
-    /// Closes the connection. What is under way belongs to the past from here on.
+    /// Closes the connection. Everything that is still under way becomes stale.
     pub fn close(&mut self, code: u16, reason: &str) {
         if self.status == Status::Disconnected {
             return;
@@ -98,7 +98,8 @@ impl Conversation {
         self.status_changed(Status::Disconnected, Some("closed by this side".to_owned()));
     }
 
-    /// Sends an event of the user's, as it is. A `response.create` waits its turn.
+    /// Sends an event that the user wrote, unchanged. A `response.create` is queued in the
+    /// sequencer.
     pub fn send_event(&mut self, event: Map<String, Value>, now: Duration) -> Result<(), Rejected> {
         self.connected()?;
         match event.get("type").and_then(Value::as_str) {
@@ -123,7 +124,8 @@ impl Conversation {
         Ok(())
     }
 
-    /// Sends a message of the user's (a whole `conversation.item.create`), and asks for a response.
+    /// Sends a message of the user (a whole `conversation.item.create`). With `respond`, requests a
+    /// response.
     pub fn send_message(
         &mut self,
         event: &Map<String, Value>,
@@ -139,7 +141,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// Sends audio: an `input_audio_buffer.append`, or nothing. Muted, it is dropped.
+    /// Sends audio: an `input_audio_buffer.append`, or nothing. It is dropped while muted.
     pub fn send_audio(
         &mut self,
         append: Option<ClientEvent>,
@@ -159,7 +161,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// The user's turn ends here.
+    /// Commits the user's audio: the user's turn ends here.
     pub fn commit_audio(&mut self, now: Duration) -> Result<(), Rejected> {
         self.connected()?;
         self.turn_ended = Some(now);
@@ -171,12 +173,12 @@ impl Conversation {
         self.muted = muted;
     }
 
-    /// The player has played `played_ms` of a part of an answer.
+    /// Handles the player's report that it has played `played_ms` of a part of an answer.
     pub fn playback_reported(&mut self, item_id: &str, content_index: usize, played_ms: f64) {
         self.playback.report(item_id, content_index, played_ms);
     }
 
-    /// Asks for a response: any, or one with that payload.
+    /// Requests a response, with a payload or without.
     pub fn request_response(
         &mut self,
         response: Option<Value>,
@@ -195,8 +197,8 @@ impl Conversation {
         Ok(())
     }
 
-    /// Rewrites the conversation. The history itself changes as the server confirms. Returns the ids
-    /// of items that cannot be written: function calls.
+    /// Rewrites the conversation. The history changes when the server confirms. Returns the ids of
+    /// the function calls among the changes, which the provider does not accept.
     pub fn update_history(&mut self, new: &[WrittenItem]) -> Result<Vec<String>, Rejected> {
         let mut requests = std::mem::take(&mut self.history_requests);
         let before = requests.checkpoint();
@@ -220,7 +222,7 @@ impl Conversation {
         result
     }
 
-    /// Puts an event that the session layer keeps under `token` into the order.
+    /// Emits a local event, whose content the session layer keeps under `token`.
     pub fn local_event(&mut self, token: u64) {
         self.outbox.event(Event::LocalEvent { token });
     }
@@ -248,9 +250,9 @@ impl Conversation {
         Ok(())
     }
 
-    /// A guardrail tripped on a response: says so (`token`), stops the answer unless another one has
-    /// begun since, and sends the model `feedback` (a whole `conversation.item.create`). Once for
-    /// each response.
+    /// Handles a guardrail that tripped on a response, once for each response: emits a local event
+    /// (`token`), stops the answer, and sends the model `feedback` (a whole
+    /// `conversation.item.create`). If a newer response has begun, only the event is emitted.
     #[expect(
         clippy::too_many_arguments,
         reason = "all of them say which answer is meant"

@@ -1,9 +1,9 @@
-//! When an output guardrail must look at an answer that is still being spoken or written.
+//! Decides when an output guardrail must check an answer that is still being generated.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Where a guarded text comes from: it decides how a trip stops it.
+/// The source of a guarded text. It decides how a tripped guardrail stops the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GuardSource {
     Audio,
@@ -33,14 +33,15 @@ struct Watched {
     text: String,
     /// Characters (not bytes, not UTF-16 units) of `text`.
     length: u64,
-    /// How many debounce lengths it had at the last check.
+    /// The number of whole debounce lengths at the last check.
     checked: u64,
 }
 
 /// Gathers the text of each item of each response.
 #[derive(Debug)]
 pub(super) struct GuardWatch {
-    /// Characters between checks. Negative: only when the turn ends. Zero: once, at the first delta.
+    /// Characters between checks. Negative: only when the turn ends. Zero: once, at the first
+    /// delta.
     debounce: i64,
     responses: HashMap<Arc<str>, HashMap<Arc<str>, Watched>>,
 }
@@ -53,7 +54,7 @@ impl GuardWatch {
         }
     }
 
-    /// Takes a delta; the whole text so far where it must be checked now.
+    /// Adds a delta. Returns the whole text so far if it must be checked now.
     pub(super) fn delta(
         &mut self,
         response_id: &Arc<str>,
@@ -66,7 +67,7 @@ impl GuardWatch {
         watched.length += delta.chars().count() as u64;
         let reached = match self.debounce {
             ..0 => return None,
-            // Any text is infinitely many times nothing.
+            // A step of zero is reached by any text, once.
             0 => u64::from(watched.length > 0),
             step => watched.length / step as u64,
         };

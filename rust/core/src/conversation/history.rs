@@ -1,4 +1,4 @@
-//! The history: a persistent sequence whose versions share what they have in common.
+//! The history: a persistent sequence whose versions share their common items.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,12 +29,12 @@ impl History {
     }
 }
 
-/// The live end of the history: the current version, and where each item of it stands.
+/// The current version of the history, and the position of each of its items.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     version: History,
-    /// Where an item stood when last seen. Insertions and removals before it shift it, so a look-up
-    /// searches outward from here.
+    /// The index of an item at its last look-up. Insertions and removals before the item shift it,
+    /// so a look-up searches outward from this index.
     hints: HashMap<ItemId, usize>,
     keep_audio: bool,
 }
@@ -81,8 +81,8 @@ impl Ledger {
         found
     }
 
-    /// Puts a new or newer item where it belongs; returns it with whether it is new. Items that are
-    /// known stay where they are.
+    /// Inserts a new item at its position, or replaces a known one in place. Returns the stored
+    /// item and whether it is new.
     pub(super) fn put(&mut self, item: Item) -> (Arc<Item>, bool) {
         let item = if self.keep_audio {
             item
@@ -137,7 +137,7 @@ impl Ledger {
         }
     }
 
-    /// A transcription came in: it is the transcript of the user's audio.
+    /// Stores a transcription as the transcript of the user's audio.
     pub(super) fn transcribed(&mut self, id: &str, transcript: &str) {
         self.edit_message(id, |role, status, content| {
             if role != Role::User {
@@ -155,7 +155,7 @@ impl Ledger {
         });
     }
 
-    /// Writes down how much of an answer's part was heard.
+    /// Records how much of an answer's part was heard.
     pub(super) fn heard(&mut self, id: &str, content_index: usize, heard: HeardExtent) {
         self.edit_message(id, |role, _, content| {
             if role == Role::Assistant

@@ -1,4 +1,5 @@
-//! Interruption: an answer is cancelled where it is still being made, and cut where its playback was.
+//! Interruption: cancels an answer that is still being generated, and cuts it at its playback
+//! position.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,14 +11,14 @@ use super::playback::{self, Cut};
 use super::{Conversation, Status};
 
 impl Conversation {
-    /// Stops the answer, whether it plays yet or not. Nothing happens where there is none.
+    /// Stops the answer, whether it plays yet or not. Does nothing if there is none.
     pub fn interrupt(&mut self, now: Duration) {
         if self.status == Status::Connected {
             self.interrupt_answer(true, now);
         }
     }
 
-    /// Stops the answer. `cancel`: the server does not cancel it by itself.
+    /// Stops the answer. `cancel` is false where the server cancels it by itself.
     pub(super) fn interrupt_answer(&mut self, cancel: bool, now: Duration) {
         match self.capabilities.truncation {
             Truncation::Client => self.interrupt_here(cancel, now),
@@ -25,7 +26,7 @@ impl Conversation {
         }
     }
 
-    /// Cuts the answer at the position that this side knows, and tells the server where.
+    /// Cuts the answer at the client's playback position, and sends that to the server.
     fn interrupt_here(&mut self, cancel: bool, now: Duration) {
         let cut = self.playback.interrupt(now);
         if cancel && self.sequencer.begin_cancel() {
@@ -46,7 +47,8 @@ impl Conversation {
         }
     }
 
-    /// Stops an answer that the server plays: the server knows how much of it was sent, and cuts it.
+    /// Stops an answer that the server plays. The server knows the position, and cuts the answer
+    /// itself.
     fn interrupt_at_server(&mut self, cancel: bool, now: Duration) {
         if cancel {
             if !self.audio_generated && self.sequencer.begin_cancel() {
@@ -59,21 +61,21 @@ impl Conversation {
         }
     }
 
-    /// The server plays nothing more of the answer; whether any of it was playing.
+    /// Records that the server has stopped the playback. Returns whether anything was playing.
     pub(super) fn cut_at_server(&mut self, now: Duration) -> bool {
         let Some(mut cut) = self.playback.interrupt(now) else {
             return false;
         };
         self.stop_playback(&cut);
-        // The audio comes as fast as it is played, its transcript as fast as it is generated: only the
-        // transcript tells how long the audio would have been.
+        // Audio arrives at the speed of playback, the transcript at the speed of generation: only
+        // the transcript tells how long the audio would have been.
         let transcript = self.responses.transcript(&cut.item_id);
         cut.length_ms = cut.length_ms.max(self.speech_rate.duration_ms(transcript));
         self.note_heard(&cut);
         true
     }
 
-    /// Nothing plays yet: audio that is still to come of the answer is dropped.
+    /// Nothing plays yet: audio of the active response that still arrives is dropped.
     fn silence_unplayed(&mut self) {
         if self.sequencer.ongoing() {
             self.responses.silence_active(self.agent_version);
@@ -89,7 +91,7 @@ impl Conversation {
         });
     }
 
-    /// Writes down how much of a part was heard, in the history and for an item that is still to come.
+    /// Records how much of a part was heard: in the history, and for an item that arrives later.
     fn note_heard(&mut self, cut: &Cut) {
         let heard = playback::heard(self.responses.transcript(&cut.item_id), cut);
         self.responses

@@ -1,8 +1,8 @@
-//! The answer's audio on a media track: audio that comes beside the messages.
+//! The answer's audio on a media track, which carries it separately from the messages.
 //!
-//! RTP names no response. The server says by `output_audio_buffer.started`, `.stopped` and `.cleared`
-//! which one it plays. Each such segment has a number of its own, so that a driver can say to which
-//! segment the audio belongs that it still holds.
+//! RTP names no response. The server says by `output_audio_buffer.started`, `.stopped` and
+//! `.cleared` which one it plays. Each such segment has its own number, so that a driver can name
+//! the segment of audio that it still buffers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use super::event::Event;
 use super::item::text;
 use super::server_event::index;
 
-/// How many segments are kept. A driver holds at most a jitter buffer of audio, a fraction of one.
+/// How many segments are kept. A driver buffers less than one segment, so a few are enough.
 const MAX_SEGMENTS: usize = 8;
 
-/// Of how many responses the first part with audio is kept. One response plays at a time.
+/// The number of responses whose first part with audio is kept. One response plays at a time.
 const MAX_PARTS: usize = 32;
 
 /// The audio of one response, between the server's `started` and `stopped`.
@@ -35,9 +35,9 @@ pub(super) struct Segment {
 
 #[derive(Debug, Default)]
 pub(super) struct MediaTrack {
-    /// Counts segments; they go on across connections.
+    /// Counts segments. It is not reset with the connection, so that no number means two segments.
     last: u64,
-    /// The last segment is playing.
+    /// Whether the last segment is playing.
     open: bool,
     segments: VecDeque<Segment>,
     /// The first part with audio of each response: response, item, content index.
@@ -45,12 +45,12 @@ pub(super) struct MediaTrack {
 }
 
 impl MediaTrack {
-    /// The segment of the audio that arrives now; 0 where it belongs to none.
+    /// The segment of the audio that arrives now; 0 if there is none.
     pub(super) fn current(&self) -> u64 {
         if self.open { self.last } else { 0 }
     }
 
-    /// A part of a response has audio.
+    /// Notes that a part of a response has audio.
     pub(super) fn part(&mut self, response_id: &str, item_id: &str, content_index: usize) {
         if self.parts.iter().any(|(known, ..)| **known == *response_id) {
             return;
@@ -102,7 +102,7 @@ impl MediaTrack {
             .find(|segment| segment.number == number)
     }
 
-    /// Forgets a segment, and gives it back where it was known.
+    /// Removes a segment, and returns it if it was known.
     pub(super) fn end(&mut self, number: u64) -> Option<Segment> {
         let at = self
             .segments
@@ -111,7 +111,7 @@ impl MediaTrack {
         self.segments.remove(at)
     }
 
-    /// The connection is over.
+    /// Forgets the segments and parts of a connection that is over.
     pub(super) fn reset(&mut self) {
         self.open = false;
         self.segments.clear();
@@ -122,24 +122,24 @@ impl MediaTrack {
 /// Audio that was received on the media track.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrackAudio {
-    /// 16-bit samples, little endian, for the user; the track had `samples` of them at `rate`.
+    /// 16-bit little-endian audio for the user, made from `samples` samples of the track at `rate`.
     Pcm {
         data: Vec<u8>,
         samples: usize,
         rate: u32,
     },
-    /// Nobody listens: the number of samples alone.
+    /// Nobody wants the audio: only the number of its samples is known.
     Unheard { samples: usize, rate: u32 },
 }
 
 impl Conversation {
-    /// The segment of the audio that arrives now (see [`Self::track_audio`]); 0 where there is none.
+    /// The segment of the audio that arrives now (see [`Self::track_audio`]); 0 if there is none.
     pub fn segment(&self) -> u64 {
         self.media_track.current()
     }
 
-    /// Audio of that segment was received. Audio without a segment is dropped: it is the silence
-    /// between answers.
+    /// Handles audio of a segment. Audio without a segment is dropped: it is the silence between
+    /// answers.
     pub fn track_audio(
         &mut self,
         connection_id: u64,
@@ -163,7 +163,7 @@ impl Conversation {
         let format = AudioFormat::Pcm { rate };
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
-        self.heard_first(&response_id, now);
+        self.audio_arrived(&response_id, now);
         if let TrackAudio::Pcm { data, .. } = audio {
             self.outbox.event(Event::Audio {
                 response_id,
@@ -174,7 +174,7 @@ impl Conversation {
         }
     }
 
-    /// All audio of that segment has been passed on.
+    /// Handles the end of a segment: all of its audio has been passed on.
     pub fn segment_ended(&mut self, connection_id: u64, segment: u64) {
         if connection_id != self.connection_id {
             return;
@@ -183,7 +183,7 @@ impl Conversation {
             return;
         };
         let response_id = &segment.response_id;
-        if self.responses.is_silenced(response_id) || !self.responses.sounded(response_id) {
+        if self.responses.is_silenced(response_id) || !self.responses.had_audio(response_id) {
             return;
         }
         if let Some(played_ms) = self.playback.played_out(response_id) {
@@ -196,8 +196,8 @@ impl Conversation {
         });
     }
 
-    /// Notes that audio of a response is played.
-    pub(super) fn heard_first(&mut self, response_id: &str, now: Duration) {
+    /// Notes that audio of a response was passed on for playback.
+    pub(super) fn audio_arrived(&mut self, response_id: &str, now: Duration) {
         self.responses.first_audio(response_id, now);
         self.spoken = true;
         if !self.audio_started {
@@ -222,22 +222,27 @@ impl Conversation {
         }
     }
 
-    /// The server begins to play a response, has played it, or stopped because it was told to.
-    pub(super) fn output_buffer(&mut self, kind: &str, event: &Value, now: Duration) {
-        if self.capabilities.media != Media::Track {
-            return;
+    /// `output_audio_buffer.started`: the server begins to play a response.
+    pub(super) fn output_buffer_started(&mut self, event: &Value) {
+        if self.capabilities.media == Media::Track
+            && let Some(id) = text(event, "response_id")
+        {
+            self.media_track.started(id);
         }
-        match kind {
-            "output_audio_buffer.started" => {
-                if let Some(id) = text(event, "response_id") {
-                    self.media_track.started(id);
-                }
-            }
-            "output_audio_buffer.stopped" => self.media_track.stopped(),
-            _ => {
-                self.media_track.stopped();
-                self.cut_at_server(now);
-            }
+    }
+
+    /// `output_audio_buffer.stopped`: the server has played the response to its end.
+    pub(super) fn output_buffer_stopped(&mut self) {
+        if self.capabilities.media == Media::Track {
+            self.media_track.stopped();
+        }
+    }
+
+    /// `output_audio_buffer.cleared`: the server stopped because it was told to.
+    pub(super) fn output_buffer_cleared(&mut self, now: Duration) {
+        if self.capabilities.media == Media::Track {
+            self.media_track.stopped();
+            self.cut_at_server(now);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The conversation as a state machine without IO.
 //!
-//! Server frames and commands go in with the time at which they come; events for the session and
-//! messages for the server come out, in one order. It opens no socket, reads no clock, starts no
-//! thread, and so can be fuzzed and run under a virtual clock.
+//! Server frames and commands go in, each with its time of arrival. Events for the session and
+//! messages for the server come out, in one order. The conversation opens no socket, reads no clock
+//! and starts no thread, so it can be fuzzed and run under a virtual clock.
 
 mod capabilities;
 mod client_event;
@@ -60,20 +60,20 @@ use sequencer::Sequencer;
 use speech_rate::SpeechRate;
 use tool_calls::ToolCalls;
 
-/// How a conversation behaves. Times are bounds, each with its default.
+/// The options of a conversation, each with its default.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Keep the audio of messages in the history. Off: it is left out.
+    /// Whether the history keeps the audio of messages: no.
     pub history_store_audio: bool,
-    /// Characters between two looks of the output guardrails: 100. Negative: one look only, at the
-    /// end of the turn. Nothing is gathered unless [`Interest::GUARDRAILS`] is wanted.
+    /// Characters between two checks of the output guardrails: 100. If negative, they check once,
+    /// at the end of the turn. Text is gathered only if [`Interest::GUARDRAILS`] is set.
     pub guardrail_debounce: i64,
-    /// Whether a user who starts to speak interrupts the answer.
+    /// Whether a user who starts to speak interrupts the answer: yes.
     pub speech_interrupts: bool,
     pub playback: PlaybackSource,
-    /// Ask for a response when a hosted MCP call has completed.
+    /// Whether a response is requested when a hosted MCP call has completed: yes.
     pub respond_to_mcp_calls: bool,
-    /// How long the server may leave a `response.create` unanswered before it is given up: 30 s.
+    /// How long the server may take to answer a `response.create` before it is given up: 30 s.
     pub response_timeout: Duration,
     /// How many `response.create` with a payload may wait: 64.
     pub waiting_responses: usize,
@@ -104,13 +104,13 @@ impl Default for Options {
 )]
 pub struct Conversation {
     options: Options,
-    /// Of the transport that carries it now.
+    /// The capabilities of the current transport.
     capabilities: Capabilities,
     outbox: Outbox,
     status: Status,
-    /// Counts connections: what belongs to an older one is stale.
+    /// Counts connections: everything that belongs to an older one is stale.
     connection_id: u64,
-    /// Counts agents: the session layer knows which agent an agent version stands for.
+    /// Counts switches of the agent: the session layer maps a version to its agent.
     agent_version: u64,
     muted: bool,
     history: Ledger,
@@ -122,18 +122,18 @@ pub struct Conversation {
     tool_calls: ToolCalls,
     responses: Responses,
     history_requests: HistoryRequests,
-    /// MCP approval requests that have been passed on, and what they asked.
+    /// The MCP approval requests that have been passed on.
     mcp_approvals: HashMap<ItemId, Arc<Item>>,
-    /// What the session wants to be traced as: `"auto"`, an object, or null for not at all.
+    /// The tracing that the session wants: `"auto"`, an object, or null for none.
     tracing: Value,
-    /// Whether the server says that it cancels the answer itself when the user speaks.
+    /// Whether the server cancels the answer itself when the user speaks, as it states.
     server_interrupts: bool,
     audio_started: bool,
-    /// All sound of the active response has been made, if it has any.
+    /// Whether all audio of the active response has been generated.
     audio_generated: bool,
-    /// The assistant has been heard on this connection: its voice stays as it is.
+    /// Whether the assistant has spoken on this connection. The voice cannot change after that.
     spoken: bool,
-    /// When the user's turn ended, as far as we saw it.
+    /// When the user's turn ended, if an event or a command told.
     turn_ended: Option<Duration>,
 }
 
@@ -170,7 +170,7 @@ impl Conversation {
         self.status
     }
 
-    /// What the transport of the newest connection declared.
+    /// The capabilities that the transport of the newest connection declared.
     pub fn capabilities(&self) -> Capabilities {
         self.capabilities
     }
@@ -183,7 +183,7 @@ impl Conversation {
         self.muted
     }
 
-    /// Whether the assistant has been heard on this connection.
+    /// Whether the assistant has spoken on this connection.
     pub fn has_spoken(&self) -> bool {
         self.spoken
     }
@@ -193,12 +193,12 @@ impl Conversation {
         self.history.version().clone()
     }
 
-    /// Says which events somebody wants.
+    /// Sets which optional events are built.
     pub fn set_interest(&mut self, interest: Interest) {
         self.outbox.set_interest(interest);
     }
 
-    /// The number that the last event or message got.
+    /// The sequence number of the last event or message.
     pub fn sequence(&self) -> u64 {
         self.outbox.sequence()
     }
@@ -208,12 +208,12 @@ impl Conversation {
         self.outbox.pop()
     }
 
-    /// When [`Self::handle_timeout`] wants to be called, if at all.
+    /// When [`Self::handle_timeout`] must be called, if at all.
     pub fn poll_timeout(&self) -> Option<Duration> {
         self.sequencer.deadline()
     }
 
-    /// Time has passed.
+    /// Gives up a request whose deadline has passed.
     pub fn handle_timeout(&mut self, now: Duration) {
         if let Some(event_id) = self.sequencer.expire(now) {
             let seconds = self.options.response_timeout.as_secs_f64();
@@ -229,7 +229,7 @@ impl Conversation {
         self.outbox.event(Event::CoreError(error));
     }
 
-    /// Sends the next `response.create` if it may go.
+    /// Sends the next `response.create` if one is due.
     fn flush_responses(&mut self, now: Duration) {
         if self.status != Status::Connected {
             return;
@@ -245,8 +245,8 @@ impl Conversation {
         self.flush_responses(now);
     }
 
-    /// A tool of that response asks for the next one: it is due once no other of its tools is at
-    /// work and the response itself is over.
+    /// A call of that response asks for the next response, which is due when the response has ended
+    /// and none of its calls is running.
     fn request_response_after(&mut self, response_id: &str, now: Duration) {
         self.responses.want_next(response_id, self.agent_version);
         self.settle_response(response_id, now);
@@ -266,7 +266,7 @@ impl Conversation {
         self.outbox.event(Event::HistoryUpdated { history });
     }
 
-    /// Puts an item into the history and says so.
+    /// Puts an item into the history and emits the events for it.
     fn put_item(&mut self, mut item: Item) -> Arc<Item> {
         self.responses.mark_heard(&mut item);
         let (item, new) = self.history.put(item);
@@ -279,7 +279,7 @@ impl Conversation {
         item
     }
 
-    /// Forgets what belongs to one connection only.
+    /// Forgets the state that belongs to one connection.
     fn reset_connection(&mut self) {
         self.sequencer.reset();
         self.playback.reset();

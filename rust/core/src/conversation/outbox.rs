@@ -12,7 +12,7 @@ pub enum Output {
     Event(Event),
     /// A message for the server.
     Message(ClientEvent),
-    /// Say goodbye to the server, with this WebSocket close code and reason.
+    /// Close the connection, with this WebSocket close code and reason.
     Close { code: u16, reason: String },
 }
 

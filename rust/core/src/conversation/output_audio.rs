@@ -1,5 +1,4 @@
-//! The answer's audio on its way to the conversation: to which part it belongs, for whoever converts
-//! it outside the session's lock.
+//! The part that the answer's audio belongs to, for its conversion outside the session's lock.
 
 use std::sync::Arc;
 
@@ -20,13 +19,13 @@ pub(crate) struct AudioDelta<'e> {
     pub(crate) response_id: Option<&'e str>,
     pub(crate) item_id: &'e str,
     pub(crate) content_index: usize,
-    /// As on the wire.
+    /// In the format of the wire.
     pub(crate) data: &'e [u8],
 }
 
 impl ServerEvent<'_> {
-    /// Lets `convert` replace the audio that the event carries, if it carries any. Playback goes on
-    /// counting what was on the wire.
+    /// Lets `convert` replace the audio that the event carries, if it carries any. Playback still
+    /// counts the bytes on the wire.
     pub(crate) fn convert_audio(
         &mut self,
         convert: impl FnOnce(&AudioDelta<'_>) -> Option<Vec<u8>>,
@@ -56,24 +55,29 @@ impl ServerEvent<'_> {
         }
     }
 
-    /// Whether it only continues a part: no other event leaves everything about parts as it is.
+    /// Whether the event only continues a part. Every other event may change which part is which.
     pub(crate) fn is_delta(&self) -> bool {
         matches!(self.body, Body::AudioDelta { .. } | Body::TextDelta(_))
     }
 }
 
 impl Conversation {
-    /// The part that audio within the messages belongs to; `None` where it is not to be heard.
+    /// The part that audio in a message belongs to; `None` if its response is silenced.
     pub(crate) fn part_of_delta(&self, delta: &AudioDelta<'_>) -> Option<AudioPart> {
         let response_id = delta.response_id.map(str::to_owned);
-        let (response_id, item_id) = self.ids_of_sound(response_id, delta.item_id.to_owned());
+        let (response_id, item_id) = self.ids_of_audio(response_id, delta.item_id.to_owned());
         self.part_to_hear(&response_id, &item_id, delta.content_index)
     }
 
-    /// The part that audio of a media track belongs to; `None` where it is not to be heard.
+    /// The part that audio of a media track belongs to; `None` if there is none or its response is
+    /// silenced.
     pub(crate) fn part_of_segment(&self, segment: u64) -> Option<AudioPart> {
-        let stream = self.media_track.segment(segment)?;
-        self.part_to_hear(&stream.response_id, &stream.item_id, stream.content_index)
+        let segment = self.media_track.segment(segment)?;
+        self.part_to_hear(
+            &segment.response_id,
+            &segment.item_id,
+            segment.content_index,
+        )
     }
 
     fn part_to_hear(
@@ -89,7 +93,7 @@ impl Conversation {
         })
     }
 
-    /// Whether audio has started and goes on. Where it has not, the next audio starts anew.
+    /// Whether audio has started and not stopped. If not, the next audio is a new start.
     pub(crate) fn audio_goes_on(&self) -> bool {
         self.audio_started
     }

@@ -1,4 +1,4 @@
-//! What of the answer has been played, and so where an interruption cuts it.
+//! The playback position of the answer, which tells where an interruption cuts it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub enum PlaybackSource {
     /// By the wall clock since the first chunk arrived, as the reference does.
     #[default]
     Clock,
-    /// By reports of the player.
+    /// By the player's reports.
     Reports,
 }
 
@@ -26,7 +26,7 @@ struct Part {
     first_chunk: Duration,
     length_ms: f64,
     generated: bool,
-    /// What the player has reported, in milliseconds.
+    /// The position that the player reported last, in milliseconds.
     reported_ms: f64,
 }
 
@@ -37,9 +37,9 @@ pub(super) struct Cut {
     pub(super) item_id: Arc<str>,
     pub(super) content_index: usize,
     pub(super) audio_end_ms: u64,
-    /// Of how much.
+    /// The length of the audio that was received, in milliseconds.
     pub(super) length_ms: f64,
-    /// False where all that was generated has been played: there is nothing to cut off.
+    /// False if the part was complete and played to its end: there is nothing to cut.
     pub(super) cuts: bool,
 }
 
@@ -68,7 +68,7 @@ impl Playback {
         self.format
     }
 
-    /// The response and the item that are being played.
+    /// The ids of the response and the item that are being played.
     pub(super) fn ids(&self) -> Option<(&Arc<str>, &Arc<str>)> {
         let part = self.part.as_ref()?;
         Some((&part.response_id, &part.item_id))
@@ -111,7 +111,8 @@ impl Playback {
         }
     }
 
-    /// A response has been played to its end: how long its part was, where it was the one that played.
+    /// Ends the part of a response that was played to its end. Returns the part's length, unless
+    /// another response was playing.
     pub(super) fn played_out(&mut self, response_id: &str) -> Option<f64> {
         let part = self
             .part
@@ -119,7 +120,7 @@ impl Playback {
         Some(part.length_ms)
     }
 
-    /// The player says that it has played `played_ms` of that part.
+    /// Handles the player's report that it has played `played_ms` of that part.
     pub(super) fn report(&mut self, item_id: &str, content_index: usize, played_ms: f64) {
         if let Some(part) = &mut self.part
             && *part.item_id == *item_id
@@ -129,11 +130,11 @@ impl Playback {
         }
     }
 
-    /// Stops playback where it is; `None` where nothing plays.
+    /// Stops playback. Returns the cut, or `None` if nothing was playing.
     pub(super) fn interrupt(&mut self, now: Duration) -> Option<Cut> {
         let part = self.part.take()?;
         let elapsed_ms = match self.source {
-            // Whole microseconds first: seconds as a float lose the last of the milliseconds.
+            // Convert from whole microseconds: seconds as a float can round a millisecond away.
             PlaybackSource::Clock => {
                 now.saturating_sub(part.first_chunk).as_micros() as f64 / 1000.0
             }
@@ -143,21 +144,21 @@ impl Playback {
             response_id: part.response_id,
             item_id: part.item_id,
             content_index: part.content_index,
-            // A whole number, and never more than there is.
+            // The server takes whole milliseconds, and at most the length of the audio.
             audio_end_ms: elapsed_ms.min(part.length_ms).floor().max(0.0) as u64,
             length_ms: part.length_ms,
             cuts: !(part.generated && elapsed_ms >= part.length_ms),
         })
     }
 
-    /// Another connection: nothing plays. Until the server says otherwise its format is the same,
-    /// for it gets the same configuration.
+    /// Forgets the part, for a new connection. The format stays until the server states another
+    /// one, because the new connection gets the same configuration.
     pub(super) fn reset(&mut self) {
         self.part = None;
     }
 }
 
-/// What was heard of `transcript` when `cut` was made: its share by time, cut at a word.
+/// The share of `transcript` that was heard before `cut`: by time, ending at a whole word.
 pub(super) fn heard(transcript: &str, cut: &Cut) -> HeardExtent {
     let share = if cut.length_ms > 0.0 {
         (cut.audio_end_ms as f64 / cut.length_ms).min(1.0)

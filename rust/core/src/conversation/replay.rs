@@ -1,4 +1,4 @@
-//! Rewriting the conversation: the difference between two histories as client messages.
+//! Rewriting the conversation: turns the difference between two histories into client messages.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,7 +22,8 @@ struct Request {
     kind: RequestKind,
 }
 
-/// Creations and deletions that the server has not confirmed yet, in the order sent.
+/// Creations and deletions that the server has not confirmed yet, in the order in which they were
+/// sent.
 #[derive(Debug, Default)]
 pub(super) struct HistoryRequests {
     open: Vec<Request>,
@@ -47,7 +48,7 @@ impl HistoryRequests {
         event_id
     }
 
-    /// The server did it: retires the oldest request of that kind for that item.
+    /// Removes the oldest request of that kind for that item: the server has confirmed it.
     pub(super) fn confirmed(&mut self, item_id: &str, kind: RequestKind) {
         let found = self
             .open
@@ -66,17 +67,17 @@ impl HistoryRequests {
         self.open.clear();
     }
 
-    /// How many are open now, for [`Self::roll_back`].
+    /// The number of open requests, for [`Self::roll_back`].
     pub(super) fn checkpoint(&self) -> usize {
         self.open.len()
     }
 
-    /// Forgets those that were added since the checkpoint: they were not sent.
+    /// Forgets the requests that were added after the checkpoint and not sent.
     pub(super) fn roll_back(&mut self, checkpoint: usize) {
         self.open.truncate(checkpoint);
     }
 
-    /// Whether an item will be there once all that is open is done; `None` where nothing is open.
+    /// Whether the item will exist when its open requests are confirmed; `None` if it has none.
     fn projected(&self, item_id: &str) -> Option<bool> {
         let last = self
             .open
@@ -91,13 +92,13 @@ impl HistoryRequests {
 #[derive(Debug, Clone, PartialEq)]
 pub struct WrittenItem {
     item: Item,
-    /// Its content as it goes to the server: as the user wrote it.
+    /// The content for the server, as the user wrote it.
     content: Value,
     status: Option<String>,
 }
 
 impl WrittenItem {
-    /// Reads what [`Item::to_value`] writes, and what a user makes of that.
+    /// Reads an item in the shape of [`Item::to_value`], which a user may have edited.
     pub fn read(value: &Value) -> Result<Self, String> {
         let item = Item::from_user(value)?;
         let content = match &item.kind {
@@ -126,8 +127,8 @@ impl WrittenItem {
         })
     }
 
-    /// Whether it is what `known` is. A user need not repeat what only the session knows: the id of
-    /// a call, and what was heard of an answer.
+    /// Whether it equals `known`. A user may leave out the fields that only the session knows: the
+    /// id of a call, and how much of an answer was heard.
     fn is_still(&self, known: &Item) -> bool {
         let mut item = self.item.clone();
         match (&mut item.kind, &known.kind) {
@@ -160,7 +161,7 @@ impl WrittenItem {
     }
 }
 
-/// What must be sent, and what was left out.
+/// The messages to send, and the items that were left out.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Plan {
     pub(super) messages: Vec<ClientEvent>,
@@ -168,8 +169,8 @@ pub(super) struct Plan {
     pub(super) ignored: Vec<String>,
 }
 
-/// Works out how to turn `old` into `new`, or why that cannot be done. The caller rolls
-/// `requests` back where the plan is not sent.
+/// Plans the messages that turn `old` into `new`, or says why that is impossible. The caller rolls
+/// `requests` back if it does not send the plan.
 pub(super) fn plan(
     requests: &mut HistoryRequests,
     old: &History,
@@ -183,7 +184,7 @@ pub(super) fn plan(
             twice.item.id
         ));
     }
-    // What the server must be told of: new items, and those that are not what they were.
+    // The server must be told of new and of changed items.
     let told = |new: &&WrittenItem| {
         old_items
             .get(&*new.item.id)
@@ -208,8 +209,8 @@ pub(super) fn plan(
         plan.messages.push(ClientEvent::item_delete(id, &event_id));
     }
 
-    // Each created item names the one before it, as far as something that stays comes after it;
-    // behind the last of those a plain append is enough.
+    // A created item names its predecessor if an item that stays follows it. After the last item
+    // that stays, an append is enough.
     let survives: Vec<bool> = new
         .iter()
         .map(|new| &new.item.id)

@@ -1,4 +1,4 @@
-//! What is known of each response while it matters.
+//! The records of recent responses, and of the parts that were cut.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::audio::format::AudioFormat;
 use super::event::Timings;
 use super::item::{ContentPart, HeardExtent, Item, ItemKind};
 
-/// How many responses, and how many cut items, are remembered.
+/// How many responses, and how many cut parts, are remembered.
 const MEMORY: usize = 32;
 
 #[derive(Debug)]
@@ -18,18 +18,18 @@ const MEMORY: usize = 32;
     reason = "four facts that are independent of each other"
 )]
 struct Response {
-    /// The agent that was in charge when it began.
+    /// The agent that was active when the response began.
     agent_version: u64,
-    /// The format of its audio, where it has one of its own.
+    /// The format of its audio, if it was stated: by the response, or by the session when it began.
     format: Option<AudioFormat>,
-    /// When the turn before it ended.
+    /// When the user's turn before it ended.
     since: Duration,
     timings: Timings,
-    /// A tool of it asked for another response.
+    /// A tool call of this response asked for another response.
     wants_next: bool,
-    /// A guardrail has stopped it.
+    /// A guardrail has tripped on it.
     tripped: bool,
-    /// It was interrupted: audio of it that comes late is not heard.
+    /// It was interrupted: its late audio is dropped.
     silenced: bool,
     done: bool,
 }
@@ -39,13 +39,13 @@ pub(super) struct Responses {
     known: HashMap<Arc<str>, Response>,
     order: VecDeque<Arc<str>>,
     active: Option<Arc<str>>,
-    /// The agent of a response that began without saying its id.
+    /// The agent of a response that began without an id.
     unnamed: Option<u64>,
     /// Counts responses.
     index: u64,
-    /// The words of the answer that sounds now.
+    /// The item that is being spoken, and its transcript so far.
     speaking: Option<(Arc<str>, String)>,
-    /// Parts of answers that were cut, for when the item itself comes.
+    /// Parts that were cut, for items that the server has not announced yet.
     cuts: VecDeque<(Arc<str>, usize, HeardExtent)>,
 }
 
@@ -90,7 +90,7 @@ impl Responses {
         if let Some(id) = id {
             let response = self.entry(id, agent_version);
             if std::mem::take(&mut response.done) {
-                // An id that was used before begins anew.
+                // The server reused an id: this is a new response.
                 response.agent_version = agent_version;
                 response.silenced = false;
             }
@@ -100,7 +100,7 @@ impl Responses {
         }
     }
 
-    /// Text of a response came before any word of its beginning: it is the active one.
+    /// Makes a response active whose text arrived without a `response.created`.
     pub(super) fn adopt(&mut self, id: &str, agent_version: u64) {
         if self.active.is_none() && !self.is_done(id) {
             self.active = Some(id.into());
@@ -108,7 +108,7 @@ impl Responses {
         }
     }
 
-    /// Ends a response; `None` where that had been done before.
+    /// Ends a response. Returns its agent and timings, or `None` if it had ended before.
     pub(super) fn end(
         &mut self,
         id: Option<&str>,
@@ -150,14 +150,15 @@ impl Responses {
         self.known.get(id).is_some_and(|response| response.done)
     }
 
-    /// The agent of a response that is not over.
+    /// The agent of a response that has not ended.
     pub(super) fn agent_version(&self, id: &str) -> Option<u64> {
         let response = self.known.get(id).filter(|response| !response.done)?;
         Some(response.agent_version)
     }
 
-    /// The agent that serves a response. One that was not seen to begin belongs from here on to
-    /// the agent in charge (`agent_version`), and what comes after its end goes to that agent, too.
+    /// The agent that serves a response. A response without a `response.created` belongs from now
+    /// on to the active agent (`agent_version`). Events after the end of a response belong to that
+    /// agent, too.
     pub(super) fn capture(&mut self, id: &str, agent_version: u64) -> u64 {
         if self.is_done(id) {
             return agent_version;
@@ -183,8 +184,8 @@ impl Responses {
         }
     }
 
-    /// Whether audio of it has come that was to be heard.
-    pub(super) fn sounded(&self, id: &str) -> bool {
+    /// Whether audio of it was passed on for playback.
+    pub(super) fn had_audio(&self, id: &str) -> bool {
         self.known
             .get(id)
             .is_some_and(|response| response.timings.first_audio.is_some())
@@ -200,7 +201,7 @@ impl Responses {
             .is_some_and(|response| std::mem::take(&mut response.wants_next))
     }
 
-    /// Marks it as stopped by a guardrail; false where it was before.
+    /// Marks a response as tripped by a guardrail. Returns false if it was marked already.
     pub(super) fn trip(&mut self, id: &str, agent_version: u64) -> bool {
         !std::mem::replace(&mut self.entry(id, agent_version).tripped, true)
     }
@@ -219,18 +220,18 @@ impl Responses {
         self.known.get(id).is_some_and(|response| response.silenced)
     }
 
-    /// Takes words of the answer that sounds.
+    /// Adds a delta to the transcript of the item that is being spoken.
     pub(super) fn spoke(&mut self, item_id: &str, delta: &str) {
         match &mut self.speaking {
-            Some((known, words)) if **known == *item_id => words.push_str(delta),
+            Some((known, transcript)) if **known == *item_id => transcript.push_str(delta),
             speaking => *speaking = Some((item_id.into(), delta.to_owned())),
         }
     }
 
-    /// The words of that item so far.
+    /// The transcript of that item so far; empty if another item is being spoken.
     pub(super) fn transcript(&self, item_id: &str) -> &str {
         match &self.speaking {
-            Some((known, words)) if **known == *item_id => words,
+            Some((known, transcript)) if **known == *item_id => transcript,
             _ => "",
         }
     }
@@ -243,7 +244,7 @@ impl Responses {
         }
     }
 
-    /// Writes into an item what was heard of it, where it was cut before it came.
+    /// Copies the extent that was heard into an item whose parts were cut before the item arrived.
     pub(super) fn mark_heard(&self, item: &mut Item) {
         let ItemKind::Message { content, .. } = &mut item.kind else {
             return;

@@ -1,7 +1,9 @@
-//! When a `response.create` may go out: one at a time, and never while a response is active.
+//! Decides when a `response.create` may be sent: one at a time, and never while a response is
+//! active.
 //!
-//! Requests made without a payload coalesce: one response answers all of them. Requests with a
-//! payload, and those sent as raw events, are each sent, in order, and nothing coalesces across them.
+//! Requests without a payload coalesce: one response answers all of them. Requests with a payload,
+//! and raw `response.create` events, are sent one by one, in order. No request coalesces across
+//! them.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,12 +13,12 @@ use serde_json::{Map, Value};
 use super::client_event::ClientEvent;
 use super::item::text;
 
-/// Something that wants a response.
+/// A request for a response.
 #[derive(Debug, Clone, PartialEq)]
 enum Request {
-    /// Any response will do; how many asked.
+    /// A request without a payload, and how many requests it stands for.
     Auto(usize),
-    /// This very event.
+    /// This event, unchanged.
     Manual(Map<String, Value>),
 }
 
@@ -33,11 +35,11 @@ pub(super) struct Sequencer {
     pending: Option<Pending>,
     /// A response is active.
     ongoing: bool,
-    /// It has been cancelled, and its end is awaited.
+    /// The active response has been cancelled and has not ended yet.
     cancelling: bool,
-    /// Ids go on across connections, as the reference's do.
+    /// Counts event ids. It is not reset with the connection, as in the reference.
     counter: u64,
-    /// How long the server may leave a request unanswered.
+    /// How long the server may take to answer a request.
     patience: Duration,
     /// How many requests may wait.
     limit: usize,
@@ -68,7 +70,7 @@ impl Sequencer {
         }
     }
 
-    /// Queues this very `response.create`; gives it back where too many wait.
+    /// Queues this `response.create`. Fails with the limit if too many requests wait already.
     pub(super) fn request_manual(&mut self, event: Map<String, Value>) -> Result<(), usize> {
         if self.waiting.len() >= self.limit {
             return Err(self.limit);
@@ -77,7 +79,7 @@ impl Sequencer {
         Ok(())
     }
 
-    /// The next `response.create`, if it may go out now.
+    /// Returns the next `response.create` if it may be sent now.
     pub(super) fn next(&mut self, now: Duration) -> Option<Map<String, Value>> {
         if self.ongoing || self.cancelling || self.pending.is_some() {
             return None;
@@ -115,19 +117,19 @@ impl Sequencer {
         self.pending = None;
     }
 
-    /// Marks the active response as cancelled; whether there was one that was not.
+    /// Marks the active response as cancelled. Returns whether there was one to cancel.
     pub(super) fn begin_cancel(&mut self) -> bool {
         let begins = self.ongoing && !self.cancelling;
         self.cancelling |= begins;
         begins
     }
 
-    /// The server refused something: where that was our request (by its event id, or by the look of
-    /// an error that names none), the next one may go.
+    /// Handles an error of the server. If it refuses the pending request, the next one may be sent.
+    /// An error without an event id is matched by its code and message.
     pub(super) fn refused(&mut self, error: &Value) {
         let code = text(error, "code").unwrap_or_default();
         if code == "response_cancel_not_active" {
-            // There was nothing to cancel: no end will come.
+            // There was nothing to cancel, so no `response.done` will follow.
             self.ongoing = false;
             self.cancelling = false;
         }
@@ -149,7 +151,7 @@ impl Sequencer {
         }
     }
 
-    /// Gives up the request that is out. Others that it stood for are asked again.
+    /// Gives up the pending request. The other requests that it stood for are queued again.
     fn release(&mut self) {
         if let Some(Pending {
             request: Request::Auto(count @ 2..),
@@ -164,7 +166,7 @@ impl Sequencer {
         self.pending.as_ref().map(|pending| pending.deadline)
     }
 
-    /// Gives up a request that the server has left unanswered; its event id.
+    /// Gives up the pending request if its deadline has passed. Returns its event id.
     pub(super) fn expire(&mut self, now: Duration) -> Option<String> {
         if self.deadline()? > now {
             return None;
@@ -177,7 +179,7 @@ impl Sequencer {
         id
     }
 
-    /// The connection is over: nothing that waited goes out any more.
+    /// Drops all requests: the connection is over.
     pub(super) fn reset(&mut self) {
         self.waiting.clear();
         self.done();

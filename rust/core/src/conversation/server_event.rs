@@ -1,4 +1,4 @@
-//! Reading what the server sends. Done outside the session's lock.
+//! Parses the server's frames, outside the session's lock.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ use crate::audio::base64;
 use super::event::Interest;
 use super::guard::GuardSource;
 
-/// A chunk of the answer's sound.
+/// A chunk of the answer's audio.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Chunk {
     Decoded(Vec<u8>),
@@ -21,20 +21,20 @@ pub(super) enum Chunk {
         data: Vec<u8>,
         wire_bytes: usize,
     },
-    /// Nobody listens: only its length in bytes is known.
+    /// Nobody wants the audio: only its length in bytes is known.
     Length(usize),
-    /// It is no base64.
+    /// It is not base64; why.
     Unreadable(String),
 }
 
-/// A piece of the words of the answer.
+/// A delta of the answer's transcript or text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TextDelta<'a> {
     pub(super) source: GuardSource,
     pub(super) response_id: Option<Cow<'a, str>>,
     pub(super) item_id: Cow<'a, str>,
     pub(super) content_index: usize,
-    pub(super) words: Cow<'a, str>,
+    pub(super) text: Cow<'a, str>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -53,26 +53,26 @@ pub(super) enum Body<'a> {
     Malformed(String),
 }
 
-/// A frame of the server, read.
+/// A parsed frame of the server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServerEvent<'a> {
     pub(super) body: Body<'a>,
-    /// The text as it came, where somebody wants it.
+    /// The text of the frame, if somebody wants raw events.
     pub(super) raw: Option<String>,
 }
 
 const AUDIO_DELTA: &str = "response.output_audio.delta";
 const TRANSCRIPT_DELTA: &str = "response.output_audio_transcript.delta";
 const TEXT_DELTA: &str = "response.output_text.delta";
-/// What the types of all three begin with.
+/// The common prefix of the three types.
 const OUTPUT: &str = "response.output_";
 static FIND_OUTPUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(OUTPUT));
 static FIND_DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DELTA_KEY));
 const DELTA_KEY: &str = "\"delta\":";
-/// Where in a frame its type must stand for the short cut to be tried.
+/// The type must stand within this many bytes of a frame for the fast path to be tried.
 const TYPE_WITHIN: usize = 256;
 
-/// What all deltas of an answer have.
+/// The fields that all deltas of an answer have.
 #[derive(Deserialize)]
 struct Delta<'a> {
     #[serde(rename = "type", borrow)]
@@ -87,15 +87,15 @@ struct Delta<'a> {
 }
 
 impl<'a> ServerEvent<'a> {
-    /// Reads a text frame. Never fails: what cannot be read becomes an event that says so.
+    /// Parses a text frame. It never fails: an unreadable frame becomes an event that says why.
     pub fn parse(text: &'a str, interest: Interest) -> Self {
         Self::parse_with(text, interest, Vec::new)
     }
 
-    /// The same; sound is decoded into a `buffer`, which is empty.
+    /// Like [`Self::parse`], but decodes audio into `buffer`, which must return an empty one.
     pub fn parse_with(text: &'a str, interest: Interest, buffer: impl FnOnce() -> Vec<u8>) -> Self {
         let raw = interest.contains(Interest::RAW).then(|| text.to_owned());
-        if let Some(body) = short_cut(text, interest, buffer) {
+        if let Some(body) = fast_path(text, interest, buffer) {
             return Self { body, raw };
         }
         let body = match serde_json::from_str::<Value>(text) {
@@ -106,7 +106,7 @@ impl<'a> ServerEvent<'a> {
                 text,
             ),
         };
-        // What is no event of the protocol has no raw event either.
+        // A malformed frame has no raw event.
         let raw = if matches!(body, Body::Malformed(_)) {
             None
         } else {
@@ -158,7 +158,7 @@ fn read_object<'a>(value: Value, interest: Interest) -> Body<'a> {
                 response_id: response_id.map(Cow::Owned),
                 item_id: Cow::Owned(item_id),
                 content_index,
-                words: Cow::Owned(delta.to_owned()),
+                text: Cow::Owned(delta.to_owned()),
             });
         }
     }
@@ -196,9 +196,9 @@ fn source_of(kind: &str) -> Option<GuardSource> {
     }
 }
 
-/// Nearly all that a server sends are deltas: they are read without a tree of their JSON. Whatever
-/// does not look exactly as expected takes the long way.
-fn short_cut(text: &str, interest: Interest, buffer: impl FnOnce() -> Vec<u8>) -> Option<Body<'_>> {
+/// The fast path: nearly all frames are deltas, and are parsed without a tree of JSON. A frame that
+/// does not look exactly as expected takes the slow path, [`read_object`].
+fn fast_path(text: &str, interest: Interest, buffer: impl FnOnce() -> Vec<u8>) -> Option<Body<'_>> {
     let head = &text.as_bytes()[..text.len().min(TYPE_WITHIN)];
     match FIND_OUTPUT.find(head).map(|at| &head[at + OUTPUT.len()..]) {
         Some([b'a', b'u', b'd', b'i', b'o', b'.', ..]) => audio_delta(text, interest, buffer),
@@ -216,12 +216,12 @@ fn text_delta(text: &str) -> Option<Body<'_>> {
         response_id: read.response_id,
         item_id: read.item_id?,
         content_index: read.content_index.unwrap_or(0),
-        words: read.content,
+        text: read.content,
     }))
 }
 
-/// An audio delta is a small envelope around a long run of base64, which has no escapes: find its
-/// end by its quote, and let the JSON reader see the envelope only.
+/// An audio delta is a small envelope around a long run of base64, which has no escapes. So the
+/// next quote ends the base64, and the JSON parser need only see the envelope.
 fn audio_delta<'a>(
     text: &str,
     interest: Interest,
@@ -241,8 +241,8 @@ fn audio_delta<'a>(
     if read.kind != AUDIO_DELTA || !read.content.is_empty() {
         return None;
     }
-    // Neither an escape nor what JSON forbids within a string: the whole frame is JSON, then. What
-    // decodes has neither.
+    // The frame is valid JSON only if the base64 has neither an escape nor a control character.
+    // Audio that decodes has neither; where only its length is computed, look for them.
     let chunk = match chunk(encoded, interest, buffer) {
         Chunk::Length(_) if has_special(encoded) => return None,
         Chunk::Unreadable(_) => return None,
@@ -256,7 +256,8 @@ fn audio_delta<'a>(
     })
 }
 
-/// Gathered rather than searched, which is vector code: it runs over all of the sound.
+/// Folds over all bytes without an early exit, so that it compiles to vector code: it runs over all
+/// audio.
 fn has_special(encoded: &str) -> bool {
     let special = encoded.bytes().fold(0, |special, byte| {
         special | u8::from(byte == b'\\') | u8::from(byte < b' ')
@@ -275,11 +276,11 @@ mod tests {
             Ok(value @ Value::Object(_)) => read_object(value, Interest::ALL),
             _ => Body::Malformed(String::new()),
         };
-        (short_cut(text, Interest::ALL, Vec::new), long)
+        (fast_path(text, Interest::ALL, Vec::new), long)
     }
 
     #[test]
-    fn the_short_cut_reads_what_the_provider_sends() {
+    fn the_fast_path_reads_what_the_provider_sends() {
         let text = r#"{"type":"response.output_audio.delta","event_id":"e","response_id":"r","item_id":"i","output_index":0,"content_index":2,"delta":"AAEC"}"#;
         let (short, long) = both_ways(text);
         assert_eq!(short.as_ref(), Some(&long));
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_cut_reads_words_escapes_and_all() {
+    fn the_fast_path_reads_text_escapes_and_all() {
         for (kind, source) in [
             (TRANSCRIPT_DELTA, GuardSource::Audio),
             (TEXT_DELTA, GuardSource::Text),
@@ -300,13 +301,13 @@ mod tests {
             let (short, long) = both_ways(&text);
             assert_eq!(short.as_ref(), Some(&long));
             assert!(
-                matches!(long, Body::TextDelta(delta) if delta.words == "a\né" && delta.source == source)
+                matches!(long, Body::TextDelta(delta) if delta.text == "a\né" && delta.source == source)
             );
         }
     }
 
     #[test]
-    fn words_of_another_shape_are_what_the_long_way_makes_of_them() {
+    fn a_delta_of_another_shape_is_read_as_the_slow_path_reads_it() {
         for about in [
             r#""item_id":"i","delta":5"#,
             r#""item_id":5,"delta":"x""#,
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slash_that_is_escaped_takes_the_long_way_and_is_read() {
+    fn a_slash_that_is_escaped_takes_the_slow_path_and_is_read() {
         let text = r#"{"type":"response.output_audio.delta","item_id":"i","delta":"\/\/\/\/"}"#;
         let (short, long) = both_ways(text);
         assert_eq!(short, None);
@@ -390,9 +391,9 @@ mod tests {
             let _ = ServerEvent::parse(&text, Interest::ALL);
         }
 
-        /// Wherever the short cut reads a frame, it reads what the long way reads.
+        /// Wherever the fast path reads a frame, it reads what the slow path reads.
         #[test]
-        fn the_short_cut_agrees_with_the_long_way(
+        fn the_fast_path_agrees_with_the_slow_path(
             kind in prop::sample::select(vec![AUDIO_DELTA, TRANSCRIPT_DELTA, TEXT_DELTA]),
             delta in "[A-Za-z0-9+/=\\\\\" ]{0,40}", item in ".{0,8}", spaced in any::<bool>(), extra in ".{0,20}",
         ) {

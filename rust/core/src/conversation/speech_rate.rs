@@ -1,9 +1,9 @@
-//! How fast the assistant speaks, to tell from its words how long they take.
+//! How fast the assistant speaks: estimates the duration of audio from its transcript.
 
-/// Milliseconds for a character of ordinary English: 150 words of six characters a minute.
+/// Milliseconds per character of ordinary English: 150 words of six characters per minute.
 const ORDINARY: f64 = 60_000.0 / (150.0 * 6.0);
 
-/// Fewer characters than this say little about the rate.
+/// Transcripts with fewer characters than this are too short to measure the rate.
 const ENOUGH: usize = 20;
 
 #[derive(Debug)]
@@ -20,17 +20,17 @@ impl Default for SpeechRate {
 }
 
 impl SpeechRate {
-    /// `words` took that long. Later answers count as much as all before them.
-    pub(super) fn learn(&mut self, words: &str, ms: f64) {
-        let characters = words.chars().count();
+    /// Learns from `transcript` that took `ms`. The newest answer weighs as much as all earlier ones.
+    pub(super) fn learn(&mut self, transcript: &str, ms: f64) {
+        let characters = transcript.chars().count();
         if characters >= ENOUGH {
             let measured = ms / characters as f64;
             self.ms_per_character = self.ms_per_character.midpoint(measured);
         }
     }
 
-    pub(super) fn duration_ms(&self, words: &str) -> f64 {
-        words.chars().count() as f64 * self.ms_per_character
+    pub(super) fn duration_ms(&self, transcript: &str) -> f64 {
+        transcript.chars().count() as f64 * self.ms_per_character
     }
 }
 
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pace_is_learnt_from_what_was_played() {
+    fn the_rate_is_learnt_from_what_was_played() {
         let mut speech_rate = SpeechRate::default();
         assert!((speech_rate.duration_ms("ten chars.") - 667.0).abs() < 1.0);
         for _ in 0..20 {

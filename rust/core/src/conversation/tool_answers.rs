@@ -1,7 +1,7 @@
-//! What the session layer does about function calls: each act is one transaction.
+//! The acts of the session layer on function calls, each of which is one transaction.
 //!
-//! Every act names the call and its connection; one that is stale is refused as a whole, so nobody
-//! above needs to look again after waiting for something.
+//! Every act names the call and its connection. A stale act is refused as a whole, so the session
+//! layer need not check again after an `await`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use super::item::{Item, ItemKind, ItemPosition, Progress};
 use super::tool_calls::{Arrival, FunctionCall};
 use super::{Conversation, Status};
 
-/// The change to another agent.
+/// A switch to another agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentSwitch {
-    /// The new agent's agent version.
+    /// The version of the new agent.
     pub agent_version: u64,
-    /// The whole `session.update` that tells the server; `None` before there is a connection.
+    /// The whole `session.update` for the server; `None` if there is no connection yet.
     pub session_update: Option<String>,
-    /// Tokens of the events to emit before it is sent.
+    /// Tokens of the local events to emit before the update is sent.
     pub before: Vec<u64>,
-    /// And after.
+    /// Tokens of the local events to emit after that.
     pub after: Vec<u64>,
 }
 
@@ -41,8 +41,8 @@ impl Conversation {
         Ok(Arc::clone(call))
     }
 
-    /// The same for a call that is to be answered: where the connection was lost meanwhile, nobody
-    /// hears the answer, and the session learns that.
+    /// The open call that is about to be answered. If the connection was lost, the answer cannot be
+    /// sent, and an error event says so.
     fn answerable_call(
         &mut self,
         call_id: &str,
@@ -57,7 +57,7 @@ impl Conversation {
         call
     }
 
-    /// The model calls a function.
+    /// Handles a function call of the model.
     pub(super) fn call_arrived(&mut self, call: FunctionCall, now: Duration) {
         let call = Arc::new(call);
         match self.tool_calls.arrive(&call) {
@@ -92,8 +92,8 @@ impl Conversation {
         });
     }
 
-    /// Whether the call is still to be answered; emits an event (`token`), such as the start of
-    /// its tool or a request for approval, in that case.
+    /// Emits a local event (`token`) of a call, such as the start of its tool. Fails if the call is
+    /// no longer open.
     pub fn call_event(
         &mut self,
         call_id: &str,
@@ -105,8 +105,8 @@ impl Conversation {
         Ok(())
     }
 
-    /// The call waits for a person's approval from here on: the event (`token`) asks for it.
-    /// Responses do not wait for it.
+    /// Marks the call as awaiting approval, and emits the local event (`token`) that asks for it.
+    /// The next response does not wait for such a call.
     pub fn await_approval(
         &mut self,
         call_id: &str,
@@ -121,15 +121,15 @@ impl Conversation {
         Ok(())
     }
 
-    /// The person has decided: the call is at work again.
+    /// Marks the call as running again, after a decision about its approval.
     pub fn resume_call(&mut self, call_id: &str, connection_id: u64) -> Result<(), Rejected> {
         self.open_call(call_id, connection_id)?;
         self.tool_calls.resume(call_id);
         Ok(())
     }
 
-    /// Answers a call: sends the output, completes the item, asks for a response if that is due
-    /// (`respond`), and emits the events that tell of it (`tokens`), in that order.
+    /// Answers a call: sends the output, completes the item, asks for a response if `respond` and
+    /// one is due, and emits the local events (`tokens`), in that order.
     pub fn tool_output(
         &mut self,
         call_id: &str,
@@ -143,7 +143,7 @@ impl Conversation {
         let repeats = self.tool_calls.answer(call_id, output, respond);
         self.answer_once(&call, output, respond, now);
         self.local_events(tokens);
-        // The same call came again while it was running.
+        // The same call arrived again while it was running.
         for _ in 0..repeats {
             self.answer_once(&call, output, respond, now);
         }
@@ -155,12 +155,12 @@ impl Conversation {
         if respond {
             self.request_response_after(&call.response_id, now);
         } else {
-            // Siblings that asked may have been waiting for this one.
+            // Other calls of the response may have asked, and waited for this one.
             self.settle_response(&call.response_id, now);
         }
     }
 
-    /// Changes the agent, on the connection that the switch was made for.
+    /// Switches to another agent, on the connection that the switch was made for.
     pub fn switch_agent(
         &mut self,
         connection_id: u64,
@@ -181,7 +181,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// A call that hands the conversation to another agent: changes the agent and answers it.
+    /// Answers a call that is a handoff: switches the agent, then sends the output.
     pub fn hand_off(
         &mut self,
         call_id: &str,

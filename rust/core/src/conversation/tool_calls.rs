@@ -1,39 +1,39 @@
-//! The ledger of function calls: which run, which wait for approval, which have been answered.
+//! The ledger of function calls: which are running, which await approval, which have been answered.
 //!
-//! A call id names one invocation: the same call delivered twice is run once and answered again
-//! with the same output; another call under a used id is refused.
+//! A call id names one invocation. The same call delivered twice is run once and answered twice,
+//! with the same output. A different call with a used id is refused.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::Value;
 
-/// A function call of the model, as the session layer gets it.
+/// A function call of the model, for the session layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionCall {
     /// The id of the item.
     pub item_id: Arc<str>,
-    /// The call's own id; the item's where the model gave none.
+    /// The id of the call; the item's id if the model gave none.
     pub call_id: Arc<str>,
     pub name: String,
     pub arguments: String,
     pub response_id: Arc<str>,
-    /// The agent agent version of the response that made it.
+    /// The agent of the response that made the call.
     pub agent_version: u64,
-    /// The connection that it came over.
+    /// The connection over which the call arrived.
     pub connection_id: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Running {
-        /// How often the same call came again meanwhile.
+        /// How often the same call arrived again in the meantime.
         repeats: usize,
     },
     AwaitingApproval,
     Answered {
         output: String,
-        /// It asked for a response.
+        /// Whether the answer asked for a response.
         respond: bool,
     },
 }
@@ -45,29 +45,30 @@ struct Entry {
     state: State,
 }
 
-/// What to do with a call that came in.
+/// How to handle a call that arrived.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// It is new: run it.
+    /// The call is new: run it.
     Run,
-    /// It has been answered: say so again, and ask for a response again where it did.
+    /// The call has been answered: send the output again, and ask for a response again if
+    /// `respond`.
     AnswerAgain { output: String, respond: bool },
-    /// It is known and not answered yet.
+    /// The call is known and not answered yet.
     Known,
-    /// Its id belongs to another call; when that one was used.
+    /// The id belongs to a different call; the text says in which state that call is.
     IdReused(&'static str),
 }
 
 #[derive(Debug)]
 pub(super) struct ToolCalls {
     entries: HashMap<Arc<str>, Entry>,
-    /// Answered calls, oldest first, to forget them in that order.
+    /// Answered calls, oldest first: they are forgotten in this order.
     answered: VecDeque<Arc<str>>,
     /// How many answered calls are remembered.
     memory: usize,
 }
 
-/// The same for arguments that differ only in spelling.
+/// Identifies a call by its name and arguments, whatever the order of keys and the whitespace.
 fn fingerprint(name: &str, arguments: &str) -> String {
     let arguments = serde_json::from_str::<Value>(arguments).map_or_else(
         |_| arguments.to_owned(),
@@ -121,14 +122,14 @@ impl ToolCalls {
         }
     }
 
-    /// The call, where it is of that connection and has not been answered.
+    /// The call, if it belongs to that connection and has not been answered.
     pub(super) fn open(&self, call_id: &str, connection_id: u64) -> Option<&Arc<FunctionCall>> {
         let entry = self.entries.get(call_id)?;
         let open = !matches!(entry.state, State::Answered { .. });
         (open && entry.call.connection_id == connection_id).then_some(&entry.call)
     }
 
-    /// Whether a tool of that response is still at work. One that waits for a person is not.
+    /// Whether a call of that response is running. A call that awaits approval is not running.
     pub(super) fn any_running(&self, response_id: &str) -> bool {
         self.entries.values().any(|entry| {
             matches!(entry.state, State::Running { .. }) && *entry.call.response_id == *response_id
@@ -149,7 +150,7 @@ impl ToolCalls {
         }
     }
 
-    /// Writes down the answer; how often it must be given again for repeats that came meanwhile.
+    /// Records the answer. Returns how often it must be sent again, for repeats of the call.
     pub(super) fn answer(&mut self, call_id: &str, output: &str, respond: bool) -> usize {
         let Some(entry) = self.entries.get_mut(call_id) else {
             return 0;

@@ -1,5 +1,5 @@
-//! What must hold of a conversation whatever happens: a conversation that is driven by any acts,
-//! and watched. Shared by the property tests and the fuzz targets.
+//! The invariants of a conversation: drives a conversation by any acts, and checks its outputs. The
+//! property tests and the fuzz targets share it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use stapes_core::conversation::{
     WrittenItem,
 };
 
-/// Something that happens.
+/// An input of the conversation.
 #[derive(Debug, Clone)]
 pub enum Act {
-    /// A text frame of the server's.
+    /// A text frame of the server.
     Frame(String),
     Binary(usize),
     SendMessage,
@@ -43,15 +43,15 @@ pub enum Act {
     Trip {
         text: bool,
     },
-    /// All of the history is taken out, or a message is put in front.
+    /// The history is cleared, or a message is inserted at its beginning.
     Rewrite {
         clear: bool,
     },
-    /// So many milliseconds of sound come beside the messages.
-    Sound(u32),
-    /// What sounds beside the messages has all been passed on.
-    SoundEnds,
-    /// The connection is lost, closed by us, made again.
+    /// Milliseconds of audio arrive on the media track.
+    TrackAudio(u32),
+    /// All audio of the last segment of the media track has been passed on.
+    SegmentEnds,
+    /// The connection is lost, closed by the client, made again.
     Lose,
     Close,
     Connect,
@@ -61,7 +61,7 @@ pub enum Act {
 pub struct Watched {
     conversation: Conversation,
     capabilities: Capabilities,
-    /// The segment of sound that came last.
+    /// The last segment of the media track.
     segment: u64,
     now: Duration,
     sequence: u64,
@@ -77,7 +77,7 @@ pub struct Watched {
     responses: u64,
     /// Bytes of audio, by item and part.
     audio: HashMap<(String, u64), usize>,
-    /// Formats are as they were to begin with, so that bytes can be counted in milliseconds.
+    /// Whether the audio format is the default, so that bytes can be converted to milliseconds.
     plain_format: bool,
     interrupted: HashSet<Arc<str>>,
 }
@@ -96,7 +96,7 @@ fn bytes_of_delta(frame: &Value) -> Option<((String, u64), usize)> {
     Some(((item, part), engine.decode(delta).ok()?.len()))
 }
 
-/// The id of the call that a frame delivers whole.
+/// The id of the completed call that a frame delivers, if it does.
 fn delivered_call(frame: &Value) -> Option<String> {
     let kind = frame.get("type")?.as_str()?;
     let item = frame.get("item")?;
@@ -122,7 +122,7 @@ impl Watched {
         Self::over(Capabilities::default())
     }
 
-    /// A conversation over a transport that declares this.
+    /// A conversation over a transport with these capabilities.
     pub fn over(capabilities: Capabilities) -> Self {
         let mut conversation = Conversation::new(Options::default());
         conversation.set_interest(Interest::ALL);
@@ -150,7 +150,7 @@ impl Watched {
         watched
     }
 
-    /// Whether a response has been requested that has not begun.
+    /// Whether a response has been requested and has not begun.
     pub fn is_requested(&self) -> bool {
         self.requested
     }
@@ -174,7 +174,7 @@ impl Watched {
         (self.active, self.requested, self.responses) = (false, false, 0);
     }
 
-    /// Does it, and looks at what comes of it.
+    /// Performs an act, and checks the outputs.
     pub fn act(&mut self, act: &Act) {
         let now = self.now;
         let connection_id = self.conversation.connection_id();
@@ -250,8 +250,8 @@ impl Watched {
                 }
             }
             Act::Rewrite { clear } => self.rewrite(*clear),
-            Act::Sound(ms) => self.sound(*ms),
-            Act::SoundEnds => self.conversation.segment_ended(connection_id, self.segment),
+            Act::TrackAudio(ms) => self.track_audio(*ms),
+            Act::SegmentEnds => self.conversation.segment_ended(connection_id, self.segment),
             Act::Lose => self.conversation.ended(connection_id, "lost".to_owned()),
             Act::Close => {
                 self.conversation.close(1000, "");
@@ -270,19 +270,19 @@ impl Watched {
         self.look();
     }
 
-    fn sound(&mut self, ms: u32) {
-        let sounding = self.conversation.segment();
-        if sounding != 0 {
-            self.segment = sounding;
+    fn track_audio(&mut self, ms: u32) {
+        let current = self.conversation.segment();
+        if current != 0 {
+            self.segment = current;
         }
-        let sound = TrackAudio::Pcm {
+        let audio = TrackAudio::Pcm {
             data: vec![0; ms as usize * 48],
             samples: ms as usize * 24,
             rate: 24_000,
         };
         let connection_id = self.conversation.connection_id();
         self.conversation
-            .track_audio(connection_id, self.segment, sound, self.now);
+            .track_audio(connection_id, self.segment, audio, self.now);
     }
 
     fn answer(&mut self, at: usize, respond: bool) {

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use super::Role;
 use super::wire::{owned, text};
 
-/// What a listener heard of a part that was cut short.
+/// How much of a part the listener heard before it was cut.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeardExtent {
-    /// Played milliseconds.
+    /// The milliseconds that were played.
     pub audio_end_ms: u64,
-    /// The transcript up to there: its share of the text by time, cut at a word.
+    /// The share of the transcript that was heard: by time, ending at a whole word.
     pub transcript: String,
 }
 
@@ -36,7 +36,7 @@ pub enum ContentPart {
         transcript: Option<String>,
         heard: Option<HeardExtent>,
     },
-    /// A part of a type that is not known here, as it came.
+    /// A part of an unknown type, unchanged.
     Other {
         raw: Value,
     },

@@ -1,7 +1,7 @@
-//! What a history is made of.
+//! The items of a history.
 //!
-//! Items are read leniently: a missing field gets the value that loses least, and an unknown content
-//! part is kept as it came. The shapes follow the reference's history items
+//! Items are read leniently: a missing field gets a default, and an unknown content part is kept
+//! unchanged. The shapes follow the reference's history items
 //! (`@openai/agents-realtime`, `items`), in `snake_case`.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ mod wire;
 pub use content::{ContentPart, HeardExtent};
 pub(super) use wire::text;
 
-/// The server's name for an item.
+/// The id of an item, as the server knows it.
 pub type ItemId = Arc<str>;
 
 /// Who speaks in a message.
@@ -44,7 +44,7 @@ impl Role {
     }
 }
 
-/// How far an item has come.
+/// The status of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     InProgress,
@@ -71,23 +71,23 @@ impl Progress {
     }
 }
 
-/// Where the server says that an item stands.
+/// The position of an item, as the server states it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemPosition {
-    /// The event said nothing about it: a new item goes to the end.
+    /// The event states no position: a new item goes to the end.
     Unstated,
-    /// `previous_item_id: null`: nothing stands before it.
+    /// `previous_item_id: null`: no item precedes it.
     First,
-    /// Behind that item, or at the end where it is not known.
+    /// After that item, or at the end if that item is not known.
     After(ItemId),
 }
 
-/// What an item is.
+/// The type of an item, and its content.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ItemKind {
     Message {
         role: Role,
-        /// A system message has none.
+        /// `None` for a system message.
         status: Option<Progress>,
         content: Vec<ContentPart>,
     },
@@ -114,7 +114,7 @@ pub enum ItemKind {
     },
 }
 
-/// An item of the history. Immutable: an update is another item in its position.
+/// An item of the history. It is immutable: an update replaces it by another item in its position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Item {
     pub id: ItemId,
@@ -130,7 +130,8 @@ impl Item {
         )
     }
 
-    /// Whether it is an assistant's message with audio, which the provider cannot take back.
+    /// Whether it is an assistant's message with audio, which the provider does not accept from a
+    /// client.
     pub fn is_spoken_answer(&self) -> bool {
         matches!(&self.kind, ItemKind::Message { role: Role::Assistant, content, .. }
             if content.iter().any(|part| matches!(part, ContentPart::OutputAudio { .. })))
@@ -146,9 +147,9 @@ impl Item {
         self
     }
 
-    /// Keeps what was known of transcripts and playback where the newer version has lost it: a
-    /// truncated answer comes back without a transcript, and an item that is announced after its
-    /// transcription comes with none.
+    /// Copies transcripts and heard extents from the `known` version where this newer one lacks
+    /// them: a truncated answer is sent again without a transcript, and a user's item may be
+    /// announced after its transcription.
     pub(super) fn keeping_transcripts_of(mut self, known: &Self) -> Self {
         let (
             ItemKind::Message { content, .. },

@@ -1,10 +1,10 @@
-//! Items as the wire and users write them.
+//! Reads items from the server's and the user's JSON, and writes them.
 
 use serde_json::{Value, json};
 
 use super::{ContentPart, Item, ItemKind, ItemPosition, Progress, Role};
 
-/// The text under that key.
+/// The string under that key, if it is one.
 pub(in crate::conversation) fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
     value.get(key).and_then(Value::as_str)
 }
@@ -13,16 +13,25 @@ pub(super) fn owned(value: &Value, key: &str) -> Option<String> {
     text(value, key).map(str::to_owned)
 }
 
+/// The status that an item from the wire states, or `default`.
+fn wire_status(wire: &Value, default: Progress) -> Progress {
+    let Some(status) = text(wire, "status") else {
+        return default;
+    };
+    Progress::parse(status).unwrap_or_else(|| {
+        let assumed = default.as_str();
+        tracing::warn!("the server states the unknown item status {status}: {assumed} is assumed");
+        default
+    })
+}
+
 impl Item {
-    /// Reads a wire message item. `default` is its status where the item names none.
+    /// Reads a message item from the wire. `default` is its status if the item states none that is
+    /// known.
     pub fn message(wire: &Value, position: ItemPosition, default: Progress) -> Option<Self> {
         let id = text(wire, "id")?;
         let role = Role::parse(text(wire, "role")?)?;
-        let status = (role != Role::System).then(|| {
-            text(wire, "status")
-                .and_then(Progress::parse)
-                .unwrap_or(default)
-        });
+        let status = (role != Role::System).then(|| wire_status(wire, default));
         let content = wire
             .get("content")
             .and_then(Value::as_array)
@@ -44,7 +53,7 @@ impl Item {
         })
     }
 
-    /// Reads a wire function call.
+    /// Reads a function call from the wire.
     pub fn function_call(wire: &Value, status: Progress, output: Option<String>) -> Option<Self> {
         Some(Self {
             id: text(wire, "id")?.into(),
@@ -59,11 +68,12 @@ impl Item {
         })
     }
 
-    /// Reads a wire MCP call, of either name.
+    /// Reads an MCP call from the wire, of either type.
     pub fn mcp_call(wire: &Value, status: Progress) -> Option<Self> {
         let wire_type = match text(wire, "type")? {
+            "mcp_call" => "mcp_call",
             "mcp_tool_call" => "mcp_tool_call",
-            _ => "mcp_call",
+            _ => return None,
         };
         let output = match wire.get("output") {
             None | Some(Value::Null) => None,
@@ -83,7 +93,8 @@ impl Item {
         })
     }
 
-    /// Reads a wire MCP approval request; `Err` says what is wrong with its arguments.
+    /// Reads an MCP approval request from the wire. `Ok(None)`: it has no id. `Err` says what is
+    /// wrong with its arguments.
     pub fn mcp_approval_request(wire: &Value) -> Result<Option<Self>, String> {
         let Some(id) = text(wire, "id") else {
             return Ok(None);
@@ -117,7 +128,7 @@ impl Item {
         }))
     }
 
-    /// Reads an item that a user wrote for `update_history`: the shape of [`Item::to_value`].
+    /// Reads an item that a user wrote for `update_history`, in the shape of [`Item::to_value`].
     pub fn from_user(value: &Value) -> Result<Self, String> {
         let id = text(value, "item_id").ok_or("a history item needs an item_id")?;
         let position = match value.get("previous_item_id") {
@@ -126,9 +137,15 @@ impl Item {
             Some(_) => ItemPosition::First,
         };
         let status = || {
-            text(value, "status")
-                .and_then(Progress::parse)
-                .unwrap_or(Progress::Completed)
+            match text(value, "status") {
+            None => Ok(Progress::Completed),
+            Some(status) => Progress::parse(status).ok_or_else(|| {
+                format!(
+                    "history item {id} has the unknown status {status:?}: use in_progress, completed \
+                     or incomplete"
+                )
+            }),
+        }
         };
         let kind = match text(value, "type") {
             Some("message") => {
@@ -141,7 +158,7 @@ impl Item {
                     .ok_or_else(|| format!("message {id} needs content: a list of parts"))?;
                 ItemKind::Message {
                     role,
-                    status: (role != Role::System).then(status),
+                    status: (role != Role::System).then(status).transpose()?,
                     content: content
                         .iter()
                         .map(|part| ContentPart::parse(role, part))
@@ -153,7 +170,7 @@ impl Item {
                 name: owned(value, "name").unwrap_or_default(),
                 arguments: owned(value, "arguments").unwrap_or_default(),
                 output: owned(value, "output"),
-                status: status(),
+                status: status()?,
             },
             Some(kind @ ("mcp_call" | "mcp_tool_call")) => ItemKind::McpCall {
                 wire_type: if kind == "mcp_call" {
@@ -164,7 +181,7 @@ impl Item {
                 name: owned(value, "name").unwrap_or_default(),
                 arguments: owned(value, "arguments").unwrap_or_default(),
                 output: owned(value, "output"),
-                status: status(),
+                status: status()?,
             },
             Some("mcp_approval_request") => ItemKind::McpApprovalRequest {
                 server_label: owned(value, "server_label").unwrap_or_default(),
@@ -190,7 +207,7 @@ impl Item {
         })
     }
 
-    /// The item as users see it.
+    /// The item as JSON for users.
     pub fn to_value(&self) -> Value {
         let mut value = match &self.kind {
             ItemKind::Message {

@@ -1,4 +1,4 @@
-//! Audio formats that the server states.
+//! Reads the audio formats that the server states.
 
 use serde_json::Value;
 
@@ -12,13 +12,23 @@ pub(super) fn format_at(value: &Value, pointer: &str) -> Option<AudioFormat> {
                 .get("rate")
                 .and_then(Value::as_u64)
                 .and_then(|n| u32::try_from(n).ok());
-            AudioFormat::from_wire(format.get("type")?.as_str()?, rate).ok()
+            AudioFormat::from_wire(format.get("type")?.as_str()?, rate)
+                .inspect_err(|error| {
+                    tracing::warn!("the server states an audio format that is ignored: {error}");
+                })
+                .ok()
         }
-        // As it was written before the GA protocol.
+        // Before the GA protocol a format was a name alone.
         Value::String(name) => match name.as_str() {
             "g711_ulaw" => Some(AudioFormat::Mulaw),
             "g711_alaw" => Some(AudioFormat::Alaw),
-            _ => Some(AudioFormat::default()),
+            "pcm16" => Some(AudioFormat::default()),
+            unknown => {
+                tracing::warn!(
+                    "the server states the unknown audio format {unknown}: PCM at 24 kHz is assumed"
+                );
+                Some(AudioFormat::default())
+            }
         },
         _ => None,
     }

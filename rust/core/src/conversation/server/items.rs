@@ -17,7 +17,7 @@ impl Conversation {
         )));
     }
 
-    /// An item of a response: where it stands is not said.
+    /// Handles an item of a response. Such an event does not state the item's position.
     pub(super) fn output_item(&mut self, event: &Value, progress: Progress, now: Duration) {
         let Some(wire) = event.get("item") else {
             return;
@@ -43,7 +43,7 @@ impl Conversation {
     }
 
     pub(super) fn function_call(&mut self, event: &Value, wire: &Value, now: Duration) {
-        // In progress for whoever looks at it: complete is it with its output.
+        // The call stays in progress until it has its output, although its arguments are complete.
         let Some(item) = Item::function_call(wire, Progress::InProgress, None) else {
             return self.unreadable_item("function_call");
         };
@@ -70,7 +70,7 @@ impl Conversation {
         self.call_arrived(call, now);
     }
 
-    /// An item of the conversation.
+    /// Handles an item of the conversation.
     pub(super) fn conversation_item(
         &mut self,
         event: &Value,
@@ -89,7 +89,7 @@ impl Conversation {
                 }
                 None => self.unreadable_item("message"),
             },
-            // A side channel, no part of the history.
+            // The list of tools is an event of its own, not a part of the history.
             Some("mcp_list_tools") if done => {
                 let server_label = text(wire, "server_label").unwrap_or_default().to_owned();
                 let tools = wire
@@ -152,7 +152,7 @@ impl Conversation {
     }
 }
 
-/// Where the server says that an item of the conversation stands.
+/// The position of an item, as the server states it.
 pub(super) fn position_of(event: &Value) -> ItemPosition {
     match event.get("previous_item_id") {
         None => ItemPosition::Unstated,

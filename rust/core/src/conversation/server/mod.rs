@@ -1,4 +1,4 @@
-//! The server's events: one arm for each type, which calls the function that handles it.
+//! Handles the server's events: one arm for each type, which calls its handler.
 
 mod formats;
 mod items;
@@ -20,7 +20,7 @@ use formats::format_at;
 use items::position_of;
 
 impl Conversation {
-    /// Takes a frame of the server's. Whatever it is, the conversation goes on.
+    /// Handles a frame of the server. Whatever it contains, the conversation goes on.
     pub fn handle_server(&mut self, connection_id: u64, event: ServerEvent<'_>, now: Duration) {
         if connection_id != self.connection_id || self.status != Status::Connected {
             return;
@@ -52,9 +52,9 @@ impl Conversation {
             "response.done" => self.response_done(&event, now),
             "response.output_audio.done" => self.audio_done(&event),
             "response.content_part.added" => self.content_part_added(&event),
-            "output_audio_buffer.started"
-            | "output_audio_buffer.stopped"
-            | "output_audio_buffer.cleared" => self.output_buffer(kind, &event, now),
+            "output_audio_buffer.started" => self.output_buffer_started(&event),
+            "output_audio_buffer.stopped" => self.output_buffer_stopped(),
+            "output_audio_buffer.cleared" => self.output_buffer_cleared(now),
             "response.output_item.added" => self.output_item(&event, Progress::InProgress, now),
             "response.output_item.done" => self.output_item(&event, Progress::Completed, now),
             "conversation.item.added" => {
@@ -68,7 +68,7 @@ impl Conversation {
                 let position = position_of(&event);
                 self.conversation_item(&event, position, Progress::Completed, true, now);
             }
-            // Where it stands was said before.
+            // An earlier event stated its position.
             "conversation.item.retrieved" => {
                 self.conversation_item(
                     &event,
@@ -85,7 +85,8 @@ impl Conversation {
                 }
                 self.history_updated();
             }
-            // The transcript comes with the event: to retrieve the item would bring all its audio.
+            // The event carries the transcript. Retrieving the item would transfer all of its
+            // audio.
             "conversation.item.input_audio_transcription.completed" => {
                 if let (Some(id), Some(transcript)) =
                     (text(&event, "item_id"), text(&event, "transcript"))
@@ -124,7 +125,7 @@ impl Conversation {
         self.flush_responses(now);
     }
 
-    /// Tracing can be set once only, so it is asked for when the server says what it has.
+    /// Tracing can be set only once, so it is set when the server has stated its configuration.
     fn session_created(&mut self, event: &Value) {
         let set = event.pointer("/session/tracing").unwrap_or(&Value::Null);
         let wanted = &self.tracing;

@@ -1,4 +1,4 @@
-//! Audio and text of an answer, and the transcription of the user.
+//! Handles audio and text of an answer, and the transcription of the user.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl Conversation {
                 return;
             }
         };
-        let (response_id, item_id) = self.ids_of_sound(response_id, item_id);
+        let (response_id, item_id) = self.ids_of_audio(response_id, item_id);
         if self.responses.is_silenced(&response_id) {
             return;
         }
@@ -44,7 +44,7 @@ impl Conversation {
             .unwrap_or_default();
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
-        self.heard_first(&response_id, now);
+        self.audio_arrived(&response_id, now);
         if let Chunk::Decoded(data) | Chunk::Converted { data, .. } = chunk {
             self.outbox.event(Event::Audio {
                 response_id,
@@ -55,8 +55,9 @@ impl Conversation {
         }
     }
 
-    /// All sound of a part has the same ids: they are made once.
-    pub(in crate::conversation) fn ids_of_sound(
+    /// The ids of an audio delta. Those of the part that is playing are shared, not allocated
+    /// again.
+    pub(in crate::conversation) fn ids_of_audio(
         &self,
         response_id: Option<String>,
         item_id: String,
@@ -77,17 +78,17 @@ impl Conversation {
         (response_id, item_id)
     }
 
-    /// All sound of a part has been generated. Where none of it was to be heard, nothing stops.
+    /// Handles the end of a part's audio. If none of it was passed on for playback, no audio stops.
     pub(super) fn audio_done(&mut self, event: &Value) {
         self.audio_generated = true;
         if self.capabilities.media == Media::Track {
-            // It is made faster than it is played: it stops when the server has sent it.
+            // Generation is faster than playback: the audio stops when its segment ends.
             return;
         }
         self.audio_started = false;
         self.playback.generated();
         let unheard = text(event, "response_id")
-            .is_some_and(|id| self.responses.is_silenced(id) && !self.responses.sounded(id));
+            .is_some_and(|id| self.responses.is_silenced(id) && !self.responses.had_audio(id));
         if !unheard {
             self.outbox.event(Event::AudioStopped {
                 agent_version: self.agent_version,
@@ -96,7 +97,7 @@ impl Conversation {
     }
 
     pub(super) fn answer_delta(&mut self, delta: &TextDelta<'_>) {
-        self.responses.spoke(&delta.item_id, &delta.words);
+        self.responses.spoke(&delta.item_id, &delta.text);
         let (transcript, guardrails) = (
             self.outbox.wants(Interest::TRANSCRIPT),
             self.outbox.wants(Interest::GUARDRAILS),
@@ -112,14 +113,14 @@ impl Conversation {
                 response_id: response_id.clone(),
                 item_id: Arc::clone(&item_id),
                 content_index: delta.content_index,
-                delta: delta.words.clone().into_owned(),
+                delta: delta.text.clone().into_owned(),
             });
         }
         let Some(response_id) = response_id.filter(|_| guardrails) else {
             return;
         };
         self.responses.adopt(&response_id, self.agent_version);
-        if let Some(words) = self.guard.delta(&response_id, &item_id, &delta.words) {
+        if let Some(so_far) = self.guard.delta(&response_id, &item_id, &delta.text) {
             self.outbox.event(Event::GuardrailDue {
                 agent_version: self
                     .responses
@@ -127,7 +128,7 @@ impl Conversation {
                     .unwrap_or(self.agent_version),
                 response_id,
                 item_id,
-                text: words,
+                text: so_far,
                 source: delta.source,
                 response_index: self.responses.index(),
                 connection_id: self.connection_id,

@@ -1,4 +1,4 @@
-//! Responses: begun, generated, over.
+//! Handles the beginning and the end of responses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,13 @@ impl Conversation {
     pub(super) fn response_created(&mut self, event: &Value, now: Duration) {
         let id = event.pointer("/response/id").and_then(Value::as_str);
         let since = self.turn_ended.take().unwrap_or(now);
-        // A change of the session's format does not reach a response that has begun.
+        // The format is fixed when the response begins: a later change of the session's has no
+        // effect.
         let format = format_at(event, "/response/audio/output/format").or(self.playback.format());
         self.responses
             .begin(id, self.agent_version, format, since, now);
         self.sequencer.created();
-        // Sound beside the messages may still be that of the response before.
+        // A media track may still play the response before.
         self.audio_started &= self.capabilities.media == Media::Track;
         self.audio_generated = false;
         let response_id = id.map(Arc::from);
@@ -42,7 +43,7 @@ impl Conversation {
             .get("output")
             .and_then(Value::as_array)
             .map_or(&[][..], Vec::as_slice);
-        let (item_id, output_text) = last_words(output);
+        let (item_id, output_text) = last_text(output);
         self.sequencer.done();
         if let Some(id) = id {
             self.guard.done(id);
@@ -69,8 +70,9 @@ impl Conversation {
     }
 }
 
-/// The text of the last item that ends in text or speech, and that item's id (or the last item's).
-fn last_words(output: &[Value]) -> (Option<&str>, &str) {
+/// The id and the text of the last message that ends in text or speech. Without one, the id is the
+/// last item's and the text is empty.
+fn last_text(output: &[Value]) -> (Option<&str>, &str) {
     let mut found = (None, "");
     for item in output.iter().rev() {
         if text(item, "type") == Some("message")
