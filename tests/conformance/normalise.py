@@ -222,7 +222,12 @@ def event(value: stapes.SessionEvent, approvals: list[stapes.ToolApproval]) -> d
             return shown | {"agent": agent.name, "tool_call": item(made)}
         case stapes.ConnectionChanged(status=status, reason=reason):
             return shown | {"status": status, "reason": reason}
-        case stapes.TranscriptDelta() | stapes.ResponseDone() | stapes.Lagging():
+        case (
+            stapes.TranscriptDelta()
+            | stapes.TranscriptionFailed()
+            | stapes.ResponseDone()
+            | stapes.Lagging()
+        ):
             return shown
         case (
             stapes.AgentStart()
