@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, TypedDict
 
+from stapes import _core
+
 __all__ = [
     "AudioConfig",
     "AudioFormat",
@@ -20,7 +22,7 @@ __all__ = [
 class FormatObject(TypedDict, total=False):
     """An audio format as the wire writes it."""
 
-    type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"]
+    type: Literal["audio/pcm", "audio/l16", "audio/pcmu", "audio/pcma"]
     rate: int
 
 
@@ -157,11 +159,7 @@ def wire_format(value: Any, where: str) -> FormatObject:
         return _FORMATS[value]
     if isinstance(value, Mapping) and value.get("rate") is not None:
         whole_number(value["rate"], f"{where}.rate", at_least=1)
-    if isinstance(value, Mapping) and value.get("type") in {
-        "audio/pcm",
-        "audio/pcmu",
-        "audio/pcma",
-    }:
+    if isinstance(value, Mapping) and value.get("type") in _core.AUDIO_TYPES:
         return value  # type: ignore[return-value]
     raise ValueError(
         f"{where} is {value!r}: use 'pcm16', 'g711_ulaw', 'g711_alaw', or a mapping with type "

@@ -11,6 +11,7 @@ from stapes.items import HistoryItem
 from stapes.transport import WebRTCTransport, WebSocketTransport
 
 __all__ = [
+    "AUDIO_TYPES",
     "HAS_WEBRTC",
     "INTEREST_AUDIO",
     "INTEREST_GUARDRAILS",
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 __version__: Final[str]
+AUDIO_TYPES: Final[tuple[str, ...]]
 MESSAGES: Final[dict[str, dict[str, str]]]
 OPTION_DEFAULTS: Final[dict[str, dict[str, object]]]
 HAS_WEBRTC: Final[bool]
@@ -197,7 +199,7 @@ class Session(Acts):
         wire_input: tuple[str, int | None],
         wire_output: tuple[str, int | None],
         output_sample_rate: int | None,
-    ) -> None: ...
+    ) -> int: ...
     def connect_websocket(
         self,
         url: str,

@@ -72,6 +72,11 @@ class Provider(ABC):
     def defaults(self) -> SessionDefaults:
         """The defaults of the session's configuration."""
 
+    @property
+    def audio_types(self) -> frozenset[str]:
+        """The `type`s of the audio formats that the provider offers."""
+        return frozenset({"audio/pcm", "audio/pcmu", "audio/pcma"})
+
     @abstractmethod
     def url(
         self, model: str, *, call_id: str | None = None, kind: Literal["websocket", "webrtc"]

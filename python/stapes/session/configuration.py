@@ -120,10 +120,14 @@ class Configuration:
 
         def of(part: Mapping[str, Any], where: str) -> tuple[str, int | None]:
             found = wire_format(part.get("format", "pcm16"), where)
+            offered = self._options.provider.audio_types
+            if found["type"] not in offered:
+                raise ValueError(
+                    f"{where} is {found['type']}, which {type(self._options.provider).__name__} "
+                    f"does not offer: use {', '.join(sorted(offered))}"
+                )
             return found["type"], found.get("rate")
 
         given = of(audio.get("input", {}), "config.audio.input.format")
         made = of(audio.get("output", {}), "config.audio.output.format")
-        self._scope.core.set_formats(given, made, self._options.output_sample_rate)
-        # G.711 has 8,000 samples a second, whatever the configuration says.
-        self.wire_rate = 8_000 if made[0] != "audio/pcm" else made[1] or 24_000
+        self.wire_rate = self._scope.core.set_formats(given, made, self._options.output_sample_rate)

@@ -28,6 +28,7 @@ use pyo3::pymodule;
 #[pymodule]
 mod _core {
     use pyo3::prelude::*;
+    use pyo3::types::PyTuple;
     use stapes_core::conversation::Interest;
 
     #[pymodule_export]
@@ -64,6 +65,11 @@ mod _core {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("HAS_WEBRTC", cfg!(feature = "webrtc"))?;
         module.add("OPTION_DEFAULTS", crate::options::defaults(module.py())?)?;
+        let audio_types = stapes_core::audio::AudioFormat::types();
+        module.add(
+            "AUDIO_TYPES",
+            PyTuple::new(module.py(), audio_types.collect::<Vec<_>>())?,
+        )?;
         module.add("MESSAGES", crate::messages::table(module.py())?)?;
         module.add("INTEREST_AUDIO", Interest::AUDIO.0)?;
         module.add("INTEREST_RAW", Interest::RAW.0)?;

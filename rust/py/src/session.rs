@@ -219,14 +219,14 @@ impl Session {
     }
 
     /// The formats of the wire, `(type, rate)` each, and the rate of `audio` messages (`None`: that of the
-    /// wire).
+    /// wire). Returns the sample rate of the output on the wire.
     #[pyo3(signature = (wire_input, wire_output, output_sample_rate))]
     fn set_formats(
         &self,
         wire_input: (String, Option<u32>),
         wire_output: (String, Option<u32>),
         output_sample_rate: Option<u32>,
-    ) -> PyResult<()> {
+    ) -> PyResult<u32> {
         let input = format(&wire_input.0, wire_input.1)?;
         let output = format(&wire_output.0, wire_output.1)?;
         self.core
@@ -237,7 +237,7 @@ impl Session {
             .wire_output
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = output;
-        Ok(())
+        Ok(output.sample_rate())
     }
 
     /// Begins to connect over a WebSocket; the message `opened` or `not_opened` says how it went.

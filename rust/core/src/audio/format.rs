@@ -58,6 +58,11 @@ static PCM: Encoding = Encoding {
     at: |rate| AudioFormat::Pcm { rate }, encode: linear_encode, decode: linear_decode,
 };
 #[rustfmt::skip]
+static L16: Encoding = Encoding {
+    name: "audio/l16", rates: Rates::Any { default: 16_000 }, bytes_per_sample: 2, silence: 0,
+    at: |rate| AudioFormat::Pcm { rate }, encode: linear_encode, decode: linear_decode,
+};
+#[rustfmt::skip]
 static MULAW: Encoding = Encoding {
     name: "audio/pcmu", rates: G711, bytes_per_sample: 1, silence: 0xFF,
     at: |_| AudioFormat::Mulaw, encode: mulaw_encode, decode: mulaw_decode,
@@ -69,7 +74,7 @@ static ALAW: Encoding = Encoding {
 };
 
 /// All encodings that the wire may name.
-static ENCODINGS: [&Encoding; 3] = [&PCM, &MULAW, &ALAW];
+static ENCODINGS: [&Encoding; 4] = [&PCM, &L16, &MULAW, &ALAW];
 
 /// Why a wire name and a rate are no [`AudioFormat`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -103,8 +108,14 @@ impl Default for AudioFormat {
 }
 
 impl AudioFormat {
+    /// The `type`s that the wire may name.
+    pub fn types() -> impl Iterator<Item = &'static str> {
+        ENCODINGS.iter().map(|encoding| encoding.name)
+    }
+
     /// The format named by a `type` and a `rate`. Without a rate it has the default of the type:
-    /// 24,000 for `audio/pcm`, 8,000 for G.711.
+    /// 24,000 for `audio/pcm`, 16,000 for `audio/l16` (the same samples, little endian as all PCM of this
+    /// wire), 8,000 for G.711.
     pub fn from_wire(kind: &str, rate: Option<u32>) -> Result<Self, FormatError> {
         let encoding = ENCODINGS
             .iter()
