@@ -105,7 +105,7 @@ pub struct Connection {
     pub(super) announced: bool,
     pub(super) sound: Option<ConnectionAudio>,
     /// Converts the answer's audio; `None` where it stays as on the wire.
-    pub(super) output: Option<OutputAudio>,
+    pub(super) output: Option<Box<OutputAudio>>,
 }
 
 impl fmt::Debug for Connection {
@@ -131,7 +131,7 @@ impl Connection {
         sink: Arc<dyn EventSink>,
         held: watch::Receiver<bool>,
         limits: OutgoingLimits,
-        output: Option<OutputAudio>,
+        output: Option<Box<OutputAudio>>,
     ) -> Self {
         Self {
             session,

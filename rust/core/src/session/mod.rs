@@ -261,7 +261,7 @@ impl Session {
             Arc::clone(&self.sink),
             held,
             self.limits,
-            output.map(OutputAudio::new),
+            output.map(|from_wire| Box::new(OutputAudio::new(from_wire))),
         ));
         state.counters = Arc::clone(&connection.counters);
         state.connection = Some(Arc::clone(&connection));

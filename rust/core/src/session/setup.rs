@@ -40,28 +40,44 @@ impl Session {
     ) -> Result<u64, Rejected> {
         let connection = self.connecting(settings)?;
         let connection_id = connection.connection_id();
-        let session = Arc::clone(self);
+        let opening = Arc::clone(self).open_connection(Arc::clone(&connection), setup, connecting);
         self.runtime.spawn(async move {
-            match connecting.await {
-                Ok(transport) if session.open(connection_id, setup).is_ok() => {
-                    session.sink.opened(connection_id);
-                    // The driver must not keep alive a session that nobody holds any more.
-                    drop(session);
-                    run(transport, connection).await;
-                }
-                Ok(transport) => {
-                    // It was closed meanwhile.
-                    drop(transport);
-                    connection.on_ended(CloseReason::ClosedByUs);
-                    session.sink.not_opened(connection_id, None);
-                }
-                Err(error) => {
-                    session.ended(connection_id, error.to_string());
-                    session.sink.not_opened(connection_id, Some(error));
-                }
+            // Made outside of the task's frame: that would keep room for the transport for as long as
+            // the connection stands.
+            let running = opening.await.map(|transport| run(transport, connection));
+            if let Some(running) = running {
+                running.await;
             }
         });
         Ok(connection_id)
+    }
+
+    /// Connects and opens the session; `None` where either failed, which the sink then knows. It drops
+    /// the session before the driver runs: a driver must not keep alive what nobody holds any more.
+    async fn open_connection<C>(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        setup: SessionSetup,
+        connecting: Connecting<C>,
+    ) -> Option<C> {
+        let connection_id = connection.connection_id();
+        match connecting.await {
+            Ok(transport) => {
+                if self.open(connection_id, setup).is_ok() {
+                    self.sink.opened(connection_id);
+                    return Some(transport);
+                }
+                // It was closed meanwhile.
+                drop(transport);
+                connection.on_ended(CloseReason::ClosedByUs);
+                self.sink.not_opened(connection_id, None);
+            }
+            Err(error) => {
+                self.ended(connection_id, error.to_string());
+                self.sink.not_opened(connection_id, Some(error));
+            }
+        }
+        None
     }
 
     /// The connection stands: the server gets its configuration, and the history starts empty.
