@@ -64,3 +64,23 @@ async def test_records_go_to_a_loop_that_is_woken_for_nothing_else(
         await session.connect(url="ws://127.0.0.1:9/v1/realtime")
     async with asyncio.timeout(10):
         await until_logged(caplog, "connecting")
+
+
+async def test_a_filter_that_raises_stops_no_events(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG, logger="stapes")
+
+    def refuse(record: logging.LogRecord) -> bool:
+        raise ValueError("this filter takes nothing")
+
+    logger = logging.getLogger("stapes.transport.websocket")
+    logger.addFilter(refuse)
+    try:
+        # It connects, and settles, which takes events.
+        await talk()
+        async with asyncio.timeout(10):
+            [record, *_] = await until_logged(caplog, "could not take its events")
+    finally:
+        logger.removeFilter(refuse)
+    assert record.exc_info is not None
+    assert "this filter takes nothing" in str(record.exc_info[1])
+    assert await until_logged(caplog, "closed by this side")

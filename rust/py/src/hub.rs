@@ -114,8 +114,9 @@ impl Hub {
     /// Dispatches a batch when the loop is woken. A callback in Python would cost more than the batch.
     fn answer(&self, py: Python<'_>) -> PyResult<()> {
         self.queues.clear_descriptor();
-        logging::hand_out(py)?;
-        match self.dispatch(py) {
+        let outcome = self.dispatch(py);
+        // Users' log handlers must not stand in the way of events, whatever they raise.
+        match outcome.and(logging::hand_out(py)) {
             Err(error) if error.is_instance_of::<PyException>(py) => {
                 let hub = py.import(intern!(py, "stapes.hub"))?;
                 hub.call_method1(intern!(py, "not_taken"), (error,))?;

@@ -164,7 +164,8 @@ pub fn add_loop(event_loop: Weak<dyn WakeLoop>) {
     loops.push(event_loop);
 }
 
-/// Hands the records that wait to their loggers.
+/// Hands the records that wait to their loggers. The error is the first that a logger raised; all other
+/// records have been handed out then.
 pub fn hand_out(py: Python<'_>) -> PyResult<()> {
     if !WAITING.load(Ordering::Acquire) || !WAITING.swap(false, Ordering::AcqRel) {
         return Ok(());
@@ -189,12 +190,16 @@ pub fn hand_out(py: Python<'_>) -> PyResult<()> {
             ),
         )?;
     }
+    let mut failure = None;
     for record in records {
         let module = record.target.strip_prefix(CRATE).unwrap_or_default();
         let name = format!("{LOGGER}{}", module.replace("::", "."));
-        get_logger
-            .call1((name,))?
-            .call_method1("log", (number(record.level), "%s", record.text))?;
+        let logged = get_logger.call1((name,)).and_then(|logger| {
+            logger.call_method1("log", (number(record.level), "%s", record.text))
+        });
+        if let Err(error) = logged {
+            failure.get_or_insert(error);
+        }
     }
-    Ok(())
+    failure.map_or(Ok(()), Err)
 }
