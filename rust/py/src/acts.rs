@@ -32,13 +32,9 @@ pub fn object(json: &str, argument: &str) -> PyResult<Map<String, Value>> {
 }
 
 fn guard_source(source: &str) -> PyResult<GuardSource> {
-    match source {
-        "text" => Ok(GuardSource::Text),
-        "audio" => Ok(GuardSource::Audio),
-        _ => Err(PyValueError::new_err(format!(
-            "source is {source:?}: give \"audio\" or \"text\""
-        ))),
-    }
+    GuardSource::parse(source).ok_or_else(|| {
+        PyValueError::new_err(format!("source is {source:?}: give \"audio\" or \"text\""))
+    })
 }
 
 /// Runs a command of the user's as one transaction; raises where it is rejected.

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyString};
 use stapes_core::conversation::Event;
 
-use crate::messages;
+use crate::message_objects;
 
 /// The ids of one part of an answer, as Rust and as Python has them: all of its audio has the same.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl AudioEvents {
         else {
             return Ok(None);
         };
-        let class = messages::class_of(py, audio)?;
+        let class = message_objects::class_of(py, audio)?;
         let event = class.empty(py)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let same = last.as_ref().is_some_and(|ids| {

@@ -11,7 +11,7 @@ use stapes_core::transport::{
 };
 
 use crate::audio::samples::Samples;
-use crate::connecting::session_setup;
+use crate::setup::session_setup;
 
 /// Takes frames in and gives messages out.
 #[pyclass(frozen, module = "stapes._core")]

@@ -6,7 +6,6 @@ mod audio;
 mod audio_event;
 mod audio_input;
 mod connect;
-mod connecting;
 mod errors;
 mod event_queue;
 mod external_connection;
@@ -15,12 +14,13 @@ mod hub;
 mod logging;
 mod loop_runtime;
 mod message;
-mod messages;
+mod message_objects;
 mod options;
 mod probe;
 mod record;
 mod route;
 mod session;
+mod setup;
 mod sink;
 
 use pyo3::pymodule;
@@ -70,7 +70,7 @@ mod _core {
             "AUDIO_TYPES",
             PyTuple::new(module.py(), audio_types.collect::<Vec<_>>())?,
         )?;
-        module.add("MESSAGES", crate::messages::table(module.py())?)?;
+        module.add("MESSAGES", crate::message_objects::table(module.py())?)?;
         module.add("INTEREST_AUDIO", Interest::AUDIO.0)?;
         module.add("INTEREST_RAW", Interest::RAW.0)?;
         module.add("INTEREST_TRANSCRIPT", Interest::TRANSCRIPT.0)?;

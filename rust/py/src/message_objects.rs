@@ -1,4 +1,4 @@
-//! Messages of the core as Python gets them: each kind is the frozen dataclass of the same name in
+//! The Python object of each message: every kind is the frozen dataclass of the same name in
 //! `stapes.session.dispatch.messages`, or in `stapes.events` where it is public as it is.
 
 use pyo3::IntoPyObjectExt;

@@ -10,7 +10,7 @@ use stapes_core::delivery;
 
 use crate::audio_event::AudioEvents;
 use crate::message::{Message, MessageHub};
-use crate::messages;
+use crate::message_objects;
 
 /// How far the event loop has come with a session, and the history as of there.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Route {
         dispatcher: &Bound<'_, PyAny>,
         listeners: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        messages::check(dispatcher.py())?;
+        message_objects::check(dispatcher.py())?;
         Ok(Self {
             progress: Arc::clone(&cursor.0),
             dispatcher: dispatcher.clone().unbind(),
@@ -97,7 +97,7 @@ impl Route {
     }
 
     fn say(&self, py: Python<'_>, message: Message) -> PyResult<()> {
-        let message = messages::message(py, message)?;
+        let message = message_objects::message(py, message)?;
         self.run.call1(py, (&self.dispatcher, message))?;
         Ok(())
     }

@@ -25,7 +25,6 @@ use crate::acts::{self, Acts};
 use crate::audio::recording::Recording;
 use crate::audio_input::{AudioStream, PyAudio};
 use crate::connect::{self, WireFormats};
-use crate::connecting::session_setup;
 use crate::errors;
 use crate::external_connection::ExternalConnection;
 use crate::history::History;
@@ -34,6 +33,7 @@ use crate::loop_runtime::Carrier;
 use crate::message::Message;
 use crate::options::{WebSocketOptions, seconds};
 use crate::route::{DispatchCursor, DispatchProgress};
+use crate::setup::session_setup;
 use crate::sink::Sink;
 
 fn format(kind: &str, rate: Option<u32>) -> PyResult<AudioFormat> {

@@ -94,7 +94,7 @@ impl Conversation {
     }
 
     /// Whether audio has started and not stopped. If not, the next audio is a new start.
-    pub(crate) fn audio_goes_on(&self) -> bool {
+    pub(crate) fn has_audio_started(&self) -> bool {
         self.audio_started
     }
 }

@@ -20,7 +20,7 @@ pub(super) enum Source<'a> {
 }
 
 impl Source<'_> {
-    /// The part that the chunk belongs to; `None` where it is not to be heard.
+    /// The part that the chunk belongs to; `None` where its response is silenced.
     fn part(self, conversation: &Conversation) -> Option<AudioPart> {
         match self {
             Self::Message(delta) => conversation.part_of_delta(delta),
@@ -51,7 +51,7 @@ struct Converter {
 
 impl Converter {
     /// Whether the chunk continues the part, as far as that can be said without the conversation.
-    fn goes_on(&self, source: Source<'_>) -> bool {
+    fn continues_part(&self, source: Source<'_>) -> bool {
         let Some(part) = self.part.as_ref().filter(|_| !self.may_differ) else {
             return false;
         };
@@ -66,9 +66,9 @@ impl Converter {
         }
     }
 
-    /// Begins a part. `goes_on`: audio has started and has not stopped.
-    fn begin(&mut self, part: AudioPart, goes_on: bool) {
-        if !goes_on {
+    /// Begins a part. `has_started`: audio has started and has not stopped.
+    fn begin(&mut self, part: AudioPart, has_started: bool) {
+        if !has_started {
             self.reset();
         } else if self.part.as_ref() != Some(&part) {
             self.tail = self.take_tail();
@@ -115,22 +115,22 @@ impl OutputAudio {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Converts a chunk, outside the session's lock; `None` where it is not to be heard.
+    /// Converts a chunk, outside the session's lock; `None` where its response is silenced.
     pub fn convert(&self, session: &Session, source: Source<'_>, wire: &[u8]) -> Option<Vec<u8>> {
         loop {
             let mut converter = self.converter();
-            if converter.goes_on(source) {
+            if converter.continues_part(source) {
                 return Some(converter.from_wire.push(wire));
             }
             let cuts = converter.cuts;
             drop(converter);
-            let (part, goes_on) = session.look(|conversation| {
-                Some((source.part(conversation)?, conversation.audio_goes_on()))
+            let (part, has_started) = session.look(|conversation| {
+                Some((source.part(conversation)?, conversation.has_audio_started()))
             })?;
             let mut converter = self.converter();
             // An interruption between the two locks may have silenced the part.
             if converter.cuts == cuts {
-                converter.begin(part, goes_on);
+                converter.begin(part, has_started);
                 if let Source::Segment(segment) = source {
                     converter.segment = segment;
                 }
