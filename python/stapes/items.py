@@ -2,12 +2,14 @@
 
 The shapes are the reference's history items in Python's spelling. All are frozen: an item that
 changes is another item in its place. `dataclasses.replace` makes edited copies for
-`RealtimeSession.update_history`.
+`RealtimeSession.update_history`. Items can be copied and pickled, and `items_to_dicts` and
+`items_from_dicts` go to JSON and back.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
 __all__ = [
@@ -25,19 +27,31 @@ __all__ = [
     "OutputAudio",
     "OutputText",
     "Unset",
+    "items_from_dicts",
+    "items_to_dicts",
 ]
 
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 
-class Unset:
-    """The type of `UNSET`: a field that was not stated, which is not the same as `None`."""
+class Unset(str):
+    """The type of `UNSET`: a field that was not stated, which is not the same as `None`.
+
+    There is one of it, copied and pickled or not. It is an empty text, which no id is, so that JSON
+    can hold it.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls) -> Unset:
+        """Gives the one there is."""
+        return UNSET if "UNSET" in globals() else super().__new__(cls)
+
+    def __reduce__(self) -> str:
+        return "UNSET"
 
     def __repr__(self) -> str:
         return "UNSET"
-
-    def __bool__(self) -> bool:
-        return False
 
 
 UNSET = Unset()
@@ -178,3 +192,122 @@ class McpApprovalRequestItem:
 
 
 HistoryItem: TypeAlias = MessageItem | FunctionCallItem | McpCallItem | McpApprovalRequestItem
+
+
+def items_to_dicts(
+    history: Iterable[HistoryItem | Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """A history as values that `json.dumps` takes, and `RealtimeSession(history=...)` too.
+
+    Args:
+        history: items, or what this function or `dataclasses.asdict` made of them, edited or not.
+
+    Raises:
+        TypeError: an item is neither.
+    """
+    return [_item_to_dict(item) for item in history]
+
+
+def items_from_dicts(values: Iterable[Mapping[str, Any]]) -> list[HistoryItem]:
+    """The items that `items_to_dicts` or `dataclasses.asdict` wrote, read back from JSON.
+
+    Raises:
+        ValueError: a value is no history item; says which, and why.
+    """
+    return [_item_from_dict(value) for value in values]
+
+
+_PARTS: dict[str, type[Any]] = {
+    "input_text": InputText,
+    "input_audio": InputAudio,
+    "input_image": InputImage,
+    "output_text": OutputText,
+    "output_audio": OutputAudio,
+}
+_ITEMS: dict[str, type[Any]] = {
+    "message": MessageItem,
+    "function_call": FunctionCallItem,
+    "mcp_call": McpCallItem,
+    "mcp_tool_call": McpCallItem,
+    "mcp_approval_request": McpApprovalRequestItem,
+}
+
+
+def _item_to_dict(item: HistoryItem | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(item, Mapping):
+        plain = dict(item)
+    elif isinstance(item, HistoryItem):
+        plain = {"type": item.type, **_stated(item)}
+    else:
+        raise TypeError(
+            f"a history item must be one of stapes.items or a mapping, not {type(item).__name__}"
+        )
+    if isinstance(content := plain.get("content"), list | tuple):
+        plain["content"] = [part_to_value(part) for part in content]
+    if plain.get("previous_item_id") == UNSET:
+        del plain["previous_item_id"]
+    return plain
+
+
+def part_to_value(part: Any) -> Any:
+    if isinstance(part, Mapping) and set(part) == {"raw"}:
+        return part["raw"]
+    match part:
+        case OtherPart(raw=raw):
+            return raw
+        case InputImage(detail=None):
+            return {"type": part.type, "image_url": part.image_url}
+        case OutputAudio(audio_end_ms=None):
+            return {"type": part.type, "transcript": part.transcript, "audio": part.audio}
+        case InputText() | InputAudio() | InputImage() | OutputText() | OutputAudio():
+            return {"type": part.type, **_stated(part)}
+        case _:
+            return part
+
+
+def _stated(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+def _item_from_dict(value: Mapping[str, Any]) -> HistoryItem:
+    plain = dict(value)
+    name = plain.get("item_id", "without an item_id")
+    item_class = _ITEMS.get(str(plain.get("type")))
+    if item_class is None:
+        raise ValueError(
+            f"history item {name} is of the unknown type {plain.get('type')!r}: "
+            f"use {', '.join(_ITEMS)}"
+        )
+    if item_class is MessageItem:
+        content = plain.get("content")
+        if not isinstance(content, list | tuple):
+            raise ValueError(f"message {name} needs content: a list of parts")
+        plain["content"] = tuple(_part_from_value(part) for part in content)
+        plain["status"] = plain.get(
+            "status", None if plain.get("role") == "system" else "completed"
+        )
+        if plain.get("previous_item_id") == UNSET:
+            del plain["previous_item_id"]
+    made: HistoryItem = _made(item_class, plain, f"history item {name}")
+    return made
+
+
+def _part_from_value(part: Any) -> MessagePart:
+    if not isinstance(part, Mapping):
+        raise ValueError(f"a part of a message must be a mapping, not {type(part).__name__}")
+    if set(part) == {"raw"}:
+        return OtherPart(part["raw"])
+    part_class = _PARTS.get(str(part.get("type")))
+    if part_class is None:
+        return OtherPart(dict(part))
+    made: MessagePart = _made(part_class, part, f"a part of type {part['type']}")
+    return made
+
+
+def _made(kind: type[Any], plain: Mapping[str, Any], what: str) -> Any:
+    takes = {field.name for field in fields(kind) if field.init}
+    try:
+        return kind(**{key: value for key, value in plain.items() if key in takes})
+    except TypeError as error:
+        missing = str(error).partition("missing ")[2] or str(error)
+        raise ValueError(f"{what} is incomplete: {missing}") from None

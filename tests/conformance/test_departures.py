@@ -499,3 +499,22 @@ async def test_a_tool_that_ends_after_the_connection_was_lost_is_an_error_event(
     assert not talk.seen(stapes.AgentToolEnd)
     (event,) = talk.seen(stapes.Error)
     assert isinstance(event.error, stapes.NotConnectedError)
+
+
+async def test_a_function_call_is_added_to_the_history_with_its_output(talks: Talks) -> None:
+    talk = await talks.begin()
+    call = stapes.FunctionCallItem("f", "weather", "{}", "Sunny", "completed", "c")
+    await talk.session.update_history([call])
+    await talk.settle()
+    items = [message["item"] for message in talk.sent("conversation.item.create")]
+    assert [item["type"] for item in items] == ["function_call", "function_call_output"]
+    assert {item["call_id"] for item in items} == {"c"}
+
+
+async def test_speech_of_the_assistant_is_added_to_the_history_as_text(talks: Talks) -> None:
+    talk = await talks.begin()
+    spoken = stapes.MessageItem("a", "assistant", (stapes.OutputAudio("hi"),))
+    await talk.session.update_history([spoken])
+    await talk.settle()
+    (created,) = talk.sent("conversation.item.create")
+    assert created["item"]["content"] == [{"type": "output_text", "text": "hi"}]

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents import UserError
 
 from stapes.errors import StapesError
-from stapes.items import UNSET, HistoryItem, InputImage, MessageItem, OtherPart, OutputAudio
+from stapes.items import HistoryItem, items_to_dicts, part_to_value
 from stapes.session.completion import Completion, done
 
 if TYPE_CHECKING:
+    from stapes import _core
     from stapes.session.scope import Scope
 
-__all__ = ["items_as_json", "message_event", "update_history"]
+__all__ = ["begin_with", "items_as_json", "message_event", "update_history"]
 
 logger = logging.getLogger("stapes")
 
@@ -56,16 +57,31 @@ def _part(part: Any) -> Any:
         picture = part.get("image_url", part.get("image"))
         return {**rest, "image_url": picture, **part.get("provider_data", {})}
     if is_dataclass(part):
-        return _as_value(part)
+        return part_to_value(part)
     return part
 
 
 def items_as_json(history: Sequence[HistoryItem | Mapping[str, Any]]) -> str:
-    """A history as the core reads it."""
-    return json.dumps(
-        [item if isinstance(item, Mapping) else _as_value(item) for item in history],
-        ensure_ascii=False,
-    )
+    """A history as the core reads it.
+
+    Raises:
+        TypeError, ValueError: it has what JSON cannot hold.
+    """
+    return json.dumps(items_to_dicts(history), ensure_ascii=False)
+
+
+def begin_with(core: _core.Session, history: Sequence[HistoryItem | Mapping[str, Any]]) -> None:
+    """Has each conversation of the session begin with that history.
+
+    Raises:
+        TypeError, ValueError: names the item that is wrong.
+    """
+    try:
+        left_out = core.update_history(items_as_json(history), at_first=True)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"history: {error}") from None
+    for sentence in left_out:
+        logger.warning("%s", sentence)
 
 
 def update_history(
@@ -77,25 +93,11 @@ def update_history(
     old = list(scope.core.history)
     new = history(old) if callable(history) else history
     try:
-        ignored = scope.core.update_history(items_as_json(new))
+        left_out = scope.core.update_history(items_as_json(new), at_first=False)
     except ValueError as error:
         return scope.tasks.failed(UserError(str(error)))
     except StapesError as error:
         return scope.tasks.failed(error)
-    for item_id in ignored:
-        logger.warning("function call %s cannot be added or changed: it is left out", item_id)
+    for sentence in left_out:
+        logger.warning("%s", sentence)
     return done()
-
-
-def _as_value(value: Any) -> Any:
-    if isinstance(value, OtherPart):
-        return value.raw
-    plain = {f.name: getattr(value, f.name) for f in fields(value)}
-    plain["type"] = value.type
-    if isinstance(value, MessageItem):
-        plain["content"] = [_as_value(part) for part in value.content]
-    if isinstance(value, InputImage) and value.detail is None:
-        del plain["detail"]
-    if isinstance(value, OutputAudio) and value.audio_end_ms is None:
-        del plain["audio_end_ms"], plain["heard"]
-    return {key: field for key, field in plain.items() if field is not UNSET}

@@ -12,6 +12,7 @@ from stapes import _core
 from stapes.config import SessionConfig, check_config, whole_number
 from stapes.playback import PlaybackTracker
 from stapes.providers import Provider
+from stapes.session.history import begin_with
 from stapes.transport import (
     RealtimeTransport,
     Transport,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from agents import OutputGuardrail, ToolErrorFormatterArgs
 
+    from stapes.items import HistoryItem
     from stapes.providers import ApiKey
     from stapes.session.tool_calls.execution import ToolExecution
 
@@ -42,6 +44,7 @@ class SessionOptions:
     output_guardrails: tuple[OutputGuardrail[Any], ...]
     output_guardrail_settings: Mapping[str, Any] | None
     config: SessionConfig
+    history: tuple[HistoryItem | Mapping[str, Any], ...]
     history_store_audio: bool
     tracing_disabled: bool
     workflow_name: str | None
@@ -139,7 +142,7 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
         limits = transport
     settings = options.output_guardrail_settings or {}
     is_reported = options.playback != "clock" or transport.playback_reports
-    return _core.Session(
+    session = _core.Session(
         hub,
         history_store_audio=options.history_store_audio,
         guardrail_debounce=settings.get("debounce_text_length", _DEBOUNCE),
@@ -155,3 +158,5 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
         max_queued_bytes=options.max_queued_bytes,
         virtual_clock=virtual_clock,
     )
+    begin_with(session, options.history)
+    return session

@@ -59,6 +59,7 @@ class RealtimeSession(Generic[TContext]):
         output_guardrail_settings: `{"debounce_text_length": n}`: characters between two looks at an
             answer that is being spoken. Default 100; negative: only when the turn ends.
         config: the provider's session configuration. See `stapes.SessionConfig`.
+        history: what each connection begins with: a stored history, as for `update_history`.
         history_store_audio: keep the audio of messages in the history.
         tracing_disabled: the provider traces nothing.
         workflow_name, group_id, trace_metadata: name, group and metadata of the provider's traces.
@@ -96,6 +97,7 @@ class RealtimeSession(Generic[TContext]):
         output_guardrails: Sequence[OutputGuardrail[Any]] = (),
         output_guardrail_settings: Mapping[str, Any] | None = None,
         config: SessionConfig | None = None,
+        history: Sequence[HistoryItem | Mapping[str, Any]] = (),
         history_store_audio: bool = False,
         tracing_disabled: bool = False,
         workflow_name: str | None = None,
@@ -123,6 +125,7 @@ class RealtimeSession(Generic[TContext]):
             output_guardrails=tuple(output_guardrails),
             output_guardrail_settings=output_guardrail_settings,
             config={} if config is None else config,
+            history=tuple(history),
             history_store_audio=history_store_audio,
             tracing_disabled=tracing_disabled,
             workflow_name=workflow_name,
@@ -308,6 +311,7 @@ class RealtimeSession(Generic[TContext]):
         message: str | Mapping[str, Any] | Sequence[Mapping[str, Any]],
         *,
         other_event_data: Mapping[str, Any] | None = None,
+        trigger_response: bool = True,
     ) -> Completion[None]:
         """Sends a message of the user's and asks for a response.
 
@@ -315,9 +319,10 @@ class RealtimeSession(Generic[TContext]):
             message: text; or a message, or its parts, as the wire writes them. An `input_image`
                 part names its picture as `image_url` or `image`.
             other_event_data: more keys for the `conversation.item.create` event.
+            trigger_response: whether the model is to answer; else it only takes note.
         """
         event = message_event(message, other_event_data)
-        return self._scope.tasks.command(self._core.send_message, event, True)
+        return self._scope.tasks.command(self._core.send_message, event, trigger_response)
 
     def add_image(self, image: str, *, trigger_response: bool = True) -> Completion[None]:
         """Shows the model an image: a URL, `data:` or other."""
@@ -412,14 +417,15 @@ class RealtimeSession(Generic[TContext]):
     ) -> Completion[None]:
         """Rewrites the conversation: what differs is deleted and created at the server.
 
-        `session.history` changes as the server confirms.
+        `session.history` changes as the server confirms. The assistant's audio is sent as text, as
+        far as it was heard; a function call together with its output.
 
         Args:
-            history: the new history, or a function that makes it from a list of the old one.
+            history: the new one (items, or `stapes.items.items_to_dicts` of them), or a function
+                that makes it from a list of the old one. What has no words or no output stays out.
 
         Returns:
-            It fails with `agents.UserError` where the provider cannot do it: assistant's audio and
-            MCP items cannot be added or changed. Function calls are left out, with a warning.
+            It fails with `agents.UserError` where MCP items are added or changed.
         """
         return update_history(self._scope, history)
 

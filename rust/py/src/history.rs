@@ -177,6 +177,12 @@ impl History {
             )
     }
 
+    /// It is copied and pickled as a list of its items.
+    fn __reduce__(slf: Bound<'_, Self>) -> PyResult<(Bound<'_, PyAny>, (Bound<'_, PyAny>,))> {
+        let list = slf.py().get_type::<PyList>().into_any();
+        Ok((list.clone(), (list.call1((slf,))?,)))
+    }
+
     fn __iter__(&self) -> HistoryIterator {
         HistoryIterator {
             history: self.0.clone(),

@@ -411,18 +411,13 @@ impl Session {
         })
     }
 
-    /// Rewrites the conversation to `items`, a JSON list; the ids of items that were left out.
-    fn update_history(&self, py: Python<'_>, items: &str) -> PyResult<Vec<String>> {
-        let values: Vec<Value> = serde_json::from_str(items).map_err(|error| {
-            PyValueError::new_err(format!("history is not a JSON list: {error}"))
-        })?;
-        let items: Vec<WrittenItem> = values
-            .iter()
-            .map(WrittenItem::read)
-            .collect::<Result<_, _>>()
-            .map_err(PyValueError::new_err)?;
-        acts::command(py, self.here()?, |conversation, _| {
-            conversation.update_history(&items)
+    /// Rewrites the conversation to `items`, a JSON list, or has each begin with them (`at_first`); a
+    /// sentence for each item that was left out.
+    fn update_history(&self, py: Python<'_>, items: &str, at_first: bool) -> PyResult<Vec<String>> {
+        let items = WrittenItem::read_list(items).map_err(PyValueError::new_err)?;
+        acts::command(py, self.here()?, |conversation, _| match at_first {
+            true => conversation.begin_with(items),
+            false => conversation.update_history(&items),
         })
     }
 

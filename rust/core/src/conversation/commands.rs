@@ -10,8 +10,9 @@ use super::capabilities::Capabilities;
 use super::client_event::ClientEvent;
 use super::event::{CoreError, Event, Status};
 use super::guard::GuardSource;
+use super::history::History;
 use super::item::text;
-use super::replay::WrittenItem;
+use super::replay::{HistoryRequests, WrittenItem};
 use super::{Conversation, replay};
 
 /// Why a command was rejected. A rejected command has no effect at all.
@@ -75,7 +76,32 @@ impl Conversation {
         self.outbox.message(session_update);
         self.history.clear();
         self.history_updated();
+        self.replay_first_items();
         Ok(())
+    }
+
+    /// Sets the items that each conversation begins with: they are sent when a connection opens, and
+    /// stand in the history as the server confirms them. Returns a sentence for each item that is
+    /// left out.
+    pub fn begin_with(&mut self, items: Vec<WrittenItem>) -> Result<Vec<String>, Rejected> {
+        let (items, mut left_out) = replay::creatable(items);
+        let mut trial = HistoryRequests::default();
+        let plan =
+            replay::plan(&mut trial, &History::default(), &items).map_err(Rejected::Invalid)?;
+        left_out.extend(plan.left_out);
+        self.first_items = items;
+        Ok(left_out)
+    }
+
+    fn replay_first_items(&mut self) {
+        let plan = replay::plan(
+            &mut self.history_requests,
+            &History::default(),
+            &self.first_items,
+        );
+        for message in plan.unwrap_or_default().messages {
+            self.outbox.message(message);
+        }
     }
 
     /// Handles the end of a connection, or the failure to open one.
@@ -197,8 +223,8 @@ impl Conversation {
         Ok(())
     }
 
-    /// Rewrites the conversation. The history changes when the server confirms. Returns the ids of
-    /// the function calls among the changes, which the provider does not accept.
+    /// Rewrites the conversation. The history changes when the server confirms. Returns a sentence
+    /// for each changed or new item that cannot be sent, and is left as it was, or out.
     pub fn update_history(&mut self, new: &[WrittenItem]) -> Result<Vec<String>, Rejected> {
         let mut requests = std::mem::take(&mut self.history_requests);
         let before = requests.checkpoint();
@@ -212,7 +238,7 @@ impl Conversation {
                 plan.messages
                     .into_iter()
                     .for_each(|message| self.outbox.message(message));
-                Ok(plan.ignored)
+                Ok(plan.left_out)
             }
         };
         if result.is_err() {

@@ -122,6 +122,8 @@ pub struct Conversation {
     tool_calls: ToolCalls,
     responses: Responses,
     history_requests: HistoryRequests,
+    /// What each conversation begins with.
+    first_items: Vec<WrittenItem>,
     /// The MCP approval requests that have been passed on.
     mcp_approvals: HashMap<ItemId, Arc<Item>>,
     /// The tracing that the session wants: `"auto"`, an object, or null for none.
@@ -155,6 +157,7 @@ impl Conversation {
             tool_calls: ToolCalls::new(options.answered_calls),
             responses: Responses::default(),
             history_requests: HistoryRequests::default(),
+            first_items: Vec::new(),
             mcp_approvals: HashMap::new(),
             tracing: Value::String("auto".to_owned()),
             server_interrupts: false,

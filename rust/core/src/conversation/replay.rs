@@ -20,6 +20,9 @@ struct Request {
     event_id: String,
     item_id: ItemId,
     kind: RequestKind,
+    /// The function call to create. The server confirms a call and its output apart: the history
+    /// has both in one item.
+    call: Option<Item>,
 }
 
 /// Creations and deletions that the server has not confirmed yet, in the order in which they were
@@ -28,6 +31,8 @@ struct Request {
 pub(super) struct HistoryRequests {
     open: Vec<Request>,
     counter: u64,
+    /// The items in which the server keeps the outputs of calls, by call id.
+    outputs: HashMap<String, ItemId>,
 }
 
 impl HistoryRequests {
@@ -44,19 +49,46 @@ impl HistoryRequests {
             event_id: event_id.clone(),
             item_id,
             kind,
+            call: None,
         });
         event_id
     }
 
-    /// Removes the oldest request of that kind for that item: the server has confirmed it.
-    pub(super) fn confirmed(&mut self, item_id: &str, kind: RequestKind) {
-        let found = self
+    /// Adds the creation of a function call.
+    fn add_call(&mut self, call: &Item) -> String {
+        let event_id = self.add(&call.id, RequestKind::Create);
+        if let Some(request) = self.open.last_mut() {
+            request.call = Some(call.clone());
+        }
+        event_id
+    }
+
+    /// Removes the oldest request of that kind for that item: the server has confirmed it. Returns
+    /// the function call that it created.
+    pub(super) fn confirmed(&mut self, item_id: &str, kind: RequestKind) -> Option<Item> {
+        let at = self
             .open
             .iter()
-            .position(|r| *r.item_id == *item_id && r.kind == kind);
-        if let Some(at) = found {
-            self.open.remove(at);
-        }
+            .position(|r| *r.item_id == *item_id && r.kind == kind)?;
+        self.open.remove(at).call
+    }
+
+    /// Notes in which item the server keeps the output of a call.
+    pub(super) fn output_stored(&mut self, call_id: &str, item_id: &str) {
+        self.outputs.insert(call_id.to_owned(), item_id.into());
+    }
+
+    pub(super) fn item_deleted(&mut self, item_id: &str) {
+        self.outputs.retain(|_, output| **output != *item_id);
+    }
+
+    /// The item that holds the output of this function call, if the server has told of one.
+    fn output_of(&self, call: &Item) -> Option<ItemId> {
+        let ItemKind::FunctionCall { call_id, .. } = &call.kind else {
+            return None;
+        };
+        let call_id = call_id.as_deref().unwrap_or(&call.id);
+        self.outputs.get(call_id).cloned()
     }
 
     pub(super) fn refused(&mut self, event_id: &str) {
@@ -65,6 +97,7 @@ impl HistoryRequests {
 
     pub(super) fn reset(&mut self) {
         self.open.clear();
+        self.outputs.clear();
     }
 
     /// The number of open requests, for [`Self::roll_back`].
@@ -92,39 +125,86 @@ impl HistoryRequests {
 #[derive(Debug, Clone, PartialEq)]
 pub struct WrittenItem {
     item: Item,
-    /// The content for the server, as the user wrote it.
-    content: Value,
+    /// The parts of a message, as the user wrote them.
+    parts: Vec<Value>,
     status: Option<String>,
 }
 
 impl WrittenItem {
+    /// Reads a JSON list of items.
+    pub fn read_list(items: &str) -> Result<Vec<Self>, String> {
+        let values: Vec<Value> = serde_json::from_str(items)
+            .map_err(|error| format!("history is not a JSON list: {error}"))?;
+        values.iter().map(Self::read).collect()
+    }
+
     /// Reads an item in the shape of [`Item::to_value`], which a user may have edited.
     pub fn read(value: &Value) -> Result<Self, String> {
         let item = Item::from_user(value)?;
-        let content = match &item.kind {
-            ItemKind::Message { content, .. } => content
-                .iter()
-                .zip(
-                    value
-                        .get("content")
-                        .and_then(Value::as_array)
-                        .into_iter()
-                        .flatten(),
-                )
-                .map(|(part, written)| match part {
-                    // Users may write `image`; the server knows `image_url`.
-                    ContentPart::InputImage { .. } => part.to_value(),
-                    _ => written.clone(),
-                })
-                .collect(),
-            _ => Value::Null,
-        };
+        let parts = value.get("content").and_then(Value::as_array);
+        let parts = parts.cloned().unwrap_or_default();
         let status = text(value, "status").map(str::to_owned);
         Ok(Self {
             item,
-            content,
+            parts,
             status,
         })
+    }
+
+    /// Why the item cannot be told to the server, though nothing is wrong with it.
+    fn unsendable(&self) -> Option<&'static str> {
+        match &self.item.kind {
+            ItemKind::FunctionCall { output: None, .. } => Some(
+                "it has no output, and a call that nobody answers would hold up the conversation",
+            ),
+            ItemKind::Message { .. } if !self.parts.is_empty() && self.content(true).is_empty() => {
+                Some("nothing is known of its words")
+            }
+            _ => None,
+        }
+    }
+
+    /// The content of a message for the server. The provider takes no audio of the assistant's from
+    /// a client: what was heard of it goes as text. So does the audio of a `new` item of the user's
+    /// that was not kept.
+    fn content(&self, new: bool) -> Vec<Value> {
+        let ItemKind::Message { content, .. } = &self.item.kind else {
+            return Vec::new();
+        };
+        let spoken = |kind: &str, words: Option<&str>| {
+            let words = words.filter(|words| !words.trim().is_empty())?;
+            Some(json!({"type": kind, "text": words}))
+        };
+        let parts = content.iter().zip(&self.parts);
+        parts
+            .filter_map(|(part, written)| match part {
+                // Users may write `image`; the server knows `image_url`.
+                ContentPart::InputImage { .. } => Some(part.to_value()),
+                ContentPart::OutputAudio { transcript, .. } => {
+                    let heard = text(written, "heard").or(transcript.as_deref());
+                    spoken("output_text", heard)
+                }
+                ContentPart::InputAudio {
+                    audio: None,
+                    transcript,
+                } if new => spoken("input_text", transcript.as_deref()),
+                _ => Some(written.clone()),
+            })
+            .collect()
+    }
+
+    /// The creation of a message at the server.
+    fn message(&self, role: Role, new: bool) -> Value {
+        let mut wire = json!({
+            "type": "message",
+            "role": role.as_str(),
+            "content": self.content(new),
+            "id": &*self.item.id,
+        });
+        if let (Some(status), true) = (&self.status, role != Role::System) {
+            wire["status"] = status.as_str().into();
+        }
+        wire
     }
 
     /// Whether it equals `known`. A user may leave out the fields that only the session knows: the
@@ -161,12 +241,29 @@ impl WrittenItem {
     }
 }
 
-/// The messages to send, and the items that were left out.
+/// The messages to send, and which items were left out.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Plan {
     pub(super) messages: Vec<ClientEvent>,
-    /// Ids of function calls, which the provider cannot take.
-    pub(super) ignored: Vec<String>,
+    /// A sentence for each item that was left out.
+    pub(super) left_out: Vec<String>,
+}
+
+/// Leaves out the items that no client can create, which a stored history may have: those of hosted
+/// MCP servers. Returns the others, and a sentence for each that was left out.
+pub(super) fn creatable(items: Vec<WrittenItem>) -> (Vec<WrittenItem>, Vec<String>) {
+    let (out, items): (Vec<_>, Vec<_>) =
+        items.into_iter().partition(|written| written.item.is_mcp());
+    let left_out = out
+        .iter()
+        .map(|written| {
+            format!(
+                "MCP item {} is left out: the provider takes none from a client",
+                written.item.id
+            )
+        })
+        .collect();
+    (items, left_out)
 }
 
 /// Plans the messages that turn `old` into `new`, or says why that is impossible. The caller rolls
@@ -184,18 +281,25 @@ pub(super) fn plan(
             twice.item.id
         ));
     }
+    let mut plan = Plan::default();
     // The server must be told of new and of changed items.
-    let told = |new: &&WrittenItem| {
-        old_items
-            .get(&*new.item.id)
-            .is_none_or(|known| !new.is_still(known))
-    };
-    let pending: HashSet<&str> = new.iter().filter(told).map(|new| &*new.item.id).collect();
-    for item in new.iter().filter(told).map(|new| &new.item) {
-        refuse(item, old_items.get(&*item.id).map(|known| &***known))?;
+    let mut pending: HashSet<&str> = HashSet::new();
+    for written in new {
+        let id = &*written.item.id;
+        let known = old_items.get(id).map(|known| &***known);
+        if known.is_some_and(|known| written.is_still(known)) {
+            continue;
+        }
+        refuse(&written.item, known)?;
+        if let Some(why) = written.unsendable() {
+            let what = if known.is_some() { "as it was" } else { "out" };
+            plan.left_out
+                .push(format!("history item {id} is left {what}: {why}"));
+        } else {
+            pending.insert(id);
+        }
     }
 
-    let mut plan = Plan::default();
     let gone = old
         .iter()
         .filter(|item| !seen.contains(&*item.id))
@@ -205,59 +309,93 @@ pub(super) fn plan(
         .map(|new| &new.item.id)
         .filter(|id| pending.contains(&***id) && old_items.contains_key(&***id));
     for id in gone.chain(changed) {
-        let event_id = requests.add(id, RequestKind::Delete);
-        plan.messages.push(ClientEvent::item_delete(id, &event_id));
+        // With a call goes its output: without the call the provider cannot place it.
+        let output = old_items
+            .get(&**id)
+            .and_then(|known| requests.output_of(known));
+        for id in [Some(id), output.as_ref()].into_iter().flatten() {
+            let event_id = requests.add(id, RequestKind::Delete);
+            plan.messages.push(ClientEvent::item_delete(id, &event_id));
+        }
     }
 
     // A created item names its predecessor if an item that stays follows it. After the last item
     // that stays, an append is enough.
     let survives: Vec<bool> = new
         .iter()
-        .map(|new| &new.item.id)
-        .map(|id| !pending.contains(&**id) && requests.projected(id) != Some(false))
+        .map(|new| &*new.item.id)
+        .map(|id| {
+            old_items.contains_key(id)
+                && !pending.contains(id)
+                && requests.projected(id) != Some(false)
+        })
         .collect();
     let last_survivor = survives.iter().rposition(|survives| *survives);
-    let mut previous = "root";
+    let mut previous: ItemId = "root".into();
     for (index, written) in new.iter().enumerate() {
         let item = &written.item;
         if !pending.contains(&*item.id) {
             if survives[index] {
-                previous = &item.id;
+                // The output of a call stands behind it.
+                previous = requests
+                    .output_of(item)
+                    .unwrap_or_else(|| Arc::clone(&item.id));
             }
             continue;
         }
-        let ItemKind::Message { role, .. } = &item.kind else {
-            plan.ignored.push(item.id.to_string());
-            continue;
+        let behind = last_survivor.is_some_and(|last| index < last);
+        let mut create = |wire: &Value, event_id: &str, id: ItemId| {
+            let after = behind.then_some(&*previous);
+            plan.messages
+                .push(ClientEvent::item_create(wire, event_id, after));
+            previous = id;
         };
-        let mut wire = json!({
-            "type": "message",
-            "role": role.as_str(),
-            "content": written.content,
-            "id": &*item.id,
-        });
-        if let (Some(status), true) = (&written.status, *role != Role::System) {
-            wire["status"] = status.as_str().into();
+        let id = Arc::clone(&item.id);
+        match &item.kind {
+            ItemKind::Message { role, .. } => {
+                let event_id = requests.add(&id, RequestKind::Create);
+                let new = !old_items.contains_key(&*id);
+                create(&written.message(*role, new), &event_id, id);
+            }
+            ItemKind::FunctionCall {
+                call_id,
+                name,
+                arguments,
+                output: Some(output),
+                ..
+            } => {
+                let call_id = call_id.as_deref().unwrap_or(&id);
+                let event_id = requests.add_call(item);
+                let call = json!({
+                    "type": "function_call", "id": &*id, "call_id": call_id, "name": name,
+                    "arguments": arguments,
+                });
+                create(&call, &event_id, Arc::clone(&id));
+                let output_id = output_id(&id);
+                let event_id = requests.add(&output_id, RequestKind::Create);
+                let output = json!({
+                    "type": "function_call_output", "id": &*output_id, "call_id": call_id,
+                    "output": output,
+                });
+                create(&output, &event_id, output_id);
+            }
+            _ => {}
         }
-        let event_id = requests.add(&item.id, RequestKind::Create);
-        let behind = last_survivor
-            .is_some_and(|last| index < last)
-            .then_some(previous);
-        plan.messages
-            .push(ClientEvent::item_create(&wire, &event_id, behind));
-        previous = &item.id;
     }
     Ok(plan)
 }
 
-fn refuse(item: &Item, known: Option<&Item>) -> Result<(), String> {
-    if item.is_spoken_answer() {
-        return Err(format!(
-            "assistant item {} has output_audio, which the provider cannot take back: turn its \
-             transcript into output_text, or leave the item as it is or out",
-            item.id
-        ));
+/// The id that the output of a call gets, for what follows it to name. Providers take 32 bytes.
+fn output_id(call: &str) -> ItemId {
+    const PREFIX: &str = "out_";
+    let mut from = call.len().saturating_sub(32 - PREFIX.len());
+    while !call.is_char_boundary(from) {
+        from += 1;
     }
+    format!("{PREFIX}{}", &call[from..]).into()
+}
+
+fn refuse(item: &Item, known: Option<&Item>) -> Result<(), String> {
     if item.is_mcp() || known.is_some_and(Item::is_mcp) {
         return Err(format!(
             "MCP item {} cannot be added or changed: leave MCP items as they are, or out",

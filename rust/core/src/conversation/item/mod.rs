@@ -130,13 +130,6 @@ impl Item {
         )
     }
 
-    /// Whether it is an assistant's message with audio, which the provider does not accept from a
-    /// client.
-    pub fn is_spoken_answer(&self) -> bool {
-        matches!(&self.kind, ItemKind::Message { role: Role::Assistant, content, .. }
-            if content.iter().any(|part| matches!(part, ContentPart::OutputAudio { .. })))
-    }
-
     pub(super) fn without_audio(mut self) -> Self {
         if let ItemKind::Message { content, .. } = &mut self.kind {
             *content = std::mem::take(content)

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::conversation::Conversation;
 use crate::conversation::event::{CoreError, Event};
 use crate::conversation::item::{Item, ItemPosition, Progress, text};
+use crate::conversation::replay::RequestKind;
 use crate::conversation::tool_calls::FunctionCall;
 
 impl Conversation {
@@ -68,6 +69,28 @@ impl Conversation {
             connection_id: self.connection_id,
         };
         self.call_arrived(call, now);
+    }
+
+    /// Takes note of an item that this side may have created. A function call of an earlier
+    /// conversation is put into the history, with its output: it is not run again.
+    pub(super) fn creation_confirmed(&mut self, event: &Value, position: &ItemPosition) {
+        let Some(wire) = event.get("item") else {
+            return;
+        };
+        let Some(id) = text(wire, "id") else {
+            return;
+        };
+        if let Some(call) = self.history_requests.confirmed(id, RequestKind::Create) {
+            self.put_item(Item {
+                position: position.clone(),
+                ..call
+            });
+        }
+        if let (Some("function_call_output"), Some(call_id)) =
+            (text(wire, "type"), text(wire, "call_id"))
+        {
+            self.history_requests.output_stored(call_id, id);
+        }
     }
 
     /// Handles an item of the conversation.

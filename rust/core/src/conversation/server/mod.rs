@@ -58,10 +58,8 @@ impl Conversation {
             "response.output_item.added" => self.output_item(&event, Progress::InProgress, now),
             "response.output_item.done" => self.output_item(&event, Progress::Completed, now),
             "conversation.item.added" => {
-                if let Some(id) = event.pointer("/item/id").and_then(Value::as_str) {
-                    self.history_requests.confirmed(id, RequestKind::Create);
-                }
                 let position = position_of(&event);
+                self.creation_confirmed(&event, &position);
                 self.conversation_item(&event, position, Progress::InProgress, false, now);
             }
             "conversation.item.done" => {
@@ -81,6 +79,7 @@ impl Conversation {
             "conversation.item.deleted" => {
                 if let Some(id) = text(&event, "item_id") {
                     self.history_requests.confirmed(id, RequestKind::Delete);
+                    self.history_requests.item_deleted(id);
                     self.history.remove(id);
                 }
                 self.history_updated();
