@@ -1,0 +1,246 @@
+//! What the client knows and so must do: the checks' own books of responses and requests.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use crate::persona::Persona;
+use crate::player::{Cut, Player};
+use crate::rules::{Check, Rule, broken, require};
+use crate::wire::Fact;
+
+/// A `response.create` that was sent.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// How many requests without a payload it stands for; 0: it has a payload.
+    pub count: usize,
+}
+
+/// A request that waits. Those without a payload coalesce, but not across one with a payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Plain(usize),
+    Payload,
+}
+
+/// What an interruption must do.
+#[derive(Debug, Default)]
+pub struct Interruption {
+    pub cuts: Vec<Cut>,
+    /// The response to cancel.
+    pub cancel: Option<u32>,
+    /// Whether the cancellation may be left out.
+    pub optional: bool,
+}
+
+/// Of a wish for a response: when it was uttered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// When that item has entered the server's conversation.
+    Item(u32),
+    /// When that call's output has.
+    Output(u32),
+    /// At that time of the server's.
+    Since(u64),
+}
+
+#[derive(Debug)]
+pub struct Expectations {
+    pub player: Player,
+    /// The response of the conversation that is active, as the client knows.
+    pub active: Option<u32>,
+    /// Responses that have begun: their agent, whether out of band.
+    pub begun: HashMap<u32, (u64, bool)>,
+    pub ended: HashSet<u32>,
+    pub cancelled: HashSet<u32>,
+    pub silenced: HashSet<u32>,
+    pub requests: HashMap<String, Request>,
+    /// The request for the conversation that the server has not answered, as far as the client
+    /// can tell.
+    pub in_flight: Option<String>,
+    /// Requests that no `response.create` stands for yet.
+    waiting: VecDeque<Waiting>,
+    pub wishes: Vec<Wish>,
+    /// Requests with a payload, by their number.
+    pub payloads: HashSet<u32>,
+    /// An interruption came while a request was in flight: its response is unwanted.
+    pub doomed: bool,
+    /// Responses that a guardrail has tripped on.
+    pub tripped: HashSet<u32>,
+    /// An error has said why a response does not come.
+    pub excused: bool,
+    server_interrupts: bool,
+}
+
+impl Expectations {
+    pub fn new(persona: &Persona) -> Self {
+        Self {
+            player: Player::new(persona.reports),
+            active: None,
+            begun: HashMap::new(),
+            ended: HashSet::new(),
+            cancelled: HashSet::new(),
+            silenced: HashSet::new(),
+            requests: HashMap::new(),
+            in_flight: None,
+            waiting: VecDeque::new(),
+            wishes: Vec::new(),
+            payloads: HashSet::new(),
+            doomed: false,
+            tripped: HashSet::new(),
+            excused: false,
+            server_interrupts: false,
+        }
+    }
+
+    pub fn is_apart(&self, response: u32) -> bool {
+        self.begun.get(&response).is_some_and(|(_, apart)| *apart)
+    }
+
+    /// A frame arrives. Returns what it interrupts.
+    pub fn arrives(
+        &mut self,
+        fact: &Fact,
+        persona: &Persona,
+        agent: u64,
+        now: u64,
+    ) -> Option<Interruption> {
+        match fact {
+            Fact::SessionUpdated => self.server_interrupts = persona.interrupts,
+            Fact::Created {
+                response,
+                apart,
+                request,
+            } => {
+                self.begun.insert(*response, (agent, *apart));
+                if !*apart {
+                    self.active = Some(*response);
+                    let ours = self.in_flight.take() == *request;
+                    if std::mem::take(&mut self.doomed) {
+                        self.silenced.extend(ours.then_some(*response));
+                        return Some(Interruption {
+                            cancel: Some(*response),
+                            // The client cannot tell whose response it is.
+                            optional: !ours,
+                            ..Interruption::default()
+                        });
+                    }
+                }
+            }
+            Fact::Sound {
+                response,
+                item,
+                part,
+                ms,
+            } if !self.silenced.contains(response) => {
+                let apart = self.is_apart(*response);
+                self.player.sound(*response, apart, *item, *part, *ms, now);
+            }
+            Fact::SoundEnds { item, part, stated } => {
+                self.player.sound_ends(*item, *part, *stated);
+            }
+            Fact::Done {
+                response, apart, ..
+            } => {
+                self.ended.insert(*response);
+                self.player.response_ends(*response);
+                if !*apart {
+                    self.active = None;
+                }
+            }
+            Fact::Refused { event_id, busy } => {
+                if self.in_flight.as_ref() == Some(event_id) {
+                    self.in_flight = None;
+                    self.doomed = false;
+                }
+                let request = self.requests.get(event_id);
+                let count = request.map_or(0, |request| request.count);
+                if *busy {
+                    self.put_back(count);
+                } else {
+                    self.put_back(count.saturating_sub(1));
+                    self.excuse();
+                }
+            }
+            Fact::SpeechStarted if persona.speech_interrupts => {
+                return Some(self.interrupt(!self.server_interrupts, now));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    /// A response is requested.
+    pub fn request(&mut self, payload: bool) {
+        match self.waiting.back_mut() {
+            _ if payload => self.waiting.push_back(Waiting::Payload),
+            Some(Waiting::Plain(count)) => *count += 1,
+            _ => self.waiting.push_back(Waiting::Plain(1)),
+        }
+    }
+
+    /// Whether a request waits for the end of the active response.
+    pub fn waits(&self) -> bool {
+        self.active.is_some() && !self.waiting.is_empty()
+    }
+
+    /// So many requests of a `response.create` that was refused are open again.
+    fn put_back(&mut self, count: usize) {
+        match self.waiting.front_mut() {
+            _ if count == 0 => {}
+            Some(Waiting::Plain(waiting)) => *waiting += count,
+            _ => self.waiting.push_front(Waiting::Plain(count)),
+        }
+    }
+
+    /// Why a response does not come has been said.
+    pub fn excuse(&mut self) {
+        self.excused = true;
+        self.wishes.clear();
+        self.payloads.clear();
+    }
+
+    /// The answer is interrupted. Whoever plays is silent from here on.
+    pub fn interrupt(&mut self, cancel: bool, now: u64) -> Interruption {
+        let cuts = self.player.unheard(now);
+        self.silenced.extend(cuts.iter().map(|cut| cut.response));
+        self.silenced.extend(self.active);
+        let active = self.active.filter(|id| !self.cancelled.contains(id));
+        Interruption {
+            cuts,
+            cancel: active.filter(|_| cancel),
+            optional: false,
+        }
+    }
+
+    /// A `response.create` is sent.
+    pub fn create_is_sent(&mut self, event_id: &str, payload: bool, apart: bool) -> Check {
+        if !apart {
+            require(self.in_flight.is_none(), Rule::OneCreateAtATime, || {
+                format!("{event_id} is sent, and {:?} is unanswered", self.in_flight)
+            })?;
+            require(self.active.is_none(), Rule::OneCreateAtATime, || {
+                format!("{event_id} is sent into resp_{:?}", self.active)
+            })?;
+            self.in_flight = Some(event_id.to_owned());
+        }
+        let found = self
+            .waiting
+            .iter()
+            .position(|waiting| matches!(waiting, Waiting::Payload) == payload);
+        let waiting = found.and_then(|at| self.waiting.remove(at));
+        let count = match waiting {
+            Some(Waiting::Plain(count)) => count,
+            Some(Waiting::Payload) => 0,
+            // One that was refused and is asked again.
+            None if payload => 0,
+            None => {
+                return broken(
+                    Rule::CreateForARequest,
+                    format!("nobody asked for {event_id}"),
+                );
+            }
+        };
+        let request = Request { count };
+        self.requests.insert(event_id.to_owned(), request);
+        Ok(())
+    }
+}

@@ -1,0 +1,160 @@
+//! The rules that every conversation keeps to.
+
+use std::fmt;
+
+/// A rule of the conversation. The documentation of each is what must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Rule {
+    /// No `response.create` for the conversation is sent while one is unanswered or a response is
+    /// active.
+    OneCreateAtATime,
+    /// A `response.create` is sent for a request only, once.
+    CreateForARequest,
+    /// Each request is followed by a response, or by an error that says why not.
+    ModelIsAsked,
+    /// A complete call is handed out once, with its own agent, and an incomplete one never.
+    CallIsHandedOut,
+    /// A call is answered once.
+    CallIsAnswered,
+    /// A result that cannot be sent is told.
+    LostResultIsTold,
+    /// No sound of an answer comes after its interruption.
+    SilenceAfterInterruption,
+    /// Sound is passed on as it comes.
+    SoundIsPassedOn,
+    /// Every part that was not heard to its end is cut.
+    UnheardIsCut,
+    /// A part that was heard to its end is not cut, nor one that is unknown or cut already.
+    OnlyUnheardIsCut,
+    /// A cut stands where playback was.
+    CutIsWhatWasPlayed,
+    /// The history shows the cut before `AudioInterrupted`, and to the end.
+    HistoryShowsTheCut,
+    /// `AudioInterrupted` comes where something was cut, and only there.
+    InterruptionIsTold,
+    /// `response.cancel` names an active response, once.
+    CancelNamesAResponse,
+    /// An interruption cancels the active response.
+    ActiveIsCancelled,
+    /// No item stands in the history twice.
+    NoDuplicates,
+    /// When all is quiet, no item is in progress.
+    NothingHalfDone,
+    /// When all is quiet, the history holds what the server's conversation holds.
+    HistoryIsTheServers,
+    /// The history has the order of the server's conversation.
+    HistoryIsInOrder,
+    /// Every change of the history is told.
+    HistoryIsTold,
+    /// When all is quiet, nobody waits.
+    NobodyWaits,
+    /// Whoever waits for the end of a response that never ends is told.
+    EndlessResponseIsTold,
+    /// A response begins once and ends once, with its agent and its text.
+    ResponseIsPaired,
+    /// `AudioStarted` is followed by `AudioStopped` or `AudioInterrupted`.
+    SoundIsPaired,
+    /// No error is reported where the server kept to the protocol, and none after `close()`.
+    NoFalseErrors,
+    /// The client keeps to the protocol: it names what the server knows.
+    ClientKeepsToTheProtocol,
+    /// Acts on what is live succeed, acts on what is over do not, and their local events are
+    /// emitted once.
+    ActsAreHonoured,
+    /// The numbers of outputs go up.
+    OneOrder,
+    /// Nothing panics.
+    NoPanic,
+}
+
+/// Rules that are broken today, each with its reason. A conversation that breaks one is left there.
+pub const KNOWN_BROKEN: &[(Rule, &str)] = &[
+    (
+        Rule::OneCreateAtATime,
+        "the end of one response is taken for the end of all",
+    ),
+    (
+        Rule::CreateForARequest,
+        "a refused request is put back beside one that waits",
+    ),
+    (
+        Rule::ModelIsAsked,
+        "a request that a busy server refuses is not made again",
+    ),
+    (
+        Rule::CallIsAnswered,
+        "calls without a status are not run, nor those in `response.done` alone",
+    ),
+    (
+        Rule::LostResultIsTold,
+        "nothing is said of a result for an earlier connection",
+    ),
+    (
+        Rule::SilenceAfterInterruption,
+        "what was spoken earlier is silenced in place of what comes",
+    ),
+    (Rule::SoundIsPassedOn, "a delta needs all ids"),
+    (Rule::UnheardIsCut, "one part plays at a time"),
+    (Rule::OnlyUnheardIsCut, "one part plays at a time"),
+    (
+        Rule::CutIsWhatWasPlayed,
+        "stalls count as played; a partial `session.updated` forgets the format",
+    ),
+    (
+        Rule::HistoryShowsTheCut,
+        "the cut enters the history after `AudioInterrupted`",
+    ),
+    (
+        Rule::InterruptionIsTold,
+        "`AudioInterrupted` comes where all was heard",
+    ),
+    (
+        Rule::CancelNamesAResponse,
+        "`response.cancel` names no response",
+    ),
+    (
+        Rule::ActiveIsCancelled,
+        "an interruption before `response.created` is forgotten",
+    ),
+    (
+        Rule::HistoryIsTheServers,
+        "answers out of band enter the history",
+    ),
+    (
+        Rule::EndlessResponseIsTold,
+        "there is no bound on the time of a response",
+    ),
+    (
+        Rule::SoundIsPaired,
+        "the end of sound needs `response.output_audio.done`",
+    ),
+    (
+        Rule::NoFalseErrors,
+        "what a lost connection left unsent is told after `close()`",
+    ),
+];
+
+/// A broken rule.
+#[derive(Debug, Clone)]
+pub struct Violation {
+    pub rule: Rule,
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.rule, self.what)
+    }
+}
+
+pub type Check = Result<(), Violation>;
+
+/// Fails with `rule` unless `holds`.
+pub fn require(holds: bool, rule: Rule, what: impl FnOnce() -> String) -> Check {
+    if holds { Ok(()) } else { broken(rule, what()) }
+}
+
+pub fn broken<T>(rule: Rule, what: impl Into<String>) -> Result<T, Violation> {
+    let what = what.into();
+    Err(Violation { rule, what })
+}
