@@ -195,6 +195,61 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert ended.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("samples", "rate", "message"),
+    [
+        (100, 384_000, "question.wav cannot be resampled: from_rate is 384000 Hz"),
+        (0, 16_000, "question.wav has no sound in it"),
+    ],
+)
+def test_a_file_that_cannot_be_said_is_refused_in_one_line(
+    agent: Path, tmp_path: Path, samples: int, rate: int, message: str
+) -> None:
+    path = tmp_path / "question.wav"
+    write_wav(path, bytes(2 * samples), rate)
+
+    ended = stapes("talk", agent, "--in", path)
+
+    assert ended.exit_code == 1
+    assert message in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "damage", "message"),
+    [
+        (24, bytes(4), "a rate of 0 samples"),
+        (0, b"OggS", "it does not begin as one"),
+        (20, b"\x11\0", "0x0011"),
+        (36, b"junk", "it has no chunk of sound"),
+    ],
+)
+def test_a_damaged_file_is_refused_in_one_line_that_names_it(
+    agent: Path, question: Path, at: int, damage: bytes, message: str
+) -> None:
+    content = bytearray(question.read_bytes())
+    content[at : at + len(damage)] = damage
+    question.write_bytes(content)
+
+    ended = stapes("talk", agent, "--in", question)
+
+    assert ended.exit_code == 1
+    assert ended.stderr.startswith(f"stapes: {question} is not a WAV file")
+    assert message in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_the_secrets_of_a_url_are_not_shown(server: str, agent: Path, question: Path) -> None:
+    url = server.replace("ws://", "ws://caller:hush-hush@") + "?api-key=sesame-sesame#sesame-sesame"
+
+    ended = stapes("talk", agent, "--url", url, "--in", question)
+
+    assert ended.exit_code == 0, ended.stderr
+    assert f"at {server}" in ended.stdout
+    assert "hush" not in ended.stdout
+    assert "sesame" not in ended.stdout
+
+
 def test_an_agent_that_cannot_be_is_no_traceback(tmp_path: Path, question: Path) -> None:
     path = tmp_path / "desk.py"
     path.write_text("raise ValueError('too late')\n", "utf-8")

@@ -7,17 +7,18 @@ import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.text import Text
 
-from stapes.audio import Resampler, read_wav
 from stapes.cli.call.approver import Approver, Standing
 from stapes.cli.call.asking import AskOnTerminal
 from stapes.cli.call.call import Call, CallEndedError, Endpoint, hold_call
 from stapes.cli.call.caller import Caller, NoAnswerError
 from stapes.cli.call.device import SoundDevice, SoundDeviceError
 from stapes.cli.call.recording import Recording
+from stapes.cli.call.speech_file import SpeechFileError, read_speech
 from stapes.cli.call.virtual_device import VirtualDevice
 from stapes.cli.dev_server import ServerSetupError, make_mind, make_server, make_voice
 from stapes.cli.load_agent import AgentFileError, load_agent, split_place
@@ -80,10 +81,10 @@ def run_talk(place: str, options: TalkOptions) -> None:
     if options.dev and options.url is not None:
         raise TalkError("--dev starts a server of its own and --url names one: give one of the two")
     try:
-        questions = [_read_question(path) for path in options.questions]
+        questions = [read_speech(path, _MICROPHONE_RATE) for path in options.questions]
         device = _device(options)
         agent = load_agent(place)
-    except (AgentFileError, SoundDeviceError) as error:
+    except (AgentFileError, SoundDeviceError, SpeechFileError) as error:
         raise TalkError(str(error)) from error
     recording = None
     if options.answer is not None or options.record is not None:
@@ -154,7 +155,7 @@ async def _endpoint(options: TalkOptions, stack: AsyncExitStack) -> Endpoint:
     """Return what to call; a development server is started where there is nothing else."""
     key = os.environ.get("OPENAI_API_KEY")
     if options.url is not None:
-        return Endpoint(options.url, options.url, key or _DEV_KEY, options.model)
+        return Endpoint(_shown(options.url), options.url, key or _DEV_KEY, options.model)
     if key and not options.dev:
         return Endpoint("the provider", None, key, options.model)
     server = make_server(make_mind("listening"), make_voice("natural"))
@@ -184,16 +185,13 @@ def _approver(options: TalkOptions, terminal: Terminal) -> Approver:
             return AskOnTerminal(terminal)
 
 
-def _read_question(path: Path) -> bytes:
+def _shown(url: str) -> str:
+    """A URL without what may be secret in it: credentials and query."""
     try:
-        samples, rate = read_wav(path)
-    except (OSError, ValueError) as error:
-        raise TalkError(f"{path} cannot be read: {error}") from error
-    mono = samples if samples.ndim == 1 else samples[:, 0].copy()
-    if rate == _MICROPHONE_RATE:
-        return mono.tobytes()
-    resampler = Resampler(rate, _MICROPHONE_RATE)
-    return resampler.process(mono) + resampler.flush()
+        parts = urlsplit(url)
+    except ValueError:
+        return "the server of --url"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _keep(options: TalkOptions, recording: Recording, call: Call, title: str) -> None:

@@ -411,8 +411,7 @@ impl Session {
         })
     }
 
-    /// Rewrites the conversation to `items`, a JSON list, or has each begin with them (`at_first`); a
-    /// sentence for each item that was left out.
+    /// Rewrites the conversation to `items`, or has each begin so. Gives a sentence for each left out.
     fn update_history(&self, py: Python<'_>, items: &str, at_first: bool) -> PyResult<Vec<String>> {
         let items = WrittenItem::read_list(items).map_err(PyValueError::new_err)?;
         acts::command(py, self.here()?, |conversation, _| match at_first {

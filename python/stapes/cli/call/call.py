@@ -56,7 +56,7 @@ class Endpoint:
     """
 
     name: str
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     model: str | None = None
     transport: Literal["websocket", "webrtc"] = "websocket"

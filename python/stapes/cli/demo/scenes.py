@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stapes.audio import Resampler, read_wav
+from stapes.cli.call.speech_file import SpeechFileError, read_speech
 from stapes.cli.demo.expectations import (
     Answered,
     Approved,
@@ -90,31 +90,17 @@ def read_scenes(examples: Path, *, quick: bool = False) -> list[Scene]:
         ScriptMissingError: a sound file is missing or cannot be read.
     """
     script = tomllib.loads((examples / "questions.toml").read_text("utf-8"))
-    return [
-        Scene(
-            file=question["file"],
-            text=question["text"],
-            pcm=read_speech(examples / "questions" / question["file"]),
-            over=question.get("over"),
-            expected=_EXPECTED.get(question["file"], (Answered(),)),
-        )
-        for question in script["question"]
-        if not quick or question["file"] in _QUICK
-    ]
-
-
-def read_speech(path: Path) -> bytes:
-    """Return a WAV file as PCM16 mono at `RATE`.
-
-    Raises:
-        ScriptMissingError: it is not there, or no WAV file.
-    """
     try:
-        samples, rate = read_wav(path)
-    except (OSError, ValueError) as error:
-        raise ScriptMissingError(f"{path} cannot be read: {error}") from error
-    mono = samples if samples.ndim == 1 else samples[:, 0]
-    if rate == RATE:
-        return mono.tobytes()
-    resampler = Resampler(rate, RATE)
-    return resampler.process(mono.copy()) + resampler.flush()
+        return [
+            Scene(
+                file=question["file"],
+                text=question["text"],
+                pcm=read_speech(examples / "questions" / question["file"], RATE),
+                over=question.get("over"),
+                expected=_EXPECTED.get(question["file"], (Answered(),)),
+            )
+            for question in script["question"]
+            if not quick or question["file"] in _QUICK
+        ]
+    except SpeechFileError as error:
+        raise ScriptMissingError(str(error)) from error
