@@ -37,6 +37,7 @@ __all__ = [
     "McpTool",
     "McpToolCallCompleted",
     "McpToolsChanged",
+    "PlaybackEnded",
     "ResponseDone",
     "SessionEvent",
     "Timings",
@@ -125,6 +126,13 @@ class ResponseDone:
     usage: dict[str, Any] | None
     """The provider's token counts, as they came."""
     timings: Timings
+    out_of_band: bool = False
+    """It belongs to no conversation (`"conversation": "none"` in its request): its output is in
+    `items` alone, not in the history, and there is no `AgentStart` and `AgentEnd` for it."""
+    metadata: dict[str, Any] | None = None
+    """What the request for it gave to know it by."""
+    items: tuple[dict[str, Any], ...] = ()
+    """Its output, as the provider states it."""
     type: ClassVar[Literal["response_done"]] = "response_done"
 
 
@@ -206,12 +214,32 @@ class AudioStopped:
 
 @dataclass(frozen=True, slots=True)
 class AudioInterrupted:
-    """The answer was interrupted: stop playing it. What was queued of it is gone already."""
+    """The answer was interrupted: stop playing it. What was queued of it is gone already.
+
+    The history has its cut version by now. There is one such event for each response that was
+    playing, or waiting to be played.
+    """
 
     context: RunContextWrapper[Any]
     agent: RealtimeAgent[Any]
     response_id: str = ""
     type: ClassVar[Literal["audio_interrupted"]] = "audio_interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackEnded:
+    """A response that is over was heard to its end, or was cut.
+
+    When that is follows from `RealtimeSession(playback=...)`: from the clock, or from what your
+    player reports. A response without audio has no such event.
+    """
+
+    response_id: str
+    played_ms: int
+    """Milliseconds of its audio that were heard."""
+    interrupted: bool
+    """It was cut: something of it was not heard."""
+    type: ClassVar[Literal["playback_ended"]] = "playback_ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +361,7 @@ SessionEvent: TypeAlias = (
     | Audio
     | AudioStopped
     | AudioInterrupted
+    | PlaybackEnded
     | TranscriptDelta
     | TranscriptionFailed
     | GuardrailTripped

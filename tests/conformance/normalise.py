@@ -226,6 +226,7 @@ def event(value: stapes.SessionEvent, approvals: list[stapes.ToolApproval]) -> d
             stapes.TranscriptDelta()
             | stapes.TranscriptionFailed()
             | stapes.ResponseDone()
+            | stapes.PlaybackEnded()
             | stapes.Lagging()
         ):
             return shown

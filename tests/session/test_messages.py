@@ -48,7 +48,7 @@ def kind_of(hint: Any) -> str:
         return "history"
     if dataclasses.is_dataclass(hint):
         return "item"
-    return {str: "str", int: "int", float: "float", bytes: "bytes"}.get(hint) or (
+    return {str: "str", int: "int", bool: "bool", float: "float", bytes: "bytes"}.get(hint) or (
         "exception" if issubclass(hint, BaseException) else repr(hint)
     )
 

@@ -22,6 +22,7 @@ from stapes.session.dispatch.listeners import Listeners
 from stapes.session.guardrails import OutputGuardrails
 from stapes.session.local_events import LocalEvents
 from stapes.session.options import core_session
+from stapes.session.playback_waiters import PlaybackWaiters
 from stapes.session.scope import Scope
 from stapes.session.tasks import Tasks
 from stapes.session.tool_calls.approvals import Approvals
@@ -103,6 +104,7 @@ def assemble(
         guardrails=OutputGuardrails(scope, roster, options.output_guardrails),
         audio_input=audio_input,
         connector=connector,
+        playback=PlaybackWaiters(scope),
     )
     listeners.attach(handlers)
     hub.register(core, Dispatcher(handlers), listeners)

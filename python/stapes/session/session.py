@@ -395,6 +395,15 @@ class RealtimeSession(Generic[TContext]):
         """
         self._core.playback_reported(item_id, content_index, milliseconds)
 
+    def played(self) -> Completion[bool]:
+        """Waits until what was asked for has been heard: to say goodbye, then hang up.
+
+        Awaited, it waits until no response is in progress or requested, and nothing is left to
+        play, by the session's `playback`. It gives `True` where all of it was heard to its end,
+        `False` where an answer was cut meanwhile, or the connection ended.
+        """
+        return Completion(wait=self._parts.handlers.playback.wait, keeps=self)
+
     def mute(self, muted: bool = True) -> Completion[None]:
         """Drops the user's audio before it is sent, or stops dropping it."""
         self._core.mute(muted)

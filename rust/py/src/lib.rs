@@ -76,6 +76,8 @@ mod _core {
         module.add("INTEREST_TRANSCRIPT", Interest::TRANSCRIPT.0)?;
         module.add("INTEREST_HISTORY", Interest::HISTORY.0)?;
         module.add("INTEREST_GUARDRAILS", Interest::GUARDRAILS.0)?;
+        module.add("INTEREST_PLAYBACK", Interest::PLAYBACK.0)?;
+        module.add("INTEREST_RESPONSES", Interest::RESPONSES.0)?;
         module.add("INTEREST_OUTGOING", Interest::OUTGOING.0)
     }
 }

@@ -178,6 +178,7 @@ fn field<'py>(py: Python<'py>, value: FieldValue<'_>) -> PyResult<Bound<'py, PyA
         FieldValue::Text(text) => Ok(PyString::new(py, text).into_any()),
         FieldValue::Bytes(bytes) => bytes.into_bound_py_any(py),
         FieldValue::Number(number) => number.into_bound_py_any(py),
+        FieldValue::Flag(flag) => flag.into_bound_py_any(py),
         FieldValue::Seconds(seconds) => seconds.into_bound_py_any(py),
         FieldValue::Json(value) => value.to_string().into_bound_py_any(py),
         FieldValue::Item(item) => Ok(history::item(py, item)?.into_bound(py)),

@@ -401,6 +401,19 @@ impl Session {
         Ok(())
     }
 
+    /// The message `Played` says with `token` that nothing is left to play.
+    fn when_played(&self, token: u64) -> PyResult<()> {
+        self.here()?
+            .act(|conversation, now| conversation.when_played(token, now));
+        Ok(())
+    }
+
+    fn forget_played(&self, token: u64) -> PyResult<()> {
+        self.here()?
+            .act(|conversation, _| conversation.forget_played(token));
+        Ok(())
+    }
+
     #[pyo3(signature = (response))]
     fn request_response(&self, py: Python<'_>, response: Option<&str>) -> PyResult<()> {
         let response = response

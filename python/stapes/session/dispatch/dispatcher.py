@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from stapes.session.dispatch.interest import Interest
     from stapes.session.dispatch.listeners import Listeners
     from stapes.session.guardrails import OutputGuardrails
+    from stapes.session.playback_waiters import PlaybackWaiters
     from stapes.session.scope import Scope
     from stapes.session.tool_calls.approvals import Approvals
     from stapes.session.tool_calls.runner import ToolCallRunner
@@ -96,6 +97,7 @@ class Handlers:
         guardrails: check what the agent says.
         audio_input: waits for the user's sound to be sent.
         connector: waits for the connection.
+        playback: waits for the end of playback.
     """
 
     __slots__ = (
@@ -109,6 +111,7 @@ class Handlers:
         "is_over",
         "listeners",
         "mcp_tools",
+        "playback",
         "roster",
         "scope",
         "switching",
@@ -128,6 +131,7 @@ class Handlers:
         guardrails: OutputGuardrails,
         audio_input: AudioInput,
         connector: Connector,
+        playback: PlaybackWaiters,
     ) -> None:
         self.scope = scope
         self.listeners = listeners
@@ -140,6 +144,7 @@ class Handlers:
         self.guardrails = guardrails
         self.audio_input = audio_input
         self.connector = connector
+        self.playback = playback
         self.is_over = False
         """The end of the last connection was dispatched; the core may know of it before."""
 
@@ -225,17 +230,21 @@ class Handlers:
         agent = self.roster.agent(message.agent_version)
         note(scope.context.usage, message.usage)
         if listeners.wants("response_done"):
-            details, usage = message.status_details, message.usage
             listeners.emit(
                 ResponseDone(
                     agent,
                     message.response_id,
                     message.status,
-                    None if details is None else json.loads(details),
-                    None if usage is None else json.loads(usage),
+                    _loaded(message.status_details),
+                    _loaded(message.usage),
                     Timings(message.created, message.first_audio, message.done),
+                    message.out_of_band,
+                    _loaded(message.metadata),
+                    tuple(_loaded(message.items) or ()),
                 )
             )
+        if message.out_of_band:
+            return
         if listeners.wants("agent_end"):
             listeners.emit(AgentEnd(scope.context, agent, message.output, message.response_id))
         hooks.agent_ended(scope, agent, message.output)
@@ -277,6 +286,10 @@ class Handlers:
         """Emits the interruption, on which readers purge what they hold of the answer."""
         agent = self.roster.agent(message.agent_version)
         self.listeners.emit(AudioInterrupted(self.scope.context, agent, message.response_id))
+
+    def played(self, message: messages.Played) -> None:
+        """Completes `session.played()`."""
+        self.playback.played(message.token, message.heard)
 
     # Tools
 
@@ -368,6 +381,10 @@ class Handlers:
         scope.local_events.resolve(token, scope.core.dispatched)
 
 
+def _loaded(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
+
+
 _HANDLERS: dict[type[Any], Callable[[Handlers, Any], None]] = {
     messages.Raw: Handlers.raw,
     ConnectionChanged: Handlers.connection_changed,
@@ -376,6 +393,7 @@ _HANDLERS: dict[type[Any], Callable[[Handlers, Any], None]] = {
     messages.AudioStarted: Handlers.audio_started,
     messages.AudioStopped: Handlers.audio_stopped,
     messages.AudioInterrupted: Handlers.audio_interrupted,
+    messages.Played: Handlers.played,
     messages.GuardrailDue: Handlers.guardrail_due,
     messages.FunctionCall: Handlers.function_call,
     messages.McpToolsListed: Handlers.mcp_tools_listed,

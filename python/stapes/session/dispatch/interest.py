@@ -19,6 +19,8 @@ _FLAGS = {
     "transport_event": _core.INTEREST_RAW,
     "transcript_delta": _core.INTEREST_TRANSCRIPT,
     "history_updated": _core.INTEREST_HISTORY,
+    "playback_ended": _core.INTEREST_PLAYBACK,
+    "response_done": _core.INTEREST_RESPONSES,
 }
 
 

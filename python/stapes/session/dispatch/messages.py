@@ -29,6 +29,7 @@ __all__ = [
     "Opened",
     "OutgoingMessage",
     "OutgoingReady",
+    "Played",
     "Raw",
     "ResponseEnded",
     "ResponseStarted",
@@ -56,6 +57,7 @@ class ResponseEnded:
     """A response is over."""
 
     response_id: str | None
+    out_of_band: bool
     agent_version: int
     item_id: str | None
     output: str
@@ -65,6 +67,10 @@ class ResponseEnded:
     """JSON text."""
     usage: str | None
     """JSON text."""
+    metadata: str | None
+    """JSON text."""
+    items: str | None
+    """JSON text; `None` where nobody wants them."""
     created: float | None
     """Seconds, as in `stapes.Timings`; the next two as well."""
     first_audio: float | None
@@ -93,6 +99,15 @@ class AudioInterrupted:
 
     agent_version: int
     response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """Nothing is left to play, for whoever waits with this token."""
+
+    token: int
+    heard: bool
+    """Everything was heard to its end since then."""
 
 
 @dataclass(frozen=True, slots=True)

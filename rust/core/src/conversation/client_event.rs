@@ -70,14 +70,12 @@ impl ClientEvent {
         Self::fixed(r#"{"type":"output_audio_buffer.clear"}"#)
     }
 
-    /// `response.cancel` of the active response.
-    pub(super) fn response_cancel() -> Self {
-        Self::fixed(r#"{"type":"response.cancel"}"#)
-    }
-
-    /// `response.cancel` of that response.
-    pub(super) fn response_cancel_of(response_id: &str) -> Self {
-        Self::new(&json!({"type": "response.cancel", "response_id": response_id}))
+    /// `response.cancel` of that response; without an id, of whichever is in progress.
+    pub(super) fn response_cancel(response_id: Option<&str>) -> Self {
+        match response_id {
+            Some(id) => Self::new(&json!({"type": "response.cancel", "response_id": id})),
+            None => Self::fixed(r#"{"type":"response.cancel"}"#),
+        }
     }
 
     /// `response.create` without a payload. The sequencer adds the event id.
@@ -150,13 +148,22 @@ impl ClientEvent {
     }
 
     /// `conversation.item.truncate` of an answer's part, at the playback position.
-    pub(super) fn item_truncate(item_id: &str, content_index: usize, audio_end_ms: u64) -> Self {
-        Self::new(&json!({
+    pub(super) fn item_truncate(
+        item_id: &str,
+        content_index: usize,
+        audio_end_ms: u64,
+        event_id: Option<&str>,
+    ) -> Self {
+        let mut event = json!({
             "type": "conversation.item.truncate",
             "item_id": item_id,
             "content_index": content_index,
             "audio_end_ms": audio_end_ms,
-        }))
+        });
+        if let Some(event_id) = event_id {
+            event["event_id"] = event_id.into();
+        }
+        Self::new(&event)
     }
 
     /// `session.update` of the tracing alone.

@@ -110,6 +110,7 @@ impl Conversation {
             return;
         }
         self.sequencer.reset();
+        self.give_up_played();
         self.status_changed(Status::Disconnected, Some(reason));
     }
 
@@ -129,16 +130,8 @@ impl Conversation {
     pub fn send_event(&mut self, event: Map<String, Value>, now: Duration) -> Result<(), Rejected> {
         self.connected()?;
         match event.get("type").and_then(Value::as_str) {
-            Some("response.create") => {
-                self.sequencer
-                    .request_manual(event)
-                    .map_err(|limit| Rejected::TooManyRequests { limit })?;
-                self.flush_responses(now);
-                return Ok(());
-            }
-            Some("response.cancel") => {
-                self.sequencer.begin_cancel();
-            }
+            Some("response.create") => return self.request_manual(event, now),
+            Some("response.cancel") => self.note_cancel(text_of(&event, "response_id")),
             Some(_) => {}
             None => {
                 return Err(Rejected::Invalid(
@@ -202,6 +195,8 @@ impl Conversation {
     /// Handles the player's report that it has played `played_ms` of a part of an answer.
     pub fn playback_reported(&mut self, item_id: &str, content_index: usize, played_ms: f64) {
         self.playback.report(item_id, content_index, played_ms);
+        self.count_heard();
+        self.settle_played();
     }
 
     /// Requests a response, with a payload or without.
@@ -214,13 +209,45 @@ impl Conversation {
         match response {
             None => self.request_response_auto(now),
             Some(response) => {
-                self.sequencer
-                    .request_manual(ClientEvent::response_create_with(response))
-                    .map_err(|limit| Rejected::TooManyRequests { limit })?;
-                self.flush_responses(now);
+                self.request_manual(ClientEvent::response_create_with(response), now)?;
             }
         }
         Ok(())
+    }
+
+    /// Queues a `response.create`. A response out of band waits for no other.
+    fn request_manual(
+        &mut self,
+        mut event: Map<String, Value>,
+        now: Duration,
+    ) -> Result<(), Rejected> {
+        let conversation = event
+            .get("response")
+            .and_then(|response| response.get("conversation"));
+        if conversation.and_then(Value::as_str) == Some("none") {
+            self.sequencer.name(&mut event);
+            self.outbox.message(ClientEvent::from_user(event));
+            return Ok(());
+        }
+        self.sequencer
+            .request_manual(event)
+            .map_err(|limit| Rejected::TooManyRequests { limit })?;
+        self.flush_responses(now);
+        Ok(())
+    }
+
+    /// The user cancels that response, or the current one.
+    fn note_cancel(&mut self, response_id: Option<&str>) {
+        match response_id {
+            Some(id) if !self.responses.is_current(id) => {
+                if let Some(response) = self.responses.get_mut(id) {
+                    response.cancelling |= !response.done;
+                }
+            }
+            _ => {
+                self.responses.cancel_current();
+            }
+        }
     }
 
     /// Rewrites the conversation. The history changes when the server confirms. Returns a sentence
@@ -309,21 +336,18 @@ impl Conversation {
             ));
             return Ok(());
         }
-        let active = self.responses.active().map(Arc::clone);
+        let current = self.responses.current().map(Arc::clone);
         let newer = response_index != self.responses.index()
-            || active
+            || current
                 .as_deref()
-                .is_some_and(|active| Some(active) != response_id);
+                .is_some_and(|current| Some(current) != response_id);
         if newer {
             return Ok(());
         }
         match source {
             GuardSource::Text => {
-                if let (Some(active), Some(_)) = (active, response_id) {
-                    self.sequencer.begin_cancel();
-                    self.outbox
-                        .message(ClientEvent::response_cancel_of(&active));
-                }
+                self.responses.silence_current(self.agent_version);
+                self.cancel_current();
             }
             GuardSource::Audio => self.interrupt_answer(true, now),
         }
@@ -335,4 +359,8 @@ impl Conversation {
             self.outbox.message(ClientEvent::item_retrieve(id));
         }
     }
+}
+
+fn text_of<'e>(event: &'e Map<String, Value>, key: &str) -> Option<&'e str> {
+    event.get(key).and_then(Value::as_str)
 }

@@ -28,6 +28,10 @@ impl Interest {
     pub const OUTGOING: Self = Self(1 << 4);
     /// Texts of answers that output guardrails must look at.
     pub const GUARDRAILS: Self = Self(1 << 5);
+    /// The end of the playback of each response.
+    pub const PLAYBACK: Self = Self(1 << 6);
+    /// The items of each response, when it ends.
+    pub const RESPONSES: Self = Self(1 << 7);
     pub const ALL: Self = Self(u32::MAX);
 
     pub fn contains(self, other: Self) -> bool {
@@ -120,6 +124,8 @@ impl Status {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResponseEnded {
     pub response_id: Option<Arc<str>>,
+    /// It belongs to no conversation.
+    pub out_of_band: bool,
     /// The agent that was in charge when it began.
     pub agent_version: u64,
     /// The item that the last text belongs to.
@@ -130,6 +136,10 @@ pub struct ResponseEnded {
     pub status: Option<String>,
     pub status_details: Option<Value>,
     pub usage: Option<Value>,
+    /// What the request for it gave to know it by.
+    pub metadata: Option<Value>,
+    /// Its items, as the server states them, if somebody wants them.
+    pub items: Option<Value>,
     pub timings: Timings,
     /// For the guardrails' final look: which response of the connection it was.
     pub response_index: u64,
@@ -163,6 +173,10 @@ event_table! {
         }
         AudioStopped { agent_version: u64 }
         AudioInterrupted { agent_version: u64, response_id: Arc<str> }
+        /// A response that has ended was heard to its end, or was cut.
+        PlaybackEnded { response_id: Arc<str>, played_ms: u64, interrupted: bool }
+        /// Nothing is left to play: for whoever waits with this token.
+        Played { token: u64, heard: bool }
         TranscriptDelta {
             role: Speaker,
             delta: String,
@@ -200,6 +214,7 @@ event_table! {
     payloads {
         ResponseEnded(Box<ResponseEnded>) as it {
             response_id: Option<Arc<str>> = it.response_id,
+            out_of_band: bool = it.out_of_band,
             agent_version: u64 = it.agent_version,
             item_id: Option<Arc<str>> = it.item_id,
             output: String = it.output,
@@ -207,6 +222,8 @@ event_table! {
             status: Option<String> = it.status,
             status_details: Option<Value> = it.status_details,
             usage: Option<Value> = it.usage,
+            metadata: Option<Value> = it.metadata,
+            items: Option<Value> = it.items,
             created: Option<Duration> = it.timings.created,
             first_audio: Option<Duration> = it.timings.first_audio,
             done: Option<Duration> = it.timings.done,

@@ -155,16 +155,47 @@ impl Ledger {
         });
     }
 
-    /// Records how much of an answer's part was heard.
-    pub(super) fn heard(&mut self, id: &str, content_index: usize, heard: HeardExtent) {
+    /// The transcript of an answer's part, if there is one.
+    pub(super) fn transcript(&mut self, id: &str, content_index: usize) -> Option<&str> {
+        let at = self.position(id)?;
+        match &self.version.0[at].kind {
+            ItemKind::Message { content, .. } => match content.get(content_index)? {
+                ContentPart::OutputAudio { transcript, .. } => transcript.as_deref(),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Records how much of an answer's part was heard. Returns whether that changed the history. A
+    /// part that the server has not stated yet is added, with the `spoken` transcript so far.
+    pub(super) fn heard(
+        &mut self,
+        id: &str,
+        content_index: usize,
+        heard: HeardExtent,
+        spoken: &str,
+    ) -> bool {
+        let mut changed = false;
         self.edit_message(id, |role, _, content| {
-            if role == Role::Assistant
-                && let Some(ContentPart::OutputAudio { heard: known, .. }) =
-                    content.get_mut(content_index)
+            if role != Role::Assistant {
+                return;
+            }
+            if content.len() == content_index {
+                content.push(ContentPart::OutputAudio {
+                    audio: None,
+                    transcript: Some(spoken.to_owned()),
+                    heard: None,
+                });
+            }
+            if let Some(ContentPart::OutputAudio { heard: known, .. }) =
+                content.get_mut(content_index)
             {
                 *known = Some(heard);
+                changed = true;
             }
         });
+        changed
     }
 }
 

@@ -1,5 +1,8 @@
-//! Interruption: cancels an answer that is still being generated, and cuts it at its playback
-//! position.
+//! Interruption: one function for speech, command and guardrail, on every transport.
+//!
+//! It silences what is being generated, cancels it, cuts each part that was not heard to its end,
+//! changes the history, and says so, in this order. Whatever arrives later of a silenced response is
+//! dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,95 +10,182 @@ use std::time::Duration;
 use super::capabilities::Truncation;
 use super::client_event::ClientEvent;
 use super::event::Event;
-use super::playback::{self, Cut};
+use super::heard::heard;
+use super::item::ItemId;
+use super::playback::Cut;
 use super::{Conversation, Status};
+
+/// How many truncations of unheard items are remembered until the server answers them.
+const MAX_UNHEARD: usize = 64;
 
 impl Conversation {
     /// Stops the answer, whether it plays yet or not. Does nothing if there is none.
     pub fn interrupt(&mut self, now: Duration) {
         if self.status == Status::Connected {
             self.interrupt_answer(true, now);
+            self.settle_played();
         }
     }
 
     /// Stops the answer. `cancel` is false where the server cancels it by itself.
     pub(super) fn interrupt_answer(&mut self, cancel: bool, now: Duration) {
-        match self.capabilities.truncation {
-            Truncation::Client => self.interrupt_here(cancel, now),
-            Truncation::Server => self.interrupt_at_server(cancel, now),
+        let cuts = self.playback.interrupt(now);
+        self.count_heard();
+        self.responses.silence_current(self.agent_version);
+        for cut in &cuts {
+            self.responses.silence(&cut.response_id, self.agent_version);
         }
-    }
-
-    /// Cuts the answer at the client's playback position, and sends that to the server.
-    fn interrupt_here(&mut self, cancel: bool, now: Duration) {
-        let cut = self.playback.interrupt(now);
-        if cancel && self.sequencer.begin_cancel() {
-            self.outbox.message(ClientEvent::response_cancel());
-        }
-        let Some(cut) = cut else {
-            self.silence_unplayed();
-            return;
-        };
-        self.stop_playback(&cut);
-        if cut.cuts {
-            self.outbox.message(ClientEvent::item_truncate(
-                &cut.item_id,
-                cut.content_index,
-                cut.audio_end_ms,
-            ));
-            self.note_heard(&cut);
-        }
-    }
-
-    /// Stops an answer that the server plays. The server knows the position, and cuts the answer
-    /// itself.
-    fn interrupt_at_server(&mut self, cancel: bool, now: Duration) {
+        // The answer that was asked for and has not begun is not wanted either. The server cannot
+        // know that: it is cancelled when it begins.
+        self.sequencer.interrupt_pending();
         if cancel {
-            if !self.audio_generated && self.sequencer.begin_cancel() {
-                self.outbox.message(ClientEvent::response_cancel());
+            self.cancel(&cuts);
+        }
+        self.cut(cuts);
+    }
+
+    /// Cancels the current response, and those out of band that play.
+    fn cancel(&mut self, cuts: &[Cut]) {
+        let at_server = self.capabilities.truncation == Truncation::Server;
+        let generated = |id: &Arc<str>| {
+            let response = self.responses.get(id);
+            response.is_some_and(|response| response.audio_generated)
+        };
+        // What the server has generated is stopped by clearing its buffer.
+        if !(at_server && self.responses.current().is_some_and(generated)) {
+            self.cancel_current();
+        }
+        for cut in cuts {
+            if let Some(response) = self.responses.get_mut(&cut.response_id)
+                && response.out_of_band
+                && !response.done
+                && !std::mem::replace(&mut response.cancelling, true)
+            {
+                self.outbox
+                    .message(ClientEvent::response_cancel(Some(&cut.response_id)));
             }
+        }
+        if at_server {
             self.outbox.message(ClientEvent::output_audio_clear());
         }
-        if !self.cut_at_server(now) {
-            self.silence_unplayed();
+    }
+
+    /// Cancels the current response, unless that was done before.
+    pub(super) fn cancel_current(&mut self) {
+        if let Some(id) = self.responses.cancel_current() {
+            self.outbox
+                .message(ClientEvent::response_cancel(id.as_deref()));
         }
     }
 
-    /// Records that the server has stopped the playback. Returns whether anything was playing.
-    pub(super) fn cut_at_server(&mut self, now: Duration) -> bool {
-        let Some(mut cut) = self.playback.interrupt(now) else {
-            return false;
-        };
-        self.stop_playback(&cut);
-        // Audio arrives at the speed of playback, the transcript at the speed of generation: only
-        // the transcript tells how long the audio would have been.
-        let transcript = self.responses.transcript(&cut.item_id);
-        cut.length_ms = cut.length_ms.max(self.speech_rate.duration_ms(transcript));
-        self.note_heard(&cut);
-        true
-    }
-
-    /// Nothing plays yet: audio of the active response that still arrives is dropped.
-    fn silence_unplayed(&mut self) {
-        if self.sequencer.ongoing() {
-            self.responses.silence_active(self.agent_version);
+    /// The server has stopped the playback of its own accord.
+    pub(super) fn stopped_by_server(&mut self, now: Duration) {
+        let cuts = self.playback.interrupt(now);
+        self.count_heard();
+        for cut in &cuts {
+            self.responses.silence(&cut.response_id, self.agent_version);
         }
+        self.cut(cuts);
     }
 
-    fn stop_playback(&mut self, cut: &Cut) {
-        self.responses.silence(&cut.response_id, self.agent_version);
+    /// Cuts these parts: for the server, in the history, and for the session.
+    fn cut(&mut self, cuts: Vec<Cut>) {
+        let mut interrupted: Vec<Arc<str>> = Vec::new();
+        let mut history_changed = false;
+        for mut cut in cuts {
+            let Some(response) = self.responses.get_mut(&cut.response_id) else {
+                continue;
+            };
+            let (had_audio, out_of_band) = (response.had_audio(), response.out_of_band);
+            response.heard_ms += cut.audio_end_ms as f64;
+            // An item out of band is in no conversation.
+            if !out_of_band {
+                match self.capabilities.truncation {
+                    Truncation::Client => self.truncate(&cut),
+                    Truncation::Server => self.lengthen(&mut cut),
+                }
+                history_changed |= self.note_heard(&cut);
+            }
+            if had_audio && !interrupted.contains(&cut.response_id) {
+                interrupted.push(cut.response_id);
+            }
+        }
+        if history_changed {
+            self.history_updated();
+        }
+        if interrupted.is_empty() {
+            return;
+        }
         self.audio_started = false;
-        self.outbox.event(Event::AudioInterrupted {
-            agent_version: self.agent_version,
-            response_id: Arc::clone(&cut.response_id),
-        });
+        for response_id in &interrupted {
+            self.outbox.event(Event::AudioInterrupted {
+                agent_version: self.agent_version,
+                response_id: Arc::clone(response_id),
+            });
+        }
+        for response_id in &interrupted {
+            self.playback_ended(response_id, true);
+        }
+    }
+
+    fn truncate(&mut self, cut: &Cut) {
+        let (item_id, index) = (&cut.item_id, cut.content_index);
+        let event_id = (cut.audio_end_ms == 0).then(|| self.note_unheard(&cut.item_id));
+        self.outbox.message(ClientEvent::item_truncate(
+            item_id,
+            index,
+            cut.audio_end_ms,
+            event_id.as_deref(),
+        ));
+    }
+
+    /// Remembers that an item is truncated at 0, in case the server refuses that. Returns the event
+    /// id for it.
+    fn note_unheard(&mut self, item_id: &ItemId) -> String {
+        self.truncations += 1;
+        let event_id = format!("stapes_truncate_{}", self.truncations);
+        self.unheard
+            .push_back((event_id.clone(), Arc::clone(item_id)));
+        if self.unheard.len() > MAX_UNHEARD {
+            self.unheard.pop_front();
+        }
+        event_id
+    }
+
+    /// The server refused an event. If that truncated an item of which nothing was heard, the item is
+    /// deleted.
+    pub(super) fn truncation_refused(&mut self, event_id: &str) {
+        let Some(at) = self.unheard.iter().position(|(id, _)| *id == event_id) else {
+            return;
+        };
+        if let Some((event_id, item_id)) = self.unheard.remove(at)
+            && !self.responses.was_heard(&item_id)
+        {
+            self.outbox
+                .message(ClientEvent::item_delete(&item_id, &event_id));
+        }
+    }
+
+    /// Estimates the length of a part that the server plays. Its audio arrives at the speed of
+    /// playback, and its transcript at the speed of generation: only the transcript tells how long
+    /// the audio would have been.
+    fn lengthen(&self, cut: &mut Cut) {
+        let transcript =
+            self.responses
+                .transcript(&cut.response_id, &cut.item_id, cut.content_index);
+        cut.length_ms = cut.length_ms.max(self.speech_rate.duration_ms(transcript));
     }
 
     /// Records how much of a part was heard: in the history, and for an item that arrives later.
-    fn note_heard(&mut self, cut: &Cut) {
-        let heard = playback::heard(self.responses.transcript(&cut.item_id), cut);
-        self.responses
-            .cut(&cut.item_id, cut.content_index, heard.clone());
-        self.history.heard(&cut.item_id, cut.content_index, heard);
+    /// Returns whether the history changed.
+    fn note_heard(&mut self, cut: &Cut) -> bool {
+        let (item_id, index) = (&cut.item_id, cut.content_index);
+        let spoken = self.responses.transcript(&cut.response_id, item_id, index);
+        let extent = match self.history.transcript(item_id, index) {
+            Some(transcript) if transcript.len() >= spoken.len() => heard(transcript, cut),
+            _ => heard(spoken, cut),
+        };
+        self.responses.cut(item_id, index, extent.clone());
+        self.history.heard(item_id, index, extent, spoken)
     }
 }

@@ -102,6 +102,12 @@ impl MediaTrack {
             .find(|segment| segment.number == number)
     }
 
+    /// Whether the server plays that response, or a driver still holds audio of it.
+    fn has_started(&self, response_id: &str) -> bool {
+        let mut segments = self.segments.iter();
+        segments.any(|segment| *segment.response_id == *response_id)
+    }
+
     /// Removes a segment, and returns it if it was known.
     pub(super) fn end(&mut self, number: u64) -> Option<Segment> {
         let at = self
@@ -155,15 +161,17 @@ impl Conversation {
         };
         let response_id = Arc::clone(&segment.response_id);
         let (item_id, content_index) = (Arc::clone(&segment.item_id), segment.content_index);
-        if self.responses.is_silenced(&response_id) {
+        let response = self.responses.entry(&response_id, self.agent_version);
+        if response.silenced {
             return;
         }
+        response.first_audio(now);
         let (TrackAudio::Pcm { samples, rate, .. } | TrackAudio::Unheard { samples, rate }) = audio;
         let bytes = samples * 2;
         let format = AudioFormat::Pcm { rate };
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
-        self.audio_arrived(&response_id, now);
+        self.audio_arrived();
         if let TrackAudio::Pcm { data, .. } = audio {
             self.outbox.event(Event::Audio {
                 response_id,
@@ -183,22 +191,29 @@ impl Conversation {
             return;
         };
         let response_id = &segment.response_id;
-        if self.responses.is_silenced(response_id) || !self.responses.had_audio(response_id) {
+        let heard = self
+            .responses
+            .get(response_id)
+            .is_some_and(|response| response.had_audio() && !response.silenced);
+        if !heard {
             return;
         }
-        if let Some(played_ms) = self.playback.played_out(response_id) {
-            let transcript = self.responses.transcript(&segment.item_id);
+        if let Some(played_ms) = self.playback.length_of(response_id) {
+            let (item_id, index) = (&segment.item_id, segment.content_index);
+            let transcript = self.responses.transcript(response_id, item_id, index);
             self.speech_rate.learn(transcript, played_ms);
         }
+        self.playback.played_out(response_id);
+        self.count_heard();
         self.audio_started = false;
         self.outbox.event(Event::AudioStopped {
             agent_version: self.agent_version,
         });
+        self.settle_played();
     }
 
-    /// Notes that audio of a response was passed on for playback.
-    pub(super) fn audio_arrived(&mut self, response_id: &str, now: Duration) {
-        self.responses.first_audio(response_id, now);
+    /// Notes that audio was passed on for playback.
+    pub(super) fn audio_arrived(&mut self) {
         self.spoken = true;
         if !self.audio_started {
             self.audio_started = true;
@@ -219,6 +234,10 @@ impl Conversation {
         {
             let content_index = index(event, "content_index");
             self.media_track.part(response_id, item_id, content_index);
+            let silenced = self.responses.is_silenced(response_id);
+            if self.capabilities.media == Media::Track && !silenced {
+                self.playback.announce(response_id, item_id, content_index);
+            }
         }
     }
 
@@ -242,7 +261,14 @@ impl Conversation {
     pub(super) fn output_buffer_cleared(&mut self, now: Duration) {
         if self.capabilities.media == Media::Track {
             self.media_track.stopped();
-            self.cut_at_server(now);
+            self.stopped_by_server(now);
+        }
+    }
+
+    /// A response was ended by force. If the server has not begun to play it, it never will.
+    pub(super) fn forget_unstarted(&mut self, response_id: &str) {
+        if !self.media_track.has_started(response_id) {
+            self.playback.forget(response_id);
         }
     }
 }

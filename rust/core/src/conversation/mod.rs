@@ -9,6 +9,7 @@ mod client_event;
 mod commands;
 mod event;
 mod guard;
+mod heard;
 mod history;
 mod interruption;
 mod item;
@@ -16,6 +17,7 @@ mod media_track;
 mod outbox;
 mod output_audio;
 mod playback;
+mod played;
 mod record;
 mod replay;
 mod response;
@@ -26,7 +28,7 @@ mod speech_rate;
 mod tool_answers;
 mod tool_calls;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +56,7 @@ use history::Ledger;
 use media_track::MediaTrack;
 use outbox::Outbox;
 use playback::Playback;
+use played::PlayedWaiter;
 use replay::HistoryRequests;
 use response::Responses;
 use sequencer::Sequencer;
@@ -131,12 +134,18 @@ pub struct Conversation {
     /// Whether the server cancels the answer itself when the user speaks, as it states.
     server_interrupts: bool,
     audio_started: bool,
-    /// Whether all audio of the active response has been generated.
-    audio_generated: bool,
     /// Whether the assistant has spoken on this connection. The voice cannot change after that.
     spoken: bool,
     /// When the user's turn ended, if an event or a command told.
     turn_ended: Option<Duration>,
+    /// Those who wait until nothing is left to play.
+    played_waiters: Vec<PlayedWaiter>,
+    /// Cancellations that came too late, whose refusals are still to come.
+    late_cancels: u32,
+    /// Counts truncations at 0, for their event ids.
+    truncations: u64,
+    /// The event ids and items of truncations at 0.
+    unheard: VecDeque<(String, ItemId)>,
 }
 
 impl Conversation {
@@ -162,9 +171,12 @@ impl Conversation {
             tracing: Value::String("auto".to_owned()),
             server_interrupts: false,
             audio_started: false,
-            audio_generated: false,
             spoken: false,
             turn_ended: None,
+            played_waiters: Vec::new(),
+            late_cancels: 0,
+            truncations: 0,
+            unheard: VecDeque::new(),
             options,
         }
     }
@@ -213,18 +225,67 @@ impl Conversation {
 
     /// When [`Self::handle_timeout`] must be called, if at all.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.sequencer.deadline()
+        let request = self.sequencer.deadline();
+        let response = self.response_deadline();
+        let deadlines = [request, response, self.playback_deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
-    /// Gives up a request whose deadline has passed.
+    /// When the current response is given up, if a request waits for its end.
+    fn response_deadline(&self) -> Option<Duration> {
+        let is_waited_for = self.sequencer.is_held_up() && self.status == Status::Connected;
+        let active_at = is_waited_for.then(|| self.responses.active_at()).flatten();
+        active_at.map(|at| at + self.options.response_timeout)
+    }
+
+    /// Gives up requests and responses whose deadline has passed, and says what was heard to its end.
     pub fn handle_timeout(&mut self, now: Duration) {
+        let seconds = self.options.response_timeout.as_secs_f64();
         if let Some(event_id) = self.sequencer.expire(now) {
-            let seconds = self.options.response_timeout.as_secs_f64();
             self.report(CoreError::Unanswered(format!(
                 "the server left response.create ({event_id}) unanswered for {seconds} s: it is given \
                  up; raise response_timeout if the server is slow"
             )));
             self.flush_responses(now);
+        }
+        if self.sequencer.unblock(now) {
+            self.report(CoreError::Unanswered(format!(
+                "the server refused a response.create because of a response that did not end within \
+                 {seconds} s: it is asked again"
+            )));
+            self.flush_responses(now);
+        }
+        if self
+            .response_deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            self.give_up_current(&format!(
+                "the server sent nothing of its response for {seconds} s and did not end it, while the \
+                 next one waits: it is taken as over; raise response_timeout if the server is slow"
+            ));
+            self.flush_responses(now);
+        }
+        if self
+            .playback_deadline()
+            .is_some_and(|deadline| deadline <= now)
+        {
+            self.advance_playback(now);
+        }
+        self.settle_played();
+    }
+
+    /// Stops waiting for the end of the current response, with an error event that says `why`.
+    fn give_up_current(&mut self, why: &str) {
+        let id = self.responses.give_up();
+        let named = id
+            .as_ref()
+            .map_or_else(String::new, |id| format!(" ({id})"));
+        self.report(CoreError::Unanswered(format!("{why}{named}")));
+        if let Some(id) = id
+            && !self.tool_calls.any_running(&id)
+            && self.responses.take_wants_next(&id)
+        {
+            self.sequencer.request_auto();
         }
     }
 
@@ -234,7 +295,7 @@ impl Conversation {
 
     /// Sends the next `response.create` if one is due.
     fn flush_responses(&mut self, now: Duration) {
-        if self.status != Status::Connected {
+        if self.status != Status::Connected || self.responses.is_busy() {
             return;
         }
         if let Some(event) = self.sequencer.next(now) {
@@ -256,7 +317,7 @@ impl Conversation {
     }
 
     fn settle_response(&mut self, response_id: &str, now: Duration) {
-        if self.responses.is_active(response_id) || self.tool_calls.any_running(response_id) {
+        if self.responses.is_current(response_id) || self.tool_calls.any_running(response_id) {
             return;
         }
         if self.responses.take_wants_next(response_id) {
@@ -293,8 +354,10 @@ impl Conversation {
         self.history_requests.reset();
         self.mcp_approvals.clear();
         self.audio_started = false;
-        self.audio_generated = false;
         self.spoken = false;
         self.turn_ended = None;
+        self.late_cancels = 0;
+        self.unheard.clear();
+        self.give_up_played();
     }
 }

@@ -24,6 +24,7 @@ pub enum FieldValue<'a> {
     Text(&'a str),
     Bytes(&'a [u8]),
     Number(u64),
+    Flag(bool),
     Seconds(f64),
     /// It is handed out as JSON text.
     Json(&'a Value),
@@ -33,7 +34,7 @@ pub enum FieldValue<'a> {
 
 /// A type that a field of an event may have.
 pub trait Field {
-    /// The type's name: `str`, `int`, `float`, `bytes`, `json`, `item` or `history`, and `| None`.
+    /// The type's name: `str`, `int`, `bool`, `float`, `bytes`, `json`, `item` or `history`, and `| None`.
     const TYPE: &'static str;
 
     fn value(&self) -> FieldValue<'_>;
@@ -70,6 +71,7 @@ fields! {
     Vec<u8>, "bytes", |value| FieldValue::Bytes(value);
     u64, "int", |value| FieldValue::Number(*value);
     usize, "int", |value| FieldValue::Number(*value as u64);
+    bool, "bool", |value| FieldValue::Flag(*value);
     Duration, "float", |value| FieldValue::Seconds(value.as_secs_f64());
     Value, "json", |value| FieldValue::Json(value);
     Arc<Item>, "item", |value| FieldValue::Item(value);

@@ -1,4 +1,8 @@
-//! The records of recent responses, and of the parts that were cut.
+//! The records of responses, by their ids, and of the parts that were cut.
+//!
+//! Several responses may be in flight: one of the conversation, and others out of band. The one of
+//! the conversation is the *current* response. Everything that is known of a response is in its
+//! record; a record outlives its response, so that late events are told from new ones.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,102 +13,197 @@ use crate::audio::format::AudioFormat;
 use super::event::Timings;
 use super::item::{ContentPart, HeardExtent, Item, ItemKind};
 
-/// How many responses, and how many cut parts, are remembered.
-const MEMORY: usize = 32;
+/// How many responses are remembered. Those that have ended are forgotten first.
+const MAX_RESPONSES: usize = 64;
 
-#[derive(Debug)]
+/// How many cut parts are remembered.
+const MAX_CUTS: usize = 64;
+
+/// What `response.created` says of a response.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Begun<'a> {
+    /// `None` where the server gives none.
+    pub(super) id: Option<&'a str>,
+    pub(super) out_of_band: bool,
+    pub(super) agent_version: u64,
+    /// The format of its audio, if it was stated: by the response, or by the session.
+    pub(super) format: Option<AudioFormat>,
+    /// When the user's turn before it ended.
+    pub(super) since: Duration,
+}
+
+/// The record of a response.
+#[derive(Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "four facts that are independent of each other"
+    reason = "facts that are independent of each other"
 )]
-struct Response {
+pub(super) struct Response {
     /// The agent that was active when the response began.
-    agent_version: u64,
-    /// The format of its audio, if it was stated: by the response, or by the session when it began.
-    format: Option<AudioFormat>,
+    pub(super) agent_version: u64,
+    /// The format of its audio, if it was stated.
+    pub(super) format: Option<AudioFormat>,
     /// When the user's turn before it ended.
     since: Duration,
     timings: Timings,
+    /// It belongs to no conversation: its output stays out of the history.
+    pub(super) out_of_band: bool,
     /// A tool call of this response asked for another response.
     wants_next: bool,
     /// A guardrail has tripped on it.
     tripped: bool,
     /// It was interrupted: its late audio is dropped.
-    silenced: bool,
-    done: bool,
+    pub(super) silenced: bool,
+    /// A `response.cancel` of it was sent, and it has not ended yet.
+    pub(super) cancelling: bool,
+    /// All of its audio has been generated.
+    pub(super) audio_generated: bool,
+    pub(super) done: bool,
+    /// Milliseconds of its audio that were heard.
+    pub(super) heard_ms: f64,
+    /// The items of which a part was heard to its end.
+    pub(super) heard_items: Vec<Arc<str>>,
+    /// The transcripts of its parts so far, by item and content part.
+    transcripts: Vec<(Arc<str>, usize, String)>,
+}
+
+impl Response {
+    pub(super) fn first_audio(&mut self, now: Duration) {
+        let since = self.since;
+        self.timings
+            .first_audio
+            .get_or_insert(now.saturating_sub(since));
+    }
+
+    /// Whether audio of it was passed on for playback.
+    pub(super) fn had_audio(&self) -> bool {
+        self.timings.first_audio.is_some()
+    }
+}
+
+/// The response of the conversation that is in progress.
+#[derive(Debug)]
+struct Current {
+    id: Option<Arc<str>>,
+    /// Whether `response.created` announced it. If not, only its text has arrived.
+    created: bool,
+    /// The agent, where the response has no id and so no record.
+    agent_version: u64,
+    /// A `response.cancel` was sent, where the response has no id and so no record.
+    cancelling: bool,
+    /// When an event of it arrived last.
+    active_at: Duration,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Responses {
     known: HashMap<Arc<str>, Response>,
     order: VecDeque<Arc<str>>,
-    active: Option<Arc<str>>,
-    /// The agent of a response that began without an id.
-    unnamed: Option<u64>,
-    /// Counts responses.
+    current: Option<Current>,
+    /// Counts the responses of the conversation.
     index: u64,
-    /// The item that is being spoken, and its transcript so far.
-    speaking: Option<(Arc<str>, String)>,
     /// Parts that were cut, for items that the server has not announced yet.
     cuts: VecDeque<(Arc<str>, usize, HeardExtent)>,
 }
 
 impl Responses {
-    fn entry(&mut self, id: &str, agent_version: u64) -> &mut Response {
+    /// The record of a response, made if it is not known.
+    pub(super) fn entry(&mut self, id: &str, agent_version: u64) -> &mut Response {
         if !self.known.contains_key(id) {
+            if self.order.len() >= MAX_RESPONSES {
+                self.forget_one();
+            }
             let id: Arc<str> = id.into();
             self.order.push_back(Arc::clone(&id));
-            while self.order.len() > MEMORY {
-                if let Some(oldest) = self.order.pop_front() {
-                    self.known.remove(&oldest);
-                }
-            }
             self.known.insert(
                 id,
                 Response {
                     agent_version,
-                    format: None,
-                    since: Duration::ZERO,
-                    timings: Timings::default(),
-                    wants_next: false,
-                    tripped: false,
-                    silenced: false,
-                    done: false,
+                    ..Response::default()
                 },
             );
         }
         self.known.get_mut(id).expect("it is known by now")
     }
 
-    pub(super) fn begin(
-        &mut self,
-        id: Option<&str>,
-        agent_version: u64,
-        format: Option<AudioFormat>,
-        since: Duration,
-        now: Duration,
-    ) {
-        self.index += 1;
-        self.active = id.map(Arc::from);
-        self.unnamed = id.is_none().then_some(agent_version);
-        if let Some(id) = id {
-            let response = self.entry(id, agent_version);
-            if std::mem::take(&mut response.done) {
-                // The server reused an id: this is a new response.
-                response.agent_version = agent_version;
-                response.silenced = false;
-            }
-            response.format = format;
-            response.since = since;
-            response.timings.created = Some(now.saturating_sub(since));
+    /// Forgets the oldest response that has ended; if none has, the oldest.
+    fn forget_one(&mut self) {
+        let ended = self.order.iter().position(|id| self.is_done(id));
+        if let Some(id) = self.order.remove(ended.unwrap_or(0)) {
+            self.known.remove(&id);
         }
     }
 
-    /// Makes a response active whose text arrived without a `response.created`.
-    pub(super) fn adopt(&mut self, id: &str, agent_version: u64) {
-        if self.active.is_none() && !self.is_done(id) {
-            self.active = Some(id.into());
+    pub(super) fn get(&self, id: &str) -> Option<&Response> {
+        self.known.get(id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Response> {
+        self.known.get_mut(id)
+    }
+
+    /// Begins a response. Returns the response that was current before, if it had not ended: the
+    /// server has one at a time in the conversation, so it will not go on.
+    pub(super) fn begin(&mut self, begun: Begun<'_>, now: Duration) -> Option<Arc<str>> {
+        // What the server sent without any id belongs to the past.
+        self.known.remove("");
+        self.order.retain(|id| !id.is_empty());
+        let mut replaced = None;
+        if !begun.out_of_band {
+            self.index += 1;
+            let id = begun.id.map(Arc::from);
+            let before = self.current.replace(Current {
+                id,
+                created: true,
+                agent_version: begun.agent_version,
+                cancelling: false,
+                active_at: now,
+            });
+            replaced = before
+                .and_then(|current| current.id)
+                .filter(|before| begun.id != Some(&**before));
+        }
+        if let Some(id) = begun.id {
+            let response = self.entry(id, begun.agent_version);
+            if response.done {
+                // The server reused an id: this is a new response.
+                *response = Response {
+                    agent_version: begun.agent_version,
+                    ..Response::default()
+                };
+            }
+            response.out_of_band = begun.out_of_band;
+            response.format = begun.format;
+            response.since = begun.since;
+            response.timings.created = Some(now.saturating_sub(begun.since));
+        }
+        replaced
+    }
+
+    /// Makes a response current whose text arrived without a `response.created`.
+    pub(super) fn adopt(&mut self, id: &str, agent_version: u64, now: Duration) {
+        if self.current.is_none() && self.get(id).is_none_or(|it| !it.done && !it.out_of_band) {
+            self.current = Some(Current {
+                id: Some(id.into()),
+                created: false,
+                agent_version,
+                cancelling: false,
+                active_at: now,
+            });
             self.capture(id, agent_version);
+        }
+    }
+
+    /// The id that a `response.done` means, which may state none, or one that the server never
+    /// announced: then the current response has ended.
+    pub(super) fn ended_id(&self, stated: Option<&str>) -> Option<Arc<str>> {
+        let current = self.current.as_ref();
+        match stated {
+            Some(id) if self.known.contains_key(id) => Some(id.into()),
+            _ => current
+                .filter(|current| current.created)
+                .and_then(|current| current.id.clone())
+                .or_else(|| stated.map(Arc::from)),
         }
     }
 
@@ -116,34 +215,89 @@ impl Responses {
         now: Duration,
     ) -> Option<(u64, Timings)> {
         let Some(id) = id else {
-            self.active = None;
+            let current = self.current.take();
+            let agent_version = current.map_or(agent_version, |current| current.agent_version);
             return Some((agent_version, Timings::default()));
         };
         if self.is_done(id) {
             return None;
         }
-        if self.active.as_deref() == Some(id) {
-            self.active = None;
-        }
         let agent_version = self.capture(id, agent_version);
+        let is_current = |current: &mut Current| current.id.as_deref().is_none_or(|it| it == id);
         let response = self.entry(id, agent_version);
         response.done = true;
+        response.cancelling = false;
         if response.timings.created.is_some() {
             response.timings.done = Some(now.saturating_sub(response.since));
         }
-        Some((response.agent_version, response.timings))
+        let ended = (response.agent_version, response.timings);
+        if !response.out_of_band {
+            self.current.take_if(is_current);
+        }
+        Some(ended)
     }
 
+    /// Gives the current response up: its end will not come. Returns its id.
+    pub(super) fn give_up(&mut self) -> Option<Arc<str>> {
+        let id = self.current.take()?.id?;
+        if let Some(response) = self.known.get_mut(&id) {
+            response.cancelling = false;
+        }
+        Some(id)
+    }
+
+    /// Counts the responses of the conversation: the number of the newest one.
     pub(super) fn index(&self) -> u64 {
         self.index
     }
 
-    pub(super) fn active(&self) -> Option<&Arc<str>> {
-        self.active.as_ref()
+    /// The id of the current response.
+    pub(super) fn current(&self) -> Option<&Arc<str>> {
+        self.current.as_ref()?.id.as_ref()
     }
 
-    pub(super) fn is_active(&self, id: &str) -> bool {
-        self.active.as_deref() == Some(id)
+    /// Whether a response of the conversation is in progress, as the server announced.
+    pub(super) fn is_busy(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.created)
+    }
+
+    pub(super) fn is_current(&self, id: &str) -> bool {
+        self.current().is_some_and(|current| **current == *id)
+    }
+
+    /// An event of that response arrived.
+    pub(super) fn touch(&mut self, id: &str, now: Duration) {
+        if let Some(current) = &mut self.current
+            && current.id.as_deref().is_none_or(|current| current == id)
+        {
+            current.active_at = now;
+        }
+    }
+
+    /// When an event of the current response arrived last.
+    pub(super) fn active_at(&self) -> Option<Duration> {
+        let current = self.current.as_ref().filter(|current| current.created)?;
+        Some(current.active_at)
+    }
+
+    /// Marks the current response as being cancelled. Returns whether there is one to cancel, and
+    /// its id if it has one.
+    pub(super) fn cancel_current(&mut self) -> Option<Option<Arc<str>>> {
+        let current = self.current.as_mut().filter(|current| current.created)?;
+        let record = current.id.as_ref().and_then(|id| self.known.get_mut(id));
+        let cancelling = match record {
+            Some(response) => &mut response.cancelling,
+            None => &mut current.cancelling,
+        };
+        (!std::mem::replace(cancelling, true)).then(|| current.id.clone())
+    }
+
+    /// Whether a `response.cancel` of the current response is on its way.
+    pub(super) fn is_cancelling(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| {
+            let record = current.id.as_ref().and_then(|id| self.known.get(id));
+            record.map_or(current.cancelling, |response| response.cancelling)
+        })
     }
 
     fn is_done(&self, id: &str) -> bool {
@@ -164,31 +318,11 @@ impl Responses {
             return agent_version;
         }
         if !self.known.contains_key(id) {
-            let agent_version = self.unnamed.take().unwrap_or(agent_version);
+            let unnamed = self.current.as_ref().filter(|current| current.id.is_none());
+            let agent_version = unnamed.map_or(agent_version, |current| current.agent_version);
             self.entry(id, agent_version);
         }
         self.agent_version(id).unwrap_or(agent_version)
-    }
-
-    pub(super) fn format(&self, id: &str) -> Option<AudioFormat> {
-        self.known.get(id).and_then(|response| response.format)
-    }
-
-    pub(super) fn first_audio(&mut self, id: &str, now: Duration) {
-        if let Some(response) = self.known.get_mut(id) {
-            let since = response.since;
-            response
-                .timings
-                .first_audio
-                .get_or_insert(now.saturating_sub(since));
-        }
-    }
-
-    /// Whether audio of it was passed on for playback.
-    pub(super) fn had_audio(&self, id: &str) -> bool {
-        self.known
-            .get(id)
-            .is_some_and(|response| response.timings.first_audio.is_some())
     }
 
     pub(super) fn want_next(&mut self, id: &str, agent_version: u64) {
@@ -210,8 +344,8 @@ impl Responses {
         self.entry(id, agent_version).silenced = true;
     }
 
-    pub(super) fn silence_active(&mut self, agent_version: u64) {
-        if let Some(id) = self.active.clone() {
+    pub(super) fn silence_current(&mut self, agent_version: u64) {
+        if let Some(id) = self.current().cloned() {
             self.silence(&id, agent_version);
         }
     }
@@ -220,28 +354,77 @@ impl Responses {
         self.known.get(id).is_some_and(|response| response.silenced)
     }
 
-    /// Adds a delta to the transcript of the item that is being spoken.
-    pub(super) fn spoke(&mut self, item_id: &str, delta: &str) {
-        match &mut self.speaking {
-            Some((known, transcript)) if **known == *item_id => transcript.push_str(delta),
-            speaking => *speaking = Some((item_id.into(), delta.to_owned())),
+    pub(super) fn is_out_of_band(&self, id: &str) -> bool {
+        self.known
+            .get(id)
+            .is_some_and(|response| response.out_of_band)
+    }
+
+    /// Adds a delta to the transcript of a part. Without a response, it belongs to the current one.
+    pub(super) fn spoke(
+        &mut self,
+        response_id: Option<&str>,
+        item_id: &str,
+        content_index: usize,
+        delta: &str,
+    ) {
+        let id = response_id.or(self
+            .current
+            .as_ref()
+            .and_then(|current| current.id.as_deref()));
+        let Some(response) = id.and_then(|id| self.known.get_mut(id)) else {
+            return;
+        };
+        let mut parts = response.transcripts.iter_mut().rev();
+        match parts.find(|(item, part, _)| **item == *item_id && *part == content_index) {
+            Some((.., transcript)) => transcript.push_str(delta),
+            None => {
+                let part = (item_id.into(), content_index, delta.to_owned());
+                response.transcripts.push(part);
+            }
         }
     }
 
-    /// The transcript of that item so far; empty if another item is being spoken.
-    pub(super) fn transcript(&self, item_id: &str) -> &str {
-        match &self.speaking {
-            Some((known, transcript)) if **known == *item_id => transcript,
-            _ => "",
+    /// The transcript of a part so far.
+    pub(super) fn transcript(
+        &self,
+        response_id: &str,
+        item_id: &str,
+        content_index: usize,
+    ) -> &str {
+        let parts = self.known.get(response_id).map(|it| &it.transcripts);
+        parts
+            .and_then(|parts| {
+                parts
+                    .iter()
+                    .find(|(item, part, _)| **item == *item_id && *part == content_index)
+            })
+            .map_or("", |(.., transcript)| transcript)
+    }
+
+    /// Drops the transcripts of a response whose parts have been played or cut.
+    pub(super) fn forget_transcripts(&mut self, id: &str) {
+        if let Some(response) = self.known.get_mut(id).filter(|response| response.done) {
+            response.transcripts = Vec::new();
         }
     }
 
     pub(super) fn cut(&mut self, item_id: &Arc<str>, content_index: usize, heard: HeardExtent) {
         self.cuts
             .push_back((Arc::clone(item_id), content_index, heard));
-        if self.cuts.len() > MEMORY {
+        if self.cuts.len() > MAX_CUTS {
             self.cuts.pop_front();
         }
+    }
+
+    /// Whether anything of an item was heard, as far as that is remembered.
+    pub(super) fn was_heard(&self, item_id: &str) -> bool {
+        let heard_in_part = |(id, _, heard): &(Arc<str>, usize, HeardExtent)| {
+            **id == *item_id && heard.audio_end_ms > 0
+        };
+        let heard_whole =
+            |response: &Response| response.heard_items.iter().any(|id| **id == *item_id);
+        self.cuts.iter().any(heard_in_part) || self.known.values().any(heard_whole)
     }
 
     /// Copies the extent that was heard into an item whose parts were cut before the item arrived.

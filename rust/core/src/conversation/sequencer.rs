@@ -1,9 +1,14 @@
-//! Decides when a `response.create` may be sent: one at a time, and never while a response is
-//! active.
+//! Decides when a `response.create` may be sent: one at a time, and never while a response of the
+//! conversation is in progress.
 //!
 //! Requests without a payload coalesce: one response answers all of them. Requests with a payload,
 //! and raw `response.create` events, are sent one by one, in order. No request coalesces across
 //! them.
+//!
+//! The server may begin a response by itself, when the user has spoken, and refuse a request that
+//! arrives later. Such a request is sent again when that response has ended: one with a payload until
+//! it is accepted, one without once, because the response that was first has then seen all that the
+//! request was made for.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,30 +18,51 @@ use serde_json::{Map, Value};
 use super::client_event::ClientEvent;
 use super::item::text;
 
-/// A request for a response.
+/// What is requested.
 #[derive(Debug, Clone, PartialEq)]
-enum Request {
-    /// A request without a payload, and how many requests it stands for.
+enum Kind {
+    /// Responses without a payload: how many requests this stands for.
     Auto(usize),
     /// This event, unchanged.
     Manual(Map<String, Value>),
 }
 
+/// A request for a response.
+#[derive(Debug, Clone, PartialEq)]
+struct Request {
+    kind: Kind,
+    /// Whether the server has refused it before, for another response was in progress.
+    repeated: bool,
+}
+
+impl Request {
+    fn new(kind: Kind) -> Self {
+        let repeated = false;
+        Self { kind, repeated }
+    }
+}
+
+/// A request that was sent.
 #[derive(Debug)]
-struct Pending {
+struct Sent {
     event_id: String,
     request: Request,
     deadline: Duration,
+    /// The answer was interrupted before it began.
+    interrupted: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Sequencer {
     waiting: VecDeque<Request>,
-    pending: Option<Pending>,
-    /// A response is active.
-    ongoing: bool,
-    /// The active response has been cancelled and has not ended yet.
-    cancelling: bool,
+    /// The request that the server has not answered.
+    pending: Option<Sent>,
+    /// The request that was sent before the current response began, which may be its answer. If the
+    /// server began that response by itself, the refusal of the request is still to come.
+    answered: Option<Sent>,
+    /// The server refused a request because of a response that it has not announced: until when to
+    /// wait for the end of that response.
+    blocked_until: Option<Duration>,
     /// Counts event ids. It is not reset with the connection, as in the reference.
     counter: u64,
     /// How long the server may take to answer a request.
@@ -50,23 +76,24 @@ impl Sequencer {
         Self {
             waiting: VecDeque::new(),
             pending: None,
-            ongoing: false,
-            cancelling: false,
+            answered: None,
+            blocked_until: None,
             counter: 0,
             patience,
             limit,
         }
     }
 
-    pub(super) fn ongoing(&self) -> bool {
-        self.ongoing
-    }
-
     pub(super) fn request_auto(&mut self) {
-        if let Some(Request::Auto(count)) = self.waiting.back_mut() {
+        if let Some(Request {
+            kind: Kind::Auto(count),
+            repeated,
+        }) = self.waiting.back_mut()
+        {
             *count += 1;
+            *repeated = false;
         } else {
-            self.waiting.push_back(Request::Auto(1));
+            self.waiting.push_back(Request::new(Kind::Auto(1)));
         }
     }
 
@@ -75,114 +102,184 @@ impl Sequencer {
         if self.waiting.len() >= self.limit {
             return Err(self.limit);
         }
-        self.waiting.push_back(Request::Manual(event));
+        self.waiting.push_back(Request::new(Kind::Manual(event)));
         Ok(())
     }
 
-    /// Returns the next `response.create` if it may be sent now.
+    /// Whether a request waits to be sent.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether a request waits to be sent, or to be answered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.pending.is_none()
+    }
+
+    /// Whether a response that is in progress keeps requests waiting.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.is_waiting() && self.pending.is_none()
+    }
+
+    /// Returns the next `response.create` if it may be sent now, with no response in progress.
     pub(super) fn next(&mut self, now: Duration) -> Option<Map<String, Value>> {
-        if self.ongoing || self.cancelling || self.pending.is_some() {
+        if self.pending.is_some() || self.blocked_until.is_some() {
             return None;
         }
         let request = self.waiting.pop_front()?;
-        let mut event = match &request {
-            Request::Auto(_) => ClientEvent::response_create(),
-            Request::Manual(event) => event.clone(),
+        let mut event = match &request.kind {
+            Kind::Auto(_) => ClientEvent::response_create(),
+            Kind::Manual(event) => event.clone(),
         };
-        let event_id = if let Some(id) = event.get("event_id").and_then(Value::as_str) {
-            id.to_owned()
-        } else {
-            self.counter += 1;
-            let id = format!("stapes_response_create_{}", self.counter);
-            event.insert("event_id".into(), id.as_str().into());
-            id
-        };
-        self.pending = Some(Pending {
+        let event_id = self.name(&mut event);
+        self.pending = Some(Sent {
             event_id,
             request,
             deadline: now + self.patience,
+            interrupted: false,
         });
         Some(event)
     }
 
-    pub(super) fn created(&mut self) {
-        self.ongoing = true;
-        self.cancelling = false;
-        self.pending = None;
+    /// The event id of a `response.create`, given to it if it has none.
+    pub(super) fn name(&mut self, event: &mut Map<String, Value>) -> String {
+        if let Some(id) = event.get("event_id").and_then(Value::as_str) {
+            return id.to_owned();
+        }
+        self.counter += 1;
+        let id = format!("stapes_response_create_{}", self.counter);
+        event.insert("event_id".into(), id.as_str().into());
+        id
     }
 
-    pub(super) fn done(&mut self) {
-        self.ongoing = false;
-        self.cancelling = false;
-        self.pending = None;
+    /// The answer to the pending request, if there is one, is not wanted any more. Returns whether
+    /// there is one.
+    pub(super) fn interrupt_pending(&mut self) -> bool {
+        if let Some(pending) = &mut self.pending {
+            pending.interrupted = true;
+        }
+        self.pending.is_some()
     }
 
-    /// Marks the active response as cancelled. Returns whether there was one to cancel.
-    pub(super) fn begin_cancel(&mut self) -> bool {
-        let begins = self.ongoing && !self.cancelling;
-        self.cancelling |= begins;
-        begins
+    /// A response of the conversation has begun. Returns whether it was interrupted before.
+    pub(super) fn begun(&mut self) -> bool {
+        self.blocked_until = None;
+        self.answered = self.pending.take();
+        self.answered.as_ref().is_some_and(|sent| sent.interrupted)
     }
 
-    /// Handles an error of the server. If it refuses the pending request, the next one may be sent.
+    /// A response of the conversation has ended; `announced`: its beginning was seen.
+    pub(super) fn ended(&mut self, announced: bool) {
+        self.blocked_until = None;
+        self.answered = None;
+        if !announced {
+            // It answers the request, although the server never said that it began.
+            self.pending = None;
+        }
+    }
+
+    /// Handles an error of the server. `busy`: a response is in progress, as the server announced.
     /// An error without an event id is matched by its code and message.
-    pub(super) fn refused(&mut self, error: &Value) {
+    pub(super) fn refused(&mut self, error: &Value, busy: bool, now: Duration) {
         let code = text(error, "code").unwrap_or_default();
-        if code == "response_cancel_not_active" {
-            // There was nothing to cancel, so no `response.done` will follow.
-            self.ongoing = false;
-            self.cancelling = false;
-        }
-        let ours = match text(error, "event_id") {
-            Some(id) => self
-                .pending
-                .as_ref()
-                .is_some_and(|pending| pending.event_id == id),
-            None => {
-                code.contains("response_create")
-                    || code == "conversation_already_has_active_response"
-                    || text(error, "message")
-                        .unwrap_or_default()
-                        .contains("response.create")
-            }
+        let other_active = code == "conversation_already_has_active_response";
+        let id = text(error, "event_id");
+        let about_requests = other_active
+            || code.contains("response_create")
+            || text(error, "message").is_some_and(|message| message.contains("response.create"));
+        let is_meant = |sent: &mut Sent| match id {
+            Some(id) => sent.event_id == id,
+            None => about_requests,
         };
-        if ours {
-            self.release();
+        let refused = self.pending.take_if(is_meant);
+        // A response began after the request was sent: an error that does not name the request is
+        // about it only if it says that.
+        let refused = refused.or_else(|| {
+            self.answered
+                .take_if(|sent| (id.is_some() || other_active) && is_meant(sent))
+        });
+        let Some(sent) = refused else { return };
+        if sent.interrupted {
+            return;
+        }
+        if other_active {
+            self.ask_again(sent.request, busy, now);
+        } else {
+            self.give_up(sent.request.kind);
         }
     }
 
-    /// Gives up the pending request. The other requests that it stood for are queued again.
-    fn release(&mut self) {
-        if let Some(Pending {
-            request: Request::Auto(count @ 2..),
+    /// Queues a request again that was refused because another response is in progress.
+    fn ask_again(&mut self, request: Request, busy: bool, now: Duration) {
+        let stands_for_others = matches!(request.kind, Kind::Auto(2..));
+        if !busy && stands_for_others {
+            return self.give_up(request.kind);
+        }
+        let is_manual = matches!(request.kind, Kind::Manual(_));
+        if request.repeated && !(busy && is_manual) {
+            return;
+        }
+        // Where the server has not announced that response, and nothing else waits to be sent.
+        let waits_for_unknown = !busy && (is_manual || self.waiting.is_empty());
+        match request.kind {
+            Kind::Auto(count) => self.put_back(count, true),
+            kind @ Kind::Manual(_) => self.waiting.push_front(Request {
+                kind,
+                repeated: true,
+            }),
+        }
+        if waits_for_unknown {
+            self.blocked_until = Some(now + self.patience);
+        }
+    }
+
+    /// Queues requests without a payload again, before all others.
+    fn put_back(&mut self, count: usize, repeated: bool) {
+        if let Some(Request {
+            kind: Kind::Auto(waiting),
             ..
-        }) = self.pending.take()
+        }) = self.waiting.front_mut()
         {
-            self.waiting.push_front(Request::Auto(count - 1));
+            *waiting += count;
+        } else {
+            self.waiting.push_front(Request {
+                kind: Kind::Auto(count),
+                repeated,
+            });
+        }
+    }
+
+    /// Gives a request up. The other requests that it stood for are queued again.
+    fn give_up(&mut self, kind: Kind) {
+        if let Kind::Auto(count @ 2..) = kind {
+            self.put_back(count - 1, false);
         }
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.pending.as_ref().map(|pending| pending.deadline)
+        let pending = self.pending.as_ref().map(|pending| pending.deadline);
+        pending.or(self.blocked_until)
     }
 
     /// Gives up the pending request if its deadline has passed. Returns its event id.
     pub(super) fn expire(&mut self, now: Duration) -> Option<String> {
-        if self.deadline()? > now {
-            return None;
-        }
-        let id = self
-            .pending
-            .as_ref()
-            .map(|pending| pending.event_id.clone());
-        self.release();
-        id
+        let sent = self.pending.take_if(|pending| pending.deadline <= now)?;
+        self.give_up(sent.request.kind);
+        Some(sent.event_id)
+    }
+
+    /// Stops waiting for a response that the server has not announced, if its end did not come in
+    /// time. Returns whether it was waited for.
+    pub(super) fn unblock(&mut self, now: Duration) -> bool {
+        self.blocked_until.take_if(|until| *until <= now).is_some()
     }
 
     /// Drops all requests: the connection is over.
     pub(super) fn reset(&mut self) {
         self.waiting.clear();
-        self.done();
+        self.pending = None;
+        self.answered = None;
+        self.blocked_until = None;
     }
 }
 
@@ -201,17 +298,24 @@ mod tests {
         event.and_then(|event| event["event_id"].as_str().map(str::to_owned))
     }
 
+    fn manual(event_id: &str) -> Map<String, Value> {
+        let event = json!({"type": "response.create", "event_id": event_id});
+        event.as_object().unwrap().clone()
+    }
+
+    fn other_active() -> Value {
+        json!({"code": "conversation_already_has_active_response"})
+    }
+
     #[test]
-    fn requests_coalesce_while_a_response_is_active() {
+    fn requests_coalesce_while_they_wait() {
         let mut s = sequencer();
-        s.created();
         s.request_auto();
         s.request_auto();
-        assert_eq!(id(s.next(NOW)), None);
-        s.done();
         assert_eq!(id(s.next(NOW)).as_deref(), Some("stapes_response_create_1"));
-        s.created();
-        s.done();
+        assert_eq!(id(s.next(NOW)), None, "one is pending");
+        s.begun();
+        s.ended(true);
         assert_eq!(id(s.next(NOW)), None);
     }
 
@@ -219,9 +323,7 @@ mod tests {
     fn a_manual_request_is_sent_as_it_is_and_bounds_coalescing() {
         let mut s = sequencer();
         s.request_auto();
-        let manual = json!({"type": "response.create", "event_id": "mine"});
-        s.request_manual(manual.as_object().unwrap().clone())
-            .unwrap();
+        s.request_manual(manual("mine")).unwrap();
         s.request_auto();
         for expected in [
             "stapes_response_create_1",
@@ -229,28 +331,105 @@ mod tests {
             "stapes_response_create_2",
         ] {
             assert_eq!(id(s.next(NOW)).as_deref(), Some(expected));
-            s.created();
-            s.done();
+            s.begun();
+            s.ended(true);
         }
     }
 
     #[test]
-    fn a_refusal_without_event_id_frees_the_slot() {
-        let mut s = sequencer();
-        s.request_auto();
-        assert!(s.next(NOW).is_some());
-        s.request_auto();
-        s.refused(&json!({"code": "conversation_already_has_active_response"}));
-        assert_eq!(id(s.next(NOW)).as_deref(), Some("stapes_response_create_2"));
+    fn a_request_that_another_response_was_first_of_is_sent_again_once() {
+        for unnamed in [true, false] {
+            let mut s = sequencer();
+            s.request_auto();
+            assert!(s.next(NOW).is_some());
+            // The server's own response begins, then the refusal comes.
+            s.begun();
+            let mut error = other_active();
+            if !unnamed {
+                error["event_id"] = "stapes_response_create_1".into();
+            }
+            s.refused(&error, true, NOW);
+            s.ended(true);
+            assert!(s.next(NOW).is_some(), "asked again");
+            s.begun();
+            s.refused(&other_active(), true, NOW);
+            s.ended(true);
+            assert_eq!(s.next(NOW), None, "the response that was first has seen it");
+        }
     }
 
     #[test]
-    fn a_refusal_of_something_else_does_not() {
+    fn a_request_with_a_payload_is_sent_until_it_is_accepted() {
+        let mut s = sequencer();
+        s.request_manual(manual("mine")).unwrap();
+        s.request_auto();
+        for _ in 0..5 {
+            assert_eq!(id(s.next(NOW)).as_deref(), Some("mine"));
+            s.begun();
+            s.refused(&other_active(), true, NOW);
+            s.ended(true);
+        }
+        assert_eq!(id(s.next(NOW)).as_deref(), Some("mine"));
+        s.begun();
+        s.ended(true);
+        assert_eq!(id(s.next(NOW)).as_deref(), Some("stapes_response_create_1"));
+    }
+
+    #[test]
+    fn a_refused_request_goes_into_the_one_that_waits() {
+        let mut s = sequencer();
+        s.request_auto();
+        s.request_auto();
+        assert!(s.next(NOW).is_some());
+        s.request_auto();
+        let error = json!({"event_id": "stapes_response_create_1", "code": "rate_limit_exceeded"});
+        s.refused(&error, false, NOW);
+        assert_eq!(id(s.next(NOW)).as_deref(), Some("stapes_response_create_2"));
+        s.begun();
+        s.ended(true);
+        assert_eq!(id(s.next(NOW)), None);
+    }
+
+    #[test]
+    fn a_refusal_for_a_response_that_nobody_knows_waits_for_its_end() {
+        let mut s = sequencer();
+        s.request_auto();
+        assert!(s.next(NOW).is_some());
+        s.refused(&other_active(), false, NOW);
+        assert_eq!(s.next(NOW), None);
+        assert_eq!(s.deadline(), Some(Duration::from_secs(30)));
+        let mut expired = sequencer();
+        expired.request_auto();
+        assert!(expired.next(NOW).is_some());
+        expired.refused(&other_active(), false, NOW);
+        assert!(!expired.unblock(Duration::from_secs(29)));
+        assert!(expired.unblock(Duration::from_secs(30)) && expired.next(NOW).is_some());
+        s.ended(true);
+        assert!(s.next(NOW).is_some());
+    }
+
+    #[test]
+    fn an_interrupted_request_is_not_sent_again() {
+        let mut s = sequencer();
+        s.request_auto();
+        assert!(s.next(NOW).is_some());
+        assert!(s.interrupt_pending());
+        s.refused(&other_active(), true, NOW);
+        s.ended(true);
+        assert_eq!(s.next(NOW), None);
+        s.request_auto();
+        assert!(s.next(NOW).is_some() && s.interrupt_pending());
+        assert!(s.begun(), "the response is to be cancelled");
+    }
+
+    #[test]
+    fn a_refusal_of_something_else_changes_nothing() {
         let mut s = sequencer();
         s.request_auto();
         assert!(s.next(NOW).is_some());
         s.request_auto();
-        s.refused(&json!({"event_id": "other", "message": "no response.create today"}));
+        let error = json!({"event_id": "other", "message": "no response.create today"});
+        s.refused(&error, false, NOW);
         assert!(s.next(NOW).is_none());
     }
 
@@ -270,13 +449,9 @@ mod tests {
     #[test]
     fn waiting_requests_are_bounded() {
         let mut s = sequencer();
-        let manual = json!({"type": "response.create"})
-            .as_object()
-            .unwrap()
-            .clone();
         for _ in 0..8 {
-            s.request_manual(manual.clone()).unwrap();
+            s.request_manual(manual("m")).unwrap();
         }
-        assert_eq!(s.request_manual(manual), Err(8));
+        assert_eq!(s.request_manual(manual("m")), Err(8));
     }
 }

@@ -18,7 +18,7 @@ mod setup;
 mod text_pool;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -54,6 +54,8 @@ struct State {
     output: Option<(AudioFormat, u32)>,
     /// Of the newest connection, which may be over.
     counters: Arc<Counters>,
+    /// The deadline that a timer sleeps until.
+    timer: Option<Duration>,
 }
 
 /// A conversation with its clock, its order, and its current connection.
@@ -65,7 +67,6 @@ pub struct Session {
     sink: Arc<dyn EventSink>,
     held: watch::Sender<bool>,
     limits: OutgoingLimits,
-    timer_armed: AtomicBool,
     myself: Weak<Self>,
 }
 
@@ -92,6 +93,7 @@ impl Session {
                 unsent: None,
                 output: None,
                 counters: Arc::default(),
+                timer: None,
             }),
             interest: AtomicU32::new(0),
             clock,
@@ -99,7 +101,6 @@ impl Session {
             sink,
             held: watch::Sender::new(false),
             limits,
-            timer_armed: AtomicBool::new(false),
             myself: Weak::clone(myself),
         })
     }
@@ -137,9 +138,7 @@ impl Session {
         if events {
             self.sink.pushed();
         }
-        if state.conversation.poll_timeout().is_some() {
-            self.arm_timer();
-        }
+        self.arm_timer(state);
         state.unsent.take()
     }
 
@@ -201,38 +200,36 @@ impl Session {
         events
     }
 
-    /// At most one timer runs for each session, and none while there is no deadline.
-    fn arm_timer(&self) {
-        if matches!(self.clock, Clock::Virtual(_)) || self.timer_armed.swap(true, Ordering::AcqRel)
-        {
+    /// Sees to it that the conversation's next deadline is handled. A timer that sleeps longer than
+    /// until then is replaced; one that wakes too early looks for the deadline again.
+    fn arm_timer(&self, state: &mut State) {
+        let Some(deadline) = state.conversation.poll_timeout() else {
+            return;
+        };
+        let armed = state.timer.is_some_and(|armed| armed <= deadline);
+        if armed || matches!(self.clock, Clock::Virtual(_)) {
             return;
         }
+        state.timer = Some(deadline);
+        let wait = deadline.saturating_sub(self.clock.now());
         let session = Weak::clone(&self.myself);
         self.runtime.spawn(async move {
-            loop {
-                let wait = {
-                    let Some(session) = session.upgrade() else {
-                        return;
-                    };
-                    let deadline = session.look(Conversation::poll_timeout);
-                    let Some(deadline) = deadline else {
-                        session.timer_armed.store(false, Ordering::Release);
-                        // A deadline may have been set between the look and the store.
-                        if session.look(Conversation::poll_timeout).is_some() {
-                            session.arm_timer();
-                        }
-                        return;
-                    };
-                    let now = session.clock.now();
-                    if deadline <= now {
-                        session.act(Conversation::handle_timeout);
-                        continue;
-                    }
-                    deadline.saturating_sub(now)
-                };
-                tokio::time::sleep(wait).await;
+            tokio::time::sleep(wait).await;
+            if let Some(session) = session.upgrade() {
+                session.timer_fired(deadline);
             }
         });
+    }
+
+    fn timer_fired(&self, deadline: Duration) {
+        if self
+            .lock()
+            .timer
+            .take_if(|armed| *armed == deadline)
+            .is_some()
+        {
+            self.act(Conversation::handle_timeout);
+        }
     }
 
     /// Sets the kinds of events that are built.

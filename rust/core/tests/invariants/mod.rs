@@ -424,14 +424,18 @@ impl Watched {
                 }
                 self.newest = Some((response_id, self.responses));
             }
-            Event::ResponseEnded(_) => (self.active, self.requested) = (false, false),
+            Event::ResponseEnded(ended) if !ended.out_of_band => {
+                (self.active, self.requested) = (false, false);
+            }
             Event::CoreError(CoreError::Server(error)) => {
                 self.requested = false;
                 if error["error"]["code"] == "response_cancel_not_active" {
                     self.active = false;
                 }
             }
-            Event::CoreError(CoreError::Unanswered(_)) => self.requested = false,
+            Event::CoreError(CoreError::Unanswered(_)) => {
+                (self.active, self.requested) = (false, false);
+            }
             Event::FunctionCall(call) => {
                 let twice = self.open.iter().any(|open| open.call_id == call.call_id);
                 assert!(!twice, "call {} is given out twice", call.call_id);

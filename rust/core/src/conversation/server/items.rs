@@ -23,6 +23,12 @@ impl Conversation {
         let Some(wire) = event.get("item") else {
             return;
         };
+        if let Some(id) = text(event, "response_id") {
+            self.responses.touch(id, now);
+            if self.responses.is_out_of_band(id) {
+                return;
+            }
+        }
         match text(wire, "type") {
             Some("function_call") if text(wire, "status") == Some("completed") => {
                 self.function_call(event, wire, now);

@@ -38,9 +38,10 @@ impl Conversation {
             } => {
                 self.audio_delta(response_id, item_id, content_index, chunk, now);
             }
-            Body::TextDelta(delta) => self.answer_delta(&delta),
+            Body::TextDelta(delta) => self.answer_delta(&delta, now),
             Body::Event { kind, value } => self.server_event(&kind, value, now),
         }
+        self.settle_played();
     }
 
     fn server_event(&mut self, kind: &str, event: Value, now: Duration) {
@@ -50,7 +51,7 @@ impl Conversation {
             "session.updated" => self.session_updated(&event),
             "response.created" => self.response_created(&event, now),
             "response.done" => self.response_done(&event, now),
-            "response.output_audio.done" => self.audio_done(&event),
+            "response.output_audio.done" => self.audio_done(&event, now),
             "response.content_part.added" => self.content_part_added(&event),
             "output_audio_buffer.started" => self.output_buffer_started(&event),
             "output_audio_buffer.stopped" => self.output_buffer_stopped(),
@@ -120,7 +121,14 @@ impl Conversation {
         if let Some(id) = text(&error, "event_id") {
             self.history_requests.refused(id);
         }
-        self.sequencer.refused(&error);
+        if let Some(id) = text(&error, "event_id") {
+            self.truncation_refused(id);
+        }
+        if text(&error, "code") == Some("response_cancel_not_active") {
+            self.cancel_refused(now);
+        }
+        let busy = self.responses.is_busy();
+        self.sequencer.refused(&error, busy, now);
         self.flush_responses(now);
     }
 

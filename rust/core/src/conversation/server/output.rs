@@ -34,17 +34,18 @@ impl Conversation {
             }
         };
         let (response_id, item_id) = self.ids_of_audio(response_id, item_id);
-        if self.responses.is_silenced(&response_id) {
+        let response = self.responses.entry(&response_id, self.agent_version);
+        if response.silenced {
             return;
         }
-        let format = self
-            .responses
-            .format(&response_id)
-            .or(self.playback.format())
-            .unwrap_or_default();
+        response.first_audio(now);
+        let stated = response.format;
+        self.responses.touch(&response_id, now);
+        let format = stated.or(self.playback.format()).unwrap_or_default();
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
-        self.audio_arrived(&response_id, now);
+        self.count_heard();
+        self.audio_arrived();
         if let Chunk::Decoded(data) | Chunk::Converted { data, .. } = chunk {
             self.outbox.event(Event::Audio {
                 response_id,
@@ -68,7 +69,7 @@ impl Conversation {
             (Some(id), _) => id.into(),
             (None, _) => self
                 .responses
-                .active()
+                .current()
                 .map_or_else(|| "".into(), Arc::clone),
         };
         let item_id = match known {
@@ -79,16 +80,27 @@ impl Conversation {
     }
 
     /// Handles the end of a part's audio. If none of it was passed on for playback, no audio stops.
-    pub(super) fn audio_done(&mut self, event: &Value) {
-        self.audio_generated = true;
+    pub(super) fn audio_done(&mut self, event: &Value, now: Duration) {
+        let current = self.responses.current().cloned();
+        let response_id = text(event, "response_id").or(current.as_deref());
+        let response = response_id.and_then(|id| self.responses.get_mut(id));
+        let unheard = response.is_some_and(|response| {
+            response.audio_generated = true;
+            response.silenced && !response.had_audio()
+        });
         if self.capabilities.media == Media::Track {
             // Generation is faster than playback: the audio stops when its segment ends.
             return;
         }
         self.audio_started = false;
-        self.playback.generated();
-        let unheard = text(event, "response_id")
-            .is_some_and(|id| self.responses.is_silenced(id) && !self.responses.had_audio(id));
+        let newest = self.playback.ids().map(|(_, item_id)| Arc::clone(item_id));
+        if let Some(item_id) = text(event, "item_id").or(newest.as_deref()) {
+            let content_index = event
+                .get("content_index")
+                .map(|_| index(event, "content_index"));
+            self.playback.part_complete(item_id, content_index, now);
+            self.count_heard();
+        }
         if !unheard {
             self.outbox.event(Event::AudioStopped {
                 agent_version: self.agent_version,
@@ -96,8 +108,21 @@ impl Conversation {
         }
     }
 
-    pub(super) fn answer_delta(&mut self, delta: &TextDelta<'_>) {
-        self.responses.spoke(&delta.item_id, &delta.text);
+    pub(super) fn answer_delta(&mut self, delta: &TextDelta<'_>, now: Duration) {
+        if let Some(id) = delta.response_id.as_deref() {
+            let response = self.responses.entry(id, self.agent_version);
+            if response.out_of_band {
+                // Whoever asked for it gets it whole, when it is done.
+                return;
+            }
+            self.responses.touch(id, now);
+        }
+        self.responses.spoke(
+            delta.response_id.as_deref(),
+            &delta.item_id,
+            delta.content_index,
+            &delta.text,
+        );
         let (transcript, guardrails) = (
             self.outbox.wants(Interest::TRANSCRIPT),
             self.outbox.wants(Interest::GUARDRAILS),
@@ -119,7 +144,7 @@ impl Conversation {
         let Some(response_id) = response_id.filter(|_| guardrails) else {
             return;
         };
-        self.responses.adopt(&response_id, self.agent_version);
+        self.responses.adopt(&response_id, self.agent_version, now);
         if let Some(so_far) = self.guard.delta(&response_id, &item_id, &delta.text) {
             self.outbox.event(Event::GuardrailDue {
                 agent_version: self

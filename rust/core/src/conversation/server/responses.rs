@@ -8,50 +8,98 @@ use serde_json::Value;
 use super::formats::format_at;
 use crate::conversation::Conversation;
 use crate::conversation::capabilities::Media;
-use crate::conversation::event::{Event, ResponseEnded};
+use crate::conversation::event::{Event, Interest, ResponseEnded};
 use crate::conversation::guard::GuardSource;
 use crate::conversation::item::text;
+use crate::conversation::response::Begun;
 
 impl Conversation {
     pub(super) fn response_created(&mut self, event: &Value, now: Duration) {
-        let id = event.pointer("/response/id").and_then(Value::as_str);
-        let since = self.turn_ended.take().unwrap_or(now);
+        let response = event.get("response").unwrap_or(&Value::Null);
+        let id = text(response, "id");
+        let out_of_band = is_out_of_band(response);
+        let since = if out_of_band {
+            None
+        } else {
+            self.turn_ended.take()
+        };
         // The format is fixed when the response begins: a later change of the session's has no
         // effect.
         let format = format_at(event, "/response/audio/output/format").or(self.playback.format());
-        self.responses
-            .begin(id, self.agent_version, format, since, now);
-        self.sequencer.created();
+        let begun = Begun {
+            id,
+            out_of_band,
+            agent_version: self.agent_version,
+            format,
+            since: since.unwrap_or(now),
+        };
+        let replaced = self.responses.begin(begun, now);
+        if out_of_band {
+            return;
+        }
+        let interrupted = self.sequencer.begun();
+        if let Some(replaced) = replaced {
+            // The server has one response of the conversation at a time: that one has ended.
+            self.playback.response_complete(&replaced, now);
+            self.settle_response(&replaced, now);
+        }
         // A media track may still play the response before.
         self.audio_started &= self.capabilities.media == Media::Track;
-        self.audio_generated = false;
         let response_id = id.map(Arc::from);
         self.outbox.event(Event::ResponseStarted {
             response_id,
             agent_version: self.agent_version,
         });
+        if interrupted {
+            self.responses.silence_current(self.agent_version);
+            self.cancel_current();
+        }
     }
 
     pub(super) fn response_done(&mut self, event: &Value, now: Duration) {
         let response = event.get("response").unwrap_or(&Value::Null);
-        let active = self.responses.active().cloned();
-        let id = text(response, "id").or(active.as_deref());
+        let stated = text(response, "id");
+        let known = stated.is_none_or(|id| self.responses.get(id).is_some());
+        if let (false, true, Some(id)) = (known, is_out_of_band(response), stated) {
+            self.responses.entry(id, self.agent_version).out_of_band = true;
+        }
+        let id = self.responses.ended_id(stated);
+        let id = id.as_deref();
+        let is_current = match (id, self.responses.current()) {
+            (Some(id), Some(current)) => **current == *id,
+            _ => true,
+        };
+        let was_busy = self.responses.is_busy();
+        let out_of_band = id.is_some_and(|id| self.responses.is_out_of_band(id));
+        let cancelling = id.map_or(self.responses.is_cancelling(), |id| {
+            self.responses.get(id).is_some_and(|it| it.cancelling)
+        });
         let Some((agent_version, timings)) = self.responses.end(id, self.agent_version, now) else {
             return;
         };
+        if cancelling {
+            self.note_cancelled(response);
+        }
         let output = response
             .get("output")
             .and_then(Value::as_array)
             .map_or(&[][..], Vec::as_slice);
         let (item_id, output_text) = last_text(output);
-        self.sequencer.done();
+        if !out_of_band && (is_current || !known) {
+            self.sequencer.ended(was_busy);
+        }
         if let Some(id) = id {
             self.guard.done(id);
         }
+        let items = self
+            .outbox
+            .wants(Interest::RESPONSES)
+            .then(|| Value::Array(output.to_vec()));
         let present = |key: &str| response.get(key).filter(|value| !value.is_null()).cloned();
         self.outbox
             .event(Event::ResponseEnded(Box::new(ResponseEnded {
                 response_id: id.map(Arc::from),
+                out_of_band,
                 agent_version,
                 item_id: item_id.map(Arc::from),
                 output: output_text.to_owned(),
@@ -59,15 +107,53 @@ impl Conversation {
                 status: text(response, "status").map(str::to_owned),
                 status_details: present("status_details"),
                 usage: present("usage"),
+                metadata: present("metadata"),
+                items,
                 timings,
                 response_index: self.responses.index(),
                 connection_id: self.connection_id,
             })));
         if let Some(id) = id {
+            if self.capabilities.media == Media::InFrames {
+                self.playback.response_complete(id, now);
+            } else if text(response, "status").is_some_and(|status| status != "completed") {
+                self.forget_unstarted(id);
+            }
+            self.count_heard();
+            self.end_playback_of(&Arc::from(id));
             self.settle_response(id, now);
         }
         self.flush_responses(now);
     }
+
+    /// A response that was being cancelled has ended. If not by our cancellation, the refusal of
+    /// that is still to come.
+    fn note_cancelled(&mut self, response: &Value) {
+        let reason = response
+            .pointer("/status_details/reason")
+            .and_then(Value::as_str);
+        match (text(response, "status"), reason) {
+            (Some("cancelled") | None, None | Some("client_cancelled")) => self.late_cancels = 0,
+            _ => self.late_cancels += 1,
+        }
+    }
+
+    /// The server refused a cancellation: no response was in progress.
+    pub(super) fn cancel_refused(&mut self, now: Duration) {
+        if self.late_cancels > 0 {
+            self.late_cancels -= 1;
+        } else if self.responses.is_cancelling()
+            && let Some(id) = self.responses.give_up()
+        {
+            // Its end will not come.
+            self.settle_response(&id, now);
+        }
+    }
+}
+
+/// Whether a response belongs to no conversation, as the server states.
+fn is_out_of_band(response: &Value) -> bool {
+    response.get("conversation_id").is_some_and(Value::is_null)
 }
 
 /// The id and the text of the last message that ends in text or speech. Without one, the id is the
