@@ -181,11 +181,12 @@ impl Conversation {
     fn note_heard(&mut self, cut: &Cut) -> bool {
         let (item_id, index) = (&cut.item_id, cut.content_index);
         let spoken = self.responses.transcript(&cut.response_id, item_id, index);
-        let extent = match self.history.transcript(item_id, index) {
-            Some(transcript) if transcript.len() >= spoken.len() => heard(transcript, cut),
-            _ => heard(spoken, cut),
+        let spoken = match self.history.transcript(item_id, index) {
+            Some(transcript) if transcript.len() >= spoken.len() => transcript.to_owned(),
+            _ => spoken.to_owned(),
         };
+        let extent = heard(&spoken, cut);
         self.responses.cut(item_id, index, extent.clone());
-        self.history.heard(item_id, index, extent, spoken)
+        self.history.heard(item_id, index, extent, &spoken)
     }
 }
