@@ -518,3 +518,12 @@ async def test_speech_of_the_assistant_is_added_to_the_history_as_text(talks: Ta
     await talk.settle()
     (created,) = talk.sent("conversation.item.create")
     assert created["item"]["content"] == [{"type": "output_text", "text": "hi"}]
+
+
+async def test_sound_of_no_length_is_not_appended(talks: Talks) -> None:
+    talk = await talks.begin()
+    await talk.session.send_audio(b"")
+    await talk.session.send_audio(b"", commit=True)
+    await talk.settle()
+    assert talk.sent("input_audio_buffer.append") == []
+    assert len(talk.sent("input_audio_buffer.commit")) == 1

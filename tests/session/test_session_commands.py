@@ -217,9 +217,19 @@ async def test_muted_audio_is_not_sent(call):
 async def test_nothing_is_appended_where_there_is_no_sound(call):
     c = await call(TALK)
     c.session.send_audio(silence(200))
+    c.session.send_audio(b"")
     c.session.send_audio(b"", commit=True)
     await c.call.received.wait_for("input_audio_buffer.commit")
+    assert c.call.received.types.count("input_audio_buffer.append") == 1
     assert c.call.received.types[-2:] == ["input_audio_buffer.append", "input_audio_buffer.commit"]
+
+
+async def test_a_turn_that_is_muted_at_its_end_is_committed(call):
+    c = await call(TALK)
+    c.session.send_audio(silence(200))
+    c.session.mute()
+    c.session.send_audio(b"", commit=True)
+    await c.call.received.wait_for("input_audio_buffer.commit")
 
 
 async def test_request_response_carries_its_settings(call):

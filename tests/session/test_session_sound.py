@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from calling import silence
 
-from stapes import AgentEnd, Audio
+from stapes import AgentEnd, Audio, RealtimeAgent, RealtimeSession
 from stapes.audio import mulaw_decode
 from stapes.devserver import ScriptedMind, Turn
+from stapes.testing import ScriptedServer, settle
 
 TALK = ScriptedMind([Turn(say="Hello there, how are you today?")])
 FORMATS: dict[str, Any] = {
@@ -73,8 +74,10 @@ async def test_wire_bytes_of_g711_go_out_as_they_are(call):
         memoryview(tone(24_000, 20)),
         tone(24_000, 20),
         np.repeat(tone(24_000, 20), 2)[::2],
+        tone(24_000, 20)[:, None],
+        np.stack([tone(24_000, 20), tone(24_000, 30)[:480]], axis=1)[:, :1],
     ],
-    ids=["bytes", "bytearray", "memoryview", "int16", "strided"],
+    ids=["bytes", "bytearray", "memoryview", "int16", "strided", "column", "first-of-two"],
 )
 async def test_sound_may_be_anything_that_holds_samples(call, audio):
     c = await call(TALK)
@@ -92,6 +95,24 @@ async def test_float_samples_are_full_scale_at_one(call):
     assert abs(samples[1] - 16_384) <= 1
     assert list(samples[2:]) == [32_767, samples[3], 32_767]
     assert samples[3] <= -32_767
+
+
+@pytest.mark.parametrize("shape", [(240, 2), (1, 480), (480, 1, 1)])
+async def test_sound_of_several_channels_is_refused(call, shape):
+    c = await call(TALK)
+    with pytest.raises(ValueError, match=r"audio has shape .*: expected \(n,\) or \(n, 1\)"):
+        c.session.send_audio(tone(24_000, 20).reshape(shape))
+
+
+async def test_sounds_of_two_rates_lose_nothing_of_each_other(call):
+    c = await call(TALK)
+    streaming = c.session.stream_audio(tone(8_000, 200), sample_rate=8_000, interval=0.02)
+    for start in range(0, 8_820, 882):
+        c.session.send_audio(tone(44_100, 200)[start : start + 882], sample_rate=44_100)
+    await streaming
+    c.session.send_audio(b"", sample_rate=44_100, commit=True)
+    await c.call.received.wait_for("input_audio_buffer.commit")
+    assert abs(len(appended(c)) // 2 - 2 * 4_800) <= 2
 
 
 async def heard(c: Any) -> bytes:
@@ -130,6 +151,36 @@ async def test_no_sound_is_lost_between_answers_at_another_rate(call):
     await c.seen.until(AgentEnd, count=2)
     both = b"".join(event.data for event in c.seen.of(Audio))
     assert both == first + first
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 48_000])
+async def test_an_answer_is_whole_though_nothing_says_that_its_sound_is_complete(rate):
+    delta = base64.b64encode(tone(24_000, 40)).decode()
+    session = RealtimeSession(
+        RealtimeAgent(name="a"), api_key="key", output_sample_rate=rate, tracing_disabled=True
+    )
+    sound: list[bytes] = []
+    session.on("audio", lambda event: sound.append(event.data))
+    async with ScriptedServer() as server:
+        await session.connect(url=server.url)
+        for response in ("r1", "r2"):
+            await server.send({"type": "response.created", "response": {"id": response}})
+            for _ in range(2):
+                await server.send(
+                    {
+                        "type": "response.output_audio.delta",
+                        "response_id": response,
+                        "item_id": f"i{response}",
+                        "content_index": 0,
+                        "delta": delta,
+                    }
+                )
+            done = {"id": response, "status": "completed", "output": []}
+            await server.send({"type": "response.done", "response": done})
+        await settle(session, server)
+        await session.close()
+        await settle(session, server)
+    assert len(b"".join(sound)) == 2 * 2 * rate * 80 // 1000
 
 
 async def test_silence_is_silence(call):

@@ -149,7 +149,7 @@ class OpusEncoder:
         """Encodes a frame of 2.5, 5, 10, 20, 40 or 60 ms to one packet.
 
         Args:
-            samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or
+            samples: Bytes-like 16-bit little-endian PCM, or an `(n,)` or `(n, 1)` array of int16 or
                 of float32 in -1.0..=1.0.
 
         Returns:
@@ -286,7 +286,7 @@ def level(samples: _Samples) -> Level:
     """Measures the level of samples.
 
     Args:
-        samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or
+        samples: Bytes-like 16-bit little-endian PCM, or an `(n,)` or `(n, 1)` array of int16 or
             of float32 in -1.0..=1.0. No samples count as silence.
 
     Raises:
@@ -298,7 +298,7 @@ def mulaw_encode(samples: _Samples) -> bytes:
     """Encodes sound to G.711 mu-law (`audio/pcmu`), one byte per sample.
 
     Args:
-        samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or
+        samples: Bytes-like 16-bit little-endian PCM, or an `(n,)` or `(n, 1)` array of int16 or
             of float32 in -1.0..=1.0, at 8000 samples per second.
 
     Raises:
@@ -327,7 +327,7 @@ def alaw_encode(samples: _Samples) -> bytes:
     """Encodes sound to G.711 A-law (`audio/pcma`), one byte per sample.
 
     Args:
-        samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or
+        samples: Bytes-like 16-bit little-endian PCM, or an `(n,)` or `(n, 1)` array of int16 or
             of float32 in -1.0..=1.0, at 8000 samples per second.
 
     Raises:

@@ -336,11 +336,12 @@ class RealtimeSession(Generic[TContext]):
         """Sends the user's sound. May be called from any thread.
 
         Args:
-            audio: PCM, 16 bit little endian, mono, as anything bytes-like, or a one-dimensional
-                numpy array of int16 or float32 (-1 to 1). Without `sample_rate` it is in the
-                session's input format: for G.711 its bytes.
+            audio: PCM, 16 bit little endian, mono, as anything bytes-like, or a numpy array of
+                int16 or float32 (-1 to 1), of shape `(n,)` or `(n, 1)`. Without `sample_rate` it is
+                in the session's input format: for G.711 its bytes. Of no length, nothing is sent.
             sample_rate: the rate of `audio` in Hz; it is resampled to the session's.
-            commit: the user's turn ends here (where turn detection is off).
+            commit: the user's turn ends here (where turn detection is off). While muted, that is
+                the turn of what was sent before.
 
         Returns:
             Awaited, it waits while more than the transport's `high_water` is waiting to be sent.

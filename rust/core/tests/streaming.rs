@@ -10,8 +10,8 @@ use serde_json::Value;
 use stapes_core::audio::AudioFormat;
 use stapes_core::conversation::{Event, Options, Rejected};
 use stapes_core::session::{
-    Clock, Connection, ConnectionSettings, EventSink, Microphone, OutgoingLimits, Paced as _,
-    Recording, SendAudioError, Session, Stream, Streamed,
+    AudioInput, Clock, Connection, ConnectionSettings, EventSink, Microphone, OutgoingLimits,
+    Paced as _, Recording, SendAudioError, Session, Stream, Streamed,
 };
 use stapes_core::transport::{Endpoint as _, Outgoing};
 use tokio::runtime::Handle;
@@ -243,4 +243,91 @@ async fn sound_is_streamed_in_the_format_of_the_wire() {
     assert_eq!(sent.pop(), Some(commit));
     let lengths = sent.iter().map(|piece| piece.as_ref().map_or(0, Vec::len));
     assert_eq!((sent.len(), lengths.sum::<usize>()), (2, 1600));
+}
+
+/// The sound of all messages.
+fn sound(sent: &[Result<Vec<u8>, String>]) -> Vec<u8> {
+    sent.iter().flatten().flatten().copied().collect()
+}
+
+#[tokio::test]
+async fn a_stream_and_a_microphone_of_other_rates_lose_nothing_of_each_other() {
+    let call = Call::new(OutgoingLimits::default());
+    let slow = Recording::Samples(vec![3000; 8_000].into(), Some(8_000));
+    let mut streaming = call.stream(slow, false);
+    let spoken = vec![-3000; 4_410];
+    for _ in 0..10 {
+        let spoken = AudioInput::Samples(&spoken, Some(44_100));
+        call.microphone
+            .send(spoken, false)
+            .expect("it is connected");
+        streaming.pass(100);
+    }
+    let nothing = AudioInput::Samples(&[], Some(44_100));
+    call.microphone
+        .send(nothing, true)
+        .expect("it is connected");
+    let samples = sound(&call.sent()).len() / 2;
+    assert!(samples.abs_diff(48_000) <= 2, "{samples}");
+}
+
+#[tokio::test]
+async fn a_stream_is_sent_to_its_last_sample_without_a_commit_too() {
+    let call = Call::new(OutgoingLimits::default());
+    let slow = Recording::Samples(vec![3000; 1_600].into(), Some(16_000));
+    call.stream(slow, false).pass(200);
+    assert_eq!(sound(&call.sent()).len(), 2 * 2_400);
+}
+
+#[tokio::test]
+async fn sound_of_the_wire_follows_what_came_before_it() {
+    let call = Call::new(OutgoingLimits::default());
+    let send = |input| call.microphone.send(input, false).expect("it is connected");
+    send(AudioInput::Samples(&[3000; 160], Some(16_000)));
+    send(AudioInput::Samples(&[1, 2, 3], None));
+    let sent = sound(&call.sent());
+    assert_eq!(sent.len(), 2 * (240 + 3));
+    assert_eq!(sent[2 * 240..], bytes(&[1, 2, 3]));
+}
+
+#[tokio::test]
+async fn nothing_is_appended_where_there_is_no_sound() {
+    let call = Call::new(OutgoingLimits::default());
+    for (format, input) in [
+        (AudioFormat::default(), AudioInput::Samples(&[], None)),
+        (
+            AudioFormat::default(),
+            AudioInput::Samples(&[], Some(16_000)),
+        ),
+        (AudioFormat::Mulaw, AudioInput::Wire(&[])),
+    ] {
+        call.microphone.set_format(format);
+        call.microphone.send(input, false).expect("it is connected");
+        assert_eq!(call.sent(), []);
+        call.microphone.send(input, true).expect("it is connected");
+        assert_eq!(call.sent(), [Err("input_audio_buffer.commit".to_owned())]);
+    }
+}
+
+#[tokio::test]
+async fn a_commit_while_muted_is_of_what_was_sent_before() {
+    let call = Call::new(OutgoingLimits::default());
+    let commit = || Err("input_audio_buffer.commit".to_owned());
+    let send = |samples: &[i16], commit| {
+        let input = AudioInput::Samples(samples, None);
+        call.microphone
+            .send(input, commit)
+            .expect("it is connected");
+    };
+    send(&[1], false);
+    call.microphone.session().mute(true);
+    send(&[2], true);
+    assert_eq!(call.sent(), [Ok(bytes(&[1])), commit()]);
+    // Now there is nothing to commit, which the server would refuse.
+    send(&[3], true);
+    send(&[], true);
+    assert_eq!(call.sent(), []);
+    call.microphone.session().mute(false);
+    send(&[4], true);
+    assert_eq!(call.sent(), [Ok(bytes(&[4])), commit()]);
 }

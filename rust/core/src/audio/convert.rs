@@ -22,16 +22,20 @@ impl ToWire {
         self.format
     }
 
-    /// Appends `samples`, which are at `rate`, to `out` in the wire format. A change of `rate` begins
-    /// a new stream.
+    /// Whether a resampler may hold samples that have not come out.
+    pub fn is_resampling(&self) -> bool {
+        self.resampler.is_some()
+    }
+
+    /// Appends `samples`, which are at `rate`, to `out` in the wire format. A change of `rate` ends the
+    /// stream, and begins a new one.
     pub fn push(
         &mut self,
         samples: &[i16],
         rate: u32,
         out: &mut Vec<u8>,
     ) -> Result<(), ResampleError> {
-        if rate == self.format.sample_rate() {
-            self.resampler = None;
+        if rate == self.format.sample_rate() && self.resampler.is_none() {
             self.format.encode(samples, out);
             return Ok(());
         }
@@ -48,17 +52,21 @@ impl ToWire {
         rate: u32,
         out: &mut Vec<i16>,
     ) -> Result<(), ResampleError> {
-        if rate == self.format.sample_rate() {
-            self.resampler = None;
-            out.extend_from_slice(samples);
-            return Ok(());
+        let wire = self.format.sample_rate();
+        let held = self.resampler.as_ref().map_or(wire, Resampler::from_rate);
+        if rate != held {
+            let next = (rate != wire).then(|| Resampler::new(rate, wire));
+            let next = next.transpose()?;
+            if samples.is_empty() {
+                return Ok(());
+            }
+            self.finish_samples(out);
+            self.resampler = next;
         }
-        let mut resampler = match self.resampler.take() {
-            Some(resampler) if resampler.from_rate() == rate => resampler,
-            _ => Resampler::new(rate, self.format.sample_rate())?,
-        };
-        resampler.process_i16(samples, out);
-        self.resampler = Some(resampler);
+        match &mut self.resampler {
+            Some(resampler) => resampler.process_i16(samples, out),
+            None => out.extend_from_slice(samples),
+        }
         Ok(())
     }
 
@@ -180,6 +188,35 @@ mod tests {
             let seconds = format.duration_ms(wire.len() as u64) / 1000.0;
             assert!((seconds - 1.0).abs() < 0.02, "{format:?}: {seconds}");
         }
+    }
+
+    #[test]
+    fn nothing_is_lost_where_the_rate_changes() {
+        let mut convert = ToWire::new(AudioFormat::default());
+        let mut wire = Vec::new();
+        for _ in 0..25 {
+            convert.push(&[1000; 160], 8_000, &mut wire).unwrap();
+            convert.push(&[1000; 480], 24_000, &mut wire).unwrap();
+            convert.push(&[1000; 882], 44_100, &mut wire).unwrap();
+        }
+        convert.finish(&mut wire);
+        let samples = wire.len() as i64 / 2;
+        assert!((samples - 75 * 480).abs() <= 75, "{samples}");
+    }
+
+    #[test]
+    fn a_rate_that_is_refused_changes_nothing() {
+        let mut convert = ToWire::new(AudioFormat::default());
+        let (mut wire, mut whole) = (Vec::new(), Vec::new());
+        convert.push(&[1000; 160], 8_000, &mut wire).unwrap();
+        assert!(convert.push(&[1000; 160], 1, &mut wire).is_err());
+        convert.push(&[], 44_100, &mut wire).unwrap();
+        convert.push(&[1000; 160], 8_000, &mut wire).unwrap();
+        let mut unchanged = ToWire::new(AudioFormat::default());
+        unchanged.push(&[1000; 320], 8_000, &mut whole).unwrap();
+        convert.finish(&mut wire);
+        unchanged.finish(&mut whole);
+        assert_eq!(wire, whole);
     }
 
     #[test]

@@ -139,7 +139,9 @@ impl Conversation {
                 ));
             }
         }
-        self.outbox.message(ClientEvent::from_user(event));
+        let event = ClientEvent::from_user(event);
+        self.uncommitted |= event.is_audio;
+        self.outbox.message(event);
         Ok(())
     }
 
@@ -160,7 +162,8 @@ impl Conversation {
         Ok(())
     }
 
-    /// Sends audio: an `input_audio_buffer.append`, or nothing. It is dropped while muted.
+    /// Sends audio: an `input_audio_buffer.append`, or nothing. It is dropped while muted; a commit then
+    /// is of what was sent before.
     pub fn send_audio(
         &mut self,
         append: Option<ClientEvent>,
@@ -168,13 +171,11 @@ impl Conversation {
         now: Duration,
     ) -> Result<(), Rejected> {
         self.connected()?;
-        if self.muted {
-            return Ok(());
-        }
-        if let Some(append) = append {
+        if let Some(append) = append.filter(|_| !self.muted) {
+            self.uncommitted = true;
             self.outbox.message(append);
         }
-        if commit {
+        if commit && (self.uncommitted || !self.muted) {
             self.commit_audio(now)?;
         }
         Ok(())
@@ -183,6 +184,7 @@ impl Conversation {
     /// Commits the user's audio: the user's turn ends here.
     pub fn commit_audio(&mut self, now: Duration) -> Result<(), Rejected> {
         self.connected()?;
+        self.uncommitted = false;
         self.turn_ended = Some(now);
         self.outbox.message(ClientEvent::audio_commit());
         Ok(())

@@ -136,6 +136,8 @@ pub struct Conversation {
     audio_started: bool,
     /// Whether the assistant has spoken on this connection. The voice cannot change after that.
     spoken: bool,
+    /// Whether audio of the user's was sent, and neither this side nor the server has committed it.
+    uncommitted: bool,
     /// When the user's turn ended, if an event or a command told.
     turn_ended: Option<Duration>,
     /// Those who wait until nothing is left to play.
@@ -172,6 +174,7 @@ impl Conversation {
             server_interrupts: false,
             audio_started: false,
             spoken: false,
+            uncommitted: false,
             turn_ended: None,
             played_waiters: Vec::new(),
             late_cancels: 0,
@@ -355,6 +358,7 @@ impl Conversation {
         self.mcp_approvals.clear();
         self.audio_started = false;
         self.spoken = false;
+        self.uncommitted = false;
         self.turn_ended = None;
         self.late_cancels = 0;
         self.unheard.clear();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::audio::convert::ToWire;
 use crate::conversation::{Conversation, Rejected};
 
 use super::microphone::{AudioInput, Microphone, SendAudioError};
@@ -59,6 +60,7 @@ struct Underway {
     /// The connection that was current when it began. It ends with that one.
     connection_id: u64,
     recording: Recording,
+    converter: ToWire,
     commit: bool,
     /// Samples per second, and per piece.
     rate: u32,
@@ -96,7 +98,8 @@ impl Underway {
         let began = *self.began.get_or_insert(now);
         let end = self.sent.saturating_add(self.piece).min(all);
         let piece = self.recording.piece(self.sent, end);
-        microphone.send(piece, self.commit && end == all)?;
+        let is_last = end == all;
+        microphone.send_through(&mut self.converter, piece, is_last, self.commit && is_last)?;
         self.sent = end;
         let next = began + self.played();
         if next + MOST_BEHIND < now {
@@ -144,9 +147,10 @@ impl Stream {
             conversation.connected()?;
             Ok(conversation.connection_id())
         })?;
+        let format = microphone.format();
         let rate = match &recording {
             Recording::Samples(_, Some(rate)) => *rate,
-            _ => microphone.format().sample_rate(),
+            _ => format.sample_rate(),
         }
         .max(1);
         let piece = (interval.as_secs_f64() * f64::from(rate)).round() as usize;
@@ -154,6 +158,7 @@ impl Stream {
             microphone: Arc::downgrade(microphone),
             connection_id,
             recording,
+            converter: ToWire::new(format),
             commit,
             rate,
             piece: piece.max(1),

@@ -1,6 +1,7 @@
 //! The user's sound: converted to the format of the wire, framed, and sent.
 
 use std::fmt;
+use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
@@ -32,7 +33,8 @@ pub enum SendAudioError {
     Rate(#[from] ResampleError),
 }
 
-/// A session's microphone. All sound that it is given is one stream, from whatever thread it comes.
+/// A session's microphone. All sound that it is given with [`send`](Microphone::send) is one stream,
+/// from whatever thread it comes.
 pub struct Microphone {
     session: Arc<Session>,
     encoder: Mutex<ToWire>,
@@ -74,49 +76,77 @@ impl Microphone {
 
     /// Sends sound. With `commit` the user's turn ends after it.
     pub fn send(&self, input: AudioInput<'_>, commit: bool) -> Result<(), SendAudioError> {
+        self.send_through(self.encoder(), input, commit, commit)
+    }
+
+    /// Sends sound of a source that has a `converter` of its own, so that sources at different rates do
+    /// not disturb each other. `is_last`: the source has no more.
+    pub fn send_through(
+        &self,
+        converter: impl DerefMut<Target = ToWire>,
+        input: AudioInput<'_>,
+        is_last: bool,
+        commit: bool,
+    ) -> Result<(), SendAudioError> {
         if self.session.look(Conversation::capabilities).media == Media::Track {
-            return self.send_on_track(input, commit);
+            let samples = samples_of(converter, input, is_last)?;
+            return Ok(self.session.send_sound(samples, commit)?);
         }
-        let mut encoder = self.encoder();
-        let append = match input {
-            AudioInput::Samples(samples, Some(rate)) => {
-                let mut wire = Vec::new();
-                encoder.push(samples, rate, &mut wire)?;
-                if commit {
-                    encoder.finish(&mut wire);
-                }
-                // The resampler may hold back all of a short chunk: then nothing is sent. An empty chunk
-                // of the user's is sent, as the reference does.
-                (!wire.is_empty() || samples.is_empty()).then(|| audio_append(&wire))
-            }
-            AudioInput::Samples(samples, None) => Some(audio_append(bytemuck::cast_slice(samples))),
-            AudioInput::Wire(bytes) => Some(audio_append(bytes)),
-        };
-        drop(encoder);
+        let append = append_of(converter, input, is_last)?;
         Ok(self
             .session
             .act(|conversation, now| conversation.send_audio(append, commit, now))?)
     }
-
-    /// Over a transport with a media track.
-    fn send_on_track(&self, input: AudioInput<'_>, commit: bool) -> Result<(), SendAudioError> {
-        let mut sent = Vec::new();
-        match input {
-            AudioInput::Samples(samples, Some(rate)) => {
-                let mut encoder = self.encoder();
-                encoder.push_samples(samples, rate, &mut sent)?;
-                if commit {
-                    encoder.finish_samples(&mut sent);
-                }
-            }
-            AudioInput::Samples(samples, None) => sent.extend_from_slice(samples),
-            // A media track takes PCM alone, which was checked before the connection was made.
-            AudioInput::Wire(_) => {}
-        }
-        Ok(self.session.send_sound(sent, commit)?)
-    }
 }
 
-fn audio_append(bytes: &[u8]) -> ClientEvent {
-    ClientEvent::audio_append(bytes, text_pool::acquire())
+/// The message for the sound, or nothing: the resampler may hold back all of a short chunk, and a
+/// message without sound is an error to the server.
+fn append_of(
+    mut converter: impl DerefMut<Target = ToWire>,
+    input: AudioInput<'_>,
+    is_last: bool,
+) -> Result<Option<ClientEvent>, ResampleError> {
+    let format = converter.format();
+    let mut wire = Vec::new();
+    match input {
+        // Most sound is in the format of the wire already, and is not copied.
+        AudioInput::Samples(samples, None) if !converter.is_resampling() => {
+            return Ok(audio_append(bytemuck::cast_slice(samples)));
+        }
+        AudioInput::Wire(bytes) if !converter.is_resampling() => return Ok(audio_append(bytes)),
+        AudioInput::Samples(samples, rate) => {
+            let rate = rate.unwrap_or(format.sample_rate());
+            converter.push(samples, rate, &mut wire)?;
+        }
+        AudioInput::Wire(bytes) => {
+            converter.finish(&mut wire);
+            wire.extend_from_slice(bytes);
+        }
+    }
+    if is_last {
+        converter.finish(&mut wire);
+    }
+    Ok(audio_append(&wire))
+}
+
+/// The samples for a media track.
+fn samples_of(
+    mut converter: impl DerefMut<Target = ToWire>,
+    input: AudioInput<'_>,
+    is_last: bool,
+) -> Result<Vec<i16>, ResampleError> {
+    let mut sent = Vec::new();
+    // A media track takes PCM alone, which was checked before the connection was made.
+    if let AudioInput::Samples(samples, rate) = input {
+        let rate = rate.unwrap_or(converter.format().sample_rate());
+        converter.push_samples(samples, rate, &mut sent)?;
+    }
+    if is_last {
+        converter.finish_samples(&mut sent);
+    }
+    Ok(sent)
+}
+
+fn audio_append(bytes: &[u8]) -> Option<ClientEvent> {
+    (!bytes.is_empty()).then(|| ClientEvent::audio_append(bytes, text_pool::acquire()))
 }

@@ -2,10 +2,10 @@
 //!
 //! A connection converts each chunk before it takes the session's lock, so that nobody waits for a
 //! resampler. Each part is a stream of its own. The tail that the resampler holds of a part goes out
-//! before the next part begins or before `AudioStopped`; an interruption and `AudioStarted` drop it.
+//! before the next part begins, before `AudioStopped`, or before its response ends; an interruption and `AudioStarted` drop it.
 //! Under the session's lock a resampler is flushed at most, once for each part.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Session;
 use crate::audio::convert::FromWire;
@@ -40,7 +40,7 @@ struct Converter {
     /// The part whose stream `from_wire` holds.
     part: Option<AudioPart>,
     /// The segment that the part came in, on a media track.
-    segment: u64,
+    segment: Option<u64>,
     /// The tail of the part before, until the next audio goes out.
     tail: Option<Event>,
     /// A server event has come that may have changed the part.
@@ -62,7 +62,7 @@ impl Converter {
                     // Where it names none, the conversation knows which response is meant.
                     && delta.response_id.is_some_and(|id| *id == *part.response_id)
             }
-            Source::Segment(segment) => segment == self.segment,
+            Source::Segment(segment) => self.segment == Some(segment),
         }
     }
 
@@ -75,6 +75,13 @@ impl Converter {
         }
         self.part = Some(part);
         self.may_differ = false;
+    }
+
+    /// Whether the part is one of that response's, and came in messages: a media track may still play
+    /// a response that has ended.
+    fn is_of_messages(&self, response_id: Option<&Arc<str>>) -> bool {
+        let part = self.part.as_ref();
+        self.segment.is_none() && part.is_some_and(|part| Some(&part.response_id) == response_id)
     }
 
     fn take_tail(&mut self) -> Option<Event> {
@@ -104,7 +111,7 @@ impl OutputAudio {
         Self(Mutex::new(Converter {
             from_wire,
             part: None,
-            segment: 0,
+            segment: None,
             tail: None,
             may_differ: false,
             cuts: 0,
@@ -131,9 +138,10 @@ impl OutputAudio {
             // An interruption between the two locks may have silenced the part.
             if converter.cuts == cuts {
                 converter.begin(part, has_started);
-                if let Source::Segment(segment) = source {
-                    converter.segment = segment;
-                }
+                converter.segment = match source {
+                    Source::Segment(segment) => Some(segment),
+                    Source::Message(_) => None,
+                };
                 return Some(converter.from_wire.push(wire));
             }
         }
@@ -150,6 +158,14 @@ impl OutputAudio {
         match event {
             Event::Audio { .. } => self.converter().tail.take(),
             Event::AudioStopped { .. } => self.converter().take_tail(),
+            // Not every server says when a part's audio is complete.
+            Event::ResponseEnded(ended) => {
+                let mut converter = self.converter();
+                let ended = ended.response_id.as_ref();
+                converter
+                    .is_of_messages(ended)
+                    .then(|| converter.take_tail())?
+            }
             Event::AudioInterrupted { .. } => {
                 let mut converter = self.converter();
                 converter.cuts += 1;
@@ -163,7 +179,6 @@ impl OutputAudio {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use proptest::prelude::*;
@@ -194,6 +209,8 @@ mod tests {
         /// The response and the item, and the sound.
         Audio(String, Vec<u8>),
         Stopped,
+        /// That response has.
+        Done(String),
         Interrupted,
     }
 
@@ -212,6 +229,9 @@ mod tests {
                 } => Heard::Audio(format!("{response_id}/{item_id}"), data),
                 Event::AudioStopped { .. } => Heard::Stopped,
                 Event::AudioInterrupted { .. } => Heard::Interrupted,
+                Event::ResponseEnded(ended) => {
+                    Heard::Done(ended.response_id.as_deref().unwrap_or_default().to_owned())
+                }
                 _ => return,
             };
             self.0.lock().unwrap().push(heard);
@@ -284,6 +304,11 @@ mod tests {
                 "type": "response.output_audio.delta", "response_id": response, "item_id": item,
                 "content_index": 0, "delta": delta,
             }));
+        }
+
+        fn end(&self, response: &str) {
+            let response = json!({"id": response, "output": []});
+            self.frame(&json!({"type": "response.done", "response": response}));
         }
 
         fn stop(&self, response: &str) {
@@ -377,6 +402,23 @@ mod tests {
             call.stop(response);
             assert_eq!(call.heard(), answer(response));
         }
+    }
+
+    #[tokio::test]
+    async fn the_tail_goes_out_before_its_response_ends_where_nothing_says_that_the_sound_does() {
+        let call = Call::on_messages(RATE);
+        let a = tone(20);
+        for response in ["r1", "r2"] {
+            call.response(response);
+            call.chunk(response, "i", &a);
+            call.end("another");
+            call.end(response);
+        }
+        let whole = stream(&[&a], true);
+        assert_eq!(
+            call.sounds(),
+            [item("r1/i", whole.clone()), item("r2/i", whole)]
+        );
     }
 
     #[tokio::test]
@@ -547,10 +589,7 @@ mod tests {
                     "item_id": "i", "content_index": 0, "delta": "word",
                 })),
                 Act::Stop(id) => self.stop(&format!("r{id}")),
-                Act::Done(id) => {
-                    let response = json!({"id": format!("r{id}"), "output": []});
-                    self.frame(&json!({"type": "response.done", "response": response}));
-                }
+                Act::Done(id) => self.end(&format!("r{id}")),
                 Act::Interrupt => self.interrupt(),
             }
         }
@@ -564,6 +603,9 @@ mod tests {
         for event in events {
             let next = match &event {
                 Heard::Audio(item, _) => Some(item.clone()),
+                Heard::Done(response) => part
+                    .clone()
+                    .filter(|part| part.split('/').next() != Some(response)),
                 _ => None,
             };
             if matches!(event, Heard::Started | Heard::Interrupted) {

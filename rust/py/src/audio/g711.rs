@@ -11,7 +11,7 @@ use super::samples::{self, Samples};
 /// Encodes sound to G.711 mu-law (`audio/pcmu`), one byte per sample.
 ///
 /// Args:
-///     samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or
+///     samples: Bytes-like 16-bit little-endian PCM, or an `(n,)` or `(n, 1)` array of int16 or
 ///         of float32 in -1.0..=1.0, at 8000 samples per second.
 ///
 /// Raises:
@@ -40,7 +40,7 @@ pub fn mulaw_decode<'py>(data: &Bound<'py, PyAny>, output: &str) -> PyResult<Bou
 /// Encodes sound to G.711 A-law (`audio/pcma`), one byte per sample.
 ///
 /// Args:
-///     samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or
+///     samples: Bytes-like 16-bit little-endian PCM, or an `(n,)` or `(n, 1)` array of int16 or
 ///         of float32 in -1.0..=1.0, at 8000 samples per second.
 ///
 /// Raises:

@@ -50,7 +50,7 @@ impl Level {
 /// Measures the level of samples.
 ///
 /// Args:
-///     samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or
+///     samples: Bytes-like 16-bit little-endian PCM, or an `(n,)` or `(n, 1)` array of int16 or
 ///         of float32 in -1.0..=1.0. No samples count as silence.
 ///
 /// Raises:

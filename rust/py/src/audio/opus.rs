@@ -82,7 +82,7 @@ impl OpusEncoder {
     /// Encodes a frame of 2.5, 5, 10, 20, 40 or 60 ms to one packet.
     ///
     /// Args:
-    ///     samples: Bytes-like 16-bit little-endian PCM, or a one-dimensional array of int16 or
+    ///     samples: Bytes-like 16-bit little-endian PCM, or an `(n,)` or `(n, 1)` array of int16 or
     ///         of float32 in -1.0..=1.0.
     ///
     /// Returns:

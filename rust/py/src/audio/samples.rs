@@ -17,7 +17,7 @@ pub enum Samples<'a> {
 }
 
 impl<'a> Samples<'a> {
-    /// Mono samples: bytes-like PCM16, or a one-dimensional int16 or float32 buffer.
+    /// Mono samples: bytes-like PCM16, or an int16 or float32 buffer of shape `(n,)` or `(n, 1)`.
     pub fn mono(value: &'a Bound<'_, PyAny>, argument: &str) -> PyResult<Self> {
         Self::extract(value, argument, 1)
     }
@@ -65,14 +65,9 @@ impl<'a> Samples<'a> {
         let buffer = PyUntypedBuffer::get(value)
             .map_err(|_| wrong_type(argument, &kind(value).unwrap_or_default()))?;
         let shape = buffer.shape();
-        if !(shape.len() == 1 || channels > 1 && shape.len() == 2 && shape[1] == channels) {
-            let wanted = if channels > 1 {
-                "(n,) or (n, 2)"
-            } else {
-                "(n,)"
-            };
+        if !(shape.len() == 1 || shape.len() == 2 && shape[1] == channels) {
             return Err(PyValueError::new_err(format!(
-                "{argument} has shape {shape:?}: expected {wanted}"
+                "{argument} has shape {shape:?}: expected (n,) or (n, {channels})"
             )));
         }
         let samples = if let Some(buffer) = typed::<i16>(&buffer, argument)? {

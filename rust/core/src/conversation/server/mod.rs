@@ -109,8 +109,10 @@ impl Conversation {
             }
             "input_audio_buffer.speech_stopped" => self.turn_ended = Some(now),
             "input_audio_buffer.committed" => {
+                self.uncommitted = false;
                 self.turn_ended.get_or_insert(now);
             }
+            "input_audio_buffer.cleared" => self.uncommitted = false,
             _ => {}
         }
     }
