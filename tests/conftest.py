@@ -10,6 +10,8 @@ import pytest
 from hypothesis import settings
 
 from stapes.devserver import DevServer, Mind, Options
+from stapes.testing import ScriptedServer
+from tests.talk import Talks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -51,3 +53,12 @@ def run(stack: AsyncExitStack) -> Callable[..., Awaitable[DevServer]]:
         return await stack.enter_async_context(DevServer(mind, voice, Options(**options)))
 
     return start
+
+
+@pytest.fixture
+async def talks() -> AsyncIterator[Talks]:
+    """Begin conversations with a scripted server, which end with the test."""
+    async with ScriptedServer() as server:
+        made = Talks(server)
+        yield made
+        await made.end()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,108 +9,10 @@ from agents import FunctionTool, GuardrailFunctionOutput, OutputGuardrail, UserE
 from agents.realtime import realtime_handoff
 
 import stapes
-from stapes import RealtimeAgent, RealtimeSession
-from stapes.testing import ScriptedServer, VirtualClock, settle
+from stapes import RealtimeAgent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-SOUND = base64.b64encode(bytes(4800)).decode()
-"""100 ms of PCM at 24 kHz."""
-
-
-@dataclass
-class Talk:
-    """A session in conversation with a scripted server, and what came of it."""
-
-    session: RealtimeSession[Any]
-    server: ScriptedServer
-    clock: VirtualClock
-    events: list[Any] = field(default_factory=list)
-
-    async def says(self, *events: dict[str, Any] | str | bytes) -> None:
-        """The server sends these, and everything comes to rest."""
-        for event in events:
-            await self.server.send(event)
-        await settle(self.session, self.server)
-
-    async def settle(self) -> None:
-        await settle(self.session, self.server)
-
-    def sent(self, kind: str) -> list[dict[str, Any]]:
-        return [message for message in self.server.received if message["type"] == kind]
-
-    def outputs(self) -> list[str]:
-        items = [message["item"] for message in self.sent("conversation.item.create")]
-        return [item["output"] for item in items if item["type"] == "function_call_output"]
-
-    def seen(self, kind: type) -> list[Any]:
-        return [event for event in self.events if type(event) is kind]
-
-    async def starts(self, response: str = "r") -> None:
-        await self.says({"type": "response.created", "response": {"id": response}})
-
-    async def speaks(self, response: str = "r", item: str = "i") -> None:
-        await self.says(
-            {
-                "type": "response.output_audio.delta",
-                "response_id": response,
-                "item_id": item,
-                "content_index": 0,
-                "delta": SOUND,
-            }
-        )
-
-    async def calls(
-        self, name: str, arguments: str = "{}", call: str = "c", response: str = "r"
-    ) -> None:
-        item = {
-            "id": f"f_{call}",
-            "type": "function_call",
-            "status": "completed",
-            "call_id": call,
-            "name": name,
-            "arguments": arguments,
-        }
-        await self.says(
-            {"type": "response.output_item.done", "response_id": response, "item": item}
-        )
-
-    async def ends(self, response: str = "r") -> None:
-        await self.says({"type": "response.done", "response": {"id": response, "output": []}})
-
-
-class Talks:
-    """Makes conversations, and ends them."""
-
-    def __init__(self, server: ScriptedServer) -> None:
-        self._server = server
-        self._made: list[Talk] = []
-
-    async def begin(self, *tools: Any, connect: bool = True, **options: Any) -> Talk:
-        handoffs = options.pop("handoffs", [])
-        clock = VirtualClock()
-        agent = RealtimeAgent(name="Desk", instructions="x", tools=list(tools), handoffs=handoffs)
-        talk = Talk(clock.session(agent, api_key="key", **options), self._server, clock)
-        talk.session.on("*", talk.events.append)
-        self._made.append(talk)
-        if connect:
-            await talk.session.connect(url=self._server.url)
-            await talk.settle()
-        return talk
-
-    async def end(self) -> None:
-        for talk in self._made:
-            await talk.session.close()
-            await talk.settle()
-
-
-@pytest.fixture
-async def talks() -> AsyncIterator[Talks]:
-    async with ScriptedServer() as server:
-        made = Talks(server)
-        yield made
-        await made.end()
+    from tests.talk import Talks
 
 
 @function_tool
