@@ -1,11 +1,14 @@
 //! The history: a persistent sequence whose versions share their common items.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use imbl::Vector;
 
 use super::item::{ContentPart, HeardExtent, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
+
+/// How many deleted items are remembered.
+const MAX_DELETED: usize = 64;
 
 /// One version of the history. Cloning it pins it in O(1).
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,6 +39,8 @@ pub(super) struct Ledger {
     /// The index of an item at its last look-up. Insertions and removals before the item shift it,
     /// so a look-up searches outward from this index.
     hints: HashMap<ItemId, usize>,
+    /// Items that were deleted, oldest first.
+    deleted: VecDeque<ItemId>,
     keep_audio: bool,
 }
 
@@ -54,6 +59,7 @@ impl Ledger {
     pub(super) fn clear(&mut self) {
         self.version = History::default();
         self.hints.clear();
+        self.deleted.clear();
     }
 
     fn position(&mut self, id: &str) -> Option<usize> {
@@ -117,6 +123,20 @@ impl Ledger {
             self.version.0.remove(at);
             self.hints.remove(id);
         }
+        self.deleted.push_back(id.into());
+        if self.deleted.len() > MAX_DELETED {
+            self.deleted.pop_front();
+        }
+    }
+
+    /// Whether an item was deleted. Events of the response that makes it may still arrive.
+    pub(super) fn is_deleted(&self, id: &str) -> bool {
+        self.deleted.iter().any(|deleted| **deleted == *id)
+    }
+
+    /// An item was created, perhaps under the id of one that was deleted.
+    pub(super) fn created(&mut self, id: &str) {
+        self.deleted.retain(|deleted| **deleted != *id);
     }
 
     fn edit_message(

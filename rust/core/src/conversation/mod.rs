@@ -133,6 +133,10 @@ pub struct Conversation {
     tracing: Value,
     /// Whether the server cancels the answer itself when the user speaks, as it states.
     server_interrupts: bool,
+    /// Whether the server answers by itself when the user has spoken, as it states.
+    server_responds: bool,
+    /// The user has spoken: the next response that begins is the server's own.
+    own_response_due: bool,
     audio_started: bool,
     /// Whether the assistant has spoken on this connection. The voice cannot change after that.
     spoken: bool,
@@ -172,6 +176,8 @@ impl Conversation {
             mcp_approvals: HashMap::new(),
             tracing: Value::String("auto".to_owned()),
             server_interrupts: false,
+            server_responds: true,
+            own_response_due: false,
             audio_started: false,
             spoken: false,
             uncommitted: false,
@@ -335,6 +341,9 @@ impl Conversation {
 
     /// Puts an item into the history and emits the events for it.
     fn put_item(&mut self, mut item: Item) -> Arc<Item> {
+        if self.history.is_deleted(&item.id) {
+            return Arc::new(item);
+        }
         self.responses.mark_heard(&mut item);
         let (item, new) = self.history.put(item);
         if new {
@@ -359,6 +368,8 @@ impl Conversation {
         self.audio_started = false;
         self.spoken = false;
         self.uncommitted = false;
+        self.server_responds = true;
+        self.own_response_due = false;
         self.turn_ended = None;
         self.late_cancels = 0;
         self.unheard.clear();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::conversation::Conversation;
+use crate::conversation::capabilities::Media;
 use crate::conversation::event::{CoreError, Event};
 use crate::conversation::item::{Item, ItemPosition, Progress, text};
 use crate::conversation::replay::RequestKind;
@@ -28,6 +29,14 @@ impl Conversation {
             if self.responses.is_out_of_band(id) {
                 return;
             }
+        }
+        if progress == Progress::Completed
+            && self.capabilities.media == Media::InFrames
+            && let Some(id) = text(wire, "id")
+        {
+            // Not every server sends `response.output_audio.done`.
+            self.playback.part_complete(id, None, now);
+            self.count_heard();
         }
         match text(wire, "type") {
             Some("function_call") if text(wire, "status") == Some("completed") => {

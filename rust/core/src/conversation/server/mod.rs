@@ -59,6 +59,9 @@ impl Conversation {
             "response.output_item.added" => self.output_item(&event, Progress::InProgress, now),
             "response.output_item.done" => self.output_item(&event, Progress::Completed, now),
             "conversation.item.added" => {
+                if let Some(id) = event.pointer("/item/id").and_then(Value::as_str) {
+                    self.history.created(id);
+                }
                 let position = position_of(&event);
                 self.creation_confirmed(&event, &position);
                 self.conversation_item(&event, position, Progress::InProgress, false, now);
@@ -107,7 +110,10 @@ impl Conversation {
             "input_audio_buffer.speech_started" if self.options.speech_interrupts => {
                 self.interrupt_answer(!self.server_interrupts, now);
             }
-            "input_audio_buffer.speech_stopped" => self.turn_ended = Some(now),
+            "input_audio_buffer.speech_stopped" => {
+                self.turn_ended = Some(now);
+                self.own_response_due = self.server_responds && !self.responses.is_busy();
+            }
             "input_audio_buffer.committed" => {
                 self.uncommitted = false;
                 self.turn_ended.get_or_insert(now);
@@ -150,9 +156,9 @@ impl Conversation {
     fn session_updated(&mut self, event: &Value) {
         self.playback
             .set_format(format_at(event, "/session/audio/output/format"));
-        self.server_interrupts = event
-            .pointer("/session/audio/input/turn_detection/interrupt_response")
-            .and_then(Value::as_bool)
-            .unwrap_or(false);
+        let detection = event.pointer("/session/audio/input/turn_detection");
+        let states = |key: &str| detection?.get(key)?.as_bool();
+        self.server_interrupts = states("interrupt_response").unwrap_or(false);
+        self.server_responds = states("create_response").unwrap_or(true);
     }
 }

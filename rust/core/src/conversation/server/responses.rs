@@ -37,7 +37,9 @@ impl Conversation {
         if out_of_band {
             return;
         }
-        let interrupted = self.sequencer.begun();
+        // The server's own response is not the one that was asked for before and interrupted.
+        let own = std::mem::take(&mut self.own_response_due);
+        let interrupted = self.sequencer.begun() && !own;
         if let Some(replaced) = replaced {
             // The server has one response of the conversation at a time: that one has ended.
             self.playback.response_complete(&replaced, now);
