@@ -1,4 +1,5 @@
 //! The core of stapes. Imports go downward only:
+//! - [`dispatch`]: the way of a session's events to the one thread that handles them.
 //! - [`session`]: one mutex, one order: carries a conversation over connections.
 //! - [`conversation`]: the sans-IO state machine: events in, events and client messages out, time
 //!   as an argument.
@@ -6,10 +7,11 @@
 //! - [`audio`]: pure functions and small streaming structs about sound; no async, no JSON.
 //!
 //! `conversation` and `transport` do not know each other; `session` joins them. [`delivery`] stands
-//! beside all of them and knows none: queues and wake-ups between threads.
+//! beside all of them and knows none: queues and wake-ups between threads; `dispatch` joins the two.
 
 pub mod audio;
 pub mod conversation;
 pub mod delivery;
+pub mod dispatch;
 pub mod session;
 pub mod transport;

@@ -9,20 +9,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use serde_json::{Map, Value};
 use stapes_core::conversation::{AgentSwitch, Conversation, GuardSource, Rejected};
-use stapes_core::delivery::process::Process;
-use stapes_core::session::Session as Core;
+use stapes_core::dispatch::DispatchedSession;
 
-use crate::errors;
+use crate::errors::Outcome;
 
 /// A JSON object in an argument of that name.
 pub fn object(json: &str, argument: &str) -> PyResult<Map<String, Value>> {
     match serde_json::from_str(json) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(pyo3::exceptions::PyTypeError::new_err(format!(
+        Ok(_) => Err(PyTypeError::new_err(format!(
             "{argument} must be a JSON object"
         ))),
         Err(error) => Err(PyValueError::new_err(format!(
@@ -37,50 +36,21 @@ fn guard_source(source: &str) -> PyResult<GuardSource> {
     })
 }
 
-/// Runs a command of the user's as one transaction; raises where it is rejected.
-pub fn command<T>(
-    py: Python<'_>,
-    core: &Core,
-    act: impl FnOnce(&mut Conversation, Duration) -> Result<T, Rejected>,
-) -> PyResult<T> {
-    core.act(act)
-        .map_err(|rejected| errors::rejected(py, &rejected))
-}
-
 /// The base of `Session`: the conversation, and the acts on it.
 #[pyclass(frozen, subclass, module = "stapes._core")]
 #[derive(Debug)]
-pub struct Acts {
-    core: Arc<Core>,
-    process: Process,
-}
+pub struct Acts(pub Arc<DispatchedSession>);
 
 impl Acts {
-    pub fn new(core: Arc<Core>) -> Self {
-        Self {
-            core,
-            process: Process::current(),
-        }
-    }
-
-    /// The conversation, unless it is the one of a parent process.
-    fn here(&self) -> PyResult<&Core> {
-        self.process
-            .check("session")
-            .map_err(errors::runtime_error)?;
-        Ok(&self.core)
-    }
-
     /// Runs an act; false where what it belongs to is over.
     fn act(
         &self,
-        py: Python<'_>,
         act: impl FnOnce(&mut Conversation, Duration) -> Result<(), Rejected>,
-    ) -> PyResult<bool> {
-        match self.here()?.act(act) {
+    ) -> Outcome<bool> {
+        match self.0.session()?.act(act) {
             Ok(()) => Ok(true),
             Err(Rejected::Stale | Rejected::NotConnected) => Ok(false),
-            Err(rejected) => Err(errors::rejected(py, &rejected)),
+            Err(rejected) => Err(rejected.into()),
         }
     }
 }
@@ -88,131 +58,105 @@ impl Acts {
 #[pymethods]
 impl Acts {
     /// Puts an event that the session layer holds under `token` into the order.
-    fn local_event(&self, token: u64) -> PyResult<()> {
-        self.here()?
-            .act(|conversation, _| conversation.local_event(token));
+    fn local_event(&self, token: u64) -> Outcome<()> {
+        let session = self.0.session()?;
+        session.act(|conversation, _| conversation.local_event(token));
         Ok(())
     }
 
-    fn call_event(
-        &self,
-        py: Python<'_>,
-        call_id: &str,
-        connection_id: u64,
-        token: u64,
-    ) -> PyResult<bool> {
-        self.act(py, |conversation, _| {
-            conversation.call_event(call_id, connection_id, token)
-        })
+    fn call_event(&self, call_id: &str, connection_id: u64, token: u64) -> Outcome<bool> {
+        self.act(|conversation, _| conversation.call_event(call_id, connection_id, token))
     }
 
-    fn await_approval(
-        &self,
-        py: Python<'_>,
-        call_id: &str,
-        connection_id: u64,
-        token: u64,
-    ) -> PyResult<bool> {
-        self.act(py, |conversation, now| {
+    fn await_approval(&self, call_id: &str, connection_id: u64, token: u64) -> Outcome<bool> {
+        self.act(|conversation, now| {
             conversation.await_approval(call_id, connection_id, token, now)
         })
     }
 
-    fn resume_call(&self, py: Python<'_>, call_id: &str, connection_id: u64) -> PyResult<bool> {
-        self.act(py, |conversation, _| {
-            conversation.resume_call(call_id, connection_id)
-        })
+    fn resume_call(&self, call_id: &str, connection_id: u64) -> Outcome<bool> {
+        self.act(|conversation, _| conversation.resume_call(call_id, connection_id))
     }
 
     fn tool_output(
         &self,
-        py: Python<'_>,
         call_id: &str,
         connection_id: u64,
         output: &str,
         respond: bool,
         tokens: Vec<u64>,
-    ) -> PyResult<bool> {
-        self.act(py, |conversation, now| {
+    ) -> Outcome<bool> {
+        self.act(|conversation, now| {
             conversation.tool_output(call_id, connection_id, output, respond, &tokens, now)
         })
     }
 
     /// Puts another agent in charge; raises where the connection is another one than that of
     /// `connection_id`, which `session_update` was made for.
-    #[pyo3(signature = (connection_id, agent_version, session_update, before, after))]
     fn switch_agent(
         &self,
-        py: Python<'_>,
         connection_id: u64,
         agent_version: u64,
         session_update: Option<String>,
         before: Vec<u64>,
         after: Vec<u64>,
-    ) -> PyResult<()> {
+    ) -> Outcome<()> {
         let switch = AgentSwitch {
             agent_version,
             session_update,
             before,
             after,
         };
-        command(py, self.here()?, |conversation, _| {
-            conversation.switch_agent(connection_id, &switch)
-        })
+        let session = self.0.session()?;
+        session.act(|conversation, _| conversation.switch_agent(connection_id, &switch))?;
+        Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one transaction")]
     fn hand_off(
         &self,
-        py: Python<'_>,
         call_id: &str,
         connection_id: u64,
         agent_version: u64,
         session_update: String,
         after: Vec<u64>,
         output: &str,
-    ) -> PyResult<bool> {
+    ) -> Outcome<bool> {
         let switch = AgentSwitch {
             agent_version,
             session_update: Some(session_update),
             before: Vec::new(),
             after,
         };
-        self.act(py, |conversation, now| {
+        self.act(|conversation, now| {
             conversation.hand_off(call_id, connection_id, &switch, output, now)
         })
     }
 
-    #[pyo3(signature = (connection_id, item_id, approve, reason))]
     fn answer_mcp_approval(
         &self,
-        py: Python<'_>,
         connection_id: u64,
         item_id: &str,
         approve: bool,
         reason: Option<&str>,
-    ) -> PyResult<bool> {
-        self.act(py, |conversation, _| {
+    ) -> Outcome<bool> {
+        self.act(|conversation, _| {
             conversation.answer_mcp_approval(connection_id, item_id, approve, reason)
         })
     }
 
     /// A guardrail tripped; false where the response is over, or another guardrail was first.
-    #[pyo3(signature = (connection_id, response_index, response_id, source, token, feedback))]
-    #[expect(clippy::too_many_arguments, reason = "one transaction")]
     fn guardrail_tripped(
         &self,
-        py: Python<'_>,
         connection_id: u64,
         response_index: u64,
         response_id: Option<&str>,
         source: &str,
         token: u64,
         feedback: &str,
-    ) -> PyResult<bool> {
+    ) -> Outcome<bool> {
         let feedback = object(feedback, "feedback")?;
         let source = guard_source(source)?;
-        self.act(py, |conversation, now| {
+        self.act(|conversation, now| {
             conversation.guardrail_tripped(
                 connection_id,
                 response_index,

@@ -1,88 +1,123 @@
 //! Errors of the core as the exceptions of `stapes.errors`.
 
+use std::error::Error;
 use std::fmt::Display;
 
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::call::PyCallArgs;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use stapes_core::conversation::Rejected;
 use stapes_core::delivery::loop_driver::DriverError;
+use stapes_core::delivery::process::Forked;
+use stapes_core::delivery::workers::StartError;
 use stapes_core::session::SendAudioError;
 use stapes_core::transport::net::ConnectError;
 
-fn raise(
-    py: Python<'_>,
-    class: &str,
-    arguments: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<PyErr>,
-) -> PyErr {
-    let found = py
-        .import("stapes.errors")
-        .and_then(|module| module.getattr(class));
-    match found.and_then(|class| arguments(&class)) {
-        Ok(error) | Err(error) => error,
+/// An exception. Errors of the core become one by `?`.
+#[derive(Debug)]
+pub struct Failure(PyErr);
+
+pub type Outcome<T> = Result<T, Failure>;
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> Self {
+        failure.0
     }
 }
 
-fn with_message(py: Python<'_>, class: &str, message: &str) -> PyErr {
-    raise(py, class, |class| {
-        Ok(PyErr::from_value(class.call1((message,))?))
-    })
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self(error)
+    }
 }
 
-fn with_status(py: Python<'_>, class: &str, message: &str, status: u16) -> PyErr {
-    raise(py, class, |class| {
-        Ok(PyErr::from_value(class.call1((message, status))?))
-    })
+/// Says which exception stands for each error.
+macro_rules! failures {
+    ($($error:ty: |$name:ident| $made:expr;)*) => {
+        $(
+            impl From<$error> for Failure {
+                fn from($name: $error) -> Self {
+                    Self($made)
+                }
+            }
+        )*
+    };
+}
+
+failures! {
+    Rejected: |error| rejected(&error);
+    SendAudioError: |error| send_audio_error(&error);
+    DriverError: |error| match error {
+        DriverError::Selector(error) => error.into(),
+        error => runtime_error(&error),
+    };
+    Forked: |error| runtime_error(&error);
+    StartError: |error| runtime_error(&error);
 }
 
 /// An error that has no class of its own in Python.
-pub fn runtime_error(error: impl Display) -> PyErr {
+fn runtime_error(error: &dyn Display) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
 }
 
-/// Why an event loop cannot drive its sessions.
-pub fn driver_error(error: DriverError) -> PyErr {
-    match error {
-        DriverError::Selector(error) => error.into(),
-        error => runtime_error(error),
-    }
+/// The exception of that class of `stapes.errors`.
+fn raise(class: &str, arguments: impl for<'py> PyCallArgs<'py>) -> PyErr {
+    Python::attach(|py| {
+        let class = py
+            .import("stapes.errors")
+            .and_then(|module| module.getattr(class));
+        match class.and_then(|class| class.call(arguments, None)) {
+            Ok(error) => PyErr::from_value(error),
+            Err(error) => error,
+        }
+    })
 }
 
 /// Why a command was rejected. For the acts of the session layer, what is stale is no error but a result.
-pub fn rejected(py: Python<'_>, rejected: &Rejected) -> PyErr {
+fn rejected(rejected: &Rejected) -> PyErr {
     let message = rejected.to_string();
     match rejected {
-        Rejected::NotConnected => with_message(py, "NotConnectedError", &message),
+        Rejected::NotConnected => raise("NotConnectedError", (message,)),
         Rejected::AlreadyConnected => PyRuntimeError::new_err(message),
-        Rejected::Invalid(_) => pyo3::exceptions::PyValueError::new_err(message),
-        _ => with_message(py, "StapesError", &message),
+        Rejected::Invalid(_) => PyValueError::new_err(message),
+        _ => raise("StapesError", (message,)),
     }
 }
 
 /// Why audio was not sent.
-pub fn send_audio_error(py: Python<'_>, error: &SendAudioError) -> PyErr {
+fn send_audio_error(error: &SendAudioError) -> PyErr {
     match error {
-        SendAudioError::Rejected(why) => rejected(py, why),
-        SendAudioError::Rate(_) => pyo3::exceptions::PyValueError::new_err(error.to_string()),
-        _ => with_message(py, "StapesError", &error.to_string()),
+        SendAudioError::Rejected(why) => rejected(why),
+        SendAudioError::Rate(_) => PyValueError::new_err(error.to_string()),
+        _ => raise("StapesError", (error.to_string(),)),
     }
 }
 
-pub fn connect_error(py: Python<'_>, error: &ConnectError) -> PyErr {
+fn connect_error(error: &ConnectError) -> PyErr {
     let message = error.to_string();
     match error {
-        ConnectError::InvalidOption { .. } => pyo3::exceptions::PyValueError::new_err(message),
-        ConnectError::TimedOut { .. } => with_message(py, "ConnectTimeoutError", &message),
-        ConnectError::Certificate { .. } => with_message(py, "CertificateError", &message),
+        ConnectError::InvalidOption { .. } => PyValueError::new_err(message),
+        ConnectError::TimedOut { .. } => raise("ConnectTimeoutError", (message,)),
+        ConnectError::Certificate { .. } => raise("CertificateError", (message,)),
         ConnectError::Rejected {
             status: status @ (401 | 403),
             ..
-        } => with_status(py, "AuthenticationError", &message, *status),
+        } => raise("AuthenticationError", (message, *status)),
         ConnectError::Rejected { status, .. } | ConnectError::Redirected { status, .. } => {
-            with_status(py, "HandshakeError", &message, *status)
+            raise("HandshakeError", (message, *status))
         }
         ConnectError::NotWebSocket { .. } | ConnectError::NotWebRtc { .. } => {
-            with_message(py, "HandshakeError", &message)
+            raise("HandshakeError", (message,))
         }
-        _ => with_message(py, "ConnectError", &message),
+        _ => raise("ConnectError", (message,)),
+    }
+}
+
+/// The exception of an error that a message carries.
+pub fn exception(error: &(dyn Error + 'static)) -> PyErr {
+    match (error.downcast_ref(), error.downcast_ref()) {
+        (Some(error), _) => connect_error(error),
+        (_, Some(error)) => send_audio_error(error),
+        _ => runtime_error(&error),
     }
 }

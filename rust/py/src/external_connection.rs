@@ -5,13 +5,13 @@ use std::sync::Arc;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use stapes_core::session::{Connection, Session as Core};
+use stapes_core::session::{Connection, Session as Core, SessionSetup};
 use stapes_core::transport::{
     CloseReason, DownlinkFrame, Endpoint as _, Frame, Outgoing, SoundEndpoint as _, UplinkFrame,
 };
 
 use crate::audio::samples::Samples;
-use crate::setup::session_setup;
+use crate::errors::Outcome;
 
 /// Takes frames in and gives messages out.
 #[pyclass(frozen, module = "stapes._core")]
@@ -35,8 +35,8 @@ impl ExternalConnection {
     }
 
     /// The connection stands; false where it was closed meanwhile.
-    fn opened(&self, session_update: String, tracing: &str, agent_version: u64) -> PyResult<bool> {
-        let setup = session_setup(session_update, tracing, agent_version)?;
+    fn opened(&self, session_update: String, tracing: &str, agent_version: u64) -> Outcome<bool> {
+        let setup = SessionSetup::read(session_update, tracing, agent_version)?;
         let connection_id = self.connection.connection_id();
         Ok(self.core.open(connection_id, setup).is_ok())
     }

@@ -9,11 +9,12 @@ use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use stapes_core::delivery::hub::WakeBy;
+use stapes_core::delivery::logging::{LogReader, add_reader};
+use stapes_core::dispatch::MessageHub;
 
-use crate::errors;
+use crate::errors::Outcome;
 use crate::logging;
 use crate::loop_runtime::{self, Carrier, LoopRuntime};
-use crate::message::MessageHub;
 use crate::route::{DispatchCursor, Route};
 
 /// Messages that are dispatched before the loop gets to do something else.
@@ -31,7 +32,7 @@ pub struct Hub {
 
 impl Hub {
     /// What is to run the next session.
-    pub fn carrier(&self) -> PyResult<Carrier> {
+    pub fn carrier(&self) -> Outcome<Carrier> {
         match &self.own {
             Some(own) => Ok(own.clone()),
             None => loop_runtime::next_worker(),
@@ -44,8 +45,8 @@ impl Hub {
 
     /// Dispatches a batch. The error is the first that a dispatcher raised; all others have got their
     /// messages then.
-    fn dispatch(&self, py: Python<'_>) -> PyResult<()> {
-        self.queues.check_process().map_err(errors::runtime_error)?;
+    fn dispatch(&self, py: Python<'_>) -> Outcome<()> {
+        self.queues.check_process()?;
         let mut batch = self.queues.take(BATCH);
         let mut failure = None;
         for (id, messages) in &mut batch {
@@ -58,7 +59,7 @@ impl Hub {
             }
         }
         self.queues.release(batch);
-        failure.map_or(Ok(()), Err)
+        failure.map_or(Ok(()), |error: PyErr| Err(error.into()))
     }
 }
 
@@ -76,8 +77,8 @@ impl Hub {
             (None, None) => WakeBy::thread(),
         };
         let queues = Arc::new(MessageHub::new(wake_by));
-        let event_loop: Arc<dyn logging::WakeLoop> = Arc::clone(&queues) as _;
-        logging::add_loop(Arc::downgrade(&event_loop));
+        let reader: Arc<dyn LogReader> = Arc::clone(&queues) as _;
+        add_reader(Arc::downgrade(&reader));
         Ok(Self {
             queues,
             routes: Mutex::default(),
@@ -114,7 +115,7 @@ impl Hub {
     /// Dispatches a batch when the loop is woken. A callback in Python would cost more than the batch.
     fn answer(&self, py: Python<'_>) -> PyResult<()> {
         self.queues.clear_descriptor();
-        let outcome = self.dispatch(py);
+        let outcome = self.dispatch(py).map_err(PyErr::from);
         // Users' log handlers must not stand in the way of events, whatever they raise.
         match outcome.and(logging::hand_out(py)) {
             Err(error) if error.is_instance_of::<PyException>(py) => {
@@ -133,8 +134,8 @@ impl Hub {
     }
 
     /// Whether no message waits.
-    fn is_idle(&self) -> PyResult<bool> {
-        self.queues.check_process().map_err(errors::runtime_error)?;
+    fn is_idle(&self) -> Outcome<bool> {
+        self.queues.check_process()?;
         Ok(self.queues.is_idle())
     }
 }

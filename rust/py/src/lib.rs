@@ -1,11 +1,9 @@
-//! `stapes._core`: the bindings. They join sessions with their delivery to asyncio, and convert between Rust
-//! and Python.
+//! `stapes._core`: the bindings. They convert between Rust and Python.
 
 mod acts;
 mod audio;
 mod audio_event;
 mod audio_input;
-mod connect;
 mod errors;
 mod event_queue;
 mod external_connection;
@@ -13,15 +11,12 @@ mod history;
 mod hub;
 mod logging;
 mod loop_runtime;
-mod message;
 mod message_objects;
 mod options;
 mod probe;
 mod record;
 mod route;
 mod session;
-mod setup;
-mod sink;
 
 use pyo3::pymodule;
 
@@ -70,7 +65,10 @@ mod _core {
             "AUDIO_TYPES",
             PyTuple::new(module.py(), audio_types.collect::<Vec<_>>())?,
         )?;
-        module.add("MESSAGES", crate::message_objects::table(module.py())?)?;
+        module.add(
+            "MESSAGES",
+            crate::message_objects::table(module.py(), crate::message_objects::types())?,
+        )?;
         module.add("INTEREST_AUDIO", Interest::AUDIO.0)?;
         module.add("INTEREST_RAW", Interest::RAW.0)?;
         module.add("INTEREST_TRANSCRIPT", Interest::TRANSCRIPT.0)?;

@@ -11,7 +11,7 @@ use stapes_core::delivery::workers::{self, Workers};
 use stapes_core::session::Pacer;
 use tokio::runtime::Handle;
 
-use crate::errors;
+use crate::errors::Outcome;
 
 /// A runtime, and the timer of what its sessions send in real time.
 pub type Carrier = workers::Carrier<Arc<Pacer>>;
@@ -23,8 +23,8 @@ fn pacer(handle: &Handle) -> Arc<Pacer> {
 }
 
 /// The worker that is to run the next session.
-pub fn next_worker() -> PyResult<Carrier> {
-    WORKERS.next().map_err(errors::runtime_error)
+pub fn next_worker() -> Outcome<Carrier> {
+    Ok(WORKERS.next()?)
 }
 
 /// The runtime of an event loop whose thread runs the sessions itself.
@@ -45,8 +45,8 @@ impl LoopRuntime {
 impl LoopRuntime {
     /// `selector` is the descriptor that the loop waits for; this keeps a duplicate.
     #[new]
-    fn new(selector: RawFd) -> PyResult<Self> {
-        let driver = LoopDriver::new(selector).map_err(errors::driver_error)?;
+    fn new(selector: RawFd) -> Outcome<Self> {
+        let driver = LoopDriver::new(selector)?;
         let handle = driver.handle().clone();
         let local = pacer(&handle);
         Ok(Self {
@@ -58,12 +58,10 @@ impl LoopRuntime {
     /// Runs sessions for so many seconds at most, or for a fifth of one.
     ///
     /// Returns whether the selector has events, and whether the hub has messages.
-    fn turn(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<(bool, bool)> {
+    fn turn(&self, py: Python<'_>, timeout: Option<f64>) -> Outcome<(bool, bool)> {
         let timeout =
             timeout.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
-        let turn = py
-            .detach(|| self.driver.turn(timeout))
-            .map_err(errors::driver_error)?;
+        let turn = py.detach(|| self.driver.turn(timeout))?;
         Ok((turn.has_events, turn.has_messages))
     }
 

@@ -7,7 +7,7 @@ use stapes_core::conversation::Conversation;
 use stapes_core::delivery::process::Process;
 use stapes_core::session::Session as Core;
 
-use crate::errors;
+use crate::errors::Outcome;
 use crate::options;
 use crate::session::Session;
 
@@ -21,10 +21,8 @@ pub struct Probe {
 }
 
 impl Probe {
-    fn core(&self) -> PyResult<&Core> {
-        self.process
-            .check("session")
-            .map_err(errors::runtime_error)?;
+    fn core(&self) -> Outcome<&Core> {
+        self.process.check("session")?;
         Ok(&self.core)
     }
 }
@@ -32,34 +30,34 @@ impl Probe {
 #[pymethods]
 impl Probe {
     #[new]
-    fn new(session: &Session) -> Self {
-        Self {
-            core: Arc::clone(&session.core),
-            process: session.process,
-        }
+    fn new(session: &Session) -> Outcome<Self> {
+        Ok(Self {
+            core: Arc::clone(session.0.session()?),
+            process: session.0.process(),
+        })
     }
 
     /// The sequence number that was given out last.
     #[getter]
-    fn sequence(&self) -> PyResult<u64> {
+    fn sequence(&self) -> Outcome<u64> {
         Ok(self.core()?.look(Conversation::sequence))
     }
 
     /// Leaves what the server sends on the wire, or reads it again.
-    fn hold_reader(&self, hold: bool) -> PyResult<()> {
+    fn hold_reader(&self, hold: bool) -> Outcome<()> {
         self.core()?.hold_reader(hold);
         Ok(())
     }
 
     /// Moves a clock that the session was made with (`virtual_clock`).
-    fn advance_clock(&self, seconds: f64) -> PyResult<()> {
+    fn advance_clock(&self, seconds: f64) -> Outcome<()> {
         let by = options::seconds(seconds, "seconds")?;
         self.core()?.advance_clock(by);
         Ok(())
     }
 
     /// `(frames read, messages queued, messages flushed, audio messages dropped)` so far.
-    fn traffic(&self) -> PyResult<(u64, u64, u64, u64)> {
+    fn traffic(&self) -> Outcome<(u64, u64, u64, u64)> {
         let traffic = self.core()?.traffic();
         Ok((
             traffic.frames_read,

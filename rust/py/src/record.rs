@@ -8,7 +8,44 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
-use stapes_core::conversation::RecordType;
+use stapes_core::conversation::{FieldValue, Record, RecordType};
+
+/// The classes of all types of a record, by their index.
+#[derive(Debug)]
+pub struct Classes(Vec<Class>);
+
+impl Classes {
+    /// Looks them up in `modules`.
+    pub fn find<R: Record>(modules: &[Bound<'_, PyModule>]) -> PyResult<Self> {
+        let types = R::TYPES.iter();
+        types
+            .map(|record| Class::find(modules, record))
+            .collect::<PyResult<_>>()
+            .map(Self)
+    }
+
+    pub fn of(&self, record: &impl Record) -> &Class {
+        &self.0[record.index()]
+    }
+
+    /// An instance with the values of `record`, as `convert` makes them.
+    pub fn make<'py>(
+        &self,
+        py: Python<'py>,
+        record: &impl Record,
+        mut convert: impl FnMut(FieldValue<'_>) -> PyResult<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let class = self.of(record);
+        let instance = class.empty(py)?;
+        let mut index = 0;
+        record.visit(|value| {
+            class.set(&instance, index, &convert(value)?)?;
+            index += 1;
+            PyResult::Ok(())
+        })?;
+        Ok(instance)
+    }
+}
 
 /// A dataclass with slots, and the names of its fields in the order in which they are filled.
 #[derive(Debug)]
@@ -19,7 +56,7 @@ pub struct Class {
 
 impl Class {
     /// Looks the class of that name up in the first of `modules` that has it.
-    pub fn find(modules: &[Bound<'_, PyModule>], record: &RecordType) -> PyResult<Self> {
+    fn find(modules: &[Bound<'_, PyModule>], record: &RecordType) -> PyResult<Self> {
         let found = modules
             .iter()
             .find_map(|module| module.getattr(record.name).ok());

@@ -1,35 +1,15 @@
 //! The way of a session's messages to its Python half.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyWeakrefReference};
-use stapes_core::conversation::{Event, History};
-use stapes_core::delivery;
+use stapes_core::conversation::Event;
+use stapes_core::dispatch::{DispatchProgress, Message, MessageHub};
 
 use crate::audio_event::AudioEvents;
-use crate::message::{Message, MessageHub};
 use crate::message_objects;
-
-/// How far the event loop has come with a session, and the history as of there.
-#[derive(Debug, Default)]
-pub struct DispatchProgress {
-    pub cursor: Arc<delivery::DispatchCursor>,
-    history: Mutex<History>,
-}
-
-impl DispatchProgress {
-    /// The version of the history that was dispatched last.
-    pub fn history(&self) -> History {
-        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        history.clone()
-    }
-
-    fn set_history(&self, version: History) {
-        *self.history.lock().unwrap_or_else(PoisonError::into_inner) = version;
-    }
-}
 
 /// The dispatch cursor of a session, for `Hub.register`.
 #[pyclass(frozen, module = "stapes._core")]
@@ -72,8 +52,9 @@ impl Route {
         sequence: u64,
         message: Message,
     ) -> PyResult<()> {
-        let cursor = &self.progress.cursor;
-        cursor.advance(sequence);
+        let Some(message) = self.progress.pass(sequence, message) else {
+            return Ok(());
+        };
         match message {
             Message::Event(audio @ Event::Audio { .. }) => {
                 let done = self.audio(py, &audio);
@@ -82,24 +63,12 @@ impl Route {
                 }
                 done
             }
-            Message::Event(Event::HistoryUpdated { history }) => {
-                let wanted = cursor.wants_versions().then(|| history.clone());
-                self.progress.set_history(history);
-                match wanted {
-                    Some(history) => {
-                        self.say(py, Message::Event(Event::HistoryUpdated { history }))
-                    }
-                    None => Ok(()),
-                }
+            message => {
+                let message = message_objects::message(py, &message)?;
+                self.run.call1(py, (&self.dispatcher, message))?;
+                Ok(())
             }
-            message => self.say(py, message),
         }
-    }
-
-    fn say(&self, py: Python<'_>, message: Message) -> PyResult<()> {
-        let message = message_objects::message(py, message)?;
-        self.run.call1(py, (&self.dispatcher, message))?;
-        Ok(())
     }
 
     /// Calls those who listen to audio. No other line of Python runs.

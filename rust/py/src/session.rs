@@ -5,7 +5,7 @@
     reason = "arguments of Python calls are extracted by value"
 )]
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -14,27 +14,19 @@ use stapes_core::audio::AudioFormat;
 use stapes_core::conversation::{
     Conversation, Interest, Options, PlaybackSource, Status, WrittenItem,
 };
-use stapes_core::delivery::process::Process;
-use stapes_core::delivery::queue::{PastBound, QueueSettings};
-use stapes_core::session::{
-    Clock, EventSink, Microphone, OutgoingLimits, Pacer, Session as Core, Stream,
-};
+use stapes_core::dispatch::{DispatchedSession, QueueBounds, SessionOptions};
+use stapes_core::session::{Clock, OutgoingLimits, SessionSetup};
 use stapes_core::transport::net::ConnectRequest;
 
 use crate::acts::{self, Acts};
 use crate::audio::recording::Recording;
 use crate::audio_input::{AudioStream, PyAudio};
-use crate::connect::{self, WireFormats};
-use crate::errors;
+use crate::errors::Outcome;
 use crate::external_connection::ExternalConnection;
 use crate::history::History;
 use crate::hub::Hub;
-use crate::loop_runtime::Carrier;
-use crate::message::Message;
 use crate::options::{WebSocketOptions, seconds};
-use crate::route::{DispatchCursor, DispatchProgress};
-use crate::setup::session_setup;
-use crate::sink::Sink;
+use crate::route::DispatchCursor;
 
 fn format(kind: &str, rate: Option<u32>) -> PyResult<AudioFormat> {
     AudioFormat::from_wire(kind, rate).map_err(|error| PyValueError::new_err(error.to_string()))
@@ -55,36 +47,7 @@ type SoundNumbers = (u64, u64, u64, u64, f64, f64, f64);
 /// A conversation, its connection and its dispatch cursor.
 #[pyclass(frozen, extends = Acts, module = "stapes._core")]
 #[derive(Debug)]
-pub struct Session {
-    pub core: Arc<Core>,
-    pub process: Process,
-    sink: Arc<Sink>,
-    microphone: Arc<Microphone>,
-    /// Of the thread that runs the session.
-    pacer: Arc<Pacer>,
-    /// The format of the response's audio on the wire.
-    wire_output: Mutex<AudioFormat>,
-    progress: Arc<DispatchProgress>,
-    id: u64,
-}
-
-impl Session {
-    /// The conversation, unless it is the one of a parent process.
-    fn here(&self) -> PyResult<&Arc<Core>> {
-        self.process
-            .check("session")
-            .map_err(errors::runtime_error)?;
-        Ok(&self.core)
-    }
-
-    fn wire_formats(&self) -> WireFormats {
-        let output = self.wire_output.lock();
-        WireFormats {
-            input: self.microphone.format(),
-            output: *output.unwrap_or_else(PoisonError::into_inner),
-        }
-    }
-}
+pub struct Session(pub Arc<DispatchedSession>);
 
 #[pymethods]
 impl Session {
@@ -113,114 +76,95 @@ impl Session {
         max_queued_events: usize,
         max_queued_bytes: usize,
         virtual_clock: bool,
-    ) -> PyResult<PyClassInitializer<Self>> {
-        let options = Options {
-            history_store_audio,
-            guardrail_debounce,
-            speech_interrupts,
-            playback: playback_source(playback)?,
-            respond_to_mcp_calls,
-            response_timeout: seconds(response_timeout, "response_timeout")?,
-            waiting_responses,
-            answered_calls,
-        };
-        let limits = OutgoingLimits {
-            high_water,
-            max_bytes: max_outgoing_bytes,
+    ) -> Outcome<PyClassInitializer<Self>> {
+        let options = SessionOptions {
+            conversation: Options {
+                history_store_audio,
+                guardrail_debounce,
+                speech_interrupts,
+                playback: playback_source(playback)?,
+                respond_to_mcp_calls,
+                response_timeout: seconds(response_timeout, "response_timeout")?,
+                waiting_responses,
+                answered_calls,
+            },
+            outgoing: OutgoingLimits {
+                high_water,
+                max_bytes: max_outgoing_bytes,
+            },
+            queue: QueueBounds {
+                max_messages: max_queued_events,
+                max_bytes: max_queued_bytes,
+            },
         };
         let clock = if virtual_clock {
             Clock::stopped()
         } else {
             Clock::default()
         };
-        let progress = Arc::<DispatchProgress>::default();
-        let queue = QueueSettings {
-            max_messages: max_queued_events,
-            max_bytes: max_queued_bytes,
-            past_bound: PastBound::Report,
-            tells: true,
-        };
-        let id = hub.queues.register(queue, Arc::clone(&progress.cursor));
-        let sink = Arc::new(Sink::new(Arc::clone(&hub.queues), id));
-        let events = Arc::clone(&sink) as Arc<dyn EventSink>;
-        let Carrier { handle, local } = hub.carrier()?;
-        let core = Core::new(options, limits, clock, handle, events);
-        let acts = Acts::new(Arc::clone(&core));
-        let session = Self {
-            microphone: Arc::new(Microphone::new(Arc::clone(&core))),
-            process: Process::current(),
-            pacer: local,
-            core,
-            sink,
-            wire_output: Mutex::default(),
-            progress,
-            id,
-        };
-        Ok(PyClassInitializer::from(acts).add_subclass(session))
+        let session = DispatchedSession::new(options, clock, &hub.queues, hub.carrier()?);
+        let session = Arc::new(session);
+        let acts = Acts(Arc::clone(&session));
+        Ok(PyClassInitializer::from(acts).add_subclass(Self(session)))
     }
 
     /// The number that the hub knows it by.
     #[getter]
     pub fn id(&self) -> u64 {
-        self.id
+        self.0.id()
     }
 
     #[getter]
     fn status(&self) -> &'static str {
-        if !self.process.is_current() {
-            // A child of a fork has no part in its parent's connection.
-            return Status::Disconnected.as_str();
-        }
-        self.core.status().as_str()
+        // A child of a fork has no part in its parent's connection.
+        let status = self.0.session().map(|session| session.status());
+        status.unwrap_or(Status::Disconnected).as_str()
     }
 
     #[getter]
-    fn connection_id(&self) -> PyResult<u64> {
-        Ok(self.here()?.look(Conversation::connection_id))
+    fn connection_id(&self) -> Outcome<u64> {
+        Ok(self.0.session()?.look(Conversation::connection_id))
     }
 
     #[getter]
-    fn muted(&self) -> PyResult<bool> {
-        Ok(self.here()?.look(Conversation::muted))
+    fn muted(&self) -> Outcome<bool> {
+        Ok(self.0.session()?.look(Conversation::muted))
     }
 
     /// Whether audio of the assistant has come over this connection.
     #[getter]
-    fn has_spoken(&self) -> PyResult<bool> {
-        Ok(self.here()?.look(Conversation::has_spoken))
+    fn has_spoken(&self) -> Outcome<bool> {
+        Ok(self.0.session()?.look(Conversation::has_spoken))
     }
 
     /// For `Hub.register`.
     #[getter]
     fn cursor(&self) -> DispatchCursor {
-        DispatchCursor(Arc::clone(&self.progress))
+        DispatchCursor(Arc::clone(self.0.progress()))
     }
 
     /// The sequence number of what was dispatched last.
     #[getter(dispatched)]
     fn last_sequence(&self) -> u64 {
-        self.progress.cursor.last_sequence()
+        self.0.progress().cursor.last_sequence()
     }
 
     /// The history at that cursor.
     #[getter]
-    fn history(&self) -> PyResult<History> {
-        self.here()?;
-        Ok(History(self.progress.history()))
+    fn history(&self) -> Outcome<History> {
+        self.0.session()?;
+        Ok(History(self.0.progress().history()))
     }
 
     /// Which messages are wanted: a sum of the `INTEREST_...` numbers.
-    fn set_interest(&self, interest: u32) -> PyResult<()> {
-        let core = self.here()?;
-        let wants_history = Interest(interest).contains(Interest::HISTORY);
-        self.progress.cursor.want_versions(wants_history);
-        core.set_interest(Interest(interest));
+    fn set_interest(&self, interest: u32) -> Outcome<()> {
+        self.0.session()?;
+        self.0.set_interest(Interest(interest));
         Ok(())
     }
 
     /// The formats of the wire, `(type, rate)` each, and the rate of `audio` messages (`None`: that of the
     /// wire). Returns the sample rate of the output on the wire.
-    #[pyo3(signature = (wire_input, wire_output, output_sample_rate))]
     fn set_formats(
         &self,
         wire_input: (String, Option<u32>),
@@ -229,163 +173,131 @@ impl Session {
     ) -> PyResult<u32> {
         let input = format(&wire_input.0, wire_input.1)?;
         let output = format(&wire_output.0, wire_output.1)?;
-        self.core
-            .set_output_format(output, output_sample_rate)
+        self.0
+            .set_formats(input, output, output_sample_rate)
             .map_err(|error| PyValueError::new_err(format!("output_sample_rate: {error}")))?;
-        self.microphone.set_format(input);
-        *self
-            .wire_output
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = output;
         Ok(output.sample_rate())
     }
 
     /// Begins to connect over a WebSocket; the message `opened` or `not_opened` says how it went.
     /// Returns the id of the connection.
-    #[expect(clippy::too_many_arguments, reason = "one transaction")]
     fn connect_websocket(
         &self,
-        py: Python<'_>,
         url: String,
         headers: Vec<(String, String)>,
         options: &WebSocketOptions,
         session_update: String,
         tracing: &str,
         agent_version: u64,
-    ) -> PyResult<u64> {
-        let setup = session_setup(session_update, tracing, agent_version)?;
+    ) -> Outcome<u64> {
+        let setup = SessionSetup::read(session_update, tracing, agent_version)?;
         let request = ConnectRequest { url, headers };
-        connect::websocket(py, self.here()?, request, options.0.clone(), setup)
+        let session = self.0.session()?;
+        Ok(session.connect_websocket(request, options.0.clone(), setup)?)
     }
 
     /// The same over WebRTC. The audio is PCM at the rates of `set_formats`, which Opus must have.
     #[cfg(feature = "webrtc")]
-    #[expect(clippy::too_many_arguments, reason = "one transaction")]
     fn connect_webrtc(
         &self,
-        py: Python<'_>,
         url: String,
         headers: Vec<(String, String)>,
         options: &crate::options::WebRtcOptions,
         session_update: String,
         tracing: &str,
         agent_version: u64,
-    ) -> PyResult<u64> {
-        let setup = session_setup(session_update, tracing, agent_version)?;
+    ) -> Outcome<u64> {
+        let setup = SessionSetup::read(session_update, tracing, agent_version)?;
         let request = ConnectRequest { url, headers };
-        let rates = self.wire_formats().rates()?;
-        connect::webrtc(py, self.here()?, request, options.0.clone(), rates, setup)
+        let (session, rates) = (self.0.session()?, self.0.track_rates()?);
+        Ok(session.connect_webrtc(request, options.0.clone(), rates, setup)?)
     }
 
     /// Begins a connection over a transport that is written in Python. With `media_track` audio travels
     /// beside the messages; with `server_truncates` the server cuts what it has not played of a response.
     fn connect_external(
         &self,
-        py: Python<'_>,
         media_track: bool,
         server_truncates: bool,
-    ) -> PyResult<ExternalConnection> {
-        let core = self.here()?;
-        let rates = media_track
-            .then(|| self.wire_formats().rates())
-            .transpose()?;
-        connect::external(py, core, rates, server_truncates)
+    ) -> Outcome<ExternalConnection> {
+        let session = self.0.session()?;
+        let rates = media_track.then(|| self.0.track_rates()).transpose()?;
+        let connection = session.connect_external(rates, server_truncates)?;
+        Ok(ExternalConnection::new(Arc::clone(session), connection))
     }
 
-    fn close(&self, code: u16, reason: &str) -> PyResult<()> {
-        self.here()?
-            .act(|conversation, _| conversation.close(code, reason));
+    fn close(&self, code: u16, reason: &str) -> Outcome<()> {
+        let session = self.0.session()?;
+        session.act(|conversation, _| conversation.close(code, reason));
         Ok(())
     }
 
     /// Ends the connection, for nobody reads the events of the session.
-    fn give_up_unread(&self) -> PyResult<()> {
-        self.here()?.give_up_unread();
+    fn give_up_unread(&self) -> Outcome<()> {
+        self.0.session()?.give_up_unread();
         Ok(())
     }
 
-    fn send_event(&self, py: Python<'_>, event: &str) -> PyResult<()> {
+    fn send_event(&self, event: &str) -> Outcome<()> {
         let event = acts::object(event, "event")?;
-        acts::command(py, self.here()?, |conversation, now| {
-            conversation.send_event(event, now)
-        })
+        let session = self.0.session()?;
+        Ok(session.act(|conversation, now| conversation.send_event(event, now))?)
     }
 
-    fn send_message(&self, py: Python<'_>, event: &str, respond: bool) -> PyResult<()> {
+    fn send_message(&self, event: &str, respond: bool) -> Outcome<()> {
         let event = acts::object(event, "event")?;
-        acts::command(py, self.here()?, |conversation, now| {
-            conversation.send_message(&event, respond, now)
-        })
+        let session = self.0.session()?;
+        Ok(session.act(|conversation, now| conversation.send_message(&event, respond, now))?)
     }
 
     /// Sends audio. With `sample_rate` it is PCM at that rate, without it is in the wire's format.
     /// Whether the sender should wait for the message `drained` before it sends more.
-    #[pyo3(signature = (audio, sample_rate, commit))]
     fn send_audio(
         &self,
-        py: Python<'_>,
         audio: &Bound<'_, PyAny>,
         sample_rate: Option<u32>,
         commit: bool,
-    ) -> PyResult<bool> {
-        let core = self.here()?;
-        let audio = PyAudio::read(audio, sample_rate, self.microphone.format())?;
-        self.microphone
-            .send(audio.input(sample_rate), commit)
-            .map_err(|error| errors::send_audio_error(py, &error))?;
-        Ok(core.is_congested())
+    ) -> Outcome<bool> {
+        let (session, microphone) = (self.0.session()?, self.0.microphone());
+        let audio = PyAudio::read(audio, sample_rate, microphone.format())?;
+        microphone.send(audio.input(sample_rate), commit)?;
+        Ok(session.is_congested())
     }
 
     /// Begins to send recorded audio in real time, `interval` seconds of it at a time; the message
     /// `streamed` says with `token` how it ended. `audio` is as for `send_audio`, or a `stapes.audio.Recording`.
-    #[pyo3(signature = (audio, sample_rate, commit, interval, token))]
     fn stream_audio(
         &self,
-        py: Python<'_>,
         audio: &Bound<'_, PyAny>,
         sample_rate: Option<u32>,
         commit: bool,
         interval: f64,
         token: u64,
-    ) -> PyResult<AudioStream> {
-        self.here()?;
+    ) -> Outcome<AudioStream> {
+        self.0.session()?;
         let recording = match audio.cast::<Recording>() {
             Ok(recording) => recording.get().sound(),
-            Err(_) => PyAudio::read(audio, sample_rate, self.microphone.format())?
+            Err(_) => PyAudio::read(audio, sample_rate, self.0.microphone().format())?
                 .into_recording(sample_rate),
         };
-        if recording.is_empty() {
-            return Err(PyValueError::new_err(
-                "audio is empty: there is nothing to stream",
-            ));
-        }
-        let sink = Arc::clone(&self.sink);
-        let stream = Stream::new(
-            &self.microphone,
-            recording,
-            seconds(interval, "interval")?,
-            commit,
-            move |streamed| sink.push_message(0, Message::Streamed { token, streamed }),
-        )
-        .map_err(|rejected| errors::rejected(py, &rejected))?;
-        self.pacer.add(stream.clone());
+        let interval = seconds(interval, "interval")?;
         Ok(AudioStream {
-            stream,
-            process: self.process,
+            stream: self.0.stream(recording, interval, commit, token)?,
+            process: self.0.process(),
         })
     }
 
-    fn is_congested(&self) -> PyResult<bool> {
-        Ok(self.here()?.is_congested())
+    fn is_congested(&self) -> Outcome<bool> {
+        Ok(self.0.session()?.is_congested())
     }
 
-    fn mute(&self, muted: bool) -> PyResult<()> {
-        self.here()?.mute(muted);
+    fn mute(&self, muted: bool) -> Outcome<()> {
+        self.0.session()?.mute(muted);
         Ok(())
     }
 
-    fn interrupt(&self) -> PyResult<()> {
-        self.here()?.act(Conversation::interrupt);
+    fn interrupt(&self) -> Outcome<()> {
+        self.0.session()?.act(Conversation::interrupt);
         Ok(())
     }
 
@@ -394,49 +306,48 @@ impl Session {
         item_id: &str,
         content_index: usize,
         played_ms: f64,
-    ) -> PyResult<()> {
-        self.here()?.act(|conversation, _| {
+    ) -> Outcome<()> {
+        self.0.session()?.act(|conversation, _| {
             conversation.playback_reported(item_id, content_index, played_ms);
         });
         Ok(())
     }
 
     /// The message `Played` says with `token` that nothing is left to play.
-    fn when_played(&self, token: u64) -> PyResult<()> {
-        self.here()?
-            .act(|conversation, now| conversation.when_played(token, now));
+    fn when_played(&self, token: u64) -> Outcome<()> {
+        let session = self.0.session()?;
+        session.act(|conversation, now| conversation.when_played(token, now));
         Ok(())
     }
 
-    fn forget_played(&self, token: u64) -> PyResult<()> {
-        self.here()?
-            .act(|conversation, _| conversation.forget_played(token));
+    fn forget_played(&self, token: u64) -> Outcome<()> {
+        let session = self.0.session()?;
+        session.act(|conversation, _| conversation.forget_played(token));
         Ok(())
     }
 
-    #[pyo3(signature = (response))]
-    fn request_response(&self, py: Python<'_>, response: Option<&str>) -> PyResult<()> {
+    fn request_response(&self, response: Option<&str>) -> Outcome<()> {
         let response = response
             .map(|text| acts::object(text, "response").map(Value::Object))
             .transpose()?;
-        acts::command(py, self.here()?, |conversation, now| {
-            conversation.request_response(response, now)
-        })
+        let session = self.0.session()?;
+        Ok(session.act(|conversation, now| conversation.request_response(response, now))?)
     }
 
     /// Rewrites the conversation to `items`, or has each begin so. Gives a sentence for each left out.
-    fn update_history(&self, py: Python<'_>, items: &str, at_first: bool) -> PyResult<Vec<String>> {
+    fn update_history(&self, items: &str, at_first: bool) -> Outcome<Vec<String>> {
         let items = WrittenItem::read_list(items).map_err(PyValueError::new_err)?;
-        acts::command(py, self.here()?, |conversation, _| match at_first {
+        let session = self.0.session()?;
+        Ok(session.act(|conversation, _| match at_first {
             true => conversation.begin_with(items),
             false => conversation.update_history(&items),
-        })
+        })?)
     }
 
     /// `(packets sent, received, lost, late, share that was concealed, target and delay in seconds)` of a
     /// connection with a media track, as of the last second.
-    fn sound_stats(&self) -> PyResult<Option<SoundNumbers>> {
-        let stats = self.here()?.sound_stats();
+    fn sound_stats(&self) -> Outcome<Option<SoundNumbers>> {
+        let stats = self.0.session()?.sound_stats();
         Ok(stats.map(|stats| {
             (
                 stats.packets_sent,
@@ -448,17 +359,5 @@ impl Session {
                 stats.delay.as_secs_f64(),
             )
         }))
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // A child of a fork shares nothing with the connection but its memory, locks included that a
-        // thread of the parent may have held.
-        if self.process.is_current() {
-            self.core
-                .act(|conversation, _| conversation.close(1000, ""));
-            self.sink.unregister();
-        }
     }
 }

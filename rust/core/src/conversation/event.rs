@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::guard::GuardSource;
 use super::history::History;
 use super::item::Item;
-use super::record::{Field, FieldValue, RecordType, event_table, fields};
+use super::record::{Field, FieldValue, Record, RecordType, event_table, fields};
 use super::tool_calls::FunctionCall;
 
 /// Kinds of events that are built only where somebody wants them.

@@ -1,6 +1,7 @@
 //! Events as records of named fields, so that a binding to another language can hand them out
 //! without a line for each kind.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +10,23 @@ use serde_json::Value;
 use super::history::History;
 use super::item::Item;
 
+/// What is handed out as a record, of one of several types.
+pub trait Record {
+    /// All types, in the order of [`Self::index`].
+    const TYPES: &'static [RecordType];
+
+    /// Where its type stands in [`Self::TYPES`].
+    fn index(&self) -> usize;
+
+    /// Gives the values of its fields, in their order.
+    fn visit<E>(&self, visit: impl FnMut(FieldValue<'_>) -> Result<(), E>) -> Result<(), E>;
+}
+
 /// The name and fields of one kind of event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordType {
     pub name: &'static str,
-    /// Names and types, in the order in which [`Event::visit`](super::Event::visit) gives values.
+    /// Names and types, in the order in which [`Record::visit`] gives values.
     pub fields: &'static [(&'static str, &'static str)],
 }
 
@@ -30,11 +43,13 @@ pub enum FieldValue<'a> {
     Json(&'a Value),
     Item(&'a Item),
     History(&'a History),
+    Error(&'a (dyn Error + 'static)),
 }
 
 /// A type that a field of an event may have.
 pub trait Field {
-    /// The type's name: `str`, `int`, `bool`, `float`, `bytes`, `json`, `item` or `history`, and `| None`.
+    /// The type's name: `str`, `int`, `bool`, `float`, `bytes`, `json`, `item`, `history` or
+    /// `exception`, and `| None`.
     const TYPE: &'static str;
 
     fn value(&self) -> FieldValue<'_>;
@@ -44,7 +59,7 @@ pub trait Field {
 macro_rules! fields {
     ($($type:ty, $name:literal, |$value:ident| $made:expr;)*) => {
         $(
-            impl Field for $type {
+            impl $crate::conversation::record::Field for $type {
                 const TYPE: &'static str = $name;
 
                 fn value(&self) -> FieldValue<'_> {
@@ -53,11 +68,11 @@ macro_rules! fields {
                 }
             }
 
-            impl Field for Option<$type> {
+            impl $crate::conversation::record::Field for Option<$type> {
                 const TYPE: &'static str = concat!($name, " | None");
 
                 fn value(&self) -> FieldValue<'_> {
-                    self.as_ref().map_or(FieldValue::Nothing, Field::value)
+                    self.as_ref().map_or(FieldValue::Nothing, |value| value.value())
                 }
             }
         )*
@@ -78,8 +93,41 @@ fields! {
     History, "history", |value| FieldValue::History(value);
 }
 
-/// Declares [`Event`](super::Event) and what is known of each kind. A kind either has its fields in
-/// the variant, or a payload of its own, and each field says how it is read.
+/// Implements [`Record`]: the types of a record, what matches each, and where the values of its fields are.
+macro_rules! records {
+    ($record:ty { $( $name:ident: $pattern:pat => { $( $field:ident: $type:ty = $value:expr ),* $(,)? } )* }) => {
+        impl Record for $record {
+            const TYPES: &'static [RecordType] = &[
+                $( RecordType {
+                    name: stringify!($name),
+                    fields: &[ $( (stringify!($field), <$type as Field>::TYPE) ),* ],
+                }, )*
+            ];
+
+            fn index(&self) -> usize {
+                #[allow(clippy::enum_variant_names)]
+                enum Index { $( $name, )* }
+                #[allow(unused_variables)]
+                match self {
+                    $( $pattern => Index::$name as usize, )*
+                }
+            }
+
+            fn visit<E>(
+                &self,
+                mut visit: impl FnMut(FieldValue<'_>) -> Result<(), E>,
+            ) -> Result<(), E> {
+                match self {
+                    $( $pattern => { $( visit(<$type as Field>::value(&$value))?; )* } )*
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+/// Declares an enum whose variants are the types of a record. A variant either has its fields in
+/// itself, or a payload of its own, and each field says how it is read.
 macro_rules! event_table {
     (
         $(#[$enum_doc:meta])*
@@ -102,44 +150,13 @@ macro_rules! event_table {
             $( $(#[$payload_doc])* $boxed($payload), )*
         }
 
-        impl $enum {
-            /// All kinds, in the order of [`Self::index`].
-            pub const TYPES: &'static [RecordType] = &[
-                $( RecordType {
-                    name: stringify!($name),
-                    fields: &[ $( (stringify!($field), <$type as Field>::TYPE) ),* ],
-                }, )*
-                $( RecordType {
-                    name: stringify!($boxed),
-                    fields: &[ $( (stringify!($part), <$part_type as Field>::TYPE) ),* ],
-                }, )*
-            ];
-
-            /// Where its kind stands in [`Self::TYPES`].
-            pub fn index(&self) -> usize {
-                #[allow(clippy::enum_variant_names)]
-                enum Index { $( $name, )* $( $boxed, )* }
-                match self {
-                    $( Self::$name { .. } => Index::$name as usize, )*
-                    $( Self::$boxed(_) => Index::$boxed as usize, )*
-                }
-            }
-
-            /// Gives the values of its fields, in their order.
-            pub fn visit<E>(
-                &self,
-                mut visit: impl FnMut(FieldValue<'_>) -> Result<(), E>,
-            ) -> Result<(), E> {
-                match self {
-                    $( Self::$name { $( $field ),* } => { $( visit(Field::value($field))?; )* } )*
-                    $( Self::$boxed($it) => {
-                        $( visit(<$part_type as Field>::value(&$value))?; )*
-                    } )*
-                }
-                Ok(())
+        $crate::conversation::record::records! {
+            $enum {
+                $( $name: $enum::$name { $( $field ),* } => { $( $field: $type = $field ),* } )*
+                $( $boxed: $enum::$boxed($it) => { $( $part: $part_type = $value ),* } )*
             }
         }
     };
 }
 
-pub(super) use {event_table, fields};
+pub(crate) use {event_table, fields, records};

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::buffer_pool::BufferPool;
 use super::cursor::DispatchCursor;
+use super::logging::LogReader;
 use super::message::{DropPolicy, Message};
 use super::process::{Forked, Process, duplicate};
 use super::queue::{Messages, Queue, QueueSettings};
@@ -259,6 +260,12 @@ impl<M: Message + Send + 'static> Hub<M> {
         } else {
             wakeup::wake_soon(self);
         }
+    }
+}
+
+impl<M: Message + Send + 'static> LogReader for Hub<M> {
+    fn records_wait(self: Arc<Self>) {
+        self.notify();
     }
 }
 

@@ -6,6 +6,7 @@
 //! - [`wakeup`]: when a writer wakes the reader.
 //! - [`buffer_pool`]: buffers that writers and readers hand back and forth.
 //! - [`workers`]: the threads that run sessions; [`loop_driver`]: a runtime that an event loop drives.
+//! - [`logging`]: what the core logs, for a reader's logger.
 //! - [`process`]: the guard against use across a fork.
 //!
 //! This floor stands beside the others and knows none of them.
@@ -13,6 +14,7 @@
 pub mod buffer_pool;
 mod cursor;
 pub mod hub;
+pub mod logging;
 pub mod loop_driver;
 mod message;
 pub mod process;

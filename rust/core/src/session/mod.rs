@@ -8,6 +8,7 @@
 
 mod audio_stream;
 mod clock;
+mod connect;
 mod connection;
 mod event_sink;
 mod microphone;

@@ -22,6 +22,23 @@ pub struct SessionSetup {
     pub agent_version: u64,
 }
 
+impl SessionSetup {
+    /// Reads the configuration of tracing from JSON.
+    pub fn read(
+        session_update: String,
+        tracing: &str,
+        agent_version: u64,
+    ) -> Result<Self, Rejected> {
+        let tracing = serde_json::from_str(tracing)
+            .map_err(|error| Rejected::Invalid(format!("tracing is not JSON: {error}")))?;
+        Ok(Self {
+            session_update,
+            tracing,
+            agent_version,
+        })
+    }
+}
+
 /// An attempt to connect. It is boxed: it is many times as large as what runs the connection, whose
 /// task would keep that room until the connection ends.
 pub type Connecting<C> = Pin<Box<dyn Future<Output = Result<C, ConnectError>> + Send>>;

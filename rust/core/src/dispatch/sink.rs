@@ -1,24 +1,24 @@
-//! The event sink of a session: the core pushes into it, and it pushes into the hub.
+//! The event sink of a session: the session pushes into it, and it pushes into the hub.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use stapes_core::conversation::Event;
-use stapes_core::delivery::wakeup;
-use stapes_core::session::EventSink;
-use stapes_core::transport::net::ConnectError;
-
-use crate::message::{Message, MessageHub};
+use super::{Message, MessageHub, Notice};
+use crate::conversation::Event;
+use crate::delivery::wakeup;
+use crate::session::EventSink;
+use crate::transport::net::ConnectError;
 
 /// Pushes the events of a session into the hub.
 #[derive(Debug)]
-pub struct Sink {
+pub(super) struct HubSink {
     hub: Arc<MessageHub>,
     id: u64,
     overflown: AtomicBool,
 }
 
-impl Sink {
+impl HubSink {
+    /// For the session that the hub knows by that number.
     pub fn new(hub: Arc<MessageHub>, id: u64) -> Self {
         Self {
             hub,
@@ -27,18 +27,23 @@ impl Sink {
         }
     }
 
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
     /// Pushes nothing more.
     pub fn unregister(&self) {
         self.hub.unregister(self.id);
     }
 
-    pub fn push_message(&self, sequence: u64, message: Message) {
-        self.hub.push(self.id, sequence, message);
+    /// Pushes what has no place in the session's order.
+    pub fn notify(&self, notice: Notice) {
+        self.hub.push(self.id, 0, Message::Notice(notice));
         self.hub.notify();
     }
 }
 
-impl EventSink for Sink {
+impl EventSink for HubSink {
     fn push(&self, sequence: u64, event: Event) {
         if !self.hub.push(self.id, sequence, Message::Event(event)) {
             self.overflown.store(true, Ordering::Release);
@@ -50,22 +55,18 @@ impl EventSink for Sink {
     }
 
     fn opened(&self, connection_id: u64) {
-        self.push_message(0, Message::Opened { connection_id });
+        self.notify(Notice::Opened { connection_id });
     }
 
     fn not_opened(&self, connection_id: u64, error: Option<ConnectError>) {
-        let message = match error.map(Box::new) {
-            Some(error) => Message::NotOpened {
-                connection_id,
-                error,
-            },
-            None => Message::Abandoned { connection_id },
-        };
-        self.push_message(0, message);
+        self.notify(Notice::NotOpened {
+            connection_id,
+            error: error.map(Box::new),
+        });
     }
 
     fn drained(&self) {
-        self.push_message(0, Message::Drained);
+        self.notify(Notice::AudioDrained {});
     }
 
     fn take_overflow(&self) -> bool {
@@ -77,7 +78,7 @@ impl EventSink for Sink {
     }
 
     fn outgoing_ready(&self) {
-        self.push_message(0, Message::OutgoingReady);
+        self.notify(Notice::OutgoingReady {});
     }
 
     fn spare_buffer(&self) -> Vec<u8> {

@@ -1,0 +1,15 @@
+//! The way of a session's events to the one thread that handles them: it joins the session with
+//! delivery.
+//!
+//! - [`DispatchedSession`]: a session whose events go to a [`MessageHub`].
+//! - [`Message`]: an event of the session, or a [`Notice`] of how its calls went.
+//! - [`DispatchProgress`]: how far its reader has come.
+
+mod message;
+mod progress;
+mod session;
+mod sink;
+
+pub use message::{Message, MessageHub, Notice};
+pub use progress::DispatchProgress;
+pub use session::{DispatchedSession, QueueBounds, SessionOptions};

@@ -1,0 +1,116 @@
+//! How a session gets a connection: over a WebSocket, over WebRTC, or by a driver of the caller's.
+
+use std::sync::Arc;
+
+use super::connection::{Connection, ConnectionSettings, SoundSettings};
+use super::{Session, SessionSetup};
+use crate::conversation::{Capabilities, Media, Rejected, Truncation};
+use crate::transport::SampleRates;
+use crate::transport::net::ConnectRequest;
+use crate::transport::websocket::{self, WebSocketConnection, WebSocketOptions};
+
+/// Seconds of the user's sound that may wait for a driver of the caller's.
+const EXTERNAL_QUEUE: usize = 60;
+
+impl Session {
+    /// Begins to connect over a WebSocket. Returns the connection id; see [`dial`](Self::dial).
+    pub fn connect_websocket(
+        self: &Arc<Self>,
+        request: ConnectRequest,
+        options: WebSocketOptions,
+        setup: SessionSetup,
+    ) -> Result<u64, Rejected> {
+        let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
+        let settings = ConnectionSettings::default();
+        self.dial(settings, setup, connecting, WebSocketConnection::run)
+    }
+
+    /// The same over WebRTC, with sound at these rates, which Opus must have.
+    #[cfg(feature = "webrtc")]
+    pub fn connect_webrtc(
+        self: &Arc<Self>,
+        request: ConnectRequest,
+        options: crate::transport::webrtc::WebRtcOptions,
+        rates: SampleRates,
+        setup: SessionSetup,
+    ) -> Result<u64, Rejected> {
+        use crate::transport::webrtc::{self, WebRtcConnection};
+
+        let max_waiting = (options.max_queue.as_secs_f64() * f64::from(rates.input)) as usize * 2;
+        let settings = ConnectionSettings {
+            announced: false,
+            capabilities: Capabilities::MEDIA_TRACK,
+            sound: Some(SoundSettings { rates, max_waiting }),
+        };
+        let connecting = Box::pin(async move { webrtc::connect(&request, &options, rates).await });
+        self.dial(settings, setup, connecting, WebRtcConnection::run)
+    }
+
+    /// Begins a connection that the caller carries. With `rates` sound travels beside the messages; with
+    /// `server_truncates` the server cuts what it has not played of a response.
+    pub fn connect_external(
+        &self,
+        rates: Option<SampleRates>,
+        server_truncates: bool,
+    ) -> Result<Arc<Connection>, Rejected> {
+        let media = if rates.is_some() {
+            Media::Track
+        } else {
+            Media::InFrames
+        };
+        let truncation = if server_truncates {
+            Truncation::Server
+        } else {
+            Truncation::Client
+        };
+        self.connecting(ConnectionSettings {
+            announced: true,
+            capabilities: Capabilities { media, truncation },
+            sound: rates.map(|rates| SoundSettings {
+                rates,
+                max_waiting: rates.input as usize * 2 * EXTERNAL_QUEUE,
+            }),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::conversation::{Conversation, Event, Options};
+    use crate::session::{Clock, EventSink, OutgoingLimits};
+
+    struct Deaf;
+
+    impl EventSink for Deaf {
+        fn push(&self, _: u64, _: Event) {}
+        fn pushed(&self) {}
+        fn drained(&self) {}
+        fn outgoing_ready(&self) {}
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_carries_sound_apart_gets_a_track() {
+        let (options, limits) = (Options::default(), OutgoingLimits::default());
+        let session = Session::new(
+            options,
+            limits,
+            Clock::stopped(),
+            Handle::current(),
+            Arc::new(Deaf),
+        );
+        let rates = SampleRates {
+            input: 8_000,
+            output: 24_000,
+        };
+        let connection = session.connect_external(Some(rates), true);
+        assert_eq!(connection.map(|it| it.connection_id()).ok(), Some(1));
+        let capabilities = session.look(Conversation::capabilities);
+        assert_eq!(capabilities.media, Media::Track);
+        assert_eq!(capabilities.truncation, Truncation::Server);
+        let again = session.connect_external(None, false);
+        assert_eq!(again.map(drop), Err(Rejected::AlreadyConnected));
+    }
+}
