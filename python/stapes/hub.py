@@ -9,10 +9,10 @@ import logging
 import os
 import threading
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stapes import _core
+from stapes.daemon_threads import DaemonThreads
 from stapes.event_loop import EventLoop
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ class AudioListeners(Protocol):
     def audio(self) -> tuple[Callable[[Any], Any], ...]:
         """Each gets every `Audio` event."""
 
-    def answered(self, event: Any, result: Any, /) -> None:
+    def answered(self, event: Any, result: Any, listener: Any, /) -> None:
         """Takes what a listener returned, where that is not `None`."""
 
-    def failed(self, event: Any, error: Exception, /) -> None:
-        """Takes what a listener raised."""
+    def failed(self, event: Any, error: BaseException, listener: Any, /) -> None:
+        """Takes what a listener raised; raises it on where it is meant for more than that."""
 
 
 class LoopHub:
@@ -56,7 +56,7 @@ class LoopHub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._process = os.getpid()
         self._loop = weakref.ref(loop)
-        self._executors: dict[int, ThreadPoolExecutor] = {}
+        self._executors: dict[int, DaemonThreads] = {}
         self._read_fd = -1
         if isinstance(loop, EventLoop):
             self.core = _core.Hub(own=loop.runtime)
@@ -114,13 +114,13 @@ class LoopHub:
         """Delivers nothing more of that session."""
         self.core.unregister(core.id)
 
-    def executor(self, workers: int) -> ThreadPoolExecutor:
+    def executor(self, workers: int) -> DaemonThreads:
         """Threads for users' synchronous tools: one pool of each size for the loop's sessions."""
         pool = self._executors.get(workers)
         if pool is None:
-            pool = ThreadPoolExecutor(workers, thread_name_prefix="stapes-tool")
+            pool = DaemonThreads(workers, "stapes-tool")
             self._executors[workers] = pool
-            weakref.finalize(self, pool.shutdown, wait=False)
+            weakref.finalize(self, pool.shutdown)
         return pool
 
     def drain(self, drained: threading.Event) -> None:

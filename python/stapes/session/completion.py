@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ class Completion(Generic[T]):
     Args:
         error: the command has failed.
         future: is done when the command has ended.
-        report: gets a failure that nobody awaits.
+        report: gets a failure that nobody awaits, in any thread.
         wait: what to await in place of a future; called when somebody does.
         keeps: is kept alive as long as the completion.
     """
@@ -32,7 +34,7 @@ class Completion(Generic[T]):
         self,
         *,
         error: BaseException | None = None,
-        future: asyncio.Future[T] | None = None,
+        future: asyncio.Future[T] | concurrent.futures.Future[T] | None = None,
         report: Callable[[BaseException], None] | None = None,
         wait: Callable[[], Coroutine[Any, Any, T]] | None = None,
         keeps: object = None,
@@ -48,8 +50,10 @@ class Completion(Generic[T]):
         self._awaited = True
         if self._error is not None:
             raise self._error
-        if self._future is not None:
-            return (yield from asyncio.shield(self._future).__await__())
+        if (future := self._future) is not None:
+            if isinstance(future, concurrent.futures.Future):
+                future = asyncio.wrap_future(future)
+            return (yield from asyncio.shield(future).__await__())
         if self._wait is not None:
             return (yield from self._wait().__await__())
         return None  # type: ignore[return-value]
@@ -61,7 +65,7 @@ class Completion(Generic[T]):
         if self._error is not None:
             report(self._error)
         elif self._future is not None:
-            self._future.add_done_callback(_Reporter(report))
+            _watch(self._future, _Reporter(report))
 
     def __repr__(self) -> str:
         if self._error is not None:
@@ -79,9 +83,21 @@ class _Reporter:
     def __init__(self, report: Callable[[BaseException], None]) -> None:
         self._report = report
 
-    def __call__(self, future: asyncio.Future[Any]) -> None:
+    def __call__(self, future: asyncio.Future[Any] | concurrent.futures.Future[Any]) -> None:
         if not future.cancelled() and (error := future.exception()) is not None:
             self._report(error)
+
+
+def _watch(future: asyncio.Future[T] | concurrent.futures.Future[T], reporter: _Reporter) -> None:
+    """Calls `reporter` when the future is done; the collector may run this in any thread."""
+    if future.done():
+        reporter(future)
+    elif isinstance(future, concurrent.futures.Future):
+        future.add_done_callback(reporter)
+    else:
+        # A command whose loop has been closed does not end any more.
+        with suppress(RuntimeError):
+            future.get_loop().call_soon_threadsafe(future.add_done_callback, reporter)
 
 
 _DONE: Completion[None] = Completion()

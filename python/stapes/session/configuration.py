@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stapes.config import wire_format
 from stapes.session.agents.payload import session_payload
 from stapes.session.agents.snapshot import prepare_agent
+from stapes.session.failures import uncancelled
 from stapes.session.tracing import tracing_config
 
 if TYPE_CHECKING:
@@ -64,8 +65,10 @@ class Configuration:
         self, agent: RealtimeAgent[Any], model: str
     ) -> tuple[AgentSnapshot, dict[str, Any]]:
         """The initial agent as it is now, and the payload that a connection begins with."""
-        snapshot = await prepare_agent(agent, self._scope.context)
-        return snapshot, await self.payload(snapshot, model=model)
+        where = f"agent {agent.name!r}"
+        with self._scope.tasks.owning():
+            snapshot = await uncancelled(prepare_agent(agent, self._scope.context), where)
+            return snapshot, await uncancelled(self.payload(snapshot, model=model), where)
 
     async def payload(
         self, snapshot: AgentSnapshot, *, switching: bool = False, model: str | None = None

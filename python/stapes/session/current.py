@@ -18,7 +18,7 @@ def current_session() -> RealtimeSession[Any]:
     Raises:
         LookupError: nothing of a session's is running here.
     """
-    found = session_and_history.get(None)
+    found = session_and_history.get()
     if found is None or not isinstance(found[0], RealtimeSession):
         raise LookupError(
             "current_session() is for tools, handoffs and guardrails: none is running here"

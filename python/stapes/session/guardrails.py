@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from agents import OutputGuardrail, OutputGuardrailResult, OutputGuardrailTripwireTriggered
 
-from stapes.events import Error, GuardrailTripped
+from stapes.events import GuardrailTripped
+from stapes.session.failures import ends_more, report_failure
 from stapes.session.history import message_event
 from stapes.session.tool_calls.tool_result import tool_result_text
 
@@ -105,16 +106,22 @@ class OutputGuardrails:
     ) -> None:
         """Runs all of them at once; the first in the list that trips stops the answer."""
         context, local_events = self._scope.context, self._scope.local_events
-        try:
-            results = await asyncio.gather(
-                *(guardrail.run(context, agent, text) for guardrail in guardrails)
-            )
-        except Exception as error:
-            local_events.emit(Error(error, context="output guardrail"))
-            return
-        tripped = next((result for result in results if result.output.tripwire_triggered), None)
-        if tripped is None:
+        results = await asyncio.gather(*(self._tripped(one, agent, text) for one in guardrails))
+        if (tripped := next((result for result in results if result is not None), None)) is None:
             return
         event = GuardrailTripped(context, agent, GuardrailTripwire(tripped), item_id)
         feedback = message_event(feedback_message(tripped), None)
         local_events.transact([event], lambda tokens: refuse(tokens[0], feedback))
+
+    async def _tripped(
+        self, guardrail: OutputGuardrail[Any], agent: Any, text: str
+    ) -> OutputGuardrailResult | None:
+        """What a guardrail says that trips. Where one fails, the others count all the same."""
+        try:
+            result = await guardrail.run(self._scope.context, agent, text)
+            return result if result.output.tripwire_triggered else None
+        except BaseException as error:
+            if ends_more(error):
+                raise
+            report_failure(self._scope.local_events, error, "output guardrail")
+            return None

@@ -17,7 +17,7 @@ causing_sequence: contextvars.ContextVar[int] = contextvars.ContextVar(
 )
 """The sequence number of the event that the code was called for."""
 
-session_and_history: contextvars.ContextVar[tuple[object, Sequence[HistoryItem]]] = (
-    contextvars.ContextVar("stapes.session_and_history")
+session_and_history: contextvars.ContextVar[tuple[object, Sequence[HistoryItem]] | None] = (
+    contextvars.ContextVar("stapes.session_and_history", default=None)
 )
-"""The session that the code runs for, and its history when the code was called."""
+"""The session that the code runs for, and its history when the code was called, if any."""

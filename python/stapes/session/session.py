@@ -180,7 +180,7 @@ class RealtimeSession(Generic[TContext]):
 
         In a tool, handoff or guardrail it is the version at the time of its call.
         """
-        pinned = session_and_history.get(None)
+        pinned = session_and_history.get()
         if pinned is not None and pinned[0] is self:
             return pinned[1]
         return self._core.history
@@ -466,22 +466,36 @@ class RealtimeSession(Generic[TContext]):
     # Listening
 
     @overload
-    def on(self, event: str, callback: Callable[[Any], Any]) -> Callable[[Any], Any]: ...
+    def on(
+        self, event: str, callback: Callable[[Any], Any], *, concurrency: int | None = None
+    ) -> Callable[[Any], Any]: ...
     @overload
-    def on(self, event: str) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]: ...
-    def on(self, event: str, callback: Callable[[Any], Any] | None = None) -> Any:
+    def on(
+        self, event: str, *, concurrency: int | None = None
+    ) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]: ...
+    def on(
+        self,
+        event: str,
+        callback: Callable[[Any], Any] | None = None,
+        *,
+        concurrency: int | None = None,
+    ) -> Any:
         """Calls `callback` (sync or async) with each event of that type; also as a decorator.
 
         Args:
             event: the type's name, such as `"audio"`, or `"*"` for all but `transport_event`.
             callback: if it raises, that becomes an `error` event, and the others are still called.
+                An async one gets its events one after the other; what waits for it is bounded and
+                purged as for a reader. Those for requests for approval overlap.
+            concurrency: calls of an async callback that may be at work at once. Default 1.
 
         Raises:
-            ValueError: there is no such type.
+            ValueError: there is no such type, or `concurrency` is below 1.
+            TypeError: `callback` cannot be called, or it yields.
         """
         if callback is None:
-            return lambda function: self.on(event, function)
-        self._parts.listeners.on(event, callback)
+            return lambda function: self.on(event, function, concurrency=concurrency)
+        self._parts.listeners.on(event, callback, concurrency)
         return callback
 
     def off(self, event: str, callback: Callable[[Any], Any]) -> None:

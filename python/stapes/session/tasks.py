@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
+import functools
 import logging
 import weakref
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stapes.errors import StapesError
 from stapes.events import Error
 from stapes.session.completion import Completion, done
+from stapes.session.failures import ends_more, uncancelled
 from stapes.session.invocation import causing_sequence, session_and_history
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from stapes import _core
     from stapes.session.local_events import LocalEvents
@@ -24,6 +28,8 @@ __all__ = ["Tasks"]
 logger = logging.getLogger("stapes")
 
 T = TypeVar("T")
+
+_WORK = "code that the session ran"
 
 
 class Tasks:
@@ -65,19 +71,75 @@ class Tasks:
 
         The code sees the history of this moment, whatever comes later.
         """
-        context = contextvars.copy_context()
-        context.run(session_and_history.set, (self._session_ref(), self._core.history))
+        context = self.own_context()
         context.run(causing_sequence.set, self._core.dispatched)
         self._start(work, context).add_done_callback(self._ended)
 
-    def completion(self, work: Coroutine[Any, Any, T]) -> Completion[T]:
-        """Runs `work` for the completion that it returns."""
-        task = self._start(work, None)
-        task.add_done_callback(self._running.pop)
-        return Completion(future=task, report=self.report)
+    def own_context(self) -> contextvars.Context:
+        """A copy of the current context in which code runs for this session.
+
+        It sees the history of this moment, or of its call where it runs for the session already.
+        """
+        context = contextvars.copy_context()
+        session, pinned = self._session_ref(), context.get(session_and_history)
+        if pinned is None or pinned[0] is not session:
+            context.run(session_and_history.set, (session, self._core.history))
+        return context
+
+    @contextmanager
+    def owning(self) -> Iterator[None]:
+        """Inside, the running task's code runs for this session, as in `own_context()`."""
+        owned = self.own_context()[session_and_history]
+        token = session_and_history.set(owned)
+        try:
+            yield
+        finally:
+            session_and_history.reset(token)
+
+    def completion(
+        self, work: Coroutine[Any, Any, T], context: contextvars.Context | None = None
+    ) -> Completion[T]:
+        """Runs `work`, from any thread, for the completion that it returns.
+
+        Args:
+            work: is run on the session's loop.
+            context: to run it in; by default `own_context()`.
+        """
+        context = self.own_context() if context is None else context
+        if self.is_here:
+            task = self._start(uncancelled(work, _WORK), context)
+            task.add_done_callback(self._running.pop)
+            return Completion(future=task, report=self.report_from_anywhere)
+        ended: concurrent.futures.Future[T] = concurrent.futures.Future()
+        start = functools.partial(self._start_for, work, context, ended)
+        try:
+            self._loop.call_soon_threadsafe(start)
+        except RuntimeError:
+            work.close()
+            return self.failed(StapesError("the event loop that the session was made on is closed"))
+        return Completion(future=ended, report=self.report_from_anywhere)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the session's loop runs this code; it may be in another thread."""
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
+
+    def here(self, act: Callable[..., object], *args: Any) -> None:
+        """Calls `act` on the session's loop: at once, or soon where this is another thread."""
+        if self.is_here:
+            act(*args)
+            return
+        with suppress(RuntimeError):
+            # A loop that is closed has nobody who waits.
+            self._loop.call_soon_threadsafe(act, *args)
 
     def flushed(self) -> Completion[None]:
         """Awaited, it waits until all that has happened so far has been dispatched."""
+        if not self.is_here:
+            return self.completion(_flushed(self._local_events))
         dispatched = self._local_events.all_so_far()
         return Completion(wait=lambda: _until(dispatched), keeps=self._session_ref())
 
@@ -102,7 +164,7 @@ class Tasks:
         try:
             self._loop.call_soon_threadsafe(self.report, error)
         except RuntimeError:
-            logger.debug("a command failed after its loop was closed", exc_info=error)
+            logger.warning("a command failed, and its event loop is closed", exc_info=error)
 
     def _start(
         self, work: Coroutine[Any, Any, T], context: contextvars.Context | None
@@ -111,10 +173,38 @@ class Tasks:
         self._running[task] = self._session_ref()
         return task
 
+    def _start_for(
+        self,
+        work: Coroutine[Any, Any, T],
+        context: contextvars.Context,
+        ended: concurrent.futures.Future[T],
+    ) -> None:
+        """Runs `work` for a completion in another thread."""
+        task = self._start(uncancelled(work, _WORK), context)
+        task.add_done_callback(self._running.pop)
+        task.add_done_callback(lambda _: _pass_on(task, ended))
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.pop(task, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if not ends_more(error):
             self.report(error)
+
+
+def _pass_on(task: asyncio.Task[T], ended: concurrent.futures.Future[T]) -> None:
+    if not ended.set_running_or_notify_cancel():
+        return
+    if task.cancelled():
+        ended.set_exception(StapesError("the event loop ended before the command did"))
+    elif (error := task.exception()) is not None:
+        ended.set_exception(error)
+    else:
+        ended.set_result(task.result())
+
+
+async def _flushed(local_events: LocalEvents) -> None:
+    await _until(local_events.all_so_far())
 
 
 async def _until(dispatched: asyncio.Future[int]) -> None:

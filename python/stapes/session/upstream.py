@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import TYPE_CHECKING, Any
 
 from agents import FunctionTool, RunContextWrapper, ToolApprovalItem
 from agents.run_context import AgentHookContext
-from agents.tool import invoke_function_tool
+from agents.tool import (
+    default_tool_timeout_error_message,
+    invoke_function_tool,
+    resolve_function_tool_failure_error_function,
+    set_function_tool_failure_error_function,
+)
 from agents.tool_context import ToolContext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "ToolContext",
@@ -16,6 +25,7 @@ __all__ = [
     "hook_context",
     "invoke_function_tool",
     "runs_in_a_thread",
+    "telling_failures",
     "tool_context",
 ]
 
@@ -37,6 +47,32 @@ def hook_context(context: RunContextWrapper[Any]) -> AgentHookContext[Any]:
 def runs_in_a_thread(tool: FunctionTool) -> bool:
     """Whether the tool's function is synchronous, so that it would block the event loop."""
     return bool(getattr(tool.on_invoke_tool, "__agents_sync_function_tool__", False))
+
+
+def telling_failures(tool: FunctionTool, tell: Callable[[Exception], object]) -> FunctionTool:
+    """A copy of a tool that also gives `tell` what its own error functions answer to the model."""
+    told = copy.copy(tool)
+
+    if (answer := resolve_function_tool_failure_error_function(tool)) is not None:
+
+        def on_failure(context: RunContextWrapper[Any], error: Exception) -> Any:
+            tell(error)
+            return answer(context, error)
+
+        set_function_tool_failure_error_function(told, on_failure)
+
+    if tool.timeout_seconds is not None and tool.timeout_behavior != "raise_exception":
+
+        def on_timeout(context: RunContextWrapper[Any], error: Exception) -> Any:
+            tell(error)
+            if tool.timeout_error_function is not None:
+                return tool.timeout_error_function(context, error)
+            return default_tool_timeout_error_message(
+                tool_name=tool.name, timeout_seconds=tool.timeout_seconds or 0.0
+            )
+
+        told.timeout_error_function = on_timeout
+    return told
 
 
 def arguments_fit(tool: FunctionTool, arguments: str) -> bool:

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyWeakrefReference};
 use stapes_core::conversation::Event;
@@ -85,16 +84,14 @@ impl Route {
             return Ok(());
         };
         for callback in &callbacks {
-            let (name, outcome) = match self.run.call1(py, (callback, &event)) {
+            let (name, outcome) = match self.run.call1(py, (&callback, &event)) {
                 Ok(result) if result.is_none(py) => continue,
                 Ok(result) => ("answered", result),
-                Err(error) if error.is_instance_of::<PyException>(py) => {
-                    ("failed", error.into_value(py).into_any())
-                }
-                Err(error) => return Err(error),
+                // Some must go on, such as `KeyboardInterrupt`: then `failed` raises it again.
+                Err(error) => ("failed", error.into_value(py).into_any()),
             };
-            self.run
-                .call1(py, (listeners.getattr(name)?, &event, outcome))?;
+            let told = listeners.getattr(name)?;
+            self.run.call1(py, (told, &event, outcome, callback))?;
         }
         Ok(())
     }

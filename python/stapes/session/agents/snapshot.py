@@ -14,7 +14,7 @@ from agents.realtime import RealtimeAgent, realtime_handoff
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["AgentSnapshot", "is_enabled", "prepare_agent"]
+__all__ = ["AgentSnapshot", "check_realtime_agent", "is_enabled", "prepare_agent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +52,14 @@ async def prepare_agent(
         agents.UserError: a tool that a realtime session cannot have, or a name that occurs twice.
     """
     own: list[Tool] = list(agent.tools)
+    for tool in own:
+        _check_tool(agent, tool)
+    handoffs = [_handoff(agent, entry) for entry in agent.handoffs]
     listed: Sequence[Tool] = (
         [*await agent.get_mcp_tools(context), *own] if agent.mcp_servers else own
     )
     functions = [tool for tool in listed if isinstance(tool, FunctionTool)]
     hosted = [tool for tool in listed if isinstance(tool, HostedMCPTool)]
-    for tool in listed:
-        if not isinstance(tool, FunctionTool | HostedMCPTool):
-            raise UserError(
-                f"tool {tool.name!r} of agent {agent.name!r} is a {type(tool).__name__}: "
-                "a realtime session takes function tools and hosted MCP tools"
-            )
-    handoffs = [
-        entry if isinstance(entry, Handoff) else _handoff_to(entry) for entry in agent.handoffs
-    ]
     usable = [tool for tool in functions if await is_enabled(tool, context, agent)]
     reachable = [handoff for handoff in handoffs if await is_enabled(handoff, context, agent)]
     _check_names(usable, reachable)
@@ -79,6 +73,49 @@ async def prepare_agent(
             *(_definition_of_handoff(handoff) for handoff in reachable),
         ),
     )
+
+
+def check_realtime_agent(agent: object, what: str) -> None:
+    """Refuses what is no agent of a realtime session's.
+
+    Raises:
+        agents.UserError: it is none; `what` says where it came from.
+    """
+    if not isinstance(agent, RealtimeAgent):
+        raise UserError(
+            f"{what} is {_described(agent)}: give a stapes.RealtimeAgent(name=..., ...)"
+        )
+
+
+def _described(value: object) -> str:
+    name = getattr(value, "__name__", None)
+    return type(value).__name__ if name is None else f"{name!r}, a {type(value).__name__}"
+
+
+def _check_tool(agent: RealtimeAgent[Any], tool: object) -> None:
+    if isinstance(tool, FunctionTool | HostedMCPTool):
+        return
+    name = getattr(tool, "name", None)
+    if isinstance(name, str):
+        raise UserError(
+            f"tool {name!r} of agent {agent.name!r} is a {type(tool).__name__}: "
+            "a realtime session takes function tools and hosted MCP tools"
+        )
+    raise UserError(
+        f"a tool of agent {agent.name!r} is {_described(tool)}: a realtime session takes function "
+        "tools and hosted MCP tools; make one of a function with @agents.function_tool"
+    )
+
+
+def _handoff(agent: RealtimeAgent[Any], entry: object) -> Handoff[Any, Any]:
+    if isinstance(entry, Handoff):
+        return entry
+    if not isinstance(entry, RealtimeAgent):
+        raise UserError(
+            f"a handoff of agent {agent.name!r} is {_described(entry)}: "
+            "give a RealtimeAgent, or what agents.realtime.realtime_handoff(...) returns"
+        )
+    return _handoff_to(entry)
 
 
 def _handoff_to(agent: RealtimeAgent[Any]) -> Handoff[Any, Any]:

@@ -20,6 +20,7 @@ from stapes.events import (
     AudioStopped,
     ConnectionChanged,
     Error,
+    Lagging,
     McpToolCallCompleted,
     McpToolsChanged,
     ResponseDone,
@@ -31,6 +32,8 @@ from stapes.events import (
 )
 from stapes.session.agents import hooks
 from stapes.session.dispatch import messages
+from stapes.session.failures import as_failure, ends_more
+from stapes.session.invocation import session_and_history
 from stapes.session.tool_calls.pending import PendingCall
 from stapes.session.usage import note
 
@@ -65,8 +68,12 @@ class Dispatcher:
 
     def __init__(self, handlers: Handlers) -> None:
         self._handlers_ref = weakref.ref(handlers)
-        # Callbacks, tools and guardrails run in the context in which the session was made.
-        self.run = contextvars.copy_context().run
+        # Callbacks, tools and guardrails run in the context in which the session was made; where a
+        # tool of another session made it, that one is none of theirs.
+        context = contextvars.copy_context()
+        if session_and_history in context:
+            context.run(session_and_history.set, None)
+        self.run = context.run
 
     def __call__(self, message: Any) -> None:
         """Takes a message; the hub calls this through `run`."""
@@ -77,7 +84,9 @@ class Dispatcher:
                 handler(handlers, message)
             elif message.type in handlers.listeners.routes:
                 handlers.listeners.emit(message)
-        except Exception as error:
+        except BaseException as error:
+            if ends_more(error):
+                raise
             logger.exception("a %s message could not be dispatched", type(message).__name__)
             handlers.scope.tasks.report(error)
 
@@ -158,12 +167,22 @@ class Handlers:
         """Runs an async callback."""
         self.scope.tasks.spawn(work)
 
-    def callback_failed(self, event: SessionEvent, error: Exception) -> None:
+    def callback_failed(self, event: SessionEvent, error: BaseException) -> None:
         """Reports a callback that raised."""
-        logger.debug("a callback for %s failed", event.type, exc_info=error)
+        where = f"callback for {event.type}"
+        logger.error("a %s failed", where, exc_info=error)
         # A callback for errors that fails must not call itself for ever.
         if not isinstance(event, Error):
-            self.scope.local_events.emit(Error(error, context=f"callback for {event.type}"))
+            self.scope.local_events.emit(Error(as_failure(error, where), context=where))
+
+    def callback_lagged(self, lagging: Lagging) -> None:
+        """Tells of an async callback that is slow."""
+        self.listeners.lagged(lagging)
+
+    def callback_too_slow(self, error: ConsumerTooSlow) -> None:
+        """Reports an async callback that does not get on."""
+        logger.error("%s", error)
+        self.scope.local_events.emit(Error(error, context="callback"))
 
     def reader_too_slow(self, error: ConsumerTooSlow) -> None:
         """Closes the connection, because a reader of all events does not read."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from stapes._core import EventQueue
-from stapes.events import Lagging, SessionEvent, TransportEvent
+from stapes.config import whole_number
+from stapes.events import AudioInterrupted, Lagging, SessionEvent, TransportEvent
+from stapes.session.dispatch.callbacks import CallbackHost, CallbackWorker, is_async
 from stapes.session.dispatch.readers import EventReader, Inbox
+from stapes.session.failures import ends_more
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine
-
     from stapes.errors import ConsumerTooSlow
 
 __all__ = ["EVENT_TYPES", "ListenerHost", "Listeners"]
@@ -26,17 +27,11 @@ Listener = Callable[[Any], Any]
 Routes = dict[str, tuple[Listener, ...]]
 
 
-class ListenerHost(Protocol):
+class ListenerHost(CallbackHost, Protocol):
     """The session's side of its listeners."""
 
     def interest_changed(self) -> None:
         """Other types of events are wanted than before."""
-
-    def run_callback(self, work: Coroutine[Any, Any, None]) -> None:
-        """An async callback is to be run."""
-
-    def callback_failed(self, event: SessionEvent, error: Exception) -> None:
-        """A callback raised."""
 
     def reader_too_slow(self, error: ConsumerTooSlow) -> None:
         """A reader of all events was too slow, which ends the connection."""
@@ -80,28 +75,45 @@ class Listeners:
         """Sets the host, which is not kept alive: a reader may outlive the session."""
         self._host_ref = weakref.ref(host)
 
-    def on(self, event: str, callback: Callable[[Any], Any]) -> None:
-        """Calls `callback` with each event of that type.
+    def on(
+        self, event: str, callback: Callable[[Any], Any], concurrency: int | None = None
+    ) -> None:
+        """Calls `callback` with each event of that type; an async one has a worker.
 
         Raises:
-            ValueError: there is no such type.
+            ValueError: there is no such type, or `concurrency` is below 1.
+            TypeError: `callback` cannot be called, or would never run.
         """
         if event != "*" and event not in EVENT_TYPES:
             raise ValueError(
                 f"event {event!r} is unknown: use {', '.join(sorted(EVENT_TYPES))}, or *"
             )
-        self._callbacks = {**self._callbacks, event: (*self._callbacks.get(event, ()), callback)}
+        if not callable(callback):
+            raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+        if inspect.isasyncgenfunction(callback) or inspect.isgeneratorfunction(callback):
+            raise TypeError(
+                f"callback {callback.__name__} is a generator, which would never run: it must not "
+                "yield"
+            )
+        listener: Listener = callback
+        if concurrency is not None:
+            whole_number(concurrency, "concurrency", at_least=1)
+        if concurrency is not None or is_async(callback):
+            listener = self._worker(event, callback, concurrency or 1)
+        self._callbacks = {**self._callbacks, event: (*self._callbacks.get(event, ()), listener)}
         self._early = None
         self._reroute()
 
     def off(self, event: str, callback: Callable[[Any], Any]) -> None:
         """Stops calling `callback`."""
-        left = list(self._callbacks.get(event, ()))
-        if callback not in left:
+        listeners = self._callbacks.get(event, ())
+        if (at := _index_of(listeners, callback)) is None:
             return
-        left.remove(callback)
-        self._callbacks = {**self._callbacks, event: tuple(left)}
-        if not left:
+        listener = listeners[at]
+        if isinstance(listener, CallbackWorker):
+            listener.stop()
+        self._callbacks = {**self._callbacks, event: listeners[:at] + listeners[at + 1 :]}
+        if not self._callbacks[event]:
             del self._callbacks[event]
         self._reroute()
 
@@ -138,25 +150,43 @@ class Listeners:
     def emit(self, event: SessionEvent) -> None:
         """Gives an event to everybody who wants it."""
         for listener in self.routes.get(event.type, ()):
-            try:
-                result = listener(event)
-            except Exception as error:
-                self.failed(event, error)
-            else:
-                if result is not None:
-                    self.answered(event, result)
+            self._call(listener, event)
 
-    def answered(self, event: SessionEvent, result: object) -> None:
-        """Runs an async callback, whose call returned a coroutine."""
-        if not inspect.iscoroutine(result):
-            return
-        if (host := self._host_ref()) is None:
-            result.close()
+    def lagged(self, lagging: Lagging) -> None:
+        """Tells the callbacks for that of an async callback that is slow."""
+        for listener in self._callbacks.get("lagging", ()):
+            self._call(listener, lagging)
+
+    def _call(self, listener: Listener, event: SessionEvent) -> None:
+        try:
+            result = listener(event)
+        except BaseException as error:
+            self.failed(event, error, listener)
         else:
-            host.run_callback(self._await(result, event))
+            if result is not None:
+                self.answered(event, result, listener)
 
-    def failed(self, event: SessionEvent, error: Exception) -> None:
-        """Reports a callback that raised."""
+    def answered(self, event: SessionEvent, result: object, listener: Listener) -> None:
+        """Gives a worker to a callback that turns out to be async: it returned a coroutine."""
+        if not isinstance(result, Coroutine):
+            return
+        for name in (event.type, "*"):
+            listeners = self._callbacks.get(name, ())
+            if (at := _index_of(listeners, listener)) is not None:
+                worker = self._worker(name, listener, 1)
+                before, after = listeners[:at], listeners[at + 1 :]
+                self._callbacks = {**self._callbacks, name: (*before, worker, *after)}
+                self._reroute()
+                break
+        else:
+            # It has been taken off meanwhile; what it has begun it ends.
+            worker = self._worker(event.type, listener, 1)
+        worker.first(event, result)
+
+    def failed(self, event: SessionEvent, error: BaseException, _: Listener) -> None:
+        """Reports a callback that raised; what is meant for more than the callback goes on."""
+        if ends_more(error):
+            raise error
         if (host := self._host_ref()) is not None:
             host.callback_failed(event, error)
 
@@ -191,10 +221,12 @@ class Listeners:
             host.interest_changed()
 
     def _new_routes(self) -> Routes:
+        of_audio = self._callbacks.get("audio", ())
+        purges = [one.purge for one in of_audio if isinstance(one, CallbackWorker)]
         everything = list(self._callbacks.get("*", ()))
         if self._early is not None:
             everything.insert(0, self._early.put)
-        if not everything and not self._inboxes:
+        if not everything and not self._inboxes and not purges:
             # The same table serves: a session is to cost little memory.
             return self._callbacks
         readers = [(inbox.kinds, inbox.put) for inbox in self._inboxes]
@@ -204,6 +236,8 @@ class Listeners:
         for name, kind in _CLASSES.items():
             route: list[Listener] = [put for kinds, put in readers if kind in kinds]
             route += self._callbacks.get(name, ())
+            if kind is AudioInterrupted:
+                route += purges
             if kind is not TransportEvent:
                 route += everything
             if route:
@@ -211,11 +245,21 @@ class Listeners:
                 routes[name] = same.setdefault(found, found)
         return routes
 
-    async def _await(self, result: Awaitable[Any], event: SessionEvent) -> None:
-        try:
-            await result
-        except Exception as error:
-            self.failed(event, error)
+    def _worker(
+        self, event: str, callback: Callable[[Any], Any], concurrency: int
+    ) -> CallbackWorker:
+        return CallbackWorker(
+            event, callback, concurrency, self._max_events, self._max_bytes, self._host_ref
+        )
+
+
+def _index_of(listeners: tuple[Listener, ...], callback: Callable[[Any], Any]) -> int | None:
+    """Where a callback is among listeners, by itself or with its worker."""
+    for at, listener in enumerate(listeners):
+        known = listener.callback if isinstance(listener, CallbackWorker) else listener
+        if known == callback:
+            return at
+    return None
 
 
 def _no_host() -> None:

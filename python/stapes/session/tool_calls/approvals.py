@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,8 @@ class Approvals:
             connection_id=pending.connection_id,
             approval_item=item,
         )
-        pending.tool = tool
+        # Whoever decides, the tool runs as it would have run at once.
+        pending.tool, pending.context = tool, contextvars.copy_context()
         self._waiting[approval] = pending
         is_taken = scope.local_events.transact(
             [ToolApprovalRequested(scope.context, agent, approval)],
@@ -125,7 +127,7 @@ class Approvals:
             scope.context.approve_tool(item, always_approve=always)
         else:
             scope.context.reject_tool(item, always_reject=always, rejection_message=message)
-        return scope.tasks.completion(resume(pending))
+        return scope.tasks.completion(resume(pending), pending.context)
 
     def forget_calls(self) -> None:
         """Forgets the function calls that wait: their connection is over, or about to be."""

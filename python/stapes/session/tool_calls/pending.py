@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import contextvars
+
     from agents import FunctionTool
 
     from stapes.events import ToolCall
@@ -23,3 +25,7 @@ class PendingCall:
     connection_id: int
     tool: FunctionTool | None = None
     """Set where the call waits for approval."""
+    context: contextvars.Context | None = None
+    """The call's own, for when it has been decided; set with `tool`."""
+    failures: list[Exception] = field(default_factory=list)
+    """What the tool raised and answered itself."""

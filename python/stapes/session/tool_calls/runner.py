@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, Any
 from agents import FunctionTool, Handoff, ModelBehaviorError, ToolErrorFormatterArgs
 
 from stapes.events import AgentToolEnd, AgentToolStart, Error, SessionEvent, ToolCall
-from stapes.session.agents.snapshot import is_enabled
+from stapes.session.agents.snapshot import check_realtime_agent, is_enabled
+from stapes.session.failures import as_failure, ends_more, report_failure
 from stapes.session.invocation import causing_sequence
 from stapes.session.tool_calls.approvals import function_approval_item
 from stapes.session.tool_calls.tool_guardrails import call_context, check_input, check_output
 from stapes.session.tool_calls.tool_result import BackgroundResult, tool_result_text
 from stapes.session.tool_calls.worker import run_in_worker
-from stapes.session.upstream import arguments_fit, invoke_function_tool, runs_in_a_thread
+from stapes.session.upstream import (
+    arguments_fit,
+    invoke_function_tool,
+    runs_in_a_thread,
+    telling_failures,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -73,10 +79,7 @@ class ToolCallRunner:
     async def run(self, pending: PendingCall) -> None:
         """Answers a call that came in."""
         async with self._slot():
-            try:
-                await self._dispatch(pending)
-            except Exception as error:
-                self._answer_failure(pending, error)
+            await self._answered(pending, self._dispatch(pending))
 
     def decide(
         self, approval: ToolApproval, *, approve: bool, always: bool, message: str | None = None
@@ -93,10 +96,16 @@ class ToolCallRunner:
         if not self._scope.core.resume_call(pending.call.call_id, pending.connection_id):
             return
         async with self._slot():
-            try:
-                await self._function(pending, tool)
-            except Exception as error:
-                self._answer_failure(pending, error)
+            await self._answered(pending, self._function(pending, tool))
+
+    async def _answered(self, pending: PendingCall, work: Awaitable[None]) -> None:
+        """Awaits users' code; where it fails the model is answered all the same."""
+        try:
+            await work
+        except BaseException as error:
+            if ends_more(error):
+                raise
+            self._answer_failure(pending, error)
 
     def _slot(self) -> asyncio.Semaphore:
         """Holds a call's slot among those that may be at work."""
@@ -114,7 +123,7 @@ class ToolCallRunner:
             if handoff.tool_name == call.name and await is_enabled(handoff, context, agent):
                 return await self._hand_off(pending, handoff)
         message = f"Tool {call.name} not found"
-        self._answer(pending, message, respond=False, event=Error(ModelBehaviorError(message)))
+        self._answer(pending, message, Error(ModelBehaviorError(message)), respond=False)
         return None
 
     async def _function(self, pending: PendingCall, tool: FunctionTool) -> None:
@@ -186,8 +195,10 @@ class ToolCallRunner:
             )
             if inspect.isawaitable(formatted):
                 formatted = await formatted
-        except Exception:
-            logger.exception("tool_error_formatter failed; the default message is used")
+        except BaseException as error:
+            if ends_more(error):
+                raise
+            report_failure(self._scope.local_events, error, "tool_error_formatter")
             return NOT_APPROVED
         return formatted if isinstance(formatted, str) else NOT_APPROVED
 
@@ -200,6 +211,10 @@ class ToolCallRunner:
             self._end(pending, tool, refusal)
             return
         result = await self._call(pending, tool, arguments)
+        if inspect.isawaitable(result):
+            # Of a function that is not `async` itself, such as a lambda.
+            result = await result
+        _check_result(tool, result)
         result = await check_output(context, pending, tool, arguments, result)
         respond = not isinstance(result, BackgroundResult)
         content = result.content if isinstance(result, BackgroundResult) else result
@@ -223,14 +238,17 @@ class ToolCallRunner:
 
     async def _call(self, pending: PendingCall, tool: FunctionTool, arguments: str) -> Any:
         context = call_context(self._scope.context, pending, tool, arguments)
+        tool = telling_failures(tool, pending.failures.append)
         if runs_in_a_thread(tool):
             executor = self._hub.executor(self._options.tool_execution.sync_workers)
-            return await run_in_worker(executor, lambda: _invoke_plain(tool, context, arguments))
+            work = functools.partial(_invoke_plain, tool, context, arguments)
+            return await run_in_worker(executor, work)
         return await invoke_function_tool(function_tool=tool, context=context, arguments=arguments)
 
     async def _hand_off(self, pending: PendingCall, handoff: Handoff[Any, Any]) -> None:
         call = pending.call
         agent = await handoff.on_invoke_handoff(self._scope.context, call.arguments or "")
+        check_realtime_agent(agent, f"what handoff {call.name!r} returned")
         await self._switching.hand_off(
             call.call_id, pending.connection_id, pending.snapshot.agent, agent
         )
@@ -241,33 +259,33 @@ class ToolCallRunner:
         """Answers a call whose tool has begun."""
         agent = pending.snapshot.agent
         event = AgentToolEnd(self._scope.context, agent, tool, text, pending.call)
-        self._answer(pending, text, respond=respond, event=event)
+        failures = [self._failure(pending, error) for error in pending.failures]
+        self._answer(pending, text, *failures, event, respond=respond)
 
     def _answer_bad_arguments(self, pending: PendingCall) -> None:
         call = pending.call
         error = ModelBehaviorError(f"the arguments of tool call {call.call_id} are not JSON")
         event = Error(error, context=f"tool {call.name}")
-        self._answer(pending, BAD_ARGUMENTS, event=event)
+        self._answer(pending, BAD_ARGUMENTS, event)
 
-    def _answer_failure(self, pending: PendingCall, error: Exception) -> None:
+    def _answer_failure(self, pending: PendingCall, error: BaseException) -> None:
         """Answers the model, which would wait for ever, and reports the error."""
-        name = pending.call.name
-        logger.debug("call of %s failed", name, exc_info=error)
-        self._answer(pending, TOOL_FAILED, event=Error(error, context=f"tool {name}"))
+        self._answer(pending, TOOL_FAILED, self._failure(pending, error))
+
+    def _failure(self, pending: PendingCall, error: BaseException) -> Error:
+        """Logs what users' code raised; the event happens with the answer to the model."""
+        where = f"tool {pending.call.name}"
+        logger.error("%s failed", where, exc_info=error)
+        return Error(as_failure(error, where), context=where)
 
     def _answer(
-        self,
-        pending: PendingCall,
-        text: str,
-        *,
-        respond: bool = True,
-        event: SessionEvent | None = None,
+        self, pending: PendingCall, text: str, *events: SessionEvent, respond: bool = True
     ) -> None:
         scope = self._scope
         answer = functools.partial(
             scope.core.tool_output, pending.call.call_id, pending.connection_id, text, respond
         )
-        scope.local_events.transact([] if event is None else [event], answer)
+        scope.local_events.transact(events, answer)
 
 
 async def _invoke_plain(tool: FunctionTool, context: Any, arguments: str) -> Any:
@@ -275,6 +293,14 @@ async def _invoke_plain(tool: FunctionTool, context: Any, arguments: str) -> Any
     # is lost by invoking the tool itself.
     result: Awaitable[Any] = tool.on_invoke_tool(context, arguments)
     return await result
+
+
+def _check_result(tool: FunctionTool, result: Any) -> None:
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise TypeError(
+            f"tool {tool.name!r} returned a generator, whose text says nothing to the model: "
+            "return what it is to get, in place of yielding it"
+        )
 
 
 def _parse(arguments: str) -> tuple[Any, bool]:

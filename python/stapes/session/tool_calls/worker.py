@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from concurrent.futures import Executor
 
 __all__ = ["run_in_worker"]
 
@@ -46,6 +47,11 @@ class _InPlace(ThreadPoolExecutor):
         future: Future[T] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
+        except StopIteration as error:
+            # No future takes it: who awaits one would wait for ever.
+            stopped = RuntimeError("the tool raised StopIteration")
+            stopped.__cause__ = error
+            future.set_exception(stopped)
         except BaseException as error:
             future.set_exception(error)
         return future
@@ -59,9 +65,7 @@ def _run(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return mine.loop.run_until_complete(make())
 
 
-async def run_in_worker(
-    executor: ThreadPoolExecutor, make: Callable[[], Coroutine[Any, Any, T]]
-) -> T:
+async def run_in_worker(executor: Executor, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Runs what `make` returns in a thread of `executor`, with the caller's context."""
     context = contextvars.copy_context()
     return await asyncio.get_running_loop().run_in_executor(executor, context.run, _run, make)
