@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.architecture.rust_source import RustFile
 
 MAY_USE = {
-    # Joins a session's events with their delivery: neither of the two may know the other's messages.
+    # Joins sessions with their delivery: neither of the two may know the other's messages.
     "dispatch": {"session", "conversation", "transport", "audio", "delivery"},
     "session": {"conversation", "transport", "audio", "delivery"},
     "conversation": {"audio"},
