@@ -155,11 +155,28 @@ def dev_server(
     mind: Annotated[
         MindKind | None, typer.Option(help="What answers. With --script it is the scripted one.")
     ] = None,
-    script: Annotated[Path | None, typer.Option(help="YAML file of the scripted mind.")] = None,
+    script: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file of the scripted mind: turns, a list of mappings of when, after, say, "
+            "call and times; hears; otherwise. docs/development-server.md has an example."
+        ),
+    ] = None,
     voice: Annotated[VoiceKind, typer.Option(help="What it speaks with.")] = VoiceKind.NATURAL,
     pace: Annotated[
         float, typer.Option(help="How many times faster than it plays audio is sent.", min=0.1)
     ] = 4.0,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Let in web pages of this origin, besides those of this machine (repeatable; * "
+            "for all)."
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Answer to this name, besides localhost and addresses (repeatable)."),
+    ] = None,
 ) -> None:
     """Run a development server: the realtime protocol on this machine, for any client, any key."""
     from stapes.cli.dev_server import ServerSetupError, make_mind, make_voice, run_server
@@ -168,13 +185,25 @@ def dev_server(
 
     def ready(url: str) -> None:
         page = url.replace("ws", "http", 1).removesuffix("v1/realtime")
-        typer.echo(f"Listening on {url} ({chosen.value} mind). Stop with Ctrl-C.")
+        mind_is = f"{chosen.value} mind"
+        if (capacity := getattr(thinks, "capacity", None)) is not None:
+            mind_is += f", which hears {capacity} calls that speak at once"
+        typer.echo(f"Listening on {url} ({mind_is}). Stop with Ctrl-C.")
         typer.echo(f"Talk to it with a browser: {page}")
 
     try:
         thinks = make_mind(chosen.value, script)
         speaks = make_voice(voice.value)
-        run_server(thinks, speaks, host=host, port=port, pace=pace, on_ready=ready)
+        run_server(
+            thinks,
+            speaks,
+            host=host,
+            port=port,
+            pace=pace,
+            origins=allow_origin or (),
+            hosts=allow_host or (),
+            on_ready=ready,
+        )
     except ServerSetupError as error:
         _fail(str(error))
 

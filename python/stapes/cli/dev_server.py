@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from stapes.devserver import DevServer, Mind, Options, Voice
@@ -84,9 +85,11 @@ def run_server(
     host: str,
     port: int,
     pace: float | None,
+    origins: Iterable[str] = (),
+    hosts: Iterable[str] = (),
     on_ready: Callable[[str], None],
 ) -> None:
-    """Serve until interrupted.
+    """Serve until interrupted; what goes wrong is logged on standard error.
 
     Raises:
         ServerSetupError: the web server is not installed, or the address cannot be had.
@@ -95,8 +98,10 @@ def run_server(
         from stapes.devserver import Options, serve
     except ImportError as error:
         raise ServerSetupError(f"the development server {_needs_server(error)}") from None
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    options = Options(pace=pace, origins=frozenset(origins), hosts=frozenset(hosts))
     try:
-        serve(mind, voice, Options(pace=pace), host=host, port=port, on_ready=on_ready)
+        serve(mind, voice, options, host=host, port=port, on_ready=on_ready)
     except OSError as error:
         raise ServerSetupError(
             f"cannot listen on {host} port {port}: {error.strerror or error}; "

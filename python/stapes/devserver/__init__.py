@@ -10,7 +10,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from stapes.devserver.mind import Call, Mind, MindPerCall, Say, Speech, View, Voice
+from stapes.devserver.mind import (
+    Call,
+    Mind,
+    MindOverloadedError,
+    MindPerCall,
+    Say,
+    Speech,
+    View,
+    Voice,
+)
 from stapes.devserver.options import Options
 from stapes.devserver.scripted import ScriptedMind, ScriptError, Turn
 from stapes.devserver.tones import ToneVoice
@@ -23,6 +32,7 @@ __all__ = [
     "Call",
     "DevServer",
     "Mind",
+    "MindOverloadedError",
     "MindPerCall",
     "Options",
     "Say",

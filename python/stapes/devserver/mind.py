@@ -49,13 +49,21 @@ class Speech:
     pcm: bytes
 
 
+class MindOverloadedError(RuntimeError):
+    """A mind cannot hear so many calls at once. The message says how many it can."""
+
+
 class Mind(Protocol):
     """Understands what was said and decides what to answer."""
 
     async def hear(
         self, pcm: bytes, *, instructions: str, tools: Sequence[Mapping[str, Any]]
     ) -> str:
-        """Return the transcript of PCM16 mono at 24,000 Hz; an empty string if nothing was said."""
+        """Return the transcript of PCM16 mono at 24,000 Hz; an empty string if nothing was said.
+
+        Where it raises, nothing was heard; where it raises `MindOverloadedError` or is too late,
+        the answer to that turn fails, and says why.
+        """
         ...
 
     def answer(self, view: View) -> AsyncIterator[Say | Call]:

@@ -36,6 +36,10 @@ class Options:
         max_outputs: output items of one response.
         max_frame_bytes: the largest WebSocket message that is accepted.
         mind_seconds: how long the mind may take to hear a turn, or to make its next move.
+        request_seconds: how long an HTTP request may take to arrive.
+        origins: origins of web pages that may use the server, such as `https://app.test`, besides
+            the pages of this machine and the server's own; `*` for all.
+        hosts: names that the server answers to, besides `localhost` and addresses.
     """
 
     api_keys: frozenset[str] | None = field(default=None, repr=False)
@@ -57,6 +61,9 @@ class Options:
     max_outputs: int = 64
     max_frame_bytes: int = 16 * 1024 * 1024
     mind_seconds: float = 60.0
+    request_seconds: float = 10.0
+    origins: frozenset[str] = frozenset()
+    hosts: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Refuse values that would make a server that cannot work.
@@ -79,6 +86,7 @@ class Options:
             "max_outputs",
             "max_frame_bytes",
             "mind_seconds",
+            "request_seconds",
         )
         for name in positive:
             if getattr(self, name) <= 0:

@@ -19,6 +19,7 @@ from stapes.devserver.scripted import ScriptedMind
 from stapes.devserver.tones import ToneVoice
 from stapes.devserver.web.app import create_app
 from stapes.devserver.web.calls import Calls, deny
+from stapes.devserver.web.protocols import WebSocketProtocol, http_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -110,7 +111,7 @@ class DevServer:
 
     @property
     def http_url(self) -> str:
-        """The base URL of the API, such as `http://127.0.0.1:49152/v1`."""
+        """The base URL of the API, such as `http://127.0.0.1:49152/v1`. It takes offers, too."""
         return _url("http", self._bound).removesuffix("/realtime")
 
     @property
@@ -279,7 +280,8 @@ class _EmbeddedServer(_Server):
 def _config(app: Starlette, options: Options) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        ws="websockets-sansio",
+        http=http_protocol(options.request_seconds),
+        ws=WebSocketProtocol,
         ws_max_size=options.max_frame_bytes,
         ws_per_message_deflate=False,
         lifespan="off",

@@ -50,6 +50,11 @@ class ListeningMind:
     def __init__(self, recogniser: Recogniser | None = None) -> None:
         self._recogniser = recogniser or Recogniser()
 
+    @property
+    def capacity(self) -> int:
+        """How many calls may speak at once."""
+        return self._recogniser.capacity
+
     def prepare(self, *, instructions: str, tools: Sequence[Mapping[str, Any]]) -> None:
         """Get ready to hear what is said to an agent, in the background."""
         self._recogniser.prepare(instructions=instructions, tools=tools)
@@ -60,7 +65,8 @@ class ListeningMind:
         """Transcribe PCM16 mono at 24,000 Hz, spoken to the agent described.
 
         Raises:
-            RecognitionError: too much waits to be recognised, or the recogniser failed.
+            RecogniserBusyError: too much waits to be recognised.
+            RecognitionError: the recogniser failed.
         """
         return await self._recogniser.transcribe(pcm, instructions=instructions, tools=tools)
 

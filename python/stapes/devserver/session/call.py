@@ -22,6 +22,7 @@ from stapes.devserver.session.outbox import Close, Outbox, Outgoing
 from stapes.devserver.session.output_audio import OutputAudio
 from stapes.devserver.session.responses import Responses
 from stapes.devserver.session.shapes import CLIENT_EVENT, PEER_CLIENT_EVENT
+from stapes.devserver.session.text import sendable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -222,7 +223,13 @@ class RealtimeCall:
         try:
             while True:
                 frame = await outbox.take()
-                await send(frame)
+                try:
+                    await send(frame)
+                except (ChannelClosedError, asyncio.CancelledError):
+                    raise
+                except Exception:
+                    # The next one may do; without a sender the client would wait for ever.
+                    logger.exception("a frame could not be sent")
                 if isinstance(frame, Close):
                     return
         except ChannelClosedError:
@@ -251,4 +258,7 @@ def _parse(frame: str | bytes) -> dict[str, Any]:
         ) from None
     if not isinstance(event, dict):
         raise ProtocolError("Invalid event: expected a JSON object.", "invalid_event")
+    if "\\u" in frame:
+        # An escape may stand for half a pair, which neither minds nor voices can do with.
+        event = dict(json.loads(sendable(json.dumps(event, ensure_ascii=False))))
     return event

@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from stapes.devserver.session.text import sendable
+
 if TYPE_CHECKING:
     from stapes.devserver.mind import Mind, Voice
     from stapes.devserver.options import Options
@@ -85,4 +87,4 @@ class CallContext:
 
 
 def _frame(event: dict[str, Any]) -> str:
-    return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    return sendable(json.dumps(event, ensure_ascii=False, separators=(",", ":")))

@@ -6,6 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from stapes.devserver.mind import MindOverloadedError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -56,8 +58,13 @@ class Hearing:
                         bytes(part.pcm), instructions=config.instructions, tools=config.tools
                     )
             except Exception as problem:
-                logger.exception("the mind could not hear a turn")
+                if isinstance(problem, MindOverloadedError):
+                    logger.warning("a turn was not heard: %s", problem)
+                else:
+                    logger.exception("the mind could not hear a turn")
                 part.heard = ""
+                if isinstance(problem, MindOverloadedError | TimeoutError):
+                    part.unheard = problem
                 if config.transcription is not None:
                     error = {
                         "type": "transcription_error",

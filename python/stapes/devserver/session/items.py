@@ -21,6 +21,7 @@ class Part:
         text: the text of an `input_text` or `output_text` part.
         transcript: what clients are shown of an audio part; `None` while it is not known.
         heard: what the mind understood of an `input_audio` part; `None` while it is listening.
+        unheard: why the mind had no time to listen to it: then no answer is made up.
         pcm: the sound of an audio part, PCM16 mono at 24,000 Hz.
         words: for each word of the transcript, the milliseconds at which it has been spoken and
             the length of the transcript with it.
@@ -32,6 +33,7 @@ class Part:
     text: str = ""
     transcript: str | None = None
     heard: str | None = None
+    unheard: Exception | None = None
     pcm: bytearray = field(default_factory=bytearray, repr=False)
     words: list[tuple[float, int]] = field(default_factory=list, repr=False)
     cut: bool = False

@@ -6,12 +6,12 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
 from stapes.devserver.audio.formats import BYTES_PER_MS
-from stapes.devserver.mind import Call, Say
+from stapes.devserver.mind import Call, MindOverloadedError, Say
 from stapes.devserver.session import usage
 from stapes.devserver.session.items import Item
 from stapes.devserver.session.pacing import Pacer
@@ -35,6 +35,21 @@ _RATE_LIMIT_TOKENS = 15_000_000
 
 class _OutOfTokensError(Exception):
     """The response may say no more."""
+
+
+class _UnheardError(Exception):
+    """The turn to answer could not be heard, for this reason."""
+
+    def __init__(self, problem: Exception) -> None:
+        self.problem = problem
+
+
+def _require_heard(items: Sequence[Item]) -> None:
+    """Refuse to answer a turn that nobody had time for, rather than take it for silence."""
+    said = next((item for item in reversed(items) if item.role == "user"), None)
+    for part in said.parts if said is not None else ():
+        if part.unheard is not None:
+            raise _UnheardError(part.unheard)
 
 
 class Response:
@@ -85,6 +100,7 @@ class Response:
             for item in items:
                 self._hearing.listen(item)
             await self._hearing.settled(items)
+            _require_heard(items)
             self._read = usage.input_tokens(self.request.instructions, self.request.tools, items)
             async with aclosing(self._moves(self.request.view(items))) as moves:
                 async for move in moves:
@@ -95,18 +111,21 @@ class Response:
                             await self._call(move)
         except _OutOfTokensError:
             self._end("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
+        except _UnheardError as unheard:
+            self._end("failed", {"type": "failed", "error": self._failure(unheard.problem, "hear")})
         except Exception as problem:
             logger.exception("the mind could not answer")
-            late = f"it took longer than {self._context.options.mind_seconds:g} seconds"
-            why = late if isinstance(problem, TimeoutError) else f"{problem!r}"
-            error = {
-                "type": "server_error",
-                "code": "mind_failed",
-                "message": f"The mind could not answer: {why}.",
-            }
-            self._end("failed", {"type": "failed", "error": error})
+            self._end("failed", {"type": "failed", "error": self._failure(problem, "answer")})
         else:
             self._end("completed", None)
+
+    def _failure(self, problem: Exception, verb: str) -> dict[str, Any]:
+        if isinstance(problem, MindOverloadedError):
+            return {"type": "server_error", "code": "overloaded", "message": str(problem)}
+        late = f"it took longer than {self._context.options.mind_seconds:g} seconds"
+        why = late if isinstance(problem, TimeoutError) else f"{problem!r}"
+        message = f"The mind could not {verb}: {why}."
+        return {"type": "server_error", "code": "mind_failed", "message": message}
 
     async def _moves(self, view: View) -> AsyncGenerator[Say | Call]:
         """Give the mind's moves, no more of them and no later than the options allow."""

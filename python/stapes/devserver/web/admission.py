@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse
 
 from stapes.devserver.session.errors import ProtocolError
+from stapes.devserver.web.origins import refuse_strange_page
 
 if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
@@ -49,11 +50,15 @@ class Admitted:
 
 
 def admit(connection: HTTPConnection, options: Options, secrets: ClientSecrets) -> Admitted:
-    """Check the key of a request. No key is ever repeated.
+    """Check the page and the key of a request. No key is ever repeated.
 
     Raises:
-        Refusal: there is none, or it is wrong.
+        Refusal: a strange page makes it, or the key is missing or wrong.
     """
+    try:
+        refuse_strange_page(connection, options)
+    except ProtocolError as error:
+        raise Refusal(403, 4000, error) from None
     key = _key(connection)
     if key is None:
         missing = ProtocolError("Missing bearer or basic authentication in header")

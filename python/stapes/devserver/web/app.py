@@ -11,6 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from stapes.devserver.options import Options
 from stapes.devserver.web.calls import Calls
+from stapes.devserver.web.origins import LOCAL_ORIGINS
 from stapes.devserver.web.page import page_routes
 from stapes.devserver.web.requests import HttpApi
 
@@ -26,20 +27,26 @@ def create_app(
     `calls` replaces what opens and keeps the calls; then it alone decides on mind and voice.
     """
     served = calls or Calls(mind, voice, options or Options())
+    origins = served.options.origins
     api = HttpApi(served)
     return Starlette(
         routes=[
             WebSocketRoute("/v1/realtime", served.serve),
-            Route("/v1/realtime/calls", api.create_call, methods=["POST"]),
+            # Offers go to `calls`; the base of the API and the older address do as well.
+            *(
+                Route(path, api.create_call, methods=["POST"])
+                for path in ("/v1/realtime/calls", "/v1/realtime", "/v1")
+            ),
             Route("/v1/realtime/calls/{call_id}/hangup", api.hang_up, methods=["POST"]),
             Route("/v1/realtime/client_secrets", api.create_client_secret, methods=["POST"]),
             *page_routes(),
         ],
-        # A web app under development is served from elsewhere.
+        # A web app under development is served by another server of this machine.
         middleware=[
             Middleware(
                 CORSMiddleware,
-                allow_origins=["*"],
+                allow_origins=sorted(origins),
+                allow_origin_regex=LOCAL_ORIGINS,
                 allow_methods=["POST"],
                 allow_headers=["*"],
                 expose_headers=["Location"],

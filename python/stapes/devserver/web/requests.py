@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from stapes.devserver.session.config import SessionConfig
@@ -23,12 +24,14 @@ from stapes.devserver.web.admission import (
 )
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
+    from starlette.types import Message
 
     from stapes.devserver.web.calls import Calls
 
 _LARGEST_BODY = 1024 * 1024
 _DEFAULT_SECONDS = 600
+_UNREAD = Response(status_code=400)
+"""For a client that left before its request was whole: it goes nowhere."""
 _client_secret = fields(
     {},
     {
@@ -68,6 +71,8 @@ class HttpApi:
             served, answer = await _answered(calls, request, offer, model, settings)
         except Refusal as refusal:
             return refusal.response()
+        except ClientDisconnect:
+            return _UNREAD
         headers = {"location": f"/v1/realtime/calls/{served}"}
         return Response(answer, 201, headers, media_type="application/sdp")
 
@@ -96,6 +101,8 @@ class HttpApi:
             key, expires_at = calls.secrets.issue(seconds, settings)
         except Refusal as refusal:
             return refusal.response()
+        except ClientDisconnect:
+            return _UNREAD
         session["expires_at"] = expires_at
         return JSONResponse({"value": key, "expires_at": expires_at, "session": session})
 
@@ -118,10 +125,15 @@ async def _offer(request: Request) -> tuple[str, dict[str, Any] | None]:
 
 
 async def _form(request: Request) -> tuple[str, dict[str, Any] | None]:
-    if int(request.headers.get("content-length") or 0) > _LARGEST_BODY:
-        raise _too_large()
+    # Read whole first: the parser keeps what it has read, however much that is.
+    body = await _body(request)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    whole = Request(request.scope, receive)
     try:
-        async with request.form(max_files=2, max_fields=2, max_part_size=_LARGEST_BODY) as form:
+        async with whole.form(max_files=2, max_fields=2, max_part_size=_LARGEST_BODY) as form:
             parts = {name: await _part(value) for name, value in form.items()}
     except HTTPException as problem:
         raise bad_request("invalid_form", f"Invalid form: {problem.detail}") from None

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from stapes.devserver.listening.recognition.frames import read_frame, write_frame
+from stapes.devserver.mind import MindOverloadedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,11 @@ _WORKER = "stapes.devserver.listening.recognition.worker"
 
 
 class RecognitionError(RuntimeError):
-    """Speech could not be recognised: the recogniser is missing, busy, or failed."""
+    """Speech could not be recognised: the recogniser is missing, or failed."""
+
+
+class RecogniserBusyError(RecognitionError, MindOverloadedError):
+    """Too many utterances wait to be recognised."""
 
 
 class Recogniser:
@@ -34,6 +39,9 @@ class Recogniser:
         waiting: how many more may wait before `transcribe` refuses.
         timeout_s: after how long a recogniser's process is given up and replaced.
         longest_s: how much of an utterance is heard, in seconds; the rest is left out.
+
+    Attributes:
+        capacity: how many calls may speak at once.
 
     Raises:
         RecognitionError: PocketSphinx is not installed; says how to get it.
@@ -59,7 +67,8 @@ class Recogniser:
             process.start()
             self._free.put(process)
         self._waiting = 0
-        self._most_waiting = processes + waiting
+        self._processes = processes
+        self.capacity = processes + waiting
         self._longest = int(longest_s * _BYTES_PER_SECOND) & ~1
 
     def prepare(self, *, instructions: str, tools: Sequence[Mapping[str, Any]]) -> None:
@@ -76,10 +85,16 @@ class Recogniser:
         """Return the words of PCM16 mono at 24,000 Hz, spoken to the agent described.
 
         Raises:
-            RecognitionError: too many utterances wait, or the recogniser failed.
+            RecogniserBusyError: too many utterances wait.
+            RecognitionError: the recogniser failed.
         """
-        if self._waiting >= self._most_waiting:
-            raise RecognitionError("too many utterances wait to be recognised; try again later")
+        if self._waiting >= self.capacity:
+            raise RecogniserBusyError(
+                "too many utterances wait: the development server is overloaded. It can listen to "
+                f"{self.capacity} calls that speak at once ({self._processes} at a time, others "
+                "wait). Make fewer calls, give it more processes with "
+                "ListeningMind(Recogniser(processes=...)), or use a ScriptedMind"
+            )
         agent = _describe(instructions, tools)
         self._waiting += 1
         try:

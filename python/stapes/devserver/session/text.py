@@ -1,0 +1,16 @@
+"""Text that can be sent."""
+
+from __future__ import annotations
+
+import re
+
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+
+
+def sendable(text: str) -> str:
+    """Return `text` with U+FFFD for each half of a surrogate pair, which JSON can hold alone."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", text)
+    return text
