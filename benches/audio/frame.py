@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stapes import _core
+from stapes.session.options import CoreOptions
 
 if TYPE_CHECKING:
     from stapes import Audio
@@ -43,21 +44,7 @@ def measure() -> float:
     """Return the microseconds of CPU for one frame, in the fastest round."""
     wake = os.eventfd(0, os.EFD_NONBLOCK)
     hub = _core.Hub((wake, wake))
-    session = _core.Session(
-        hub,
-        history_store_audio=False,
-        guardrail_debounce=100,
-        speech_interrupts=True,
-        playback="clock",
-        respond_to_mcp_calls=True,
-        response_timeout=30.0,
-        waiting_responses=64,
-        answered_calls=256,
-        high_water=1 << 18,
-        max_outgoing_bytes=1 << 22,
-        max_queued_events=10_000,
-        max_queued_bytes=1 << 24,
-    )
+    session = _core.Session(hub, CoreOptions(max_queued_bytes=1 << 24))
     session.set_interest(_core.INTEREST_AUDIO)
     connection = session.connect_external(media_track=False, server_truncates=False)
     connection.opened('{"type":"session.update","session":{}}', "null", 0)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from stapes import StapesError, _core
+from stapes.session.options import CoreOptions
 
 Make = Callable[..., _core.Session]
 
@@ -19,21 +20,7 @@ def make() -> Iterator[Make]:
     hub = _core.Hub((read_fd, write_fd))
 
     def made(**options: Any) -> _core.Session:
-        usual: dict[str, Any] = {
-            "history_store_audio": False,
-            "guardrail_debounce": 100,
-            "speech_interrupts": True,
-            "playback": "clock",
-            "respond_to_mcp_calls": True,
-            "response_timeout": 30.0,
-            "waiting_responses": 64,
-            "answered_calls": 256,
-            "high_water": 1 << 18,
-            "max_outgoing_bytes": 1 << 22,
-            "max_queued_events": 1_000,
-            "max_queued_bytes": 1 << 20,
-        }
-        return _core.Session(hub, **usual | options)
+        return _core.Session(hub, CoreOptions(**options))
 
     yield made
     os.close(read_fd)

@@ -1,4 +1,4 @@
-"""The defaults of the transports' options are those of the core."""
+"""The defaults of options are those of the core."""
 
 from __future__ import annotations
 
@@ -10,25 +10,48 @@ from typing import Any
 import pytest
 
 import stapes
-from stapes import _core
+from stapes import RealtimeSession, WebSocketTransport, _core
+from stapes.session.options import CoreOptions
 
 # Options that the core does not see: where to, and what a session holds for its transport.
 PYTHON_ONLY = {"url", "headers", "max_outgoing_bytes", "high_water"}
 
 
+# Options of a session that have another name in the core's half.
+RENAMED = {
+    "waiting_responses": "max_waiting_responses",
+    "answered_calls": "max_answered_calls",
+    "respond_to_mcp_calls": "automatically_trigger_response_for_mcp_tool_calls",
+}
+
+
+def class_of(name: str) -> Any:
+    """Give the class whose attributes the core reads."""
+    return CoreOptions if name == "CoreOptions" else getattr(stapes, name)
+
+
 @pytest.mark.parametrize("name", sorted(_core.OPTION_DEFAULTS))
 def test_an_option_has_the_default_of_the_core(name: str):
-    cls: Any = getattr(stapes, name)
+    cls = class_of(name)
     declared = {field.name: field.default for field in dataclasses.fields(cls)}
-    for option in PYTHON_ONLY & set(declared):
-        del declared[option]
+    for option in PYTHON_ONLY - set(_core.OPTION_DEFAULTS[name]):
+        declared.pop(option, None)
     assert declared == _core.OPTION_DEFAULTS[name]
 
 
 @pytest.mark.parametrize("name", sorted(_core.OPTION_DEFAULTS))
 def test_an_option_is_documented(name: str):
-    cls: Any = getattr(stapes, name)
+    cls = class_of(name)
     documented = re.findall(
         r"^    (\w+): ", inspect.getdoc(cls).split("Attributes:")[1], re.MULTILINE
     )
     assert sorted(documented) == sorted(field.name for field in dataclasses.fields(cls))
+
+
+def test_a_session_and_its_transport_have_the_defaults_of_the_core():
+    parameters = inspect.signature(RealtimeSession).parameters
+    declared = {field.name: field.default for field in dataclasses.fields(WebSocketTransport)}
+    declared |= {name: parameter.default for name, parameter in parameters.items()}
+    declared["guardrail_debounce"] = CoreOptions.guardrail_debounce
+    defaults = _core.OPTION_DEFAULTS["CoreOptions"]
+    assert {name: declared[RENAMED.get(name, name)] for name in defaults} == defaults

@@ -8,6 +8,7 @@ from typing_extensions import disjoint_base
 from stapes._core import audio as audio
 from stapes.events import SessionEvent
 from stapes.items import HistoryItem
+from stapes.session.options import CoreOptions
 from stapes.transport import WebRTCTransport, WebSocketTransport
 
 __all__ = [
@@ -164,24 +165,7 @@ class Acts:
 
 @final
 class Session(Acts):
-    def __new__(
-        cls,
-        hub: Hub,
-        *,
-        history_store_audio: bool,
-        guardrail_debounce: int,
-        speech_interrupts: bool,
-        playback: str,
-        respond_to_mcp_calls: bool,
-        response_timeout: float,
-        waiting_responses: int,
-        answered_calls: int,
-        high_water: int,
-        max_outgoing_bytes: int,
-        max_queued_events: int,
-        max_queued_bytes: int,
-        virtual_clock: bool = False,
-    ) -> Session: ...
+    def __new__(cls, hub: Hub, options: CoreOptions, *, virtual_clock: bool = False) -> Session: ...
     @property
     def id(self) -> int: ...
     @property

@@ -29,9 +29,7 @@ if TYPE_CHECKING:
     from stapes.providers import ApiKey
     from stapes.session.tool_calls.execution import ToolExecution
 
-__all__ = ["SessionOptions", "check_agent", "chosen_transport", "core_session"]
-
-_DEBOUNCE = 100
+__all__ = ["CoreOptions", "SessionOptions", "check_agent", "chosen_transport", "core_session"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +95,39 @@ class SessionOptions:
                 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class CoreOptions:
+    """What the core's half of a session is made with. Times are in seconds, sizes in bytes.
+
+    Attributes:
+        history_store_audio: keep the audio of messages in the history.
+        guardrail_debounce: characters between two checks of an answer; negative: one at its end.
+        speech_interrupts: a user who begins to speak interrupts the answer.
+        playback: what was played is worked out from the time, or reported.
+        respond_to_mcp_calls: ask for a response when a hosted MCP call is complete.
+        response_timeout: how long the server may leave a request for a response unanswered.
+        waiting_responses: requests for a response with a payload that may wait.
+        answered_calls: answered function calls that are remembered.
+        high_water: senders wait while more than this is waiting to be sent.
+        max_outgoing_bytes: what may wait to be sent.
+        max_queued_events: messages that may wait for the event loop.
+        max_queued_bytes: bytes of audio, raw events and text among them.
+    """
+
+    history_store_audio: bool = False
+    guardrail_debounce: int = 100
+    speech_interrupts: bool = True
+    playback: Literal["clock", "reports"] = "clock"
+    respond_to_mcp_calls: bool = True
+    response_timeout: float = 30.0
+    waiting_responses: int = 64
+    answered_calls: int = 256
+    high_water: int = 256 * 1024
+    max_outgoing_bytes: int = 4 * 1024 * 1024
+    max_queued_events: int = 10_000
+    max_queued_bytes: int = 8 * 1024 * 1024
+
+
 def check_agent(agent: object) -> None:
     """Refuses what is no agent.
 
@@ -142,10 +173,9 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
         limits = transport
     settings = options.output_guardrail_settings or {}
     is_reported = options.playback != "clock" or transport.playback_reports
-    session = _core.Session(
-        hub,
+    core = CoreOptions(
         history_store_audio=options.history_store_audio,
-        guardrail_debounce=settings.get("debounce_text_length", _DEBOUNCE),
+        guardrail_debounce=settings.get("debounce_text_length", CoreOptions.guardrail_debounce),
         speech_interrupts=options.speech_interrupts,
         playback="reports" if is_reported else "clock",
         respond_to_mcp_calls=options.automatically_trigger_response_for_mcp_tool_calls,
@@ -156,7 +186,7 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
         max_outgoing_bytes=limits.max_outgoing_bytes,
         max_queued_events=options.max_queued_events,
         max_queued_bytes=options.max_queued_bytes,
-        virtual_clock=virtual_clock,
     )
+    session = _core.Session(hub, core, virtual_clock=virtual_clock)
     begin_with(session, options.history)
     return session

@@ -47,6 +47,7 @@ macro_rules! failures {
 failures! {
     Rejected: |error| rejected(&error);
     SendAudioError: |error| send_audio_error(&error);
+    ConnectError: |error| connect_error(&error);
     DriverError: |error| match error {
         DriverError::Selector(error) => error.into(),
         error => runtime_error(&error),

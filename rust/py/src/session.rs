@@ -11,11 +11,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde_json::Value;
 use stapes_core::audio::AudioFormat;
-use stapes_core::conversation::{
-    Conversation, Interest, Options, PlaybackSource, Status, WrittenItem,
-};
-use stapes_core::dispatch::{DispatchedSession, QueueBounds, SessionOptions};
-use stapes_core::session::{Clock, OutgoingLimits, SessionSetup};
+use stapes_core::conversation::{Conversation, Interest, Status, WrittenItem};
+use stapes_core::dispatch::{DispatchedSession, SessionOptions};
+use stapes_core::session::{Clock, SessionSetup};
 use stapes_core::transport::net::ConnectRequest;
 
 use crate::acts::{self, Acts};
@@ -25,21 +23,11 @@ use crate::errors::Outcome;
 use crate::external_connection::ExternalConnection;
 use crate::history::History;
 use crate::hub::Hub;
-use crate::options::{WebSocketOptions, seconds};
+use crate::options::{CoreOptions, WebSocketOptions, seconds};
 use crate::route::DispatchCursor;
 
 fn format(kind: &str, rate: Option<u32>) -> PyResult<AudioFormat> {
     AudioFormat::from_wire(kind, rate).map_err(|error| PyValueError::new_err(error.to_string()))
-}
-
-fn playback_source(name: &str) -> PyResult<PlaybackSource> {
-    match name {
-        "clock" => Ok(PlaybackSource::Clock),
-        "reports" => Ok(PlaybackSource::Reports),
-        _ => Err(PyValueError::new_err(format!(
-            "playback is {name:?}: give \"clock\" or \"reports\""
-        ))),
-    }
 }
 
 type SoundNumbers = (u64, u64, u64, u64, f64, f64, f64);
@@ -51,52 +39,15 @@ pub struct Session(pub Arc<DispatchedSession>);
 
 #[pymethods]
 impl Session {
-    /// Times are seconds, sizes bytes. `playback` is `"clock"` or `"reports"`.
+    /// `options` is a `stapes.session.options.CoreOptions`.
     #[new]
-    #[pyo3(signature = (hub, *, history_store_audio, guardrail_debounce, speech_interrupts, playback,
-        respond_to_mcp_calls, response_timeout, waiting_responses, answered_calls, high_water,
-        max_outgoing_bytes, max_queued_events, max_queued_bytes, virtual_clock=false))]
-    #[expect(
-        clippy::too_many_arguments,
-        clippy::fn_params_excessive_bools,
-        reason = "each is an option of its own, and a keyword in Python"
-    )]
+    #[pyo3(signature = (hub, options, *, virtual_clock=false))]
     fn new(
         hub: &Hub,
-        history_store_audio: bool,
-        guardrail_debounce: i64,
-        speech_interrupts: bool,
-        playback: &str,
-        respond_to_mcp_calls: bool,
-        response_timeout: f64,
-        waiting_responses: usize,
-        answered_calls: usize,
-        high_water: usize,
-        max_outgoing_bytes: usize,
-        max_queued_events: usize,
-        max_queued_bytes: usize,
+        options: &Bound<'_, PyAny>,
         virtual_clock: bool,
     ) -> Outcome<PyClassInitializer<Self>> {
-        let options = SessionOptions {
-            conversation: Options {
-                history_store_audio,
-                guardrail_debounce,
-                speech_interrupts,
-                playback: playback_source(playback)?,
-                respond_to_mcp_calls,
-                response_timeout: seconds(response_timeout, "response_timeout")?,
-                waiting_responses,
-                answered_calls,
-            },
-            outgoing: OutgoingLimits {
-                high_water,
-                max_bytes: max_outgoing_bytes,
-            },
-            queue: QueueBounds {
-                max_messages: max_queued_events,
-                max_bytes: max_queued_bytes,
-            },
-        };
+        let options = CoreOptions::read(options, SessionOptions::default())?;
         let clock = if virtual_clock {
             Clock::stopped()
         } else {
@@ -338,9 +289,12 @@ impl Session {
     fn update_history(&self, items: &str, at_first: bool) -> Outcome<Vec<String>> {
         let items = WrittenItem::read_list(items).map_err(PyValueError::new_err)?;
         let session = self.0.session()?;
-        Ok(session.act(|conversation, _| match at_first {
-            true => conversation.begin_with(items),
-            false => conversation.update_history(&items),
+        Ok(session.act(|conversation, _| {
+            if at_first {
+                conversation.begin_with(items)
+            } else {
+                conversation.update_history(&items)
+            }
         })?)
     }
 

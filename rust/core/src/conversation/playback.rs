@@ -21,6 +21,23 @@ pub enum PlaybackSource {
     Reports,
 }
 
+impl PlaybackSource {
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "clock" => Some(Self::Clock),
+            "reports" => Some(Self::Reports),
+            _ => None,
+        }
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Clock => "clock",
+            Self::Reports => "reports",
+        }
+    }
+}
+
 /// How many parts may wait. Beyond that the oldest counts as heard. Only a player that never
 /// reports, or a server that never ends a response, gets there.
 const MAX_PARTS: usize = 64;

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::driver::AudioPipelines;
 use super::peer::IceServer;
 use crate::audio::opus::{Application, EncoderSettings};
 use crate::audio::rtp::jitter::JitterOptions;
-use crate::transport::net::{Proxy, Tls};
+use crate::transport::media::SampleRates;
+use crate::transport::net::{ConnectError, Proxy, Tls};
 
 /// Timeouts, limits, addresses and sound of a WebRTC connection. Every default is stated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +72,17 @@ impl WebRtcOptions {
             bitrate: Some(72_000),
             ..settings
         }
+    }
+}
+
+impl WebRtcOptions {
+    /// Refuses by name what the encoder or the jitter buffer would refuse.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        let rates = SampleRates {
+            input: 24_000,
+            output: 24_000,
+        };
+        AudioPipelines::new(self, rates).map(drop)
     }
 }
 

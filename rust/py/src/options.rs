@@ -1,0 +1,288 @@
+//! Options, read from the attributes of Python's frozen dataclasses.
+//!
+//! A table names each option once, with its place in the core, which states the default. A test holds
+//! the dataclasses' fields and defaults against [`defaults`].
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use stapes_core::conversation::PlaybackSource;
+use stapes_core::dispatch::SessionOptions;
+use stapes_core::transport::net::Proxy;
+#[cfg(feature = "webrtc")]
+use stapes_core::transport::webrtc;
+use stapes_core::transport::websocket;
+
+use crate::errors::Outcome;
+
+pub fn seconds(value: f64, name: &str) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value).map_err(|_| {
+        PyValueError::new_err(format!(
+            "{name} is {value}: give it as seconds, zero or more"
+        ))
+    })
+}
+
+/// The value of an option, which Python has in terms of its own.
+trait OptionValue: Sized {
+    fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self>;
+
+    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>;
+}
+
+/// Values that are the same in Python.
+macro_rules! plain {
+    ($($type:ty),*) => {
+        $(
+            impl OptionValue for $type {
+                fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
+                    value
+                        .extract()
+                        .map_err(|error| PyTypeError::new_err(format!("{name}: {error}")))
+                }
+
+                fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                    self.clone().into_bound_py_any(py)
+                }
+            }
+        )*
+    };
+}
+
+plain!(bool, f64, i64, u32, usize, String, PathBuf);
+
+impl<T: OptionValue> OptionValue for Option<T> {
+    fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
+        (!value.is_none()).then(|| T::read(value, name)).transpose()
+    }
+
+    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let none = || Ok(py.None().into_bound(py));
+        self.as_ref().map_or_else(none, |value| value.show(py))
+    }
+}
+
+impl OptionValue for Duration {
+    fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
+        seconds(f64::read(value, name)?, name)
+    }
+
+    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.as_secs_f64().show(py)
+    }
+}
+
+/// `"environment"`, a URL, or none.
+impl OptionValue for Proxy {
+    fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
+        Ok(match Option::<String>::read(value, name)? {
+            Some(word) if word == "environment" => Self::FromEnvironment,
+            Some(url) => Self::Url(url),
+            None => Self::Direct,
+        })
+    }
+
+    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::FromEnvironment => "environment".into_bound_py_any(py),
+            Self::Url(url) => url.show(py),
+            Self::Direct => None::<String>.show(py),
+        }
+    }
+}
+
+impl OptionValue for PlaybackSource {
+    fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
+        let source = String::read(value, name)?;
+        Self::parse(&source).ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "{name} is {source:?}: give \"clock\" or \"reports\""
+            ))
+        })
+    }
+
+    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.as_str().into_bound_py_any(py)
+    }
+}
+
+/// A sequence of what Python has in terms of its own; none of them by default.
+macro_rules! sequence {
+    ($type:ty, |$value:ident, $name:ident| $made:expr) => {
+        impl OptionValue for Vec<$type> {
+            fn read(values: &Bound<'_, PyAny>, $name: &str) -> PyResult<Self> {
+                let values = values.try_iter()?;
+                values.map(|value| value.and_then(|$value| $made)).collect()
+            }
+
+            fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                Ok(PyTuple::empty(py).into_any())
+            }
+        }
+    };
+}
+
+sequence!(IpAddr, |value, name| {
+    let text = String::read(&value, name)?;
+    let parsed = text.parse().ok();
+    parsed
+        .filter(|ip: &IpAddr| !ip.is_unspecified())
+        .ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "{name} has {text:?}: give the addresses of interfaces, such as \"192.0.2.7\""
+            ))
+        })
+});
+
+#[cfg(feature = "webrtc")]
+sequence!(webrtc::IceServer, |value, _name| {
+    let urls = value.getattr("urls")?;
+    Ok(webrtc::IceServer {
+        urls: match urls.extract() {
+            Ok(url) => vec![url],
+            Err(_) => urls.extract()?,
+        },
+        username: attribute(&value, "username")?,
+        credential: attribute(&value, "credential")?,
+    })
+});
+
+fn attribute<T: OptionValue>(object: &Bound<'_, PyAny>, name: &str) -> PyResult<T> {
+    T::read(&object.getattr(name)?, name)
+}
+
+/// Says where the core has each option of a Python class. Those behind `unset` are `None` in Python where
+/// the core is to choose.
+macro_rules! options {
+    ($class:ident, $core:ty {
+        $($name:ident: $($field:ident).+),* $(,)?
+    } unset { $($free:ident: $($at:ident).+),* }) => {
+        pub struct $class;
+
+        impl $class {
+            pub fn read(object: &Bound<'_, PyAny>, mut core: $core) -> PyResult<$core> {
+                $( core.$($field).+ = attribute(object, stringify!($name))?; )*
+                $( if let given @ Some(_) = attribute(object, stringify!($free))? {
+                    core.$($at).+ = given;
+                } )*
+                Ok(core)
+            }
+
+            fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+                let core = <$core>::default();
+                let defaults = PyDict::new(py);
+                $( defaults.set_item(stringify!($name), core.$($field).+.show(py)?)?; )*
+                $( defaults.set_item(stringify!($free), py.None())?; )*
+                Ok(defaults)
+            }
+        }
+    };
+}
+
+options! {
+    CoreOptions, SessionOptions {
+        history_store_audio: conversation.history_store_audio,
+        guardrail_debounce: conversation.guardrail_debounce,
+        speech_interrupts: conversation.speech_interrupts,
+        playback: conversation.playback,
+        respond_to_mcp_calls: conversation.respond_to_mcp_calls,
+        response_timeout: conversation.response_timeout,
+        waiting_responses: conversation.waiting_responses,
+        answered_calls: conversation.answered_calls,
+        high_water: outgoing.high_water,
+        max_outgoing_bytes: outgoing.max_bytes,
+        max_queued_events: queue.max_messages,
+        max_queued_bytes: queue.max_bytes,
+    } unset {}
+}
+
+options! {
+    WebSocketTransport, websocket::WebSocketOptions {
+        connect_timeout: connect_timeout,
+        close_timeout: close_timeout,
+        ping_interval: ping_interval,
+        ping_timeout: ping_timeout,
+        max_message_size: max_message_size,
+        max_frame_size: max_frame_size,
+        read_buffer_size: read_buffer_size,
+        write_batch_size: write_batch_bytes,
+        proxy: proxy,
+        ca_file: tls.ca_file,
+    } unset {}
+}
+
+#[cfg(feature = "webrtc")]
+options! {
+    WebRTCTransport, webrtc::WebRtcOptions {
+        connect_timeout: connect_timeout,
+        close_timeout: close_timeout,
+        disconnected_after: disconnected_after,
+        disconnected_grace: disconnected_grace,
+        ice_servers: ice_servers,
+        local_addresses: local_addresses,
+        fec: encoder.fec,
+        expected_loss: encoder.expected_loss,
+        dtx: encoder.dtx,
+        max_queue: max_queue,
+        min_delay: jitter.min_delay,
+        start_delay: jitter.start_delay,
+        max_delay: jitter.max_delay,
+        channel_buffer: channel_buffer,
+        send_batch_size: send_batch_bytes,
+        proxy: proxy,
+        ca_file: tls.ca_file,
+    } unset { complexity: encoder.complexity, bitrate: encoder.bitrate }
+}
+
+/// The defaults of all options that cross from Python, by the class that has them.
+pub fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let all = PyDict::new(py);
+    all.set_item("CoreOptions", CoreOptions::defaults(py)?)?;
+    all.set_item("WebSocketTransport", WebSocketTransport::defaults(py)?)?;
+    #[cfg(feature = "webrtc")]
+    all.set_item("WebRTCTransport", WebRTCTransport::defaults(py)?)?;
+    Ok(all)
+}
+
+/// Limits, proxy and TLS of a WebSocket connection. Times are seconds, sizes bytes.
+#[pyclass(frozen, module = "stapes._core")]
+#[derive(Debug)]
+pub struct WebSocketOptions(pub websocket::WebSocketOptions);
+
+#[pymethods]
+impl WebSocketOptions {
+    /// Reads the attributes of a `stapes.WebSocketTransport`.
+    #[new]
+    fn new(transport: &Bound<'_, PyAny>) -> PyResult<Self> {
+        WebSocketTransport::read(transport, websocket::WebSocketOptions::default()).map(Self)
+    }
+}
+
+/// Timeouts, limits, addresses and audio of a WebRTC connection. Times are seconds, sizes bytes.
+#[cfg(feature = "webrtc")]
+#[pyclass(frozen, module = "stapes._core")]
+#[derive(Debug)]
+pub struct WebRtcOptions(pub webrtc::WebRtcOptions);
+
+#[cfg(feature = "webrtc")]
+#[pymethods]
+impl WebRtcOptions {
+    /// Reads the attributes of a `stapes.WebRTCTransport`.
+    #[new]
+    fn new(transport: &Bound<'_, PyAny>) -> Outcome<Self> {
+        // What the encoder takes where the user names nothing follows from `fec`.
+        let encoder = webrtc::WebRtcOptions::encoder(attribute(transport, "fec")?);
+        let usual = webrtc::WebRtcOptions {
+            encoder,
+            ..webrtc::WebRtcOptions::default()
+        };
+        let options = WebRTCTransport::read(transport, usual)?;
+        options.check()?;
+        Ok(Self(options))
+    }
+}
