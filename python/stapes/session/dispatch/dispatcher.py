@@ -34,6 +34,7 @@ from stapes.session.agents import hooks
 from stapes.session.dispatch import messages
 from stapes.session.failures import as_failure, ends_more
 from stapes.session.invocation import session_and_history
+from stapes.session.tool_calls.hosted_approvals import decide_by_callback, tool_that_decides
 from stapes.session.tool_calls.pending import PendingCall
 from stapes.session.usage import note
 
@@ -341,9 +342,15 @@ class Handlers:
                 self.scope.local_events.emit(event)
 
     def mcp_approval_requested(self, message: messages.McpApprovalRequested) -> None:
-        """Asks for a decision."""
+        """Asks the tool's own callback for a decision, or whoever listens."""
         agent = self.roster.agent(message.agent_version)
         approval = self.approvals.mcp_requested(message.item, agent, message.connection_id)
+        snapshot = self.roster.snapshot(message.agent_version)
+        tool = tool_that_decides(snapshot, message.item.server_label)
+        if tool is not None:
+            work = decide_by_callback(self.scope, self.approvals, tool, approval)
+            self.scope.tasks.invoke(work)
+            return
         self.listeners.emit(ToolApprovalRequested(self.scope.context, agent, approval))
 
     def mcp_call_completed(self, message: messages.McpCallCompleted) -> None:

@@ -116,7 +116,12 @@ class Approvals:
                 ModelBehaviorError("Tool approval belongs to a closed realtime connection.")
             )
         if approval.kind == "mcp_approval_request":
-            self._decide_mcp(approval, approve, always, message)
+            if always:
+                logger.warning(
+                    "hosted MCP tools cannot be approved or rejected for good: "
+                    "use require_approval of the tool's configuration"
+                )
+            self.decide_mcp(approval, approve=approve, message=message)
             return done()
         pending = self._waiting.pop(approval, None)
         if pending is None:
@@ -137,14 +142,8 @@ class Approvals:
         """Forgets the calls of hosted MCP servers that wait: their connection is over."""
         self._pending_mcp = frozenset()
 
-    def _decide_mcp(
-        self, approval: ToolApproval, approve: bool, always: bool, message: str | None
-    ) -> None:
-        if always:
-            logger.warning(
-                "hosted MCP tools cannot be approved or rejected for good: "
-                "use require_approval of the tool's configuration"
-            )
+    def decide_mcp(self, approval: ToolApproval, *, approve: bool, message: str | None) -> None:
+        """Answers the request of a hosted MCP server, if it waits still."""
         if approval.item_id not in self._pending_mcp:
             return
         self._pending_mcp -= {approval.item_id}
