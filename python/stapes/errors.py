@@ -11,6 +11,7 @@ __all__ = [
     "CertificateError",
     "ConnectError",
     "ConnectTimeoutError",
+    "ConnectionLostError",
     "ConsumerTooSlow",
     "HandshakeError",
     "NotConnectedError",
@@ -24,7 +25,17 @@ class StapesError(Exception):
 
 
 class ConnectError(StapesError, ConnectionError):
-    """No connection could be made. The message says why and what to do."""
+    """No connection could be made. The message says why and what to do.
+
+    Attributes:
+        retryable: whether another attempt, with nothing changed, may succeed.
+        retry_after: seconds that the server asks to wait before that (`Retry-After`), if it does.
+        code: the provider's error code, such as `"invalid_api_key"`, if it gave one.
+    """
+
+    retryable: bool = False
+    retry_after: float | None = None
+    code: str | None = None
 
 
 class ConnectTimeoutError(ConnectError, TimeoutError):
@@ -36,7 +47,7 @@ class CertificateError(ConnectError):
 
 
 class HandshakeError(ConnectError):
-    """The server answered, but not with a realtime connection."""
+    """The server answered, but not with a realtime session."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -45,7 +56,21 @@ class HandshakeError(ConnectError):
 
 
 class AuthenticationError(HandshakeError):
-    """The server refused the API key (HTTP 401 or 403)."""
+    """The server refused the API key: by HTTP 401 or 403, or once the connection stood."""
+
+
+class ConnectionLostError(StapesError, ConnectionError):
+    """A connection that stood is over, and this side did not close it.
+
+    Attributes:
+        code: the WebSocket close code that the server gave, if it gave one.
+        retryable: whether a new connection, made in the same way, may last longer.
+    """
+
+    def __init__(self, message: str, code: int | None = None, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.retryable = retryable
 
 
 class NotConnectedError(StapesError, ConnectionError):

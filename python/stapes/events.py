@@ -73,10 +73,25 @@ class TransportEvent:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionChanged:
-    """The connection is being made, stands, or is over; `reason` says why it is over."""
+    """The connection is being made, stands, or is over.
+
+    Attributes:
+        status: where it stands.
+        reason: why it is over, in words.
+        code: the WebSocket close code that the server gave, if it gave one.
+        error: the exception, where the connection was lost or could not be made: a
+            `stapes.ConnectionLostError`, or what `connect` raises. `None` where it was closed, by
+            this side or by the server as it was to be.
+        retryable: whether a new connection, made in the same way, may fare better.
+        retry_after: seconds that the server asks to wait before that, if it does.
+    """
 
     status: Literal["disconnected", "connecting", "connected"]
     reason: str | None = None
+    code: int | None = None
+    error: BaseException | None = field(default=None, compare=False)
+    retryable: bool = False
+    retry_after: float | None = None
     type: ClassVar[Literal["connection_changed"]] = "connection_changed"
 
 
@@ -260,7 +275,7 @@ class TranscriptionFailed:
 
     item_id: str
     content_index: int
-    message: str = field(metadata={"quoted": True})
+    message: str
     """The provider's reason, in its words."""
     code: str | None = None
     """The provider's code, such as `DeploymentNotFound`."""

@@ -18,6 +18,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stapes import WebSocketTransport
 from stapes.testing import ScriptedServer, VirtualClock, held_reader, settle
 from tests.conformance.building import Cast, session_options
 from tests.conformance.calls import Caller
@@ -47,7 +48,10 @@ class Replay:
         self._events_seen = 0
         try:
             self._session: stapes.RealtimeSession[Any] | None = self._clock.session(
-                self._cast.initial, **session_options(scenario, self._cast)
+                self._cast.initial,
+                # As the reference, which is connected when the handshake is done.
+                transport=WebSocketTransport(first_event_timeout=0),
+                **session_options(scenario, self._cast),
             )
         except (ValueError, TypeError) as error:
             # What the scenario asks for is refused before there is a session.
@@ -185,7 +189,7 @@ class Replay:
 async def replay(scenario: dict[str, Any]) -> dict[str, Any]:
     """The trace that stapes leaves."""
     status = (scenario.get("server") or {}).get("reject_status")
-    async with ScriptedServer(reject_status=status) as server:
+    async with ScriptedServer(reject_status=status, first_event=None) as server:
         return await Replay(scenario, server).run()
 
 

@@ -199,6 +199,10 @@ class Beside(RealtimeTransport):
         self.audio = b""
 
     @property
+    def first_event_timeout(self) -> float:
+        return 0
+
+    @property
     def sound_apart(self) -> bool:
         return True
 

@@ -16,14 +16,20 @@ from stapes import (
     AuthenticationError,
     CertificateError,
     ConnectError,
+    ConnectionChanged,
     ConnectTimeoutError,
     Error,
     HandshakeError,
+    NotConnectedError,
     RealtimeAgent,
     RealtimeSession,
+    TranscriptionFailed,
+    TransportEvent,
     WebSocketTransport,
 )
 from stapes.devserver import Options
+from stapes.testing import ScriptedServer
+from stapes.transport import TransportRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,6 +112,105 @@ async def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(bro
     assert "characters that a key cannot have" in words
 
 
+@pytest.mark.parametrize("where", ["url", "name", "value"])
+async def test_half_a_surrogate_pair_is_refused_without_its_surroundings(where):
+    broken = f"{KEY}\ud800"
+    headers = {"value": {"X-Key": broken}, "name": {broken: "x"}}.get(where, {})
+    url = f"ws://127.0.0.1:1/?k={broken}" if where == "url" else "ws://127.0.0.1:1"
+    words = await refusal(session_to(url, headers=headers), ConnectError)
+    assert "half a surrogate pair" in words
+
+
+async def test_headers_of_the_same_name_are_one_whatever_their_case():
+    async with ScriptedServer() as server:
+        session = session_to(
+            server.url, headers={"AUTHORIZATION": "own", "x-one": "1", "X-Two": "2"}
+        )
+        await session.connect(headers={"X-One": "one", "x-two": None})
+        await session.close()
+    shown = {
+        name: server.handshakes[0].headers.get(name) for name in ("authorization", "x-one", "x-two")
+    }
+    assert shown == {"authorization": "own", "x-one": "one", "x-two": None}
+
+
+@pytest.mark.parametrize("headers", [{"authorization": None}, {"Authorization": "Basic x"}])
+async def test_a_header_that_says_who_asks_needs_no_key(headers, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    async with ScriptedServer() as server:
+        session = session_to(server.url, api_key=None, headers=headers)
+        await session.connect()
+        await session.close()
+    assert server.handshakes[0].authorization == headers.get("Authorization")
+
+
+async def test_the_credentials_of_a_url_are_used_and_not_the_environments_key(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    async with ScriptedServer() as server:
+        session = session_to(server.url.replace("://", "://ann:pw@"), api_key=None)
+        await session.connect()
+        await session.close()
+    assert server.handshakes[0].authorization == "Basic YW5uOnB3"
+
+
+async def test_a_header_that_is_no_text_is_named():
+    with pytest.raises(TypeError, match="'X-One' is of type int"):
+        await session_to("ws://127.0.0.1:1", headers={"X-One": 1}).connect()
+
+
+def test_a_request_shows_neither_credentials_nor_keys_of_its_url():
+    request = TransportRequest(f"wss://ann:{KEY}@host/v1?api-key={KEY}&model=m", {"X": KEY})
+    assert repr(request) == "TransportRequest('wss://***@host/v1?api-key=***&model=m')"
+
+
+@pytest.mark.parametrize("key", ["any", "null", "delta"])
+async def test_a_short_key_changes_nothing_that_the_server_sends(key):
+    event = {"type": "response.output_text.delta", "delta": "the company", "any": [None, "null"]}
+    async with ScriptedServer() as server:
+        session = session_to(server.url, api_key=key)
+        raw = Seen(session, "transport_event")
+        await session.connect()
+        await server.send(event)
+        await server.send({"type": "error", "error": {"message": "any company, null, delta"}})
+        await raw.until(TransportEvent, lambda it: it.event["type"] == "error")
+        assert event in [it.event for it in raw.events]
+        await session.close()
+
+
+async def test_every_secret_that_a_server_quotes_is_masked_in_texts_and_nowhere_else(caplog):
+    secrets = ["proxy-pa55word", "header-0123456789", "ticket-0123456789", KEY]
+    quoted = " ".join(secrets)
+    async with ScriptedServer() as server:
+        transport = WebSocketTransport(
+            url=f"{server.url}?ticket={secrets[2]}",
+            headers={"api-key": secrets[1]},
+            proxy=None,
+        )
+        session = RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)
+        seen, raw = Seen(session), Seen(session, "transport_event")
+        await session.connect()
+        error = {"type": "error", "error": {"message": quoted, "code": KEY}}
+        await server.send(error)
+        failed = {
+            "type": "conversation.item.input_audio_transcription.failed",
+            "item_id": "i",
+            "content_index": 0,
+            "error": {"message": quoted},
+        }
+        await server.send(failed)
+        await seen.until(TranscriptionFailed)
+        await server.close(4000, quoted)
+        over = await seen.until(ConnectionChanged, lambda change: change.status == "disconnected")
+    told = [seen.errors[0], seen.errors[0].event, seen.of(TranscriptionFailed)[0], over, over.error]
+    # The `websockets` library logs what it reads.
+    logged = [r.getMessage() for r in caplog.records if not r.name.startswith("websockets")]
+    shown = f"{told} {told[0]} {logged}"
+    for secret in secrets[1:]:
+        assert secret not in shown
+    assert str(seen.errors[0]) == "proxy-pa55word *** *** ***"
+    assert [it.event for it in raw.of(TransportEvent)][-2:] == [error, failed]
+
+
 @pytest.mark.parametrize(
     ("url", "hint"),
     [
@@ -161,26 +266,6 @@ async def test_a_refusal_that_quotes_the_key_is_shown_without_it(run):
     assert "Incorrect API key provided: ***" in words
 
 
-async def test_a_key_that_is_refused_after_the_handshake_is_an_error_event_without_the_key():
-    async def refuse(socket: Any) -> None:
-        await socket.send(
-            '{"type":"error","error":{"type":"invalid_request_error","code":"invalid_api_key",'
-            f'"message":"Incorrect API key provided: {KEY}"}}}}'
-        )
-        await socket.close(3000, f"invalid key {KEY}")
-
-    async with rude(refuse) as url:
-        session = session_to(url)
-        await session.connect()
-        async with asyncio.timeout(SECONDS):
-            events = [event async for event in session]
-    error = next(event.error for event in events if isinstance(event, Error))
-    assert error.code == "invalid_api_key"
-    assert "3000" in events[-1].reason, events
-    assert "Incorrect API key provided: ***" in str(error)
-    assert KEY not in f"{events} {error!r} {error.event}"
-
-
 @pytest.mark.parametrize(
     ("status", "hint"), [(404, "name of the model"), (429, "rate limit"), (503, "try again later")]
 )
@@ -231,7 +316,7 @@ async def test_a_certificate_that_does_not_verify_and_the_file_that_makes_it(tmp
     async with rude(wait, ssl=context) as url:
         words = await refusal(session_to(url), CertificateError)
         assert "ca_file or SSL_CERT_FILE" in words
-        async with session_to(url, ca_file=ca_file) as session:
+        async with session_to(url, ca_file=ca_file, first_event_timeout=0) as session:
             assert session.status == "connected"
         other = url.replace("localhost", "127.0.0.1")
         assert "localhost" in await refusal(session_to(other, ca_file=ca_file), CertificateError)
@@ -244,6 +329,52 @@ async def test_a_ca_file_that_is_none(tmp_path: Path):
         assert "nothing.pem" in await refusal(session_to(url, ca_file=path), ConnectError)
         path.write_text("no certificate")
         assert "nothing.pem" in await refusal(session_to(url, ca_file=path), ConnectError)
+
+
+@pytest.mark.parametrize(("wait", "seconds"), [("7", 7.0), ("0.5", 0.5), (None, None)])
+async def test_the_time_to_wait_is_a_number_of_the_exception_and_of_the_event(wait, seconds):
+    async def refuse(reader: Any, writer: Any) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        header = "" if wait is None else f"Retry-After: {wait}\r\n"
+        writer.write(f"HTTP/1.1 429 Too Many\r\n{header}Content-Length: 0\r\n\r\n".encode())
+        await writer.drain()
+
+    async with raw(refuse) as url:
+        session = session_to(url)
+        seen = Seen(session)
+        with pytest.raises(HandshakeError) as refused:
+            await session.connect()
+        assert (refused.value.retry_after, refused.value.retryable) == (seconds, True)
+        over = await seen.until(ConnectionChanged, lambda change: change.status == "disconnected")
+        assert (over.retry_after, over.retryable) == (seconds, True)
+        assert over.error is refused.value
+
+
+@pytest.mark.parametrize("how", ["cancelled", "closed", "dropped"])
+async def test_an_abandoned_connect_lets_go_of_its_socket_at_once(how):
+    gone = asyncio.Event()
+    asked = asyncio.Event()
+
+    async def listen(reader: Any, writer: Any) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        assert await reader.read() == b""
+        gone.set()
+
+    async with raw(listen) as url, asyncio.timeout(SECONDS):
+        session = session_to(url, connect_timeout=60.0)
+        connecting = asyncio.ensure_future(session.connect())
+        await asked.wait()
+        if how == "closed":
+            await session.close()
+        else:
+            connecting.cancel()
+        if how == "dropped":
+            del session
+        with pytest.raises((asyncio.CancelledError, NotConnectedError)):
+            await connecting
+        del connecting
+        await gone.wait()
 
 
 async def test_a_failed_connect_is_an_error_event_too(run):

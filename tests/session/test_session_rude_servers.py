@@ -207,7 +207,9 @@ async def test_a_server_that_never_answers_pings_is_given_up():
         socket.transport.pause_reading()
         await asyncio.Event().wait()
 
-    transport = WebSocketTransport(ping_interval=0.02, ping_timeout=0.05, close_timeout=0.05)
+    transport = WebSocketTransport(
+        ping_interval=0.02, ping_timeout=0.05, close_timeout=0.05, first_event_timeout=0
+    )
     session = RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)
     async with rude(deaf, ping_interval=None) as url:
         await session.connect(url=url)
@@ -226,5 +228,5 @@ async def test_a_server_that_does_not_answer_the_goodbye_does_not_hold_up_close(
 
 
 def session_at(url: str) -> Any:
-    transport = WebSocketTransport(url=url, close_timeout=0.05)
+    transport = WebSocketTransport(url=url, close_timeout=0.05, first_event_timeout=0)
     return RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)

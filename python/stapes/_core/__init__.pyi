@@ -39,6 +39,7 @@ __all__ = [
     "__version__",
     "audio",
     "set_log_level",
+    "shown_url",
 ]
 
 __version__: Final[str]
@@ -56,6 +57,7 @@ INTEREST_PLAYBACK: Final[int]
 INTEREST_RESPONSES: Final[int]
 
 def set_log_level(level: int) -> None: ...
+def shown_url(url: str) -> str: ...
 
 @final
 class Hub:
@@ -191,8 +193,7 @@ class Session(Acts):
     ) -> int: ...
     def connect_websocket(
         self,
-        url: str,
-        headers: Sequence[tuple[str, str]],
+        asked: tuple[str, Sequence[tuple[str, str]], Sequence[str]],
         options: WebSocketOptions,
         session_update: str,
         tracing: str,
@@ -200,14 +201,19 @@ class Session(Acts):
     ) -> int: ...
     def connect_webrtc(
         self,
-        url: str,
-        headers: Sequence[tuple[str, str]],
+        asked: tuple[str, Sequence[tuple[str, str]], Sequence[str]],
         options: WebRtcOptions,
         session_update: str,
         tracing: str,
         agent_version: int,
     ) -> int: ...
-    def connect_external(self, media_track: bool, server_truncates: bool) -> ExternalConnection: ...
+    def connect_external(
+        self,
+        asked: tuple[str, Sequence[tuple[str, str]], Sequence[str]],
+        media_track: bool,
+        server_truncates: bool,
+        first_event_timeout: float,
+    ) -> ExternalConnection: ...
     def close(self, code: int, reason: str) -> None: ...
     def give_up_unread(self) -> None: ...
     def send_event(self, event: str) -> None: ...

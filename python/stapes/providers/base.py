@@ -23,7 +23,9 @@ class Credentials:
 
     Attributes:
         headers: sent with the handshake.
-        secrets: masked in every text that the server sends and a person may read.
+        secrets: masked in every text that the server sends and a person may read, as what the
+            headers and the URL hold is. Those of fewer than 8 characters are not: they would mask
+            ordinary words.
     """
 
     headers: Mapping[str, str] = field(repr=False)
@@ -64,8 +66,11 @@ class Provider(ABC):
 
     @property
     @abstractmethod
-    def key_variable(self) -> str:
-        """The environment variable with the key of a session that is given none."""
+    def key_variable(self) -> str | None:
+        """The environment variable with the key of a session that is given none.
+
+        `None`: the provider wants no key, so that such a session has none.
+        """
 
     @property
     @abstractmethod
@@ -102,6 +107,8 @@ class Provider(ABC):
         Raises:
             agents.UserError: there is no key, or it cannot be one.
         """
+        if api_key is None and self.key_variable is None:
+            return Credentials({}, ())
         key = await self.key(api_key)
         return Credentials(self.headers(key), (key,))
 
@@ -111,7 +118,8 @@ class Provider(ABC):
         Raises:
             agents.UserError: there is no key, or it cannot be one.
         """
-        key: Any = api_key if api_key is not None else os.environ.get(self.key_variable)
+        variable = self.key_variable
+        key: Any = os.environ.get(variable or "") if api_key is None else api_key
         if callable(key):
             key = key()
             if inspect.isawaitable(key):
@@ -124,8 +132,8 @@ class Provider(ABC):
                     "letter that is not ASCII: give the key and nothing else"
                 )
             return str(key)
+        give = "Give" if variable is None else f"Set {variable}, or give"
         raise UserError(
-            f"API key is not set. Set {self.key_variable}, or give api_key= (a string, or a "
-            "function that gets one) to RealtimeSession or connect(). A server that wants none "
-            "takes any."
+            f"API key is not set. {give} api_key= (a string, or a function that gets one) to "
+            "RealtimeSession or connect(). A server that wants none takes any."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 from agents import UserError
@@ -11,6 +12,7 @@ from stapes import _core
 from stapes.core_logging import follow_levels
 from stapes.errors import ConnectError, NotConnectedError, StapesError
 from stapes.events import Error
+from stapes.providers import Credentials
 from stapes.transport import (
     RealtimeTransport,
     TransportLine,
@@ -18,9 +20,10 @@ from stapes.transport import (
     WebRTCTransport,
     WebSocketTransport,
 )
+from stapes.transport.headers import merged_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from agents.realtime import RealtimeAgent
 
@@ -34,6 +37,16 @@ if TYPE_CHECKING:
     from stapes.session.tool_calls.approvals import Approvals
 
 __all__ = ["Connector"]
+
+
+# Headers that say who asks.
+_OF_KEYS = {"authorization", "api-key"}
+
+
+def _has_credentials(url: str | None) -> bool:
+    """Whether a URL names who asks: `wss://user:password@host`."""
+    authority = re.split("[/?#]", (url or "").partition("://")[2], maxsplit=1)[0]
+    return "@" in authority
 
 
 class Connector:
@@ -54,11 +67,11 @@ class Connector:
         "_attempt",
         "_configuration",
         "_external",
+        "_failure",
         "_hub",
         "_listeners",
         "_options",
         "_scope",
-        "_secrets",
         "_switching",
     )
 
@@ -82,19 +95,18 @@ class Connector:
         # The connection_id, -1 while there is none, and what `connect` waits for.
         self._attempt: tuple[int, asyncio.Future[None]] | None = None
         self._external: tuple[RealtimeTransport, _core.ExternalConnection] | None = None
-        # Of the last connection: the server may quote them.
-        self._secrets: tuple[str, ...] = ()
+        # Of the last attempt, until its end is told.
+        self._failure: BaseException | None = None
 
     @property
     def is_busy(self) -> bool:
         """Whether a connection is being made."""
         return self._attempt is not None
 
-    def redacted(self, text: str) -> str:
-        """A text of the server's with the secrets masked that it may quote."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+    def take_failure(self) -> BaseException | None:
+        """Why the last attempt failed, once."""
+        failure, self._failure = self._failure, None
+        return failure
 
     async def connect(
         self,
@@ -104,7 +116,7 @@ class Connector:
         model: str,
         url: str | None,
         call_id: str | None,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, str | None] | None,
     ) -> None:
         """See `RealtimeSession.connect`; `agent` is the initial one."""
         if self._scope.core.status != "disconnected" or self.is_busy:
@@ -112,9 +124,11 @@ class Connector:
         follow_levels()
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._attempt = (-1, opened)
+        self._failure = None
         try:
             snapshot, payload = await self._configuration.initial(agent, model)
-            request = await self._request(api_key, model, url, call_id, headers)
+            credentials = await self._credentials(api_key, url, headers)
+            request = self._request(credentials, model, url, call_id, headers)
             if not self._hub.is_idle:
                 # Messages of the last connection may fill the queue to its bound.
                 await self._scope.local_events.all_so_far()
@@ -125,7 +139,8 @@ class Connector:
             self._listeners.begin_again()
             agent_version = self._switching.begin(snapshot)
             self._configuration.connecting(payload, model)
-            self._attempt = (self._dial(request, payload, agent_version, opened), opened)
+            dialled = self._dial(request, credentials.secrets, payload, agent_version, opened)
+            self._attempt = (dialled, opened)
             await self._wait(opened)
         finally:
             self._attempt = None
@@ -144,6 +159,7 @@ class Connector:
         if error is None:
             future.set_result(None)
         else:
+            self._failure = error
             future.set_exception(error)
 
     def abandon(self) -> None:
@@ -174,32 +190,38 @@ class Connector:
     async def _wait(self, opened: asyncio.Future[None]) -> None:
         try:
             await opened
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
+            # Nobody waits for it any more.
             self._scope.core.close(1000, "")
             raise
         except StapesError as error:
             self._scope.local_events.emit(Error(error, context="connect"))
             raise
 
-    async def _request(
+    async def _credentials(
+        self, api_key: ApiKey | None, url: str | None, headers: Mapping[str, str | None] | None
+    ) -> Credentials:
+        options = self._options
+        given = api_key if api_key is not None else options.api_key
+        if given is None:
+            own = getattr(options.transport, "url", None) if url is None else url
+            names = {*getattr(options.transport, "headers", ()), *(headers or ())}
+            if _has_credentials(own) or {name.lower() for name in names} & _OF_KEYS:
+                # The environment's key is for others.
+                return Credentials({}, ())
+        return await options.provider.authenticate(given)
+
+    def _request(
         self,
-        api_key: ApiKey | None,
+        credentials: Credentials,
         model: str,
         url: str | None,
         call_id: str | None,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, str | None] | None,
     ) -> TransportRequest:
-        options = self._options
-        given = api_key if api_key is not None else options.api_key
-        credentials = await options.provider.authenticate(given)
-        self._secrets = credentials.secrets
-        own: Mapping[str, str] = getattr(options.transport, "headers", {})
-        sent = {
-            **credentials.headers,
-            "User-Agent": f"stapes/{_core.__version__}",
-            **own,
-            **(headers or {}),
-        }
+        own = getattr(self._options.transport, "headers", {})
+        agent = {"User-Agent": f"stapes/{_core.__version__}"}
+        sent = merged_headers(credentials.headers, agent, own, headers or {})
         return TransportRequest(self._url(url, call_id, model), sent)
 
     def _url(self, url: str | None, call_id: str | None, model: str) -> str:
@@ -222,6 +244,7 @@ class Connector:
     def _dial(
         self,
         request: TransportRequest,
+        secrets: Sequence[str],
         payload: Mapping[str, Any],
         agent_version: int,
         opened: asyncio.Future[None],
@@ -230,29 +253,33 @@ class Connector:
         core, transport = self._scope.core, self._options.transport
         update = self._configuration.session_update(payload)
         tracing = self._configuration.tracing_update()
-        if isinstance(transport, RealtimeTransport):
-            connection = core.connect_external(transport.sound_apart, transport.server_truncates)
+        asked = (request.url, list(request.headers.items()), secrets)
+        opening = (update, tracing, agent_version)
+        try:
+            if isinstance(transport, WebRTCTransport):
+                return core.connect_webrtc(asked, transport.core_options(), *opening)
+            if isinstance(transport, WebSocketTransport):
+                return core.connect_websocket(asked, transport.core_options(), *opening)
+            assert isinstance(transport, RealtimeTransport)
+            connection = core.connect_external(
+                asked,
+                transport.sound_apart,
+                transport.server_truncates,
+                transport.first_event_timeout,
+            )
+        except UnicodeEncodeError:
+            # It shows what it could not write, and that may be a secret: it is not to be the
+            # context of what is raised.
+            pass
+        else:
             self._external = (transport, connection)
-            opening = (update, tracing, agent_version)
             work = self._connect_external(transport, connection, request, opening, opened)
             self._scope.tasks.spawn(work)
             return connection.connection_id
-        headers = list(request.headers.items())
-        try:
-            if isinstance(transport, WebRTCTransport):
-                return core.connect_webrtc(
-                    request.url, headers, transport.core_options(), update, tracing, agent_version
-                )
-            assert isinstance(transport, WebSocketTransport)
-            return core.connect_websocket(
-                request.url, headers, transport.core_options(), update, tracing, agent_version
-            )
-        except UnicodeEncodeError:
-            # The error would show what it could not write, and that may be a secret.
-            raise ConnectError(
-                "the URL, a header or the session's configuration has half a surrogate pair in it, "
-                "which cannot be sent"
-            ) from None
+        raise ConnectError(
+            "the URL, a header or the session's configuration has half a surrogate pair in it, "
+            "which cannot be sent"
+        )
 
     async def _connect_external(
         self,
@@ -263,21 +290,31 @@ class Connector:
         opened: asyncio.Future[None],
     ) -> None:
         """Has a transport of the user's connect."""
+        task = asyncio.current_task()
+        is_open = False
 
         def open_line() -> bool:
+            nonlocal is_open
             is_open = connection.opened(*opening)
-            if is_open and not opened.done():
-                opened.set_result(None)
             return is_open
 
+        def given_up(opened: asyncio.Future[None]) -> None:
+            if task is not None and (opened.cancelled() or opened.exception() is not None):
+                task.cancel()
+
         error: BaseException | None = None
+        opened.add_done_callback(given_up)
         try:
             await transport.connect(request, TransportLine(connection, open_line))
         except Exception as failure:
             error = failure
-        if opened.done():
+        finally:
+            opened.remove_done_callback(given_up)
+        if opened.done() or (is_open and error is None):
+            # Or the server's first event is awaited.
             return
         if error is None:
             error = ConnectError("the transport's connect() returned without opening its line")
-        connection.ended(str(error))
+        self._failure = error
         opened.set_exception(error)
+        connection.ended(str(error))

@@ -244,16 +244,21 @@ class RealtimeSession(Generic[TContext]):
         model: str | None = None,
         url: str | None = None,
         call_id: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
     ) -> None:
         """Connects and configures the session; the initial agent is in charge.
+
+        It is done when the server has sent its first event, or has said nothing for the
+        transport's `first_event_timeout`. An error in place of that event fails it, and so does a
+        server that closes.
 
         Args:
             api_key: in place of the session's.
             model: in place of the session's.
             url: in place of the provider's.
             call_id: joins a phone call (SIP) that the provider holds.
-            headers: sent besides the session's.
+            headers: sent besides the session's, or in place of those of the same name; `None` as a
+                value leaves one out.
 
         Raises:
             agents.UserError: there is no key, the session is connected already, or the agent has a

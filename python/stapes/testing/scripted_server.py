@@ -1,4 +1,4 @@
-"""A server on a real socket that sends what a test tells it to, and nothing else."""
+"""A server on a real socket that greets, sends what a test tells it to, and nothing else."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
 __all__ = ["Handshake", "ScriptedServer"]
+
+
+_FIRST_EVENT = {"type": "conversation.created"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,17 @@ class ScriptedServer:
     Args:
         reject_status: refuse every handshake with this HTTP status.
         path: the path of `url`.
+        first_event: what each connection gets first, so that `connect` need not wait for it: an event
+            that changes nothing. `None`: nothing; set the transport's `first_event_timeout` to 0.
     """
 
-    def __init__(self, *, reject_status: int | None = None, path: str = "/v1/realtime") -> None:
+    def __init__(
+        self,
+        *,
+        reject_status: int | None = None,
+        path: str = "/v1/realtime",
+        first_event: Mapping[str, Any] | None = _FIRST_EVENT,
+    ) -> None:
         self.handshakes: list[Handshake] = []
         self.received: list[Any] = []
         self.sent: list[str | bytes] = []
@@ -63,6 +74,7 @@ class ScriptedServer:
         """From the current connection."""
         self._reject_status = reject_status
         self._path = path
+        self._first_event = first_event
         self._server: Server | None = None
         self._connection: ServerConnection | None = None
         self._arrived = asyncio.Condition()
@@ -153,6 +165,8 @@ class ScriptedServer:
         return None
 
     async def _serve(self, connection: ServerConnection) -> None:
+        if self._first_event is not None:
+            await self.send(self._first_event)
         try:
             async for message in connection:
                 if self._connection is connection:

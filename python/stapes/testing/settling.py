@@ -63,7 +63,10 @@ def _in_flight(session: RealtimeSession[Any], server: ScriptedServer | None) -> 
     """A description of what is on its way; `None` where nothing is known to be."""
     if not session.probe.is_idle:
         return "events wait to be dispatched"
-    if session.probe.is_connecting or session.status == "connecting":
+    # Once the connection stands, `connect` waits for what the server says first.
+    if session.status != "connected" and (
+        session.probe.is_connecting or session.status == "connecting"
+    ):
         return "the session is connecting"
     frames_read, queued, flushed, _ = session.probe.traffic()
     if session.status == "connected" and queued != flushed:

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from stapes import _core
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from stapes import _core
-
 __all__ = ["RealtimeTransport", "Transport", "TransportLine", "TransportRequest"]
 
 
-@dataclass(frozen=True, slots=True)
+# Of the transports that the core carries.
+_FIRST_EVENT_TIMEOUT = cast(
+    "float", _core.OPTION_DEFAULTS["WebSocketTransport"]["first_event_timeout"]
+)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class TransportRequest:
     """Where a session connects to, and with which headers."""
 
     url: str
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
     """Authorization included: do not log them."""
+
+    def __repr__(self) -> str:
+        return f"TransportRequest({_core.shown_url(self.url)!r})"
 
 
 class TransportLine:
@@ -87,6 +96,14 @@ class RealtimeTransport(Transport, ABC):
     """
 
     __slots__ = ()
+
+    @property
+    def first_event_timeout(self) -> float:
+        """How long `connect` waits for the server's first event once the line is open, in seconds.
+
+        0: not at all, for a server that speaks only when spoken to.
+        """
+        return _FIRST_EVENT_TIMEOUT
 
     @property
     def sound_apart(self) -> bool:

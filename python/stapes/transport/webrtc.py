@@ -69,9 +69,12 @@ class WebRTCTransport(Transport):
     Attributes:
         url: an `https://` or `http://` URL that calls are offered to, used as it is in place of the
             provider's.
-        headers: sent with the offer, after the authorization.
+        headers: sent with the offer, after the authorization; `None` as a value leaves a header
+            out that would be sent otherwise.
         connect_timeout: for name lookup, proxy, TCP, TLS, the answer, ICE, DTLS and the data
             channel together.
+        first_event_timeout: how long the server's first event is then awaited. An error in its
+            place, or a server that closes, fails `connect`; silence does not. 0: not awaited.
         close_timeout: how long, at the end, what was sent may take to arrive.
         disconnected_after: silence of the server after which the call counts as disconnected.
         disconnected_grace: how long it may be disconnected before it counts as lost.
@@ -104,8 +107,9 @@ class WebRTCTransport(Transport):
 
     # It may carry a key, as some providers want it.
     url: str | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     connect_timeout: float = 15.0
+    first_event_timeout: float = 2.0
     close_timeout: float = 2.0
     disconnected_after: float = 5.0
     disconnected_grace: float = 5.0

@@ -24,8 +24,11 @@ class WebSocketTransport(Transport):
 
     Attributes:
         url: a `ws://` or `wss://` URL, used as it is in place of the provider's.
-        headers: sent with the handshake, after the authorization.
+        headers: sent with the handshake, after the authorization; `None` as a value leaves a header
+            out that would be sent otherwise.
         connect_timeout: for name lookup, proxy, TCP, TLS and handshake together.
+        first_event_timeout: how long the server's first event is then awaited. An error in its
+            place, or a server that closes, fails `connect`; silence does not. 0: not awaited.
         close_timeout: how long the server may take to answer our goodbye.
         ping_interval: silence after which the server is pinged; `None`: never.
         ping_timeout: how long it may stay silent after that before the connection counts as lost.
@@ -42,8 +45,9 @@ class WebSocketTransport(Transport):
 
     # It may carry a key, as some providers want it.
     url: str | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     connect_timeout: float = 10.0
+    first_event_timeout: float = 2.0
     close_timeout: float = 5.0
     ping_interval: float | None = 20.0
     ping_timeout: float = 20.0

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use stapes_core::audio::AudioFormat;
-use stapes_core::conversation::{Event, Options, Rejected};
+use stapes_core::conversation::{ConnectionEnd, Event, Options, Rejected};
 use stapes_core::session::{
     AudioInput, Clock, Connection, ConnectionSettings, EventSink, Microphone, OutgoingLimits,
     Paced as _, Recording, SendAudioError, Session, Stream, Streamed,
@@ -214,7 +214,7 @@ async fn it_ends_with_its_connection_and_does_not_go_on_over_the_next() {
     let session = call.microphone.session();
     session.ended(
         call.connection.connection_id(),
-        "the server is gone".to_owned(),
+        ConnectionEnd::lost("the server is gone"),
     );
     call.connection = connected(session);
     call.sent();

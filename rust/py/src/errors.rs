@@ -95,6 +95,18 @@ fn send_audio_error(error: &SendAudioError) -> PyErr {
 }
 
 fn connect_error(error: &ConnectError) -> PyErr {
+    let raised = connect_exception(error);
+    let wait = error.retry_after().map(|wait| wait.as_secs_f64());
+    let set = Python::attach(|py| {
+        let value = raised.value(py);
+        value.setattr("retryable", error.is_retryable())?;
+        value.setattr("retry_after", wait)?;
+        value.setattr("code", error.code())
+    });
+    set.err().unwrap_or(raised)
+}
+
+fn connect_exception(error: &ConnectError) -> PyErr {
     let message = error.to_string();
     match error {
         ConnectError::InvalidOption { .. } => PyValueError::new_err(message),
@@ -107,9 +119,11 @@ fn connect_error(error: &ConnectError) -> PyErr {
         ConnectError::Rejected { status, .. } | ConnectError::Redirected { status, .. } => {
             raise("HandshakeError", (message, *status))
         }
-        ConnectError::NotWebSocket { .. } | ConnectError::NotWebRtc { .. } => {
-            raise("HandshakeError", (message,))
-        }
+        error if error.is_about_the_key() => raise("AuthenticationError", (message,)),
+        ConnectError::NotWebSocket { .. }
+        | ConnectError::NotWebRtc { .. }
+        | ConnectError::SessionRefused { .. }
+        | ConnectError::SessionClosed { .. } => raise("HandshakeError", (message,)),
         _ => raise("ConnectError", (message,)),
     }
 }

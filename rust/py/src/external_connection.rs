@@ -37,8 +37,7 @@ impl ExternalConnection {
     /// The connection stands; false where it was closed meanwhile.
     fn opened(&self, session_update: String, tracing: &str, agent_version: u64) -> Outcome<bool> {
         let setup = SessionSetup::read(session_update, tracing, agent_version)?;
-        let connection_id = self.connection.connection_id();
-        Ok(self.core.open(connection_id, setup).is_ok())
+        Ok(self.core.begin(&self.connection, setup).is_ok())
     }
 
     /// A text frame came.

@@ -54,6 +54,12 @@ mod _core {
     #[pymodule_export]
     use crate::session::Session;
 
+    /// A URL as it may be shown: without credentials and the values of its query, but harmless ones.
+    #[pyfunction]
+    fn shown_url(url: &str) -> String {
+        stapes_core::transport::net::redact_url(url)
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::audio::register(module)?;

@@ -204,6 +204,7 @@ options! {
 options! {
     WebSocketTransport, websocket::WebSocketOptions {
         connect_timeout: connect_timeout,
+        first_event_timeout: first_event_timeout,
         close_timeout: close_timeout,
         ping_interval: ping_interval,
         ping_timeout: ping_timeout,
@@ -220,6 +221,7 @@ options! {
 options! {
     WebRTCTransport, webrtc::WebRtcOptions {
         connect_timeout: connect_timeout,
+        first_event_timeout: first_event_timeout,
         close_timeout: close_timeout,
         disconnected_after: disconnected_after,
         disconnected_grace: disconnected_grace,

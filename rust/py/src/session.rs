@@ -30,6 +30,17 @@ fn format(kind: &str, rate: Option<u32>) -> PyResult<AudioFormat> {
     AudioFormat::from_wire(kind, rate).map_err(|error| PyValueError::new_err(error.to_string()))
 }
 
+/// Where to connect: the URL, the headers, and what else the server may quote and nobody may read.
+type Asked = (String, Vec<(String, String)>, Vec<String>);
+
+fn request((url, headers, secrets): Asked) -> ConnectRequest {
+    ConnectRequest {
+        url,
+        headers,
+        secrets,
+    }
+}
+
 type SoundNumbers = (u64, u64, u64, u64, f64, f64, f64);
 
 /// A conversation, its connection and its dispatch cursor.
@@ -134,15 +145,14 @@ impl Session {
     /// Returns the id of the connection.
     fn connect_websocket(
         &self,
-        url: String,
-        headers: Vec<(String, String)>,
+        asked: Asked,
         options: &WebSocketOptions,
         session_update: String,
         tracing: &str,
         agent_version: u64,
     ) -> Outcome<u64> {
         let setup = SessionSetup::read(session_update, tracing, agent_version)?;
-        let request = ConnectRequest { url, headers };
+        let request = request(asked);
         let session = self.0.session()?;
         Ok(session.connect_websocket(request, options.0.clone(), setup)?)
     }
@@ -151,15 +161,14 @@ impl Session {
     #[cfg(feature = "webrtc")]
     fn connect_webrtc(
         &self,
-        url: String,
-        headers: Vec<(String, String)>,
+        asked: Asked,
         options: &crate::options::WebRtcOptions,
         session_update: String,
         tracing: &str,
         agent_version: u64,
     ) -> Outcome<u64> {
         let setup = SessionSetup::read(session_update, tracing, agent_version)?;
-        let request = ConnectRequest { url, headers };
+        let request = request(asked);
         let (session, rates) = (self.0.session()?, self.0.track_rates()?);
         Ok(session.connect_webrtc(request, options.0.clone(), rates, setup)?)
     }
@@ -168,12 +177,16 @@ impl Session {
     /// beside the messages; with `server_truncates` the server cuts what it has not played of a response.
     fn connect_external(
         &self,
+        asked: Asked,
         media_track: bool,
         server_truncates: bool,
+        first_event_timeout: f64,
     ) -> Outcome<ExternalConnection> {
+        let patience = seconds(first_event_timeout, "first_event_timeout")?;
         let session = self.0.session()?;
         let rates = media_track.then(|| self.0.track_rates()).transpose()?;
-        let connection = session.connect_external(rates, server_truncates)?;
+        let connection =
+            session.connect_external(&request(asked), rates, server_truncates, patience)?;
         Ok(ExternalConnection::new(Arc::clone(session), connection))
     }
 
@@ -190,14 +203,18 @@ impl Session {
     }
 
     fn send_event(&self, event: &str) -> Outcome<()> {
+        let bytes = event.len();
         let event = acts::object(event, "event")?;
         let session = self.0.session()?;
+        session.room_for(bytes)?;
         Ok(session.act(|conversation, now| conversation.send_event(event, now))?)
     }
 
     fn send_message(&self, event: &str, respond: bool) -> Outcome<()> {
+        let bytes = event.len();
         let event = acts::object(event, "event")?;
         let session = self.0.session()?;
+        session.room_for(bytes)?;
         Ok(session.act(|conversation, now| conversation.send_message(&event, respond, now))?)
     }
 

@@ -6,12 +6,17 @@ import contextvars
 import json
 import logging
 import weakref
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from agents import ModelBehaviorError
 
-from stapes.errors import ConsumerTooSlow, NotConnectedError, ServerError, StapesError
+from stapes.errors import (
+    ConnectionLostError,
+    ConsumerTooSlow,
+    NotConnectedError,
+    ServerError,
+    StapesError,
+)
 from stapes.events import (
     AgentEnd,
     AgentStart,
@@ -194,16 +199,26 @@ class Handlers:
 
     def raw(self, message: messages.Raw) -> None:
         """Emits what the server sent."""
-        event = json.loads(self.connector.redacted(message.text))
-        self.listeners.emit(TransportEvent(event, len(message.text)))
+        self.listeners.emit(TransportEvent(json.loads(message.text), len(message.text)))
 
-    def connection_changed(self, event: ConnectionChanged) -> None:
-        """Emits the change without secrets; at the end, ends what waits for the connection."""
+    def connection_changed(self, message: messages.ConnectionChanged) -> None:
+        """Emits the change; at the end, ends what waits for the connection."""
+        failure = self.connector.take_failure() if message.status == "disconnected" else None
         if self.listeners.wants("connection_changed"):
-            if event.reason is not None:
-                event = replace(event, reason=self.connector.redacted(event.reason))
+            if failure is None and message.is_clean is False:
+                failure = ConnectionLostError(
+                    message.reason or "", message.code, retryable=bool(message.is_retryable)
+                )
+            event = ConnectionChanged(
+                message.status,
+                message.reason,
+                message.code,
+                failure,
+                bool(message.is_retryable),
+                message.retry_after,
+            )
             self.listeners.emit(event)
-        self.is_over = event.status == "disconnected"
+        self.is_over = message.status == "disconnected"
         if self.is_over:
             self.approvals.forget_mcp_calls()
             self.listeners.end()
@@ -360,21 +375,14 @@ class Handlers:
 
     # Errors
 
-    def quoting_event(self, event: Any) -> None:
-        """Emits an event without secrets in the fields that quote the server."""
-        if event.type in self.listeners.routes:
-            quotes = {name: getattr(event, name) for name in _QUOTED[type(event)]}
-            masked = {name: text and self.connector.redacted(text) for name, text in quotes.items()}
-            self.listeners.emit(replace(event, **masked))
-
     def core_error(self, message: messages.CoreError) -> None:
-        """Emits an error of the core's; what quotes the server, without secrets."""
+        """Emits an error of the core's."""
         error: Exception
         match message.kind:
             case "server":
-                error = ServerError(json.loads(self.connector.redacted(message.detail)))
+                error = ServerError(json.loads(message.detail))
             case "protocol":
-                error = StapesError(self.connector.redacted(message.detail))
+                error = StapesError(message.detail)
             case "model":
                 error = ModelBehaviorError(message.detail)
             case "unanswered":
@@ -413,7 +421,7 @@ def _loaded(text: str | None) -> Any:
 
 _HANDLERS: dict[type[Any], Callable[[Handlers, Any], None]] = {
     messages.Raw: Handlers.raw,
-    ConnectionChanged: Handlers.connection_changed,
+    messages.ConnectionChanged: Handlers.connection_changed,
     messages.ResponseStarted: Handlers.response_started,
     messages.ResponseEnded: Handlers.response_ended,
     messages.AudioStarted: Handlers.audio_started,
@@ -436,12 +444,3 @@ _HANDLERS: dict[type[Any], Callable[[Handlers, Any], None]] = {
     messages.TooSlow: Handlers.too_slow,
 }
 """By the class of the message. An event of `stapes.events` that is not here is emitted as it is."""
-
-_QUOTED: dict[type[Any], tuple[str, ...]] = {
-    kind: names
-    for kind in get_args(SessionEvent)
-    if (names := tuple(part.name for part in fields(kind) if part.metadata.get("quoted")))
-}
-"""The fields that quote the server, of the events that are emitted as they are."""
-
-_HANDLERS |= dict.fromkeys(_QUOTED, Handlers.quoting_event)

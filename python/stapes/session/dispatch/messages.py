@@ -18,6 +18,7 @@ __all__ = [
     "AudioStarted",
     "AudioStopped",
     "AudioStreamed",
+    "ConnectionChanged",
     "CoreError",
     "FunctionCall",
     "GuardrailDue",
@@ -42,6 +43,19 @@ class Raw:
     """An event of the server, as JSON text."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """The connection is being made, stands, or is over; all but `status` says how that came."""
+
+    status: Literal["disconnected", "connecting", "connected"]
+    reason: str | None
+    is_clean: bool | None
+    code: int | None
+    is_retryable: bool | None
+    retry_after: float | None
+    """Seconds."""
 
 
 @dataclass(frozen=True, slots=True)

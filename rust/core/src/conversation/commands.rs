@@ -8,11 +8,12 @@ use thiserror::Error;
 
 use super::capabilities::Capabilities;
 use super::client_event::ClientEvent;
-use super::event::{CoreError, Event, Status};
+use super::event::{ConnectionChange, ConnectionEnd, CoreError, Event, Status};
 use super::guard::GuardSource;
 use super::history::History;
 use super::item::text;
 use super::replay::{HistoryRequests, WrittenItem};
+use super::server_event::ServerEvent;
 use super::{Conversation, replay};
 
 /// Why a command was rejected. A rejected command has no effect at all.
@@ -26,6 +27,11 @@ pub enum Rejected {
     /// The connection, response or call that the command belongs to is over.
     #[error("it belongs to a connection, response or call that is over")]
     Stale,
+    #[error(
+        "the event is {bytes} bytes long, and another one that is longer than max_outgoing_bytes \
+         ({limit}) still waits to be sent: send it later, or raise max_outgoing_bytes"
+    )]
+    TooLong { bytes: usize, limit: usize },
     #[error("{limit} response.create requests are waiting already: wait for responses to end")]
     TooManyRequests { limit: usize },
     #[error("{0}")]
@@ -41,10 +47,10 @@ impl Conversation {
         }
     }
 
-    fn status_changed(&mut self, status: Status, reason: Option<String>) {
+    fn status_changed(&mut self, status: Status, end: Option<ConnectionEnd>) {
         self.status = status;
-        self.outbox
-            .event(Event::ConnectionChanged { status, reason });
+        let change = ConnectionChange { status, end };
+        self.outbox.event(Event::ConnectionChanged(change.into()));
     }
 
     /// Begins a connection over a transport with these capabilities. Returns its connection id.
@@ -105,13 +111,25 @@ impl Conversation {
     }
 
     /// Handles the end of a connection, or the failure to open one.
-    pub fn ended(&mut self, connection_id: u64, reason: String) {
+    pub fn ended(&mut self, connection_id: u64, end: ConnectionEnd) {
         if connection_id != self.connection_id || self.status == Status::Disconnected {
             return;
         }
         self.sequencer.reset();
         self.give_up_played();
-        self.status_changed(Status::Disconnected, Some(reason));
+        self.status_changed(Status::Disconnected, Some(end));
+    }
+
+    /// Handles a server that reports an error before anything else: it will not begin the session.
+    pub fn refused(&mut self, connection_id: u64, event: ServerEvent<'_>, end: ConnectionEnd) {
+        if connection_id != self.connection_id || self.status != Status::Connected {
+            return;
+        }
+        if let Some(text) = event.raw {
+            self.outbox.event(Event::Raw { text });
+        }
+        self.outbox.close(1000, "");
+        self.ended(connection_id, end);
     }
 
     /// Closes the connection. Everything that is still under way becomes stale.
@@ -122,7 +140,7 @@ impl Conversation {
         self.connection_id += 1;
         self.reset_connection();
         self.outbox.close(code, reason);
-        self.status_changed(Status::Disconnected, Some("closed by this side".to_owned()));
+        self.status_changed(Status::Disconnected, Some(ConnectionEnd::by_us()));
     }
 
     /// Sends an event that the user wrote, unchanged. A `response.create` is queued in the

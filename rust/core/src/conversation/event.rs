@@ -65,6 +65,16 @@ impl CoreError {
         }
     }
 
+    fn edit_quotes(&mut self, edit: &dyn Fn(&mut String)) {
+        match self {
+            Self::Server(event) => edit_texts(event, edit),
+            Self::Protocol(what)
+            | Self::Model(what)
+            | Self::Unanswered(what)
+            | Self::NotSent(what) => edit(what),
+        }
+    }
+
     /// What happened, in words; the server's event as JSON.
     pub fn detail(&self) -> String {
         match self {
@@ -74,6 +84,17 @@ impl CoreError {
             | Self::Unanswered(what)
             | Self::NotSent(what) => what.clone(),
         }
+    }
+}
+
+fn edit_texts(value: &mut Value, edit: &dyn Fn(&mut String)) {
+    match value {
+        Value::String(text) => edit(text),
+        Value::Array(values) => values.iter_mut().for_each(|value| edit_texts(value, edit)),
+        Value::Object(fields) => fields
+            .values_mut()
+            .for_each(|value| edit_texts(value, edit)),
+        _ => {}
     }
 }
 
@@ -120,6 +141,48 @@ impl Status {
     }
 }
 
+/// How a connection ended, or why none could be made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConnectionEnd {
+    /// A text for people.
+    pub reason: String,
+    /// Nothing was lost: this side closed it, or the server did, as it was to.
+    pub is_clean: bool,
+    /// The server's close code, where it gave one.
+    pub code: Option<u16>,
+    /// Whether a new connection, made in the same way, may last longer.
+    pub is_retryable: bool,
+    /// How long the server asks to wait before that.
+    pub retry_after: Option<Duration>,
+}
+
+impl ConnectionEnd {
+    /// This side closed it.
+    pub fn by_us() -> Self {
+        Self {
+            reason: "closed by this side".to_owned(),
+            is_clean: true,
+            ..Self::default()
+        }
+    }
+
+    /// It was lost, for a reason of this side's: another one may be made at once.
+    pub fn lost(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            is_retryable: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// Where the connection stands now; `end` says why it is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionChange {
+    pub status: Status,
+    pub end: Option<ConnectionEnd>,
+}
+
 /// How a response ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResponseEnded {
@@ -161,7 +224,6 @@ event_table! {
     pub enum Event {
         /// A server event as it came.
         Raw { text: String }
-        ConnectionChanged { status: Status, reason: Option<String> }
         ResponseStarted { response_id: Option<Arc<str>>, agent_version: u64 }
         AudioStarted { agent_version: u64 }
         Audio {
@@ -212,6 +274,14 @@ event_table! {
         OutgoingMessage { text: String }
     }
     payloads {
+        ConnectionChanged(Box<ConnectionChange>) as it {
+            status: Status = it.status,
+            reason: Option<String> = it.end.as_ref().map(|end| end.reason.clone()),
+            is_clean: Option<bool> = it.end.as_ref().map(|end| end.is_clean),
+            code: Option<u64> = it.end.as_ref().and_then(|end| end.code).map(u64::from),
+            is_retryable: Option<bool> = it.end.as_ref().map(|end| end.is_retryable),
+            retry_after: Option<Duration> = it.end.as_ref().and_then(|end| end.retry_after),
+        }
         ResponseEnded(Box<ResponseEnded>) as it {
             response_id: Option<Arc<str>> = it.response_id,
             out_of_band: bool = it.out_of_band,
@@ -255,6 +325,20 @@ impl Event {
                 role: whose, response_id: response, item_id: item, content_index: part, ..
             },
         ) if (role, response_id, item_id, content_index) == (whose, response, item, part))
+    }
+
+    /// Rewrites the texts for people that may quote the server. Server events as they came are none.
+    pub fn edit_quotes(&mut self, edit: &dyn Fn(&mut String)) {
+        match self {
+            Self::ConnectionChanged(change) => {
+                if let Some(end) = &mut change.end {
+                    edit(&mut end.reason);
+                }
+            }
+            Self::CoreError(error) => error.edit_quotes(edit),
+            Self::TranscriptionFailed { message, .. } => edit(message),
+            _ => {}
+        }
     }
 
     /// Puts earlier words of its part before its own; how many bytes that were.

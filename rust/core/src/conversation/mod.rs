@@ -20,6 +20,7 @@ mod playback;
 mod played;
 pub(crate) mod record;
 mod replay;
+mod reported_error;
 mod response;
 mod sequencer;
 mod server;
@@ -37,7 +38,10 @@ use serde_json::Value;
 pub use capabilities::{Capabilities, Media, Truncation};
 pub use client_event::ClientEvent;
 pub use commands::Rejected;
-pub use event::{CoreError, Event, Interest, ResponseEnded, Speaker, Status, Timings};
+pub use event::{
+    ConnectionChange, ConnectionEnd, CoreError, Event, Interest, ResponseEnded, Speaker, Status,
+    Timings,
+};
 pub use guard::GuardSource;
 pub use history::History;
 pub use item::{ContentPart, HeardExtent, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
@@ -47,6 +51,7 @@ pub(crate) use output_audio::{AudioDelta, AudioPart};
 pub use playback::PlaybackSource;
 pub use record::{FieldValue, Record, RecordType};
 pub use replay::WrittenItem;
+pub use reported_error::ReportedError;
 pub use server_event::ServerEvent;
 pub use tool_answers::AgentSwitch;
 pub use tool_calls::FunctionCall;

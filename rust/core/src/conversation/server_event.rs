@@ -11,6 +11,7 @@ use crate::audio::base64;
 
 use super::event::Interest;
 use super::guard::GuardSource;
+use super::reported_error::ReportedError;
 
 /// A chunk of the answer's audio.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +114,23 @@ impl<'a> ServerEvent<'a> {
             raw
         };
         Self { body, raw }
+    }
+
+    /// Whether the event tells that the server speaks the protocol, and to us: any event but an error.
+    pub fn is_welcome(&self) -> bool {
+        match &self.body {
+            Body::Malformed(_) => false,
+            Body::Event { kind, .. } => kind != "error",
+            _ => true,
+        }
+    }
+
+    /// The error that the event reports, if it reports one.
+    pub fn error(&self) -> Option<ReportedError> {
+        match &self.body {
+            Body::Event { kind, value } if kind == "error" => Some(ReportedError::read(value)),
+            _ => None,
+        }
     }
 
     /// A binary frame, which the protocol does not have.

@@ -1,12 +1,13 @@
 //! How a session gets a connection: over a WebSocket, over WebRTC, or by a driver of the caller's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::connection::{Connection, ConnectionSettings, SoundSettings};
 use super::{Session, SessionSetup};
 use crate::conversation::{Capabilities, Media, Rejected, Truncation};
 use crate::transport::SampleRates;
-use crate::transport::net::ConnectRequest;
+use crate::transport::net::{ConnectRequest, Proxy};
 use crate::transport::websocket::{self, WebSocketConnection, WebSocketOptions};
 
 /// Seconds of the user's sound that may wait for a driver of the caller's.
@@ -20,8 +21,12 @@ impl Session {
         options: WebSocketOptions,
         setup: SessionSetup,
     ) -> Result<u64, Rejected> {
+        let settings = ConnectionSettings {
+            first_event_timeout: options.first_event_timeout,
+            secrets: websocket::secrets(&request, &options),
+            ..ConnectionSettings::default()
+        };
         let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
-        let settings = ConnectionSettings::default();
         self.dial(settings, setup, connecting, WebSocketConnection::run)
     }
 
@@ -41,6 +46,8 @@ impl Session {
             announced: false,
             capabilities: Capabilities::MEDIA_TRACK,
             sound: Some(SoundSettings { rates, max_waiting }),
+            first_event_timeout: options.first_event_timeout,
+            secrets: webrtc::secrets(&request, &options),
         };
         let connecting = Box::pin(async move { webrtc::connect(&request, &options, rates).await });
         self.dial(settings, setup, connecting, WebRtcConnection::run)
@@ -50,8 +57,10 @@ impl Session {
     /// `server_truncates` the server cuts what it has not played of a response.
     pub fn connect_external(
         &self,
+        request: &ConnectRequest,
         rates: Option<SampleRates>,
         server_truncates: bool,
+        first_event_timeout: Duration,
     ) -> Result<Arc<Connection>, Rejected> {
         let media = if rates.is_some() {
             Media::Track
@@ -70,6 +79,8 @@ impl Session {
                 rates,
                 max_waiting: rates.input as usize * 2 * EXTERNAL_QUEUE,
             }),
+            first_event_timeout,
+            secrets: request.secrets(&Proxy::Direct),
         })
     }
 }
@@ -101,16 +112,17 @@ mod tests {
             Handle::current(),
             Arc::new(Deaf),
         );
+        let request = ConnectRequest::default();
         let rates = SampleRates {
             input: 8_000,
             output: 24_000,
         };
-        let connection = session.connect_external(Some(rates), true);
+        let connection = session.connect_external(&request, Some(rates), true, Duration::ZERO);
         assert_eq!(connection.map(|it| it.connection_id()).ok(), Some(1));
         let capabilities = session.look(Conversation::capabilities);
         assert_eq!(capabilities.media, Media::Track);
         assert_eq!(capabilities.truncation, Truncation::Server);
-        let again = session.connect_external(None, false);
+        let again = session.connect_external(&request, None, false, Duration::ZERO);
         assert_eq!(again.map(drop), Err(Rejected::AlreadyConnected));
     }
 }

@@ -1,27 +1,29 @@
 //! One connection of a session: the messages that wait to be sent, and the events that its driver
 //! delivers.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
 use super::outgoing::{Counters, OutgoingLimits};
+use super::outgoing_queue::{OutgoingQueue, Unqueued};
 use super::output_audio::{OutputAudio, Source};
 use super::text_pool;
 use super::{EventSink, Session};
 use crate::conversation::{
     Capabilities, ClientEvent, Conversation, Interest, Rejected, ServerEvent, TrackAudio,
 };
+use crate::transport::net::Secrets;
 use crate::transport::{
     CloseReason, DecodeMode, DownlinkFrame, Endpoint, Frame, Outgoing, SampleRates, SoundEndpoint,
     SoundStats, Uplink, Writer,
 };
 
 /// How a connection is run.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ConnectionSettings {
     /// No driver of ours runs it: the sink hears by
     /// [`outgoing_ready`](super::EventSink::outgoing_ready) that there is something to send.
@@ -29,6 +31,11 @@ pub struct ConnectionSettings {
     pub capabilities: Capabilities,
     /// For a transport with a media track.
     pub sound: Option<SoundSettings>,
+    /// How long the server's first event is awaited before the connection counts as made without it;
+    /// zero: not at all.
+    pub first_event_timeout: Duration,
+    /// What the server may quote, and nobody may read.
+    pub secrets: Secrets,
 }
 
 /// Sound on a media track.
@@ -64,30 +71,15 @@ impl ConnectionAudio {
     }
 }
 
-/// A message that waits to be sent.
-#[derive(Debug)]
-struct Queued {
-    message: Outgoing,
-    /// It may be dropped where the server does not read.
-    is_audio: bool,
-}
-
-impl From<Outgoing> for Queued {
-    fn from(message: Outgoing) -> Self {
-        Self {
-            message,
-            is_audio: false,
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct OutgoingQueue {
-    waiting: VecDeque<Queued>,
-    bytes: usize,
-    /// Messages that the driver has taken and not flushed yet.
-    taken: usize,
-    congested: bool,
+/// Whether the server has said anything yet that begins the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Beginning {
+    /// The connection does not stand yet.
+    Pending,
+    /// It stands, and the server's first event is awaited.
+    Awaited,
+    Settled,
 }
 
 /// One connection of a session, as its driver sees it.
@@ -100,7 +92,9 @@ pub struct Connection {
     ready: Notify,
     writer: OnceLock<Weak<dyn Writer>>,
     held: watch::Receiver<bool>,
-    limits: OutgoingLimits,
+    high_water: usize,
+    beginning: AtomicU8,
+    pub(super) first_event_timeout: Duration,
     pub(super) counters: Arc<Counters>,
     pub(super) announced: bool,
     pub(super) sound: Option<ConnectionAudio>,
@@ -113,13 +107,6 @@ impl fmt::Debug for Connection {
         f.debug_struct("Connection")
             .field("connection_id", &self.id)
             .finish_non_exhaustive()
-    }
-}
-
-fn size(message: &Outgoing) -> usize {
-    match message {
-        Outgoing::Text(text) => text.len(),
-        Outgoing::Close { .. } => 0,
     }
 }
 
@@ -137,11 +124,13 @@ impl Connection {
             session,
             sink,
             id: connection_id,
-            queue: Mutex::default(),
+            queue: Mutex::new(OutgoingQueue::new(limits)),
             ready: Notify::new(),
             writer: OnceLock::new(),
             held,
-            limits,
+            high_water: limits.high_water,
+            beginning: AtomicU8::new(Beginning::Pending as u8),
+            first_event_timeout: settings.first_event_timeout,
             counters: Arc::default(),
             announced: settings.announced,
             sound: settings.sound.map(ConnectionAudio::new),
@@ -175,58 +164,52 @@ impl Connection {
     /// How many bytes wait to be sent.
     pub(super) fn bytes(&self) -> usize {
         let sound = self.sound.as_ref().map_or(0, |sound| sound.uplink.bytes());
-        self.queue().bytes + sound
+        self.queue().bytes() + sound
     }
 
     fn queue(&self) -> MutexGuard<'_, OutgoingQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn send(&self, event: ClientEvent) -> Result<(), String> {
-        let mut queue = self.queue();
-        queue.bytes += event.text.len();
-        queue.waiting.push_back(Queued {
-            message: Outgoing::Text(event.text),
-            is_audio: event.is_audio,
-        });
-        queue.congested |= queue.bytes > self.limits.high_water;
-        let mut dropped = 0;
-        while queue.bytes > self.limits.max_bytes {
-            let Some(at) = queue.waiting.iter().position(|queued| queued.is_audio) else {
-                return Err(format!(
-                    "the server does not read: {} bytes wait to be sent to it (max_outgoing_bytes is {})",
-                    queue.bytes, self.limits.max_bytes
-                ));
-            };
-            if let Some(dropped_audio) = queue.waiting.remove(at) {
-                queue.bytes -= size(&dropped_audio.message);
-                dropped += 1;
-            }
-        }
-        drop(queue);
+    pub(super) fn room_for(&self, bytes: usize) -> Result<(), Rejected> {
+        self.queue().room_for(bytes)
+    }
+
+    pub(super) fn send(&self, event: ClientEvent) -> Result<(), Unqueued> {
+        let dropped = self.queue().push(event)?;
         self.counters.queued(dropped);
         Ok(())
     }
 
     pub(super) fn close(&self, code: u16, reason: String) {
-        self.queue()
-            .waiting
-            .push_back(Outgoing::Close { code, reason }.into());
+        self.queue().push_close(code, reason);
         self.wake_driver();
     }
 
     /// Drops all that waits, and closes the connection.
     pub(super) fn abandon(&self) {
         let mut queue = self.queue();
-        queue.waiting.clear();
-        queue.bytes = 0;
-        let goodbye = Outgoing::Close {
-            code: 1011,
-            reason: String::new(),
-        };
-        queue.waiting.push_back(goodbye.into());
+        queue.clear();
+        queue.push_close(1011, String::new());
         drop(queue);
         self.wake_driver();
+    }
+
+    /// From now on the server's first event is awaited.
+    pub(super) fn await_first_event(&self) {
+        self.beginning
+            .store(Beginning::Awaited as u8, Ordering::Release);
+    }
+
+    /// Awaits the first event no longer; whether it was awaited until now.
+    pub(super) fn settle(&self) -> bool {
+        self.beginning
+            .swap(Beginning::Settled as u8, Ordering::AcqRel)
+            == Beginning::Awaited as u8
+    }
+
+    fn awaits_first_event(&self) -> bool {
+        self.beginning.load(Ordering::Acquire) == Beginning::Awaited as u8
     }
 }
 
@@ -247,7 +230,20 @@ impl Endpoint for Connection {
                 output.convert(&session, Source::Message(delta), delta.data)
             });
         }
+        let is_awaited = self.awaits_first_event();
+        if is_awaited
+            && let Some(error) = event.error()
+            && self.settle()
+        {
+            session.refused(self.id, event, error);
+            self.counters.frame_read();
+            return;
+        }
+        let is_welcome = is_awaited && event.is_welcome();
         session.act(|conversation, now| conversation.handle_server(self.id, event, now));
+        if is_welcome && self.settle() {
+            session.sink.opened(self.id);
+        }
         if let Some(output) = &self.output
             && !is_delta
         {
@@ -257,18 +253,7 @@ impl Endpoint for Connection {
     }
 
     fn take_outgoing(&self, batch: &mut Vec<Outgoing>, max_bytes: usize) {
-        let mut queue = self.queue();
-        let mut taken = 0;
-        while let Some(next) = queue.waiting.front() {
-            if taken > 0 && taken + size(&next.message) > max_bytes {
-                break;
-            }
-            taken += size(&next.message).max(1);
-            if let Some(Queued { message, .. }) = queue.waiting.pop_front() {
-                queue.taken += usize::from(matches!(message, Outgoing::Text(_)));
-                batch.push(message);
-            }
-        }
+        self.queue().take(batch, max_bytes);
     }
 
     fn recycle(&self, text: String) {
@@ -276,16 +261,7 @@ impl Endpoint for Connection {
     }
 
     fn on_flushed(&self) {
-        let mut queue = self.queue();
-        let flushed = std::mem::take(&mut queue.taken) as u64;
-        queue.bytes = queue
-            .waiting
-            .iter()
-            .map(|queued| size(&queued.message))
-            .sum();
-        let drained = queue.congested && queue.bytes <= self.limits.high_water;
-        queue.congested &= !drained;
-        drop(queue);
+        let (flushed, drained) = self.queue().flushed();
         self.counters.flushed(flushed);
         if drained && let Some(session) = self.session.upgrade() {
             session.sink.drained();
@@ -311,7 +287,11 @@ impl Endpoint for Connection {
 
     fn on_ended(&self, ended: CloseReason) {
         if let Some(session) = self.session.upgrade() {
-            session.ended(self.id, ended.to_string());
+            if self.settle() {
+                session.not_begun(self.id, ended);
+            } else {
+                session.ended(self.id, ended.into());
+            }
             // Senders that wait go on, and hear that the connection is over.
             session.sink.drained();
         }
@@ -400,7 +380,7 @@ impl SoundEndpoint for Connection {
         };
         if let Some(sound) = &self.sound
             && sound.congested.load(Ordering::Acquire)
-            && self.bytes() <= self.limits.high_water
+            && self.bytes() <= self.high_water
             && sound.congested.swap(false, Ordering::AcqRel)
         {
             session.sink.drained();

@@ -10,9 +10,11 @@ mod audio_stream;
 mod clock;
 mod connect;
 mod connection;
+mod connection_end;
 mod event_sink;
 mod microphone;
 mod outgoing;
+mod outgoing_queue;
 mod output_audio;
 mod pacer;
 mod setup;
@@ -29,7 +31,11 @@ use tokio::sync::watch;
 use crate::audio::AudioFormat;
 use crate::audio::convert::FromWire;
 use crate::audio::resample::ResampleError;
-use crate::conversation::{Conversation, Interest, Options, Output, Rejected, Sequenced, Status};
+use crate::conversation::{
+    ConnectionEnd, Conversation, CoreError, Event, Interest, Options, Output, Rejected, Sequenced,
+    Status,
+};
+use crate::transport::net::Secrets;
 use crate::transport::{SoundStats, UplinkFrame};
 
 pub use audio_stream::{Recording, Stream, Streamed};
@@ -42,6 +48,7 @@ pub use pacer::{Paced, Pacer};
 pub use setup::{Connecting, SessionSetup};
 
 use outgoing::Counters;
+use outgoing_queue::Unqueued;
 use output_audio::OutputAudio;
 
 struct State {
@@ -57,6 +64,7 @@ struct State {
     counters: Arc<Counters>,
     /// The deadline that a timer sleeps until.
     timer: Option<Duration>,
+    secrets: Secrets,
 }
 
 /// A conversation with its clock, its order, and its current connection.
@@ -95,6 +103,7 @@ impl Session {
                 output: None,
                 counters: Arc::default(),
                 timer: None,
+                secrets: Secrets::default(),
             }),
             interest: AtomicU32::new(0),
             clock,
@@ -150,7 +159,9 @@ impl Session {
         }
         let why = "events were not read and the bound on those that wait was reached \
                    (max_queued_events)";
-        state.conversation.ended(connection_id, why.to_owned());
+        state
+            .conversation
+            .ended(connection_id, ConnectionEnd::lost(why));
     }
 
     /// Ends the connection because nobody reads the session's events.
@@ -167,8 +178,11 @@ impl Session {
         let mut events = false;
         while let Some(Sequenced { sequence, output }) = state.conversation.poll_output() {
             match output {
-                Output::Event(event) => {
+                Output::Event(mut event) => {
                     events = true;
+                    if !state.secrets.is_empty() {
+                        event.edit_quotes(&|text| state.secrets.mask(text));
+                    }
                     let output = state.connection.as_ref().and_then(|it| it.output.as_ref());
                     if let Some(tail) = output.and_then(|output| output.before(&event)) {
                         self.sink.push(sequence, tail);
@@ -183,11 +197,23 @@ impl Session {
                         Ok(()) => {
                             state.unsent.get_or_insert_with(|| Arc::clone(connection));
                         }
-                        Err(why) => {
+                        Err(Unqueued::TooLong(why)) => {
+                            let error = CoreError::NotSent(why.to_string());
+                            self.sink.push(sequence, Event::CoreError(error));
+                            events = true;
+                        }
+                        Err(Unqueued::Stuck(bytes)) => {
+                            let why = format!(
+                                "the server does not read: {bytes} bytes wait to be sent to it \
+                                 (max_outgoing_bytes is {})",
+                                self.limits.max_bytes
+                            );
                             let connection_id = state.conversation.connection_id();
                             connection.abandon();
                             state.connection = None;
-                            state.conversation.ended(connection_id, why);
+                            state
+                                .conversation
+                                .ended(connection_id, ConnectionEnd::lost(why));
                         }
                     }
                 }
@@ -252,6 +278,7 @@ impl Session {
         let output = state
             .output
             .and_then(|(wire, rate)| FromWire::new(wire, rate).ok());
+        state.secrets = settings.secrets.clone();
         let connection = Arc::new(Connection::new(
             session,
             connection_id,
@@ -270,9 +297,17 @@ impl Session {
     }
 
     /// The connection of `connection_id` could not be made, or is over.
-    pub fn ended(&self, connection_id: u64, reason: String) {
+    pub fn ended(&self, connection_id: u64, end: ConnectionEnd) {
+        self.end(connection_id, |conversation| {
+            conversation.ended(connection_id, end);
+        });
+    }
+
+    /// Lets go of the connection after an act that ends it.
+    fn end(&self, connection_id: u64, act: impl FnOnce(&mut Conversation)) {
         let mut state = self.lock();
-        state.conversation.ended(connection_id, reason);
+        act(&mut state.conversation);
+        let unsent = self.deliver(&mut state);
         if state
             .connection
             .as_ref()
@@ -280,7 +315,6 @@ impl Session {
         {
             state.connection = None;
         }
-        let unsent = self.deliver(&mut state);
         drop(state);
         announce(unsent);
     }
@@ -359,9 +393,20 @@ impl Session {
         }
     }
 
+    /// Whether a message of this length may be sent now. One that is longer than `max_outgoing_bytes`
+    /// has to wait for another such one.
+    pub fn room_for(&self, bytes: usize) -> Result<(), Rejected> {
+        let connection = self.lock().connection.clone();
+        connection.map_or(Ok(()), |connection| connection.room_for(bytes))
+    }
+
     /// Whether a sender should wait before it sends more.
     pub fn is_congested(&self) -> bool {
         self.outgoing_bytes() > self.limits.high_water
+    }
+
+    fn secrets(&self) -> Secrets {
+        self.lock().secrets.clone()
     }
 
     /// Holds or releases the reader. While it is held, frames stay on the wire.

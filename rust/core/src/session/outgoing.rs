@@ -8,7 +8,8 @@ pub struct OutgoingLimits {
     /// Senders that wait are held while more bytes than this are queued: 256 KiB.
     pub high_water: usize,
     /// Past this, the oldest audio is dropped; where that does not help, the connection ends with an
-    /// error that names this limit: 4 MiB.
+    /// error that names this limit: 4 MiB. One message that is longer than this by itself may wait
+    /// besides; a second one is refused.
     pub max_bytes: usize,
 }
 

@@ -281,6 +281,7 @@ mod tests {
                     rates: RATES,
                     max_waiting: 1 << 20,
                 }),
+                ..ConnectionSettings::default()
             };
             Self::new(Some(RATE), settings)
         }

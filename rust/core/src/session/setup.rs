@@ -5,11 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_json::Value;
+use tokio::time::sleep;
+use tracing::warn;
 
 use super::Session;
 use super::connection::{Connection, ConnectionSettings};
-use crate::conversation::Rejected;
-use crate::transport::net::ConnectError;
+use crate::conversation::{ConnectionEnd, Rejected, ReportedError, ServerEvent};
+use crate::transport::net::{ConnectError, ConnectPhase};
 use crate::transport::{CloseReason, Endpoint as _};
 
 /// The configuration that the server gets when the connection stands.
@@ -78,10 +80,17 @@ impl Session {
         connecting: Connecting<C>,
     ) -> Option<C> {
         let connection_id = connection.connection_id();
-        match connecting.await {
+        let made = tokio::select! {
+            made = connecting => made,
+            // Nothing is sent before the connection stands: it is to be closed.
+            () = connection.outgoing_ready().notified() => {
+                self.sink.not_opened(connection_id, None);
+                return None;
+            }
+        };
+        match made {
             Ok(transport) => {
-                if self.open(connection_id, setup).is_ok() {
-                    self.sink.opened(connection_id);
+                if self.begin(&connection, setup).is_ok() {
                     return Some(transport);
                 }
                 // It was closed meanwhile.
@@ -89,12 +98,93 @@ impl Session {
                 connection.on_ended(CloseReason::ClosedByUs);
                 self.sink.not_opened(connection_id, None);
             }
-            Err(error) => {
-                self.ended(connection_id, error.to_string());
-                self.sink.not_opened(connection_id, Some(error));
-            }
+            Err(error) => self.failed(connection_id, error),
         }
         None
+    }
+
+    /// The connection stands: opens the session, and awaits the server's first event, for no longer
+    /// than the connection's settings say. The sink hears how that went.
+    pub fn begin(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        setup: SessionSetup,
+    ) -> Result<(), Rejected> {
+        let connection_id = connection.connection_id();
+        let patience = connection.first_event_timeout;
+        if patience.is_zero() {
+            self.open(connection_id, setup)?;
+            self.sink.opened(connection_id);
+            return Ok(());
+        }
+        connection.await_first_event();
+        if let Err(rejected) = self.open(connection_id, setup) {
+            connection.settle();
+            return Err(rejected);
+        }
+        let (session, connection) = (Arc::downgrade(self), Arc::downgrade(connection));
+        self.runtime.spawn(async move {
+            sleep(patience).await;
+            if let (Some(session), Some(connection)) = (session.upgrade(), connection.upgrade())
+                && connection.settle()
+            {
+                warn!(
+                    "the server has said nothing for {} s (first_event_timeout): the session goes on \
+                     without its first event; with a server that speaks only when spoken to, set \
+                     first_event_timeout to 0",
+                    patience.as_secs_f64()
+                );
+                session.sink.opened(connection_id);
+            }
+        });
+        Ok(())
+    }
+
+    /// The connection could not be made.
+    fn failed(&self, connection_id: u64, error: ConnectError) {
+        let end = ConnectionEnd::from(&error);
+        self.end(connection_id, |conversation| {
+            // Before the conversation's own event: it can then be told what the error was.
+            self.sink.not_opened(connection_id, Some(error));
+            conversation.ended(connection_id, end);
+        });
+    }
+
+    /// The server reported an error before anything else.
+    pub(super) fn refused(&self, connection_id: u64, event: ServerEvent<'_>, said: ReportedError) {
+        let secrets = self.secrets();
+        let shown = |text: String| secrets.presentable(&text);
+        let error = ConnectError::SessionRefused {
+            code: said.code.map(shown),
+            message: said.message.map(shown),
+        };
+        let end = ConnectionEnd::from(&error);
+        self.end(connection_id, |conversation| {
+            self.sink.not_opened(connection_id, Some(error));
+            conversation.refused(connection_id, event, end);
+        });
+    }
+
+    /// The connection ended before the server said anything.
+    pub(super) fn not_begun(&self, connection_id: u64, ended: CloseReason) {
+        let secrets = self.secrets();
+        let error = match ended {
+            CloseReason::ClosedByUs => {
+                self.ended(connection_id, ended.into());
+                return self.sink.not_opened(connection_id, None);
+            }
+            CloseReason::Lost { cause } => ConnectError::Interrupted {
+                phase: ConnectPhase::Session,
+                cause: secrets.presentable(&cause),
+            },
+            CloseReason::ClosedByPeer { code, reason } => ConnectError::SessionClosed {
+                ended: CloseReason::ClosedByPeer {
+                    code,
+                    reason: secrets.presentable(&reason),
+                },
+            },
+        };
+        self.failed(connection_id, error);
     }
 
     /// The connection stands: the server gets its configuration, and the history starts empty.
@@ -133,8 +223,8 @@ mod tests {
 
     impl EventSink for Listener {
         fn push(&self, _: u64, event: Event) {
-            if let Event::ConnectionChanged { status, .. } = event {
-                let _ = self.0.send(Told::Status(status));
+            if let Event::ConnectionChanged(change) = event {
+                let _ = self.0.send(Told::Status(change.status));
             }
         }
         fn pushed(&self) {}
@@ -213,18 +303,19 @@ mod tests {
         let mut dialling = Dialling::begin().await;
         let problem = "the test refuses".to_owned();
         dialling.decide(Err(ConnectError::InvalidOption { problem }));
-        assert_eq!(dialling.next().await, Told::Status(Status::Disconnected));
         assert_eq!(dialling.next().await, Told::NotOpened(1, true));
+        assert_eq!(dialling.next().await, Told::Status(Status::Disconnected));
     }
 
     #[tokio::test]
-    async fn a_session_that_is_closed_meanwhile_is_not_opened() {
+    async fn an_attempt_of_a_session_that_is_closed_is_dropped_at_once() {
         let mut dialling = Dialling::begin().await;
+        let attempt = dialling.attempt.as_mut().expect("it is not decided");
         dialling
             .session
             .act(|conversation, _| conversation.close(1000, ""));
+        attempt.closed().await;
         assert_eq!(dialling.next().await, Told::Status(Status::Disconnected));
-        dialling.decide(Ok(()));
         assert_eq!(dialling.next().await, Told::NotOpened(1, false));
         assert!(dialling.sent.lock().unwrap().is_empty());
     }

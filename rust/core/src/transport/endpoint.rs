@@ -2,8 +2,13 @@
 
 use std::fmt;
 use std::sync::Weak;
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+
+/// How long a server that may speak only when spoken to is waited for: 2 s. All that speak first do so
+/// within a round trip.
+pub(super) const FIRST_EVENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A message that the far side sent.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +51,45 @@ pub enum CloseReason {
         /// A text for people, which names the remedy where there is one.
         cause: String,
     },
+}
+
+impl CloseReason {
+    /// Whether nothing was lost: this side closed the connection, or the far side did, as it was to.
+    pub fn is_clean(&self) -> bool {
+        match self {
+            Self::ClosedByUs => true,
+            Self::ClosedByPeer { code, .. } => matches!(code, 1000 | 1005),
+            Self::Lost { .. } => false,
+        }
+    }
+
+    /// The code of the far side's close frame, if it had one.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::ClosedByPeer { code, .. } if *code != 1005 => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Whether a new connection, made in the same way, may last longer. Codes of applications from
+    /// 4400 on are read as the HTTP status that they are made from.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::ClosedByUs => false,
+            Self::Lost { .. } => true,
+            Self::ClosedByPeer { code, .. } => match code {
+                // Going away, lost, failed inside, restarting, try later, a gateway's, timed out.
+                1001 | 1006 | 1011..=1014 | 3008 => true,
+                4400..=4599 => is_retryable_status(code - 4000),
+                _ => false,
+            },
+        }
+    }
+}
+
+/// Whether a request that was answered with this HTTP status may succeed later, unchanged.
+pub(super) fn is_retryable_status(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..=599) && !matches!(status, 501 | 505)
 }
 
 impl fmt::Display for CloseReason {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use base64::Engine as _;
 use serde_json::{Value, json};
 use stapes_core::conversation::{
-    AgentSwitch, Capabilities, Conversation, CoreError, Event, FunctionCall, GuardSource, Interest,
-    ItemKind, Options, Output, Progress, Rejected, ServerEvent, Status, TrackAudio, Truncation,
-    WrittenItem,
+    AgentSwitch, Capabilities, ConnectionEnd, Conversation, CoreError, Event, FunctionCall,
+    GuardSource, Interest, ItemKind, Options, Output, Progress, Rejected, ServerEvent, Status,
+    TrackAudio, Truncation, WrittenItem,
 };
 
 /// An input of the conversation.
@@ -252,7 +252,9 @@ impl Watched {
             Act::Rewrite { clear } => self.rewrite(*clear),
             Act::TrackAudio(ms) => self.track_audio(*ms),
             Act::SegmentEnds => self.conversation.segment_ended(connection_id, self.segment),
-            Act::Lose => self.conversation.ended(connection_id, "lost".to_owned()),
+            Act::Lose => self
+                .conversation
+                .ended(connection_id, ConnectionEnd::lost("lost")),
             Act::Close => {
                 self.conversation.close(1000, "");
                 self.forget_connection();

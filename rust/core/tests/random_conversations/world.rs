@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stapes_core::conversation::{
-    Capabilities, Conversation, FunctionCall, Interest, ServerEvent, Status,
+    Capabilities, ConnectionEnd, Conversation, FunctionCall, Interest, ServerEvent, Status,
 };
 
 use crate::expectations::{Expectations, Interruption};
@@ -182,7 +182,8 @@ impl World {
             }
             self.note(|| "the connection is lost".to_owned());
             let connection_id = self.conversation.connection_id();
-            self.conversation.ended(connection_id, "lost".to_owned());
+            self.conversation
+                .ended(connection_id, ConnectionEnd::lost("lost"));
         }
         for call in &mut self.calls {
             call.closed |= by_client;

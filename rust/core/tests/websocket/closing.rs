@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use stapes_core::transport::CloseReason;
 use stapes_core::transport::websocket::{WebSocketOptions, connect};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio_tungstenite::WebSocketStream;
@@ -282,4 +282,137 @@ async fn a_connection_that_is_never_carried_on_still_reports_the_end() {
         Some(Seen::CloseReason(CloseReason::Lost { .. }))
     ));
     assert_eq!(seen.recv().await, None);
+}
+
+#[tokio::test]
+async fn a_close_code_that_no_frame_may_carry_is_reported_as_it_came() {
+    for code in [999, 1004, 1006, 1014, 1015, 1016, 2999, 5000, 65535_u16] {
+        let server = server::websocket(async move |socket: Socket| {
+            let mut wire = socket.into_inner();
+            let mut frame = vec![0x88, 6];
+            frame.extend(code.to_be_bytes());
+            frame.extend(b"why!");
+            wire.write_all(&frame).await.unwrap();
+            wire
+        })
+        .await;
+        let reason = "why!".to_owned();
+        let ended = open(&server).await.ended().await;
+        assert_eq!(ended, CloseReason::ClosedByPeer { code, reason });
+    }
+}
+
+#[tokio::test]
+async fn a_reason_that_is_not_utf8_is_reported_as_far_as_it_can_be_read() {
+    let server = server::websocket(async move |socket: Socket| {
+        let mut wire = socket.into_inner();
+        // In two pieces, and behind a text.
+        wire.write_all(b"\x81\x02hi\x88\x05\x03").await.unwrap();
+        tokio::task::yield_now().await;
+        wire.write_all(b"\xf1no\xff").await.unwrap();
+        wire
+    })
+    .await;
+    let mut carried = open(&server).await;
+    assert_eq!(carried.text().await, "hi");
+    let reason = "no\u{fffd}".to_owned();
+    let ended = carried.ended().await;
+    assert_eq!(ended, CloseReason::ClosedByPeer { code: 1009, reason });
+}
+
+/// What a server reads of us that goes on sending for a while before it reads, and how that ended.
+async fn read_late(socket: Socket, last: &[u8]) -> (Vec<u8>, std::io::Result<()>) {
+    let mut wire = socket.into_inner();
+    wire.write_all(last).await.unwrap();
+    // It arrives when the client has closed, which would reset the connection.
+    let mut read = Vec::new();
+    let mut byte = [0];
+    wire.read_exact(&mut byte).await.unwrap();
+    read.extend(byte);
+    for _ in 0..20 {
+        if wire.write_all(&[0x81, 1, b'x'].repeat(1000)).await.is_err() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let end = wire.read_to_end(&mut read).await.map(drop);
+    (read, end)
+}
+
+#[tokio::test]
+async fn a_server_that_still_sends_gets_our_close_frame_and_no_reset() {
+    let too_long = [&[0x81, 127][..], &(1_u64 << 40).to_be_bytes()].concat();
+    let mut goodbye = vec![0x88, 2, 0x0f, 0xa1];
+    goodbye.extend([0x81, 1, b'x'].repeat(1000));
+    for (last, code) in [(too_long, 1009_u16), (goodbye, 4001)] {
+        let server =
+            server::websocket(async move |socket: Socket| read_late(socket, &last).await).await;
+        let carried = open(&server).await;
+        carried.ended().await;
+        let (read, end) = server.task.await.unwrap();
+        assert!(end.is_ok(), "{code}: {end:?}");
+        let [0x88, 0x82, a, b, _, _, c, d, ..] = read[..] else {
+            panic!("no close frame: {read:?}");
+        };
+        assert_eq!(u16::from_be_bytes([a ^ c, b ^ d]), code);
+    }
+}
+
+#[tokio::test]
+async fn a_message_longer_than_the_limit_is_refused_by_the_header_of_its_frame() {
+    let server = server::websocket(async |socket: Socket| {
+        let mut wire = socket.into_inner();
+        // 16 MB are announced, and do not come.
+        let header = [&[0x81, 127][..], &16_000_000_u64.to_be_bytes()].concat();
+        wire.write_all(&header).await.unwrap();
+        wire
+    })
+    .await;
+    let options = WebSocketOptions {
+        max_message_size: 1000,
+        ..options()
+    };
+    let cause = open_with(&server, &options).await.lost().await;
+    assert!(cause.contains("16000000 bytes"), "{cause}");
+    assert!(cause.contains("limit of 1000"), "{cause}");
+}
+
+#[tokio::test]
+async fn pings_of_a_server_that_does_not_read_pile_up_nothing() {
+    // 40 MB of pongs fit into no kernel's buffers.
+    const PINGS: usize = 300_000;
+    let server = server::websocket(async |socket: Socket| {
+        let mut wire = socket.into_inner();
+        let ping = [&[0x89, 125][..], &[b'p'; 125]].concat();
+        let many = ping.repeat(1000);
+        for _ in 0..PINGS / 1000 {
+            wire.write_all(&many).await.unwrap();
+        }
+        // The last one, which is to be answered, and the end.
+        wire.write_all(b"\x89\x04last\x88\x02\x03\xe8")
+            .await
+            .unwrap();
+        let mut tail = Vec::new();
+        let mut buffer = vec![0; 1 << 20];
+        let mut total = 0;
+        loop {
+            match wire.read(&mut buffer).await.unwrap() {
+                0 => return (total, tail),
+                length => {
+                    total += length;
+                    tail.extend_from_slice(&buffer[..length]);
+                    tail.drain(..tail.len().saturating_sub(18));
+                }
+            }
+        }
+    })
+    .await;
+    let carried = open(&server).await;
+    let reason = String::new();
+    let ended = carried.ended().await;
+    assert_eq!(ended, CloseReason::ClosedByPeer { code: 1000, reason });
+    let (total, tail) = server.task.await.unwrap();
+    assert!(total < PINGS * 131 / 2, "{total} bytes of pongs were kept");
+    // Our close frame is the last.
+    assert_eq!(tail[tail.len() - 8..][..2], [0x88, 0x82]);
 }

@@ -131,3 +131,17 @@ async fn a_proxy_that_does_not_run_is_named_as_such() {
     );
     assert!(error.to_string().contains("refused"), "{error}");
 }
+
+#[tokio::test]
+async fn a_proxys_certificate_that_does_not_verify_is_the_proxys() {
+    let authority = Authority::new();
+    let server = server::secure_echo(authority.server(&["far.invalid"])).await;
+    let proxy = server::secure_echo(authority.server(&["127.0.0.1"])).await;
+    let options = through(format!("https://{}", proxy.address));
+    let error = refused(&request(&server.url("wss")), &options).await;
+    assert!(
+        matches!(error, ConnectError::Certificate { .. }),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains("(the proxy)"), "{error}");
+}

@@ -18,6 +18,7 @@ fn with_key(url: &str) -> ConnectRequest {
     ConnectRequest {
         url: url.to_owned(),
         headers,
+        ..ConnectRequest::default()
     }
 }
 
@@ -198,4 +199,54 @@ async fn the_request_carries_the_headers_and_the_path() {
         server::header(&head, "sec-websocket-version").as_deref(),
         Some("13")
     );
+}
+
+#[tokio::test]
+async fn a_key_that_is_quoted_without_some_of_its_letters_is_hidden() {
+    for quoted in [&KEY[..KEY.len() - 2], &KEY[2..]] {
+        let body = format!(r#"{{"error":{{"message":"Bad key {quoted}.."}}}}"#);
+        let text = after(json_answer("401 Unauthorized", "", &body))
+            .await
+            .to_string();
+        assert!(text.contains("Bad key ***"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_unusual_is_read_and_one_that_is_too_long_is_named() {
+    let many = "X-Trace: 1\r\n".repeat(150);
+    let error = after(json_answer("429 Too Many Requests", &many, "")).await;
+    assert!(error.to_string().contains("HTTP 429"), "{error}");
+    let folded = "X-Trace: one\r\n two\r\n";
+    let error = after(json_answer("403 Forbidden", folded, "")).await;
+    assert!(error.to_string().contains("HTTP 403"), "{error}");
+    for headers in [
+        "X-Trace: 1\r\n".repeat(600),
+        format!("X: {}\r\n", "x".repeat(100_000)),
+    ] {
+        let error = after(json_answer("403 Forbidden", &headers, "")).await;
+        let text = error.to_string();
+        assert!(
+            text.contains("the head of its answer is longer than 64 KiB"),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_location_is_shown_no_longer_than_a_message_should_be() {
+    let place = format!(
+        "Location: wss://elsewhere.example/{}\r\n",
+        "x".repeat(10_000)
+    );
+    let error = after(json_answer("307 Temporary Redirect", &place, "")).await;
+    assert!(error.to_string().len() < 700, "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_upgrades_with_an_older_http_is_no_websocket_server() {
+    let answer = "HTTP/1.0 101 Switching Protocols\r\nUpgrade: websocket\r\n\
+                  Connection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n";
+    let error = after(answer).await;
+    assert!(error.to_string().contains("HTTP/1.0"), "{error}");
 }

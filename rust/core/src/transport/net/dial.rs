@@ -118,6 +118,18 @@ fn name_proxy(proxy: &ProxyServer, target: &Target, error: ConnectError) -> Conn
             target: target.address(),
             cause: error.to_string(),
         },
+        ConnectError::Certificate { host, problem } => ConnectError::Certificate {
+            host: format!("{host} (the proxy)"),
+            problem,
+        },
+        ConnectError::Tls { host, cause } => ConnectError::Tls {
+            host: format!("{host} (the proxy)"),
+            cause,
+        },
+        ConnectError::TimedOut { after, .. } => ConnectError::TimedOut {
+            phase: ConnectPhase::Proxy,
+            after,
+        },
         other => other,
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::transport::endpoint::{CloseReason, is_retryable_status};
+
 /// Why a connection could not be established. Each message names the cause and the remedy; none holds a
 /// header value, an API key or the credentials of a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -164,6 +166,20 @@ pub enum ConnectError {
         /// What went wrong, and what to do.
         problem: String,
     },
+    /// The connection stood, but the server reported an error before anything else.
+    #[error("{}", refusal(code.as_deref(), message.as_deref()))]
+    SessionRefused {
+        /// The server's error code, such as `invalid_api_key`.
+        code: Option<String>,
+        /// The server's message.
+        message: Option<String>,
+    },
+    /// The connection stood, but the server closed it before it said anything.
+    #[error("{ended}, before it began the session{}", close_remedy(ended.code()))]
+    SessionClosed {
+        /// With which code and reason.
+        ended: CloseReason,
+    },
     /// The server is not a WebSocket server.
     #[error(
         "what answers is not a WebSocket server: {problem}; check the URL's host, port and path"
@@ -172,6 +188,79 @@ pub enum ConnectError {
         /// What it answered instead.
         problem: String,
     },
+}
+
+impl ConnectError {
+    /// Whether another attempt, with nothing changed, may succeed.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Dns { .. }
+            | Self::ConnectionRefused { .. }
+            | Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Interrupted { .. }
+            | Self::Proxy { .. }
+            | Self::Call { .. } => true,
+            // No money is left: time does not help.
+            Self::Rejected { code, status, .. } => {
+                is_retryable_status(*status) && code.as_deref() != Some("insufficient_quota")
+            }
+            Self::SessionRefused { code, .. } => code.as_deref().is_some_and(|code| {
+                ["rate_limit_exceeded", "server_error", "session_expired"].contains(&code)
+            }),
+            Self::SessionClosed { ended } => ended.is_retryable(),
+            _ => false,
+        }
+    }
+
+    /// How long the server asks to wait before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Rejected { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The provider's error code, such as `invalid_api_key`.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Rejected { code, .. } | Self::SessionRefused { code, .. } => code.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The code of the close frame that ended the connection before the session began.
+    pub fn close_code(&self) -> Option<u16> {
+        match self {
+            Self::SessionClosed { ended } => ended.code(),
+            _ => None,
+        }
+    }
+
+    /// Whether the server did not accept who asks: the key is wrong, or may not do this.
+    pub fn is_about_the_key(&self) -> bool {
+        match self {
+            Self::Rejected { status, .. } => matches!(status, 401 | 403),
+            Self::SessionRefused { code, .. } => code.as_deref().is_some_and(is_about_the_key),
+            Self::SessionClosed { ended } => ended.code().is_some_and(is_unauthorized),
+            _ => false,
+        }
+    }
+}
+
+fn is_about_the_key(code: &str) -> bool {
+    [
+        "invalid_api_key",
+        "authentication_error",
+        "unauthorized",
+        "permission_denied",
+    ]
+    .contains(&code.to_ascii_lowercase().as_str())
+}
+
+/// Close codes for "unauthorized" and "forbidden": the registered ones, and those made from HTTP's.
+fn is_unauthorized(code: u16) -> bool {
+    matches!(code, 3000 | 3003 | 4401 | 4403)
 }
 
 /// A phase of connecting.
@@ -198,6 +287,8 @@ pub enum ConnectPhase {
     Dtls,
     /// Opening the data channel.
     Channel,
+    /// Waiting for the server's first event.
+    Session,
 }
 
 impl fmt::Display for ConnectPhase {
@@ -213,6 +304,7 @@ impl fmt::Display for ConnectPhase {
             Self::Ice => "looking for a way to the server's media address (ICE over UDP)",
             Self::Dtls => "agreeing on keys for the media (DTLS)",
             Self::Channel => "opening the data channel",
+            Self::Session => "waiting for the server's first event",
         })
     }
 }
@@ -287,6 +379,25 @@ fn rejection(
     let wait = wait.unwrap_or_default();
     format!("the server refused with HTTP {status}{code}{message}{remedy}{wait}")
 }
+
+fn refusal(code: Option<&str>, message: Option<&str>) -> String {
+    let about_key = code.is_some_and(is_about_the_key);
+    let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
+    let message = message.map(|text| format!(": {}", text.trim_end_matches('.')));
+    let message = message.unwrap_or_default();
+    let remedy = if about_key { KEY_REMEDY } else { "" };
+    format!("the server refused the session{code}{message}{remedy}")
+}
+
+fn close_remedy(code: Option<u16>) -> &'static str {
+    if code.is_some_and(is_unauthorized) {
+        KEY_REMEDY
+    } else {
+        ""
+    }
+}
+
+const KEY_REMEDY: &str = "; check the API key: it is missing, wrong or expired";
 
 fn remedy(status: u16) -> Option<&'static str> {
     Some(match status {

@@ -25,6 +25,8 @@ const MAX_BODY: usize = 16 * 1024;
 const BODY_TIME: Duration = Duration::from_secs(2);
 /// The longest head of a response, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
+/// The most headers of a response.
+const MAX_HEADERS: usize = 512;
 
 /// A server's response.
 pub(in crate::transport) enum Answer {
@@ -71,6 +73,8 @@ where
 {
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .allow_obsolete_multiline_headers_in_responses(true)
         .handshake(TokioIo::new(stream))
         .await
         .map_err(explain)?;
@@ -166,7 +170,13 @@ fn explain(error: hyper::Error) -> ExchangeError {
     let cause = error
         .source()
         .map_or_else(|| error.to_string(), ToString::to_string);
-    if error.is_parse() {
+    // hyper's own question for this comes with its servers alone.
+    if error.is_parse() && error.to_string().contains("too large") {
+        let most = MAX_HEAD / 1024;
+        ExchangeError::NotHttp(format!(
+            "the head of its answer is longer than {most} KiB, or has more than {MAX_HEADERS} headers"
+        ))
+    } else if error.is_parse() {
         ExchangeError::NotHttp("its answer is not HTTP".to_owned())
     } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         ExchangeError::Ended("the server closed it without an answer".to_owned())

@@ -21,12 +21,12 @@ mod tls;
 pub use error::{CertificateProblem, ConnectError, ConnectPhase};
 pub use proxy::Proxy;
 pub use request::ConnectRequest;
+pub use secrets::{Secrets, redact_url};
 pub use tls::Tls;
 
 pub(super) use deadline::Deadline;
 pub(super) use dial::dial;
 pub(super) use exchange::{Answer, ExchangeError, exchange};
 pub(super) use refusal::refused;
-pub(super) use secrets::Secrets;
 pub(super) use stream::ByteStream;
 pub(super) use target::{Schemes, Target};

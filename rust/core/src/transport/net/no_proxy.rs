@@ -8,7 +8,7 @@ use ipnet::IpNet;
 ///
 /// Commas or spaces separate the entries. An entry is `*` for every host; a name, with or without a
 /// leading dot, for that host and its subdomains; an address; or a network such as `10.0.0.0/8`. A
-/// name or an address may have a `:port`.
+/// star, a name or an address may have a `:port`.
 pub(super) fn exempts(list: &str, host: &str, port: u16) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let address = host.parse::<IpAddr>().ok();
@@ -16,12 +16,12 @@ pub(super) fn exempts(list: &str, host: &str, port: u16) -> bool {
         .map(str::trim)
         .filter(|entry| !entry.is_empty())
         .any(|entry| {
-            if entry == "*" {
-                return true;
-            }
             let (pattern, only_port) = split_port(entry);
             if only_port.is_some_and(|only| only != port) {
                 return false;
+            }
+            if pattern == "*" {
+                return true;
             }
             match address {
                 Some(address) => covers_address(pattern, address),
@@ -116,6 +116,9 @@ mod tests {
     #[test]
     fn a_star_covers_everything_and_nothing_covers_nothing() {
         assert!(exempts("*", "anything.example", 1));
+        assert!(exempts("*:443", "anything.example", 443));
+        assert!(exempts("*:443", "10.0.0.1", 443));
+        assert!(!exempts("*:443", "anything.example", 80));
         assert!(!exempts("", "anything.example", 1));
         assert!(!exempts(" , .", "anything.example", 1));
     }

@@ -6,8 +6,18 @@ use percent_encoding::percent_decode_str;
 
 use super::error::ConnectError;
 use super::no_proxy;
-use super::secrets::redact_url;
+use super::secrets::{Secrets, redact_url};
 use super::target::{Schemes, Target};
+
+/// The variables that may name a proxy.
+const VARIABLES: [&str; 6] = [
+    "https_proxy",
+    "HTTPS_PROXY",
+    "http_proxy",
+    "HTTP_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+];
 
 /// Which proxy to use.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -52,6 +62,18 @@ impl fmt::Debug for ProxyServer {
 }
 
 impl Proxy {
+    /// Adds the credentials of the proxy, or of those in the environment.
+    pub(super) fn add_secrets(&self, secrets: &mut Secrets) {
+        match self {
+            Self::Direct => {}
+            Self::Url(url) => secrets.add_url(url),
+            Self::FromEnvironment => {
+                let urls = VARIABLES.iter().filter_map(|name| std::env::var(name).ok());
+                urls.for_each(|url| secrets.add_url(&url));
+            }
+        }
+    }
+
     /// The proxy for `target`. `environment` looks up a variable.
     pub(super) fn towards(
         &self,

@@ -1,15 +1,14 @@
 //! Turns a server's HTTP error response into a [`ConnectError`].
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ::http::Response;
 use ::http::header::{HeaderName, LOCATION, RETRY_AFTER};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 
 use super::error::ConnectError;
 use super::secrets::{Secrets, redact_url};
-
-/// The longest message of a server that is passed on, in characters.
-const MAX_MESSAGE: usize = 500;
 
 /// The error for a response whose status is no success.
 pub(in crate::transport) fn refused(
@@ -25,7 +24,7 @@ pub(in crate::transport) fn refused(
             .and_then(|value| value.to_str().ok())
     };
     if status.is_redirection() {
-        let location = text(LOCATION).map(|location| secrets.redact(&redact_url(location)));
+        let location = text(LOCATION).map(|location| secrets.presentable(&redact_url(location)));
         return ConnectError::Redirected {
             status: status.as_u16(),
             location,
@@ -34,12 +33,21 @@ pub(in crate::transport) fn refused(
     let (message, code) = message_and_code(body);
     ConnectError::Rejected {
         status: status.as_u16(),
-        code: code.map(|code| presentable(&code, secrets)),
-        message: message.map(|message| presentable(&message, secrets)),
-        retry_after: text(RETRY_AFTER)
-            .and_then(|seconds| seconds.trim().parse().ok())
-            .map(Duration::from_secs),
+        code: code.map(|code| secrets.presentable(&code)),
+        message: message.map(|message| secrets.presentable(&message)),
+        retry_after: text(RETRY_AFTER).and_then(|wait| retry_after(wait, SystemTime::now())),
     }
+}
+
+/// How long `Retry-After` asks to wait: seconds, or a date (RFC 9110, section 10.2.3). Seconds with a
+/// fraction are no HTTP, but some servers send them.
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let date = SystemTime::from(OffsetDateTime::parse(value, &Rfc2822).ok()?);
+    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
 }
 
 /// The message and the code in an error's body: `{"error": {"message", "code" or "type"}}`, as most
@@ -69,20 +77,6 @@ fn message_and_code(body: &[u8]) -> (Option<String>, Option<String>) {
         find(&["message", "detail", "error"]),
         find(&["code", "type"]),
     )
-}
-
-/// Removes secrets and control characters, and shortens a long text.
-fn presentable(words: &str, secrets: &Secrets) -> String {
-    let words = secrets.redact(words);
-    let mut shown: String = words
-        .chars()
-        .take(MAX_MESSAGE)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if shown.len() < words.len() {
-        shown.push('…');
-    }
-    shown
 }
 
 #[cfg(test)]
@@ -119,12 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn long_words_are_cut_and_controls_are_blanked() {
-        let shown = presentable(
-            &format!("a\x1b[31m\n{}", "é".repeat(600)),
-            &Secrets::default(),
-        );
-        assert!(shown.starts_with("a [31m é"), "{shown}");
-        assert_eq!(shown.chars().count(), MAX_MESSAGE + 1);
+    fn the_time_to_wait_is_read_as_seconds_and_as_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 30);
+        for (value, seconds) in [
+            ("120", Some(120.0)),
+            (" 0.5 ", Some(0.5)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(30.0)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0.0)),
+            ("-1", None),
+            ("1e30", None),
+            ("soon", None),
+        ] {
+            let read = retry_after(value, now).map(|wait| wait.as_secs_f64());
+            assert_eq!(read, seconds, "{value}");
+        }
     }
 }

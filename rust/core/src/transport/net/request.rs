@@ -6,12 +6,12 @@ use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::ConnectError;
-use super::proxy::basic_authorization;
+use super::proxy::{Proxy, basic_authorization};
 use super::secrets::{Secrets, redact_url};
 use super::target::{Schemes, Target};
 
 /// The URL and the headers of a connection. Its `Debug` output shows no secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct ConnectRequest {
     /// The URL: `wss://` or `ws://` for a WebSocket, `https://` or
     /// `http://` for WebRTC. Credentials in it are sent as `Authorization: Basic`, unless
@@ -19,6 +19,8 @@ pub struct ConnectRequest {
     pub url: String,
     /// Names and values, sent in this order.
     pub headers: Vec<(String, String)>,
+    /// More that the server may quote and nobody may read, besides what headers and URLs hold.
+    pub secrets: Vec<String>,
 }
 
 impl ConnectRequest {
@@ -48,13 +50,15 @@ impl ConnectRequest {
         Ok((target, headers))
     }
 
-    /// The secrets to mask if a server echoes them.
-    pub(in crate::transport) fn secrets(&self) -> Secrets {
+    /// The secrets to mask if a server echoes them: of the URL, the headers and the proxy.
+    pub fn secrets(&self, proxy: &Proxy) -> Secrets {
         let mut secrets = Secrets::default();
         secrets.add_url(&self.url);
-        for (_, value) in &self.headers {
-            secrets.add_header(value);
+        for (name, value) in &self.headers {
+            secrets.add_header(name, value);
         }
+        proxy.add_secrets(&mut secrets);
+        self.secrets.iter().for_each(|secret| secrets.add(secret));
         secrets
     }
 }
@@ -114,6 +118,7 @@ mod tests {
         ConnectRequest {
             url: url.to_owned(),
             headers: headers.iter().map(own).collect(),
+            secrets: Vec::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Parses a URL into the parts that connecting uses.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use ::http::Uri;
@@ -48,7 +49,7 @@ impl Target {
         if rest.is_empty() || rest.starts_with(['/', '?', '#']) {
             return Err(invalid("it names no host".to_owned()));
         }
-        let uri: Uri = url.parse().map_err(|error| {
+        let uri: Uri = with_path(url, rest).parse().map_err(|error| {
             let hint = if url.is_ascii() {
                 ""
             } else {
@@ -116,6 +117,17 @@ pub(super) fn address(host: &str, port: u16) -> String {
     }
 }
 
+/// The URL with a path, which may be missing before the query.
+fn with_path<'a>(url: &'a str, rest: &str) -> Cow<'a, str> {
+    match rest.find(['/', '?', '#']) {
+        Some(at) if !rest[at..].starts_with('/') => {
+            let (before, behind) = url.split_at(url.len() - rest.len() + at);
+            Cow::Owned(format!("{before}/{behind}"))
+        }
+        _ => Cow::Borrowed(url),
+    }
+}
+
 fn invalid(problem: String) -> ConnectError {
     ConnectError::InvalidUrl { problem }
 }
@@ -146,6 +158,18 @@ mod tests {
         assert_eq!(target.path, "/");
         assert_eq!(target.userinfo.as_deref(), Some("u:p"));
         assert_eq!(target.address(), "[::1]:8080");
+    }
+
+    #[test]
+    fn a_query_or_a_fragment_may_follow_the_host() {
+        for (url, path) in [
+            ("wss://h?model=x/y", "/?model=x/y"),
+            ("wss://h:1?a=b#c", "/?a=b"),
+            ("wss://u:p@h#c?d", "/"),
+        ] {
+            let target = Target::parse(url, WS).expect(url);
+            assert_eq!((target.host.as_str(), target.path.as_str()), ("h", path));
+        }
     }
 
     #[test]

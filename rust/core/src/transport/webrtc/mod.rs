@@ -31,7 +31,7 @@ pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, ConnectRequ
 use self::driver::{AudioPipelines, DriverSettings};
 use super::end::EndGuard;
 use super::media::{SampleRates, SoundEndpoint};
-use super::net::{ByteStream, Deadline, Target, dial};
+use super::net::{ByteStream, Deadline, Secrets, Target, dial};
 
 /// The time limit of the DTLS handshake. It takes two round trips; a server that rejects a certificate
 /// sends nothing more.
@@ -49,6 +49,15 @@ pub async fn connect(
 ) -> Result<WebRtcConnection, ConnectError> {
     // Boxed, because the future of the handshakes is many times larger than the call.
     Box::pin(call(request, options, rates)).await
+}
+
+/// What the far side of such a call may quote, and nobody may read.
+pub fn secrets(request: &ConnectRequest, options: &WebRtcOptions) -> Secrets {
+    let mut secrets = request.secrets(&options.proxy);
+    for server in &options.ice_servers {
+        secrets.add(&server.credential);
+    }
+    secrets
 }
 
 async fn call(
@@ -72,7 +81,8 @@ async fn call(
         .map_err(|error| failed(error.to_string()))?;
     let offering = async { peer.offer().await.map_err(|e| failed(e.to_string())) };
     let description = deadline.bound(ConnectPhase::Gather, offering).await?;
-    let answered = offer::offer(stream, description, request, &target, headers, deadline).await?;
+    let secrets = secrets(request, options);
+    let answered = offer::offer(stream, description, &secrets, &target, headers, deadline).await?;
     peer.accept(&answered.description)
         .await
         .map_err(|error| ConnectError::NotWebRtc {

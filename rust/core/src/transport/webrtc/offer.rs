@@ -6,8 +6,8 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body_util::Full;
 
 use crate::transport::net::{
-    Answer, ByteStream, ConnectError, ConnectPhase, ConnectRequest, Deadline, ExchangeError,
-    Schemes, Target, exchange, refused,
+    Answer, ByteStream, ConnectError, ConnectPhase, Deadline, ExchangeError, Schemes, Secrets,
+    Target, exchange, refused,
 };
 
 pub(super) const SCHEMES: Schemes = Schemes {
@@ -35,7 +35,7 @@ pub(super) struct Answered {
 pub(super) async fn offer(
     stream: ByteStream,
     description: String,
-    asked: &ConnectRequest,
+    secrets: &Secrets,
     target: &Target,
     headers: HeaderMap,
     deadline: Deadline,
@@ -67,7 +67,7 @@ pub(super) async fn offer(
             body,
             complete,
         } if response.status().is_success() => read(&response, body, complete),
-        Answer::Stayed { response, body, .. } => Err(refused(&response, &body, &asked.secrets())),
+        Answer::Stayed { response, body, .. } => Err(refused(&response, &body, secrets)),
         Answer::Switched { .. } => Err(ConnectError::NotWebRtc {
             problem: "it switches to another protocol".to_owned(),
         }),

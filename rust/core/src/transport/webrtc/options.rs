@@ -7,6 +7,7 @@ use super::driver::AudioPipelines;
 use super::peer::IceServer;
 use crate::audio::opus::{Application, EncoderSettings};
 use crate::audio::rtp::jitter::JitterOptions;
+use crate::transport::endpoint::FIRST_EVENT_TIMEOUT;
 use crate::transport::media::SampleRates;
 use crate::transport::net::{ConnectError, Proxy, Tls};
 
@@ -16,6 +17,9 @@ pub struct WebRtcOptions {
     /// The time limit for connecting: name lookup, TCP, proxy, TLS, the answer to the offer,
     /// ICE, DTLS and the data channel. 15 s.
     pub connect_timeout: Duration,
+    /// How long the server's first event is awaited, by whoever uses the connection. 2 s; zero: not at
+    /// all.
+    pub first_event_timeout: Duration,
     /// On closing: how long to wait for the far side to acknowledge what was sent. 2 s.
     pub close_timeout: Duration,
     /// Silence of the far side after which the connection counts as disconnected. 5 s.
@@ -90,6 +94,7 @@ impl Default for WebRtcOptions {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(15),
+            first_event_timeout: FIRST_EVENT_TIMEOUT,
             close_timeout: Duration::from_secs(2),
             disconnected_after: Duration::from_secs(5),
             disconnected_grace: Duration::from_secs(5),

@@ -11,6 +11,7 @@ const LENGTH_IN_8_BYTES: u8 = 0x7f;
 const FIN: u8 = 0x80;
 const OPCODE: u8 = 0x0f;
 const CONTINUATION: u8 = 0x00;
+const CLOSE: u8 = 0x08;
 const LENGTH: u8 = 0x7f;
 
 /// The header of a server's frame.
@@ -56,6 +57,11 @@ impl Header {
     /// Whether the frame is a whole text message, not masked and without extensions.
     pub fn is_whole_text(&self) -> bool {
         self.first == WHOLE_TEXT && !self.is_masked
+    }
+
+    /// Whether the frame is a close frame.
+    pub fn is_close(&self) -> bool {
+        self.first & OPCODE == CLOSE
     }
 
     /// `Some(true)` if a message of several frames is open after this frame, `Some(false)` if this

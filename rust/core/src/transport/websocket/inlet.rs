@@ -20,6 +20,9 @@ thread_local! {
     static READ: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// With its header, in bytes (RFC 6455, section 5.5).
+const LONGEST_CONTROL_FRAME: usize = 127;
+
 /// Who reads the next bytes of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
@@ -48,6 +51,9 @@ pub(super) struct Inlet<S> {
     turn: Turn,
     /// A message of several frames has begun and not ended.
     is_open: bool,
+    /// The close frame, as far as tungstenite has read it.
+    close: Vec<u8>,
+    is_close: bool,
 }
 
 impl<S: AsyncRead + Unpin> Inlet<S> {
@@ -63,7 +69,32 @@ impl<S: AsyncRead + Unpin> Inlet<S> {
             is_unparsed: !first.is_empty(),
             turn: Turn::Texts,
             is_open: false,
+            close: Vec::new(),
+            is_close: false,
         }
+    }
+
+    /// The code and reason of the close frame, as the server sent them: tungstenite gives 1002 in place
+    /// of a code that no frame may carry, and nothing of a reason that is not UTF-8.
+    pub(super) fn close_frame(&self) -> Option<(u16, String)> {
+        let header = Header::read(&self.close)?;
+        let payload = self.close.get(header.payload_at..)?;
+        if payload.len() as u64 != header.length {
+            return None;
+        }
+        let (code, reason) = payload.split_first_chunk()?;
+        let reason = String::from_utf8_lossy(reason).into_owned();
+        Some((u16::from_be_bytes(*code), reason))
+    }
+
+    /// Reads once and forgets what was read; whether the stream goes on.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut buffer = READ.take();
+        let read = self
+            .poll_stream(cx, &mut buffer)
+            .map_ok(|bytes| !bytes.is_empty());
+        READ.set(buffer);
+        read
     }
 
     /// Whether the driver reads next, by [`Inlet::poll_texts`]. Otherwise tungstenite reads until this
@@ -145,6 +176,7 @@ impl<S: AsyncRead + Unpin> Inlet<S> {
             if !self.is_text(header) {
                 self.is_open = header.leaves_open().unwrap_or(self.is_open);
                 self.turn = Turn::Rest(header.end());
+                self.is_close = header.is_close();
                 break;
             }
             let Some((frame, behind)) = usize::try_from(header.end())
@@ -198,6 +230,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inlet<S> {
         let most = usize::try_from(left).unwrap_or(usize::MAX);
         let part = &there[..there.len().min(buf.remaining()).min(most)];
         buf.put_slice(part);
+        if inlet.is_close && inlet.close.len() < LONGEST_CONTROL_FRAME {
+            inlet.close.extend_from_slice(part);
+        }
         inlet.consumed += part.len();
         inlet.turn = Turn::Rest(left - part.len() as u64);
         if inlet.turn == Turn::Rest(0) {

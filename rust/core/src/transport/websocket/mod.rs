@@ -29,11 +29,14 @@ use self::inlet::Inlet;
 use self::outlet::Outlet;
 use super::end::EndGuard;
 use super::endpoint::Endpoint;
-use super::net::{ByteStream, Deadline, Schemes, dial};
+use super::net::{ByteStream, Deadline, Schemes, Secrets, dial};
 
 /// tungstenite's read buffer, in bytes, allocated for each connection. It reads hardly anything but
 /// control frames; longer frames it reads in pieces of this length, from memory.
 const OWN_READ_BUFFER: usize = 256;
+
+/// The control frames that may wait to be written, in bytes: the longest has 131.
+const CONTROL_FRAMES: usize = 256;
 
 const SCHEMES: Schemes = Schemes {
     plain: "ws",
@@ -66,7 +69,14 @@ pub async fn connect(
         "connecting"
     );
     let stream = dial(&target, &options.proxy, &options.tls, deadline).await?;
-    let upgraded = upgrade::upgrade(stream, request, &target, headers, deadline).await?;
+    let upgraded = upgrade::upgrade(
+        stream,
+        &secrets(request, options),
+        &target,
+        headers,
+        deadline,
+    )
+    .await?;
     debug!(address = target.address(), "connected");
     let inlet = Inlet::new(
         upgraded.stream,
@@ -87,15 +97,21 @@ pub async fn connect(
     })
 }
 
+/// What the far side of such a connection may quote, and nobody may read.
+pub fn secrets(request: &ConnectRequest, options: &WebSocketOptions) -> Secrets {
+    request.secrets(&options.proxy)
+}
+
 fn protocol_config(options: &WebSocketOptions) -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(OWN_READ_BUFFER)
-        // The buffer collects control frames until the driver flushes. The driver bounds what it
-        // writes, so the buffer itself needs no limit.
-        .write_buffer_size(usize::MAX - 1)
-        .max_write_buffer_size(usize::MAX)
+        // The buffer collects control frames until the driver flushes. Where it is full, because the
+        // server pings and does not read, the newest pong alone is kept.
+        .write_buffer_size(CONTROL_FRAMES - 1)
+        .max_write_buffer_size(CONTROL_FRAMES)
         .max_message_size(Some(options.max_message_size))
-        .max_frame_size(Some(options.max_frame_size))
+        // A frame that is longer than its message may be is refused by its header.
+        .max_frame_size(Some(options.max_frame_size.min(options.max_message_size)))
 }
 
 /// tungstenite on top of the two halves that the driver reads and writes directly.
@@ -133,8 +149,9 @@ impl WebSocketConnection {
         let driver = driver::driver(socket, &endpoint, settings);
         let end = EndGuard::new(endpoint);
         async move {
-            let ended = driver::drive(driver, end.endpoint()).await;
+            let ended = driver::drive(&driver, end.endpoint()).await;
             end.report(ended);
+            driver::linger(driver).await;
         }
     }
 }

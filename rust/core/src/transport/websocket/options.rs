@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::transport::endpoint::FIRST_EVENT_TIMEOUT;
 use crate::transport::net::{Proxy, Tls};
 
 /// Timeouts, limits, proxy and TLS of a WebSocket connection. Every default is stated.
@@ -9,6 +10,9 @@ use crate::transport::net::{Proxy, Tls};
 pub struct WebSocketOptions {
     /// The time limit for connecting: name lookup, TCP, proxy, TLS and handshake. 10 s.
     pub connect_timeout: Duration,
+    /// How long the server's first event is awaited, by whoever uses the connection. 2 s; zero: not at
+    /// all.
+    pub first_event_timeout: Duration,
     /// The time limit of the closing handshake, whoever begins it. 5 s.
     pub close_timeout: Duration,
     /// The silence of the far side after which it is pinged. 20 s; `None`: never.
@@ -34,6 +38,7 @@ impl Default for WebSocketOptions {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
+            first_event_timeout: FIRST_EVENT_TIMEOUT,
             close_timeout: Duration::from_secs(5),
             ping_interval: Some(Duration::from_secs(20)),
             ping_timeout: Duration::from_secs(20),

@@ -5,14 +5,15 @@ use http::header::{
     CONNECTION, HOST, HeaderName, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
     SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 use http_body_util::Empty;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::transport::net::{
-    Answer, ByteStream, ConnectError, ConnectPhase, ConnectRequest, Deadline, ExchangeError,
-    Secrets, Target, exchange, refused,
+    Answer, ByteStream, ConnectError, ConnectPhase, Deadline, ExchangeError, Secrets, Target,
+    exchange, refused,
 };
 
 /// A stream on which the handshake has succeeded.
@@ -26,7 +27,7 @@ pub(super) struct Upgraded {
 /// Does the opening handshake on `stream`.
 pub(super) async fn upgrade(
     stream: ByteStream,
-    asked: &ConnectRequest,
+    secrets: &Secrets,
     target: &Target,
     headers: HeaderMap,
     deadline: Deadline,
@@ -52,11 +53,15 @@ pub(super) async fn upgrade(
             stream,
             rest,
         } => {
-            let headers = response.into_parts().0.headers;
-            verify(&headers, &key, protocols.as_ref()).map_err(|problem| {
-                ConnectError::NotWebSocket {
-                    problem: problem.to_owned(),
-                }
+            let Parts {
+                version, headers, ..
+            } = response.into_parts().0;
+            let checked = match version {
+                Version::HTTP_11 => verify(&headers, &key, protocols.as_ref()),
+                _ => Err("it switches protocols with HTTP/1.0, which cannot"),
+            };
+            checked.map_err(|problem| ConnectError::NotWebSocket {
+                problem: problem.to_owned(),
             })?;
             Ok(Upgraded {
                 stream,
@@ -64,7 +69,7 @@ pub(super) async fn upgrade(
                 headers,
             })
         }
-        Answer::Stayed { response, body, .. } => Err(refusal(&response, &body, &asked.secrets())),
+        Answer::Stayed { response, body, .. } => Err(refusal(&response, &body, secrets)),
     }
 }
 
@@ -101,21 +106,21 @@ fn verify(
         return Err("its answer has no `Connection: Upgrade`");
     }
     let accept = derive_accept_key(key.as_bytes());
-    if answer
-        .get(SEC_WEBSOCKET_ACCEPT)
+    let mut accepts = answer.get_all(SEC_WEBSOCKET_ACCEPT).iter();
+    if accepts
+        .next()
         .is_none_or(|value| value.as_bytes() != accept.as_bytes())
+        || accepts.next().is_some()
     {
         return Err("its `Sec-WebSocket-Accept` does not match our key");
     }
     if answer.contains_key(SEC_WEBSOCKET_EXTENSIONS) {
         return Err("it uses an extension that was not offered");
     }
-    match (
-        answer.get(SEC_WEBSOCKET_PROTOCOL).map(HeaderValue::to_str),
-        protocols,
-    ) {
+    let mut chosen = answer.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    match (chosen.next().map(HeaderValue::to_str), protocols) {
         (None, _) => Ok(()),
-        (Some(Ok(chosen)), Some(offered)) if lists(offered, chosen) => Ok(()),
+        (Some(Ok(one)), Some(offered)) if offers(offered, one) && chosen.next().is_none() => Ok(()),
         _ => Err("it chose a subprotocol that was not offered"),
     }
 }
@@ -127,7 +132,13 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
         .any(|value| lists(value, token))
 }
 
-/// Whether a comma-separated list has this entry.
+/// Whether this subprotocol is in the list. Unlike other tokens, subprotocols have their case.
+fn offers(offered: &HeaderValue, chosen: &str) -> bool {
+    let mut entries = offered.to_str().unwrap_or_default().split(',');
+    entries.any(|entry| entry.trim() == chosen.trim())
+}
+
+/// Whether a comma-separated list has this entry, in any case.
 fn lists(value: &HeaderValue, wanted: &str) -> bool {
     value.to_str().is_ok_and(|list| {
         list.split(',')
@@ -181,5 +192,13 @@ mod tests {
         let offered = HeaderValue::from_static("realtime, chat");
         let chosen = headers(Some(("sec-websocket-protocol", "chat")));
         assert_eq!(verify(&chosen, key, Some(&offered)), Ok(()));
+        let chosen = headers(Some(("sec-websocket-protocol", "Chat")));
+        assert!(verify(&chosen, key, Some(&offered)).is_err());
+        let mut twice = headers(None);
+        twice.append(
+            "sec-websocket-accept",
+            twice["sec-websocket-accept"].clone(),
+        );
+        assert!(verify(&twice, key, None).is_err());
     }
 }

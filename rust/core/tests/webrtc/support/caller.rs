@@ -59,6 +59,7 @@ impl Caller {
                     rates: RATES,
                     max_waiting: 1 << 20,
                 }),
+                ..ConnectionSettings::default()
             })
             .unwrap();
         let url = answerer.url.clone();
@@ -110,10 +111,9 @@ impl Caller {
         use stapes_core::conversation::Status;
         let reason = self
             .next("the end", |event| match event {
-                Event::ConnectionChanged {
-                    status: Status::Disconnected,
-                    reason,
-                } => Some(reason.unwrap_or_default()),
+                Event::ConnectionChanged(change) if change.status == Status::Disconnected => {
+                    Some(change.end.map(|end| end.reason).unwrap_or_default())
+                }
                 _ => None,
             })
             .await;

@@ -22,6 +22,7 @@ pub fn request(url: &str) -> ConnectRequest {
     ConnectRequest {
         url: url.to_owned(),
         headers: vec![("Authorization".to_owned(), "Bearer sk-1234567".to_owned())],
+        ..ConnectRequest::default()
     }
 }
 

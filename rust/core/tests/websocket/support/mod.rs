@@ -19,6 +19,7 @@ pub fn request(url: &str) -> ConnectRequest {
     ConnectRequest {
         url: url.to_owned(),
         headers: Vec::new(),
+        ..ConnectRequest::default()
     }
 }
 

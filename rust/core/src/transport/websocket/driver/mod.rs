@@ -7,14 +7,14 @@ use std::future::{pending, poll_fn};
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures_util::SinkExt;
 use tokio::io::AsyncWrite;
 use tokio::sync::futures::Notified;
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use self::reading::Reading;
@@ -23,6 +23,9 @@ use super::Socket;
 use super::keepalive::{Due, KeepAlive};
 use super::options::WebSocketOptions;
 use crate::transport::endpoint::{CloseReason, Endpoint, Outgoing, Writer};
+
+/// How long the socket is kept after the connection has ended, at most.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The options that the driver uses.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +68,8 @@ pub(super) fn driver<E: Endpoint + ?Sized>(
         batch: Vec::new(),
         may_have_outgoing: true,
         buffered: Buffered::Nothing,
+        has_control: false,
+        has_said_goodbye: false,
         failure: None,
         ended_in_writer: None,
         timer_at: None,
@@ -73,13 +78,13 @@ pub(super) fn driver<E: Endpoint + ?Sized>(
 
 /// Runs `endpoint` until the connection ends, and returns how it ended.
 pub(super) async fn drive<E: Endpoint + ?Sized>(
-    shared: Arc<Shared<E>>,
+    shared: &Arc<Shared<E>>,
     endpoint: &Arc<E>,
 ) -> CloseReason {
     let now = Instant::now();
     let mut held = endpoint.reading_held();
     shared.lock().held = *held.borrow_and_update();
-    let writer: Weak<Shared<E>> = Arc::downgrade(&shared);
+    let writer: Weak<Shared<E>> = Arc::downgrade(shared);
     endpoint.lend_writer(writer);
     let mut ready = pin!(endpoint.outgoing_ready().notified());
     let mut timer = pin!(sleep_until(now));
@@ -99,6 +104,31 @@ pub(super) async fn drive<E: Endpoint + ?Sized>(
         }
     })
     .await
+}
+
+/// Reads on, for a moment, after a close frame was sent: a kernel that closes with bytes unread resets
+/// the connection, and the peer may then lose what it was sent (RFC 6455, section 7.1.1).
+pub(super) async fn linger<E: Endpoint + ?Sized>(shared: Arc<Shared<E>>) {
+    let most = {
+        let driver = shared.lock();
+        let is_closing = driver.has_said_goodbye || !matches!(driver.stage, Stage::Open);
+        is_closing.then(|| driver.settings.close_timeout.min(LINGER))
+    };
+    let Some(most) = most else {
+        return;
+    };
+    let reading = poll_fn(|cx| {
+        let mut driver = shared.lock();
+        let outlet = driver.socket.get_mut();
+        let _ = Pin::new(&mut *outlet).poll_shutdown(cx);
+        loop {
+            match ready!(outlet.stream().poll_discard(cx)) {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return Poll::Ready(()),
+            }
+        }
+    });
+    let _ = timeout(most, reading).await;
 }
 
 /// The driver, shared by its task and the threads that write directly.
@@ -149,6 +179,10 @@ struct Driver<E: ?Sized> {
     /// The endpoint may have outgoing messages.
     may_have_outgoing: bool,
     buffered: Buffered,
+    /// tungstenite may have a control frame that is not in its buffer yet.
+    has_control: bool,
+    /// A close frame was sent because the peer broke the protocol.
+    has_said_goodbye: bool,
     /// Writing failed. The driver first reads what the peer has sent, which may give the reason.
     failure: Option<CloseReason>,
     /// How the connection ended while another thread wrote; the task has yet to return it.
@@ -223,7 +257,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
                 Due::Ping(at) => {
                     // If the ping cannot be written, the next flush fails and reports it.
                     let _ = self.socket.start_send_unpin(Message::Ping(Bytes::new()));
-                    self.buffered = self.buffered.max(Buffered::Control);
+                    self.note_control();
                     has_pinged = true;
                     at
                 }

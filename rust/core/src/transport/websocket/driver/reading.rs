@@ -9,7 +9,6 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::writing::Buffered;
 use super::{Driver, Stage};
 use crate::transport::endpoint::{CloseReason, Endpoint, Frame};
 use crate::transport::websocket::end::{cause_of, close_code_for};
@@ -98,17 +97,19 @@ impl<E: Endpoint + ?Sized> Driver<E> {
             (Stage::Open, Message::Binary(bytes)) => self.endpoint.on_frame(Frame::Binary(bytes)),
             (Stage::Open, Message::Close(frame)) => {
                 // tungstenite has queued our close frame, which only has to be flushed.
-                self.stage = Stage::CloseReceived(closed_by_peer(frame.as_ref()));
-                self.buffered = self.buffered.max(Buffered::Control);
-                self.timer_at = Some(later(Instant::now(), self.settings.close_timeout));
+                let sent = self.socket.get_mut().stream().close_frame();
+                let ended = sent.map_or_else(|| closed_by_peer(frame.as_ref()), close_reason);
                 if self.failure.is_some() {
                     // Our close frame cannot be written.
-                    return Break(closed_by_peer(frame.as_ref()));
+                    return Break(ended);
                 }
+                self.stage = Stage::CloseReceived(ended);
+                self.note_control();
+                self.timer_at = Some(later(Instant::now(), self.settings.close_timeout));
             }
             (Stage::CloseSent, Message::Close(_)) => return Break(CloseReason::ClosedByUs),
             // tungstenite has queued the pong.
-            (_, Message::Ping(_)) => self.buffered = self.buffered.max(Buffered::Control),
+            (_, Message::Ping(_)) => self.note_control(),
             _ => {}
         }
         Continue(())
@@ -127,11 +128,21 @@ impl<E: Endpoint + ?Sized> Driver<E> {
             };
             let _ = self.socket.start_send_unpin(Message::Close(Some(close)));
             let _ = self.socket.poll_flush_unpin(cx);
+            self.has_said_goodbye = true;
+        }
+        if matches!(error, Error::Protocol(_) | Error::Utf8(_))
+            && let Some(sent) = self.socket.get_mut().stream().close_frame()
+        {
+            return close_reason(sent);
         }
         CloseReason::Lost {
             cause: cause_of(error),
         }
     }
+}
+
+fn close_reason((code, reason): (u16, String)) -> CloseReason {
+    CloseReason::ClosedByPeer { code, reason }
 }
 
 fn closed_by_peer(frame: Option<&CloseFrame>) -> CloseReason {

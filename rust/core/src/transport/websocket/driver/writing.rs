@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_util::SinkExt;
 use tokio::sync::futures::Notified;
@@ -68,7 +68,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
             }
             // This replaces the waker that the socket has stored. If the socket is full, `false` makes
             // the task poll it again and register its own.
-            match self.socket.poll_flush_unpin(&mut no_waker) {
+            match self.poll_flush(&mut no_waker) {
                 Poll::Pending => return Continue(false),
                 Poll::Ready(Err(error)) => {
                     self.fail_writing(&error)?;
@@ -90,7 +90,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
     ) -> ControlFlow<CloseReason> {
         while self.failure.is_none() {
             if self.buffered > Buffered::Nothing {
-                match self.socket.poll_flush_unpin(cx) {
+                match self.poll_flush(cx) {
                     Poll::Pending => break,
                     Poll::Ready(Err(error)) => return self.fail_writing(&error),
                     Poll::Ready(Ok(())) => self.flushed()?,
@@ -109,6 +109,21 @@ impl<E: Endpoint + ?Sized> Driver<E> {
             self.write_batch(cx)?;
         }
         Continue(())
+    }
+
+    /// Notes that tungstenite has a control frame to write.
+    pub(super) fn note_control(&mut self) {
+        self.buffered = self.buffered.max(Buffered::Control);
+        self.has_control = true;
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        ready!(self.socket.poll_flush_unpin(cx))?;
+        // A pong or a close frame for which the buffer had no room has some now.
+        if std::mem::take(&mut self.has_control) {
+            return self.socket.poll_flush_unpin(cx);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn flushed(&mut self) -> ControlFlow<CloseReason> {
@@ -155,6 +170,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         let mut written = written.map_err(Error::Io);
         if let Some(close) = close {
             self.stage = Stage::CloseSent;
+            self.has_control = true;
             self.timer_at = Some(later(Instant::now(), self.settings.close_timeout));
             written = written.and_then(|()| self.socket.start_send_unpin(Message::Close(close)));
         }
