@@ -39,7 +39,7 @@ def test_a_source_of_guarded_text_that_is_not_known_is_refused(make: Make) -> No
 
 def test_another_agent_is_refused_for_a_connection_that_is_over(make: Make) -> None:
     session = make()
-    session.connect_external(media_track=False, server_truncates=False)
+    session.connect_external(("ws://host", [], []), False, False, first_event_timeout=0.0)
     probe = _core.Probe(session)
     before = probe.sequence
     with pytest.raises(StapesError, match="belongs to a connection"):

@@ -127,7 +127,9 @@ async def test_a_reader_that_comes_before_the_end_is_told_sees_it():
     async with rude(leave) as url:
         for _ in range(20):
             session = RealtimeSession(
-                RealtimeAgent(name="front"), api_key=KEY, transport=WebSocketTransport(url=url)
+                RealtimeAgent(name="front"),
+                api_key=KEY,
+                transport=WebSocketTransport(url=url, first_event_timeout=0),
             )
             await session.connect()
             async with asyncio.timeout(SECONDS):

@@ -54,8 +54,9 @@ class ScriptedServer:
     Args:
         reject_status: refuse every handshake with this HTTP status.
         path: the path of `url`.
-        first_event: what each connection gets first, so that `connect` need not wait for it: an event
-            that changes nothing. `None`: nothing; set the transport's `first_event_timeout` to 0.
+        first_event: what each connection gets first, so that `connect` need not wait for it: an
+            event that changes nothing. `None`: nothing; set the transport's `first_event_timeout`
+            to 0.
     """
 
     def __init__(
