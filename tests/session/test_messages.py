@@ -32,7 +32,8 @@ NAMES = {
 
 def class_of(name: str) -> Any:
     """Give the class that the core fills for that kind: an internal class goes first."""
-    return getattr(messages, name, None) or getattr(events, name, None)
+    places = (messages, events, items)
+    return next((getattr(place, name) for place in places if hasattr(place, name)), None)
 
 
 def kind_of(hint: Any) -> str:
@@ -40,27 +41,40 @@ def kind_of(hint: Any) -> str:
     if get_origin(hint) in {Union, types.UnionType}:
         kinds = {kind_of(part) for part in get_args(hint) if part is not type(None)}
         optional = " | None" if type(None) in get_args(hint) else ""
+        if "unset" in kinds:
+            kinds.remove("unset")
+            optional = f" | unset{optional}"
         assert len(kinds) == 1, hint
         return kinds.pop() + optional
+    if get_origin(hint) is tuple:
+        return "parts"
+    if get_origin(hint) is dict:
+        return "data"
     if get_origin(hint) is Literal:
         return kind_of(type(get_args(hint)[0]))
     if get_origin(hint) is Sequence:
         return "history"
     if dataclasses.is_dataclass(hint):
         return "item"
-    return {str: "str", int: "int", bool: "bool", float: "float", bytes: "bytes"}.get(hint) or (
-        "exception" if issubclass(hint, BaseException) else repr(hint)
-    )
+    return {
+        items.Unset: "unset",
+        str: "str",
+        int: "int",
+        bool: "bool",
+        float: "float",
+        bytes: "bytes",
+    }.get(hint) or ("exception" if issubclass(hint, BaseException) else repr(hint))
 
 
-@pytest.mark.parametrize("name", sorted(_core.MESSAGES))
+@pytest.mark.parametrize("name", sorted(_core.MESSAGES | _core.ITEMS))
 def test_a_message_has_the_fields_that_the_core_fills(name: str):
     cls = class_of(name)
     assert cls is not None, f"neither stapes.session.dispatch.messages nor stapes.events has {name}"
     hints = get_type_hints(cls, localns=NAMES)
     declared = {field.name: kind_of(hints[field.name]) for field in dataclasses.fields(cls)}
     # JSON is handed out as text.
-    filled = {field: kind.replace("json", "str") for field, kind in _core.MESSAGES[name].items()}
+    table = _core.MESSAGES | _core.ITEMS
+    filled = {field: kind.replace("json", "str") for field, kind in table[name].items()}
     assert declared == filled
     assert cls.__dataclass_params__.frozen
     assert not hasattr(cls, "__dict__") or "__slots__" in vars(cls)

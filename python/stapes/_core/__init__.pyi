@@ -22,6 +22,7 @@ __all__ = [
     "INTEREST_RAW",
     "INTEREST_RESPONSES",
     "INTEREST_TRANSCRIPT",
+    "ITEMS",
     "MESSAGES",
     "OPTION_DEFAULTS",
     "Acts",
@@ -45,6 +46,7 @@ __all__ = [
 __version__: Final[str]
 AUDIO_TYPES: Final[tuple[str, ...]]
 MESSAGES: Final[dict[str, dict[str, str]]]
+ITEMS: Final[dict[str, dict[str, str]]]
 OPTION_DEFAULTS: Final[dict[str, dict[str, object]]]
 HAS_WEBRTC: Final[bool]
 INTEREST_AUDIO: Final[int]

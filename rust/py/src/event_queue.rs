@@ -1,25 +1,28 @@
 //! The queue of one reader of a session's events.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-
 use pyo3::exceptions::PyIndexError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyType};
-use stapes_core::delivery::queue::{PastBound, Queue, QueueSettings};
-use stapes_core::delivery::{DropPolicy, Dropped, Message};
+use stapes_core::delivery::queue::PastBound;
+use stapes_core::delivery::reader_queue::{Entry, Facts, ReaderQueue};
+use stapes_core::delivery::{DropPolicy, Dropped};
 
 /// The classes of `stapes.events` that a queue treats in a way of their own.
 struct Classes {
-    audio: Py<PyType>,
-    raw: Py<PyType>,
-    delta: Py<PyType>,
-    history_updated: Py<PyType>,
-    audio_interrupted: Py<PyType>,
+    policies: Vec<(Py<PyType>, DropPolicy)>,
     lagging: Py<PyType>,
 }
+
+const POLICIES: [(&str, DropPolicy); 5] = [
+    ("Audio", DropPolicy::Audio),
+    ("TransportEvent", DropPolicy::Raw),
+    ("TranscriptDelta", DropPolicy::Delta),
+    ("HistoryUpdated", DropPolicy::Version),
+    ("AudioInterrupted", DropPolicy::Interruption),
+];
 
 static CLASSES: PyOnceLock<Classes> = PyOnceLock::new();
 
@@ -29,77 +32,70 @@ fn classes(py: Python<'_>) -> PyResult<&Classes> {
         let class = |name: &str| -> PyResult<Py<PyType>> {
             Ok(module.getattr(name)?.cast_into::<PyType>()?.unbind())
         };
+        let policies = POLICIES.into_iter();
         Ok(Classes {
-            audio: class("Audio")?,
-            raw: class("TransportEvent")?,
-            delta: class("TranscriptDelta")?,
-            history_updated: class("HistoryUpdated")?,
-            audio_interrupted: class("AudioInterrupted")?,
+            policies: policies
+                .map(|(name, policy)| Ok((class(name)?, policy)))
+                .collect::<PyResult<_>>()?,
             lagging: class("Lagging")?,
         })
     })
 }
 
-/// What the drop policy must know of an event, read when it is put into the queue.
+/// An event, a text, or an id: those are strings, numbers or `None`, so no code of the user's runs where two
+/// are compared.
 #[derive(Debug)]
-enum Kind {
-    Other,
-    HistoryUpdated,
-    Audio {
-        response_id: Py<PyString>,
-        size: usize,
-    },
-    AudioInterrupted {
-        response_id: Py<PyString>,
-    },
-    Raw {
-        size: usize,
-    },
-    Delta(Box<Delta>),
+struct Object(Py<PyAny>);
+
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is(&other.0)
+            || Python::attach(|py| self.0.bind(py).eq(other.0.bind(py)).unwrap_or(false))
+    }
 }
 
-/// A transcript delta: the part that it belongs to, and the text of earlier deltas that goes before its own.
-#[derive(Debug)]
-struct Delta {
-    role: Py<PyAny>,
-    item_id: Py<PyAny>,
-    content_index: Py<PyAny>,
-    response_id: Py<PyAny>,
-    text: Py<PyString>,
-    /// Characters.
-    size: usize,
-    earlier: Vec<Py<PyString>>,
+fn facts(event: &Bound<'_, PyAny>, classes: &Classes) -> PyResult<Facts<Object>> {
+    let (py, class) = (event.py(), event.get_type());
+    let mut policies = classes.policies.iter();
+    let known = policies.find(|(known, _)| class.is(known));
+    let get = |name: &Bound<'_, PyString>| Ok::<_, PyErr>(Object(event.getattr(name)?.unbind()));
+    let response_id = || get(intern!(py, "response_id"));
+    Ok(
+        match known.map_or(DropPolicy::Keep, |(_, policy)| *policy) {
+            DropPolicy::Keep => Facts::Keep,
+            DropPolicy::Version => Facts::Version,
+            DropPolicy::Audio => Facts::Audio {
+                response_id: response_id()?,
+                size: event.getattr(intern!(py, "data"))?.len()?,
+            },
+            DropPolicy::Interruption => Facts::Interruption {
+                response_id: response_id()?,
+            },
+            DropPolicy::Raw => Facts::Raw {
+                size: event.getattr(intern!(py, "size"))?.extract()?,
+            },
+            DropPolicy::Delta => {
+                let part = [
+                    get(intern!(py, "item_id"))?,
+                    get(intern!(py, "content_index"))?,
+                    response_id()?,
+                    get(intern!(py, "role"))?,
+                ];
+                let text = event.getattr(intern!(py, "delta"))?;
+                let size = text.len()?;
+                Facts::delta(part, Object(text.unbind()), size)
+            }
+        },
+    )
 }
 
-impl Delta {
-    fn read(event: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let py = event.py();
-        let text = event
-            .getattr(intern!(py, "delta"))?
-            .cast_into::<PyString>()?;
-        Ok(Self {
-            role: event.getattr(intern!(py, "role"))?.unbind(),
-            item_id: event.getattr(intern!(py, "item_id"))?.unbind(),
-            content_index: event.getattr(intern!(py, "content_index"))?.unbind(),
-            response_id: event.getattr(intern!(py, "response_id"))?.unbind(),
-            size: text.len()?,
-            text: text.unbind(),
-            earlier: Vec::new(),
-        })
-    }
-
-    /// Texts in their order, where there are several.
-    fn texts(&self, py: Python<'_>) -> Vec<Py<PyString>> {
-        if self.earlier.is_empty() {
-            return Vec::new();
-        }
-        let texts = self.earlier.iter().chain([&self.text]);
-        texts.map(|text| text.clone_ref(py)).collect()
-    }
+fn texts(py: Python<'_>, facts: &Facts<Object>) -> Vec<Py<PyAny>> {
+    let texts = facts.texts().into_iter();
+    texts.map(|text| text.0.clone_ref(py)).collect()
 }
 
 /// An event; with these texts joined, where it is a delta that others were merged into.
-fn joined(py: Python<'_>, event: Py<PyAny>, texts: Vec<Py<PyString>>) -> PyResult<Py<PyAny>> {
+fn joined(py: Python<'_>, event: Py<PyAny>, texts: Vec<Py<PyAny>>) -> PyResult<Py<PyAny>> {
     if texts.is_empty() {
         return Ok(event);
     }
@@ -111,103 +107,13 @@ fn joined(py: Python<'_>, event: Py<PyAny>, texts: Vec<Py<PyString>>) -> PyResul
     Ok(replace.call((event,), Some(&fields))?.unbind())
 }
 
-/// What a queue holds.
-#[derive(Debug)]
-enum Entry {
-    Event { event: Py<PyAny>, kind: Kind },
-    Lagging(Dropped),
-    TooSlow,
-}
-
-/// Whether two ids are equal. They are strings, numbers or `None`: no code of the user's runs.
-fn equal(py: Python<'_>, one: &Py<PyAny>, other: &Py<PyAny>) -> bool {
-    one.is(other) || one.bind(py).eq(other.bind(py)).unwrap_or(false)
-}
-
-impl Entry {
-    fn kind(&self) -> &Kind {
-        match self {
-            Self::Event { kind, .. } => kind,
-            Self::Lagging(_) | Self::TooSlow => &Kind::Other,
-        }
-    }
-}
-
-impl Message for Entry {
-    fn policy(&self) -> DropPolicy {
-        match self.kind() {
-            Kind::Other => DropPolicy::Keep,
-            Kind::HistoryUpdated => DropPolicy::Version,
-            Kind::Audio { .. } => DropPolicy::Audio,
-            Kind::AudioInterrupted { .. } => DropPolicy::Interruption,
-            Kind::Raw { .. } => DropPolicy::Raw,
-            Kind::Delta(_) => DropPolicy::Delta,
-        }
-    }
-
-    fn size(&self) -> usize {
-        match self.kind() {
-            Kind::Audio { size, .. } | Kind::Raw { size } => *size,
-            Kind::Delta(delta) => delta.size,
-            _ => 0,
-        }
-    }
-
-    /// A reader gets each version as an event: nothing looks at the last one behind its back.
-    fn observes_version(&self) -> bool {
-        false
-    }
-
-    fn purges(&self, audio: &Self) -> bool {
-        match (self.kind(), audio.kind()) {
-            (
-                Kind::AudioInterrupted { response_id },
-                Kind::Audio {
-                    response_id: of, ..
-                },
-            ) => Python::attach(|py| equal(py, response_id.as_any(), of.as_any())),
-            _ => false,
-        }
-    }
-
-    fn continues(&self, earlier: &Self) -> bool {
-        let (Kind::Delta(later), Kind::Delta(earlier)) = (self.kind(), earlier.kind()) else {
-            return false;
-        };
-        Python::attach(|py| {
-            equal(py, &later.item_id, &earlier.item_id)
-                && equal(py, &later.content_index, &earlier.content_index)
-                && equal(py, &later.response_id, &earlier.response_id)
-                && equal(py, &later.role, &earlier.role)
-        })
-    }
-
-    fn prepend(&mut self, earlier: Self) {
-        if let (
-            Self::Event {
-                kind: Kind::Delta(later),
-                ..
-            },
-            Self::Event {
-                kind: Kind::Delta(mut earlier),
-                ..
-            },
-        ) = (self, earlier)
-        {
-            later.size += earlier.size;
-            earlier.earlier.push(earlier.text);
-            earlier.earlier.append(&mut later.earlier);
-            later.earlier = earlier.earlier;
-        }
-    }
-
-    fn lagging(dropped: Dropped) -> Self {
-        Self::Lagging(dropped)
-    }
-
-    fn too_slow(_: usize) -> Self {
-        Self::TooSlow
-    }
+fn dropped_of(lagging: &Bound<'_, PyAny>) -> PyResult<Dropped> {
+    let count = |name: &str| lagging.getattr(name)?.extract();
+    Ok(Dropped {
+        audio: count("audio")?,
+        raw: count("transport_events")?,
+        deltas: count("transcript_deltas")?,
+    })
 }
 
 /// The events that one reader has not read yet.
@@ -218,159 +124,61 @@ impl Message for Entry {
 /// the oldest of them; any other gives up all that it holds and takes no more: its reader is too slow.
 #[pyclass(frozen, module = "stapes._core")]
 #[derive(Debug)]
-pub struct EventQueue(Mutex<State>);
-
-#[derive(Debug)]
-struct State {
-    queue: Queue<Entry>,
-    /// How many events were waiting when there were too many.
-    overflown: usize,
-}
-
-impl EventQueue {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn kind(event: &Bound<'_, PyAny>, classes: &Classes) -> PyResult<Kind> {
-    let py = event.py();
-    let class = event.get_type();
-    let response_id = || -> PyResult<Py<PyString>> {
-        let id = event.getattr(intern!(py, "response_id"))?;
-        Ok(id.cast_into::<PyString>()?.unbind())
-    };
-    Ok(if class.is(&classes.audio) {
-        Kind::Audio {
-            response_id: response_id()?,
-            size: event.getattr(intern!(py, "data"))?.len()?,
-        }
-    } else if class.is(&classes.raw) {
-        let size = event.getattr(intern!(py, "size"))?.extract()?;
-        Kind::Raw { size }
-    } else if class.is(&classes.delta) {
-        Kind::Delta(Box::new(Delta::read(event)?))
-    } else if class.is(&classes.history_updated) {
-        Kind::HistoryUpdated
-    } else if class.is(&classes.audio_interrupted) {
-        let response_id = response_id()?;
-        Kind::AudioInterrupted { response_id }
-    } else {
-        Kind::Other
-    })
-}
-
-fn dropped_of(lagging: &Bound<'_, PyAny>) -> PyResult<Dropped> {
-    let py = lagging.py();
-    Ok(Dropped {
-        audio: lagging.getattr(intern!(py, "audio"))?.extract()?,
-        raw: lagging
-            .getattr(intern!(py, "transport_events"))?
-            .extract()?,
-        deltas: lagging
-            .getattr(intern!(py, "transcript_deltas"))?
-            .extract()?,
-    })
-}
-
-impl Entry {
-    fn texts(&self, py: Python<'_>) -> Vec<Py<PyString>> {
-        match self.kind() {
-            Kind::Delta(delta) => delta.texts(py),
-            _ => Vec::new(),
-        }
-    }
-
-    fn into_event(self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let texts = self.texts(py);
-        match self {
-            Self::Event { event, .. } => joined(py, event, texts).map(Some),
-            Self::Lagging(Dropped { audio, raw, deltas }) => {
-                let counts = (audio, raw, deltas);
-                classes(py)?.lagging.call1(py, counts).map(Some)
-            }
-            Self::TooSlow => Ok(None),
-        }
-    }
-}
+pub struct EventQueue(ReaderQueue<Object>);
 
 #[pymethods]
 impl EventQueue {
     #[new]
     #[pyo3(signature = (max_events, max_bytes, *, lossy=false, told=true))]
     fn new(max_events: usize, max_bytes: usize, lossy: bool, told: bool) -> Self {
-        let settings = QueueSettings {
-            max_messages: max_events,
-            max_bytes,
-            past_bound: if lossy {
-                PastBound::DropOldest
-            } else {
-                PastBound::GiveUp
-            },
-            tells: told,
+        let past_bound = if lossy {
+            PastBound::DropOldest
+        } else {
+            PastBound::GiveUp
         };
-        Self(Mutex::new(State {
-            queue: Queue::new(settings),
-            overflown: 0,
-        }))
+        Self(ReaderQueue::new(max_events, max_bytes, past_bound, told))
     }
 
     fn __len__(&self) -> usize {
-        self.state().queue.len()
+        self.0.len()
     }
 
     /// How many events were waiting when there were too many; 0 before.
     #[getter]
     fn overflown(&self) -> usize {
-        self.state().overflown
+        self.0.overflown()
     }
 
     /// Adds an event. Returns how many were waiting where the reader is too slow, and `None` else.
     fn put(&self, event: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
         let classes = classes(event.py())?;
         if event.get_type().is(&classes.lagging) {
-            // What was lost before it came here counts as lost here.
-            let dropped = dropped_of(event)?;
-            self.state().queue.add_dropped(dropped);
+            self.0.add_dropped(dropped_of(event)?);
             return Ok(None);
         }
-        let entry = Entry::Event {
-            kind: kind(event, classes)?,
-            event: event.clone().unbind(),
-        };
-        let mut evicted = Vec::new();
-        let mut state = self.state();
-        let has_room = state
-            .queue
-            .push_evicting(0, entry, |entry| evicted.push(entry));
-        if !has_room && state.overflown == 0 {
-            state.overflown = evicted.len();
-        }
-        let overflown = state.overflown;
-        // Dropping events may run users' code, which may come back to this queue.
-        drop(state);
-        drop(evicted);
+        let facts = facts(event, classes)?;
+        let overflown = self.0.put(Object(event.clone().unbind()), facts);
         Ok((overflown > 0).then_some(overflown))
     }
 
     /// The oldest event. `None` stands for those that were given up.
     fn get(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let oldest = self.state().queue.pop();
-        match oldest {
-            Some((_, entry)) => entry.into_event(py),
+        match self.0.pop() {
+            Some(Entry::Event { event, facts }) => joined(py, event.0, texts(py, &facts)).map(Some),
+            Some(Entry::Lagging(Dropped { audio, raw, deltas })) => {
+                let lagging = &classes(py)?.lagging;
+                lagging.call1(py, (audio, raw, deltas)).map(Some)
+            }
+            Some(Entry::TooSlow) => Ok(None),
             None => Err(PyIndexError::new_err("no event waits")),
         }
     }
 
     /// The events that wait, oldest first, as they came: a `Lagging` event is not among them.
     fn waiting(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
-        let state = self.state();
-        let entries = state.queue.iter().filter_map(|entry| match entry {
-            Entry::Event { event, .. } => Some((event.clone_ref(py), entry.texts(py))),
-            Entry::Lagging(_) | Entry::TooSlow => None,
-        });
-        let events: Vec<_> = entries.collect();
-        drop(state);
+        let events = self
+            .0
+            .waiting(|event, facts| (event.0.clone_ref(py), texts(py, facts)));
         let events = events.into_iter();
         events
             .map(|(event, texts)| joined(py, event, texts))
@@ -378,22 +186,10 @@ impl EventQueue {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // A queue that is in use is not garbage.
-        let state = match self.0.try_lock() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Ok(()),
-        };
-        for entry in state.queue.iter() {
-            if let Entry::Event { event, .. } = entry {
-                visit.call(event)?;
-            }
-        }
-        Ok(())
+        self.0.traverse(|event| visit.call(&event.0))
     }
 
     fn __clear__(&self) {
-        let messages = self.state().queue.take();
-        drop(messages);
+        self.0.clear();
     }
 }

@@ -1,141 +1,78 @@
-//! Versions of the history, and their items as the classes of `stapes.items`.
+//! Versions of the history, and the values of which records are made: their items as the classes of
+//! `stapes.items`, among others.
 
+use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyIndexError;
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyList, PySlice, PyTuple};
-use stapes_core::conversation::{
-    ContentPart, History as Version, Item, ItemKind, ItemPosition, Progress,
-};
+use pyo3::types::{PyList, PySlice, PyString, PyTuple};
+use stapes_core::conversation::{ContentPart, FieldValue, History as Version, Item};
 
-/// The classes of `stapes.items`.
-struct Classes {
-    message: Py<PyAny>,
-    function_call: Py<PyAny>,
-    mcp_call: Py<PyAny>,
-    mcp_approval_request: Py<PyAny>,
-    input_text: Py<PyAny>,
-    input_audio: Py<PyAny>,
-    input_image: Py<PyAny>,
-    output_text: Py<PyAny>,
-    output_audio: Py<PyAny>,
-    other: Py<PyAny>,
+use crate::errors;
+use crate::record::Classes;
+
+/// What `stapes.items` has.
+struct Items {
+    items: Classes,
+    parts: Classes,
     unset: Py<PyAny>,
 }
 
-static CLASSES: PyOnceLock<Classes> = PyOnceLock::new();
+static ITEMS: PyOnceLock<Items> = PyOnceLock::new();
 
-fn classes(py: Python<'_>) -> PyResult<&Classes> {
-    CLASSES.get_or_try_init(py, || {
+/// Looks the classes up, once.
+fn items(py: Python<'_>) -> PyResult<&Items> {
+    ITEMS.get_or_try_init(py, || {
         let module = py.import("stapes.items")?;
-        let class = |name: &str| module.getattr(name).map(Bound::unbind);
-        Ok(Classes {
-            message: class("MessageItem")?,
-            function_call: class("FunctionCallItem")?,
-            mcp_call: class("McpCallItem")?,
-            mcp_approval_request: class("McpApprovalRequestItem")?,
-            input_text: class("InputText")?,
-            input_audio: class("InputAudio")?,
-            input_image: class("InputImage")?,
-            output_text: class("OutputText")?,
-            output_audio: class("OutputAudio")?,
-            other: class("OtherPart")?,
-            unset: class("UNSET")?,
+        let unset = module.getattr("UNSET")?.unbind();
+        let modules = [module];
+        Ok(Items {
+            items: Classes::find::<Item>(&modules)?,
+            parts: Classes::find::<ContentPart>(&modules)?,
+            unset,
         })
     })
 }
 
-fn json(py: Python<'_>, text: &str) -> PyResult<Py<PyAny>> {
-    Ok(py.import("json")?.call_method1("loads", (text,))?.unbind())
+/// Looks all classes up, so that what does not fit is said before there are items.
+pub fn check(py: Python<'_>) -> PyResult<()> {
+    items(py).map(drop)
 }
 
-fn part(py: Python<'_>, part: &ContentPart) -> PyResult<Py<PyAny>> {
-    let classes = classes(py)?;
-    match part {
-        ContentPart::InputText { text } => classes.input_text.call1(py, (text,)),
-        ContentPart::InputAudio { audio, transcript } => {
-            classes.input_audio.call1(py, (transcript, audio))
+/// A value of a record.
+pub fn value<'py>(py: Python<'py>, value: FieldValue<'_>) -> PyResult<Bound<'py, PyAny>> {
+    match value {
+        FieldValue::Nothing => Ok(py.None().into_bound(py)),
+        FieldValue::Text(text) => Ok(PyString::new(py, text).into_any()),
+        FieldValue::Bytes(bytes) => bytes.into_bound_py_any(py),
+        FieldValue::Number(number) => number.into_bound_py_any(py),
+        FieldValue::Flag(flag) => flag.into_bound_py_any(py),
+        FieldValue::Seconds(seconds) => seconds.into_bound_py_any(py),
+        FieldValue::Json(value) => value.to_string().into_bound_py_any(py),
+        FieldValue::Data(value) => {
+            let json = py.import("json")?;
+            json.call_method1("loads", (value.to_string(),))
         }
-        ContentPart::InputImage { image_url, detail } => {
-            classes.input_image.call1(py, (image_url, detail))
+        FieldValue::Unset => Ok(items(py)?.unset.bind(py).clone()),
+        FieldValue::Item(one) => item(py, one),
+        FieldValue::Parts(parts) => {
+            let classes = &items(py)?.parts;
+            let parts = parts.iter();
+            let parts = parts.map(|part| classes.make(py, part, |field| self::value(py, field)));
+            let parts = parts.collect::<PyResult<Vec<_>>>()?;
+            Ok(PyTuple::new(py, parts)?.into_any())
         }
-        ContentPart::OutputText { text } => classes.output_text.call1(py, (text,)),
-        ContentPart::OutputAudio {
-            audio,
-            transcript,
-            heard,
-        } => classes.output_audio.call1(
-            py,
-            (
-                transcript,
-                audio,
-                heard.as_ref().map(|heard| heard.audio_end_ms),
-                heard.as_ref().map(|heard| &heard.transcript),
-            ),
-        ),
-        ContentPart::Other { raw } => classes.other.call1(py, (json(py, &raw.to_string())?,)),
+        FieldValue::History(version) => History(version.clone()).into_bound_py_any(py),
+        FieldValue::Error(error) => {
+            let error = errors::exception(error).into_value(py);
+            error.into_bound_py_any(py)
+        }
     }
 }
 
-/// An item as its Python class.
-pub fn item(py: Python<'_>, item: &Item) -> PyResult<Py<PyAny>> {
-    let classes = classes(py)?;
-    let id = &*item.id;
-    match &item.kind {
-        ItemKind::Message {
-            role,
-            status,
-            content,
-        } => {
-            let parts: Vec<_> = content
-                .iter()
-                .map(|p| part(py, p))
-                .collect::<PyResult<_>>()?;
-            let position = match &item.position {
-                ItemPosition::Unstated => classes.unset.clone_ref(py),
-                ItemPosition::First => py.None(),
-                ItemPosition::After(previous) => {
-                    (**previous).into_pyobject(py)?.into_any().unbind()
-                }
-            };
-            let status = status.map(Progress::as_str);
-            let parts = PyTuple::new(py, parts)?;
-            classes
-                .message
-                .call1(py, (id, role.as_str(), parts, status, position))
-        }
-        ItemKind::FunctionCall {
-            call_id,
-            name,
-            arguments,
-            output,
-            status,
-        } => classes
-            .function_call
-            .call1(py, (id, name, arguments, output, status.as_str(), call_id)),
-        ItemKind::McpCall {
-            wire_type,
-            name,
-            arguments,
-            output,
-            status,
-        } => classes.mcp_call.call1(
-            py,
-            (id, name, arguments, output, status.as_str(), *wire_type),
-        ),
-        ItemKind::McpApprovalRequest {
-            server_label,
-            name,
-            arguments,
-            approved,
-        } => {
-            let arguments = serde_json::to_string(arguments).unwrap_or_default();
-            classes.mcp_approval_request.call1(
-                py,
-                (id, server_label, name, json(py, &arguments)?, approved),
-            )
-        }
-    }
+fn item<'py>(py: Python<'py>, item: &Item) -> PyResult<Bound<'py, PyAny>> {
+    items(py)?.items.make(py, item, |field| value(py, field))
 }
 
 /// One version of the history: a sequence of items, made when they are looked at.
@@ -143,99 +80,63 @@ pub fn item(py: Python<'_>, item: &Item) -> PyResult<Py<PyAny>> {
 #[derive(Debug)]
 pub struct History(pub Version);
 
+impl History {
+    fn list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let items = self.0.iter().map(|found| item(py, found));
+        PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)
+    }
+}
+
 #[pymethods]
 impl History {
     fn __len__(&self) -> usize {
         self.0.len()
     }
 
-    fn __getitem__(&self, py: Python<'_>, index: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    fn __getitem__<'py>(&self, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, len) = (index.py(), self.0.len() as isize);
+        let found = |at: isize| usize::try_from(at).ok().and_then(|at| self.0.get(at));
         if let Ok(slice) = index.cast::<PySlice>() {
-            let bounds = slice.indices(self.0.len() as isize)?;
-            let list = PyList::empty(py);
-            let mut at = bounds.start;
-            for _ in 0..bounds.slicelength {
-                if let Some(found) = self.0.get(at as usize) {
-                    list.append(item(py, found)?)?;
-                }
-                at += bounds.step;
-            }
-            return Ok(list.into_any().unbind());
+            let bounds = slice.indices(len)?;
+            let all = (0..bounds.slicelength as isize).map(|n| bounds.start + n * bounds.step);
+            let items = all.filter_map(found).map(|found| item(py, found));
+            let items = PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?;
+            return Ok(items.into_any());
         }
         let index: isize = index.extract()?;
-        let at = if index < 0 {
-            index + self.0.len() as isize
-        } else {
-            index
-        };
-        usize::try_from(at)
-            .ok()
-            .and_then(|at| self.0.get(at))
-            .map_or_else(
-                || Err(PyIndexError::new_err("history index out of range")),
-                |found| item(py, found),
-            )
+        let at = if index < 0 { index + len } else { index };
+        match found(at) {
+            Some(found) => item(py, found),
+            None => Err(PyIndexError::new_err("history index out of range")),
+        }
     }
 
     /// It is copied and pickled as a list of its items.
-    fn __reduce__(slf: Bound<'_, Self>) -> PyResult<(Bound<'_, PyAny>, (Bound<'_, PyAny>,))> {
-        let list = slf.py().get_type::<PyList>().into_any();
-        Ok((list.clone(), (list.call1((slf,))?,)))
+    fn __reduce__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyList>,))> {
+        let list = py.get_type::<PyList>().into_any();
+        Ok((list, (self.list(py)?,)))
     }
 
-    fn __iter__(&self) -> HistoryIterator {
-        HistoryIterator {
-            history: self.0.clone(),
-            at: std::sync::atomic::AtomicUsize::new(0),
-        }
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: it is a sequence that is alive, and the GIL is held; the function takes a reference of
+        // its own, and gives a new one or sets an error.
+        unsafe { Bound::from_owned_ptr_or_err(slf.py(), ffi::PySeqIter_New(slf.as_ptr())) }
     }
 
-    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<bool> {
         if let Ok(other) = other.cast::<Self>() {
             return Ok(self.0 == other.get().0);
         }
-        let Ok(other) = other.cast::<PyList>() else {
-            return Ok(false);
-        };
-        if other.len() != self.0.len() {
-            return Ok(false);
+        match other.cast::<PyList>() {
+            Ok(other) if other.len() == self.0.len() => other.eq(self.list(other.py())?),
+            _ => Ok(false),
         }
-        for (ours, theirs) in self.0.iter().zip(other.iter()) {
-            if !theirs.eq(item(py, ours)?)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let items = PyList::empty(py);
-        for found in self.0.iter() {
-            items.append(item(py, found)?)?;
-        }
-        Ok(format!("History({})", items.repr()?))
-    }
-}
-
-/// Goes through one version.
-#[pyclass(frozen, module = "stapes._core")]
-#[derive(Debug)]
-pub struct HistoryIterator {
-    history: Version,
-    at: std::sync::atomic::AtomicUsize,
-}
-
-#[pymethods]
-impl HistoryIterator {
-    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
-        slf
-    }
-
-    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        let at = self.at.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.history
-            .get(at)
-            .map(|found| item(py, found))
-            .transpose()
+        Ok(format!("History({})", self.list(py)?.repr()?))
     }
 }

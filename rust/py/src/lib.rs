@@ -24,7 +24,10 @@ use pyo3::pymodule;
 mod _core {
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
-    use stapes_core::conversation::Interest;
+    use stapes_core::conversation::{ContentPart, Event, Interest, Item, Record};
+    use stapes_core::dispatch::Notice;
+
+    use crate::message_objects::table;
 
     #[pymodule_export]
     use crate::acts::Acts;
@@ -71,10 +74,10 @@ mod _core {
             "AUDIO_TYPES",
             PyTuple::new(module.py(), audio_types.collect::<Vec<_>>())?,
         )?;
-        module.add(
-            "MESSAGES",
-            crate::message_objects::table(module.py(), crate::message_objects::types())?,
-        )?;
+        let messages = Event::TYPES.iter().chain(Notice::TYPES);
+        module.add("MESSAGES", table(module.py(), messages)?)?;
+        let items = Item::TYPES.iter().chain(ContentPart::TYPES);
+        module.add("ITEMS", table(module.py(), items)?)?;
         module.add("INTEREST_AUDIO", Interest::AUDIO.0)?;
         module.add("INTEREST_RAW", Interest::RAW.0)?;
         module.add("INTEREST_TRANSCRIPT", Interest::TRANSCRIPT.0)?;

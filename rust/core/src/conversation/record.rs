@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::history::History;
-use super::item::Item;
+use super::item::{ContentPart, Item};
 
 /// What is handed out as a record, of one of several types.
 pub trait Record {
@@ -41,15 +41,20 @@ pub enum FieldValue<'a> {
     Seconds(f64),
     /// It is handed out as JSON text.
     Json(&'a Value),
+    /// It is handed out as the value that it says.
+    Data(&'a Value),
+    /// Not stated, which is not the same as nothing.
+    Unset,
     Item(&'a Item),
+    Parts(&'a [ContentPart]),
     History(&'a History),
     Error(&'a (dyn Error + 'static)),
 }
 
 /// A type that a field of an event may have.
 pub trait Field {
-    /// The type's name: `str`, `int`, `bool`, `float`, `bytes`, `json`, `item`, `history` or
-    /// `exception`, and `| None`.
+    /// The type's name: `str`, `int`, `bool`, `float`, `bytes`, `json`, `data`, `item`, `parts`, `history` or
+    /// `exception`, and `| unset`, `| None`.
     const TYPE: &'static str;
 
     fn value(&self) -> FieldValue<'_>;

@@ -2,6 +2,7 @@
 //!
 //! - [`Message`]: what a queue must know of the messages that it holds.
 //! - [`queue`]: a bounded queue, and the one policy of what it drops.
+//! - [`reader_queue`]: the queue of one reader whose events are objects of another language.
 //! - [`hub`]: the queues of many sessions for one reader thread; [`DispatchCursor`]: how far it has come.
 //! - [`wakeup`]: when a writer wakes the reader.
 //! - [`buffer_pool`]: buffers that writers and readers hand back and forth.
@@ -19,6 +20,7 @@ pub mod loop_driver;
 mod message;
 pub mod process;
 pub mod queue;
+pub mod reader_queue;
 pub mod wakeup;
 pub mod workers;
 

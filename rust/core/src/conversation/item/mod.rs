@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 mod content;
+mod records;
 mod wire;
 
 pub use content::{ContentPart, HeardExtent};
