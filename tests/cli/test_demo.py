@@ -67,3 +67,11 @@ def test_a_question_without_its_sound_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ScriptMissingError, match=r"1-weather\.wav cannot be read"):
         read_scenes(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"[[question", b"\xff", b"[[question]]", b"question = 1"])
+def test_a_damaged_script_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "questions.toml").write_bytes(content)
+
+    with pytest.raises(ScriptMissingError, match=r"questions\.toml cannot be read: "):
+        read_scenes(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -260,6 +261,29 @@ def test_an_agent_that_cannot_be_is_no_traceback(tmp_path: Path, question: Path)
         1,
         f"stapes: {path} raises ValueError: too late (line 1)\n",
     )
+
+
+def test_what_goes_wrong_in_a_server_is_logged_on_standard_error(tmp_path: Path) -> None:
+    path = tmp_path / "script.yaml"
+    path.write_text("turns: [{say: Hello.}]\n", "utf-8")
+    command = [sys.executable, "-u", "-m", "stapes.cli", "dev-server", "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--script", str(path), "--voice", "tones"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())
+        assert found
+        with socket.create_connection(("127.0.0.1", int(found[1]))) as client:
+            client.sendall(b"no request\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 400")
+    finally:
+        process.terminate()
+        _, logged = process.communicate(timeout=10)
+    assert "WARNING uvicorn.error: Invalid HTTP request received." in logged
 
 
 def test_a_taken_port_is_named_with_a_way_out(server: str, script: Path) -> None:

@@ -127,6 +127,8 @@ turns:
         ("turns:\n  - when: {}", "desk.yaml: turn 1, when: 'regex'"),
         ("turns:\n  - {}\n  - call: {arguments: {}}", "turn 2, call: the name of the function"),
         ("turns: [", "desk.yaml is not YAML"),
+        ("turns:\n  - times: often", "turn 1, times: 'often' is no number"),
+        ("turns:\n  - call: {name: x, arguments: [1]}", "arguments must be a mapping, not [1]"),
     ],
 )
 def test_a_script_with_a_mistake_says_where(tmp_path, script, message):

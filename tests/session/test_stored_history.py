@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from agents import function_tool
 
 import stapes
 from stapes import (
@@ -240,6 +241,48 @@ async def test_a_session_begins_with_its_history_after_its_configuration(
     assert talk.ids() == [item.item_id for item in TALKED]
 
 
+async def test_a_call_of_an_earlier_conversation_is_not_run_again(server: ScriptedServer) -> None:
+    ran: list[str] = []
+
+    @function_tool
+    async def weather(city: str) -> str:
+        ran.append(city)
+        return "Rain"
+
+    talk = Talk(server, history=TALKED)
+    talk.session.current_agent.tools.append(weather)
+    await talk.connect()
+    await talk.confirm()
+    assert ran == []
+    assert not [event for event in talk.events if isinstance(event, stapes.AgentToolStart)]
+    assert "response.create" not in [message["type"] for message in server.received]
+
+
+async def test_the_stored_items_are_those_of_the_new_conversation(server: ScriptedServer) -> None:
+    # What stood before it, the output of a call, had another id in the conversation of old.
+    after = MessageItem("n", "user", (InputText("And now?"),), previous_item_id="item_output")
+    stored = [*TALKED, after]
+    talk = Talk(server, history=stored)
+    await talk.connect()
+    await talk.confirm()
+    more = MessageItem("m", "user", (InputText("More."),))
+    await talk.session.update_history([*stored[:4], stored[4], stored[5], after, more])
+    await talk.settle()
+    # Speech went as text, and is another item now.
+    assert ("message", "m", "end") in outline(messages := talk.new())
+    assert not [shown for shown in outline(messages) if shown[1] in ("n", "f", "out_f", "s", "p")]
+
+
+async def test_half_a_surrogate_pair_costs_its_character_alone(server: ScriptedServer) -> None:
+    stored = [MessageItem("u", "user", (InputText("hi \ud83d"),))]
+    talk = Talk(server, history=stored)
+    await talk.connect()
+    await talk.session.send_message("ho \ud83d")
+    await talk.settle()
+    texts = [m["item"]["content"][0]["text"] for m in talk.new() if "item" in m]
+    assert texts == ["hi \ufffd", "ho \ufffd"]
+
+
 async def test_each_connection_begins_with_it(server: ScriptedServer) -> None:
     talk = Talk(server, history=TALKED)
     await talk.connect()
@@ -277,6 +320,11 @@ async def test_what_no_client_can_create_is_left_out_with_a_warning(
         ([{"type": "message"}], ValueError, "history: a history item needs an item_id"),
         (["hi"], TypeError, "history: a history item must be .*, not str"),
         ([MessageItem("x", "user", (OtherPart({"a": {1}}),))], TypeError, "history: .*set"),
+        (
+            [MessageItem("x", "user", (InputImage("x" * 5_000_000),))],
+            ValueError,
+            "history: it has 50.* bytes as JSON.* max_outgoing_bytes, which is 4194304",
+        ),
     ],
 )
 async def test_a_history_that_cannot_be_read_is_refused_when_the_session_is_made(

@@ -100,7 +100,7 @@ class ScriptedMind:
         path = Path(source)
         try:
             script = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.YAMLError as problem:
+        except (yaml.YAMLError, UnicodeDecodeError) as problem:
             raise ScriptError(f"{path.name} is not YAML: {problem}") from problem
         return cls.from_mapping(script, name=path.name)
 
@@ -220,16 +220,22 @@ def _turn(value: Any, where: str) -> Turn:
             when = re.compile(str(_fields(when, {"regex"}, f"{where}, when")["regex"]), re.I)
         except (KeyError, re.error) as problem:
             raise ScriptError(f"{where}, when: {problem}") from problem
+    times = fields.get("times")
+    if times is not None and not isinstance(times, int):
+        raise ScriptError(f"{where}, times: {times!r} is no number")
     calls = []
     for call in _list(fields.get("call", [])):
         described = _fields(call, {"name", "arguments"}, f"{where}, call")
         if "name" not in described:
             raise ScriptError(f"{where}, call: the name of the function is missing")
-        calls.append(Call(str(described["name"]), described.get("arguments") or {}))
+        arguments = described.get("arguments") or {}
+        if not isinstance(arguments, dict | str):
+            raise ScriptError(f"{where}, call: arguments must be a mapping, not {arguments!r}")
+        calls.append(Call(str(described["name"]), arguments))
     return Turn(
         when=when if when is None or isinstance(when, re.Pattern) else str(when),
         after=fields.get("after"),
         say=[str(text) for text in _list(fields.get("say", []))],
         call=calls,
-        times=fields.get("times"),
+        times=times,
     )

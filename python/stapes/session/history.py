@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["begin_with", "items_as_json", "message_event", "update_history"]
 
 logger = logging.getLogger("stapes")
+
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
+
+
+def _json(value: object) -> str:
+    """JSON that can be sent: with U+FFFD for each half of a surrogate pair."""
+    return _HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", json.dumps(value, ensure_ascii=False))
 
 
 def message_event(
@@ -48,7 +56,7 @@ def message_event(
         "item": {"type": "message", "role": "user", "content": [_part(part) for part in parts]},
         **(other_event_data or {}),
     }
-    return json.dumps(event, ensure_ascii=False)
+    return _json(event)
 
 
 def _part(part: Any) -> Any:
@@ -67,19 +75,34 @@ def items_as_json(history: Sequence[HistoryItem | Mapping[str, Any]]) -> str:
     Raises:
         TypeError, ValueError: it has what JSON cannot hold.
     """
-    return json.dumps(items_to_dicts(history), ensure_ascii=False)
+    return _json(items_to_dicts(history))
 
 
-def begin_with(core: _core.Session, history: Sequence[HistoryItem | Mapping[str, Any]]) -> None:
+def begin_with(
+    core: _core.Session, history: Sequence[HistoryItem | Mapping[str, Any]], most_bytes: int
+) -> None:
     """Has each conversation of the session begin with that history.
+
+    Args:
+        core: the core's half of the session.
+        history: items, or mappings of their fields.
+        most_bytes: what may wait to be sent, for all of it is sent at once.
 
     Raises:
         TypeError, ValueError: names the item that is wrong.
     """
     try:
-        left_out = core.update_history(items_as_json(history), at_first=True)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"history: {error}") from None
+        text = items_as_json(history)
+        if (size := len(text.encode())) > most_bytes:
+            raise ValueError(
+                f"it has {size} bytes as JSON, and all of it is sent at once: leave out images and "
+                f"audio, or raise the transport's max_outgoing_bytes, which is {most_bytes}"
+            )
+        left_out = core.update_history(text, at_first=True)
+    except TypeError as error:
+        raise TypeError(f"history: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"history: {error}") from None
     for sentence in left_out:
         logger.warning("%s", sentence)
 

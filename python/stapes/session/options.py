@@ -188,5 +188,5 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
         max_queued_bytes=options.max_queued_bytes,
     )
     session = _core.Session(hub, core, virtual_clock=virtual_clock)
-    begin_with(session, options.history)
+    begin_with(session, options.history, limits.max_outgoing_bytes)
     return session

@@ -87,10 +87,11 @@ def read_scenes(examples: Path, *, quick: bool = False) -> list[Scene]:
     """Read the caller's part.
 
     Raises:
-        ScriptMissingError: a sound file is missing or cannot be read.
+        ScriptMissingError: the script or a sound file is missing or cannot be read.
     """
-    script = tomllib.loads((examples / "questions.toml").read_text("utf-8"))
+    path = examples / "questions.toml"
     try:
+        script = tomllib.loads(path.read_text("utf-8"))
         return [
             Scene(
                 file=question["file"],
@@ -104,3 +105,5 @@ def read_scenes(examples: Path, *, quick: bool = False) -> list[Scene]:
         ]
     except SpeechFileError as error:
         raise ScriptMissingError(str(error)) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ScriptMissingError(f"{path} cannot be read: {error!r}") from error

@@ -208,9 +208,11 @@ impl WrittenItem {
     }
 
     /// Whether it equals `known`. A user may leave out the fields that only the session knows: the
-    /// id of a call, and how much of an answer was heard.
+    /// id of a call, and how much of an answer was heard. Where an item stands says the list, not the
+    /// item: what preceded it in an earlier conversation may have another id in this one.
     fn is_still(&self, known: &Item) -> bool {
         let mut item = self.item.clone();
+        item.position.clone_from(&known.position);
         match (&mut item.kind, &known.kind) {
             (
                 ItemKind::FunctionCall {
