@@ -105,7 +105,7 @@ impl World {
 
     /// The client interrupts: a response that was requested and has not begun is meant, too.
     fn stop_answer(&mut self) -> Interruption {
-        self.expect.doomed |= self.expect.in_flight.is_some() && self.expect.active.is_none();
+        self.expect.doom();
         self.expect.interrupt(true, self.now)
     }
 
@@ -121,7 +121,9 @@ impl World {
             }
             if self.connected() {
                 self.expect.payloads.insert(n);
-                self.expect.request(true);
+                if !apart {
+                    self.expect.request(true);
+                }
             }
             if raw {
                 let event = json!({"type": "response.create", "event_id": format!("raw_{n}"),
@@ -207,7 +209,8 @@ impl World {
     /// The answer to a call is about to ask for a response.
     fn wish_for_call(&mut self, at: usize, respond: bool) {
         if respond && self.is_live(at) {
-            self.expect.request(false);
+            let response = number(&self.calls[at].call.response_id);
+            self.expect.request_after(response.unwrap_or_default());
             let id = number(&self.calls[at].call.call_id).unwrap_or_default();
             self.expect.wishes.push(Wish::Output(id));
         }
@@ -328,7 +331,7 @@ impl World {
         let Some(response) = response.filter(|id| !self.expect.is_apart(*id)) else {
             return Ok(());
         };
-        let newest = self.expect.begun.keys().max() == Some(&response);
+        let newest = self.expect.newest() == Some(response);
         let audio = look.source == GuardSource::Audio;
         self.note(|| format!("client: a guardrail trips on resp_{response}, audio: {audio}"));
         let id = self.new_id();
@@ -341,7 +344,7 @@ impl World {
             self.expect.wishes.push(Wish::Item(id));
             if audio {
                 self.expect.silenced.insert(response);
-                self.expect.interrupt(true, self.now)
+                self.stop_answer()
             } else {
                 let active = self.expect.active.filter(|active| *active == response);
                 Interruption {

@@ -12,6 +12,8 @@ use crate::wire::Fact;
 pub struct Request {
     /// How many requests without a payload it stands for; 0: it has a payload.
     pub count: usize,
+    /// An interruption came while it was in flight.
+    pub unwanted: bool,
 }
 
 /// A request that waits. Those without a payload coalesce, but not across one with a payload.
@@ -19,6 +21,15 @@ pub struct Request {
 enum Waiting {
     Plain(usize),
     Payload,
+}
+
+/// Why the answer to a request that is in flight is not wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doom {
+    /// The user interrupts, or a guardrail does.
+    Interrupted,
+    /// The user speaks. The client may let that answer be.
+    SpokenOver,
 }
 
 /// What an interruption must do.
@@ -61,8 +72,10 @@ pub struct Expectations {
     pub wishes: Vec<Wish>,
     /// Requests with a payload, by their number.
     pub payloads: HashSet<u32>,
-    /// An interruption came while a request was in flight: its response is unwanted.
-    pub doomed: bool,
+    /// An interruption came while a request was in flight.
+    pub doomed: Option<Doom>,
+    /// Calls were answered that ask for a response: these responses made them.
+    deferred: Vec<u32>,
     /// Responses that a guardrail has tripped on.
     pub tripped: HashSet<u32>,
     /// An error has said why a response does not come.
@@ -84,7 +97,8 @@ impl Expectations {
             waiting: VecDeque::new(),
             wishes: Vec::new(),
             payloads: HashSet::new(),
-            doomed: false,
+            doomed: None,
+            deferred: Vec::new(),
             tripped: HashSet::new(),
             excused: false,
             server_interrupts: false,
@@ -93,6 +107,12 @@ impl Expectations {
 
     pub fn is_apart(&self, response: u32) -> bool {
         self.begun.get(&response).is_some_and(|(_, apart)| *apart)
+    }
+
+    /// The response of the conversation that began last.
+    pub fn newest(&self) -> Option<u32> {
+        let of_conversation = self.begun.iter().filter(|(_, (_, apart))| !apart);
+        of_conversation.map(|(id, _)| *id).max()
     }
 
     /// A frame arrives. Returns what it interrupts.
@@ -114,12 +134,13 @@ impl Expectations {
                 if !*apart {
                     self.active = Some(*response);
                     let ours = self.in_flight.take() == *request;
-                    if std::mem::take(&mut self.doomed) {
-                        self.silenced.extend(ours.then_some(*response));
+                    if let Some(doom) = self.doomed.take() {
+                        // The client cannot tell whose response it is.
+                        let must = ours && doom == Doom::Interrupted;
+                        self.silenced.extend(must.then_some(*response));
                         return Some(Interruption {
                             cancel: Some(*response),
-                            // The client cannot tell whose response it is.
-                            optional: !ours,
+                            optional: !must,
                             ..Interruption::default()
                         });
                     }
@@ -147,13 +168,21 @@ impl Expectations {
                 }
             }
             Fact::Refused { event_id, busy } => {
+                let mut unwanted = false;
                 if self.in_flight.as_ref() == Some(event_id) {
                     self.in_flight = None;
-                    self.doomed = false;
+                    unwanted = self.doomed.take() == Some(Doom::Interrupted);
                 }
                 let request = self.requests.get(event_id);
+                unwanted |= request.is_some_and(|request| request.unwanted);
                 let count = request.map_or(0, |request| request.count);
-                if *busy {
+                let payload = request.is_some_and(|request| request.count == 0);
+                if unwanted {
+                    self.excuse();
+                }
+                if *busy && payload {
+                    self.waiting.push_front(Waiting::Payload);
+                } else if *busy {
                     self.put_back(count);
                 } else {
                     self.put_back(count.saturating_sub(1));
@@ -161,6 +190,9 @@ impl Expectations {
                 }
             }
             Fact::SpeechStarted if persona.speech_interrupts => {
+                if self.in_flight.is_some() && self.doomed.is_none() {
+                    self.doomed = Some(Doom::SpokenOver);
+                }
                 return Some(self.interrupt(!self.server_interrupts, now));
             }
             _ => {}
@@ -177,6 +209,23 @@ impl Expectations {
         }
     }
 
+    /// A call of that response was answered, and asks for the next one.
+    pub fn request_after(&mut self, response: u32) {
+        if !self.deferred.contains(&response) {
+            self.deferred.push(response);
+        }
+    }
+
+    /// The answer to a request that is in flight is not wanted.
+    pub fn doom(&mut self) {
+        if let Some(event_id) = &self.in_flight {
+            self.doomed = Some(Doom::Interrupted);
+            if let Some(request) = self.requests.get_mut(event_id) {
+                request.unwanted = true;
+            }
+        }
+    }
+
     /// Whether a request waits for the end of the active response.
     pub fn waits(&self) -> bool {
         self.active.is_some() && !self.waiting.is_empty()
@@ -189,6 +238,16 @@ impl Expectations {
             Some(Waiting::Plain(waiting)) => *waiting += count,
             _ => self.waiting.push_front(Waiting::Plain(count)),
         }
+    }
+
+    /// The server does not answer, or does not end its response: nobody waits for that any more.
+    pub fn give_up(&mut self) {
+        if let Some(event_id) = self.in_flight.take() {
+            let count = self.requests.get(&event_id).map_or(0, |it| it.count);
+            self.put_back(count.saturating_sub(1));
+        }
+        self.active = None;
+        self.excuse();
     }
 
     /// Why a response does not come has been said.
@@ -221,6 +280,8 @@ impl Expectations {
                 format!("{event_id} is sent into resp_{:?}", self.active)
             })?;
             self.in_flight = Some(event_id.to_owned());
+        } else if payload {
+            return Ok(());
         }
         let found = self
             .waiting
@@ -232,6 +293,7 @@ impl Expectations {
             Some(Waiting::Payload) => 0,
             // One that was refused and is asked again.
             None if payload => 0,
+            None if self.deferred.pop().is_some() => 1,
             None => {
                 return broken(
                     Rule::CreateForARequest,
@@ -239,7 +301,10 @@ impl Expectations {
                 );
             }
         };
-        let request = Request { count };
+        let request = Request {
+            count,
+            unwanted: false,
+        };
         self.requests.insert(event_id.to_owned(), request);
         Ok(())
     }

@@ -41,6 +41,8 @@ pub struct Player {
     /// The position by the player's reports, where those count.
     reported: Option<u64>,
     ended: HashSet<u32>,
+    /// How much of each response was passed on, without what was cut off.
+    pub heard_of: HashMap<u32, u64>,
     /// Every cut so far.
     pub cuts: HashMap<(u32, usize), u64>,
 }
@@ -81,6 +83,7 @@ impl Player {
         if let Some(part) = self.parts.last_mut() {
             part.length += ms;
         }
+        *self.heard_of.entry(response).or_default() += ms;
         self.total += ms;
         self.ends = self.ends.max(now) + ms;
         self.forget_heard(now);
@@ -151,9 +154,16 @@ impl Player {
             .collect()
     }
 
+    pub fn reports(&self) -> bool {
+        self.reported.is_some()
+    }
+
     /// The parts were cut, or heard: the player is empty.
     pub fn clear(&mut self, cuts: &[Cut], now: u64) {
         for cut in cuts {
+            let part = |part: &&Part| part.item == cut.item && part.index == cut.index;
+            let length = self.parts.iter().find(part).map_or(0, |part| part.length);
+            *self.heard_of.entry(cut.response).or_default() -= length - cut.ms;
             self.cuts.insert((cut.item, cut.index), cut.ms);
         }
         self.parts.clear();

@@ -57,6 +57,14 @@ impl World {
                 format!("request {n} is granted {granted} times")
             })?;
         }
+        if !self.expect.player.reports() {
+            let told = &self.watch.played;
+            require(
+                *told == self.expect.player.heard_of,
+                Rule::EndOfPlaybackIsTold,
+                || format!("{told:?}, heard: {:?}", self.expect.player.heard_of),
+            )?;
+        }
         self.calls_at_rest()?;
         self.history_at_rest()
     }

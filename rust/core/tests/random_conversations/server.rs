@@ -304,7 +304,8 @@ impl Server {
             );
             return;
         }
-        if rng.chance(2) {
+        // Nobody can tell which of several requests an error without an id is about.
+        if rng.chance(2) && (!apart || self.persona.links_errors) {
             let fact = Fact::Refused {
                 event_id: event_id.clone(),
                 busy: false,

@@ -103,7 +103,7 @@ impl Step {
                 let which = rng.below(8);
                 world.server.go(which, usize::MAX);
             }
-            Kind::Speech if world.connected() => world.server.speech(rng),
+            Kind::Speech if world.connected() => world.speech(rng)?,
             Kind::Transcribe if world.connected() => world.server.transcribe(rng),
             Kind::Stick => world.server.stick(rng.below(8)),
             Kind::Speech | Kind::Transcribe => {}

@@ -57,6 +57,8 @@ pub struct Watch {
     interrupted: bool,
     /// The user sends a `response.cancel` now.
     pub raw_cancel: bool,
+    /// What was heard of each response.
+    pub played: HashMap<u32, u64>,
     /// What guardrails were asked to look at.
     pub looks: Vec<Look>,
 }
@@ -66,6 +68,7 @@ impl Watch {
         self.handed_out.clear();
         self.outputs.clear();
         self.looks.clear();
+        self.played.clear();
         (self.started, self.stopped, self.interrupted) = (false, false, false);
     }
 
@@ -152,6 +155,7 @@ impl Watch {
         Ok(())
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
     fn event(
         &mut self,
         event: Event,
@@ -252,7 +256,23 @@ impl Watch {
                 connection_id,
                 source,
             }),
-            Event::CoreError(error) => explained(error, batch, fact)?,
+            Event::CoreError(error) => {
+                if matches!(error, CoreError::Unanswered(_)) {
+                    expect.give_up();
+                }
+                explained(error, batch, fact)?;
+            }
+            Event::PlaybackEnded {
+                response_id,
+                played_ms,
+                ..
+            } => {
+                let response = number(&response_id).unwrap_or_default();
+                let told = self.played.insert(response, played_ms);
+                require(told.is_none(), Rule::EndOfPlaybackIsTold, || {
+                    format!("twice for {response_id}")
+                })?;
+            }
             Event::LocalEvent { token } => batch.tokens.push(token),
             _ => {}
         }
