@@ -100,6 +100,13 @@ class Replay:
     async def _server_send(self, event: dict[str, Any]) -> None:
         await self._server.send(self._with_our_ids(event))
 
+    async def _server_burst(self, events: list[dict[str, Any]]) -> None:
+        """Sends events that are read at once."""
+        assert self._session is not None
+        with held_reader(self._session):
+            for event in events:
+                await self._server_send(event)
+
     async def _server_send_raw(self, text: str) -> None:
         await self._server.send(text)
 
