@@ -369,7 +369,10 @@ impl Conversation {
                 self.responses.silence_current(self.agent_version);
                 self.cancel_current();
             }
-            GuardSource::Audio => self.interrupt_answer(true, now),
+            GuardSource::Audio => {
+                self.sequencer.interrupt_pending(true);
+                self.interrupt_answer(true, now);
+            }
         }
         self.send_message(feedback, true, now)
     }

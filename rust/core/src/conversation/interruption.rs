@@ -22,6 +22,7 @@ impl Conversation {
     /// Stops the answer, whether it plays yet or not. Does nothing if there is none.
     pub fn interrupt(&mut self, now: Duration) {
         if self.status == Status::Connected {
+            self.sequencer.interrupt_pending(true);
             self.interrupt_answer(true, now);
             self.settle_played();
         }
@@ -37,7 +38,7 @@ impl Conversation {
         }
         // The answer that was asked for and has not begun is not wanted either. The server cannot
         // know that: it is cancelled when it begins.
-        self.sequencer.interrupt_pending();
+        self.sequencer.interrupt_pending(false);
         if cancel {
             self.cancel(&cuts);
         }

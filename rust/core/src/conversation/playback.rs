@@ -72,9 +72,11 @@ impl Part {
     }
 
     fn is(&self, response_id: &str, item_id: &str, content_index: usize) -> bool {
+        // The ids of the newest part are mostly the same ones, not only equal.
+        let same = |one: &str, other: &str| std::ptr::eq(one, other) || one == other;
         self.content_index == content_index
-            && *self.item_id == *item_id
-            && *self.response_id == *response_id
+            && same(&self.item_id, item_id)
+            && same(&self.response_id, response_id)
     }
 }
 
@@ -269,6 +271,7 @@ impl Playback {
             }
         }
         self.advance(now);
+        self.retire_parts();
     }
 
     /// No more audio of that response will come.
@@ -277,6 +280,7 @@ impl Playback {
             part.complete |= *part.response_id == *response_id;
         }
         self.advance(now);
+        self.retire_parts();
     }
 
     /// Moves the position to `now`, and drops the parts that were heard to their end.
@@ -290,6 +294,19 @@ impl Playback {
         self.retire();
     }
 
+    /// Drops the runs that have been played, and the parts that were heard to their end with them.
+    fn retire(&mut self) {
+        let before = self.runs.len();
+        while let Some(run) = self.runs.front()
+            && run.end_ms() <= self.position_ms + ROUNDING_MS
+        {
+            self.retire_run();
+        }
+        if self.runs.len() < before {
+            self.retire_parts();
+        }
+    }
+
     /// Counts the first run as played.
     fn retire_run(&mut self) {
         let Some(run) = self.runs.pop_front() else {
@@ -301,12 +318,7 @@ impl Playback {
         }
     }
 
-    fn retire(&mut self) {
-        while let Some(run) = self.runs.front()
-            && run.end_ms() <= self.position_ms + ROUNDING_MS
-        {
-            self.retire_run();
-        }
+    fn retire_parts(&mut self) {
         let heard = &mut self.heard;
         self.parts.retain(|part| {
             let is_left = !part.is_heard();
@@ -319,6 +331,11 @@ impl Playback {
             }
             is_left
         });
+    }
+
+    /// Whether parts were heard to their end since [`Self::take_heard`].
+    pub(super) fn has_heard(&self) -> bool {
+        !self.heard.is_empty()
     }
 
     /// The parts that were heard to their end since the last call, in their order.
@@ -365,7 +382,7 @@ impl Playback {
                 self.runs.retain(|run| run.part != number);
             }
         }
-        self.retire();
+        self.retire_parts();
     }
 
     /// Handles the player's report that it has played `played_ms` of that part. All audio before

@@ -42,13 +42,18 @@ impl Conversation {
 
     /// Counts the parts that were heard to their end.
     pub(super) fn count_heard(&mut self) {
-        for part in self.playback.take_heard() {
-            let Some(response) = self.responses.get_mut(&part.response_id) else {
-                continue;
-            };
-            response.heard_ms += part.length_ms;
-            response.heard_items.push(part.item_id);
-            if response.done {
+        if !self.playback.has_heard() {
+            return;
+        }
+        let parts = self.playback.take_heard();
+        for part in &parts {
+            if let Some(response) = self.responses.get_mut(&part.response_id) {
+                response.heard(&part.item_id, part.length_ms);
+            }
+        }
+        for part in &parts {
+            let response = self.responses.get(&part.response_id);
+            if response.is_some_and(|response| response.done) {
                 self.end_playback_of(&part.response_id);
             }
         }
@@ -70,6 +75,13 @@ impl Conversation {
     }
 
     pub(super) fn playback_ended(&mut self, response_id: &Arc<str>, interrupted: bool) {
+        let Some(response) = self.responses.get_mut(response_id) else {
+            return;
+        };
+        if std::mem::replace(&mut response.playback_over, true) {
+            return;
+        }
+        let played_ms = response.heard_ms.round() as u64;
         if interrupted {
             for waiter in &mut self.played_waiters {
                 waiter.heard = false;
@@ -78,11 +90,9 @@ impl Conversation {
         if !self.outbox.wants(Interest::PLAYBACK) {
             return;
         }
-        let response = self.responses.get(response_id);
-        let played_ms = response.map_or(0.0, |response| response.heard_ms);
         self.outbox.event(Event::PlaybackEnded {
             response_id: Arc::clone(response_id),
-            played_ms: played_ms.round() as u64,
+            played_ms,
             interrupted,
         });
     }

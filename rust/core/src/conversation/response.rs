@@ -4,7 +4,7 @@
 //! the conversation is the *current* response. Everything that is known of a response is in its
 //! record; a record outlives its response, so that late events are told from new ones.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,9 @@ const MAX_RESPONSES: usize = 64;
 
 /// How many cut parts are remembered.
 const MAX_CUTS: usize = 64;
+
+/// How many parts of one response are remembered by what was said in them, or heard of them.
+const MAX_PARTS: usize = 64;
 
 /// What `response.created` says of a response.
 #[derive(Debug, Clone, Copy)]
@@ -33,12 +36,13 @@ pub(super) struct Begun<'a> {
 }
 
 /// The record of a response.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "facts that are independent of each other"
 )]
 pub(super) struct Response {
+    id: Arc<str>,
     /// The agent that was active when the response began.
     pub(super) agent_version: u64,
     /// The format of its audio, if it was stated.
@@ -61,13 +65,58 @@ pub(super) struct Response {
     pub(super) done: bool,
     /// Milliseconds of its audio that were heard.
     pub(super) heard_ms: f64,
+    /// The end of its playback was told.
+    pub(super) playback_over: bool,
     /// The items of which a part was heard to its end.
-    pub(super) heard_items: Vec<Arc<str>>,
+    heard_items: Vec<Arc<str>>,
     /// The transcripts of its parts so far, by item and content part.
     transcripts: Vec<(Arc<str>, usize, String)>,
 }
 
 impl Response {
+    fn new(id: Arc<str>, agent_version: u64) -> Self {
+        Self {
+            id,
+            agent_version,
+            format: None,
+            since: Duration::ZERO,
+            timings: Timings::default(),
+            out_of_band: false,
+            wants_next: false,
+            tripped: false,
+            silenced: false,
+            cancelling: false,
+            audio_generated: false,
+            done: false,
+            heard_ms: 0.0,
+            playback_over: false,
+            heard_items: Vec::new(),
+            transcripts: Vec::new(),
+        }
+    }
+
+    /// A part was heard to its end.
+    pub(super) fn heard(&mut self, item_id: &Arc<str>, length_ms: f64) {
+        self.heard_ms += length_ms;
+        if self.heard_items.len() < MAX_PARTS {
+            self.heard_items.push(Arc::clone(item_id));
+        }
+    }
+
+    /// Adds a delta to the transcript of a part.
+    pub(super) fn spoke(&mut self, item_id: &str, content_index: usize, delta: &str) {
+        let is_full = self.transcripts.len() >= MAX_PARTS;
+        let mut parts = self.transcripts.iter_mut().rev();
+        match parts.find(|(item, part, _)| *part == content_index && **item == *item_id) {
+            Some((.., transcript)) => transcript.push_str(delta),
+            None if !is_full => {
+                let part = (item_id.into(), content_index, delta.to_owned());
+                self.transcripts.push(part);
+            }
+            None => {}
+        }
+    }
+
     pub(super) fn first_audio(&mut self, now: Duration) {
         let since = self.since;
         self.timings
@@ -97,8 +146,9 @@ struct Current {
 
 #[derive(Debug, Default)]
 pub(super) struct Responses {
-    known: HashMap<Arc<str>, Response>,
-    order: VecDeque<Arc<str>>,
+    /// Oldest first. There are few, and most events are about the newest: a search from the end takes
+    /// less time than a hash.
+    known: VecDeque<Response>,
     current: Option<Current>,
     /// Counts the responses of the conversation.
     index: u64,
@@ -109,45 +159,40 @@ pub(super) struct Responses {
 impl Responses {
     /// The record of a response, made if it is not known.
     pub(super) fn entry(&mut self, id: &str, agent_version: u64) -> &mut Response {
-        if !self.known.contains_key(id) {
-            if self.order.len() >= MAX_RESPONSES {
+        let at = self.position(id).unwrap_or_else(|| {
+            if self.known.len() >= MAX_RESPONSES {
                 self.forget_one();
             }
-            let id: Arc<str> = id.into();
-            self.order.push_back(Arc::clone(&id));
-            self.known.insert(
-                id,
-                Response {
-                    agent_version,
-                    ..Response::default()
-                },
-            );
-        }
-        self.known.get_mut(id).expect("it is known by now")
+            self.known
+                .push_back(Response::new(id.into(), agent_version));
+            self.known.len() - 1
+        });
+        &mut self.known[at]
+    }
+
+    fn position(&self, id: &str) -> Option<usize> {
+        self.known.iter().rposition(|response| *response.id == *id)
     }
 
     /// Forgets the oldest response that has ended; if none has, the oldest.
     fn forget_one(&mut self) {
-        let ended = self.order.iter().position(|id| self.is_done(id));
-        if let Some(id) = self.order.remove(ended.unwrap_or(0)) {
-            self.known.remove(&id);
-        }
+        let ended = self.known.iter().position(|response| response.done);
+        self.known.remove(ended.unwrap_or(0));
     }
 
     pub(super) fn get(&self, id: &str) -> Option<&Response> {
-        self.known.get(id)
+        self.position(id).map(|at| &self.known[at])
     }
 
     pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Response> {
-        self.known.get_mut(id)
+        self.position(id).map(|at| &mut self.known[at])
     }
 
     /// Begins a response. Returns the response that was current before, if it had not ended: the
     /// server has one at a time in the conversation, so it will not go on.
     pub(super) fn begin(&mut self, begun: Begun<'_>, now: Duration) -> Option<Arc<str>> {
         // What the server sent without any id belongs to the past.
-        self.known.remove("");
-        self.order.retain(|id| !id.is_empty());
+        self.known.retain(|response| !response.id.is_empty());
         let mut replaced = None;
         if !begun.out_of_band {
             self.index += 1;
@@ -167,10 +212,7 @@ impl Responses {
             let response = self.entry(id, begun.agent_version);
             if response.done {
                 // The server reused an id: this is a new response.
-                *response = Response {
-                    agent_version: begun.agent_version,
-                    ..Response::default()
-                };
+                *response = Response::new(Arc::clone(&response.id), begun.agent_version);
             }
             response.out_of_band = begun.out_of_band;
             response.format = begun.format;
@@ -199,7 +241,7 @@ impl Responses {
     pub(super) fn ended_id(&self, stated: Option<&str>) -> Option<Arc<str>> {
         let current = self.current.as_ref();
         match stated {
-            Some(id) if self.known.contains_key(id) => Some(id.into()),
+            Some(id) if self.get(id).is_some() => Some(id.into()),
             _ => current
                 .filter(|current| current.created)
                 .and_then(|current| current.id.clone())
@@ -240,7 +282,7 @@ impl Responses {
     /// Gives the current response up: its end will not come. Returns its id.
     pub(super) fn give_up(&mut self) -> Option<Arc<str>> {
         let id = self.current.take()?.id?;
-        if let Some(response) = self.known.get_mut(&id) {
+        if let Some(response) = self.get_mut(&id) {
             response.cancelling = false;
         }
         Some(id)
@@ -284,7 +326,10 @@ impl Responses {
     /// its id if it has one.
     pub(super) fn cancel_current(&mut self) -> Option<Option<Arc<str>>> {
         let current = self.current.as_mut().filter(|current| current.created)?;
-        let record = current.id.as_ref().and_then(|id| self.known.get_mut(id));
+        let record = current.id.as_ref().and_then(|id| {
+            let mut known = self.known.iter_mut().rev();
+            known.find(|response| response.id == *id)
+        });
         let cancelling = match record {
             Some(response) => &mut response.cancelling,
             None => &mut current.cancelling,
@@ -295,18 +340,18 @@ impl Responses {
     /// Whether a `response.cancel` of the current response is on its way.
     pub(super) fn is_cancelling(&self) -> bool {
         self.current.as_ref().is_some_and(|current| {
-            let record = current.id.as_ref().and_then(|id| self.known.get(id));
+            let record = current.id.as_ref().and_then(|id| self.get(id));
             record.map_or(current.cancelling, |response| response.cancelling)
         })
     }
 
     fn is_done(&self, id: &str) -> bool {
-        self.known.get(id).is_some_and(|response| response.done)
+        self.get(id).is_some_and(|response| response.done)
     }
 
     /// The agent of a response that has not ended.
     pub(super) fn agent_version(&self, id: &str) -> Option<u64> {
-        let response = self.known.get(id).filter(|response| !response.done)?;
+        let response = self.get(id).filter(|response| !response.done)?;
         Some(response.agent_version)
     }
 
@@ -317,7 +362,7 @@ impl Responses {
         if self.is_done(id) {
             return agent_version;
         }
-        if !self.known.contains_key(id) {
+        if self.get(id).is_none() {
             let unnamed = self.current.as_ref().filter(|current| current.id.is_none());
             let agent_version = unnamed.map_or(agent_version, |current| current.agent_version);
             self.entry(id, agent_version);
@@ -330,8 +375,7 @@ impl Responses {
     }
 
     pub(super) fn take_wants_next(&mut self, id: &str) -> bool {
-        self.known
-            .get_mut(id)
+        self.get_mut(id)
             .is_some_and(|response| std::mem::take(&mut response.wants_next))
     }
 
@@ -351,38 +395,11 @@ impl Responses {
     }
 
     pub(super) fn is_silenced(&self, id: &str) -> bool {
-        self.known.get(id).is_some_and(|response| response.silenced)
+        self.get(id).is_some_and(|response| response.silenced)
     }
 
     pub(super) fn is_out_of_band(&self, id: &str) -> bool {
-        self.known
-            .get(id)
-            .is_some_and(|response| response.out_of_band)
-    }
-
-    /// Adds a delta to the transcript of a part. Without a response, it belongs to the current one.
-    pub(super) fn spoke(
-        &mut self,
-        response_id: Option<&str>,
-        item_id: &str,
-        content_index: usize,
-        delta: &str,
-    ) {
-        let id = response_id.or(self
-            .current
-            .as_ref()
-            .and_then(|current| current.id.as_deref()));
-        let Some(response) = id.and_then(|id| self.known.get_mut(id)) else {
-            return;
-        };
-        let mut parts = response.transcripts.iter_mut().rev();
-        match parts.find(|(item, part, _)| **item == *item_id && *part == content_index) {
-            Some((.., transcript)) => transcript.push_str(delta),
-            None => {
-                let part = (item_id.into(), content_index, delta.to_owned());
-                response.transcripts.push(part);
-            }
-        }
+        self.get(id).is_some_and(|response| response.out_of_band)
     }
 
     /// The transcript of a part so far.
@@ -392,7 +409,7 @@ impl Responses {
         item_id: &str,
         content_index: usize,
     ) -> &str {
-        let parts = self.known.get(response_id).map(|it| &it.transcripts);
+        let parts = self.get(response_id).map(|it| &it.transcripts);
         parts
             .and_then(|parts| {
                 parts
@@ -404,7 +421,7 @@ impl Responses {
 
     /// Drops the transcripts of a response whose parts have been played or cut.
     pub(super) fn forget_transcripts(&mut self, id: &str) {
-        if let Some(response) = self.known.get_mut(id).filter(|response| response.done) {
+        if let Some(response) = self.get_mut(id).filter(|response| response.done) {
             response.transcripts = Vec::new();
         }
     }
@@ -424,7 +441,7 @@ impl Responses {
         };
         let heard_whole =
             |response: &Response| response.heard_items.iter().any(|id| **id == *item_id);
-        self.cuts.iter().any(heard_in_part) || self.known.values().any(heard_whole)
+        self.cuts.iter().any(heard_in_part) || self.known.iter().any(heard_whole)
     }
 
     /// Copies the extent that was heard into an item whose parts were cut before the item arrived.

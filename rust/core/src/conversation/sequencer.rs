@@ -50,6 +50,8 @@ struct Sent {
     deadline: Duration,
     /// The answer was interrupted before it began.
     interrupted: bool,
+    /// Nobody wants an answer to it any more.
+    withdrawn: bool,
 }
 
 #[derive(Debug)]
@@ -137,6 +139,7 @@ impl Sequencer {
             request,
             deadline: now + self.patience,
             interrupted: false,
+            withdrawn: false,
         });
         Some(event)
     }
@@ -152,13 +155,14 @@ impl Sequencer {
         id
     }
 
-    /// The answer to the pending request, if there is one, is not wanted any more. Returns whether
-    /// there is one.
-    pub(super) fn interrupt_pending(&mut self) -> bool {
+    /// The answer to the pending request is to be stopped when it begins. `withdrawn`: if the server
+    /// refuses the request, it is not made again. The user who speaks withdraws nothing: the server
+    /// may answer that first, without having seen what the request is about.
+    pub(super) fn interrupt_pending(&mut self, withdrawn: bool) {
         if let Some(pending) = &mut self.pending {
             pending.interrupted = true;
+            pending.withdrawn |= withdrawn;
         }
-        self.pending.is_some()
     }
 
     /// A response of the conversation has begun. Returns whether it was interrupted before.
@@ -199,7 +203,7 @@ impl Sequencer {
                 .take_if(|sent| (id.is_some() || other_active) && is_meant(sent))
         });
         let Some(sent) = refused else { return };
-        if sent.interrupted {
+        if sent.withdrawn {
             return;
         }
         if other_active {
@@ -409,17 +413,25 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_request_is_not_sent_again() {
+    fn a_request_that_was_withdrawn_is_not_sent_again() {
+        for withdrawn in [true, false] {
+            let mut s = sequencer();
+            s.request_auto();
+            assert!(s.next(NOW).is_some());
+            s.interrupt_pending(withdrawn);
+            s.refused(&other_active(), true, NOW);
+            s.ended(true);
+            assert_eq!(s.next(NOW).is_none(), withdrawn);
+        }
+    }
+
+    #[test]
+    fn the_answer_to_an_interrupted_request_is_to_be_cancelled() {
         let mut s = sequencer();
         s.request_auto();
         assert!(s.next(NOW).is_some());
-        assert!(s.interrupt_pending());
-        s.refused(&other_active(), true, NOW);
-        s.ended(true);
-        assert_eq!(s.next(NOW), None);
-        s.request_auto();
-        assert!(s.next(NOW).is_some() && s.interrupt_pending());
-        assert!(s.begun(), "the response is to be cancelled");
+        s.interrupt_pending(false);
+        assert!(s.begun());
     }
 
     #[test]

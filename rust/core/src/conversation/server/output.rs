@@ -109,20 +109,17 @@ impl Conversation {
     }
 
     pub(super) fn answer_delta(&mut self, delta: &TextDelta<'_>, now: Duration) {
-        if let Some(id) = delta.response_id.as_deref() {
+        let unnamed = delta.response_id.is_none();
+        let current = unnamed.then(|| self.responses.current().cloned()).flatten();
+        if let Some(id) = delta.response_id.as_deref().or(current.as_deref()) {
             let response = self.responses.entry(id, self.agent_version);
             if response.out_of_band {
                 // Whoever asked for it gets it whole, when it is done.
                 return;
             }
+            response.spoke(&delta.item_id, delta.content_index, &delta.text);
             self.responses.touch(id, now);
         }
-        self.responses.spoke(
-            delta.response_id.as_deref(),
-            &delta.item_id,
-            delta.content_index,
-            &delta.text,
-        );
         let (transcript, guardrails) = (
             self.outbox.wants(Interest::TRANSCRIPT),
             self.outbox.wants(Interest::GUARDRAILS),
