@@ -22,6 +22,7 @@ from stapes.errors import (
     NotConnectedError,
     ServerError,
     StapesError,
+    ToolOutputNotSent,
 )
 from stapes.event_loop import EventLoop, run
 from stapes.events import *  # noqa: F403
@@ -110,6 +111,7 @@ __all__ = [
     "StapesError",
     "ToolApproval",
     "ToolExecution",
+    "ToolOutputNotSent",
     "TransportLine",
     "TransportRequest",
     "WebRTCTransport",

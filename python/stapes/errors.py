@@ -17,6 +17,7 @@ __all__ = [
     "NotConnectedError",
     "ServerError",
     "StapesError",
+    "ToolOutputNotSent",
 ]
 
 
@@ -76,13 +77,40 @@ class ConnectionLostError(StapesError, ConnectionError):
 class NotConnectedError(StapesError, ConnectionError):
     """A command needs a connection and there is none: call `connect()` first."""
 
+    sent: float | None = None
+    """Seconds of the sound that were sent before, where `RealtimeSession.stream_audio` failed."""
+
+
+class ToolOutputNotSent(NotConnectedError):
+    """A tool has ended, but the connection over which the model called it was lost.
+
+    Attributes:
+        call_id: the model's id of the call.
+        tool: the tool's name.
+        output: what the model was to get.
+    """
+
+    def __init__(self, call_id: str, tool: str, output: str) -> None:
+        super().__init__(
+            f"the output of tool {tool} (call {call_id}) was not sent: the connection over which "
+            "the model called it was lost. The model of a new connection does not know of the "
+            "call: tell it with send_message() what it has to know"
+        )
+        self.call_id = call_id
+        self.tool = tool
+        self.output = output
+
 
 class ConsumerTooSlow(StapesError):
     """Events were not read and the bound on those that must not be lost was reached."""
 
 
 class ServerError(StapesError):
-    """The server sent an `error` event.
+    """The server reported an error: by an `error` event, or by an event that says what failed.
+
+    Args:
+        event: the event.
+        failed: what failed, where the event is no `error` event.
 
     Attributes:
         event: the event as it came.
@@ -92,18 +120,54 @@ class ServerError(StapesError):
         event_id: the id of the client event that caused it, if the server names one.
     """
 
-    def __init__(self, event: dict[str, object]) -> None:
-        error = event.get("error")
-        body: dict[str, object] = error if isinstance(error, dict) else {}
-        message = body.get("message")
-        super().__init__(
-            message if isinstance(message, str) and message else "the server reported an error"
-        )
+    def __init__(self, event: dict[str, object], failed: str | None = None) -> None:
+        body = _error_of(event)
+        said = _said(body)
+        if failed is None:
+            super().__init__(said or "the server reported an error")
+        else:
+            super().__init__(f"{failed}: {said or 'the server gives no reason'}")
         self.event = event
         self.code = _text(body.get("code"))
         self.error_type = _text(body.get("type"))
         self.param = _text(body.get("param"))
         self.event_id = _text(body.get("event_id"))
+
+
+_PLACES = (
+    ("error",),
+    ("item", "error"),
+    ("response", "status_details", "error"),
+    ("response", "status_details"),
+)
+"""Where events hold what went wrong."""
+
+
+def _error_of(event: dict[str, object]) -> dict[str, object]:
+    """What the server says of the error, wherever in the event it is."""
+    for place in _PLACES:
+        found: object = event
+        for key in place:
+            found = found.get(key) if isinstance(found, dict) else None
+        if isinstance(found, str) and found:
+            return {**_own_fields(event), "message": found}
+        if isinstance(found, dict) and found:
+            return found
+    return _own_fields(event)
+
+
+def _own_fields(event: dict[str, object]) -> dict[str, object]:
+    """The fields of an error that are in the event itself; its `type` is the event's."""
+    return {key: event.get(key) for key in ("message", "code", "param", "detail", "reason")}
+
+
+def _said(body: dict[str, object]) -> str:
+    """The server's words: a message, or at least a code."""
+    for key in ("message", "detail", "reason"):
+        if said := _text(body.get(key)):
+            return said
+    names = [said for key in ("type", "code") if (said := _text(body.get(key)))]
+    return " ".join(names)
 
 
 def _text(value: object) -> str | None:

@@ -136,7 +136,11 @@ class ResponseDone:
     agent: RealtimeAgent[Any]
     response_id: str | None
     status: str | None
-    """The provider's: completed, cancelled, failed, incomplete."""
+    """The provider's: completed, cancelled, failed, incomplete.
+
+    Where the connection was lost before the response's end, `incomplete`, and the reason in
+    `status_details` is `connection_lost`.
+    """
     status_details: dict[str, Any] | None
     usage: dict[str, Any] | None
     """The provider's token counts, as they came."""
@@ -271,7 +275,10 @@ class TranscriptDelta:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionFailed:
-    """The provider could not transcribe what the user said. The model heard it all the same."""
+    """The provider could not transcribe what the user said. The model heard it all the same.
+
+    An `Error` with the server's event follows.
+    """
 
     item_id: str
     content_index: int
@@ -353,7 +360,10 @@ class Lagging:
 class Error:
     """Something went wrong; the session goes on.
 
-    `error` is the exception: a `stapes.ServerError` for an `error` event of the server's.
+    `error` is the exception: a `stapes.ServerError` for what the server reports, that is an `error`
+    event, a response that failed, a transcription that failed, a call to a hosted MCP server or the
+    listing of its tools that failed; a `stapes.ToolOutputNotSent` for a tool whose answer the model
+    does not get, because the connection was lost.
     """
 
     error: BaseException

@@ -33,6 +33,8 @@ __all__ = [
 
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
+McpStatus: TypeAlias = Literal["in_progress", "completed", "incomplete", "failed"]
+
 
 class Unset(str):
     """The type of `UNSET`: a field that was not stated, which is not the same as `None`.
@@ -169,14 +171,18 @@ class FunctionCallItem:
 
 @dataclass(frozen=True, slots=True)
 class McpCallItem:
-    """A call that the provider makes to a hosted MCP server."""
+    """A call that the provider makes to a hosted MCP server.
+
+    `error` says why a call with the status `failed` did, in the server's words.
+    """
 
     item_id: str
     name: str
     arguments: str
     output: str | None = None
-    status: Status = "in_progress"
+    status: McpStatus = "in_progress"
     type: Literal["mcp_call", "mcp_tool_call"] = "mcp_call"
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

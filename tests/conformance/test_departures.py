@@ -396,9 +396,10 @@ async def test_a_tool_that_ends_after_the_connection_was_lost_is_an_error_event(
     await talk.settle()
     gate.set()
     await talk.settle()
-    assert not talk.seen(stapes.AgentToolEnd)
+    (ended,) = talk.seen(stapes.AgentToolEnd)
     (event,) = talk.seen(stapes.Error)
-    assert isinstance(event.error, stapes.NotConnectedError)
+    assert isinstance(event.error, stapes.ToolOutputNotSent)
+    assert event.error.output == ended.result == "late"
 
 
 async def test_a_function_call_is_added_to_the_history_with_its_output(talks: Talks) -> None:

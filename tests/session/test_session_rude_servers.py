@@ -40,7 +40,7 @@ async def test_garbage_becomes_error_events_and_the_conversation_goes_on(call):
         '{"no": "type"}',
         '{"type": 7}',
         "[" * 100_000,
-        '{"type":"x","v":"\\ud800"}',
+        '{"type":"x","v":"\\ud800}',
     ]
     for frame in garbage:
         c.call.send_raw(frame)

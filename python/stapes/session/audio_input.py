@@ -23,7 +23,8 @@ class AudioStream(Completion[float]):
     """A long sound on its way to the model, from `RealtimeSession.stream_audio`.
 
     Awaited, it gives the seconds of the sound that were sent: all of it, or less where it was
-    cancelled. It fails with `stapes.NotConnectedError` where the connection is lost meanwhile.
+    cancelled. It fails with `stapes.NotConnectedError` where the connection is lost meanwhile; its
+    `sent` says how many seconds were sent before.
     """
 
     __slots__ = ("_stream",)
@@ -118,6 +119,9 @@ class AudioInput:
         if failure is None:
             ended.set_result(sent)
         else:
+            if isinstance(failure, NotConnectedError):
+                failure.sent = sent
+                failure.add_note(f"{sent:.2f} s of the sound had been sent")
             ended.set_exception(failure)
 
     def cancel(self) -> None:

@@ -10,11 +10,13 @@ from typing import Any
 from agents import Usage
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
-__all__ = ["SessionUsage", "note"]
+__all__ = ["SessionUsage", "note", "note_transcription"]
 
 
 class SessionUsage(Usage):
-    """A `Usage` that adds up the responses when somebody reads it.
+    """A `Usage` that adds up responses and transcriptions when somebody reads it.
+
+    `requests` counts the responses; transcriptions add to the tokens alone.
 
     Adding one response takes longer than everything else that Python does at a response's end, and
     most users read the usage at the end of a call, if at all.
@@ -22,19 +24,19 @@ class SessionUsage(Usage):
 
     def __init__(self) -> None:
         super().__init__()
-        self.__dict__["_noted"] = deque[str | None]()
+        self.__dict__["_noted"] = deque[tuple[str | None, int]]()
 
     def __getattribute__(self, name: str) -> Any:
         noted = object.__getattribute__(self, "__dict__").get("_noted")
         if noted:
             # Taken out before they are added: adding reads the sum, which leads here again.
-            for used in _emptied(noted):
-                Usage.add(self, _of_a_response(used))
+            for used, requests in _emptied(noted):
+                Usage.add(self, _usage(used, requests))
         return super().__getattribute__(name)
 
 
-def _emptied(noted: deque[str | None]) -> list[str | None]:
-    taken: list[str | None] = []
+def _emptied(noted: deque[tuple[str | None, int]]) -> list[tuple[str | None, int]]:
+    taken: list[tuple[str | None, int]] = []
     # Tools read from their own threads: `popleft` gives each response to one reader only.
     with suppress(IndexError):
         while True:
@@ -44,27 +46,45 @@ def _emptied(noted: deque[str | None]) -> list[str | None]:
 
 def note(usage: Usage, used: str | None) -> None:
     """Counts a response; `used` is the `usage` of its `response.done` event, as JSON text."""
+    _note(usage, used, requests=1)
+
+
+def note_transcription(usage: Usage, used: str) -> None:
+    """Counts a transcription of the user's speech; `used` is the `usage` of its event."""
+    _note(usage, used, requests=0)
+
+
+def _note(usage: Usage, used: str | None, requests: int) -> None:
     noted = object.__getattribute__(usage, "__dict__").get("_noted")
     if noted is None:
-        usage.add(_of_a_response(used))
+        usage.add(_usage(used, requests))
     else:
-        noted.append(used)
+        noted.append((used, requests))
 
 
-def _of_a_response(used: str | None) -> Usage:
-    def number(value: Any) -> int:
-        return value if isinstance(value, int) else 0
+def _number(value: Any) -> int:
+    """A count of tokens, which some servers write as text."""
+    if isinstance(value, str):
+        return int(value) if value.isascii() and value.isdigit() and len(value) <= 18 else 0
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value) if 0 <= value < 1e18 else 0
+    return 0
 
-    counts = {} if used is None else json.loads(used) or {}
-    given, made = number(counts.get("input_tokens")), number(counts.get("output_tokens"))
-    details = counts.get("input_token_details") or {}
+
+def _usage(used: str | None, requests: int) -> Usage:
+    counts = None if used is None else json.loads(used)
+    if not isinstance(counts, dict):
+        counts = {}
+    given, made = _number(counts.get("input_tokens")), _number(counts.get("output_tokens"))
+    details = counts.get("input_token_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
     return Usage(
-        requests=1,
+        requests=requests,
         input_tokens=given,
         output_tokens=made,
         total_tokens=given + made,
         input_tokens_details=InputTokensDetails.model_construct(
-            cached_tokens=number(details.get("cached_tokens")), cache_write_tokens=0
+            cached_tokens=_number(cached), cache_write_tokens=0
         ),
         output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
     )

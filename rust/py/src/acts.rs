@@ -47,9 +47,17 @@ impl Acts {
         &self,
         act: impl FnOnce(&mut Conversation, Duration) -> Result<(), Rejected>,
     ) -> Outcome<bool> {
+        Ok(self.answer(act)?.is_some())
+    }
+
+    /// Runs an act, and returns its result; `None` where what it belongs to is over.
+    fn answer<T>(
+        &self,
+        act: impl FnOnce(&mut Conversation, Duration) -> Result<T, Rejected>,
+    ) -> Outcome<Option<T>> {
         match self.0.session()?.act(act) {
-            Ok(()) => Ok(true),
-            Err(Rejected::Stale | Rejected::NotConnected) => Ok(false),
+            Ok(result) => Ok(Some(result)),
+            Err(Rejected::Stale | Rejected::NotConnected) => Ok(None),
             Err(rejected) => Err(rejected.into()),
         }
     }
@@ -78,6 +86,7 @@ impl Acts {
         self.act(|conversation, _| conversation.resume_call(call_id, connection_id))
     }
 
+    /// Answers a call; `None` where the call is over, false where its connection was lost.
     fn tool_output(
         &self,
         call_id: &str,
@@ -85,8 +94,8 @@ impl Acts {
         output: &str,
         respond: bool,
         tokens: Vec<u64>,
-    ) -> Outcome<bool> {
-        self.act(|conversation, now| {
+    ) -> Outcome<Option<bool>> {
+        self.answer(|conversation, now| {
             conversation.tool_output(call_id, connection_id, output, respond, &tokens, now)
         })
     }
@@ -112,6 +121,7 @@ impl Acts {
         Ok(())
     }
 
+    /// Switches the agent and answers the call; `None` and false as [`Self::tool_output`].
     fn hand_off(
         &self,
         call_id: &str,
@@ -120,14 +130,14 @@ impl Acts {
         session_update: String,
         after: Vec<u64>,
         output: &str,
-    ) -> Outcome<bool> {
+    ) -> Outcome<Option<bool>> {
         let switch = AgentSwitch {
             agent_version,
             session_update: Some(session_update),
             before: Vec::new(),
             after,
         };
-        self.act(|conversation, now| {
+        self.answer(|conversation, now| {
             conversation.hand_off(call_id, connection_id, &switch, output, now)
         })
     }

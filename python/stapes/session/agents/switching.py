@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from stapes.events import AgentHandoff, SessionEvent
 from stapes.session.agents.snapshot import AgentSnapshot, prepare_agent
-from stapes.session.tool_calls.tool_result import tool_result_text
 
 if TYPE_CHECKING:
     from agents.realtime import RealtimeAgent
@@ -87,23 +86,35 @@ class AgentSwitching:
         return agent
 
     async def hand_off(
-        self, call_id: str, connection_id: int, source: RealtimeAgent[Any], agent: Any
-    ) -> None:
-        """Answers a handoff's call: `agent` is to follow `source`."""
+        self,
+        call_id: str,
+        connection_id: int,
+        source: RealtimeAgent[Any],
+        agent: Any,
+        output: str,
+    ) -> bool | None:
+        """Answers a handoff's call with `output`: `agent` is to follow `source`.
+
+        Returns:
+            `None` where the call is over, false where its connection was lost: nothing happened.
+        """
         core, configuration = self._scope.core, self._configuration
         snapshot = await prepare_agent(agent, self._scope.context)
         payload = await configuration.payload(snapshot, switching=True)
         update = configuration.session_update(payload)
         agent_version = self._roster.add(snapshot)
-        # Without spaces, as the reference writes it.
-        output = tool_result_text({"assistant": agent.name})
+        sent: list[bool | None] = []
+
+        def act(tokens: list[int]) -> bool:
+            sent.append(
+                core.hand_off(call_id, connection_id, agent_version, update, tokens, output)
+            )
+            return sent[0] is True
+
         self._scope.local_events.transact(
-            self._events(source, snapshot),
-            lambda tokens: core.hand_off(
-                call_id, connection_id, agent_version, update, tokens, output
-            ),
-            takes_over=agent_version,
+            self._events(source, snapshot), act, takes_over=agent_version
         )
+        return sent[0]
 
     def _events(self, source: RealtimeAgent[Any], snapshot: AgentSnapshot) -> list[SessionEvent]:
         handoff = AgentHandoff(self._scope.context, source, snapshot.agent)

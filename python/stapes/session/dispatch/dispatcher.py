@@ -41,7 +41,7 @@ from stapes.session.failures import as_failure, ends_more
 from stapes.session.invocation import session_and_history
 from stapes.session.tool_calls.hosted_approvals import decide_by_callback, tool_that_decides
 from stapes.session.tool_calls.pending import PendingCall
-from stapes.session.usage import note
+from stapes.session.usage import note, note_transcription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -263,7 +263,8 @@ class Handlers:
         """Counts the usage, emits the end, calls the agent's hook, checks the whole output."""
         scope, listeners = self.scope, self.listeners
         agent = self.roster.agent(message.agent_version)
-        note(scope.context.usage, message.usage)
+        if not message.lost:
+            note(scope.context.usage, message.usage)
         if listeners.wants("response_done"):
             listeners.emit(
                 ResponseDone(
@@ -292,6 +293,10 @@ class Handlers:
             response_index=message.response_index,
             connection_id=message.connection_id,
         )
+
+    def transcription_usage(self, message: messages.TranscriptionUsage) -> None:
+        """Counts what a transcription cost."""
+        note_transcription(self.scope.context.usage, message.usage)
 
     def guardrail_due(self, message: messages.GuardrailDue) -> None:
         """Checks what the agent has said so far."""
@@ -380,7 +385,7 @@ class Handlers:
         error: Exception
         match message.kind:
             case "server":
-                error = ServerError(json.loads(message.detail))
+                error = ServerError(json.loads(message.detail), message.failed)
             case "protocol":
                 error = StapesError(message.detail)
             case "model":
@@ -442,5 +447,6 @@ _HANDLERS: dict[type[Any], Callable[[Handlers, Any], None]] = {
     messages.AudioDrained: Handlers.audio_drained,
     messages.AudioStreamed: Handlers.audio_streamed,
     messages.TooSlow: Handlers.too_slow,
+    messages.TranscriptionUsage: Handlers.transcription_usage,
 }
 """By the class of the message. An event of `stapes.events` that is not here is emitted as it is."""

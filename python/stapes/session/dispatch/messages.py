@@ -35,6 +35,7 @@ __all__ = [
     "ResponseEnded",
     "ResponseStarted",
     "TooSlow",
+    "TranscriptionUsage",
 ]
 
 
@@ -72,6 +73,8 @@ class ResponseEnded:
 
     response_id: str | None
     out_of_band: bool
+    lost: bool
+    """Its connection was lost before its end."""
     agent_version: int
     item_id: str | None
     output: str
@@ -122,6 +125,14 @@ class Played:
     token: int
     heard: bool
     """Everything was heard to its end since then."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionUsage:
+    """What the transcription of the user's speech cost."""
+
+    usage: str
+    """JSON text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +197,8 @@ class CoreError:
     request for a response unanswered; a message was not sent, because the connection was over."""
     detail: str
     """A sentence for users; of the kind `server` the server's event, as JSON text."""
+    failed: str | None
+    """What failed, where the server's event is no `error` event."""
 
 
 @dataclass(frozen=True, slots=True)

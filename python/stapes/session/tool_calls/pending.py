@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from agents import FunctionTool
 
+    from stapes.errors import ToolOutputNotSent
     from stapes.events import ToolCall
     from stapes.session.agents.snapshot import AgentSnapshot
 
@@ -29,3 +30,5 @@ class PendingCall:
     """The call's own, for when it has been decided; set with `tool`."""
     failures: list[Exception] = field(default_factory=list)
     """What the tool raised and answered itself."""
+    not_sent: ToolOutputNotSent | None = None
+    """Set where the call was answered, but its connection had been lost."""

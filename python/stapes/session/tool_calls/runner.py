@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents import FunctionTool, Handoff, ModelBehaviorError, ToolErrorFormatterArgs
 
+from stapes.errors import ToolOutputNotSent
 from stapes.events import AgentToolEnd, AgentToolStart, Error, SessionEvent, ToolCall
 from stapes.session.agents.snapshot import check_realtime_agent, is_enabled
 from stapes.session.failures import as_failure, ends_more, report_failure
@@ -80,6 +81,9 @@ class ToolCallRunner:
         """Answers a call that came in."""
         async with self._slot():
             await self._answered(pending, self._dispatch(pending))
+        if pending.not_sent is not None:
+            event = Error(pending.not_sent, context=f"tool {pending.call.name}")
+            self._scope.local_events.emit(event)
 
     def decide(
         self, approval: ToolApproval, *, approve: bool, always: bool, message: str | None = None
@@ -90,13 +94,19 @@ class ToolCallRunner:
         )
 
     async def _resume(self, pending: PendingCall) -> None:
-        """Goes on with a call that has been decided."""
+        """Goes on with a call that has been decided.
+
+        Raises:
+            stapes.ToolOutputNotSent: the connection was lost meanwhile.
+        """
         tool = pending.tool
         assert tool is not None
         if not self._scope.core.resume_call(pending.call.call_id, pending.connection_id):
             return
         async with self._slot():
             await self._answered(pending, self._function(pending, tool))
+        if pending.not_sent is not None:
+            raise pending.not_sent
 
     async def _answered(self, pending: PendingCall, work: Awaitable[None]) -> None:
         """Awaits users' code; where it fails the model is answered all the same."""
@@ -123,7 +133,7 @@ class ToolCallRunner:
             if handoff.tool_name == call.name and await is_enabled(handoff, context, agent):
                 return await self._hand_off(pending, handoff)
         message = f"Tool {call.name} not found"
-        self._answer(pending, message, Error(ModelBehaviorError(message)), respond=False)
+        self._answer(pending, message, Error(ModelBehaviorError(message)))
         return None
 
     async def _function(self, pending: PendingCall, tool: FunctionTool) -> None:
@@ -249,9 +259,13 @@ class ToolCallRunner:
         call = pending.call
         agent = await handoff.on_invoke_handoff(self._scope.context, call.arguments or "")
         check_realtime_agent(agent, f"what handoff {call.name!r} returned")
-        await self._switching.hand_off(
-            call.call_id, pending.connection_id, pending.snapshot.agent, agent
+        # Without spaces, as the reference writes it.
+        output = tool_result_text({"assistant": agent.name})
+        sent = await self._switching.hand_off(
+            call.call_id, pending.connection_id, pending.snapshot.agent, agent, output
         )
+        if sent is False:
+            pending.not_sent = ToolOutputNotSent(call.call_id, call.name, output)
 
     def _end(
         self, pending: PendingCall, tool: FunctionTool, text: str, *, respond: bool = True
@@ -281,10 +295,16 @@ class ToolCallRunner:
     def _answer(
         self, pending: PendingCall, text: str, *events: SessionEvent, respond: bool = True
     ) -> None:
-        scope = self._scope
-        answer = functools.partial(
-            scope.core.tool_output, pending.call.call_id, pending.connection_id, text, respond
-        )
+        scope, call = self._scope, pending.call
+
+        def answer(tokens: list[int]) -> bool:
+            sent = scope.core.tool_output(
+                call.call_id, pending.connection_id, text, respond, tokens
+            )
+            if sent is False:
+                pending.not_sent = ToolOutputNotSent(call.call_id, call.name, text)
+            return sent is not None
+
         scope.local_events.transact(events, answer)
 
 

@@ -26,14 +26,23 @@ def tool_result_text(value: Any) -> str:
     """Text as it is, anything else as JSON without spaces, as the reference writes it.
 
     Dataclasses and pydantic models become objects, bytes a note of their length; a value that JSON
-    cannot express becomes its `str`.
+    cannot express becomes its `str`. Half a surrogate pair, which is no text, becomes U+FFFD.
     """
     if isinstance(value, str):
-        return value
+        return _sendable(value)
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
     except (TypeError, ValueError, RecursionError):
-        return str(value)
+        text = str(value)
+    return _sendable(text)
+
+
+def _sendable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def _plain(value: Any) -> Any:

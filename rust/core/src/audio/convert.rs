@@ -114,6 +114,10 @@ impl FromWire {
         self.rate
     }
 
+    pub fn format(&self) -> AudioFormat {
+        self.format
+    }
+
     /// Converts the next chunk to 16-bit little-endian PCM. A chunk may end within a sample.
     pub fn push(&mut self, wire: &[u8]) -> Vec<u8> {
         let samples = self.decode(wire);

@@ -79,6 +79,7 @@ impl Conversation {
         self.agent_version = agent_version;
         self.tracing = tracing;
         self.status_changed(Status::Connected, None);
+        self.note_formats(&session_update);
         self.outbox.message(session_update);
         self.history.clear();
         self.history_updated();
@@ -115,6 +116,7 @@ impl Conversation {
         if connection_id != self.connection_id || self.status == Status::Disconnected {
             return;
         }
+        self.end_what_was_begun();
         self.sequencer.reset();
         self.give_up_played();
         self.status_changed(Status::Disconnected, Some(end));
@@ -134,6 +136,7 @@ impl Conversation {
 
     /// Closes the connection. Everything that is still under way becomes stale.
     pub fn close(&mut self, code: u16, reason: &str) {
+        self.closed_connection = self.connection_id;
         if self.status == Status::Disconnected {
             return;
         }
@@ -150,6 +153,7 @@ impl Conversation {
         match event.get("type").and_then(Value::as_str) {
             Some("response.create") => return self.request_manual(event, now),
             Some("response.cancel") => self.note_cancel(text_of(&event, "response_id")),
+            Some("session.update") => self.asked.note(&Value::Object(event.clone())),
             Some(_) => {}
             None => {
                 return Err(Rejected::Invalid(
@@ -161,6 +165,13 @@ impl Conversation {
         self.uncommitted |= event.is_audio;
         self.outbox.message(event);
         Ok(())
+    }
+
+    /// Takes note of the audio formats that a `session.update` asks for.
+    pub(super) fn note_formats(&mut self, session_update: &str) {
+        if let Ok(update) = serde_json::from_str(session_update) {
+            self.asked.note(&update);
+        }
     }
 
     /// Sends a message of the user (a whole `conversation.item.create`). With `respond`, requests a

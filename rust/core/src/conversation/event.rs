@@ -44,6 +44,8 @@ impl Interest {
 pub enum CoreError {
     /// The server sent an `error` event; the event, whole.
     Server(Value),
+    /// The server reported that something failed; what, and the event, whole.
+    Failed { what: String, event: Value },
     /// The server sent what is no event of the protocol.
     Protocol(String),
     /// The model did what it must not, such as reusing a call id.
@@ -57,7 +59,7 @@ pub enum CoreError {
 impl CoreError {
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Server(_) => "server",
+            Self::Server(_) | Self::Failed { .. } => "server",
             Self::Protocol(_) => "protocol",
             Self::Model(_) => "model",
             Self::Unanswered(_) => "unanswered",
@@ -68,6 +70,10 @@ impl CoreError {
     fn edit_quotes(&mut self, edit: &dyn Fn(&mut String)) {
         match self {
             Self::Server(event) => edit_texts(event, edit),
+            Self::Failed { what, event } => {
+                edit(what);
+                edit_texts(event, edit);
+            }
             Self::Protocol(what)
             | Self::Model(what)
             | Self::Unanswered(what)
@@ -75,10 +81,18 @@ impl CoreError {
         }
     }
 
+    /// What failed, where the server's event says only that and why.
+    pub fn failed(&self) -> Option<&str> {
+        match self {
+            Self::Failed { what, .. } => Some(what),
+            _ => None,
+        }
+    }
+
     /// What happened, in words; the server's event as JSON.
     pub fn detail(&self) -> String {
         match self {
-            Self::Server(event) => event.to_string(),
+            Self::Server(event) | Self::Failed { event, .. } => event.to_string(),
             Self::Protocol(what)
             | Self::Model(what)
             | Self::Unanswered(what)
@@ -189,6 +203,8 @@ pub struct ResponseEnded {
     pub response_id: Option<Arc<str>>,
     /// It belongs to no conversation.
     pub out_of_band: bool,
+    /// Its connection was lost before its end.
+    pub lost: bool,
     /// The agent that was in charge when it began.
     pub agent_version: u64,
     /// The item that the last text belongs to.
@@ -253,6 +269,8 @@ event_table! {
             message: String,
             code: Option<String>,
         }
+        /// What the transcription of the user's speech cost.
+        TranscriptionUsage { usage: Value }
         /// A guardrail must look at what there is of an answer.
         GuardrailDue {
             response_id: Arc<str>,
@@ -285,6 +303,7 @@ event_table! {
         ResponseEnded(Box<ResponseEnded>) as it {
             response_id: Option<Arc<str>> = it.response_id,
             out_of_band: bool = it.out_of_band,
+            lost: bool = it.lost,
             agent_version: u64 = it.agent_version,
             item_id: Option<Arc<str>> = it.item_id,
             output: String = it.output,
@@ -312,6 +331,7 @@ event_table! {
         CoreError(CoreError) as it {
             kind: &'static str = it.kind(),
             detail: String = it.detail(),
+            failed: Option<String> = it.failed().map(str::to_owned),
         }
     }
 }

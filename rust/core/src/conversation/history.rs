@@ -118,6 +118,11 @@ impl Ledger {
         (item, true)
     }
 
+    pub(super) fn get(&mut self, id: &str) -> Option<Arc<Item>> {
+        let at = self.position(id)?;
+        self.version.get(at).cloned()
+    }
+
     pub(super) fn remove(&mut self, id: &str) {
         if let Some(at) = self.position(id) {
             self.version.0.remove(at);
@@ -137,6 +142,29 @@ impl Ledger {
     /// An item was created, perhaps under the id of one that was deleted.
     pub(super) fn created(&mut self, id: &str) {
         self.deleted.retain(|deleted| **deleted != *id);
+    }
+
+    /// Marks all items in progress as incomplete. Returns whether there were any.
+    pub(super) fn end_items(&mut self) -> bool {
+        let mut changed = false;
+        for at in 0..self.version.len() {
+            let mut item = Item::clone(&self.version.0[at]);
+            let (ItemKind::Message {
+                status: Some(status),
+                ..
+            }
+            | ItemKind::FunctionCall { status, .. }
+            | ItemKind::McpCall { status, .. }) = &mut item.kind
+            else {
+                continue;
+            };
+            if *status == Progress::InProgress {
+                *status = Progress::Incomplete;
+                self.version.0.set(at, Arc::new(item));
+                changed = true;
+            }
+        }
+        changed
     }
 
     fn edit_message(

@@ -16,7 +16,7 @@ use super::Conversation;
 use super::capabilities::Media;
 use super::event::Event;
 use super::item::text;
-use super::server_event::index;
+use super::normalise::index;
 
 /// How many segments are kept. A driver buffers less than one segment, so a few are enough.
 const MAX_SEGMENTS: usize = 8;
@@ -224,6 +224,9 @@ impl Conversation {
     }
 
     pub(super) fn content_part_added(&mut self, event: &Value) {
+        if let Some(item_id) = text(event, "item_id") {
+            self.part_announced(text(event, "response_id"), item_id);
+        }
         let has_audio = event
             .pointer("/part/type")
             .and_then(Value::as_str)

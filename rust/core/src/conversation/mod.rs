@@ -7,15 +7,20 @@
 mod capabilities;
 mod client_event;
 mod commands;
+mod ending;
 mod event;
 mod guard;
 mod heard;
 mod history;
 mod interruption;
 mod item;
+mod lenient;
+mod mcp_failures;
 mod media_track;
+mod normalise;
 mod outbox;
 mod output_audio;
+mod partial_calls;
 mod playback;
 mod played;
 pub(crate) mod record;
@@ -47,7 +52,7 @@ pub use history::History;
 pub use item::{ContentPart, HeardExtent, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
 pub use media_track::TrackAudio;
 pub use outbox::{Output, Sequenced};
-pub(crate) use output_audio::{AudioDelta, AudioPart};
+pub(crate) use output_audio::{AudioBytes, AudioDelta, AudioPart};
 pub use playback::PlaybackSource;
 pub use record::{FieldValue, Record, RecordType};
 pub use replay::WrittenItem;
@@ -58,13 +63,16 @@ pub use tool_calls::FunctionCall;
 
 use guard::GuardWatch;
 use history::Ledger;
+use mcp_failures::McpFailures;
 use media_track::MediaTrack;
 use outbox::Outbox;
+use partial_calls::PartialCalls;
 use playback::Playback;
 use played::PlayedWaiter;
 use replay::HistoryRequests;
 use response::Responses;
 use sequencer::Sequencer;
+use server::AskedFormats;
 use speech_rate::SpeechRate;
 use tool_calls::ToolCalls;
 
@@ -118,6 +126,9 @@ pub struct Conversation {
     status: Status,
     /// Counts connections: everything that belongs to an older one is stale.
     connection_id: u64,
+    /// The newest connection that the user closed. What still comes of it and of older ones is not
+    /// told.
+    closed_connection: u64,
     /// Counts switches of the agent: the session layer maps a version to its agent.
     agent_version: u64,
     muted: bool,
@@ -129,6 +140,10 @@ pub struct Conversation {
     guard: GuardWatch,
     tool_calls: ToolCalls,
     responses: Responses,
+    partial_calls: PartialCalls,
+    mcp_failures: McpFailures,
+    /// The response and the item that the server announced last.
+    announced: Option<(Arc<str>, ItemId)>,
     history_requests: HistoryRequests,
     /// What each conversation begins with.
     first_items: Vec<WrittenItem>,
@@ -136,6 +151,8 @@ pub struct Conversation {
     mcp_approvals: HashMap<ItemId, Arc<Item>>,
     /// The tracing that the session wants: `"auto"`, an object, or null for none.
     tracing: Value,
+    /// The audio formats that the session asked for.
+    asked: AskedFormats,
     /// Whether the server cancels the answer itself when the user speaks, as it states.
     server_interrupts: bool,
     /// Whether the server answers by itself when the user has spoken, as it states.
@@ -166,6 +183,7 @@ impl Conversation {
             outbox: Outbox::default(),
             status: Status::Disconnected,
             connection_id: 0,
+            closed_connection: 0,
             agent_version: 0,
             muted: false,
             history: Ledger::new(options.history_store_audio),
@@ -176,10 +194,14 @@ impl Conversation {
             guard: GuardWatch::new(options.guardrail_debounce),
             tool_calls: ToolCalls::new(options.answered_calls),
             responses: Responses::default(),
+            partial_calls: PartialCalls::default(),
+            mcp_failures: McpFailures::default(),
+            announced: None,
             history_requests: HistoryRequests::default(),
             first_items: Vec::new(),
             mcp_approvals: HashMap::new(),
             tracing: Value::String("auto".to_owned()),
+            asked: AskedFormats::default(),
             server_interrupts: false,
             server_responds: true,
             own_response_due: false,
@@ -212,9 +234,9 @@ impl Conversation {
         self.muted
     }
 
-    /// Whether the assistant has spoken on this connection.
+    /// Whether the assistant has spoken on this connection. One that is over does not count.
     pub fn has_spoken(&self) -> bool {
-        self.spoken
+        self.spoken && self.status == Status::Connected
     }
 
     /// Pins the current version of the history.
@@ -330,11 +352,19 @@ impl Conversation {
         self.settle_response(response_id, now);
     }
 
+    /// The next response belongs to the same turn as that one.
+    fn continue_turn(&mut self, response_id: &str) {
+        if let Some(since) = self.responses.since(response_id) {
+            self.turn_ended.get_or_insert(since);
+        }
+    }
+
     fn settle_response(&mut self, response_id: &str, now: Duration) {
         if self.responses.is_current(response_id) || self.tool_calls.any_running(response_id) {
             return;
         }
         if self.responses.take_wants_next(response_id) {
+            self.continue_turn(response_id);
             self.request_response_auto(now);
         }
     }
@@ -368,6 +398,9 @@ impl Conversation {
         self.guard.reset();
         self.tool_calls.reset();
         self.responses = Responses::default();
+        self.partial_calls.reset();
+        self.mcp_failures.reset();
+        self.announced = None;
         self.history_requests.reset();
         self.mcp_approvals.clear();
         self.audio_started = false;

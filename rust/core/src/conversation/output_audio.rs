@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::audio::format::AudioFormat;
+
 use super::Conversation;
 use super::server_event::{Body, Chunk, ServerEvent};
 
@@ -23,7 +25,50 @@ pub(crate) struct AudioDelta<'e> {
     pub(crate) data: &'e [u8],
 }
 
+/// The audio that an event carries, to be edited.
+#[derive(Debug)]
+pub(crate) enum AudioBytes<'e> {
+    Data(&'e mut Vec<u8>),
+    /// Nobody wants the audio: only its length is known.
+    Length(usize),
+}
+
+impl AudioBytes<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Data(data) => data.len(),
+            Self::Length(length) => *length,
+        }
+    }
+}
+
 impl ServerEvent<'_> {
+    /// Lets `edit` change the audio that the event carries, if it carries any. It gets the ids without
+    /// the data.
+    pub(crate) fn edit_audio(&mut self, edit: impl FnOnce(&AudioDelta<'_>, AudioBytes<'_>)) {
+        let Body::AudioDelta {
+            response_id,
+            item_id,
+            content_index,
+            chunk,
+        } = &mut self.body
+        else {
+            return;
+        };
+        let bytes = match chunk {
+            Chunk::Decoded(data) => AudioBytes::Data(data),
+            Chunk::Length(length) => AudioBytes::Length(*length),
+            Chunk::Converted { .. } | Chunk::Unreadable(_) => return,
+        };
+        let delta = AudioDelta {
+            response_id: response_id.as_deref(),
+            item_id,
+            content_index: *content_index,
+            data: &[],
+        };
+        edit(&delta, bytes);
+    }
+
     /// Lets `convert` replace the audio that the event carries, if it carries any. Playback still
     /// counts the bytes on the wire.
     pub(crate) fn convert_audio(
@@ -65,7 +110,8 @@ impl Conversation {
     /// The part that audio in a message belongs to; `None` if its response is silenced.
     pub(crate) fn part_of_delta(&self, delta: &AudioDelta<'_>) -> Option<AudioPart> {
         let response_id = delta.response_id.map(str::to_owned);
-        let (response_id, item_id) = self.ids_of_audio(response_id, delta.item_id.to_owned());
+        let item_id = self.item_of_delta(delta.response_id, delta.item_id.to_owned());
+        let (response_id, item_id) = self.ids_of_audio(response_id, item_id);
         self.part_to_hear(&response_id, &item_id, delta.content_index)
     }
 
@@ -91,6 +137,12 @@ impl Conversation {
             item_id: Arc::clone(item_id),
             content_index,
         })
+    }
+
+    /// The format of the audio in a message.
+    pub(crate) fn format_of_delta(&self, delta: &AudioDelta<'_>) -> AudioFormat {
+        let current = self.responses.current().map(|id| &**id);
+        self.format_of(delta.response_id.or(current).unwrap_or_default())
     }
 
     /// Whether audio has started and not stopped. If not, the next audio is a new start.

@@ -35,6 +35,16 @@ pub(super) struct Begun<'a> {
     pub(super) since: Duration,
 }
 
+/// A response whose connection was lost before its end.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) id: Option<Arc<str>>,
+    pub(super) agent_version: u64,
+    /// The item that was being said, and its words so far.
+    pub(super) said: Option<(Arc<str>, String)>,
+    pub(super) timings: Timings,
+}
+
 /// The record of a response.
 #[derive(Debug)]
 #[expect(
@@ -184,6 +194,12 @@ impl Responses {
         self.position(id).map(|at| &self.known[at])
     }
 
+    /// When the turn of a response began, if `response.created` announced it.
+    pub(super) fn since(&self, id: &str) -> Option<Duration> {
+        let response = self.get(id)?;
+        response.timings.created.map(|_| response.since)
+    }
+
     pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Response> {
         self.position(id).map(|at| &mut self.known[at])
     }
@@ -277,6 +293,26 @@ impl Responses {
             self.current.take_if(is_current);
         }
         Some(ended)
+    }
+
+    /// Ends the current response, if the server announced it, because its connection was lost.
+    pub(super) fn lose_current(&mut self) -> Option<Lost> {
+        let current = self.current.take().filter(|current| current.created)?;
+        let record = current.id.as_ref().and_then(|id| self.known.get_mut(id));
+        let mut lost = Lost {
+            id: current.id.clone(),
+            agent_version: current.agent_version,
+            said: None,
+            timings: Timings::default(),
+        };
+        if let Some(response) = record {
+            response.done = true;
+            lost.agent_version = response.agent_version;
+            lost.timings = response.timings;
+            let said = response.transcripts.last();
+            lost.said = said.map(|(item_id, _, words)| (Arc::clone(item_id), words.clone()));
+        }
+        Some(lost)
     }
 
     /// Gives the current response up: its end will not come. Returns its id.

@@ -11,6 +11,8 @@ use crate::audio::base64;
 
 use super::event::Interest;
 use super::guard::GuardSource;
+use super::lenient;
+use super::normalise::{index, normalise};
 use super::reported_error::ReportedError;
 
 /// A chunk of the answer's audio.
@@ -33,6 +35,7 @@ pub(super) enum Chunk {
 pub(super) struct TextDelta<'a> {
     pub(super) source: GuardSource,
     pub(super) response_id: Option<Cow<'a, str>>,
+    /// Empty if the server states none.
     pub(super) item_id: Cow<'a, str>,
     pub(super) content_index: usize,
     pub(super) text: Cow<'a, str>,
@@ -42,6 +45,7 @@ pub(super) struct TextDelta<'a> {
 pub(super) enum Body<'a> {
     AudioDelta {
         response_id: Option<String>,
+        /// Empty if the server states none.
         item_id: String,
         content_index: usize,
         chunk: Chunk,
@@ -51,6 +55,8 @@ pub(super) enum Body<'a> {
         kind: String,
         value: Value,
     },
+    /// An event that lacks what it is about; a sentence says what.
+    Incomplete(String),
     Malformed(String),
 }
 
@@ -99,20 +105,24 @@ impl<'a> ServerEvent<'a> {
         if let Some(body) = fast_path(text, interest, buffer) {
             return Self { body, raw };
         }
-        let body = match serde_json::from_str::<Value>(text) {
-            Ok(value @ Value::Object(_)) => read_object(value, interest),
-            Ok(_) => malformed("the server sent JSON that is no object", text),
-            Err(error) => malformed(
-                &format!("the server sent text that is not JSON ({error})"),
-                text,
+        let (body, mended) = match lenient::parse(text) {
+            Ok((value @ Value::Object(_), mended)) => (read_object(value, interest), mended),
+            Ok(_) => (
+                malformed("the server sent JSON that is no object", text),
+                None,
+            ),
+            Err(error) => (
+                malformed(
+                    &format!("the server sent text that is not JSON ({error})"),
+                    text,
+                ),
+                None,
             ),
         };
-        // A malformed frame has no raw event.
-        let raw = if matches!(body, Body::Malformed(_)) {
-            None
-        } else {
-            raw
-        };
+        // A malformed frame has no raw event. One that was mended has the text that can be read.
+        let raw = raw
+            .filter(|_| !matches!(body, Body::Malformed(_)))
+            .map(|raw| mended.unwrap_or(raw));
         Self { body, raw }
     }
 
@@ -150,48 +160,45 @@ fn malformed<'a>(what: &str, text: &str) -> Body<'a> {
     Body::Malformed(format!("{what}: {start}"))
 }
 
-fn read_object<'a>(value: Value, interest: Interest) -> Body<'a> {
+fn read_object<'a>(mut value: Value, interest: Interest) -> Body<'a> {
+    normalise(&mut value);
     let Some(kind) = value.get("type").and_then(Value::as_str) else {
         return malformed(
             "the server sent an object without a type",
             &value.to_string(),
         );
     };
+    let source = source_of(kind);
+    if kind != AUDIO_DELTA && source.is_none() {
+        return Body::Event {
+            kind: kind.to_owned(),
+            value,
+        };
+    }
+    let delta = match value.get("delta") {
+        Some(Value::String(delta)) => delta.clone(),
+        Some(Value::Number(delta)) => delta.to_string(),
+        _ => return Body::Incomplete(format!("the server sent a {kind} without a delta")),
+    };
     let text = |key: &str| value.get(key).and_then(Value::as_str);
-    let is_answer = kind == AUDIO_DELTA || source_of(kind).is_some();
-    if let (true, Some(item_id), Some(delta)) = (is_answer, text("item_id"), text("delta")) {
-        let response_id = text("response_id").map(str::to_owned);
-        let (item_id, content_index) = (item_id.to_owned(), index(&value, "content_index"));
-        if kind == AUDIO_DELTA {
-            return Body::AudioDelta {
-                response_id,
-                item_id,
-                content_index,
-                chunk: chunk(delta, interest, Vec::new),
-            };
-        }
-        if let Some(source) = source_of(kind) {
-            return Body::TextDelta(TextDelta {
-                source,
-                response_id: response_id.map(Cow::Owned),
-                item_id: Cow::Owned(item_id),
-                content_index,
-                text: Cow::Owned(delta.to_owned()),
-            });
-        }
+    let response_id = text("response_id").map(str::to_owned);
+    let item_id = text("item_id").unwrap_or_default().to_owned();
+    let content_index = index(&value, "content_index");
+    match source {
+        None => Body::AudioDelta {
+            response_id,
+            item_id,
+            content_index,
+            chunk: chunk(&delta, interest, Vec::new),
+        },
+        Some(source) => Body::TextDelta(TextDelta {
+            source,
+            response_id: response_id.map(Cow::Owned),
+            item_id: Cow::Owned(item_id),
+            content_index,
+            text: Cow::Owned(delta),
+        }),
     }
-    Body::Event {
-        kind: kind.to_owned(),
-        value,
-    }
-}
-
-pub(super) fn index(value: &Value, key: &str) -> usize {
-    value
-        .get(key)
-        .and_then(Value::as_u64)
-        .and_then(|n| usize::try_from(n).ok())
-        .unwrap_or(0)
 }
 
 fn chunk(encoded: &str, interest: Interest, buffer: impl FnOnce() -> Vec<u8>) -> Chunk {
@@ -232,7 +239,7 @@ fn text_delta(text: &str) -> Option<Body<'_>> {
     Some(Body::TextDelta(TextDelta {
         source: source_of(&read.kind)?,
         response_id: read.response_id,
-        item_id: read.item_id?,
+        item_id: read.item_id.unwrap_or_default(),
         content_index: read.content_index.unwrap_or(0),
         text: read.content,
     }))
@@ -268,7 +275,7 @@ fn audio_delta<'a>(
     };
     Some(Body::AudioDelta {
         response_id: read.response_id.map(Cow::into_owned),
-        item_id: read.item_id?.into_owned(),
+        item_id: read.item_id.unwrap_or_default().into_owned(),
         content_index: read.content_index.unwrap_or(0),
         chunk,
     })
@@ -329,7 +336,6 @@ mod tests {
         for about in [
             r#""item_id":"i","delta":5"#,
             r#""item_id":5,"delta":"x""#,
-            r#""delta":"x""#,
             r#""item_id":"i","delta":"x","content_index":-1"#,
             r#""item_id":"i","delta":"x","delta":"y""#,
         ] {
@@ -338,6 +344,38 @@ mod tests {
             assert_eq!(short, None, "{about}");
             assert!(!matches!(long, Body::Malformed(_)), "{about}");
         }
+    }
+
+    #[test]
+    fn a_delta_that_names_no_item_is_a_delta_and_one_without_content_says_so() {
+        for kind in [AUDIO_DELTA, TRANSCRIPT_DELTA, TEXT_DELTA] {
+            for about in [r#""delta":"AAAA""#, r#""item_id":null,"delta":"AAAA""#] {
+                let text = format!(r#"{{"type":"{kind}",{about}}}"#);
+                let (short, long) = both_ways(&text);
+                assert_eq!(short.as_ref(), Some(&long));
+                let is_delta = match &long {
+                    Body::AudioDelta { item_id, .. } => item_id.is_empty(),
+                    Body::TextDelta(delta) => delta.item_id.is_empty(),
+                    _ => false,
+                };
+                assert!(is_delta, "{text}");
+            }
+            for about in [r#""item_id":"i""#, r#""item_id":"i","delta":null"#] {
+                let text = format!(r#"{{"type":"{kind}",{about}}}"#);
+                let event = ServerEvent::parse(&text, Interest::ALL);
+                assert!(matches!(event.body, Body::Incomplete(why) if why.contains(kind)));
+                assert_eq!(event.raw, Some(text));
+            }
+        }
+    }
+
+    #[test]
+    fn a_mended_frame_is_an_event_and_its_raw_text_is_readable() {
+        let text = r#"{"type":"response.output_text.delta","item_id":"i","delta":"hi \ud83d"}"#;
+        let event = ServerEvent::parse(text, Interest::ALL);
+        assert!(matches!(event.body, Body::TextDelta(delta) if delta.text == "hi \u{FFFD}"));
+        let raw: Value = serde_json::from_str(&event.raw.unwrap()).unwrap();
+        assert_eq!(raw["delta"], "hi \u{FFFD}");
     }
 
     #[test]

@@ -41,20 +41,17 @@ impl Conversation {
         Ok(Arc::clone(call))
     }
 
-    /// The open call that is about to be answered. If the connection was lost, the answer cannot be
-    /// sent, and an error event says so.
-    fn answerable_call(
-        &mut self,
-        call_id: &str,
-        connection_id: u64,
-    ) -> Result<Arc<FunctionCall>, Rejected> {
-        let call = self.open_call(call_id, connection_id);
-        if call == Err(Rejected::NotConnected) {
-            self.report(CoreError::NotSent(format!(
-                "the output of tool call {call_id} was not sent: the connection was lost"
-            )));
-        }
-        call
+    /// Whether a call is of a connection that was lost, and that the user has not closed since: its
+    /// answer goes nowhere, and that must be said.
+    fn is_lost(&self, call_id: &str, connection_id: u64) -> bool {
+        let is_over = if connection_id == self.connection_id {
+            self.status != Status::Connected
+                && self.tool_calls.open(call_id, connection_id).is_some()
+        } else {
+            // What was known of its calls is forgotten.
+            connection_id < self.connection_id
+        };
+        is_over && connection_id > self.closed_connection
     }
 
     /// Handles a function call of the model.
@@ -129,7 +126,8 @@ impl Conversation {
     }
 
     /// Answers a call: sends the output, completes the item, asks for a response if `respond` and
-    /// one is due, and emits the local events (`tokens`), in that order.
+    /// one is due, and emits the local events (`tokens`), in that order. Returns false if the
+    /// connection of the call was lost: then only the events are emitted.
     pub fn tool_output(
         &mut self,
         call_id: &str,
@@ -138,8 +136,13 @@ impl Conversation {
         respond: bool,
         tokens: &[u64],
         now: Duration,
-    ) -> Result<(), Rejected> {
-        let call = self.answerable_call(call_id, connection_id)?;
+    ) -> Result<bool, Rejected> {
+        if self.is_lost(call_id, connection_id) {
+            self.tool_calls.answer(call_id, output, respond);
+            self.local_events(tokens);
+            return Ok(false);
+        }
+        let call = self.open_call(call_id, connection_id)?;
         let repeats = self.tool_calls.answer(call_id, output, respond);
         self.answer_once(&call, output, respond, now);
         self.local_events(tokens);
@@ -147,7 +150,7 @@ impl Conversation {
         for _ in 0..repeats {
             self.answer_once(&call, output, respond, now);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn answer_once(&mut self, call: &FunctionCall, output: &str, respond: bool, now: Duration) {
@@ -174,6 +177,7 @@ impl Conversation {
         }
         self.local_events(&switch.before);
         if let Some(session_update) = &switch.session_update {
+            self.note_formats(session_update);
             self.outbox.message(session_update.clone());
         }
         self.local_events(&switch.after);
@@ -181,7 +185,8 @@ impl Conversation {
         Ok(())
     }
 
-    /// Answers a call that is a handoff: switches the agent, then sends the output.
+    /// Answers a call that is a handoff: switches the agent, then sends the output. Returns false if the
+    /// connection of the call was lost: then nothing happens.
     pub fn hand_off(
         &mut self,
         call_id: &str,
@@ -189,8 +194,12 @@ impl Conversation {
         switch: &AgentSwitch,
         output: &str,
         now: Duration,
-    ) -> Result<(), Rejected> {
-        self.answerable_call(call_id, connection_id)?;
+    ) -> Result<bool, Rejected> {
+        if self.is_lost(call_id, connection_id) {
+            self.tool_calls.answer(call_id, output, true);
+            return Ok(false);
+        }
+        self.open_call(call_id, connection_id)?;
         self.switch_agent(connection_id, switch)?;
         self.tool_output(call_id, connection_id, output, true, &[], now)
     }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use serde_json::Value;
+use super::lenient;
 
 /// A function call of the model, for the session layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,9 +70,9 @@ pub(super) struct ToolCalls {
 
 /// Identifies a call by its name and arguments, whatever the order of keys and the whitespace.
 fn fingerprint(name: &str, arguments: &str) -> String {
-    let arguments = serde_json::from_str::<Value>(arguments).map_or_else(
+    let arguments = lenient::parse(arguments).map_or_else(
         |_| arguments.to_owned(),
-        |mut value| {
+        |(mut value, _)| {
             value.sort_all_objects();
             value.to_string()
         },

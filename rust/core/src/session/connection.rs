@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::half_samples::HalfSamples;
 use super::outgoing::{Counters, OutgoingLimits};
 use super::outgoing_queue::{OutgoingQueue, Unqueued};
 use super::output_audio::{OutputAudio, Source};
@@ -100,6 +101,7 @@ pub struct Connection {
     pub(super) sound: Option<ConnectionAudio>,
     /// Converts the answer's audio; `None` where it stays as on the wire.
     pub(super) output: Option<Box<OutputAudio>>,
+    half_samples: HalfSamples,
 }
 
 impl fmt::Debug for Connection {
@@ -135,6 +137,7 @@ impl Connection {
             announced: settings.announced,
             sound: settings.sound.map(ConnectionAudio::new),
             output,
+            half_samples: HalfSamples::default(),
         }
     }
 
@@ -225,6 +228,10 @@ impl Endpoint for Connection {
             Frame::Binary(bytes) => ServerEvent::binary(bytes.len()),
         };
         let is_delta = event.is_delta();
+        self.half_samples.align(&mut event, |delta| {
+            let format = session.look(|conversation| conversation.format_of_delta(delta));
+            format.bytes_per_sample() == 2
+        });
         if let Some(output) = &self.output {
             event.convert_audio(|delta| {
                 output.convert(&session, Source::Message(delta), delta.data)

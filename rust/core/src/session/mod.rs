@@ -12,6 +12,7 @@ mod connect;
 mod connection;
 mod connection_end;
 mod event_sink;
+mod half_samples;
 mod microphone;
 mod outgoing;
 mod outgoing_queue;

@@ -1,13 +1,16 @@
-//! The answer's audio, converted to PCM at the rate that the user asks for.
+//! The answer's audio, converted to PCM at the rate that the user asks for, from the format that the
+//! server states.
 //!
 //! A connection converts each chunk before it takes the session's lock, so that nobody waits for a
 //! resampler. Each part is a stream of its own. The tail that the resampler holds of a part goes out
-//! before the next part begins, before `AudioStopped`, or before its response ends; an interruption and `AudioStarted` drop it.
+//! before the next part begins, before `AudioStopped`, or before its response ends; an interruption and
+//! `AudioStarted` drop it.
 //! Under the session's lock a resampler is flushed at most, once for each part.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Session;
+use crate::audio::AudioFormat;
 use crate::audio::convert::FromWire;
 use crate::conversation::{AudioDelta, AudioPart, Conversation, Event};
 
@@ -25,6 +28,14 @@ impl Source<'_> {
         match self {
             Self::Message(delta) => conversation.part_of_delta(delta),
             Self::Segment(segment) => conversation.part_of_segment(segment),
+        }
+    }
+
+    /// The format of the chunk, as the server states it; `None` where it has the format of the track.
+    fn format(self, conversation: &Conversation) -> Option<AudioFormat> {
+        match self {
+            Self::Message(delta) => Some(conversation.format_of_delta(delta)),
+            Self::Segment(_) => None,
         }
     }
 }
@@ -66,8 +77,9 @@ impl Converter {
         }
     }
 
-    /// Begins a part. `has_started`: audio has started and has not stopped.
-    fn begin(&mut self, part: AudioPart, has_started: bool) {
+    /// Begins a part, whose audio comes in `format`, if that is known. `has_started`: audio has started
+    /// and has not stopped.
+    fn begin(&mut self, part: AudioPart, has_started: bool, format: Option<AudioFormat>) {
         if !has_started {
             self.reset();
         } else if self.part.as_ref() != Some(&part) {
@@ -75,6 +87,12 @@ impl Converter {
         }
         self.part = Some(part);
         self.may_differ = false;
+        // What the server states is followed.
+        if let Some(format) = format.filter(|format| *format != self.from_wire.format())
+            && let Ok(from_wire) = FromWire::new(format, self.from_wire.rate())
+        {
+            self.from_wire = from_wire;
+        }
     }
 
     /// Whether the part is one of that response's, and came in messages: a media track may still play
@@ -131,13 +149,15 @@ impl OutputAudio {
             }
             let cuts = converter.cuts;
             drop(converter);
-            let (part, has_started) = session.look(|conversation| {
-                Some((source.part(conversation)?, conversation.has_audio_started()))
+            let (part, has_started, format) = session.look(|conversation| {
+                let has_started = conversation.has_audio_started();
+                let format = source.format(conversation);
+                Some((source.part(conversation)?, has_started, format))
             })?;
             let mut converter = self.converter();
             // An interruption between the two locks may have silenced the part.
             if converter.cuts == cuts {
-                converter.begin(part, has_started);
+                converter.begin(part, has_started, format);
                 converter.segment = match source {
                     Source::Segment(segment) => Some(segment),
                     Source::Message(_) => None,
@@ -186,7 +206,7 @@ mod tests {
     use tokio::runtime::Handle;
 
     use super::*;
-    use crate::audio::{AudioFormat, base64};
+    use crate::audio::base64;
     use crate::conversation::{Capabilities, Interest, Options};
     use crate::session::{
         Clock, Connection, ConnectionSettings, EventSink, OutgoingLimits, SessionSetup,

@@ -44,11 +44,21 @@ pub enum ContentPart {
 
 impl ContentPart {
     pub(super) fn parse(role: Role, part: &Value) -> Self {
+        let is_answer = role == Role::Assistant;
         match text(part, "type") {
             Some("input_text") => Self::InputText {
                 text: owned(part, "text").unwrap_or_default(),
             },
-            Some("input_audio") => Self::InputAudio {
+            // Before the GA protocol the parts of an answer were plain "text" and "audio".
+            Some("text") if !is_answer => Self::InputText {
+                text: owned(part, "text").unwrap_or_default(),
+            },
+            Some("output_text" | "text") => Self::OutputText {
+                text: owned(part, "text").unwrap_or_default(),
+            },
+            Some("output_audio") => Self::output_audio(part),
+            Some("audio") if is_answer => Self::output_audio(part),
+            Some("input_audio" | "audio") => Self::InputAudio {
                 audio: owned(part, "audio"),
                 transcript: owned(part, "transcript"),
             },
@@ -58,20 +68,15 @@ impl ContentPart {
                     .unwrap_or_default(),
                 detail: owned(part, "detail"),
             },
-            Some("output_text") => Self::OutputText {
-                text: owned(part, "text").unwrap_or_default(),
-            },
-            // Before the GA protocol an assistant's audio was called plain "audio".
-            Some(kind)
-                if kind == "output_audio" || (kind == "audio" && role == Role::Assistant) =>
-            {
-                Self::OutputAudio {
-                    audio: owned(part, "audio"),
-                    transcript: owned(part, "transcript"),
-                    heard: None,
-                }
-            }
             _ => Self::Other { raw: part.clone() },
+        }
+    }
+
+    fn output_audio(part: &Value) -> Self {
+        Self::OutputAudio {
+            audio: owned(part, "audio"),
+            transcript: owned(part, "transcript"),
+            heard: None,
         }
     }
 

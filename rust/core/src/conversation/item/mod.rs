@@ -13,7 +13,7 @@ mod records;
 mod wire;
 
 pub use content::{ContentPart, HeardExtent};
-pub(super) use wire::text;
+pub(super) use wire::{json_text, text, words};
 
 /// The id of an item, as the server knows it.
 pub type ItemId = Arc<str>;
@@ -51,6 +51,8 @@ pub enum Progress {
     InProgress,
     Completed,
     Incomplete,
+    /// Of a call to an MCP server.
+    Failed,
 }
 
 impl Progress {
@@ -59,6 +61,7 @@ impl Progress {
             "in_progress" => Some(Self::InProgress),
             "completed" => Some(Self::Completed),
             "incomplete" => Some(Self::Incomplete),
+            "failed" => Some(Self::Failed),
             _ => None,
         }
     }
@@ -68,6 +71,7 @@ impl Progress {
             Self::InProgress => "in_progress",
             Self::Completed => "completed",
             Self::Incomplete => "incomplete",
+            Self::Failed => "failed",
         }
     }
 }
@@ -105,6 +109,8 @@ pub enum ItemKind {
         name: String,
         arguments: String,
         output: Option<String>,
+        /// Why it failed.
+        error: Option<String>,
         status: Progress,
     },
     McpApprovalRequest {

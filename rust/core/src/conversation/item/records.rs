@@ -49,7 +49,7 @@ records! {
             type: &'static str = "function_call",
         }
         McpCallItem: Item {
-            id, kind: ItemKind::McpCall { wire_type, name, arguments, output, status }, ..
+            id, kind: ItemKind::McpCall { wire_type, name, arguments, output, error, status }, ..
         } => {
             item_id: ItemId = id,
             name: String = name,
@@ -57,6 +57,7 @@ records! {
             output: Option<String> = output,
             status: Progress = status,
             type: &'static str = wire_type,
+            error: Option<String> = error,
         }
         McpApprovalRequestItem: Item {
             id, kind: ItemKind::McpApprovalRequest { server_label, name, arguments, approved }, ..

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::conversation::lenient;
+
 use super::{ContentPart, Item, ItemKind, ItemPosition, Progress, Role};
 
 /// The string under that key, if it is one.
@@ -13,12 +15,39 @@ pub(super) fn owned(value: &Value, key: &str) -> Option<String> {
     text(value, key).map(str::to_owned)
 }
 
+/// The value under that key as JSON text: text as it is, as the wire writes arguments, and anything
+/// else, which some servers send, written out.
+pub(in crate::conversation) fn json_text(value: &Value, key: &str) -> Option<String> {
+    match value.get(key)? {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// What a server says of an error: text, or the message of an object, or its code or type.
+pub(in crate::conversation) fn words(error: &Value) -> Option<&str> {
+    let fields = || {
+        let mut keys = ["message", "code", "type"].into_iter();
+        keys.find_map(|key| text(error, key).filter(|said| !said.is_empty()))
+    };
+    error
+        .as_str()
+        .filter(|said| !said.is_empty())
+        .or_else(fields)
+}
+
 /// The status that an item from the wire states, or `default`.
 fn wire_status(wire: &Value, default: Progress) -> Progress {
     let Some(status) = text(wire, "status") else {
         return default;
     };
-    Progress::parse(status).unwrap_or_else(|| {
+    match Progress::parse(status) {
+        // Only calls to MCP servers fail.
+        Some(Progress::Failed) => return Progress::Incomplete,
+        known => known,
+    }
+    .unwrap_or_else(|| {
         let assumed = default.as_str();
         tracing::warn!("the server states the unknown item status {status}: {assumed} is assumed");
         default
@@ -53,21 +82,6 @@ impl Item {
         })
     }
 
-    /// Reads a function call from the wire.
-    pub fn function_call(wire: &Value, status: Progress, output: Option<String>) -> Option<Self> {
-        Some(Self {
-            id: text(wire, "id")?.into(),
-            position: ItemPosition::Unstated,
-            kind: ItemKind::FunctionCall {
-                call_id: owned(wire, "call_id"),
-                name: owned(wire, "name").unwrap_or_default(),
-                arguments: owned(wire, "arguments").unwrap_or_default(),
-                output,
-                status,
-            },
-        })
-    }
-
     /// Reads an MCP call from the wire, of either type.
     pub fn mcp_call(wire: &Value, status: Progress) -> Option<Self> {
         let wire_type = match text(wire, "type")? {
@@ -75,20 +89,20 @@ impl Item {
             "mcp_tool_call" => "mcp_tool_call",
             _ => return None,
         };
-        let output = match wire.get("output") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(output)) => Some(output.clone()),
-            Some(other) => Some(other.to_string()),
-        };
+        let error = wire.get("error").filter(|error| !error.is_null());
+        let error =
+            error.map(|error| words(error).map_or_else(|| error.to_string(), str::to_owned));
+        let failed = error.is_some() || text(wire, "status") == Some("failed");
         Some(Self {
             id: text(wire, "id")?.into(),
             position: ItemPosition::Unstated,
             kind: ItemKind::McpCall {
                 wire_type,
                 name: owned(wire, "name").unwrap_or_default(),
-                arguments: owned(wire, "arguments").unwrap_or_default(),
-                output,
-                status,
+                arguments: json_text(wire, "arguments").unwrap_or_default(),
+                output: json_text(wire, "output"),
+                error,
+                status: if failed { Progress::Failed } else { status },
             },
         })
     }
@@ -99,12 +113,9 @@ impl Item {
         let Some(id) = text(wire, "id") else {
             return Ok(None);
         };
-        let raw = match text(wire, "arguments") {
-            None | Some("") => "{}",
-            Some(raw) => raw,
-        };
-        let arguments = match serde_json::from_str(raw) {
-            Ok(Value::Object(arguments)) => arguments,
+        let raw = json_text(wire, "arguments").filter(|raw| !raw.is_empty());
+        let arguments = match lenient::parse(raw.as_deref().unwrap_or("{}")) {
+            Ok((Value::Object(arguments), _)) => arguments,
             Ok(_) => {
                 return Err(format!(
                     "the arguments of approval request {id} are not an object"
@@ -136,10 +147,12 @@ impl Item {
             Some(Value::String(previous)) => ItemPosition::After(previous.as_str().into()),
             Some(_) => ItemPosition::First,
         };
+        let is_mcp_call = matches!(text(value, "type"), Some("mcp_call" | "mcp_tool_call"));
         let status = || {
             match text(value, "status") {
             None => Ok(Progress::Completed),
-            Some(status) => Progress::parse(status).ok_or_else(|| {
+            Some(status) => Progress::parse(status)
+                .filter(|status| *status != Progress::Failed || is_mcp_call).ok_or_else(|| {
                 format!(
                     "history item {id} has the unknown status {status:?}: use in_progress, completed \
                      or incomplete"
@@ -168,7 +181,7 @@ impl Item {
             Some("function_call") => ItemKind::FunctionCall {
                 call_id: owned(value, "call_id"),
                 name: owned(value, "name").unwrap_or_default(),
-                arguments: owned(value, "arguments").unwrap_or_default(),
+                arguments: json_text(value, "arguments").unwrap_or_default(),
                 output: owned(value, "output"),
                 status: status()?,
             },
@@ -179,8 +192,9 @@ impl Item {
                     "mcp_tool_call"
                 },
                 name: owned(value, "name").unwrap_or_default(),
-                arguments: owned(value, "arguments").unwrap_or_default(),
+                arguments: json_text(value, "arguments").unwrap_or_default(),
                 output: owned(value, "output"),
+                error: owned(value, "error"),
                 status: status()?,
             },
             Some("mcp_approval_request") => ItemKind::McpApprovalRequest {
@@ -240,11 +254,18 @@ impl Item {
                 name,
                 arguments,
                 output,
+                error,
                 status,
-            } => json!({
-                "type": wire_type, "status": status.as_str(), "name": name,
-                "arguments": arguments, "output": output,
-            }),
+            } => {
+                let mut value = json!({
+                    "type": wire_type, "status": status.as_str(), "name": name,
+                    "arguments": arguments, "output": output,
+                });
+                if let Some(error) = error {
+                    value["error"] = error.as_str().into();
+                }
+                value
+            }
             ItemKind::McpApprovalRequest {
                 server_label,
                 name,

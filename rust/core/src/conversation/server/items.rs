@@ -10,7 +10,6 @@ use crate::conversation::capabilities::Media;
 use crate::conversation::event::{CoreError, Event};
 use crate::conversation::item::{Item, ItemPosition, Progress, text};
 use crate::conversation::replay::RequestKind;
-use crate::conversation::tool_calls::FunctionCall;
 
 impl Conversation {
     pub(super) fn unreadable_item(&mut self, what: &str) {
@@ -19,10 +18,17 @@ impl Conversation {
         )));
     }
 
+    /// The server sent an event without the field that says what it is about.
+    pub(super) fn incomplete(&mut self, kind: &str, field: &str) {
+        self.report(CoreError::Protocol(format!(
+            "the server sent a {kind} without {field}: it has no effect"
+        )));
+    }
+
     /// Handles an item of a response. Such an event does not state the item's position.
     pub(super) fn output_item(&mut self, event: &Value, progress: Progress, now: Duration) {
-        let Some(wire) = event.get("item") else {
-            return;
+        let Some(wire) = event.get("item").filter(|item| item.is_object()) else {
+            return self.incomplete("response.output_item event", "an item");
         };
         if let Some(id) = text(event, "response_id") {
             self.responses.touch(id, now);
@@ -39,51 +45,24 @@ impl Conversation {
             self.count_heard();
         }
         match text(wire, "type") {
-            Some("function_call") if text(wire, "status") == Some("completed") => {
-                self.function_call(event, wire, now);
+            Some("function_call") => {
+                self.call_item(event, wire, progress == Progress::Completed, now);
             }
             Some("mcp_call" | "mcp_tool_call") => match Item::mcp_call(wire, progress) {
                 Some(item) => {
-                    self.put_item(item);
+                    self.put_mcp_call(item, event);
                 }
                 None => self.unreadable_item("mcp_call"),
             },
             Some("message") => match Item::message(wire, ItemPosition::Unstated, progress) {
                 Some(item) => {
+                    self.part_announced(text(event, "response_id"), &item.id);
                     self.put_item(item);
                 }
                 None => self.unreadable_item("message"),
             },
             _ => {}
         }
-    }
-
-    pub(super) fn function_call(&mut self, event: &Value, wire: &Value, now: Duration) {
-        // The call stays in progress until it has its output, although its arguments are complete.
-        let Some(item) = Item::function_call(wire, Progress::InProgress, None) else {
-            return self.unreadable_item("function_call");
-        };
-        let item = self.put_item(item);
-        let Some(response_id) = text(event, "response_id").filter(|id| !id.is_empty()) else {
-            return self.report(CoreError::Model(format!(
-                "function call {} names no response: it cannot be run safely",
-                item.id
-            )));
-        };
-        let field = |key: &str| text(wire, key).unwrap_or_default().to_owned();
-        let call_id = text(wire, "call_id")
-            .filter(|id| !id.is_empty())
-            .unwrap_or(&item.id);
-        let call = FunctionCall {
-            item_id: Arc::clone(&item.id),
-            call_id: call_id.into(),
-            name: field("name"),
-            arguments: field("arguments"),
-            response_id: response_id.into(),
-            agent_version: self.responses.capture(response_id, self.agent_version),
-            connection_id: self.connection_id,
-        };
-        self.call_arrived(call, now);
     }
 
     /// Takes note of an item that this side may have created. A function call of an earlier
@@ -117,8 +96,8 @@ impl Conversation {
         done: bool,
         now: Duration,
     ) {
-        let Some(wire) = event.get("item") else {
-            return;
+        let Some(wire) = event.get("item").filter(|item| item.is_object()) else {
+            return self.incomplete("conversation.item event", "an item");
         };
         match text(wire, "type") {
             Some("message") => match Item::message(wire, position, progress) {
@@ -128,7 +107,16 @@ impl Conversation {
                 None => self.unreadable_item("message"),
             },
             // The list of tools is an event of its own, not a part of the history.
-            Some("mcp_list_tools") if done => {
+            Some("mcp_list_tools") => {
+                if let Some(id) = text(wire, "id") {
+                    self.mcp_failures.listing(id, text(wire, "server_label"));
+                }
+                if wire.get("error").is_some_and(|error| !error.is_null()) {
+                    return self.listing_failed(text(wire, "id").unwrap_or_default(), event);
+                }
+                if !done {
+                    return;
+                }
                 let server_label = text(wire, "server_label").unwrap_or_default().to_owned();
                 let tools = wire
                     .get("tools")
@@ -149,13 +137,16 @@ impl Conversation {
                 let Some(item) = Item::mcp_call(wire, progress) else {
                     return self.unreadable_item("mcp_call");
                 };
-                let item = self.put_item(item);
+                let item = self.put_mcp_call(item, event);
                 if done {
                     self.outbox.event(Event::McpCallCompleted {
                         item,
                         agent_version: self.agent_version,
                     });
                     if self.options.respond_to_mcp_calls {
+                        if let Some(current) = self.responses.current().cloned() {
+                            self.continue_turn(&current);
+                        }
                         self.request_response_auto(now);
                     }
                 }

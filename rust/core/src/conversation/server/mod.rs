@@ -1,5 +1,7 @@
 //! Handles the server's events: one arm for each type, which calls its handler.
 
+mod calls;
+mod failures;
 mod formats;
 mod items;
 mod output;
@@ -16,7 +18,7 @@ use crate::conversation::item::{ItemPosition, Progress, text};
 use crate::conversation::replay::RequestKind;
 use crate::conversation::server_event::{Body, ServerEvent};
 
-use formats::format_at;
+pub(super) use formats::AskedFormats;
 use items::position_of;
 
 impl Conversation {
@@ -29,16 +31,25 @@ impl Conversation {
             self.outbox.event(Event::Raw { text });
         }
         match event.body {
-            Body::Malformed(what) => self.report(CoreError::Protocol(what)),
+            Body::Malformed(what) | Body::Incomplete(what) => {
+                self.report(CoreError::Protocol(what));
+            }
             Body::AudioDelta {
                 response_id,
                 item_id,
                 content_index,
                 chunk,
             } => {
+                let item_id = self.item_of_delta(response_id.as_deref(), item_id);
                 self.audio_delta(response_id, item_id, content_index, chunk, now);
             }
-            Body::TextDelta(delta) => self.answer_delta(&delta, now),
+            Body::TextDelta(mut delta) => {
+                if delta.item_id.is_empty() {
+                    let response_id = delta.response_id.as_deref();
+                    delta.item_id = self.item_of_delta(response_id, String::new()).into();
+                }
+                self.answer_delta(&delta, now);
+            }
             Body::Event { kind, value } => self.server_event(&kind, value, now),
         }
         self.settle_played();
@@ -50,7 +61,17 @@ impl Conversation {
             "session.created" => self.session_created(&event),
             "session.updated" => self.session_updated(&event),
             "response.created" => self.response_created(&event, now),
-            "response.done" => self.response_done(&event, now),
+            "response.done" => {
+                self.calls_at_end(&event, now);
+                if self.response_done(&event, now) {
+                    self.report_failed_response(&event);
+                }
+            }
+            "response.function_call_arguments.done" => self.call_arguments_done(&event),
+            "response.mcp_call.failed" => self.mcp_call_failed(&event),
+            "mcp_list_tools.failed" => {
+                self.listing_failed(text(&event, "item_id").unwrap_or_default(), &event);
+            }
             "response.output_audio.done" => self.audio_done(&event, now),
             "response.content_part.added" => self.content_part_added(&event),
             "output_audio_buffer.started" => self.output_buffer_started(&event),
@@ -85,18 +106,25 @@ impl Conversation {
                     self.history_requests.confirmed(id, RequestKind::Delete);
                     self.history_requests.item_deleted(id);
                     self.history.remove(id);
+                } else {
+                    self.incomplete(kind, "an item_id");
                 }
                 self.history_updated();
             }
             // The event carries the transcript. Retrieving the item would transfer all of its
             // audio.
             "conversation.item.input_audio_transcription.completed" => {
-                if let (Some(id), Some(transcript)) =
-                    (text(&event, "item_id"), text(&event, "transcript"))
-                {
-                    self.history.transcribed(id, transcript);
+                match (text(&event, "item_id"), text(&event, "transcript")) {
+                    (Some(id), Some(transcript)) => self.history.transcribed(id, transcript),
+                    (None, _) => self.incomplete(kind, "an item_id"),
+                    (_, None) => self.incomplete(kind, "a transcript"),
                 }
                 self.history_updated();
+                if let Some(usage) = event.get("usage").filter(|usage| usage.is_object()) {
+                    self.outbox.event(Event::TranscriptionUsage {
+                        usage: usage.clone(),
+                    });
+                }
             }
             "conversation.item.input_audio_transcription.delta" => self.user_delta(&event),
             "conversation.item.input_audio_transcription.failed" => {
@@ -123,23 +151,6 @@ impl Conversation {
         }
     }
 
-    fn server_error(&mut self, event: Value, now: Duration) {
-        let error = event.get("error").cloned().unwrap_or(Value::Null);
-        self.report(CoreError::Server(event));
-        if let Some(id) = text(&error, "event_id") {
-            self.history_requests.refused(id);
-        }
-        if let Some(id) = text(&error, "event_id") {
-            self.truncation_refused(id);
-        }
-        if text(&error, "code") == Some("response_cancel_not_active") {
-            self.cancel_refused(now);
-        }
-        let busy = self.responses.is_busy();
-        self.sequencer.refused(&error, busy, now);
-        self.flush_responses(now);
-    }
-
     /// Tracing can be set only once, so it is set when the server has stated its configuration.
     fn session_created(&mut self, event: &Value) {
         let set = event.pointer("/session/tracing").unwrap_or(&Value::Null);
@@ -151,14 +162,5 @@ impl Conversation {
             return;
         }
         self.outbox.message(ClientEvent::tracing_update(wanted));
-    }
-
-    fn session_updated(&mut self, event: &Value) {
-        self.playback
-            .set_format(format_at(event, "/session/audio/output/format"));
-        let detection = event.pointer("/session/audio/input/turn_detection");
-        let states = |key: &str| detection?.get(key)?.as_bool();
-        self.server_interrupts = states("interrupt_response").unwrap_or(false);
-        self.server_responds = states("create_response").unwrap_or(true);
     }
 }

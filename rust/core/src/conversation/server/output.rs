@@ -9,7 +9,8 @@ use crate::conversation::Conversation;
 use crate::conversation::capabilities::Media;
 use crate::conversation::event::{CoreError, Event, Interest, Speaker};
 use crate::conversation::item::text;
-use crate::conversation::server_event::{Chunk, TextDelta, index};
+use crate::conversation::normalise::index;
+use crate::conversation::server_event::{Chunk, TextDelta};
 
 impl Conversation {
     pub(super) fn audio_delta(
@@ -39,9 +40,8 @@ impl Conversation {
             return;
         }
         response.first_audio(now);
-        let stated = response.format;
         self.responses.touch(&response_id, now);
-        let format = stated.or(self.playback.format()).unwrap_or_default();
+        let format = self.format_of(&response_id);
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
         self.count_heard();
@@ -53,6 +53,43 @@ impl Conversation {
                 content_index,
                 data,
             });
+        }
+    }
+
+    /// The item that a delta belongs to which names `item_id`: if that is empty, the one that the
+    /// server announced last in the response, or whose audio came last; empty if there is none.
+    pub(in crate::conversation) fn item_of_delta(
+        &self,
+        response_id: Option<&str>,
+        item_id: String,
+    ) -> String {
+        if !item_id.is_empty() {
+            return item_id;
+        }
+        let of_response = |response: &str| response_id.is_none_or(|id| id == response);
+        let announced = self.announced.as_ref();
+        let announced = announced.filter(|(response, _)| of_response(response));
+        let playing = self.playback.ids();
+        let playing = playing.filter(|(response, _)| of_response(response));
+        announced
+            .map(|(_, item_id)| item_id)
+            .or(playing.map(|(_, item_id)| item_id))
+            .map_or_else(String::new, ToString::to_string)
+    }
+
+    /// The server announced an item of a response, or a part of it.
+    pub(in crate::conversation) fn part_announced(
+        &mut self,
+        response_id: Option<&str>,
+        item_id: &str,
+    ) {
+        if let Some(response_id) = response_id
+            && self
+                .announced
+                .as_ref()
+                .is_none_or(|(response, item)| **response != *response_id || **item != *item_id)
+        {
+            self.announced = Some((response_id.into(), item_id.into()));
         }
     }
 
@@ -159,34 +196,17 @@ impl Conversation {
     }
 
     pub(super) fn user_delta(&mut self, event: &Value) {
-        if let (Some(item_id), Some(delta)) = (text(event, "item_id"), text(event, "delta"))
-            && self.outbox.wants(Interest::TRANSCRIPT)
-        {
+        let Some(delta) = text(event, "delta") else {
+            return self.incomplete("delta of a transcription", "a delta");
+        };
+        if self.outbox.wants(Interest::TRANSCRIPT) {
             self.outbox.event(Event::TranscriptDelta {
                 role: Speaker::User,
                 response_id: None,
-                item_id: item_id.into(),
+                item_id: text(event, "item_id").unwrap_or_default().into(),
                 content_index: index(event, "content_index"),
                 delta: delta.to_owned(),
             });
         }
-    }
-
-    pub(super) fn transcription_failed(&mut self, event: &Value) {
-        let Some(item_id) = text(event, "item_id") else {
-            return self.report(CoreError::Protocol(
-                "the server sent a failed transcription without an item_id".to_owned(),
-            ));
-        };
-        let error = event.get("error").unwrap_or(&Value::Null);
-        let message = text(error, "message")
-            .filter(|message| !message.is_empty())
-            .unwrap_or("the server gives no reason");
-        self.outbox.event(Event::TranscriptionFailed {
-            item_id: item_id.into(),
-            content_index: index(event, "content_index"),
-            message: message.to_owned(),
-            code: text(error, "code").map(str::to_owned),
-        });
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::formats::format_at;
 use crate::conversation::Conversation;
 use crate::conversation::capabilities::Media;
 use crate::conversation::event::{Event, Interest, ResponseEnded};
@@ -25,7 +24,10 @@ impl Conversation {
         };
         // The format is fixed when the response begins: a later change of the session's has no
         // effect.
-        let format = format_at(event, "/response/audio/output/format").or(self.playback.format());
+        let usual = self.playback.format().or(self.asked.output());
+        let stated = self.stated_format(event, "/response/audio/output/format", usual);
+        self.compare_formats(stated, None);
+        let format = stated.or(self.playback.format());
         let begun = Begun {
             id,
             out_of_band,
@@ -58,7 +60,8 @@ impl Conversation {
         }
     }
 
-    pub(super) fn response_done(&mut self, event: &Value, now: Duration) {
+    /// Returns whether the response had not ended before.
+    pub(super) fn response_done(&mut self, event: &Value, now: Duration) -> bool {
         let response = event.get("response").unwrap_or(&Value::Null);
         let stated = text(response, "id");
         let known = stated.is_none_or(|id| self.responses.get(id).is_some());
@@ -77,7 +80,7 @@ impl Conversation {
             self.responses.get(id).is_some_and(|it| it.cancelling)
         });
         let Some((agent_version, timings)) = self.responses.end(id, self.agent_version, now) else {
-            return;
+            return false;
         };
         if cancelling {
             self.note_cancelled(response);
@@ -102,6 +105,7 @@ impl Conversation {
             .event(Event::ResponseEnded(Box::new(ResponseEnded {
                 response_id: id.map(Arc::from),
                 out_of_band,
+                lost: false,
                 agent_version,
                 item_id: item_id.map(Arc::from),
                 output: output_text.to_owned(),
@@ -126,6 +130,7 @@ impl Conversation {
             self.settle_response(id, now);
         }
         self.flush_responses(now);
+        true
     }
 
     /// A response that was being cancelled has ended. If not by our cancellation, the refusal of
@@ -154,7 +159,7 @@ impl Conversation {
 }
 
 /// Whether a response belongs to no conversation, as the server states.
-fn is_out_of_band(response: &Value) -> bool {
+pub(super) fn is_out_of_band(response: &Value) -> bool {
     response.get("conversation_id").is_some_and(Value::is_null)
 }
 
@@ -169,8 +174,8 @@ fn last_text(output: &[Value]) -> (Option<&str>, &str) {
                 .and_then(Value::as_array)
                 .and_then(|content| content.last())
                 .and_then(|part| match text(part, "type") {
-                    Some("output_text") => text(part, "text"),
-                    Some("output_audio") => text(part, "transcript"),
+                    Some("output_text" | "text") => text(part, "text"),
+                    Some("output_audio" | "audio") => text(part, "transcript"),
                     _ => None,
                 })
         {
