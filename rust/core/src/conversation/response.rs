@@ -298,7 +298,7 @@ impl Responses {
     /// Ends the current response, if the server announced it, because its connection was lost.
     pub(super) fn lose_current(&mut self) -> Option<Lost> {
         let current = self.current.take().filter(|current| current.created)?;
-        let record = current.id.as_ref().and_then(|id| self.known.get_mut(id));
+        let record = current.id.as_ref().and_then(|id| self.get_mut(id));
         let mut lost = Lost {
             id: current.id.clone(),
             agent_version: current.agent_version,
