@@ -54,11 +54,12 @@ impl HistoryRequests {
         event_id
     }
 
-    /// Adds the creation of a function call.
-    fn add_call(&mut self, call: &Item) -> String {
-        let event_id = self.add(&call.id, RequestKind::Create);
-        if let Some(request) = self.open.last_mut() {
-            request.call = Some(call.clone());
+    /// Adds the creation of the server's item `item_id`: it is `item`, or the output of that call.
+    fn add_creation(&mut self, item_id: &ItemId, item: &Item) -> String {
+        let event_id = self.add(item_id, RequestKind::Create);
+        let is_call = *item_id == item.id && matches!(item.kind, ItemKind::FunctionCall { .. });
+        if is_call && let Some(request) = self.open.last_mut() {
+            request.call = Some(item.clone());
         }
         event_id
     }
@@ -193,18 +194,43 @@ impl WrittenItem {
             .collect()
     }
 
-    /// The creation of a message at the server.
-    fn message(&self, role: Role, new: bool) -> Value {
-        let mut wire = json!({
-            "type": "message",
-            "role": role.as_str(),
-            "content": self.content(new),
-            "id": &*self.item.id,
-        });
-        if let (Some(status), true) = (&self.status, role != Role::System) {
-            wire["status"] = status.as_str().into();
+    /// What is created at the server for the item, with the ids: a call has an item for its output.
+    fn creations(&self, new: bool) -> Vec<(ItemId, Value)> {
+        let id = &self.item.id;
+        match &self.item.kind {
+            ItemKind::Message { role, .. } => {
+                let mut wire = json!({
+                    "type": "message",
+                    "role": role.as_str(),
+                    "content": self.content(new),
+                    "id": &**id,
+                });
+                if let (Some(status), true) = (&self.status, *role != Role::System) {
+                    wire["status"] = status.as_str().into();
+                }
+                vec![(Arc::clone(id), wire)]
+            }
+            ItemKind::FunctionCall {
+                call_id,
+                name,
+                arguments,
+                output: Some(output),
+                ..
+            } => {
+                let call_id = call_id.as_deref().unwrap_or(id);
+                let call = json!({
+                    "type": "function_call", "id": &**id, "call_id": call_id, "name": name,
+                    "arguments": arguments,
+                });
+                let output_id = output_id(id);
+                let output = json!({
+                    "type": "function_call_output", "id": &*output_id, "call_id": call_id,
+                    "output": output,
+                });
+                vec![(Arc::clone(id), call), (output_id, output)]
+            }
+            _ => Vec::new(),
         }
-        wire
     }
 
     /// Whether it equals `known`. A user may leave out the fields that only the session knows: the
@@ -346,42 +372,13 @@ pub(super) fn plan(
             continue;
         }
         let behind = last_survivor.is_some_and(|last| index < last);
-        let mut create = |wire: &Value, event_id: &str, id: ItemId| {
+        let is_new = !old_items.contains_key(&*item.id);
+        for (id, wire) in written.creations(is_new) {
+            let event_id = requests.add_creation(&id, item);
             let after = behind.then_some(&*previous);
             plan.messages
-                .push(ClientEvent::item_create(wire, event_id, after));
+                .push(ClientEvent::item_create(&wire, &event_id, after));
             previous = id;
-        };
-        let id = Arc::clone(&item.id);
-        match &item.kind {
-            ItemKind::Message { role, .. } => {
-                let event_id = requests.add(&id, RequestKind::Create);
-                let new = !old_items.contains_key(&*id);
-                create(&written.message(*role, new), &event_id, id);
-            }
-            ItemKind::FunctionCall {
-                call_id,
-                name,
-                arguments,
-                output: Some(output),
-                ..
-            } => {
-                let call_id = call_id.as_deref().unwrap_or(&id);
-                let event_id = requests.add_call(item);
-                let call = json!({
-                    "type": "function_call", "id": &*id, "call_id": call_id, "name": name,
-                    "arguments": arguments,
-                });
-                create(&call, &event_id, Arc::clone(&id));
-                let output_id = output_id(&id);
-                let event_id = requests.add(&output_id, RequestKind::Create);
-                let output = json!({
-                    "type": "function_call_output", "id": &*output_id, "call_id": call_id,
-                    "output": output,
-                });
-                create(&output, &event_id, output_id);
-            }
-            _ => {}
         }
     }
     Ok(plan)
