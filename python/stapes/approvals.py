@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from stapes.brief import by_name
+
 if TYPE_CHECKING:
     from agents import FunctionTool, ToolApprovalItem
     from agents.realtime import RealtimeAgent
@@ -32,3 +34,5 @@ class ToolApproval:
     connection_id: int = field(default=0, repr=False)
     approval_item: ToolApprovalItem | None = field(default=None, repr=False)
     """The same as `openai-agents` writes it, for its run context."""
+
+    __repr__ = by_name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import selectors
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -64,11 +65,18 @@ class _Selector(selectors.DefaultSelector):
 
     def __init__(self) -> None:
         super().__init__()
+        self._process = os.getpid()
         self.runtime = _core.LoopRuntime(self.fileno())
         self.answer: Callable[[], None] = _nothing
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        is_ready, is_told = self.runtime.turn(timeout)
+        try:
+            is_ready, is_told = self.runtime.turn(timeout)
+        except RuntimeError:
+            if os.getpid() == self._process:
+                raise
+            # A child of a fork, which ends: its parent alone runs sessions here.
+            return super().select(timeout)
         if is_told:
             self.answer()
         return super().select(0) if is_ready else []

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
+from stapes.brief import by_name
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,6 +26,7 @@ __all__ = [
     "AgentStart",
     "AgentToolEnd",
     "AgentToolStart",
+    "AnyEvent",
     "Audio",
     "AudioInterrupted",
     "AudioStart",
@@ -103,6 +106,7 @@ class AgentStart:
     agent: RealtimeAgent[Any]
     response_id: str | None = None
     type: ClassVar[Literal["agent_start"]] = "agent_start"
+    __repr__ = by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,7 @@ class AgentEnd:
     output: str
     response_id: str | None = None
     type: ClassVar[Literal["agent_end"]] = "agent_end"
+    __repr__ = by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,7 @@ class ResponseDone:
     items: tuple[dict[str, Any], ...] = ()
     """Its output, as the provider states it."""
     type: ClassVar[Literal["response_done"]] = "response_done"
+    __repr__ = by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +169,7 @@ class AgentHandoff:
     from_agent: RealtimeAgent[Any]
     to_agent: RealtimeAgent[Any]
     type: ClassVar[Literal["agent_handoff"]] = "agent_handoff"
+    __repr__ = by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +181,7 @@ class AgentToolStart:
     tool: FunctionTool
     tool_call: ToolCall
     type: ClassVar[Literal["agent_tool_start"]] = "agent_tool_start"
+    __repr__ = by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +194,7 @@ class AgentToolEnd:
     result: str
     tool_call: ToolCall
     type: ClassVar[Literal["agent_tool_end"]] = "agent_tool_end"
+    __repr__ = by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +205,7 @@ class ToolApprovalRequested:
     agent: RealtimeAgent[Any]
     approval: ToolApproval
     type: ClassVar[Literal["tool_approval_requested"]] = "tool_approval_requested"
+    __repr__ = by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +215,7 @@ class AudioStart:
     context: RunContextWrapper[Any]
     agent: RealtimeAgent[Any]
     type: ClassVar[Literal["audio_start"]] = "audio_start"
+    __repr__ = by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +240,7 @@ class AudioStopped:
     context: RunContextWrapper[Any]
     agent: RealtimeAgent[Any]
     type: ClassVar[Literal["audio_stopped"]] = "audio_stopped"
+    __repr__ = by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +255,7 @@ class AudioInterrupted:
     agent: RealtimeAgent[Any]
     response_id: str = ""
     type: ClassVar[Literal["audio_interrupted"]] = "audio_interrupted"
+    __repr__ = by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +311,7 @@ class GuardrailTripped:
     error: OutputGuardrailTripwireTriggered
     item_id: str
     type: ClassVar[Literal["guardrail_tripped"]] = "guardrail_tripped"
+    __repr__ = by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +356,7 @@ class McpToolCallCompleted:
     agent: RealtimeAgent[Any]
     tool_call: McpCallItem
     type: ClassVar[Literal["mcp_tool_call_completed"]] = "mcp_tool_call_completed"
+    __repr__ = by_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,8 +388,7 @@ class Error:
 
 
 SessionEvent: TypeAlias = (
-    TransportEvent
-    | ConnectionChanged
+    ConnectionChanged
     | AgentStart
     | AgentEnd
     | ResponseDone
@@ -397,3 +411,6 @@ SessionEvent: TypeAlias = (
     | Lagging
     | Error
 )
+"""What `session.events()` gives and `on("*", ...)` gets: all but `TransportEvent`."""
+
+AnyEvent: TypeAlias = SessionEvent | TransportEvent

@@ -56,6 +56,7 @@ class LoopHub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._process = os.getpid()
         self._loop = weakref.ref(loop)
+        self._cores: dict[int, _core.Session] = {}
         self._executors: dict[int, DaemonThreads] = {}
         self._read_fd = -1
         if isinstance(loop, EventLoop):
@@ -65,8 +66,13 @@ class LoopHub:
         read_fd, wake_fd = _wake_pair()
         try:
             self.core = _core.Hub((read_fd, wake_fd))
+            answer = self.core.answer
             # In an empty context: that of the first session's maker must not serve all sessions.
-            contextvars.Context().run(loop.add_reader, read_fd, self.core.answer)
+            contextvars.Context().run(loop.add_reader, read_fd, answer)
+            # The loop alone holds it, and lets it go when it is closed: nothing else tells of that.
+            closed = weakref.finalize(answer, _close_sessions, weakref.ref(self))
+            closed.atexit = False
+            del answer
         except NotImplementedError:
             # This loop polls no file descriptors: a thread wakes it, once for each batch as well.
             os.close(read_fd)
@@ -82,8 +88,18 @@ class LoopHub:
 
     @classmethod
     def current(cls) -> LoopHub:
-        """The hub of the running loop."""
-        loop = asyncio.get_running_loop()
+        """The hub of the running loop.
+
+        Raises:
+            RuntimeError: none runs.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(
+                "a session needs a running event loop: make it in an `async def` that "
+                "asyncio.run(...) or stapes.run(...) runs"
+            ) from None
         hub = _hubs.get(loop)
         if hub is None or hub.is_of_another_process:
             hub = _hubs[loop] = cls(loop)
@@ -109,10 +125,12 @@ class LoopHub:
     ) -> None:
         """Delivers the messages of that session; keeps nothing alive but `dispatcher`."""
         self.core.register(core.id, core.cursor, dispatcher, listeners)
+        self._cores[core.id] = core
 
     def unregister(self, core: _core.Session) -> None:
         """Delivers nothing more of that session."""
         self.core.unregister(core.id)
+        self._cores.pop(core.id, None)
 
     def executor(self, workers: int) -> DaemonThreads:
         """Threads for users' synchronous tools: one pool of each size for the loop's sessions."""
@@ -122,6 +140,20 @@ class LoopHub:
             self._executors[workers] = pool
             weakref.finalize(self, pool.shutdown)
         return pool
+
+    def close_sessions(self) -> None:
+        """Closes the connections that stand, because the loop is closed."""
+        if self.is_of_another_process:
+            return
+        still_open = [core for core in self._cores.values() if core.status != "disconnected"]
+        for core in still_open:
+            core.close(1000, "")
+        if still_open:
+            logger.warning(
+                "the event loop was closed while %d of its sessions were connected: they are "
+                "closed now. Close them before, or use `async with session`",
+                len(still_open),
+            )
 
     def drain(self, drained: threading.Event) -> None:
         """Dispatches what is queued, and sets `drained`."""
@@ -141,6 +173,11 @@ def not_taken(error: BaseException) -> None:
     logger.error("a session could not take its events", exc_info=error)
 
 
+def _close_sessions(hub_ref: weakref.ref[LoopHub]) -> None:
+    if (hub := hub_ref()) is not None:
+        hub.close_sessions()
+
+
 def _wake(hub_ref: weakref.ref[LoopHub], core: _core.Hub) -> None:
     """Wakes the loop from a thread, in place of the file descriptor, until hub or loop is gone."""
     drained = threading.Event()
@@ -149,6 +186,7 @@ def _wake(hub_ref: weakref.ref[LoopHub], core: _core.Hub) -> None:
         hub = hub_ref()
         loop = None if hub is None else hub.loop
         if hub is None or loop is None or loop.is_closed():
+            _close_sessions(hub_ref)
             return
         if is_queued:
             drained.clear()

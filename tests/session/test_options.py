@@ -12,7 +12,7 @@ from stapes import RealtimeAgent, RealtimeSession
 from stapes.session.options import SessionOptions
 from stapes.session.scope import Scope
 
-NOT_OPTIONS = {"self", "agent", "context", "_virtual_clock"}
+NOT_OPTIONS = {"self", "agent", "context"}
 
 
 def parameters() -> dict[str, inspect.Parameter]:
@@ -41,9 +41,7 @@ def test_the_signature_alone_states_the_defaults():
 
 def test_every_parameter_is_documented_in_its_order():
     public = [
-        name
-        for name in inspect.signature(RealtimeSession.__init__).parameters
-        if name not in {"self", "_virtual_clock"}
+        name for name in inspect.signature(RealtimeSession.__init__).parameters if name != "self"
     ]
     assert sorted(documented()) == sorted(public)
 

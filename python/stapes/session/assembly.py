@@ -28,6 +28,7 @@ from stapes.session.tasks import Tasks
 from stapes.session.tool_calls.approvals import Approvals
 from stapes.session.tool_calls.runner import ToolCallRunner
 from stapes.session.usage import SessionUsage
+from stapes.session.virtual_time import has_virtual_time
 
 if TYPE_CHECKING:
     from agents.realtime import RealtimeAgent
@@ -61,8 +62,6 @@ def assemble(
     agent: RealtimeAgent[Any],
     options: SessionOptions,
     context: Any,
-    *,
-    virtual_clock: bool,
 ) -> SessionParts:
     """The parts of a session on the running loop, registered with the loop's hub.
 
@@ -71,10 +70,9 @@ def assemble(
         agent: the initial one.
         options: the session's.
         context: the user's object, or a run context.
-        virtual_clock: time stands still until it is advanced.
     """
     hub, loop = LoopHub.current(), asyncio.get_running_loop()
-    core = core_session(options, hub.core, virtual_clock=virtual_clock)
+    core = core_session(options, hub.core, virtual_clock=has_virtual_time.get())
     if isinstance(options.playback, PlaybackTracker):
         options.playback.attach(core.playback_reported)
     local_events = LocalEvents(core, loop)
@@ -82,7 +80,7 @@ def assemble(
         context = RunContextWrapper(context, usage=SessionUsage())
     scope = Scope(core, loop, context, Tasks(session, core, loop, local_events), local_events)
     configuration = Configuration(scope, options)
-    listeners = Listeners(options.max_queued_events, options.max_queued_bytes)
+    listeners = Listeners(options.max_queued_events, options.max_queued_bytes, loop)
     roster = Roster(agent)
     has_guardrails = bool(options.output_guardrails)
     interest = Interest(core, listeners, roster, has_guardrails=has_guardrails)

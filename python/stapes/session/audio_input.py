@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import functools
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
 from agents import UserError
 
@@ -11,12 +12,29 @@ from stapes.errors import NotConnectedError, StapesError
 from stapes.session.completion import Completion
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Buffer
+
     from stapes import _core
+    from stapes.audio import Recording
     from stapes.session.scope import Scope
 
-__all__ = ["AudioInput", "AudioStream"]
+__all__ = ["AudioInput", "AudioStream", "SampleArray", "Samples"]
 
 _INTERVALS = (0.005, 10.0)
+
+
+class SampleArray(Protocol):
+    """A numpy array, or what gives its samples as one does."""
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]:
+        """Where the samples are, and of what kind."""
+
+
+Samples: TypeAlias = Union["Buffer", SampleArray]
+"""Sound in memory: anything bytes-like, or a numpy array."""
 
 
 class AudioStream(Completion[float]):
@@ -27,16 +45,16 @@ class AudioStream(Completion[float]):
     `sent` says how many seconds were sent before.
     """
 
-    __slots__ = ("_stream",)
+    __slots__ = ("_cancel",)
 
-    def __init__(self, stream: _core.AudioStream | None = None, **completion: Any) -> None:
+    def __init__(self, cancel: Callable[[], None] | None = None, **completion: Any) -> None:
         super().__init__(**completion)
-        self._stream = stream
+        self._cancel = cancel
 
     def cancel(self) -> None:
-        """Sends nothing more of it. Fine where it has ended."""
-        if self._stream is not None:
-            self._stream.cancel()
+        """Sends nothing more of it; the next one may begin. Fine where it has ended."""
+        if self._cancel is not None:
+            self._cancel()
 
 
 class AudioInput:
@@ -45,13 +63,15 @@ class AudioInput:
     A single chunk goes from `RealtimeSession.send_audio` to the core without passing here.
     """
 
-    __slots__ = ("_number", "_scope", "_underway", "_waiters")
+    __slots__ = ("_ends", "_number", "_scope", "_underway", "_waiters")
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self._waiters: tuple[asyncio.Future[None], ...] = ()
         self._number = 0
-        self._underway: tuple[_core.AudioStream, asyncio.Future[float]] | None = None
+        # The end of each long sound that has not been told, by its number.
+        self._ends: dict[int, asyncio.Future[float]] = {}
+        self._underway: tuple[int, _core.AudioStream] | None = None
 
     async def room(self) -> None:
         """Waits while too much is waiting to be sent.
@@ -83,7 +103,7 @@ class AudioInput:
 
     def stream(
         self,
-        audio: Any,
+        audio: Samples | Recording,
         sample_rate: int | None,
         commit: bool,
         interval: float,
@@ -101,20 +121,24 @@ class AudioInput:
                     "a sound is being streamed already: await it, or cancel it, before the next"
                 )
             self._number += 1
-            stream = scope.core.stream_audio(audio, sample_rate, commit, interval, self._number)
+            number = self._number
+            stream = scope.core.stream_audio(audio, sample_rate, commit, interval, number)
         except (StapesError, UserError) as error:
             return AudioStream(error=error, report=scope.tasks.report_from_anywhere)
-        ended: asyncio.Future[float] = scope.loop.create_future()
-        self._underway = (stream, ended)
-        return AudioStream(stream, future=ended, report=scope.tasks.report, keeps=keeps)
+        self._ends[number] = ended = scope.loop.create_future()
+        self._underway = (number, stream)
+        return AudioStream(
+            functools.partial(self._cancel, number, stream),
+            future=ended,
+            report=scope.tasks.report_from_anywhere,
+            keeps=keeps,
+        )
 
     def streamed(self, token: int, sent: float, failure: BaseException | None) -> None:
         """Completes a long sound that has ended, or failed."""
-        if self._underway is None or token != self._number:
-            return
-        _, ended = self._underway
-        self._underway = None
-        if ended.done():
+        self._over(token)
+        ended = self._ends.pop(token, None)
+        if ended is None or ended.done():
             return
         if failure is None:
             ended.set_result(sent)
@@ -127,4 +151,13 @@ class AudioInput:
     def cancel(self) -> None:
         """Ends the long sound, because the session is closed."""
         if self._underway is not None:
-            self._underway[0].cancel()
+            self._cancel(*self._underway)
+
+    def _cancel(self, number: int, stream: _core.AudioStream) -> None:
+        stream.cancel()
+        self._over(number)
+
+    def _over(self, number: int) -> None:
+        """Lets another long sound begin, unless one has begun already."""
+        if self._underway is not None and self._underway[0] == number:
+            self._underway = None

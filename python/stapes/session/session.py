@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal
 
-from agents import OutputGuardrail, RunContextWrapper, TContext, ToolErrorFormatterArgs, Usage
+from agents import (
+    OutputGuardrail,
+    RunContextWrapper,
+    TContext,
+    ToolErrorFormatterArgs,
+    Usage,
+    UserError,
+)
 
 from stapes.errors import StapesError
 from stapes.items import HistoryItem, InputImage
@@ -14,32 +21,32 @@ from stapes.session.assembly import assemble
 from stapes.session.completion import Completion, done
 from stapes.session.history import message_event, update_history
 from stapes.session.invocation import session_and_history
+from stapes.session.listening import EventSource
 from stapes.session.options import SessionOptions, check_agent, chosen_transport
 from stapes.session.probe import SessionProbe
 from stapes.session.session_transport import SessionTransport
 from stapes.session.tool_calls.execution import ToolExecution
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from agents.realtime import RealtimeAgent
 
     from stapes.approvals import ToolApproval
+    from stapes.audio import Recording
     from stapes.config import SessionConfig
-    from stapes.events import McpTool, SessionEvent
+    from stapes.events import McpTool
     from stapes.playback import PlaybackTracker
     from stapes.providers import ApiKey, Provider
-    from stapes.session.audio_input import AudioStream
-    from stapes.session.dispatch.readers import EventReader
+    from stapes.session.audio_input import AudioStream, Samples
+    from stapes.session.dispatch.listeners import Listeners
     from stapes.transport import Transport
 
 __all__ = ["RealtimeSession"]
 
-E = TypeVar("E")
 
-
-class RealtimeSession(Generic[TContext]):
+class RealtimeSession(EventSource, Generic[TContext]):
     """An agent in conversation with a speech-to-speech model.
 
     Commands take effect when they are called, in order, and return an awaitable for their end; not
@@ -115,7 +122,6 @@ class RealtimeSession(Generic[TContext]):
         max_queued_events: int = 10_000,
         max_queued_bytes: int = 8 * 1024 * 1024,
         provider: Provider = OPENAI,
-        _virtual_clock: bool = False,
     ) -> None:
         check_agent(agent)
         options = SessionOptions(
@@ -147,7 +153,7 @@ class RealtimeSession(Generic[TContext]):
             provider=provider,
         )
         self._options = options
-        self._parts = assemble(self, agent, options, context, virtual_clock=_virtual_clock)
+        self._parts = assemble(self, agent, options, context)
         self._scope = self._parts.scope
         self._core = self._scope.core
         options.transport.attach(self)
@@ -246,7 +252,10 @@ class RealtimeSession(Generic[TContext]):
         call_id: str | None = None,
         headers: Mapping[str, str | None] | None = None,
     ) -> None:
-        """Connects and configures the session; the initial agent is in charge.
+        """Connects and configures the session.
+
+        In charge is the initial agent, or the one that `update_agent` has named while there was no
+        connection.
 
         It is done when the server has sent its first event, or has said nothing for the
         transport's `first_event_timeout`. An error in place of that event fails it, and so does a
@@ -261,18 +270,24 @@ class RealtimeSession(Generic[TContext]):
                 value leaves one out.
 
         Raises:
-            agents.UserError: there is no key, the session is connected already, or the agent has a
-                tool that it cannot have.
+            agents.UserError: there is no key, the session is connected already or was made on
+                another event loop, or the agent has a tool that it cannot have.
             stapes.ConnectError: the connection could not be made; its subclasses say why.
         """
-        await self._parts.connector.connect(
-            self._parts.roster.initial,
-            api_key=api_key,
-            model=self._parts.configuration.model(model),
-            url=url,
-            call_id=call_id,
-            headers=headers,
-        )
+        if not self._scope.tasks.is_here:
+            raise UserError(
+                "the session was made on another event loop, and is of no use on this one: make it "
+                "where it connects"
+            )
+        with self._parts.switching.connecting() as agent:
+            await self._parts.connector.connect(
+                agent,
+                api_key=api_key,
+                model=self._parts.configuration.model(model),
+                url=url,
+                call_id=call_id,
+                headers=headers,
+            )
 
     def close(self) -> Completion[None]:
         """Closes the connection, if there is one.
@@ -282,9 +297,11 @@ class RealtimeSession(Generic[TContext]):
         idle = self.status == "disconnected" and not self._parts.connector.is_busy
         self._parts.audio_input.cancel()
         self._core.close(1000, "")
-        self._parts.connector.abandon()
+        self._scope.tasks.here(self._parts.connector.abandon)
         self._parts.approvals.forget_calls()
         if idle:
+            # No end of a connection will tell the readers.
+            self._scope.tasks.here(self._parts.handlers.closed_idle)
             return done()
         return self._scope.tasks.flushed()
 
@@ -299,14 +316,16 @@ class RealtimeSession(Generic[TContext]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.close()
+        # In a child of a fork that ends, the connection is its parent's.
+        if not self._parts.hub.is_of_another_process:
+            await self.close()
 
     async def initial_session_config(self, *, model: str | None = None) -> dict[str, Any]:
         """The configuration that `connect` would send, without connecting.
 
         For a provider's API that takes it, such as the one that accepts a SIP call.
         """
-        agent, chosen = self._parts.roster.initial, self._parts.configuration.model(model)
+        agent, chosen = self._parts.roster.next, self._parts.configuration.model(model)
         return (await self._parts.configuration.initial(agent, chosen))[1]
 
     # Speaking
@@ -336,7 +355,7 @@ class RealtimeSession(Generic[TContext]):
         return self._scope.tasks.command(self._core.send_message, event, trigger_response)
 
     def send_audio(
-        self, audio: Any, *, sample_rate: int | None = None, commit: bool = False
+        self, audio: Samples, *, sample_rate: int | None = None, commit: bool = False
     ) -> Completion[None]:
         """Sends the user's sound. May be called from any thread.
 
@@ -364,7 +383,7 @@ class RealtimeSession(Generic[TContext]):
 
     def stream_audio(
         self,
-        audio: Any,
+        audio: Samples | Recording,
         *,
         sample_rate: int | None = None,
         commit: bool = False,
@@ -447,7 +466,12 @@ class RealtimeSession(Generic[TContext]):
     # Agents and approvals
 
     def update_agent(self, agent: RealtimeAgent[TContext]) -> Completion[RealtimeAgent[TContext]]:
-        """Puts another agent in charge. Before there is a connection nothing is sent."""
+        """Puts another agent in charge: at once, or of the next connection where there is none.
+
+        Raises:
+            TypeError: `agent` is none.
+        """
+        check_agent(agent)
         return self._scope.tasks.completion(self._parts.switching.update(agent))
 
     def approve(self, approval: ToolApproval, *, always: bool = False) -> Completion[None]:
@@ -468,62 +492,6 @@ class RealtimeSession(Generic[TContext]):
         """Rejects a call; the model gets `message`, or the default one."""
         return self._parts.calls.decide(approval, approve=False, always=always, message=message)
 
-    # Listening
-
-    @overload
-    def on(
-        self, event: str, callback: Callable[[Any], Any], *, concurrency: int | None = None
-    ) -> Callable[[Any], Any]: ...
-    @overload
-    def on(
-        self, event: str, *, concurrency: int | None = None
-    ) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]: ...
-    def on(
-        self,
-        event: str,
-        callback: Callable[[Any], Any] | None = None,
-        *,
-        concurrency: int | None = None,
-    ) -> Any:
-        """Calls `callback` (sync or async) with each event of that type; also as a decorator.
-
-        Args:
-            event: the type's name, such as `"audio"`, or `"*"` for all but `transport_event`.
-            callback: if it raises, that becomes an `error` event, and the others are still called.
-                An async one gets its events one after the other; what waits for it is bounded and
-                purged as for a reader. Those for requests for approval overlap.
-            concurrency: calls of an async callback that may be at work at once. Default 1.
-
-        Raises:
-            ValueError: there is no such type, or `concurrency` is below 1.
-            TypeError: `callback` cannot be called, or it yields.
-        """
-        if callback is None:
-            return lambda function: self.on(event, function, concurrency=concurrency)
-        self._parts.listeners.on(event, callback, concurrency)
-        return callback
-
-    def off(self, event: str, callback: Callable[[Any], Any]) -> None:
-        """Stops calling `callback`."""
-        self._parts.listeners.off(event, callback)
-
-    def __aiter__(self) -> AsyncIterator[SessionEvent]:
-        return self.events()
-
-    @overload
-    def events(self) -> EventReader[SessionEvent]: ...
-    @overload
-    def events(self, *kinds: type[E]) -> EventReader[E]: ...
-    def events(self, *kinds: type[Any]) -> EventReader[Any]:
-        """Iterates over the events of these classes, or over all but `TransportEvent`.
-
-        Each reader gets every event. Events from before anybody listens, here or with `on`, are
-        kept for the first reader, within the bounds of the session.
-
-        Raises:
-            ConsumerTooSlow: from the reader, when more than `max_queued_events` wait for it and
-                none of them may be dropped. The reader has ended then; if it reads all events, so
-                has the connection.
-        """
+    def _listening(self) -> tuple[Listeners, bool]:
         over = self._parts.handlers.is_over and not self._parts.connector.is_busy
-        return self._parts.listeners.read(kinds, over=over)
+        return self._parts.listeners, over

@@ -138,6 +138,8 @@ class Tasks:
 
     def flushed(self) -> Completion[None]:
         """Awaited, it waits until all that has happened so far has been dispatched."""
+        if self._loop.is_closed():
+            return done()
         if not self.is_here:
             return self.completion(_flushed(self._local_events))
         dispatched = self._local_events.all_so_far()

@@ -33,8 +33,13 @@ class VirtualClock:
     def session(self, agent: Any, **options: Any) -> RealtimeSession[Any]:
         """A `RealtimeSession(agent, **options)` whose conversation uses this clock."""
         from stapes.session import RealtimeSession
+        from stapes.session.virtual_time import has_virtual_time
 
-        session: RealtimeSession[Any] = RealtimeSession(agent, **options, _virtual_clock=True)
+        token = has_virtual_time.set(True)
+        try:
+            session: RealtimeSession[Any] = RealtimeSession(agent, **options)
+        finally:
+            has_virtual_time.reset(token)
         if self._now:
             session.probe.advance_clock(self._now)
         self._sessions.append(session)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from stapes.cli.call.journal import EVENTS, Journal
 from stapes.cli.call.line import Line
 from stapes.cli.call.loudspeaker import Loudspeaker
-from stapes.events import ConnectionChanged, SessionEvent, ToolApprovalRequested
+from stapes.events import AnyEvent, ConnectionChanged, ToolApprovalRequested
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -150,7 +150,7 @@ async def hold_call(
 
 
 async def _listen(
-    call: Call, events: AsyncIterator[SessionEvent], approver: Approver, group: asyncio.TaskGroup
+    call: Call, events: AsyncIterator[AnyEvent], approver: Approver, group: asyncio.TaskGroup
 ) -> None:
     async for event in events:
         call.journal.observe(event)

@@ -23,6 +23,7 @@ from stapes.events import (
     AgentStart,
     AgentToolEnd,
     AgentToolStart,
+    AnyEvent,
     Audio,
     AudioInterrupted,
     AudioStopped,
@@ -30,7 +31,6 @@ from stapes.events import (
     Error,
     GuardrailTripped,
     ResponseDone,
-    SessionEvent,
     ToolApprovalRequested,
     ToolCall,
     TranscriptDelta,
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 _Kind = TypeVar("_Kind", bound=Entry)
 
-EVENTS: tuple[type[SessionEvent], ...] = (
+EVENTS: tuple[type[AnyEvent], ...] = (
     AgentHandoff,
     AgentStart,
     AgentToolEnd,
@@ -124,7 +124,7 @@ class Journal:
         self._responses: dict[str, str] = {}
         self._busy_until = 0.0
 
-    def observe(self, event: SessionEvent) -> None:
+    def observe(self, event: AnyEvent) -> None:
         """Take the next event of the session."""
         now = self._hearing.now
         match event:

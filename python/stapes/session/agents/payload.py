@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stapes.config import SessionConfig, wire_format
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from agents import RunContextWrapper
 
     from stapes.providers import SessionDefaults
@@ -43,7 +42,7 @@ async def session_payload(
         config: the user's configuration.
         defaults: the provider's, for what `config` leaves out.
         model: the model in use.
-        switching: the agent replaces another one, whose tools must not stay.
+        switching: the agent replaces another one, whose instructions and tools must not stay.
     """
     agent = snapshot.agent
     audio = config.get("audio", {})
@@ -58,8 +57,9 @@ async def session_payload(
     output["speed"] = given_out.get("speed", defaults.speed)
     payload: dict[str, Any] = {"type": "realtime"}
     instructions = await agent.get_system_prompt(context)
-    if instructions is not None:
-        payload["instructions"] = instructions
+    if instructions is not None or switching:
+        # Else the provider would keep those of the agent before.
+        payload["instructions"] = instructions or ""
     payload |= {
         "model": config.get("model", model),
         "output_modalities": config.get("output_modalities", list(defaults.output_modalities)),
@@ -74,12 +74,21 @@ async def session_payload(
         },
     }
     payload |= {key: config[key] for key in _OPTIONAL if key in config}  # type: ignore[literal-required]
-    payload |= config.get("provider_data", {})
+    payload = _merged(payload, config.get("provider_data", {}))
     if agent.prompt is not None:
         payload["prompt"] = dict(agent.prompt)
     if snapshot.definitions or switching:
         payload["tools"] = list(snapshot.definitions)
     return payload
+
+
+def _merged(mine: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given, with what of mine it does not name; objects are merged key by key."""
+    merged = {**mine, **given}
+    for key, value in given.items():
+        if isinstance(value, Mapping) and isinstance(mine.get(key), Mapping):
+            merged[key] = _merged(dict(mine[key]), value)
+    return merged
 
 
 def _own(default: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -18,14 +18,21 @@ _REMEMBERED = 256
 class Roster:
     """The agents that a session has had, by agent_version."""
 
-    __slots__ = ("_by_version", "_newest", "agent_version", "current", "initial")
+    __slots__ = ("_by_version", "_newest", "agent_version", "chosen", "current", "initial")
 
     def __init__(self, initial: RealtimeAgent[Any]) -> None:
         self.initial = initial
+        self.chosen: RealtimeAgent[Any] | None = None
+        """Put in charge while there was no connection, for the next one."""
         self.current = initial
         self.agent_version = 0
         self._by_version: dict[int, AgentSnapshot] = {}
         self._newest = 0
+
+    @property
+    def next(self) -> RealtimeAgent[Any]:
+        """The agent that the next connection begins with."""
+        return self.initial if self.chosen is None else self.chosen
 
     def add(self, snapshot: AgentSnapshot) -> int:
         """Gives an agent its agent_version; `take_over` puts it in charge."""

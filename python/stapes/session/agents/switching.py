@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from stapes.events import AgentHandoff, SessionEvent
 from stapes.session.agents.snapshot import AgentSnapshot, prepare_agent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from agents.realtime import RealtimeAgent
 
     from stapes.session.agents.mcp_tools import HostedMcpTools
@@ -30,7 +34,7 @@ class AgentSwitching:
         interest: depends on the guardrails of the agent in charge.
     """
 
-    __slots__ = ("_configuration", "_interest", "_mcp_tools", "_roster", "_scope")
+    __slots__ = ("_configuration", "_connecting", "_interest", "_mcp_tools", "_roster", "_scope")
 
     def __init__(
         self,
@@ -45,9 +49,27 @@ class AgentSwitching:
         self._mcp_tools = mcp_tools
         self._configuration = configuration
         self._interest = interest
+        # Is done when the attempt to connect that is under way has ended.
+        self._connecting: asyncio.Future[None] | None = None
+
+    @contextmanager
+    def connecting(self) -> Iterator[RealtimeAgent[Any]]:
+        """Holds changes of agent back: the connection is being made with the one that it gives."""
+        if self._connecting is not None:
+            # It will be refused.
+            yield self._roster.next
+            return
+        self._connecting = ended = self._scope.loop.create_future()
+        try:
+            yield self._roster.next
+            # Not where it failed: the next attempt is for the same agent.
+            self._roster.chosen = None
+        finally:
+            self._connecting = None
+            ended.set_result(None)
 
     def begin(self, snapshot: AgentSnapshot) -> int:
-        """Puts the initial agent in charge of a new connection; returns its agent_version."""
+        """Puts the first agent in charge of a new connection; returns its agent_version."""
         agent_version = self._roster.add(snapshot)
         self.take_over(agent_version)
         for event in self._mcp_tools.changes(snapshot):
@@ -62,17 +84,21 @@ class AgentSwitching:
     async def update(self, agent: RealtimeAgent[Any]) -> RealtimeAgent[Any]:
         """See `RealtimeSession.update_agent`."""
         core, configuration = self._scope.core, self._configuration
-        source = self._roster.current
         snapshot = await prepare_agent(agent, self._scope.context)
         while True:
+            while self._connecting is not None:
+                await asyncio.shield(self._connecting)
             connection_id = core.connection_id
             update: str | None = None
             if core.status == "connected":
                 payload = await configuration.payload(snapshot, switching=True)
                 update = configuration.session_update(payload)
             # Users' instructions may have taken long: the update is for one connection.
-            if connection_id == core.connection_id:
+            if connection_id == core.connection_id and self._connecting is None:
                 break
+        source = self._roster.current
+        if update is None:
+            self._roster.chosen = agent
         agent_version = self._roster.add(snapshot)
         self._roster.take_over(agent_version)
 

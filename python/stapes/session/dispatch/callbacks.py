@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from stapes._core import EventQueue
 from stapes.errors import ConsumerTooSlow
-from stapes.events import AudioInterrupted, Lagging, SessionEvent, ToolApprovalRequested
+from stapes.events import AnyEvent, AudioInterrupted, Lagging, ToolApprovalRequested
 from stapes.session.failures import ends_more
 
 __all__ = ["CallbackHost", "CallbackWorker", "is_async"]
@@ -26,7 +26,7 @@ class CallbackHost(Protocol):
     def run_callback(self, work: Coroutine[Any, Any, None]) -> None:
         """An async callback is to be run."""
 
-    def callback_failed(self, event: SessionEvent, error: BaseException) -> None:
+    def callback_failed(self, event: AnyEvent, error: BaseException) -> None:
         """A callback raised."""
 
     def callback_lagged(self, lagging: Lagging) -> None:
@@ -90,7 +90,7 @@ class CallbackWorker:
         self._overlapping = 0
         self._has_told = False
 
-    def __call__(self, event: SessionEvent) -> None:
+    def __call__(self, event: AnyEvent) -> None:
         """Queues an event for the callback."""
         overflown = self._queue.put(event)
         if overflown is not None:
@@ -103,7 +103,7 @@ class CallbackWorker:
         if len(self._queue):
             self._queue.put(interruption)
 
-    def first(self, event: SessionEvent, result: Coroutine[Any, Any, Any]) -> None:
+    def first(self, event: AnyEvent, result: Coroutine[Any, Any, Any]) -> None:
         """Goes on with a call that has returned a coroutine unexpectedly."""
         if self._host_ref() is None:
             result.close()
@@ -122,7 +122,7 @@ class CallbackWorker:
             host.run_callback(work)
 
     async def _work(
-        self, event: SessionEvent | None = None, result: Coroutine[Any, Any, Any] | None = None
+        self, event: AnyEvent | None = None, result: Coroutine[Any, Any, Any] | None = None
     ) -> None:
         try:
             if event is not None and result is not None:
@@ -141,7 +141,7 @@ class CallbackWorker:
         finally:
             self._working -= 1
 
-    def _wants(self, event: SessionEvent) -> bool:
+    def _wants(self, event: AnyEvent) -> bool:
         # `*` does not cover raw events, but is never given any.
         return self._event in {"*", event.type}
 
@@ -150,13 +150,13 @@ class CallbackWorker:
             self._overlapping += 1
             host.run_callback(self._call_apart(event))
 
-    async def _call_apart(self, event: SessionEvent) -> None:
+    async def _call_apart(self, event: AnyEvent) -> None:
         try:
             await self._call(event)
         finally:
             self._overlapping -= 1
 
-    async def _call(self, event: SessionEvent) -> None:
+    async def _call(self, event: AnyEvent) -> None:
         try:
             result = self.callback(event)
         except BaseException as error:
@@ -165,13 +165,13 @@ class CallbackWorker:
             if isinstance(result, Coroutine):
                 await self._awaited(event, result)
 
-    async def _awaited(self, event: SessionEvent, result: Coroutine[Any, Any, Any]) -> None:
+    async def _awaited(self, event: AnyEvent, result: Coroutine[Any, Any, Any]) -> None:
         try:
             await result
         except BaseException as error:
             self._failed(event, error)
 
-    def _failed(self, event: SessionEvent, error: BaseException) -> None:
+    def _failed(self, event: AnyEvent, error: BaseException) -> None:
         if ends_more(error):
             raise error
         if (host := self._host_ref()) is not None:

@@ -20,6 +20,7 @@ from stapes.errors import (
 from stapes.events import (
     AgentEnd,
     AgentStart,
+    AnyEvent,
     AudioInterrupted,
     AudioStart,
     AudioStopped,
@@ -29,7 +30,6 @@ from stapes.events import (
     McpToolCallCompleted,
     McpToolsChanged,
     ResponseDone,
-    SessionEvent,
     Timings,
     ToolApprovalRequested,
     ToolCall,
@@ -173,7 +173,7 @@ class Handlers:
         """Runs an async callback."""
         self.scope.tasks.spawn(work)
 
-    def callback_failed(self, event: SessionEvent, error: BaseException) -> None:
+    def callback_failed(self, event: AnyEvent, error: BaseException) -> None:
         """Reports a callback that raised."""
         where = f"callback for {event.type}"
         logger.error("a %s failed", where, exc_info=error)
@@ -223,6 +223,11 @@ class Handlers:
             self.approvals.forget_mcp_calls()
             self.listeners.end()
             self.audio_input.drained()
+
+    def closed_idle(self) -> None:
+        """Ends the readers of a session that was closed without a connection."""
+        self.is_over = True
+        self.listeners.end()
 
     def opened(self, message: messages.Opened) -> None:
         """Completes `connect`."""

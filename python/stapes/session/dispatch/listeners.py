@@ -9,19 +9,22 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from stapes._core import EventQueue
 from stapes.config import whole_number
-from stapes.events import AudioInterrupted, Lagging, SessionEvent, TransportEvent
+from stapes.events import AnyEvent, Audio, AudioInterrupted, Lagging, TransportEvent
 from stapes.session.dispatch.callbacks import CallbackHost, CallbackWorker, is_async
 from stapes.session.dispatch.readers import EventReader, Inbox
 from stapes.session.failures import ends_more
 
 if TYPE_CHECKING:
+    import asyncio
+
     from stapes.errors import ConsumerTooSlow
 
 __all__ = ["EVENT_TYPES", "ListenerHost", "Listeners"]
 
-_CLASSES: dict[str, type[Any]] = {kind.type: kind for kind in get_args(SessionEvent)}
+_CLASSES: dict[str, type[Any]] = {kind.type: kind for kind in get_args(AnyEvent)}
 EVENT_TYPES = frozenset(_CLASSES)
-_ALL_BUT_TRANSPORT = frozenset(_CLASSES.values()) - {TransportEvent}
+_ALL = frozenset(_CLASSES.values())
+_ALL_BUT_TRANSPORT = _ALL - {TransportEvent}
 
 Listener = Callable[[Any], Any]
 Routes = dict[str, tuple[Listener, ...]]
@@ -45,6 +48,7 @@ class Listeners:
     Args:
         max_events: how many may wait for a reader.
         max_bytes: how many bytes of them.
+        loop: the session's.
     """
 
     __slots__ = (
@@ -53,13 +57,15 @@ class Listeners:
         "_early",
         "_host_ref",
         "_inboxes",
+        "_loop",
         "_max_bytes",
         "_max_events",
         "audio",
         "routes",
     )
 
-    def __init__(self, max_events: int, max_bytes: int) -> None:
+    def __init__(self, max_events: int, max_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._host_ref: Callable[[], ListenerHost | None] = _no_host
         self._max_events = max_events
         self._max_bytes = max_bytes
@@ -117,16 +123,25 @@ class Listeners:
             del self._callbacks[event]
         self._reroute()
 
-    def read(self, kinds: tuple[type[Any], ...], *, over: bool) -> EventReader[Any]:
+    def read(self, kinds: tuple[type[Any], ...], *, over: bool, keeps: object) -> EventReader[Any]:
         """A reader of the events of these classes, or of all but `TransportEvent`.
 
         A reader of all that is too slow ends the connection. Where that is `over` already, the
-        reader ends after what was kept for it.
+        reader ends after what was kept for it. It keeps `keeps` alive.
+
+        Raises:
+            TypeError: one of `kinds` is no class of an event, and would never come.
         """
+        for kind in kinds:
+            if kind not in _ALL:
+                raise TypeError(
+                    f"{kind!r} is no class of an event: name classes of stapes.events, "
+                    "such as stapes.AgentEnd"
+                )
         wanted = frozenset(kinds) or _ALL_BUT_TRANSPORT
         queue = EventQueue(self._max_events, self._max_bytes, told=Lagging in wanted)
         overflown = None if kinds else self._too_slow
-        inbox = Inbox(wanted, queue, self._remove, overflown)
+        inbox = Inbox(wanted, queue, self._remove, overflown, self._loop)
         early, self._early = self._early, None
         while early is not None and len(early):
             event = early.get()
@@ -136,7 +151,7 @@ class Listeners:
         self._reroute()
         if over:
             inbox.end()
-        return EventReader(inbox)
+        return EventReader(inbox, keeps)
 
     def wants(self, event: str) -> bool:
         """Whether anybody wants events of that type; others are not made."""
@@ -147,7 +162,7 @@ class Listeners:
         """The types of the events that anybody wants."""
         return set(self.routes)
 
-    def emit(self, event: SessionEvent) -> None:
+    def emit(self, event: AnyEvent) -> None:
         """Gives an event to everybody who wants it."""
         for listener in self.routes.get(event.type, ()):
             self._call(listener, event)
@@ -157,7 +172,7 @@ class Listeners:
         for listener in self._callbacks.get("lagging", ()):
             self._call(listener, lagging)
 
-    def _call(self, listener: Listener, event: SessionEvent) -> None:
+    def _call(self, listener: Listener, event: AnyEvent) -> None:
         try:
             result = listener(event)
         except BaseException as error:
@@ -166,7 +181,7 @@ class Listeners:
             if result is not None:
                 self.answered(event, result, listener)
 
-    def answered(self, event: SessionEvent, result: object, listener: Listener) -> None:
+    def answered(self, event: AnyEvent, result: object, listener: Listener) -> None:
         """Gives a worker to a callback that turns out to be async: it returned a coroutine."""
         if not isinstance(result, Coroutine):
             return
@@ -183,7 +198,7 @@ class Listeners:
             worker = self._worker(event.type, listener, 1)
         worker.first(event, result)
 
-    def failed(self, event: SessionEvent, error: BaseException, _: Listener) -> None:
+    def failed(self, event: AnyEvent, error: BaseException, _: Listener) -> None:
         """Reports a callback that raised; what is meant for more than the callback goes on."""
         if ends_more(error):
             raise error
@@ -222,7 +237,12 @@ class Listeners:
 
     def _new_routes(self) -> Routes:
         of_audio = self._callbacks.get("audio", ())
-        purges = [one.purge for one in of_audio if isinstance(one, CallbackWorker)]
+        purges: list[Listener] = [one.purge for one in of_audio if isinstance(one, CallbackWorker)]
+        purges += [
+            inbox.purge
+            for inbox in self._inboxes
+            if Audio in inbox.kinds and AudioInterrupted not in inbox.kinds
+        ]
         everything = list(self._callbacks.get("*", ()))
         if self._early is not None:
             everything.insert(0, self._early.put)

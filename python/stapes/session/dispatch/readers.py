@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from stapes._core import EventQueue
-    from stapes.events import SessionEvent
+    from stapes.events import AnyEvent, AudioInterrupted
 
 __all__ = ["EventReader", "Inbox"]
 
@@ -27,9 +27,19 @@ class Inbox:
         queue: holds them.
         remove: is called when the reader wants nothing more.
         overflown: is called when the reader was too slow, if that ends the connection.
+        loop: the session's, on which it is read.
     """
 
-    __slots__ = ("_ended", "_overflown", "_queue", "_remove", "_too_slow", "_waiter", "kinds")
+    __slots__ = (
+        "_ended",
+        "_loop",
+        "_overflown",
+        "_queue",
+        "_remove",
+        "_too_slow",
+        "_waiters",
+        "kinds",
+    )
 
     def __init__(
         self,
@@ -37,53 +47,79 @@ class Inbox:
         queue: EventQueue,
         remove: Callable[[Inbox], None],
         overflown: Callable[[ConsumerTooSlow], None] | None,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.kinds = kinds
         self._queue = queue
         self._remove = remove
         self._overflown = overflown
-        self._waiter: asyncio.Future[None] | None = None
+        self._loop = loop
+        # Of the tasks that wait, each gets the next event in its turn.
+        self._waiters: tuple[asyncio.Future[None], ...] = ()
         self._ended = False
         self._too_slow: ConsumerTooSlow | None = None
 
-    def put(self, event: SessionEvent) -> None:
+    def put(self, event: AnyEvent) -> None:
         """Takes an event in."""
         overflown = self._queue.put(event)
         if overflown is not None and self._too_slow is None:
             self._overflow(overflown)
-        self._notify()
+        if self._waiters:
+            self._wake(len(self._queue))
+
+    def purge(self, interruption: AudioInterrupted) -> None:
+        """Drops the audio of an answer that was interrupted, where the reader wants audio alone."""
+        if len(self._queue):
+            self._queue.put(interruption)
 
     def end(self) -> None:
         """Lets the reader end after what it has not read yet."""
         self._ended = True
-        self._notify()
+        self._wake(len(self._waiters))
 
     def close(self) -> None:
-        """Takes no more events: the reader stops."""
-        self._ended = True
+        """Takes no more events: the reader stops, and so does whoever waits in it."""
         self._remove(self)
+        self.end()
 
-    async def take(self) -> SessionEvent:
+    async def take(self) -> AnyEvent:
         """Waits for the oldest event, and takes it."""
-        while not len(self._queue):
-            if self._ended:
+        while True:
+            while not len(self._queue):
+                if self._ended:
+                    self.close()
+                    raise StopAsyncIteration
+                await self._more()
+            event = self._queue.get()
+            if event is None:
+                assert self._too_slow is not None
                 self.close()
-                raise StopAsyncIteration
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        event = self._queue.get()
-        if event is None:
-            assert self._too_slow is not None
-            self.close()
-            raise self._too_slow
-        return event
+                raise self._too_slow
+            if type(event) in self.kinds:
+                return event
 
-    def _notify(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+    async def _more(self) -> None:
+        """Waits until there may be an event, or no more of them."""
+        if asyncio.get_running_loop() is not self._loop:
+            raise RuntimeError(
+                "the session was made on another event loop: read its events on that one"
+            )
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiters = (*self._waiters, waiter)
+        try:
+            await waiter
+        except BaseException:
+            self._waiters = tuple(one for one in self._waiters if one is not waiter)
+            if waiter.done() and not waiter.cancelled():
+                # Its event is for the next one who waits.
+                self._wake(1)
+            raise
+
+    def _wake(self, count: int) -> None:
+        woken, self._waiters = self._waiters[:count], self._waiters[count:]
+        for waiter in woken:
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _overflow(self, waiting: int) -> None:
         closed = "" if self._overflown is None else " and the connection is closed"
@@ -101,13 +137,15 @@ class EventReader(Generic[E]):
     """Goes through a session's events: `async for event in session.events(...)`.
 
     It ends when the session's connection is over and what came before has been read. Break out of
-    the loop to stop reading; call `close` on a reader that you keep, or use it in a `with`.
+    the loop to stop reading; call `close` on a reader that you keep, or use it in a `with`. Tasks
+    that share a reader share its events. A reader keeps its session alive.
     """
 
-    __slots__ = ("__weakref__", "_inbox")
+    __slots__ = ("__weakref__", "_inbox", "_keeps")
 
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: Inbox, keeps: object) -> None:
         self._inbox = inbox
+        self._keeps: object = keeps
 
     def __aiter__(self) -> AsyncIterator[E]:
         return self
@@ -116,8 +154,9 @@ class EventReader(Generic[E]):
         return await self._inbox.take()  # type: ignore[return-value]
 
     def close(self) -> None:
-        """Stops reading."""
+        """Stops reading, and keeps the session alive no longer."""
         self._inbox.close()
+        self._keeps = None
 
     async def aclose(self) -> None:
         """Stops reading."""
