@@ -30,7 +30,8 @@ class PlaybackWaiters:
             return await asyncio.wrap_future(there)
         self._number += 1
         token = self._number
-        self._waiting[token] = waiter = loop.create_future()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._waiting[token] = waiter
         try:
             core.when_played(token)
             return await waiter
