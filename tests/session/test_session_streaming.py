@@ -133,3 +133,32 @@ async def test_a_rate_that_cannot_be_resampled_fails_the_stream_by_name(call):
     c = await call(TALK)
     with pytest.raises(ValueError, match="sample_rate"):
         await c.session.stream_audio(bytes(480), sample_rate=1)
+
+
+async def test_a_cancelled_sound_makes_room_for_the_next(call):
+    c = await call(TALK)
+    first = c.session.stream_audio(ramp(10_000))
+    await c.call.received.wait_for("input_audio_buffer.append")
+    first.cancel()
+    second = c.session.stream_audio(ramp(200), interval=0.02)
+    with pytest.raises(UserError, match="already"):
+        await c.session.stream_audio(ramp(100))
+    async with asyncio.timeout(SECONDS):
+        assert await second == 0.2
+        assert await first < 10
+        # The end of the first, which was told later, is not that of the second.
+        assert await c.session.stream_audio(ramp(20), interval=0.02) == 0.02
+    assert c.seen.errors == []
+
+
+async def test_many_sounds_that_are_cancelled_at_once_leave_the_last(call):
+    c = await call(TALK)
+    sounds = []
+    for _ in range(5):
+        if sounds:
+            sounds[-1].cancel()
+        sounds.append(c.session.stream_audio(ramp(100), interval=0.02))
+    async with asyncio.timeout(SECONDS):
+        assert await sounds[-1] == 0.1
+        assert [await sound < 0.1 for sound in sounds[:-1]] == [True] * 4
+    assert c.seen.errors == []

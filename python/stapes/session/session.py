@@ -84,8 +84,9 @@ class RealtimeSession(EventSource, Generic[TContext]):
         max_waiting_responses: requests for a response with settings of their own that may wait
             until no response is active; one more is refused, with an `error` event.
         max_answered_calls: answered function calls that are remembered, to answer repeats.
-        max_queued_events: events that may wait for a reader; past it see `stapes.Lagging`.
-        max_queued_bytes: bytes of audio and raw events that may wait for a reader.
+        max_queued_events: events that may wait for a reader or an async callback; past it see
+            `stapes.Lagging`.
+        max_queued_bytes: bytes of audio and raw events that may wait for one.
         provider: the provider's profile: its URLs, authentication and defaults. Default: OpenAI's.
             See `stapes.providers`.
 
