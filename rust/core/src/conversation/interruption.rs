@@ -73,9 +73,9 @@ impl Conversation {
 
     /// Cancels the current response, unless that was done before.
     pub(super) fn cancel_current(&mut self) {
-        if let Some(id) = self.responses.cancel_current() {
-            self.outbox
-                .message(ClientEvent::response_cancel(id.as_deref()));
+        if self.responses.cancel_current() {
+            let id = self.responses.current().map(|id| &**id);
+            self.outbox.message(ClientEvent::response_cancel(id));
         }
     }
 

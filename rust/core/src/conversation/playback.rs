@@ -226,19 +226,16 @@ impl Playback {
             .iter_mut()
             .rev()
             .find(|part| part.is(response_id, item_id, content_index));
-        let number = match known {
-            Some(part) => {
-                part.received_ms += length_ms;
-                part.number
+        let number = if let Some(part) = known {
+            part.received_ms += length_ms;
+            part.number
+        } else {
+            let (response_id, item_id) = (Arc::clone(response_id), Arc::clone(item_id));
+            let number = self.add(response_id, item_id, content_index);
+            if let Some(part) = self.parts.back_mut() {
+                part.received_ms = length_ms;
             }
-            None => {
-                let (response_id, item_id) = (Arc::clone(response_id), Arc::clone(item_id));
-                let number = self.add(response_id, item_id, content_index);
-                if let Some(part) = self.parts.back_mut() {
-                    part.received_ms = length_ms;
-                }
-                number
-            }
+            number
         };
         match self.runs.back_mut() {
             Some(run) if run.part == number => run.length_ms += length_ms,

@@ -358,10 +358,12 @@ impl Responses {
         Some(current.active_at)
     }
 
-    /// Marks the current response as being cancelled. Returns whether there is one to cancel, and
-    /// its id if it has one.
-    pub(super) fn cancel_current(&mut self) -> Option<Option<Arc<str>>> {
-        let current = self.current.as_mut().filter(|current| current.created)?;
+    /// Marks the current response as being cancelled. Returns whether there is one to cancel that was
+    /// not cancelled before.
+    pub(super) fn cancel_current(&mut self) -> bool {
+        let Some(current) = self.current.as_mut().filter(|current| current.created) else {
+            return false;
+        };
         let record = current.id.as_ref().and_then(|id| {
             let mut known = self.known.iter_mut().rev();
             known.find(|response| response.id == *id)
@@ -370,7 +372,7 @@ impl Responses {
             Some(response) => &mut response.cancelling,
             None => &mut current.cancelling,
         };
-        (!std::mem::replace(cancelling, true)).then(|| current.id.clone())
+        !std::mem::replace(cancelling, true)
     }
 
     /// Whether a `response.cancel` of the current response is on its way.

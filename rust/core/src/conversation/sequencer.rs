@@ -209,7 +209,7 @@ impl Sequencer {
         if other_active {
             self.ask_again(sent.request, busy, now);
         } else {
-            self.give_up(sent.request.kind);
+            self.give_up(&sent.request.kind);
         }
     }
 
@@ -217,7 +217,7 @@ impl Sequencer {
     fn ask_again(&mut self, request: Request, busy: bool, now: Duration) {
         let stands_for_others = matches!(request.kind, Kind::Auto(2..));
         if !busy && stands_for_others {
-            return self.give_up(request.kind);
+            return self.give_up(&request.kind);
         }
         let is_manual = matches!(request.kind, Kind::Manual(_));
         if request.repeated && !(busy && is_manual) {
@@ -254,7 +254,7 @@ impl Sequencer {
     }
 
     /// Gives a request up. The other requests that it stood for are queued again.
-    fn give_up(&mut self, kind: Kind) {
+    fn give_up(&mut self, kind: &Kind) {
         if let Kind::Auto(count @ 2..) = kind {
             self.put_back(count - 1, false);
         }
@@ -268,7 +268,7 @@ impl Sequencer {
     /// Gives up the pending request if its deadline has passed. Returns its event id.
     pub(super) fn expire(&mut self, now: Duration) -> Option<String> {
         let sent = self.pending.take_if(|pending| pending.deadline <= now)?;
-        self.give_up(sent.request.kind);
+        self.give_up(&sent.request.kind);
         Some(sent.event_id)
     }
 

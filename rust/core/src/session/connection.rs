@@ -116,7 +116,7 @@ impl Connection {
     pub(super) fn new(
         session: Weak<Session>,
         connection_id: u64,
-        settings: ConnectionSettings,
+        settings: &ConnectionSettings,
         sink: Arc<dyn EventSink>,
         held: watch::Receiver<bool>,
         limits: OutgoingLimits,

@@ -279,16 +279,16 @@ impl Session {
         let output = state
             .output
             .and_then(|(wire, rate)| FromWire::new(wire, rate).ok());
-        state.secrets = settings.secrets.clone();
         let connection = Arc::new(Connection::new(
             session,
             connection_id,
-            settings,
+            &settings,
             Arc::clone(&self.sink),
             held,
             self.limits,
             output.map(|from_wire| Box::new(OutputAudio::new(from_wire))),
         ));
+        state.secrets = settings.secrets;
         state.counters = Arc::clone(&connection.counters);
         state.connection = Some(Arc::clone(&connection));
         let unsent = self.deliver(&mut state);

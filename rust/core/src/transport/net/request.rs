@@ -69,7 +69,7 @@ impl fmt::Debug for ConnectRequest {
         f.debug_struct("ConnectRequest")
             .field("url", &redact_url(&self.url))
             .field("headers", &names)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -33,7 +33,7 @@ const OF_CREDENTIALS: [&str; 7] = [
     "token",
 ];
 
-/// Subprotocols that are no secrets. OpenAI takes a key as a subprotocol.
+/// Subprotocols that are no secrets. A key may be sent as a subprotocol, too.
 const HARMLESS_PROTOCOLS: [&str; 2] = ["realtime", "openai-beta"];
 
 /// Shorter values are not treated as secrets: they would mask ordinary words.

@@ -167,6 +167,10 @@ enum Stage {
     CloseReceived(CloseReason),
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that are independent of each other"
+)]
 struct Driver<E: ?Sized> {
     socket: Socket,
     endpoint: Arc<E>,
