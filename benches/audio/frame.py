@@ -59,7 +59,7 @@ def measure() -> float:
         delta=b64encode(PCM).decode(),
     )
     listener = Listener()
-    hub.register(session.id, session.cursor, listener, listener)
+    session.dispatch_to(hub, listener, listener)
     hub.answer()
     fastest = float("inf")
     for _ in range(ROUNDS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 
 from stapes import _core
@@ -14,14 +15,18 @@ _LOGGER = "stapes"
 logging.getLogger(_LOGGER).addHandler(logging.NullHandler())
 
 
+@functools.lru_cache(maxsize=1)
+def _names(_count: int) -> tuple[str, ...]:
+    """The names of `stapes` and its children, while there are so many: none is ever taken away."""
+    known = tuple(logging.root.manager.loggerDict)
+    return tuple(name for name in known if name == _LOGGER or name.startswith(f"{_LOGGER}."))
+
+
 def follow_levels() -> None:
     """Tells the core the least level that the logger `stapes` or a child of it takes now."""
     manager = logging.root.manager
-    level = min(
-        logger.getEffectiveLevel()
-        for name, logger in manager.loggerDict.items()
-        if isinstance(logger, logging.Logger)
-        and (name == _LOGGER or name.startswith(f"{_LOGGER}."))
-    )
+    loggers = (manager.loggerDict[name] for name in _names(len(manager.loggerDict)))
+    # What is no logger has only children that are.
+    level = min(one.getEffectiveLevel() for one in loggers if isinstance(one, logging.Logger))
     # Zero would mean that nothing is logged; it stands for every level here.
     _core.set_log_level(min(max(level, manager.disable + 1, 1), 255))

@@ -124,7 +124,7 @@ class LoopHub:
         self, core: _core.Session, dispatcher: Dispatcher, listeners: AudioListeners
     ) -> None:
         """Delivers the messages of that session; keeps nothing alive but `dispatcher`."""
-        self.core.register(core.id, core.cursor, dispatcher, listeners)
+        core.dispatch_to(self.core, dispatcher, listeners)
         self._cores[core.id] = core
 
     def unregister(self, core: _core.Session) -> None:

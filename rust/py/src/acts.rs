@@ -30,12 +30,6 @@ pub fn object(json: &str, argument: &str) -> PyResult<Map<String, Value>> {
     }
 }
 
-fn guard_source(source: &str) -> PyResult<GuardSource> {
-    GuardSource::parse(source).ok_or_else(|| {
-        PyValueError::new_err(format!("source is {source:?}: give \"audio\" or \"text\""))
-    })
-}
-
 /// The base of `Session`: the conversation, and the acts on it.
 #[pyclass(frozen, subclass, module = "stapes._core")]
 #[derive(Debug)]
@@ -63,119 +57,86 @@ impl Acts {
     }
 }
 
-#[pymethods]
-impl Acts {
-    /// Puts an event that the session layer holds under `token` into the order.
-    fn local_event(&self, token: u64) -> Outcome<()> {
-        let session = self.0.session()?;
-        session.act(|conversation, _| conversation.local_event(token));
-        Ok(())
-    }
+/// Declares acts, each by the method that runs it, and the methods beside them.
+macro_rules! acts {
+    ($(
+        $(#[$doc:meta])*
+        fn $name:ident($($arg:ident: $type:ty),*) -> $result:ty =
+            $run:ident(|$conversation:ident, $now:pat_param| $act:expr);
+    )* besides { $($methods:tt)* }) => {
+        #[pymethods]
+        impl Acts {
+            $( $(#[$doc])* fn $name(&self, $($arg: $type),*) -> Outcome<$result> {
+                self.$run(|$conversation, $now| $act)
+            } )*
 
-    fn call_event(&self, call_id: &str, connection_id: u64, token: u64) -> Outcome<bool> {
-        self.act(|conversation, _| conversation.call_event(call_id, connection_id, token))
-    }
+            $($methods)*
+        }
+    };
+}
 
-    fn await_approval(&self, call_id: &str, connection_id: u64, token: u64) -> Outcome<bool> {
-        self.act(|conversation, now| {
-            conversation.await_approval(call_id, connection_id, token, now)
-        })
-    }
-
-    fn resume_call(&self, call_id: &str, connection_id: u64) -> Outcome<bool> {
-        self.act(|conversation, _| conversation.resume_call(call_id, connection_id))
-    }
-
+acts! {
+    fn call_event(call_id: &str, connection_id: u64, token: u64) -> bool =
+        act(|conversation, _| conversation.call_event(call_id, connection_id, token));
+    fn await_approval(call_id: &str, connection_id: u64, token: u64) -> bool =
+        act(|conversation, now| conversation.await_approval(call_id, connection_id, token, now));
+    fn resume_call(call_id: &str, connection_id: u64) -> bool =
+        act(|conversation, _| conversation.resume_call(call_id, connection_id));
     /// Answers a call; `None` where the call is over, false where its connection was lost.
-    fn tool_output(
-        &self,
-        call_id: &str,
-        connection_id: u64,
-        output: &str,
-        respond: bool,
-        tokens: Vec<u64>,
-    ) -> Outcome<Option<bool>> {
-        self.answer(|conversation, now| {
+    fn tool_output(call_id: &str, connection_id: u64, output: &str, respond: bool,
+        tokens: Vec<u64>) -> Option<bool> =
+        answer(|conversation, now| {
             conversation.tool_output(call_id, connection_id, output, respond, &tokens, now)
-        })
-    }
-
-    /// Puts another agent in charge; raises where the connection is another one than that of
-    /// `connection_id`, which `session_update` was made for.
-    fn switch_agent(
-        &self,
-        connection_id: u64,
-        agent_version: u64,
-        session_update: Option<String>,
-        before: Vec<u64>,
-        after: Vec<u64>,
-    ) -> Outcome<()> {
-        let switch = AgentSwitch {
-            agent_version,
-            session_update,
-            before,
-            after,
-        };
-        let session = self.0.session()?;
-        session.act(|conversation, _| conversation.switch_agent(connection_id, &switch))?;
-        Ok(())
-    }
-
+        });
     /// Switches the agent and answers the call; `None` and false as [`Self::tool_output`].
-    fn hand_off(
-        &self,
-        call_id: &str,
-        connection_id: u64,
-        agent_version: u64,
-        session_update: String,
-        after: Vec<u64>,
-        output: &str,
-    ) -> Outcome<Option<bool>> {
-        let switch = AgentSwitch {
-            agent_version,
-            session_update: Some(session_update),
-            before: Vec::new(),
-            after,
-        };
-        self.answer(|conversation, now| {
+    fn hand_off(call_id: &str, connection_id: u64, agent_version: u64, session_update: String,
+        after: Vec<u64>, output: &str) -> Option<bool> =
+        answer(|conversation, now| {
+            let switch = AgentSwitch::new(agent_version, Some(session_update), Vec::new(), after);
             conversation.hand_off(call_id, connection_id, &switch, output, now)
-        })
-    }
-
-    fn answer_mcp_approval(
-        &self,
-        connection_id: u64,
-        item_id: &str,
-        approve: bool,
-        reason: Option<&str>,
-    ) -> Outcome<bool> {
-        self.act(|conversation, _| {
+        });
+    fn answer_mcp_approval(connection_id: u64, item_id: &str, approve: bool,
+        reason: Option<&str>) -> bool =
+        act(|conversation, _| {
             conversation.answer_mcp_approval(connection_id, item_id, approve, reason)
-        })
-    }
+        });
+    besides {
+        /// Puts an event that the session layer holds under `token` into the order.
+        fn local_event(&self, token: u64) -> Outcome<()> {
+            Ok(self.0.session()?.act(|conversation, _| conversation.local_event(token)))
+        }
 
-    /// A guardrail tripped; false where the response is over, or another guardrail was first.
-    fn guardrail_tripped(
-        &self,
-        connection_id: u64,
-        response_index: u64,
-        response_id: Option<&str>,
-        source: &str,
-        token: u64,
-        feedback: &str,
-    ) -> Outcome<bool> {
-        let feedback = object(feedback, "feedback")?;
-        let source = guard_source(source)?;
-        self.act(|conversation, now| {
-            conversation.guardrail_tripped(
-                connection_id,
-                response_index,
-                response_id,
-                source,
-                token,
-                &feedback,
-                now,
-            )
-        })
+        /// Puts another agent in charge; raises where the connection is another one than that of
+        /// `connection_id`, which `session_update` was made for.
+        fn switch_agent(
+            &self,
+            connection_id: u64,
+            agent_version: u64,
+            session_update: Option<String>,
+            before: Vec<u64>,
+            after: Vec<u64>,
+        ) -> Outcome<()> {
+            let switch = AgentSwitch::new(agent_version, session_update, before, after);
+            let session = self.0.session()?;
+            Ok(session.act(|conversation, _| conversation.switch_agent(connection_id, &switch))?)
+        }
+
+        /// A guardrail tripped; false where the response is over, or another guardrail was first.
+        fn guardrail_tripped(
+            &self,
+            connection_id: u64,
+            response_index: u64,
+            response_id: Option<&str>,
+            source: &str,
+            token: u64,
+            feedback: &str,
+        ) -> Outcome<bool> {
+            let (feedback, source) = (object(feedback, "feedback")?, GuardSource::read(source)?);
+            self.act(|conversation, now| {
+                conversation.guardrail_tripped(
+                    connection_id, response_index, response_id, source, token, &feedback, now,
+                )
+            })
+        }
     }
 }

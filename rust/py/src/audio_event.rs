@@ -36,7 +36,7 @@ impl AudioEvents {
         else {
             return Ok(None);
         };
-        let class = message_objects::events(py)?.of(audio);
+        let class = message_objects::kinds(py)?.events.of(audio);
         let event = class.empty(py)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let same = last.as_ref().is_some_and(|ids| {

@@ -6,12 +6,13 @@ use std::fmt::Display;
 use pyo3::call::PyCallArgs;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use stapes_core::audio::format::FormatError;
 use stapes_core::conversation::Rejected;
 use stapes_core::delivery::loop_driver::DriverError;
 use stapes_core::delivery::process::Forked;
 use stapes_core::delivery::workers::StartError;
 use stapes_core::session::SendAudioError;
-use stapes_core::transport::net::ConnectError;
+use stapes_core::transport::net::{ConnectClass, ConnectError};
 
 /// An exception. Errors of the core become one by `?`.
 #[derive(Debug)]
@@ -52,6 +53,7 @@ failures! {
         DriverError::Selector(error) => error.into(),
         error => runtime_error(&error),
     };
+    FormatError: |error| PyValueError::new_err(error.to_string());
     Forked: |error| runtime_error(&error);
     StartError: |error| runtime_error(&error);
 }
@@ -64,13 +66,9 @@ fn runtime_error(error: &dyn Display) -> PyErr {
 /// The exception of that class of `stapes.errors`.
 fn raise(class: &str, arguments: impl for<'py> PyCallArgs<'py>) -> PyErr {
     Python::attach(|py| {
-        let class = py
-            .import("stapes.errors")
-            .and_then(|module| module.getattr(class));
-        match class.and_then(|class| class.call(arguments, None)) {
-            Ok(error) => PyErr::from_value(error),
-            Err(error) => error,
-        }
+        let module = py.import("stapes.errors");
+        let error = module.and_then(|module| module.call_method(class, arguments, None));
+        error.map_or_else(|error| error, PyErr::from_value)
     })
 }
 
@@ -108,23 +106,10 @@ fn connect_error(error: &ConnectError) -> PyErr {
 
 fn connect_exception(error: &ConnectError) -> PyErr {
     let message = error.to_string();
-    match error {
-        ConnectError::InvalidOption { .. } => PyValueError::new_err(message),
-        ConnectError::TimedOut { .. } => raise("ConnectTimeoutError", (message,)),
-        ConnectError::Certificate { .. } => raise("CertificateError", (message,)),
-        ConnectError::Rejected {
-            status: status @ (401 | 403),
-            ..
-        } => raise("AuthenticationError", (message, *status)),
-        ConnectError::Rejected { status, .. } | ConnectError::Redirected { status, .. } => {
-            raise("HandshakeError", (message, *status))
-        }
-        error if error.is_about_the_key() => raise("AuthenticationError", (message,)),
-        ConnectError::NotWebSocket { .. }
-        | ConnectError::NotWebRtc { .. }
-        | ConnectError::SessionRefused { .. }
-        | ConnectError::SessionClosed { .. } => raise("HandshakeError", (message,)),
-        _ => raise("ConnectError", (message,)),
+    match (error.class(), error.status()) {
+        (ConnectClass::InvalidOption, _) => PyValueError::new_err(message),
+        (class, Some(status)) => raise(class.as_str(), (message, status)),
+        (class, None) => raise(class.as_str(), (message,)),
     }
 }
 

@@ -6,9 +6,7 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use stapes_core::session::{Connection, Session as Core, SessionSetup};
-use stapes_core::transport::{
-    CloseReason, DownlinkFrame, Endpoint as _, Frame, Outgoing, SoundEndpoint as _, UplinkFrame,
-};
+use stapes_core::transport::{CloseReason, Endpoint as _, Outgoing};
 
 use crate::audio::samples::Samples;
 use crate::errors::Outcome;
@@ -42,54 +40,33 @@ impl ExternalConnection {
 
     /// A text frame came.
     fn receive(&self, frame: &str) {
-        let before = self.connection.segment();
-        self.connection.on_frame(Frame::Text(frame));
-        // All audio of the segment came before the frame.
-        if before != 0 && before != self.connection.segment() {
-            self.connection.on_segment_ended(before);
-        }
+        self.connection.receive(frame);
     }
 
     /// Audio came beside the frames: PCM at the rate of the session's output format.
     fn receive_audio(&self, audio: &Bound<'_, PyAny>) -> PyResult<()> {
         let samples = Samples::mono(audio, "audio")?.into_int16();
-        self.connection
-            .on_sound(self.connection.segment(), DownlinkFrame::Samples(&samples));
+        self.connection.receive_sound(&samples);
         Ok(())
     }
 
     /// The user's audio that is to be sent now, up to the end of a turn.
     fn take_audio<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        let mut taken = Vec::new();
-        let Some(uplink) = self.connection.uplink() else {
-            return taken;
-        };
-        while let Some(piece) = uplink.take() {
-            match piece {
-                UplinkFrame::Samples(samples) => {
-                    taken.push(PyBytes::new(py, bytemuck::cast_slice(&samples)));
-                }
-                UplinkFrame::Mark => self.connection.on_mark(),
-                UplinkFrame::Packet(_) => {}
-            }
-        }
-        self.connection.on_room();
-        taken
+        let pieces = self.connection.take_sound().into_iter();
+        pieces
+            .map(|samples| PyBytes::new(py, bytemuck::cast_slice(&samples)))
+            .collect()
     }
 
     /// The messages that are to be sent now: texts, and `(code, reason)` to close the connection.
     fn take(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
-        let mut batch = Vec::new();
-        self.connection.take_outgoing(&mut batch, usize::MAX);
-        let taken = batch
-            .into_iter()
+        let messages = self.connection.take_messages().into_iter();
+        messages
             .map(|message| match message {
                 Outgoing::Text(text) => text.into_py_any(py),
                 Outgoing::Close { code, reason } => (code, reason).into_py_any(py),
             })
-            .collect::<PyResult<_>>()?;
-        self.connection.on_flushed();
-        Ok(taken)
+            .collect()
     }
 
     /// The connection is over.

@@ -13,7 +13,7 @@ use crate::errors;
 use crate::record::Classes;
 
 /// What `stapes.items` has.
-struct Items {
+pub struct Items {
     items: Classes,
     parts: Classes,
     unset: Py<PyAny>,
@@ -22,7 +22,7 @@ struct Items {
 static ITEMS: PyOnceLock<Items> = PyOnceLock::new();
 
 /// Looks the classes up, once.
-fn items(py: Python<'_>) -> PyResult<&Items> {
+pub fn items(py: Python<'_>) -> PyResult<&Items> {
     ITEMS.get_or_try_init(py, || {
         let module = py.import("stapes.items")?;
         let unset = module.getattr("UNSET")?.unbind();
@@ -33,11 +33,6 @@ fn items(py: Python<'_>) -> PyResult<&Items> {
             unset,
         })
     })
-}
-
-/// Looks all classes up, so that what does not fit is said before there are items.
-pub fn check(py: Python<'_>) -> PyResult<()> {
-    items(py).map(drop)
 }
 
 /// A value of a record.

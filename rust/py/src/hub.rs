@@ -10,12 +10,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use stapes_core::delivery::hub::WakeBy;
 use stapes_core::delivery::logging::{LogReader, add_reader};
-use stapes_core::dispatch::MessageHub;
+use stapes_core::dispatch::{self, MessageHub, SessionCarrier};
 
 use crate::errors::Outcome;
 use crate::logging;
-use crate::loop_runtime::{self, Carrier, LoopRuntime};
-use crate::route::{DispatchCursor, Route};
+use crate::loop_runtime::LoopRuntime;
+use crate::route::Route;
 
 /// Messages that are dispatched before the loop gets to do something else.
 const BATCH: usize = 4096;
@@ -27,16 +27,21 @@ pub struct Hub {
     pub queues: Arc<MessageHub>,
     routes: Mutex<HashMap<u64, Arc<Route>>>,
     /// Where the loop runs its sessions itself.
-    own: Option<Carrier>,
+    own: Option<SessionCarrier>,
 }
 
 impl Hub {
     /// What is to run the next session.
-    pub fn carrier(&self) -> Outcome<Carrier> {
+    pub fn carrier(&self) -> Outcome<SessionCarrier> {
         match &self.own {
             Some(own) => Ok(own.clone()),
-            None => loop_runtime::next_worker(),
+            None => Ok(dispatch::next_worker()?),
         }
+    }
+
+    /// Dispatches the messages of that session from now on.
+    pub fn register(&self, session_id: u64, route: Route) {
+        self.routes().insert(session_id, Arc::new(route));
     }
 
     fn routes(&self) -> MutexGuard<'_, HashMap<u64, Arc<Route>>> {
@@ -72,7 +77,7 @@ impl Hub {
     #[pyo3(signature = (fds=None, own=None))]
     fn new(fds: Option<(RawFd, RawFd)>, own: Option<&LoopRuntime>) -> PyResult<Self> {
         let wake_by = match (fds, own) {
-            (_, Some(own)) => WakeBy::Loop(Arc::clone(own.waker())),
+            (_, Some(own)) => WakeBy::Loop(Arc::clone(own.driver.waker())),
             (Some((watched, waker)), None) => WakeBy::descriptors(watched, waker)?,
             (None, None) => WakeBy::thread(),
         };
@@ -84,20 +89,6 @@ impl Hub {
             routes: Mutex::default(),
             own: own.map(|own| own.carrier.clone()),
         })
-    }
-
-    /// Dispatches the messages of that session: audio to the callables in `listeners.audio`, any other
-    /// to `dispatcher`, all of it through `dispatcher.run`. Keeps only `dispatcher` alive.
-    fn register(
-        &self,
-        session_id: u64,
-        cursor: &DispatchCursor,
-        dispatcher: &Bound<'_, PyAny>,
-        listeners: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        let route = Route::new(cursor, dispatcher, listeners)?;
-        self.routes().insert(session_id, Arc::new(route));
-        Ok(())
     }
 
     /// Dispatches no more of its messages.

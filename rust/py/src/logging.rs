@@ -3,9 +3,6 @@
 use pyo3::prelude::*;
 use stapes_core::delivery::logging;
 
-/// The logger of the core's root.
-const LOGGER: &str = "stapes";
-
 /// Sets the least level that is recorded, a number of Python's `logging`; 0: none is.
 #[pyfunction]
 pub fn set_log_level(level: u8) {
@@ -21,12 +18,12 @@ pub fn hand_out(py: Python<'_>) -> PyResult<()> {
     let get_logger = py.import("logging")?.getattr("getLogger")?;
     if waiting.dropped > 0 {
         let text = "%d log records were dropped: the event loop did not come to hand them out";
-        let logger = get_logger.call1((LOGGER,))?;
+        let logger = get_logger.call1(("stapes",))?;
         logger.call_method1("warning", (text, waiting.dropped))?;
     }
     let mut failure = None;
     for record in waiting.records {
-        let name = format!("{LOGGER}{}", record.module.replace("::", "."));
+        let name = format!("stapes{}", record.module.replace("::", "."));
         let logged = get_logger
             .call1((name,))
             .and_then(|logger| logger.call_method1("log", (record.level, "%s", record.text)));

@@ -1,44 +1,20 @@
 //! The runtimes that run sessions: those of worker threads, and those that event loops drive themselves.
 
 use std::os::fd::RawFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 use pyo3::prelude::*;
 use stapes_core::delivery::loop_driver::LoopDriver;
-use stapes_core::delivery::wakeup::LoopWaker;
-use stapes_core::delivery::workers::{self, Workers};
-use stapes_core::session::Pacer;
-use tokio::runtime::Handle;
+use stapes_core::dispatch::{self, SessionCarrier};
 
 use crate::errors::Outcome;
-
-/// A runtime, and the timer of what its sessions send in real time.
-pub type Carrier = workers::Carrier<Arc<Pacer>>;
-
-static WORKERS: Workers<Arc<Pacer>> = Workers::new(pacer);
-
-fn pacer(handle: &Handle) -> Arc<Pacer> {
-    Pacer::new(handle.clone())
-}
-
-/// The worker that is to run the next session.
-pub fn next_worker() -> Outcome<Carrier> {
-    Ok(WORKERS.next()?)
-}
 
 /// The runtime of an event loop whose thread runs the sessions itself.
 #[pyclass(frozen, module = "stapes._core")]
 #[derive(Debug)]
 pub struct LoopRuntime {
-    driver: LoopDriver,
-    pub carrier: Carrier,
-}
-
-impl LoopRuntime {
-    pub fn waker(&self) -> &Arc<LoopWaker> {
-        self.driver.waker()
-    }
+    pub driver: LoopDriver,
+    pub carrier: SessionCarrier,
 }
 
 #[pymethods]
@@ -47,12 +23,8 @@ impl LoopRuntime {
     #[new]
     fn new(selector: RawFd) -> Outcome<Self> {
         let driver = LoopDriver::new(selector)?;
-        let handle = driver.handle().clone();
-        let local = pacer(&handle);
-        Ok(Self {
-            driver,
-            carrier: Carrier { handle, local },
-        })
+        let carrier = dispatch::carrier(driver.handle());
+        Ok(Self { driver, carrier })
     }
 
     /// Runs sessions for so many seconds at most, or for a fifth of one.

@@ -3,7 +3,7 @@
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::types::{IntoPyDict as _, PyDict};
 use stapes_core::conversation::{Event, FieldValue, RecordType};
 use stapes_core::dispatch::{Message, Notice};
 
@@ -11,15 +11,17 @@ use crate::history;
 use crate::record::Classes;
 
 /// The classes of all kinds. They are looked up once, when the first session is registered.
-struct Kinds {
-    events: Classes,
+pub struct Kinds {
+    pub events: Classes,
     notices: Classes,
 }
 
 static KINDS: PyOnceLock<Kinds> = PyOnceLock::new();
 
-fn kinds(py: Python<'_>) -> PyResult<&Kinds> {
+/// Looks all classes up, so that what does not fit is said before there are messages.
+pub fn kinds(py: Python<'_>) -> PyResult<&Kinds> {
     KINDS.get_or_try_init(py, || {
+        history::items(py)?;
         let modules = [
             py.import("stapes.session.dispatch.messages")?,
             py.import("stapes.events")?,
@@ -31,17 +33,6 @@ fn kinds(py: Python<'_>) -> PyResult<&Kinds> {
     })
 }
 
-/// Looks all classes up, so that what does not fit is said before there are messages.
-pub fn check(py: Python<'_>) -> PyResult<()> {
-    history::check(py)?;
-    kinds(py).map(drop)
-}
-
-/// The classes of the conversation's events.
-pub fn events(py: Python<'_>) -> PyResult<&Classes> {
-    Ok(&kinds(py)?.events)
-}
-
 /// Names and types of these kinds' fields, for the test that holds Python's classes against them.
 pub fn table(
     py: Python<'_>,
@@ -49,11 +40,8 @@ pub fn table(
 ) -> PyResult<Bound<'_, PyDict>> {
     let table = PyDict::new(py);
     for record in types {
-        let fields = PyDict::new(py);
-        for (name, kind) in record.fields {
-            fields.set_item(name, kind)?;
-        }
-        table.set_item(record.name, fields)?;
+        let fields = record.fields.to_vec();
+        table.set_item(record.name, fields.into_py_dict(py)?)?;
     }
     Ok(table)
 }

@@ -32,7 +32,10 @@ pub fn seconds(value: f64, name: &str) -> PyResult<Duration> {
 trait OptionValue: Sized {
     fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self>;
 
-    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>>;
+    /// For defaults.
+    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(py.None().into_bound(py))
+    }
 }
 
 /// Values that are the same in Python.
@@ -80,19 +83,11 @@ impl OptionValue for Duration {
 /// `"environment"`, a URL, or none.
 impl OptionValue for Proxy {
     fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
-        Ok(match Option::<String>::read(value, name)? {
-            Some(word) if word == "environment" => Self::FromEnvironment,
-            Some(url) => Self::Url(url),
-            None => Self::Direct,
-        })
+        Option::<String>::read(value, name).map(Self::from_setting)
     }
 
     fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match self {
-            Self::FromEnvironment => "environment".into_bound_py_any(py),
-            Self::Url(url) => url.show(py),
-            Self::Direct => None::<String>.show(py),
-        }
+        self.setting().into_bound_py_any(py)
     }
 }
 
@@ -111,46 +106,46 @@ impl OptionValue for PlaybackSource {
     }
 }
 
-/// A sequence of what Python has in terms of its own; none of them by default.
-macro_rules! sequence {
-    ($type:ty, |$value:ident, $name:ident| $made:expr) => {
-        impl OptionValue for Vec<$type> {
-            fn read(values: &Bound<'_, PyAny>, $name: &str) -> PyResult<Self> {
-                let values = values.try_iter()?;
-                values.map(|value| value.and_then(|$value| $made)).collect()
-            }
+/// A sequence; of none by default.
+impl<T: OptionValue> OptionValue for Vec<T> {
+    fn read(values: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
+        values
+            .try_iter()?
+            .map(|value| T::read(&value?, name))
+            .collect()
+    }
 
-            fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-                Ok(PyTuple::empty(py).into_any())
-            }
-        }
-    };
+    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let values = self.iter().map(|value| value.show(py));
+        Ok(PyTuple::new(py, values.collect::<PyResult<Vec<_>>>()?)?.into_any())
+    }
 }
 
-sequence!(IpAddr, |value, name| {
-    let text = String::read(&value, name)?;
-    let parsed = text.parse().ok();
-    parsed
-        .filter(|ip: &IpAddr| !ip.is_unspecified())
-        .ok_or_else(|| {
+impl OptionValue for IpAddr {
+    fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
+        let text = String::read(value, name)?;
+        let parsed = text.parse().ok();
+        let usable = parsed.filter(|ip: &Self| !ip.is_unspecified());
+        usable.ok_or_else(|| {
             PyValueError::new_err(format!(
                 "{name} has {text:?}: give the addresses of interfaces, such as \"192.0.2.7\""
             ))
         })
-});
+    }
+}
 
 #[cfg(feature = "webrtc")]
-sequence!(webrtc::IceServer, |value, _name| {
-    let urls = value.getattr("urls")?;
-    Ok(webrtc::IceServer {
-        urls: match urls.extract() {
-            Ok(url) => vec![url],
-            Err(_) => urls.extract()?,
-        },
-        username: attribute(&value, "username")?,
-        credential: attribute(&value, "credential")?,
-    })
-});
+impl OptionValue for webrtc::IceServer {
+    fn read(value: &Bound<'_, PyAny>, _: &str) -> PyResult<Self> {
+        let urls = value.getattr("urls")?;
+        let one = urls.extract().map(|url| vec![url]);
+        Ok(Self {
+            urls: one.or_else(|_| urls.extract())?,
+            username: attribute(value, "username")?,
+            credential: attribute(value, "credential")?,
+        })
+    }
+}
 
 fn attribute<T: OptionValue>(object: &Bound<'_, PyAny>, name: &str) -> PyResult<T> {
     T::read(&object.getattr(name)?, name)

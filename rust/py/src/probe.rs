@@ -51,19 +51,13 @@ impl Probe {
 
     /// Moves a clock that the session was made with (`virtual_clock`).
     fn advance_clock(&self, seconds: f64) -> Outcome<()> {
-        let by = options::seconds(seconds, "seconds")?;
-        self.core()?.advance_clock(by);
+        self.core()?
+            .advance_clock(options::seconds(seconds, "seconds")?);
         Ok(())
     }
 
     /// `(frames read, messages queued, messages flushed, audio messages dropped)` so far.
     fn traffic(&self) -> Outcome<(u64, u64, u64, u64)> {
-        let traffic = self.core()?.traffic();
-        Ok((
-            traffic.frames_read,
-            traffic.messages_queued,
-            traffic.messages_flushed,
-            traffic.audio_dropped,
-        ))
+        Ok(self.core()?.traffic().numbers())
     }
 }

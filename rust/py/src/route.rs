@@ -10,11 +10,6 @@ use stapes_core::dispatch::{DispatchProgress, Message, MessageHub};
 use crate::audio_event::AudioEvents;
 use crate::message_objects;
 
-/// The dispatch cursor of a session, for `Hub.register`.
-#[pyclass(frozen, module = "stapes._core")]
-#[derive(Debug)]
-pub struct DispatchCursor(pub Arc<DispatchProgress>);
-
 /// Where the messages of a session go.
 #[derive(Debug)]
 pub struct Route {
@@ -29,13 +24,13 @@ pub struct Route {
 
 impl Route {
     pub fn new(
-        cursor: &DispatchCursor,
+        progress: &Arc<DispatchProgress>,
         dispatcher: &Bound<'_, PyAny>,
         listeners: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        message_objects::check(dispatcher.py())?;
+        message_objects::kinds(dispatcher.py())?;
         Ok(Self {
-            progress: Arc::clone(&cursor.0),
+            progress: Arc::clone(progress),
             dispatcher: dispatcher.clone().unbind(),
             run: dispatcher.getattr("run")?.unbind(),
             listeners: PyWeakrefReference::new(listeners)?.unbind(),

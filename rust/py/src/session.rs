@@ -6,6 +6,7 @@
 )]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -14,32 +15,21 @@ use stapes_core::audio::AudioFormat;
 use stapes_core::conversation::{Conversation, Interest, Status, WrittenItem};
 use stapes_core::dispatch::{DispatchedSession, SessionOptions};
 use stapes_core::session::{Clock, SessionSetup};
+use stapes_core::transport::SoundStats;
 use stapes_core::transport::net::ConnectRequest;
 
 use crate::acts::{self, Acts};
 use crate::audio::recording::Recording;
-use crate::audio_input::{AudioStream, PyAudio};
+use crate::audio_input::{self, AudioStream};
 use crate::errors::Outcome;
 use crate::external_connection::ExternalConnection;
 use crate::history::History;
 use crate::hub::Hub;
 use crate::options::{CoreOptions, WebSocketOptions, seconds};
-use crate::route::DispatchCursor;
-
-fn format(kind: &str, rate: Option<u32>) -> PyResult<AudioFormat> {
-    AudioFormat::from_wire(kind, rate).map_err(|error| PyValueError::new_err(error.to_string()))
-}
+use crate::route::Route;
 
 /// Where to connect: the URL, the headers, and what else the server may quote and nobody may read.
 type Asked = (String, Vec<(String, String)>, Vec<String>);
-
-fn request((url, headers, secrets): Asked) -> ConnectRequest {
-    ConnectRequest {
-        url,
-        headers,
-        secrets,
-    }
-}
 
 type SoundNumbers = (u64, u64, u64, u64, f64, f64, f64);
 
@@ -47,6 +37,17 @@ type SoundNumbers = (u64, u64, u64, u64, f64, f64, f64);
 #[pyclass(frozen, extends = Acts, module = "stapes._core")]
 #[derive(Debug)]
 pub struct Session(pub Arc<DispatchedSession>);
+
+impl Session {
+    /// Runs a command of the user's as one transaction.
+    fn act<T>(&self, act: impl FnOnce(&mut Conversation, Duration) -> T) -> Outcome<T> {
+        Ok(self.0.session()?.act(act))
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Conversation) -> T) -> Outcome<T> {
+        Ok(self.0.session()?.look(look))
+    }
+}
 
 #[pymethods]
 impl Session {
@@ -59,11 +60,7 @@ impl Session {
         virtual_clock: bool,
     ) -> Outcome<PyClassInitializer<Self>> {
         let options = CoreOptions::read(options, SessionOptions::default())?;
-        let clock = if virtual_clock {
-            Clock::stopped()
-        } else {
-            Clock::default()
-        };
+        let clock = virtual_clock.then(Clock::stopped).unwrap_or_default();
         let session = DispatchedSession::new(options, clock, &hub.queues, hub.carrier()?);
         let session = Arc::new(session);
         let acts = Acts(Arc::clone(&session));
@@ -85,24 +82,33 @@ impl Session {
 
     #[getter]
     fn connection_id(&self) -> Outcome<u64> {
-        Ok(self.0.session()?.look(Conversation::connection_id))
+        self.look(Conversation::connection_id)
     }
 
     #[getter]
     fn muted(&self) -> Outcome<bool> {
-        Ok(self.0.session()?.look(Conversation::muted))
+        self.look(Conversation::muted)
     }
 
     /// Whether audio of the assistant has come over this connection.
     #[getter]
     fn has_spoken(&self) -> Outcome<bool> {
-        Ok(self.0.session()?.look(Conversation::has_spoken))
+        self.look(Conversation::has_spoken)
     }
 
-    /// For `Hub.register`.
-    #[getter]
-    fn cursor(&self) -> DispatchCursor {
-        DispatchCursor(Arc::clone(self.0.progress()))
+    /// Has `hub` dispatch its messages: audio to the callables in `listeners.audio`, any other to
+    /// `dispatcher`, all of it through `dispatcher.run`. Keeps only `dispatcher` alive.
+    fn dispatch_to(
+        &self,
+        hub: &Hub,
+        dispatcher: &Bound<'_, PyAny>,
+        listeners: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        hub.register(
+            self.0.id(),
+            Route::new(self.0.progress(), dispatcher, listeners)?,
+        );
+        Ok(())
     }
 
     /// The sequence number of what was dispatched last.
@@ -132,9 +138,9 @@ impl Session {
         wire_input: (String, Option<u32>),
         wire_output: (String, Option<u32>),
         output_sample_rate: Option<u32>,
-    ) -> PyResult<u32> {
-        let input = format(&wire_input.0, wire_input.1)?;
-        let output = format(&wire_output.0, wire_output.1)?;
+    ) -> Outcome<u32> {
+        let input = AudioFormat::from_wire(&wire_input.0, wire_input.1)?;
+        let output = AudioFormat::from_wire(&wire_output.0, wire_output.1)?;
         self.0
             .set_formats(input, output, output_sample_rate)
             .map_err(|error| PyValueError::new_err(format!("output_sample_rate: {error}")))?;
@@ -152,7 +158,7 @@ impl Session {
         agent_version: u64,
     ) -> Outcome<u64> {
         let setup = SessionSetup::read(session_update, tracing, agent_version)?;
-        let request = request(asked);
+        let request = ConnectRequest::from(asked);
         let session = self.0.session()?;
         Ok(session.connect_websocket(request, options.0.clone(), setup)?)
     }
@@ -168,7 +174,7 @@ impl Session {
         agent_version: u64,
     ) -> Outcome<u64> {
         let setup = SessionSetup::read(session_update, tracing, agent_version)?;
-        let request = request(asked);
+        let request = ConnectRequest::from(asked);
         let (session, rates) = (self.0.session()?, self.0.track_rates()?);
         Ok(session.connect_webrtc(request, options.0.clone(), rates, setup)?)
     }
@@ -186,14 +192,12 @@ impl Session {
         let session = self.0.session()?;
         let rates = media_track.then(|| self.0.track_rates()).transpose()?;
         let connection =
-            session.connect_external(&request(asked), rates, server_truncates, patience)?;
+            session.connect_external(&asked.into(), rates, server_truncates, patience)?;
         Ok(ExternalConnection::new(Arc::clone(session), connection))
     }
 
     fn close(&self, code: u16, reason: &str) -> Outcome<()> {
-        let session = self.0.session()?;
-        session.act(|conversation, _| conversation.close(code, reason));
-        Ok(())
+        self.act(|conversation, _| conversation.close(code, reason))
     }
 
     /// Ends the connection, for nobody reads the events of the session.
@@ -227,8 +231,8 @@ impl Session {
         commit: bool,
     ) -> Outcome<bool> {
         let (session, microphone) = (self.0.session()?, self.0.microphone());
-        let audio = PyAudio::read(audio, sample_rate, microphone.format())?;
-        microphone.send(audio.input(sample_rate), commit)?;
+        let sound = audio_input::read(audio, sample_rate, microphone.format())?;
+        microphone.send(sound.input(), commit)?;
         Ok(session.is_congested())
     }
 
@@ -245,8 +249,10 @@ impl Session {
         self.0.session()?;
         let recording = match audio.cast::<Recording>() {
             Ok(recording) => recording.get().sound(),
-            Err(_) => PyAudio::read(audio, sample_rate, self.0.microphone().format())?
-                .into_recording(sample_rate),
+            Err(_) => {
+                let format = self.0.microphone().format();
+                audio_input::read(audio, sample_rate, format)?.into_recording()
+            }
         };
         let interval = seconds(interval, "interval")?;
         Ok(AudioStream {
@@ -265,8 +271,7 @@ impl Session {
     }
 
     fn interrupt(&self) -> Outcome<()> {
-        self.0.session()?.act(Conversation::interrupt);
-        Ok(())
+        self.act(Conversation::interrupt)
     }
 
     fn playback_reported(
@@ -275,60 +280,43 @@ impl Session {
         content_index: usize,
         played_ms: f64,
     ) -> Outcome<()> {
-        self.0.session()?.act(|conversation, _| {
+        self.act(|conversation, _| {
             conversation.playback_reported(item_id, content_index, played_ms);
-        });
-        Ok(())
+        })
     }
 
     /// The message `Played` says with `token` that nothing is left to play.
     fn when_played(&self, token: u64) -> Outcome<()> {
-        let session = self.0.session()?;
-        session.act(|conversation, now| conversation.when_played(token, now));
-        Ok(())
+        self.act(|conversation, now| conversation.when_played(token, now))
     }
 
     fn forget_played(&self, token: u64) -> Outcome<()> {
-        let session = self.0.session()?;
-        session.act(|conversation, _| conversation.forget_played(token));
-        Ok(())
+        self.act(|conversation, _| conversation.forget_played(token))
     }
 
     fn request_response(&self, response: Option<&str>) -> Outcome<()> {
         let response = response
             .map(|text| acts::object(text, "response").map(Value::Object))
             .transpose()?;
-        let session = self.0.session()?;
-        Ok(session.act(|conversation, now| conversation.request_response(response, now))?)
+        Ok(self.act(|conversation, now| conversation.request_response(response, now))??)
     }
 
     /// Rewrites the conversation to `items`, or has each begin so. Gives a sentence for each left out.
     fn update_history(&self, items: &str, at_first: bool) -> Outcome<Vec<String>> {
         let items = WrittenItem::read_list(items).map_err(PyValueError::new_err)?;
-        let session = self.0.session()?;
-        Ok(session.act(|conversation, _| {
+        Ok(self.act(|conversation, _| {
             if at_first {
                 conversation.begin_with(items)
             } else {
                 conversation.update_history(&items)
             }
-        })?)
+        })??)
     }
 
     /// `(packets sent, received, lost, late, share that was concealed, target and delay in seconds)` of a
     /// connection with a media track, as of the last second.
     fn sound_stats(&self) -> Outcome<Option<SoundNumbers>> {
         let stats = self.0.session()?.sound_stats();
-        Ok(stats.map(|stats| {
-            (
-                stats.packets_sent,
-                stats.packets_received,
-                stats.packets_lost,
-                stats.packets_late,
-                stats.concealed,
-                stats.target.as_secs_f64(),
-                stats.delay.as_secs_f64(),
-            )
-        }))
+        Ok(stats.map(SoundStats::numbers))
     }
 }

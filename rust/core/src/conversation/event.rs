@@ -34,6 +34,18 @@ impl Interest {
     pub const RESPONSES: Self = Self(1 << 7);
     pub const ALL: Self = Self(u32::MAX);
 
+    /// Each of them by its name.
+    pub const NAMES: [(&'static str, Self); 8] = [
+        ("AUDIO", Self::AUDIO),
+        ("RAW", Self::RAW),
+        ("TRANSCRIPT", Self::TRANSCRIPT),
+        ("HISTORY", Self::HISTORY),
+        ("OUTGOING", Self::OUTGOING),
+        ("GUARDRAILS", Self::GUARDRAILS),
+        ("PLAYBACK", Self::PLAYBACK),
+        ("RESPONSES", Self::RESPONSES),
+    ];
+
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }

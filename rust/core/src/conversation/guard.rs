@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::Rejected;
+
 /// The source of a guarded text. It decides how a tripped guardrail stops the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GuardSource {
@@ -11,6 +13,13 @@ pub enum GuardSource {
 }
 
 impl GuardSource {
+    /// The source of that name, or why there is none.
+    pub fn read(name: &str) -> Result<Self, Rejected> {
+        Self::parse(name).ok_or_else(|| {
+            Rejected::Invalid(format!("source is {name:?}: give \"audio\" or \"text\""))
+        })
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Audio => "audio",
@@ -89,6 +98,7 @@ impl GuardWatch {
 
 #[cfg(test)]
 mod tests {
+    use super::Rejected;
     use super::*;
 
     fn checks(debounce: i64, deltas: &[&str]) -> Vec<Option<String>> {

@@ -26,6 +26,22 @@ pub struct AgentSwitch {
     pub after: Vec<u64>,
 }
 
+impl AgentSwitch {
+    pub fn new(
+        agent_version: u64,
+        session_update: Option<String>,
+        before: Vec<u64>,
+        after: Vec<u64>,
+    ) -> Self {
+        Self {
+            agent_version,
+            session_update,
+            before,
+            after,
+        }
+    }
+}
+
 impl Conversation {
     fn open_call(&self, call_id: &str, connection_id: u64) -> Result<Arc<FunctionCall>, Rejected> {
         if connection_id != self.connection_id {

@@ -3,13 +3,16 @@
 //!
 //! - [`DispatchedSession`]: a session whose events go to a [`MessageHub`].
 //! - [`Message`]: an event of the session, or a [`Notice`] of how its calls went.
+//! - [`SessionCarrier`]: what runs a session.
 //! - [`DispatchProgress`]: how far its reader has come.
 
+mod carrier;
 mod message;
 mod progress;
 mod session;
 mod sink;
 
+pub use carrier::{SessionCarrier, carrier, next_worker};
 pub use message::{Message, MessageHub, Notice};
 pub use progress::DispatchProgress;
 pub use session::{DispatchedSession, QueueBounds, SessionOptions};

@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::sink::HubSink;
-use super::{DispatchProgress, MessageHub, Notice};
+use super::{DispatchProgress, MessageHub, Notice, SessionCarrier};
 use crate::audio::AudioFormat;
 use crate::audio::resample::ResampleError;
 use crate::conversation::{Interest, Options, Rejected};
 use crate::delivery::process::{Forked, Process};
 use crate::delivery::queue::{PastBound, QueueSettings};
-use crate::delivery::workers::Carrier;
 use crate::session::{
     Clock, EventSink, Microphone, OutgoingLimits, Pacer, Recording, Session, Stream, Streamed,
 };
@@ -71,7 +70,7 @@ impl DispatchedSession {
         options: SessionOptions,
         clock: Clock,
         hub: &Arc<MessageHub>,
-        carrier: Carrier<Arc<Pacer>>,
+        carrier: SessionCarrier,
     ) -> Self {
         let progress = Arc::<DispatchProgress>::default();
         let queue = QueueSettings {
@@ -214,11 +213,10 @@ mod tests {
     use super::*;
     use crate::delivery::Message as _;
     use crate::delivery::hub::WakeBy;
+    use crate::dispatch::carrier;
 
     fn session(hub: &Arc<MessageHub>) -> DispatchedSession {
-        let handle = Handle::current();
-        let local = Pacer::new(handle.clone());
-        let carrier = Carrier { handle, local };
+        let carrier = carrier(&Handle::current());
         DispatchedSession::new(SessionOptions::default(), Clock::stopped(), hub, carrier)
     }
 

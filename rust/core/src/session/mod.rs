@@ -12,6 +12,7 @@ mod connect;
 mod connection;
 mod connection_end;
 mod event_sink;
+mod external;
 mod half_samples;
 mod microphone;
 mod outgoing;
@@ -19,6 +20,7 @@ mod outgoing_queue;
 mod output_audio;
 mod pacer;
 mod setup;
+mod sound;
 mod text_pool;
 
 use std::fmt;
@@ -47,6 +49,7 @@ pub use microphone::{AudioInput, Microphone, SendAudioError};
 pub use outgoing::{OutgoingLimits, Traffic};
 pub use pacer::{Paced, Pacer};
 pub use setup::{Connecting, SessionSetup};
+pub use sound::Sound;
 
 use outgoing::Counters;
 use outgoing_queue::Unqueued;

@@ -31,6 +31,18 @@ pub struct Traffic {
     pub audio_dropped: u64,
 }
 
+impl Traffic {
+    /// All of them, in the order of the fields.
+    pub fn numbers(self) -> (u64, u64, u64, u64) {
+        (
+            self.frames_read,
+            self.messages_queued,
+            self.messages_flushed,
+            self.audio_dropped,
+        )
+    }
+}
+
 /// [`Traffic`] as it is counted, by any thread.
 #[derive(Debug, Default)]
 pub(super) struct Counters {

@@ -74,6 +74,21 @@ pub struct SoundStats {
     pub delay: Duration,
 }
 
+impl SoundStats {
+    /// All of them, in the order of the fields; durations in seconds.
+    pub fn numbers(self) -> (u64, u64, u64, u64, f64, f64, f64) {
+        (
+            self.packets_sent,
+            self.packets_received,
+            self.packets_lost,
+            self.packets_late,
+            self.concealed,
+            self.target.as_secs_f64(),
+            self.delay.as_secs_f64(),
+        )
+    }
+}
+
 /// Samples per second; rates that Opus has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SampleRates {

@@ -246,6 +246,55 @@ impl ConnectError {
             _ => false,
         }
     }
+
+    /// What to call it.
+    pub fn class(&self) -> ConnectClass {
+        match self {
+            Self::InvalidOption { .. } => ConnectClass::InvalidOption,
+            Self::TimedOut { .. } => ConnectClass::TimedOut,
+            Self::Certificate { .. } => ConnectClass::Certificate,
+            error if error.is_about_the_key() => ConnectClass::Authentication,
+            Self::Rejected { .. }
+            | Self::Redirected { .. }
+            | Self::NotWebSocket { .. }
+            | Self::NotWebRtc { .. }
+            | Self::SessionRefused { .. }
+            | Self::SessionClosed { .. } => ConnectClass::Handshake,
+            _ => ConnectClass::Other,
+        }
+    }
+
+    /// The HTTP status that the server answered with, where that is why.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Rejected { status, .. } | Self::Redirected { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+}
+
+/// The classes of errors, which callers tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectClass {
+    InvalidOption,
+    TimedOut,
+    Certificate,
+    Authentication,
+    Handshake,
+    Other,
+}
+
+impl ConnectClass {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidOption => "InvalidOptionError",
+            Self::TimedOut => "ConnectTimeoutError",
+            Self::Certificate => "CertificateError",
+            Self::Authentication => "AuthenticationError",
+            Self::Handshake => "HandshakeError",
+            Self::Other => "ConnectError",
+        }
+    }
 }
 
 fn is_about_the_key(code: &str) -> bool {

@@ -18,7 +18,7 @@ mod target;
 mod tcp;
 mod tls;
 
-pub use error::{CertificateProblem, ConnectError, ConnectPhase};
+pub use error::{CertificateProblem, ConnectClass, ConnectError, ConnectPhase};
 pub use proxy::Proxy;
 pub use request::ConnectRequest;
 pub use secrets::{Secrets, redact_url};

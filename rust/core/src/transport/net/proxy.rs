@@ -34,6 +34,25 @@ pub enum Proxy {
     Url(String),
 }
 
+impl Proxy {
+    /// Reads `environment`, a URL, or none.
+    pub fn from_setting(setting: Option<String>) -> Self {
+        match setting {
+            Some(word) if word == "environment" => Self::FromEnvironment,
+            Some(url) => Self::Url(url),
+            None => Self::Direct,
+        }
+    }
+
+    pub fn setting(&self) -> Option<&str> {
+        match self {
+            Self::FromEnvironment => Some("environment"),
+            Self::Url(url) => Some(url),
+            Self::Direct => None,
+        }
+    }
+}
+
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

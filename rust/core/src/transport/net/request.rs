@@ -23,6 +23,16 @@ pub struct ConnectRequest {
     pub secrets: Vec<String>,
 }
 
+impl From<(String, Vec<(String, String)>, Vec<String>)> for ConnectRequest {
+    fn from((url, headers, secrets): (String, Vec<(String, String)>, Vec<String>)) -> Self {
+        Self {
+            url,
+            headers,
+            secrets,
+        }
+    }
+}
+
 impl ConnectRequest {
     /// Parses the URL and checks the headers. Only the transport may set those in `own`.
     pub(in crate::transport) fn check(
