@@ -179,6 +179,8 @@ async def test_whatever_decides_about_a_tool_may_raise_anything(call, kind, sync
         c.session.send_message("ask")
         assert await answer_to(c) == FAILED, options
         await failure(c, kind)
+        # Its server is not to speak to a session that has gone.
+        await c.seen.until(AgentEnd, count=2)
         await c.session.close()
 
 
