@@ -21,6 +21,8 @@ impl Conversation {
             Some("completed") => self.function_call(call, now),
             // The response ended before the call was whole.
             Some("incomplete" | "cancelled" | "failed") => {}
+            // The item is done, but it says that the call is not whole: that must be stated elsewhere.
+            Some("in_progress") => self.partial_calls.note(call),
             _ if done => self.function_call(call, now),
             _ => self.partial_calls.note(call),
         }
