@@ -63,7 +63,7 @@ class AudioInput:
     A single chunk goes from `RealtimeSession.send_audio` to the core without passing here.
     """
 
-    __slots__ = ("_ends", "_number", "_scope", "_underway", "_waiters")
+    __slots__ = ("_ends", "_is_told", "_number", "_scope", "_underway", "_waiters")
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -72,6 +72,22 @@ class AudioInput:
         # The end of each long sound that has not been told, by its number.
         self._ends: dict[int, asyncio.Future[float]] = {}
         self._underway: tuple[int, _core.AudioStream] | None = None
+        # That sound is refused, since the last connection.
+        self._is_told = False
+
+    def refused(self, error: StapesError) -> Completion[None]:
+        """The completion of sound that the core did not take."""
+        return Completion(error=error, report=self._report_once)
+
+    def connected(self) -> None:
+        """Sound that is refused is to be reported again."""
+        self._is_told = False
+
+    def _report_once(self, error: BaseException) -> None:
+        # A microphone gives 50 pieces a second.
+        if not self._is_told:
+            self._is_told = True
+            self._scope.tasks.report_from_anywhere(error)
 
     async def room(self) -> None:
         """Waits while too much is waiting to be sent.

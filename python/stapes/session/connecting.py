@@ -151,7 +151,8 @@ class Connector:
 
     def opened(self, connection_id: int, error: BaseException | None) -> None:
         """Completes the attempt, as the core says how it went."""
-        if self._attempt is None or self._attempt[0] not in (connection_id, -1):
+        # It may be about an attempt that was given up before this one.
+        if self._attempt is None or self._attempt[0] != connection_id:
             return
         future = self._attempt[1]
         if future.done():

@@ -360,6 +360,10 @@ class RealtimeSession(EventSource, Generic[TContext]):
     ) -> Completion[None]:
         """Sends the user's sound. May be called from any thread.
 
+        While the session is connecting, the sound waits: up to 1 MiB of messages, about 16 seconds
+        of PCM, past which the oldest is lost. Without a connection it is refused; where nobody
+        awaits that, there is one `error` event until the session is connected again.
+
         Args:
             audio: PCM, 16 bit little endian, mono, as anything bytes-like, or a numpy array of
                 int16 or float32 (-1 to 1), of shape `(n,)` or `(n, 1)`. Without `sample_rate` it is
@@ -378,7 +382,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         try:
             congested = self._core.send_audio(audio, sample_rate, commit)
         except StapesError as error:
-            return self._scope.tasks.failed(error)
+            return self._parts.audio_input.refused(error)
         # The coroutine that waits for room is made when somebody awaits: most senders never do.
         return Completion(wait=self._parts.audio_input.room, keeps=self) if congested else done()
 

@@ -218,6 +218,8 @@ class Handlers:
                 message.retry_after,
             )
             self.listeners.emit(event)
+        if message.status == "connected":
+            self.audio_input.connected()
         self.is_over = message.status == "disconnected"
         if self.is_over:
             self.approvals.forget_mcp_calls()

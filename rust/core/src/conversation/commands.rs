@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::capabilities::Capabilities;
 use super::client_event::ClientEvent;
+use super::early_audio::Early;
 use super::event::{ConnectionChange, ConnectionEnd, CoreError, Event, Status};
 use super::guard::GuardSource;
 use super::history::History;
@@ -47,6 +48,14 @@ impl Conversation {
         }
     }
 
+    /// Whether the user's sound is taken: while connecting, it waits.
+    pub(crate) fn hears(&self) -> Result<(), Rejected> {
+        if self.status == Status::Disconnected {
+            return Err(Rejected::NotConnected);
+        }
+        Ok(())
+    }
+
     fn status_changed(&mut self, status: Status, end: Option<ConnectionEnd>) {
         self.status = status;
         let change = ConnectionChange { status, end };
@@ -84,7 +93,7 @@ impl Conversation {
         self.history.clear();
         self.history_updated();
         self.replay_first_items();
-        Ok(())
+        self.send_early_audio()
     }
 
     /// Sets the items that each conversation begins with: they are sent when a connection opens, and
@@ -199,6 +208,15 @@ impl Conversation {
         commit: bool,
         now: Duration,
     ) -> Result<(), Rejected> {
+        if self.status == Status::Connecting {
+            if let Some(append) = append.filter(|_| !self.muted) {
+                self.early_audio.append(append);
+            }
+            if commit {
+                self.early_audio.commit(now);
+            }
+            return Ok(());
+        }
         self.connected()?;
         if let Some(append) = append.filter(|_| !self.muted) {
             self.uncommitted = true;
@@ -206,6 +224,27 @@ impl Conversation {
         }
         if commit && (self.uncommitted || !self.muted) {
             self.commit_audio(now)?;
+        }
+        Ok(())
+    }
+
+    /// Sends the sound of while the connection was made.
+    fn send_early_audio(&mut self) -> Result<(), Rejected> {
+        let (waiting, dropped) = self.early_audio.take();
+        if dropped > 0 {
+            self.report(CoreError::NotSent(format!(
+                "the first {dropped} pieces of the sound that was given while the session was \
+                 connecting are lost: more than 1 MiB of it was waiting"
+            )));
+        }
+        for early in waiting {
+            match early {
+                Early::Append(append) => {
+                    self.uncommitted = true;
+                    self.outbox.message(append);
+                }
+                Early::Commit(then) => self.commit_audio(then)?,
+            }
         }
         Ok(())
     }

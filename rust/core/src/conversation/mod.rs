@@ -7,6 +7,7 @@
 mod capabilities;
 mod client_event;
 mod commands;
+mod early_audio;
 mod ending;
 mod event;
 mod guard;
@@ -61,6 +62,7 @@ pub use server_event::ServerEvent;
 pub use tool_answers::AgentSwitch;
 pub use tool_calls::FunctionCall;
 
+use early_audio::EarlyAudio;
 use guard::GuardWatch;
 use history::Ledger;
 use mcp_failures::McpFailures;
@@ -132,6 +134,7 @@ pub struct Conversation {
     /// Counts switches of the agent: the session layer maps a version to its agent.
     agent_version: u64,
     muted: bool,
+    early_audio: EarlyAudio,
     history: Ledger,
     sequencer: Sequencer,
     playback: Playback,
@@ -186,6 +189,7 @@ impl Conversation {
             closed_connection: 0,
             agent_version: 0,
             muted: false,
+            early_audio: EarlyAudio::default(),
             history: Ledger::new(options.history_store_audio),
             sequencer: Sequencer::new(options.response_timeout, options.waiting_responses),
             playback: Playback::new(options.playback),
@@ -392,6 +396,7 @@ impl Conversation {
 
     /// Forgets the state that belongs to one connection.
     fn reset_connection(&mut self) {
+        self.early_audio = EarlyAudio::default();
         self.sequencer.reset();
         self.playback.reset();
         self.media_track.reset();

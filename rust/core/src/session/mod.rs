@@ -354,7 +354,7 @@ impl Session {
     /// session is muted, the sound is dropped.
     pub fn send_sound(&self, samples: Vec<i16>, commit: bool) -> Result<(), Rejected> {
         let state = self.lock();
-        state.conversation.connected()?;
+        state.conversation.hears()?;
         let Some((connection, sound)) = state
             .connection
             .as_ref()
@@ -369,7 +369,7 @@ impl Session {
         if commit {
             sound.uplink.mark();
         }
-        if connection.announced {
+        if connection.announced && state.conversation.connected().is_ok() {
             self.sink.outgoing_ready();
         }
         sound.note_congestion(connection.bytes() > self.limits.high_water);
