@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from stapes import (
     WebSocketTransport,
 )
 from stapes.devserver import ScriptedMind, Turn
+from stapes.testing import ScriptedServer, held_reader, settle
 
 LONG = ScriptedMind([Turn(say="word " * 300)])
 COMPLAINT = json.dumps({"type": "error", "error": {"message": "no"}})
@@ -272,3 +274,43 @@ async def test_words_and_history_that_a_busy_loop_missed_come_in_fewer_events():
 
 def words_of(session: Any) -> str:
     return str(session.history[0].content[0].transcript)
+
+
+async def test_a_flood_of_events_leaves_the_loop_to_others_in_between():
+    async with ScriptedServer() as server:
+        session = RealtimeSession(
+            RealtimeAgent(name="front"),
+            api_key=KEY,
+            transport=WebSocketTransport(url=server.url),
+        )
+        loop = asyncio.get_running_loop()
+        in_a_row = most = seen = 0
+
+        def turn() -> None:
+            nonlocal in_a_row
+            in_a_row = 0
+            loop.call_soon(turn)
+
+        def take(event: TransportEvent) -> None:
+            nonlocal in_a_row, most, seen
+            if seen == 0:
+                # All others arrive meanwhile.
+                time.sleep(0.3)
+            seen += 1
+            in_a_row += 1
+            most = max(most, in_a_row)
+            until = time.perf_counter() + 0.0002
+            while time.perf_counter() < until:
+                pass
+
+        await session.connect()
+        session.on("transport_event", take)
+        turn()
+        with held_reader(session):
+            for number in range(2_000):
+                await server.send({"type": "tiny", "number": number})
+        await settle(session, server)
+        assert seen == 2_000
+        # 128 at once: 25 ms of these.
+        assert most <= 256
+        await session.close()

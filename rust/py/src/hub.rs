@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyException;
 use pyo3::intern;
@@ -17,8 +17,11 @@ use crate::logging;
 use crate::loop_runtime::LoopRuntime;
 use crate::route::Route;
 
-/// Messages that are dispatched before the loop gets to do something else.
-const BATCH: usize = 4096;
+/// Messages that are taken at once.
+const BATCH: usize = 128;
+/// How long messages are dispatched before the loop gets to do something else. What a batch costs
+/// depends on the user's callbacks.
+const LONGEST: Duration = Duration::from_millis(5);
 
 /// The loop's half.
 #[pyclass(frozen, module = "stapes._core")]
@@ -48,22 +51,31 @@ impl Hub {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Dispatches a batch. The error is the first that a dispatcher raised; all others have got their
-    /// messages then.
+    /// Dispatches what waits, for [`LONGEST`] at most. The error is the first that a dispatcher raised;
+    /// all others have got their messages then.
     fn dispatch(&self, py: Python<'_>) -> Outcome<()> {
         self.queues.check_process()?;
-        let mut batch = self.queues.take(BATCH);
+        let until = Instant::now() + LONGEST;
         let mut failure = None;
-        for (id, messages) in &mut batch {
-            let route = self.routes().get(id).cloned();
-            for (sequence, message) in messages.drain(..) {
-                let Some(route) = &route else { continue };
-                if let Err(error) = route.dispatch(py, &self.queues, sequence, message) {
-                    failure.get_or_insert(error);
+        loop {
+            let mut batch = self.queues.take(BATCH);
+            let mut count = 0;
+            for (id, messages) in &mut batch {
+                let route = self.routes().get(id).cloned();
+                count += messages.len();
+                for (sequence, message) in messages.drain(..) {
+                    let Some(route) = &route else { continue };
+                    if let Err(error) = route.dispatch(py, &self.queues, sequence, message) {
+                        failure.get_or_insert(error);
+                    }
                 }
             }
+            self.queues.release(batch);
+            // Where more is left, the loop is woken again.
+            if count < BATCH || Instant::now() >= until {
+                break;
+            }
         }
-        self.queues.release(batch);
         failure.map_or(Ok(()), |error: PyErr| Err(error.into()))
     }
 }

@@ -195,10 +195,13 @@ impl<M: Message> Hub<M> {
                 break;
             };
             if let Some(session) = sessions.by_id.get_mut(&id) {
-                session.is_ready = false;
-                let messages = session.queue.take();
+                let messages = session.queue.take_front(limit - count);
                 count += messages.len();
                 batch.push((id, messages));
+                session.is_ready = !session.queue.is_empty();
+                if session.is_ready {
+                    sessions.ready.push_back(id);
+                }
             }
         }
         let is_more = !sessions.ready.is_empty();
@@ -353,12 +356,13 @@ mod tests {
             hub.push(1, 1, TestMessage::Number(number));
         }
         hub.push(3, 1, TestMessage::Number(0));
-        assert_eq!(ids(&hub.take(2)), [(2, 1), (1, 10)]);
+        assert_eq!(ids(&hub.take(2)), [(2, 1), (1, 1)]);
         // Whatever the loud one pushes now comes behind those that wait.
         hub.push(1, 2, TestMessage::Number(0));
         hub.push(2, 2, TestMessage::Number(0));
         assert_eq!(ids(&hub.take(1)), [(3, 1)]);
-        assert_eq!(ids(&hub.take(10)), [(1, 1), (2, 1)]);
+        assert_eq!(ids(&hub.take(5)), [(1, 5)]);
+        assert_eq!(ids(&hub.take(10)), [(2, 1), (1, 5)]);
         assert!(hub.is_idle());
     }
 

@@ -160,6 +160,24 @@ impl<M: Message> Queue<M> {
         messages
     }
 
+    /// The oldest messages, at most about `limit`; the others stay.
+    pub fn take_front(&mut self, limit: usize) -> Messages<M> {
+        if self.messages.len() <= limit {
+            return self.take();
+        }
+        let lagging = self.take_lagging();
+        let mut messages: Messages<M> = self.messages.drain(..limit).collect();
+        self.bytes -= messages
+            .iter()
+            .map(|(_, message)| message.size())
+            .sum::<usize>();
+        self.is_past_bound = false;
+        if let Some(lagging) = lagging {
+            messages.push_front(lagging);
+        }
+        messages
+    }
+
     fn has_lagged(&self) -> bool {
         self.settings.tells && !self.dropped.is_empty()
     }

@@ -453,3 +453,38 @@ fn only_the_last_version_is_kept_where_nothing_between_observes_one() {
         [delta, Sent::Version, Sent::Kept, Sent::Version]
     );
 }
+
+#[test]
+fn a_part_is_taken_from_the_front_and_the_rest_keeps_its_bound_and_its_purge() {
+    let mut queue = Queue::new(QueueSettings {
+        max_messages: 100,
+        max_bytes: 100,
+        past_bound: PastBound::Report,
+        tells: true,
+    });
+    let audio = |number: usize| {
+        Numbered(
+            number,
+            Sent::Audio {
+                response: 1,
+                bytes: 10,
+            },
+        )
+    };
+    for number in 0..10 {
+        assert!(queue.push(number as u64, audio(number)));
+    }
+    let taken = queue.take_front(4);
+    assert_eq!(
+        taken.iter().map(|(n, _)| *n).collect::<Vec<_>>(),
+        [0, 1, 2, 3]
+    );
+    for number in 10..14 {
+        assert!(queue.push(number as u64, audio(number)));
+    }
+    // All of them fit: what was taken counts no longer.
+    assert_eq!(queue.len(), 10);
+    queue.push(14, Numbered(14, Sent::Interruption { response: 1 }));
+    assert_eq!(queue.take_front(4).len(), 1);
+    assert!(queue.is_empty());
+}
