@@ -98,7 +98,6 @@ impl GuardWatch {
 
 #[cfg(test)]
 mod tests {
-    use super::Rejected;
     use super::*;
 
     fn checks(debounce: i64, deltas: &[&str]) -> Vec<Option<String>> {
