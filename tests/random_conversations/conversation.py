@@ -289,10 +289,8 @@ class Conversation:
 
 
 def _about(event: dict[str, Any]) -> str:
-    found = []
-    for key in ("response_id", "item_id", "previous_item_id"):
-        if key in event:
-            found.append(f"{key}={event[key]}")
+    keys = ("response_id", "item_id", "previous_item_id")
+    found = [f"{key}={event[key]}" for key in keys if key in event]
     for key in ("response", "item", "error"):
         inner = event.get(key) or {}
         found += [

@@ -56,6 +56,8 @@ pub enum Rule {
     ResponseIsPaired,
     /// `AudioStarted` is followed by `AudioStopped` or `AudioInterrupted`.
     SoundIsPaired,
+    /// A lost connection ends its response, its sound and its items.
+    LossEndsWhatWasBegun,
     /// No error is reported where the server kept to the protocol, and none after `close()`.
     NoFalseErrors,
     /// The client keeps to the protocol: it names what the server knows.

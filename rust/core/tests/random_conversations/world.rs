@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stapes_core::conversation::{
-    Capabilities, ConnectionEnd, Conversation, FunctionCall, Interest, ServerEvent, Status,
+    Capabilities, ConnectionEnd, Conversation, FunctionCall, Interest, ItemKind, Progress, ServerEvent, Status,
 };
 
 use crate::expectations::{Expectations, Interruption};
@@ -192,7 +192,30 @@ impl World {
         self.up.clear();
         self.server.line.clear();
         self.server.running.clear();
-        self.look().map(drop)
+        let active = self.expect.active.take();
+        let batch = self.look()?;
+        if by_client {
+            return Ok(());
+        }
+        let ended: Vec<u32> = batch.ended.iter().map(|(id, ..)| *id).collect();
+        let right = ended == Vec::from_iter(active);
+        require(right, Rule::LossEndsWhatWasBegun, || {
+            format!("{ended:?} for {active:?}")
+        })?;
+        let silent = self.watch.sound_is_over();
+        require(silent, Rule::LossEndsWhatWasBegun, || {
+            "AudioStarted is not followed by an end".to_owned()
+        })?;
+        let items = self.conversation.history();
+        let open = items.iter().find(|item| {
+            let ItemKind::Message { status, .. } = &item.kind else {
+                return false;
+            };
+            *status == Some(Progress::InProgress)
+        });
+        require(open.is_none(), Rule::LossEndsWhatWasBegun, || {
+            format!("{open:?}")
+        })
     }
 
     /// The client reads up to `count` frames.
