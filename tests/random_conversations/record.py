@@ -187,7 +187,6 @@ class Record:
             case AgentToolEnd(tool_call=call):
                 run = self.tools[call.call_id]
                 self.require(not run.ended, "tools_paired", f"{call.call_id} ends twice")
-                self.require(not run.lost, "lost_result", f"{call.call_id} ends as if delivered")
                 run.ended = True
             case Error():
                 self.errors.append(event)

@@ -53,11 +53,13 @@ def check_rest(record: Record, server: ModelServer, *, is_connected: bool) -> No
 def _check_tools(record: Record) -> None:
     errors = [f"{error.context} {error.error}" for error in record.errors]
     for call_id, tool in record.tools.items():
-        if tool.ended or tool.closed:
+        if tool.closed:
             continue
-        about = [text for text in errors if call_id in text or tool.name in text]
-        rule = "lost_result" if tool.lost else "tools_paired"
-        record.require(about, rule, f"nothing is said of the end of {tool.name} {call_id}")
+        about = [text for text in errors if call_id in text]
+        if tool.lost:
+            record.require(about, "lost_result", f"nothing is said of {tool.name} {call_id}")
+        told = tool.ended or any(tool.name in text for text in errors)
+        record.require(told, "tools_paired", f"nothing is said of the end of {tool.name} {call_id}")
     for call_id, run in record.stage.runs.items():
         told = record.tools.get(call_id)
         if run.outcome not in ("raise", "cancelled") or (told and (told.lost or told.closed)):

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 KNOWN_BROKEN: dict[str, str] = {
     "configuration": "an agent without instructions keeps those of the agent before it",
-    "half_done": "a lost connection leaves items in progress",
-    "model_asked": "an unknown tool is answered without asking for a response",
-    "responses_paired": "a lost connection leaves responses without an end",
+    "errors_after_close": "a guardrail of a lost connection is told after `close()`",
+    "half_done": "`close()` leaves items in progress",
+    "responses_paired": "`close()` leaves responses without an end",
     "sound_paired": "sound ends with `response.output_audio.done` only",
 }
 """Rules that do not hold yet, each with the reason."""

@@ -68,6 +68,7 @@ impl Server {
     ) {
         let calm = self.calm;
         let id = self.new_id();
+        self.any_apart |= apart;
         self.tick += 1;
         if !apart {
             self.last_answer = self.tick;
@@ -316,7 +317,10 @@ impl Server {
     /// An event of the part of an item that is being generated. A terse server leaves an id out of
     /// deltas, where one response speaks.
     fn say_of(&mut self, response: u32, item: u32, kind: &str, rest: &str, fact: Fact) {
-        let terse = self.persona.terse && self.running.len() == 1 && kind.ends_with("audio.delta");
+        let terse = self.persona.terse
+            && !self.any_apart
+            && self.running.len() == 1
+            && kind.ends_with("audio.delta");
         let (part, _) = self.last_part(item);
         let mut text = format!(r#"{{"type":"response.{kind}","#);
         if !(terse && rest.len().is_multiple_of(3)) {
@@ -391,6 +395,9 @@ impl Server {
                 && known.kind == Kind::Call
             {
                 known.status = "completed";
+                if status != "completed" && self.persona.calls.comes_late() {
+                    self.void.insert(*item);
+                }
             }
         }
         let output: Vec<String> = response

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use stapes_core::conversation::{
-    AgentSwitch, ClientEvent, CoreError, GuardSource, Rejected, WrittenItem,
-};
+use stapes_core::conversation::{AgentSwitch, ClientEvent, GuardSource, Rejected, WrittenItem};
 
 use crate::expectations::{Interruption, Wish};
 use crate::rng::Rng;
@@ -164,39 +162,32 @@ impl World {
         (!self.calls.is_empty()).then(|| at % self.calls.len())
     }
 
-    /// Checks an act on a call: it succeeds if the call is live. Returns whether it did.
-    fn settle_call<T>(
+    /// Checks the answer to a call: it is sent if the call is live; if its connection was lost, the
+    /// client is told so. Returns whether it was sent.
+    fn settle_answer(
         &mut self,
         at: usize,
-        result: &Result<T, Rejected>,
-        answers: bool,
+        result: &Result<bool, Rejected>,
+        token: Option<u64>,
     ) -> Result<bool, Violation> {
-        let open = self.calls[at].clone();
-        let live = self.connected() && !open.lost && !open.closed;
-        require(result.is_ok() == live, Rule::ActsAreHonoured, || {
-            format!("{:?}, and the call is live: {live}", result.as_ref().err())
-        })?;
+        let (live, open) = (self.is_live(at), self.calls.remove(at));
         let batch = self.look()?;
-        if answers && !live {
-            self.calls.remove(at);
-            let told = batch
-                .errors
-                .iter()
-                .any(|error| matches!(error, CoreError::NotSent(_)));
-            require(open.closed || told, Rule::LostResultIsTold, || {
-                format!("nothing was said of the result of {}", open.call.call_id)
+        let id = number(&open.call.call_id).unwrap_or_default();
+        let expected: &[u32] = if live { &[id] } else { &[] };
+        require(batch.outputs == expected, Rule::CallIsAnswered, || {
+            format!("{:?} for call_{id}", batch.outputs)
+        })?;
+        if !live && !open.closed {
+            require(*result == Ok(false), Rule::LostResultIsTold, || {
+                format!("{result:?} for call_{id}, whose connection was lost")
+            })?;
+        } else {
+            require(live == (*result == Ok(true)), Rule::ActsAreHonoured, || {
+                format!("{result:?} for call_{id}, and it is live: {live}")
             })?;
         }
-        if answers && live {
-            self.calls.remove(at);
-            let id = number(&open.call.call_id).unwrap_or_default();
-            require(batch.outputs == [id], Rule::CallIsAnswered, || {
-                format!("{:?} for call_{id}", batch.outputs)
-            })?;
-        }
-        let token = self.tokens;
-        let told = batch.tokens == [token];
-        require(told == live, Rule::ActsAreHonoured, || {
+        let emitted = batch.tokens == Vec::from_iter(token);
+        require(emitted || result.is_err(), Rule::ActsAreHonoured, || {
             format!("local events {:?}", batch.tokens)
         })?;
         Ok(live)
@@ -229,7 +220,7 @@ impl World {
         let result = self
             .conversation
             .tool_output(id, connection, "ok", respond, &[token], now);
-        let live = self.settle_call(at, &result, true)?;
+        let live = self.settle_answer(at, &result, Some(token))?;
         if live {
             let again = self
                 .conversation
@@ -255,9 +246,17 @@ impl World {
         let result =
             self.conversation
                 .await_approval(&call.call_id, call.connection_id, token, now);
-        let live = self.settle_call(at, &result, false)?;
+        let live = self.is_live(at);
+        require(result.is_ok() == live, Rule::ActsAreHonoured, || {
+            format!("{result:?}, and the call is live: {live}")
+        })?;
         self.calls[at].awaits_approval |= live;
-        Ok(())
+        let batch = self.look()?;
+        require(
+            batch.tokens.contains(&token) == live,
+            Rule::ActsAreHonoured,
+            || format!("local events {:?}", batch.tokens),
+        )
     }
 
     pub fn decide(&mut self, at: usize) -> Check {
@@ -302,7 +301,8 @@ impl World {
         let result =
             self.conversation
                 .hand_off(&call.call_id, call.connection_id, &switch, "{}", now);
-        let live = self.settle_call(at, &result, true)?;
+        let token = (result == Ok(true)).then_some(self.tokens);
+        let live = self.settle_answer(at, &result, token)?;
         self.agent += u64::from(live);
         Ok(())
     }
@@ -347,6 +347,7 @@ impl World {
                 self.stop_answer()
             } else {
                 let active = self.expect.active.filter(|active| *active == response);
+                self.expect.silenced.extend(active);
                 Interruption {
                     cancel: active.filter(|id| !self.expect.cancelled.contains(id)),
                     ..Interruption::default()

@@ -180,7 +180,9 @@ impl Expectations {
                 if unwanted {
                     self.excuse();
                 }
-                if *busy && payload {
+                if unwanted {
+                    // It is not asked again.
+                } else if *busy && payload {
                     self.waiting.push_front(Waiting::Payload);
                 } else if *busy {
                     self.put_back(count);

@@ -17,6 +17,13 @@ pub enum CallShape {
     InDone,
 }
 
+impl CallShape {
+    /// Whether a call is known to be whole only when its response has ended.
+    pub fn comes_late(self) -> bool {
+        matches!(self, Self::InArguments | Self::InDone)
+    }
+}
+
 /// All but the steps of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(

@@ -1,7 +1,7 @@
 //! The model server: keeps to the protocol, and is otherwise as free as the protocol allows.
 
 use std::cell::Cell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -26,12 +26,18 @@ pub struct Server {
     pub running: Vec<Running>,
     /// How often each call was answered.
     pub calls: HashMap<u32, u32>,
+    /// When each call was answered.
+    pub answered: HashMap<u32, u64>,
+    /// Calls of responses that did not complete, which the client need not answer.
+    pub void: HashSet<u32>,
     /// How often each request with a payload was granted.
     pub granted: HashMap<u32, u32>,
     /// Counts what happens.
     pub tick: u64,
     /// When the last response of the conversation began.
     pub last_answer: u64,
+    /// Whether there has been a response out of band.
+    pub any_apart: bool,
     speaking: bool,
     configured: bool,
     /// Whether responses that begin now make no calls.
@@ -48,9 +54,12 @@ impl Server {
             items: HashMap::new(),
             running: Vec::new(),
             calls: HashMap::new(),
+            answered: HashMap::new(),
+            void: HashSet::new(),
             granted: HashMap::new(),
             tick: 0,
             last_answer: 0,
+            any_apart: false,
             speaking: false,
             configured: false,
             calm: false,
@@ -350,6 +359,7 @@ impl Server {
                 );
             };
             *count += 1;
+            self.answered.extend(call.map(|call| (call, self.tick + 1)));
             Kind::Output
         } else {
             Kind::User { spoken: false }

@@ -324,6 +324,7 @@ fn explained(error: CoreError, batch: &mut Batch, fact: Option<&Fact>) -> Check 
                 Fact::Refused { .. } | Fact::NothingToCancel | Fact::OtherError | Fact::Done { .. }
             )
         ),
+        CoreError::Failed { .. } => matches!(fact, Some(Fact::Done { .. })),
         CoreError::NotSent(_) | CoreError::Unanswered(_) => true,
         _ => false,
     };

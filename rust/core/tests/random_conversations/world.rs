@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stapes_core::conversation::{
-    Capabilities, ConnectionEnd, Conversation, FunctionCall, Interest, ItemKind, Progress, ServerEvent, Status,
+    Capabilities, ConnectionEnd, Conversation, FunctionCall, Interest, ItemKind, Progress,
+    ServerEvent, Status,
 };
 
 use crate::expectations::{Expectations, Interruption};
