@@ -285,9 +285,9 @@ async fn sound_of_the_wire_follows_what_came_before_it() {
     let send = |input| call.microphone.send(input, false).expect("it is connected");
     send(AudioInput::Samples(&[3000; 160], Some(16_000)));
     send(AudioInput::Samples(&[1, 2, 3], None));
-    let sent = sound(&call.sent());
-    assert_eq!(sent.len(), 2 * (240 + 3));
-    assert_eq!(sent[2 * 240..], bytes(&[1, 2, 3]));
+    let received = sound(&call.sent());
+    assert_eq!(received.len(), 2 * (240 + 3));
+    assert_eq!(received[2 * 240..], bytes(&[1, 2, 3]));
 }
 
 #[tokio::test]
