@@ -48,10 +48,10 @@ impl Call {
     fn new(capabilities: Capabilities) -> Self {
         let mut conversation = Conversation::new(Options::default());
         conversation.set_interest(Interest::ALL);
-        let connection_id = conversation.connecting(capabilities).unwrap();
+        let connection_id = conversation.connecting(capabilities).expect("it is stated");
         conversation
             .opened(connection_id, 0, "{}".to_owned(), json!("auto"))
-            .unwrap();
+            .expect("it is stated");
         let mut call = Self {
             conversation,
             on_track: capabilities == Capabilities::MEDIA_TRACK,
@@ -67,12 +67,12 @@ impl Call {
         while let Some(next) = self.conversation.poll_output() {
             match next.output {
                 Output::Message(message) => {
-                    let message: Value = serde_json::from_str(&message.text).unwrap();
+                    let message: Value = serde_json::from_str(&message.text).expect("it is stated");
                     self.log
                         .push(match message["type"].as_str().unwrap_or("unknown") {
                             "conversation.item.truncate" => format!(
                                 "> truncate {} {}",
-                                message["item_id"].as_str().unwrap(),
+                                message["item_id"].as_str().expect("it is stated"),
                                 message["audio_end_ms"]
                             ),
                             "response.cancel" => format!(
@@ -189,7 +189,7 @@ impl Call {
             Cause::Speech => self.server(json!({"type": "input_audio_buffer.speech_started"})),
             Cause::Command => self.conversation.interrupt(self.now),
             Cause::Guardrail => {
-                let (id, index) = response.unwrap();
+                let (id, index) = response.expect("it is stated");
                 self.conversation
                     .guardrail_tripped(
                         self.conversation.connection_id(),
@@ -200,7 +200,7 @@ impl Call {
                         &Map::new(),
                         self.now,
                     )
-                    .unwrap();
+                    .expect("it is stated");
             }
         }
         self.drain();
@@ -247,11 +247,13 @@ fn before_the_response_exists() {
     for cause in [Cause::Speech, Cause::Command] {
         for capabilities in TRANSPORTS {
             let mut call = Call::new(capabilities);
-            call.conversation.request_response(None, call.now).unwrap();
+            call.conversation
+                .request_response(None, call.now)
+                .expect("it is stated");
             call.interrupt(cause, None);
             expect(&call, cause, &[], &["> output_audio_buffer.clear"]);
             call.begins("r");
-            assert_eq!(call.log.last().unwrap(), "> cancel r");
+            assert_eq!(call.log.last().expect("it is stated"), "> cancel r");
             call.speaks("r", "i");
             assert!(!call.late_audio("r", "i"));
         }

@@ -103,7 +103,8 @@ acts! {
     besides {
         /// Puts an event that the session layer holds under `token` into the order.
         fn local_event(&self, token: u64) -> Outcome<()> {
-            Ok(self.0.session()?.act(|conversation, _| conversation.local_event(token)))
+            self.0.session()?.act(|conversation, _| conversation.local_event(token));
+            Ok(())
         }
 
         /// Puts another agent in charge; raises where the connection is another one than that of

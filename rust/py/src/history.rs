@@ -13,21 +13,21 @@ use crate::errors;
 use crate::record::Classes;
 
 /// What `stapes.items` has.
-pub struct Items {
+pub struct ItemClasses {
     items: Classes,
     parts: Classes,
     unset: Py<PyAny>,
 }
 
-static ITEMS: PyOnceLock<Items> = PyOnceLock::new();
+static ITEMS: PyOnceLock<ItemClasses> = PyOnceLock::new();
 
 /// Looks the classes up, once.
-pub fn items(py: Python<'_>) -> PyResult<&Items> {
+pub fn items(py: Python<'_>) -> PyResult<&ItemClasses> {
     ITEMS.get_or_try_init(py, || {
         let module = py.import("stapes.items")?;
         let unset = module.getattr("UNSET")?.unbind();
         let modules = [module];
-        Ok(Items {
+        Ok(ItemClasses {
             items: Classes::find::<Item>(&modules)?,
             parts: Classes::find::<ContentPart>(&modules)?,
             unset,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pyo3::exceptions::PyException;
 use pyo3::intern;
@@ -16,12 +16,6 @@ use crate::errors::Outcome;
 use crate::logging;
 use crate::loop_runtime::LoopRuntime;
 use crate::route::Route;
-
-/// Messages that are taken at once.
-const BATCH: usize = 128;
-/// How long messages are dispatched before the loop gets to do something else. What a batch costs
-/// depends on the user's callbacks.
-const LONGEST: Duration = Duration::from_millis(5);
 
 /// The loop's half.
 #[pyclass(frozen, module = "stapes._core")]
@@ -51,31 +45,17 @@ impl Hub {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Dispatches what waits, for [`LONGEST`] at most. The error is the first that a dispatcher raised;
-    /// all others have got their messages then.
+    /// Dispatches what waits. The error is the first that a dispatcher raised; all others have got
+    /// their messages then.
     fn dispatch(&self, py: Python<'_>) -> Outcome<()> {
         self.queues.check_process()?;
-        let until = Instant::now() + LONGEST;
         let mut failure = None;
-        loop {
-            let mut batch = self.queues.take(BATCH);
-            let mut count = 0;
-            for (id, messages) in &mut batch {
-                let route = self.routes().get(id).cloned();
-                count += messages.len();
-                for (sequence, message) in messages.drain(..) {
-                    let Some(route) = &route else { continue };
-                    if let Err(error) = route.dispatch(py, &self.queues, sequence, message) {
-                        failure.get_or_insert(error);
-                    }
-                }
+        let route = |id| self.routes().get(&id).cloned();
+        self.queues.drain(route, |route, sequence, message| {
+            if let Err(error) = route.dispatch(py, &self.queues, sequence, message) {
+                failure.get_or_insert(error);
             }
-            self.queues.release(batch);
-            // Where more is left, the loop is woken again.
-            if count < BATCH || Instant::now() >= until {
-                break;
-            }
-        }
+        });
         failure.map_or(Ok(()), |error: PyErr| Err(error.into()))
     }
 }

@@ -18,6 +18,7 @@ use stapes_core::transport::net::Proxy;
 use stapes_core::transport::webrtc;
 use stapes_core::transport::websocket;
 
+#[cfg(feature = "webrtc")]
 use crate::errors::Outcome;
 
 pub fn seconds(value: f64, name: &str) -> PyResult<Duration> {

@@ -247,12 +247,11 @@ impl Session {
         token: u64,
     ) -> Outcome<AudioStream> {
         self.0.session()?;
-        let recording = match audio.cast::<Recording>() {
-            Ok(recording) => recording.get().sound(),
-            Err(_) => {
-                let format = self.0.microphone().format();
-                audio_input::read(audio, sample_rate, format)?.into_recording()
-            }
+        let recording = if let Ok(recording) = audio.cast::<Recording>() {
+            recording.get().sound()
+        } else {
+            let format = self.0.microphone().format();
+            audio_input::read(audio, sample_rate, format)?.into_recording()
         };
         let interval = seconds(interval, "interval")?;
         Ok(AudioStream {

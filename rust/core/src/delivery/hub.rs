@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::buffer_pool::BufferPool;
 use super::cursor::DispatchCursor;
@@ -19,6 +19,13 @@ use super::message::{DropPolicy, Message};
 use super::process::{Forked, Process, duplicate};
 use super::queue::{Messages, Queue, QueueSettings};
 use super::wakeup::{self, LoopWaker, Waker};
+
+/// Messages that are taken at once.
+const BATCH: usize = 128;
+
+/// How long messages are dispatched before the reader gets to do something else. What a batch costs
+/// depends on the user's callbacks.
+const LONGEST: Duration = Duration::from_millis(5);
 
 /// Bounds on the storage of queues that is kept for reuse, in messages: most sessions have few at once.
 const MAX_SPARE_QUEUES: usize = 32;
@@ -219,6 +226,29 @@ impl<M: Message> Hub<M> {
             self.wake_now();
         }
         batch
+    }
+
+    /// Dispatches what waits, for [`LONGEST`] at most; where more is left, the reader is woken again.
+    /// Messages of a session without a route are dropped.
+    pub fn drain<R>(&self, route: impl Fn(u64) -> Option<R>, mut dispatch: impl FnMut(&R, u64, M)) {
+        let until = Instant::now() + LONGEST;
+        loop {
+            let mut batch = self.take(BATCH);
+            let mut count = 0;
+            for (id, messages) in &mut batch {
+                let route = route(*id);
+                count += messages.len();
+                for (sequence, message) in messages.drain(..) {
+                    if let Some(route) = &route {
+                        dispatch(route, sequence, message);
+                    }
+                }
+            }
+            self.release(batch);
+            if count < BATCH || Instant::now() >= until {
+                return;
+            }
+        }
     }
 
     /// Reads away what was written to the descriptor to wake the reader.

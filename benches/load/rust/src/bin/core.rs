@@ -138,6 +138,7 @@ async fn open(options: &Options) -> Result<(Microphone, Arc<Ears>), Failure> {
     let request = ConnectRequest {
         url: options.target(),
         headers: Vec::new(),
+        secrets: Vec::new(),
     };
     let settings = WebSocketOptions {
         tls: Tls {

@@ -187,6 +187,7 @@ async fn call(
     let request = ConnectRequest {
         url: url.to_owned(),
         headers: Vec::new(),
+        secrets: Vec::new(),
     };
     let connection = connect(&request, &options(), RATES).await?;
     let counter = Counter::new(DecodeMode::Packets);
