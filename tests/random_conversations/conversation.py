@@ -196,6 +196,7 @@ class Conversation:
             self._start(self.session.request_response())
 
     async def _interrupt(self, rng: random.Random) -> None:
+        self.record.withdrawals += 1
         self._start(self.session.interrupt(), may_fail=False)
 
     async def _release(self, rng: random.Random) -> None:
@@ -225,7 +226,6 @@ class Conversation:
         if self._connected:
             line, self.wire.line = self.wire.line, None
             self.wire.up.clear()
-            self.record.dropped()
             line.ended("the network is gone")
             await self._breathe(rng)
 

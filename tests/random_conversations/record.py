@@ -17,7 +17,9 @@ from stapes import (
     AudioInterrupted,
     AudioStart,
     AudioStopped,
+    ConnectionChanged,
     Error,
+    GuardrailTripped,
     HistoryUpdated,
     MessageItem,
     OutputAudio,
@@ -71,6 +73,9 @@ class Record:
         """`session.update`s of this connection, with instructions."""
         self.responses: Counter[str] = Counter()
         self.is_closed = False
+        self.withdrawals = 0
+        """Interruptions of this connection, which withdraw a request that is on its way."""
+        self._is_closing = False
         self.errors: list[Error] = []
         self.outputs: Counter[str] = Counter()
         self._interrupted: set[str] = set()
@@ -100,19 +105,18 @@ class Record:
 
     def connecting(self) -> None:
         self.connection += 1
-        self.is_closed = False
+        self.is_closed = self._is_closing = False
+        self.withdrawals = 0
         self.updates.clear()
         self.outputs.clear()
         self.approvals.clear()
         self._interrupted.clear()
 
-    def dropped(self) -> None:
-        for tool in self.tools.values():
-            tool.lost |= not tool.ended
-
     def closing(self) -> None:
+        """The user closes the session: what was lost before is not told any more."""
+        self._is_closing = True
         for tool in self.tools.values():
-            tool.closed |= not tool.ended
+            tool.closed |= tool.lost and not tool.ended
         self.approvals.clear()
 
     def closed(self) -> None:
@@ -178,6 +182,13 @@ class Record:
                 self._check_cuts()
             case Audio(response_id=response):
                 self.require(response not in self._interrupted, "late_sound", response)
+            case ConnectionChanged(status="disconnected"):
+                for call_id, run in self.tools.items():
+                    if not run.ended and not self.outputs[call_id]:
+                        run.closed |= self._is_closing
+                        run.lost |= not self._is_closing
+            case GuardrailTripped():
+                self.withdrawals += 1
             case HistoryUpdated(history=history):
                 self._history = tuple(history)
             case ToolApprovalRequested(approval=approval):

@@ -42,7 +42,9 @@ def check_rest(record: Record, server: ModelServer, *, is_connected: bool) -> No
         run = record.stage.runs.get(call_id)
         is_background = run is not None and run.outcome == "background"
         for tick in answers:
-            asked = is_background or server.last_answer > tick
+            # A request that is withdrawn and refused is not made again.
+            is_withdrawn = server.refused and record.withdrawals
+            asked = is_background or is_withdrawn or server.last_answer > tick
             require(asked, "model_asked", f"no response follows the output of {name} {call_id}")
     said = [item.added for item in server.items.values() if item.kind == "user"]
     require(not said or not server.refused or server.last_answer > 0, "model_asked", "no response")

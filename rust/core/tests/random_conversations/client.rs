@@ -182,7 +182,12 @@ impl World {
                 format!("{result:?} for call_{id}, whose connection was lost")
             })?;
         } else {
-            require(live == (*result == Ok(true)), Rule::ActsAreHonoured, || {
+            let right = if live {
+                *result == Ok(true)
+            } else {
+                result.is_err()
+            };
+            require(right, Rule::ActsAreHonoured, || {
                 format!("{result:?} for call_{id}, and it is live: {live}")
             })?;
         }
