@@ -184,7 +184,8 @@ class Record:
                 self.require(response not in self._interrupted, "late_sound", response)
             case ConnectionChanged(status="disconnected"):
                 for call_id, run in self.tools.items():
-                    if not run.ended and not self.outputs[call_id]:
+                    is_open = not run.ended and run.connection == self.connection
+                    if is_open and not self.outputs[call_id]:
                         run.closed |= self._is_closing
                         run.lost |= not self._is_closing
             case GuardrailTripped():
