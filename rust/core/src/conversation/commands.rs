@@ -400,6 +400,9 @@ impl Conversation {
             return Err(Rejected::Stale);
         }
         self.local_event(token);
+        if self.closed_connection == connection_id {
+            return Ok(());
+        }
         if self.status != Status::Connected {
             self.report(CoreError::NotSent(
                 "the model was not told of the guardrail: the connection was lost".to_owned(),

@@ -100,7 +100,7 @@ impl Conversation {
             let (had_audio, out_of_band) = (response.had_audio(), response.out_of_band);
             response.heard_ms += cut.audio_end_ms as f64;
             // An item out of band is in no conversation.
-            if !out_of_band {
+            if !out_of_band && !cut.item_id.is_empty() {
                 match self.capabilities.truncation {
                     Truncation::Client => self.truncate(&cut),
                     Truncation::Server => self.lengthen(&mut cut),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Conversation;
 use super::event::{Event, Interest};
+use super::response::Response;
 
 /// Somebody who waits until nothing is left to play.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl Conversation {
         let heard = self
             .responses
             .get(response_id)
-            .is_some_and(|response| response.had_audio() && !response.silenced);
+            .is_some_and(Response::had_audio);
         if heard {
             self.playback_ended(response_id, false);
         }

@@ -18,6 +18,9 @@ use serde_json::{Map, Value};
 use super::client_event::ClientEvent;
 use super::item::text;
 
+/// How many requests are remembered after the response that may be their answer has ended.
+const MAX_EARLIER: usize = 8;
+
 /// What is requested.
 #[derive(Debug, Clone, PartialEq)]
 enum Kind {
@@ -62,6 +65,8 @@ pub(super) struct Sequencer {
     /// The request that was sent before the current response began, which may be its answer. If the
     /// server began that response by itself, the refusal of the request is still to come.
     answered: Option<Sent>,
+    /// Earlier ones, oldest first: a refusal that names one of them may come late.
+    earlier: VecDeque<Sent>,
     /// The server refused a request because of a response that it has not announced: until when to
     /// wait for the end of that response.
     blocked_until: Option<Duration>,
@@ -79,6 +84,7 @@ impl Sequencer {
             waiting: VecDeque::new(),
             pending: None,
             answered: None,
+            earlier: VecDeque::new(),
             blocked_until: None,
             counter: 0,
             patience,
@@ -168,6 +174,7 @@ impl Sequencer {
     /// A response of the conversation has begun. Returns whether it was interrupted before.
     pub(super) fn begun(&mut self) -> bool {
         self.blocked_until = None;
+        self.keep_answered();
         self.answered = self.pending.take();
         self.answered.as_ref().is_some_and(|sent| sent.interrupted)
     }
@@ -175,10 +182,17 @@ impl Sequencer {
     /// A response of the conversation has ended; `announced`: its beginning was seen.
     pub(super) fn ended(&mut self, announced: bool) {
         self.blocked_until = None;
-        self.answered = None;
+        self.keep_answered();
         if !announced {
             // It answers the request, although the server never said that it began.
             self.pending = None;
+        }
+    }
+
+    fn keep_answered(&mut self) {
+        self.earlier.extend(self.answered.take());
+        if self.earlier.len() > MAX_EARLIER {
+            self.earlier.pop_front();
         }
     }
 
@@ -201,6 +215,11 @@ impl Sequencer {
         let refused = refused.or_else(|| {
             self.answered
                 .take_if(|sent| (id.is_some() || other_active) && is_meant(sent))
+        });
+        let refused = refused.or_else(|| {
+            let mut earlier = self.earlier.iter();
+            let at = earlier.position(|sent| id == Some(&sent.event_id))?;
+            self.earlier.remove(at)
         });
         let Some(sent) = refused else { return };
         if sent.withdrawn {
@@ -283,6 +302,7 @@ impl Sequencer {
         self.waiting.clear();
         self.pending = None;
         self.answered = None;
+        self.earlier.clear();
         self.blocked_until = None;
     }
 }
@@ -410,6 +430,23 @@ mod tests {
         assert!(expired.unblock(Duration::from_secs(30)) && expired.next(NOW).is_some());
         s.ended(true);
         assert!(s.next(NOW).is_some());
+    }
+
+    #[test]
+    fn a_refusal_that_comes_after_another_response_ended_is_of_the_request_that_it_names() {
+        let mut s = sequencer();
+        s.request_auto();
+        assert!(s.next(NOW).is_some());
+        for _ in 0..2 {
+            s.begun();
+            s.ended(true);
+        }
+        s.begun();
+        let mut error = other_active();
+        error["event_id"] = "stapes_response_create_1".into();
+        s.refused(&error, true, NOW);
+        s.ended(true);
+        assert_eq!(id(s.next(NOW)).as_deref(), Some("stapes_response_create_2"));
     }
 
     #[test]
