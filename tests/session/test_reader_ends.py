@@ -190,8 +190,9 @@ def test_a_session_made_outside_of_a_loop_says_what_to_do():
 def test_a_session_whose_loop_is_closed_sends_no_more_of_the_microphone(caplog, raw):
     async def leave_open(url: str) -> RealtimeSession[Any]:
         session = new_session()
+        seen = Seen(session, "transport_event")
         await session.connect(url=url)
-        await Seen(session, "transport_event").until(stapes.TransportEvent)
+        await seen.until(stapes.TransportEvent)
         return session
 
     with Elsewhere(TALK) as there, caplog.at_level(logging.WARNING, "stapes"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,6 +29,25 @@ if TYPE_CHECKING:
 async def server() -> AsyncIterator[ScriptedServer]:
     async with ScriptedServer() as server:
         yield server
+
+
+@asynccontextmanager
+async def held_line(server: ScriptedServer) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """A way to the server that opens when the event is set."""
+    release = asyncio.Event()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+        writer.close()
+
+    async def joined(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", server.port)
+        await asyncio.gather(pass_on(reader, far_writer), pass_on(far_reader, writer))
+
+    async with await asyncio.start_server(joined, "127.0.0.1", 0) as line:
+        yield f"ws://127.0.0.1:{line.sockets[0].getsockname()[1]}/v1/realtime", release
 
 
 def session_to(server: ScriptedServer, **options: Any) -> RealtimeSession[Any]:
@@ -124,34 +144,42 @@ async def test_a_second_one_is_refused_by_its_name_until_the_first_is_sent():
 async def test_sound_that_is_given_while_connecting_waits_for_the_connection(server):
     session = session_to(server)
     seen = Seen(session)
-    connecting = asyncio.ensure_future(session.connect())
-    await eventually(lambda: session.status == "connecting")
-    session.send_audio(silence(20))
-    await session.send_audio(silence(30), commit=True)
-    await connecting
-    await settle(session, server)
-    kinds = [message["type"] for message in server.received]
-    assert kinds[0] == "session.update"
-    sound = ["input_audio_buffer.append", "input_audio_buffer.append", "input_audio_buffer.commit"]
-    assert [kind for kind in kinds if kind.startswith("input_audio_buffer")] == sound
-    assert seen.errors == []
-    await session.close()
+    async with held_line(server) as (url, release):
+        connecting = asyncio.ensure_future(session.connect(url=url))
+        await eventually(lambda: session.status == "connecting")
+        session.send_audio(silence(20))
+        await session.send_audio(silence(30), commit=True)
+        release.set()
+        await connecting
+        await settle(session, server)
+        kinds = [message["type"] for message in server.received]
+        assert kinds[0] == "session.update"
+        sound = [
+            "input_audio_buffer.append",
+            "input_audio_buffer.append",
+            "input_audio_buffer.commit",
+        ]
+        assert [kind for kind in kinds if kind.startswith("input_audio_buffer")] == sound
+        assert seen.errors == []
+        await session.close()
 
 
 async def test_of_more_sound_than_may_wait_the_newest_is_kept_and_the_loss_is_told(server):
     session = session_to(server)
     seen = Seen(session)
-    connecting = asyncio.ensure_future(session.connect())
-    await eventually(lambda: session.status == "connecting")
-    for _ in range(40):
-        session.send_audio(silence(1000))
-    await connecting
-    await settle(session, server)
-    came = [m for m in server.received if m["type"] == "input_audio_buffer.append"]
-    assert len(came) == 16
-    (error,) = seen.errors
-    assert "the first 24 pieces of the sound" in str(error)
-    await session.close()
+    async with held_line(server) as (url, release):
+        connecting = asyncio.ensure_future(session.connect(url=url))
+        await eventually(lambda: session.status == "connecting")
+        for _ in range(40):
+            session.send_audio(silence(1000))
+        release.set()
+        await connecting
+        await settle(session, server)
+        came = [m for m in server.received if m["type"] == "input_audio_buffer.append"]
+        assert len(came) == 16
+        (error,) = seen.errors
+        assert "the first 24 pieces of the sound" in str(error)
+        await session.close()
 
 
 async def test_without_a_connection_sound_is_refused_with_one_event_for_each_time(server):

@@ -14,6 +14,10 @@ use crate::rules::{Check, Rule, broken, require};
 use crate::wire::{Fact, Frame, number};
 
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that are independent of each other"
+)]
 pub struct Server {
     pub persona: Persona,
     /// Shared with the client, so that no id means two things.
