@@ -130,7 +130,9 @@ class Record:
 
     def check_update(self, update: dict[str, Any]) -> None:
         agent = self.session.current_agent
-        found = update.get("instructions")
+        # On a new connection there is nothing that the agent could inherit.
+        is_first = self.updates[0] is update
+        found = update.get("instructions", "" if is_first else None)
         self.require(
             found == (agent.instructions or ""),
             "configuration",
@@ -138,7 +140,7 @@ class Record:
         )
         voice = getattr(agent, "voice", None)
         said = update.get("audio", {}).get("output", {}).get("voice")
-        if self.updates[0] is update:
+        if is_first:
             self.require(said == voice, "voice", f"{agent.name} has the voice {said!r}")
 
     def sent(self, sequence: int, text: str) -> None:

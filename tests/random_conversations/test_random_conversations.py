@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tests.random_conversations.record import Record
 
 KNOWN_BROKEN: dict[str, str] = {
-    "configuration": "an agent without instructions keeps those of the agent before it",
-    "errors_after_close": "a guardrail of a lost connection is told after `close()`",
     "half_done": "`close()` leaves items in progress",
     "responses_paired": "`close()` leaves responses without an end",
     "sound_paired": "sound ends with `response.output_audio.done` only",

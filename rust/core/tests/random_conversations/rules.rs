@@ -78,24 +78,12 @@ pub const KNOWN_BROKEN: &[(Rule, &str)] = &[
         "the refusal of an earlier cancellation is taken for that of the newest",
     ),
     (
-        Rule::ModelIsAsked,
-        "a refusal is not recognised when another response has begun and ended in between",
-    ),
-    (
-        Rule::EndOfPlaybackIsTold,
-        "it is not told of an answer that was heard so far when it was cancelled",
-    ),
-    (
         Rule::SoundIsPaired,
         "the end of sound needs `response.output_audio.done`",
     ),
     (
         Rule::LossEndsWhatWasBegun,
         "the end of sound needs `response.output_audio.done`",
-    ),
-    (
-        Rule::NoFalseErrors,
-        "a guardrail of a lost connection is told after `close()`",
     ),
 ];
 
