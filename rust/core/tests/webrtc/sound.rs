@@ -152,7 +152,8 @@ async fn an_interruption_stops_the_answer_here_and_at_the_server() {
         caller
     };
     let ((), mut caller) = tokio::join!(playing, interrupting);
-    assert_eq!(far.text().await, r#"{"type":"response.cancel"}"#);
+    let cancel = r#"{"type":"response.cancel","response_id":"r1"}"#;
+    assert_eq!(far.text().await, cancel);
     assert_eq!(far.text().await, r#"{"type":"output_audio_buffer.clear"}"#);
     buffer(&far, "cleared", "r1").await;
     let mut interrupted = false;
