@@ -46,7 +46,10 @@ def measure() -> float:
     hub = _core.Hub((wake, wake))
     session = _core.Session(hub, CoreOptions(max_queued_bytes=1 << 24))
     session.set_interest(_core.INTEREST_AUDIO)
-    connection = session.connect_external(media_track=False, server_truncates=False)
+    asked: tuple[str, list[tuple[str, str]], list[str]] = ("", [], [])
+    connection = session.connect_external(
+        asked, media_track=False, server_truncates=False, first_event_timeout=0
+    )
     connection.opened('{"type":"session.update","session":{}}', "null", 0)
     connection.receive(_event("response.created", response={"id": "resp_1"}))
     frame = _event(
