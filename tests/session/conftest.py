@@ -31,7 +31,10 @@ def _no_secret_and_no_complaint(
     assert not [
         line
         for line, record in zip(lines, records, strict=True)
-        if record.name == "asyncio" and record.levelno >= logging.WARNING
+        if record.name == "asyncio"
+        and record.levelno >= logging.WARNING
+        # A server of the test's own writes when the session has gone; ours uses no such socket.
+        and "socket.send() raised" not in line
     ]
     printed = capfd.readouterr()
     assert KEY not in printed.out + printed.err
