@@ -27,32 +27,40 @@ const RATES: [&str; 2] = ["/audio/input/format/rate", "/audio/output/format/rate
 /// Brings a server event to the shape of the protocol, where that is clear.
 pub(super) fn normalise(event: &mut Value) {
     settle_ids(event);
-    let Some(fields) = event.as_object_mut() else {
-        return;
-    };
+    let mut has_item = false;
     // One pass over the fields takes less time than a look-up for each.
-    for (key, value) in fields {
-        match &**key {
-            "item" | "error" => settle_ids(value),
-            "response" => {
-                settle_ids(value);
-                if let Some(Value::Array(output)) = value.get_mut("output") {
-                    for item in output {
-                        settle_ids(item);
-                        name_type(item);
+    for (key, value) in event.as_object_mut().into_iter().flatten() {
+        match value {
+            Value::String(_) if NUMBERS.contains(&&**key) => settle_number(value),
+            Value::Object(_) => match &**key {
+                "item" => {
+                    has_item = true;
+                    settle_ids(value);
+                }
+                "error" => settle_ids(value),
+                "response" => settle_response(value),
+                "session" => {
+                    for pointer in RATES {
+                        value.pointer_mut(pointer).map(settle_number);
                     }
                 }
-            }
-            "session" => {
-                for pointer in RATES {
-                    value.pointer_mut(pointer).map(settle_number);
-                }
-            }
-            key if NUMBERS.contains(&key) => settle_number(value),
+                _ => {}
+            },
             _ => {}
         }
     }
-    complete_item(event);
+    if has_item {
+        complete_item(event);
+    }
+}
+
+fn settle_response(response: &mut Value) {
+    settle_ids(response);
+    let output = response.get_mut("output").and_then(Value::as_array_mut);
+    for item in output.into_iter().flatten() {
+        settle_ids(item);
+        name_type(item);
+    }
 }
 
 fn settle_number(value: &mut Value) {

@@ -342,7 +342,8 @@ impl Playback {
 
     /// When the next part will have been heard to its end, as far as the clock tells.
     pub(super) fn next_end(&self) -> Option<Duration> {
-        if self.source == PlaybackSource::Reports {
+        // Asked after each transaction, most of which find nothing to play.
+        if self.parts.is_empty() || self.source == PlaybackSource::Reports {
             return None;
         }
         let complete = self.parts.iter().filter(|part| part.complete);

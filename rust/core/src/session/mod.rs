@@ -234,11 +234,13 @@ impl Session {
     /// Sees to it that the conversation's next deadline is handled. A timer that sleeps longer than
     /// until then is replaced; one that wakes too early looks for the deadline again.
     fn arm_timer(&self, state: &mut State) {
+        if matches!(self.clock, Clock::Virtual(_)) {
+            return;
+        }
         let Some(deadline) = state.conversation.poll_timeout() else {
             return;
         };
-        let armed = state.timer.is_some_and(|armed| armed <= deadline);
-        if armed || matches!(self.clock, Clock::Virtual(_)) {
+        if state.timer.is_some_and(|armed| armed <= deadline) {
             return;
         }
         state.timer = Some(deadline);

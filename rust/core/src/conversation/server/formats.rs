@@ -157,7 +157,11 @@ impl Conversation {
     /// The format of a response's audio on the wire.
     pub(in crate::conversation) fn format_of(&self, response_id: &str) -> AudioFormat {
         let response = self.responses.get(response_id);
-        let stated = response.and_then(|response| response.format);
+        self.format_or_usual(response.and_then(|response| response.format))
+    }
+
+    /// The format that is `stated` for a response's audio, or that of the session.
+    pub(super) fn format_or_usual(&self, stated: Option<AudioFormat>) -> AudioFormat {
         let session = || self.playback.format().or(self.asked.output());
         stated.or_else(session).unwrap_or_default()
     }

@@ -40,8 +40,9 @@ impl Conversation {
             return;
         }
         response.first_audio(now);
+        let stated = response.format;
         self.responses.touch(&response_id, now);
-        let format = self.format_of(&response_id);
+        let format = self.format_or_usual(stated);
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
         self.count_heard();
