@@ -11,6 +11,8 @@ const MAX_DEPTH: usize = 127;
 
 /// The greatest number that is held, as JSON.
 const GREATEST: &str = "1.7976931348623157e308";
+/// The least number that is held, as JSON.
+const LEAST: &str = "-1.7976931348623157e308";
 
 /// Parses JSON. Where only the lenient reading succeeds, the text that it made comes with it.
 pub(super) fn parse(text: &str) -> serde_json::Result<(Value, Option<String>)> {
@@ -82,12 +84,12 @@ fn held_number(token: &str) -> &str {
     match token {
         "NaN" => return "null",
         "Infinity" => return GREATEST,
-        "-Infinity" => return concat!("-", "1.7976931348623157e308"),
+        "-Infinity" => return LEAST,
         _ => {}
     }
     match token.parse::<f64>() {
         Ok(number) if number.is_infinite() && number > 0.0 => GREATEST,
-        Ok(number) if number.is_infinite() => concat!("-", "1.7976931348623157e308"),
+        Ok(number) if number.is_infinite() => LEAST,
         _ => token,
     }
 }

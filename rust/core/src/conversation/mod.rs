@@ -299,11 +299,7 @@ impl Conversation {
             .response_deadline()
             .is_some_and(|deadline| deadline <= now)
         {
-            self.give_up_current(&format!(
-                "the server sent nothing of its response for {seconds} s and did not end it, while the \
-                 next one waits: it is taken as over; raise response_timeout if the server is slow"
-            ));
-            self.flush_responses(now);
+            self.give_up_current(now);
         }
         if self
             .playback_deadline()
@@ -314,19 +310,21 @@ impl Conversation {
         self.settle_played();
     }
 
-    /// Stops waiting for the end of the current response, with an error event that says `why`.
-    fn give_up_current(&mut self, why: &str) {
+    /// Stops waiting for the end of the current response, with an error event that says so.
+    fn give_up_current(&mut self, now: Duration) {
+        let seconds = self.options.response_timeout.as_secs_f64();
         let id = self.responses.give_up();
         let named = id
             .as_ref()
             .map_or_else(String::new, |id| format!(" ({id})"));
-        self.report(CoreError::Unanswered(format!("{why}{named}")));
-        if let Some(id) = id
-            && !self.tool_calls.any_running(&id)
-            && self.responses.take_wants_next(&id)
-        {
-            self.sequencer.request_auto();
+        self.report(CoreError::Unanswered(format!(
+            "the server sent nothing of its response for {seconds} s and did not end it, while the \
+             next one waits: it is taken as over; raise response_timeout if the server is slow{named}"
+        )));
+        if let Some(id) = id {
+            self.settle_response(&id, now);
         }
+        self.flush_responses(now);
     }
 
     fn report(&mut self, error: CoreError) {

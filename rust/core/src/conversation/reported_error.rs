@@ -13,25 +13,27 @@ pub struct ReportedError {
 impl ReportedError {
     /// Reads `{"error": {..}}`, `{"error": ".."}`, or the fields of the event itself.
     pub(super) fn read(event: &Value) -> Self {
-        let text = |of: &Value, key: &str| {
-            let found = of.get(key).and_then(Value::as_str);
+        let error = fields(event);
+        let text = |key: &str| {
+            let found = error.get(key).and_then(Value::as_str);
             found.filter(|text| !text.is_empty()).map(str::to_owned)
         };
-        match event.get("error") {
-            Some(Value::String(message)) => Self {
-                code: text(event, "code"),
-                message: Some(message.clone()),
-            },
-            Some(error @ Value::Object(_)) => Self {
-                code: text(error, "code").or_else(|| text(error, "type")),
-                message: text(error, "message"),
-            },
-            _ => Self {
-                code: text(event, "code"),
-                message: text(event, "message"),
-            },
+        let is_apart = !std::ptr::eq(error, event);
+        let message = event.get("error").and_then(Value::as_str);
+        Self {
+            // The type of the event itself says only that it is an error.
+            code: text("code").or_else(|| text("type").filter(|_| is_apart)),
+            message: message.map(str::to_owned).or_else(|| text("message")),
         }
     }
+}
+
+/// What holds the fields of an error: some servers put them into the event itself.
+pub(super) fn fields(event: &Value) -> &Value {
+    event
+        .get("error")
+        .filter(|error| error.is_object())
+        .unwrap_or(event)
 }
 
 #[cfg(test)]

@@ -10,14 +10,11 @@ use crate::conversation::Conversation;
 use crate::conversation::event::{CoreError, Event};
 use crate::conversation::item::{Item, ItemKind, Progress, text, words};
 use crate::conversation::normalise::index;
+use crate::conversation::reported_error;
 
 impl Conversation {
     pub(super) fn server_error(&mut self, event: Value, now: Duration) {
-        // Some servers put the fields of the error into the event itself.
-        let error = match event.get("error") {
-            Some(error @ Value::Object(_)) => error.clone(),
-            _ => event.clone(),
-        };
+        let error = reported_error::fields(&event).clone();
         self.report(CoreError::Server(event));
         if let Some(id) = text(&error, "event_id") {
             self.history_requests.refused(id);
