@@ -15,14 +15,12 @@ pub(crate) struct AudioPart {
     pub(crate) content_index: usize,
 }
 
-/// The audio of a server event, with its ids as the server states them.
+/// The part that the audio of a server event belongs to, with its ids as the server states them.
 #[derive(Debug)]
 pub(crate) struct AudioDelta<'e> {
     pub(crate) response_id: Option<&'e str>,
     pub(crate) item_id: &'e str,
     pub(crate) content_index: usize,
-    /// In the format of the wire.
-    pub(crate) data: &'e [u8],
 }
 
 /// The audio that an event carries, to be edited.
@@ -43,9 +41,8 @@ impl AudioBytes<'_> {
 }
 
 impl ServerEvent<'_> {
-    /// Lets `edit` change the audio that the event carries, if it carries any. It gets the ids without
-    /// the data.
-    pub(crate) fn edit_audio(&mut self, edit: impl FnOnce(&AudioDelta<'_>, AudioBytes<'_>)) {
+    /// The audio that the event carries, if it carries any.
+    fn audio(&mut self) -> Option<(AudioDelta<'_>, &mut Chunk)> {
         let Body::AudioDelta {
             response_id,
             item_id,
@@ -53,50 +50,37 @@ impl ServerEvent<'_> {
             chunk,
         } = &mut self.body
         else {
-            return;
-        };
-        let bytes = match chunk {
-            Chunk::Decoded(data) => AudioBytes::Data(data),
-            Chunk::Length(length) => AudioBytes::Length(*length),
-            Chunk::Converted { .. } | Chunk::Unreadable(_) => return,
+            return None;
         };
         let delta = AudioDelta {
             response_id: response_id.as_deref(),
             item_id,
             content_index: *content_index,
-            data: &[],
         };
-        edit(&delta, bytes);
+        Some((delta, chunk))
+    }
+
+    /// Lets `edit` change the audio that the event carries, if it carries any.
+    pub(crate) fn edit_audio(&mut self, edit: impl FnOnce(&AudioDelta<'_>, AudioBytes<'_>)) {
+        match self.audio() {
+            Some((delta, Chunk::Decoded(data))) => edit(&delta, AudioBytes::Data(data)),
+            Some((delta, Chunk::Length(length))) => edit(&delta, AudioBytes::Length(*length)),
+            _ => {}
+        }
     }
 
     /// Lets `convert` replace the audio that the event carries, if it carries any. Playback still
     /// counts the bytes on the wire.
     pub(crate) fn convert_audio(
         &mut self,
-        convert: impl FnOnce(&AudioDelta<'_>) -> Option<Vec<u8>>,
+        convert: impl FnOnce(&AudioDelta<'_>, &[u8]) -> Option<Vec<u8>>,
     ) {
-        let Body::AudioDelta {
-            response_id,
-            item_id,
-            content_index,
-            chunk,
-        } = &mut self.body
-        else {
-            return;
-        };
-        let Chunk::Decoded(data) = chunk else { return };
-        let converted = convert(&AudioDelta {
-            response_id: response_id.as_deref(),
-            item_id,
-            content_index: *content_index,
-            data,
-        });
-        if let Some(converted) = converted {
-            let wire_bytes = data.len();
-            *chunk = Chunk::Converted {
-                data: converted,
-                wire_bytes,
-            };
+        if let Some((delta, chunk)) = self.audio()
+            && let Chunk::Decoded(wire) = chunk
+            && let Some(data) = convert(&delta, wire)
+        {
+            let wire_bytes = wire.len();
+            *chunk = Chunk::Converted { data, wire_bytes };
         }
     }
 

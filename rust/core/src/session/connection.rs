@@ -233,8 +233,8 @@ impl Endpoint for Connection {
             format.bytes_per_sample() == 2
         });
         if let Some(output) = &self.output {
-            event.convert_audio(|delta| {
-                output.convert(&session, Source::Message(delta), delta.data)
+            event.convert_audio(|delta, wire| {
+                output.convert(&session, Source::Message(delta), wire)
             });
         }
         let is_awaited = self.awaits_first_event();
