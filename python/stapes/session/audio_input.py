@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
@@ -12,6 +11,7 @@ from stapes.errors import NotConnectedError, StapesError
 from stapes.session.completion import Completion
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
     from typing_extensions import Buffer
@@ -95,11 +95,10 @@ class AudioInput:
         Raises:
             stapes.NotConnectedError: the connection was lost meanwhile.
         """
+        await self._scope.tasks.awaited_here(self._room)
+
+    async def _room(self) -> None:
         core, loop = self._scope.core, self._scope.loop
-        if asyncio.get_running_loop() is not loop:
-            there = asyncio.run_coroutine_threadsafe(self.room(), loop)
-            await asyncio.wrap_future(there)
-            return
         while core.is_congested():
             waiter: asyncio.Future[None] = loop.create_future()
             self._waiters = (*self._waiters, waiter)

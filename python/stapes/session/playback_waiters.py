@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import asyncio
+
     from stapes.session.scope import Scope
 
 __all__ = ["PlaybackWaiters"]
@@ -24,13 +25,13 @@ class PlaybackWaiters:
 
     async def wait(self) -> bool:
         """Waits; whether everything that played meanwhile was heard to its end."""
-        core, loop = self._scope.core, self._scope.loop
-        if asyncio.get_running_loop() is not loop:
-            there = asyncio.run_coroutine_threadsafe(self.wait(), loop)
-            return await asyncio.wrap_future(there)
+        return await self._scope.tasks.awaited_here(self._wait)
+
+    async def _wait(self) -> bool:
+        core = self._scope.core
         self._number += 1
         token = self._number
-        waiter: asyncio.Future[bool] = loop.create_future()
+        waiter: asyncio.Future[bool] = self._scope.loop.create_future()
         self._waiting[token] = waiter
         try:
             core.when_played(token)

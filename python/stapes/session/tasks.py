@@ -127,6 +127,12 @@ class Tasks:
         except RuntimeError:
             return False
 
+    async def awaited_here(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Awaits `work` on the session's loop, from whichever loop this is."""
+        if self.is_here:
+            return await work()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
+
     def here(self, act: Callable[..., object], *args: Any) -> None:
         """Calls `act` on the session's loop: at once, or soon where this is another thread."""
         if self.is_here:
