@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +84,6 @@ async def test_a_frame_that_cannot_be_sent_is_logged_and_the_next_one_is_sent(ru
     await client.socket.close()
 
 
-# The kernel may reset the connection, with the answer, while the client still pours.
-@pytest.mark.real_time
 @pytest.mark.parametrize("path", ["/v1/realtime/calls", "/v1/realtime/client_secrets"])
 @pytest.mark.parametrize("kind", ["multipart/form-data; boundary=b", "application/sdp"])
 @pytest.mark.parametrize("chunked", [False, True])
@@ -99,20 +98,21 @@ async def test_a_large_body_is_refused_before_it_is_read(run, path, kind, chunke
         piece = b"%x\r\n%s\r\n" % (len(piece), piece)
     tracemalloc.start()
     try:
-        reader, writer = await asyncio.open_connection(*address(server))
-        writer.write(head.encode() + field)
+        loop = asyncio.get_running_loop()
+        # A stream would forget the answer where the server closes before all has been written.
+        with socket.create_connection(address(server)) as client:
+            client.setblocking(False)
+            await loop.sock_sendall(client, head.encode() + field)
 
-        async def pour() -> None:
-            for _ in range(size // len(piece)):
-                writer.write(piece)
-                await writer.drain()
+            async def pour() -> None:
+                for _ in range(size // len(piece)):
+                    await loop.sock_sendall(client, piece)
 
-        pouring = asyncio.create_task(pour())
-        async with asyncio.timeout(SECONDS):
-            status = await reader.readline()
-        pouring.cancel()
-        await asyncio.gather(pouring, return_exceptions=True)
-        writer.transport.abort()
+            pouring = asyncio.create_task(pour())
+            async with asyncio.timeout(SECONDS):
+                status = await loop.sock_recv(client, 1024)
+            pouring.cancel()
+            await asyncio.gather(pouring, return_exceptions=True)
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

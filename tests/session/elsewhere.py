@@ -18,6 +18,8 @@ from stapes.devserver import DevServer, Options
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
+SERVER_THREAD = "server elsewhere"
+
 DELTA = json.dumps(
     {
         "type": "response.output_audio.delta",
@@ -45,7 +47,9 @@ class _InAThread:
 
     def __init__(self) -> None:
         self._ready, self._stop = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve()), name=SERVER_THREAD
+        )
 
     async def _serve(self) -> None:
         raise NotImplementedError

@@ -22,7 +22,7 @@ from stapes import (
 from stapes.testing import ScriptedServer, settle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 
 @pytest.fixture
@@ -53,6 +53,26 @@ async def held_line(server: ScriptedServer) -> AsyncIterator[tuple[str, asyncio.
 def session_to(server: ScriptedServer, **options: Any) -> RealtimeSession[Any]:
     transport = WebSocketTransport(url=server.url, **options)
     return RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)
+
+
+@asynccontextmanager
+async def while_connecting(
+    server: ScriptedServer,
+) -> AsyncIterator[tuple[RealtimeSession[Any], Seen, Callable[[], Awaitable[None]]]]:
+    """A session that is connecting; what it tells; and what lets it connect."""
+    session = session_to(server)
+    seen = Seen(session)
+    async with held_line(server) as (url, release):
+        connecting = asyncio.ensure_future(session.connect(url=url))
+        await eventually(lambda: session.status == "connecting")
+
+        async def connect() -> None:
+            release.set()
+            await connecting
+            await settle(session, server)
+
+        yield session, seen, connect
+        await session.close()
 
 
 async def end_of(seen: Seen) -> ConnectionChanged:
@@ -142,44 +162,27 @@ async def test_a_second_one_is_refused_by_its_name_until_the_first_is_sent():
 
 
 async def test_sound_that_is_given_while_connecting_waits_for_the_connection(server):
-    session = session_to(server)
-    seen = Seen(session)
-    async with held_line(server) as (url, release):
-        connecting = asyncio.ensure_future(session.connect(url=url))
-        await eventually(lambda: session.status == "connecting")
+    async with while_connecting(server) as (session, seen, connect):
         session.send_audio(silence(20))
         await session.send_audio(silence(30), commit=True)
-        release.set()
-        await connecting
-        await settle(session, server)
+        await connect()
         kinds = [message["type"] for message in server.received]
         assert kinds[0] == "session.update"
-        sound = [
-            "input_audio_buffer.append",
-            "input_audio_buffer.append",
-            "input_audio_buffer.commit",
-        ]
+        append, commit = "input_audio_buffer.append", "input_audio_buffer.commit"
+        sound = [append, append, commit]
         assert [kind for kind in kinds if kind.startswith("input_audio_buffer")] == sound
         assert seen.errors == []
-        await session.close()
 
 
 async def test_of_more_sound_than_may_wait_the_newest_is_kept_and_the_loss_is_told(server):
-    session = session_to(server)
-    seen = Seen(session)
-    async with held_line(server) as (url, release):
-        connecting = asyncio.ensure_future(session.connect(url=url))
-        await eventually(lambda: session.status == "connecting")
+    async with while_connecting(server) as (session, seen, connect):
         for _ in range(40):
             session.send_audio(silence(1000))
-        release.set()
-        await connecting
-        await settle(session, server)
+        await connect()
         came = [m for m in server.received if m["type"] == "input_audio_buffer.append"]
         assert len(came) == 16
         (error,) = seen.errors
         assert "the first 24 pieces of the sound" in str(error)
-        await session.close()
 
 
 async def test_without_a_connection_sound_is_refused_with_one_event_for_each_time(server):

@@ -337,27 +337,25 @@ impl Server {
         self.say(text, fact);
     }
 
-    fn announce(&mut self, response: u32, item: u32, apart: bool) {
+    fn say_item(&mut self, what: &str, response: u32, item: u32) {
         let json = self.item_json(item);
         self.say(
             format!(
-                r#"{{"type":"response.output_item.added","response_id":"resp_{response}","output_index":0,"item":{json}}}"#
+                r#"{{"type":"response.output_item.{what}","response_id":"resp_{response}","output_index":0,"item":{json}}}"#
             ),
             Fact::Nothing,
         );
+    }
+
+    fn announce(&mut self, response: u32, item: u32, apart: bool) {
+        self.say_item("added", response, item);
         if !apart {
             self.append(item);
         }
     }
 
     fn conclude(&mut self, response: u32, item: u32, apart: bool) {
-        let json = self.item_json(item);
-        self.say(
-            format!(
-                r#"{{"type":"response.output_item.done","response_id":"resp_{response}","output_index":0,"item":{json}}}"#
-            ),
-            Fact::Nothing,
-        );
+        self.say_item("done", response, item);
         if !apart {
             self.item_done(item);
         }
