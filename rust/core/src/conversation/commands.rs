@@ -49,7 +49,7 @@ impl Conversation {
     }
 
     /// Whether the user's sound is taken: while connecting, it waits.
-    pub(crate) fn hears(&self) -> Result<(), Rejected> {
+    pub(crate) fn takes_audio(&self) -> Result<(), Rejected> {
         if self.status == Status::Disconnected {
             return Err(Rejected::NotConnected);
         }
@@ -125,7 +125,7 @@ impl Conversation {
         if connection_id != self.connection_id || self.status == Status::Disconnected {
             return;
         }
-        self.end_what_was_begun();
+        self.end_unfinished();
         self.sequencer.reset();
         self.give_up_played();
         self.status_changed(Status::Disconnected, Some(end));

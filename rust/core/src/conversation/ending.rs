@@ -9,7 +9,7 @@ use super::guard::GuardSource;
 
 impl Conversation {
     /// Ends the response that is in progress, its audio, and the items in progress.
-    pub(super) fn end_what_was_begun(&mut self) {
+    pub(super) fn end_unfinished(&mut self) {
         if self.history.end_items() {
             self.history_updated();
         }

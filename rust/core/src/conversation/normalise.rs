@@ -26,22 +26,22 @@ const RATES: [&str; 2] = ["/audio/input/format/rate", "/audio/output/format/rate
 
 /// Brings a server event to the shape of the protocol, where that is clear.
 pub(super) fn normalise(event: &mut Value) {
-    settle_ids(event);
+    write_ids_as_text(event);
     let mut has_item = false;
     // One pass over the fields takes less time than a look-up for each.
     for (key, value) in event.as_object_mut().into_iter().flatten() {
         match value {
-            Value::String(_) if NUMBERS.contains(&&**key) => settle_number(value),
+            Value::String(_) if NUMBERS.contains(&&**key) => read_number(value),
             Value::Object(_) => match &**key {
                 "item" => {
                     has_item = true;
-                    settle_ids(value);
+                    write_ids_as_text(value);
                 }
-                "error" => settle_ids(value),
-                "response" => settle_response(value),
+                "error" => write_ids_as_text(value),
+                "response" => normalise_response(value),
                 "session" => {
                     for pointer in RATES {
-                        value.pointer_mut(pointer).map(settle_number);
+                        value.pointer_mut(pointer).map(read_number);
                     }
                 }
                 _ => {}
@@ -54,16 +54,16 @@ pub(super) fn normalise(event: &mut Value) {
     }
 }
 
-fn settle_response(response: &mut Value) {
-    settle_ids(response);
+fn normalise_response(response: &mut Value) {
+    write_ids_as_text(response);
     let output = response.get_mut("output").and_then(Value::as_array_mut);
     for item in output.into_iter().flatten() {
-        settle_ids(item);
+        write_ids_as_text(item);
         name_type(item);
     }
 }
 
-fn settle_number(value: &mut Value) {
+fn read_number(value: &mut Value) {
     if let Some(text) = value.as_str()
         && let Ok(number) = text.trim().parse::<u64>()
     {
@@ -108,7 +108,7 @@ fn name_type(item: &mut Value) {
     item["type"] = kind.into();
 }
 
-fn settle_ids(holder: &mut Value) {
+fn write_ids_as_text(holder: &mut Value) {
     let Some(fields) = holder.as_object_mut() else {
         return;
     };

@@ -127,7 +127,7 @@ impl<'a> ServerEvent<'a> {
     }
 
     /// Whether the event tells that the server speaks the protocol, and to us: any event but an error.
-    pub fn is_welcome(&self) -> bool {
+    pub fn begins_session(&self) -> bool {
         match &self.body {
             Body::Malformed(_) => false,
             Body::Event { kind, .. } => kind != "error",

@@ -144,7 +144,7 @@ impl Stream {
         ended: impl FnOnce(Streamed) + Send + 'static,
     ) -> Result<Self, Rejected> {
         let connection_id = microphone.session().look(|conversation| {
-            conversation.hears()?;
+            conversation.takes_audio()?;
             Ok(conversation.connection_id())
         })?;
         let format = microphone.format();

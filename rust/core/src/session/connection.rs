@@ -246,9 +246,9 @@ impl Endpoint for Connection {
             self.counters.frame_read();
             return;
         }
-        let is_welcome = is_awaited && event.is_welcome();
+        let begins = is_awaited && event.begins_session();
         session.act(|conversation, now| conversation.handle_server(self.id, event, now));
-        if is_welcome && self.settle() {
+        if begins && self.settle() {
             session.sink.opened(self.id);
         }
         if let Some(output) = &self.output

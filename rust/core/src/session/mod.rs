@@ -356,7 +356,7 @@ impl Session {
     /// session is muted, the sound is dropped.
     pub fn send_sound(&self, samples: Vec<i16>, commit: bool) -> Result<(), Rejected> {
         let state = self.lock();
-        state.conversation.hears()?;
+        state.conversation.takes_audio()?;
         let Some((connection, sound)) = state
             .connection
             .as_ref()
