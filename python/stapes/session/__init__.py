@@ -2,6 +2,7 @@
 
 from stapes.session.audio_input import AudioStream
 from stapes.session.current import current_session
+from stapes.session.reconnecting import ReconnectPolicy
 from stapes.session.session import RealtimeSession
 from stapes.session.tool_calls.execution import ToolExecution
 from stapes.session.tool_calls.tool_result import BackgroundResult, background_result
@@ -10,6 +11,7 @@ __all__ = [
     "AudioStream",
     "BackgroundResult",
     "RealtimeSession",
+    "ReconnectPolicy",
     "ToolExecution",
     "background_result",
     "current_session",

@@ -1,0 +1,148 @@
+"""How a session goes on when its connection is lost, or about to expire."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stapes.config import whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from stapes.items import HistoryItem
+
+__all__ = ["GO_ON", "ReconnectPolicy"]
+
+GO_ON = (
+    "The conversation so far is above, as text; yours was spoken. Go on from where it stands. Do "
+    "not greet, do not introduce yourself and do not repeat what was said; do not mention that "
+    "anything was interrupted. Answer by voice, in the language of the conversation so far."
+)
+"""What the model of a new connection is told when the conversation has been replayed to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconnectPolicy:
+    """How a session goes on when its connection is lost, or about to expire.
+
+    Times are in seconds.
+
+    Attributes:
+        attempts: to make a new connection, after each loss; when they are used up, the session is
+            disconnected.
+        max_reconnects: new connections of one session in all; `None`: as many as it takes.
+        first_delay: time before the first attempt after a loss. 0: at once.
+        base_delay: time before the second attempt. It doubles with each further one.
+        max_delay: what no time between two attempts exceeds, unless the server asks for more
+            (`Retry-After`).
+        jitter: share of each delay that is random, from 0 (none of it) to 1 (all of it), so that
+            sessions that were lost together do not come back together.
+        max_handshakes: new connections that are being made at once, by the sessions of this process
+            together; others wait for their turn.
+        max_unsent_audio: the user's sound that is kept while there is no connection, in seconds.
+            The oldest is dropped first.
+        max_replayed_items: the last items of the history, at most, that a new connection begins
+            with. 0: none.
+        max_replayed_characters: of text in them, at most: the oldest items are left out first. A
+            function call and its output go together.
+        summarise: a function (sync or async) that is given the items that were left out and returns
+            a text in their place, which the model gets as a system message before the others.
+            `None`: nothing takes their place.
+        go_on: what the model is told after the replayed items, as a system message. The default
+            asks it to go on by voice and without a greeting; a session that answers in text wants
+            words of its own. `None`: nothing.
+        continue_answers: ask for the rest of an answer that was cut off by a loss. Otherwise it
+            ends where it was heard to, as one that the user interrupted.
+        max_session_duration: how long a connection lasts before it is replaced, in seconds; the
+            provider's own limit holds where that is shorter. `None`: the provider's alone.
+        rollover_margin: how long before the end of a connection, in seconds, a quiet moment is
+            awaited for the one that replaces it.
+        should_retry: decides whether there is another attempt, given the exception that ended the
+            last one, or the connection. `None`: where the exception's `retryable` is true and the
+            provider has not refused by name.
+    """
+
+    attempts: int = 8
+    max_reconnects: int | None = None
+    first_delay: float = 0.0
+    base_delay: float = 0.25
+    max_delay: float = 8.0
+    jitter: float = 0.5
+    max_handshakes: int = 64
+    max_unsent_audio: float = 15.0
+    max_replayed_items: int = 200
+    max_replayed_characters: int = 100_000
+    summarise: Callable[[Sequence[HistoryItem]], str | Awaitable[str]] | None = None
+    go_on: str | None = GO_ON
+    continue_answers: bool = False
+    max_session_duration: float | None = None
+    rollover_margin: float = 120.0
+    should_retry: Callable[[BaseException], bool] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what no session can go by.
+
+        Raises:
+            ValueError, TypeError: names the argument that is wrong.
+        """
+        for name in ("attempts", "max_handshakes"):
+            whole_number(getattr(self, name), name, at_least=1)
+        for name in ("max_replayed_items", "max_replayed_characters"):
+            whole_number(getattr(self, name), name, at_least=0)
+        if self.max_reconnects is not None:
+            whole_number(self.max_reconnects, "max_reconnects", at_least=0)
+        for name in ("first_delay", "max_delay", "max_unsent_audio", "rollover_margin"):
+            _seconds(getattr(self, name), name)
+        _seconds(self.base_delay, "base_delay", above_zero=True)
+        if self.max_delay < self.base_delay:
+            raise ValueError(
+                f"max_delay is {self.max_delay}, less than base_delay, {self.base_delay}: "
+                "give max_delay as much at least"
+            )
+        if not 0 <= _number(self.jitter, "jitter") <= 1:
+            raise ValueError(f"jitter is {self.jitter}: give the share that is random, 0 to 1")
+        if self.max_session_duration is not None:
+            _seconds(self.max_session_duration, "max_session_duration", above_zero=True)
+            if self.rollover_margin >= self.max_session_duration:
+                raise ValueError(
+                    f"rollover_margin is {self.rollover_margin}, which leaves nothing of "
+                    f"max_session_duration, {self.max_session_duration}: give rollover_margin less"
+                )
+        for name in ("summarise", "should_retry"):
+            if not (getattr(self, name) is None or callable(getattr(self, name))):
+                raise TypeError(
+                    f"{name} must be a function or None, not {type(getattr(self, name)).__name__}"
+                )
+        if not isinstance(self.continue_answers, bool):
+            raise TypeError(
+                f"continue_answers must be a bool, not {type(self.continue_answers).__name__}"
+            )
+        if not (self.go_on is None or isinstance(self.go_on, str)):
+            raise TypeError(f"go_on must be text or None, not {type(self.go_on).__name__}")
+        if self.go_on is not None and not self.go_on.strip():
+            raise ValueError("go_on is empty: give what the model is told, or None for nothing")
+
+
+def _number(value: Any, name: str) -> float:
+    """The value, if it is a number.
+
+    Raises:
+        TypeError: it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    return value
+
+
+def _seconds(value: Any, name: str, *, above_zero: bool = False) -> None:
+    """Refuses a value that is no length of time.
+
+    Raises:
+        TypeError: it is no number.
+        ValueError: it is negative, infinite or none, or 0 where that is no length.
+    """
+    least = "more than zero" if above_zero else "zero or more"
+    if not (math.isfinite(_number(value, name)) and (value > 0 if above_zero else value >= 0)):
+        raise ValueError(f"{name} is {value}: give it as seconds, {least}")
