@@ -57,3 +57,17 @@ def test_usage_that_is_not_a_count_is_a_request_all_the_same():
     usage = SessionUsage()
     note(usage, json.dumps({"input_tokens": "many", "input_token_details": None}))
     assert (usage.requests, usage.total_tokens) == (1, 0)
+
+
+def test_the_fields_are_those_of_usage_whoever_touches_them_first():
+    noted = '{"input_tokens": 3, "output_tokens": 4}'
+    first_set = SessionUsage()
+    note(first_set, noted)
+    first_set.requests = 7
+    assert (first_set.requests, first_set.total_tokens) == (7, 7)
+    first_added = SessionUsage()
+    first_added.add(Usage(requests=2))
+    assert first_added.requests == 2
+    for copied in (copy.copy(SessionUsage()), copy.deepcopy(SessionUsage())):
+        assert dataclasses.asdict(copied) == dataclasses.asdict(Usage())
+    assert repr(SessionUsage()) == repr(Usage()).replace("Usage(", "SessionUsage(", 1)

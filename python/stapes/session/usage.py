@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import deque
 from contextlib import suppress
 from typing import Any
 
@@ -23,24 +22,45 @@ class SessionUsage(Usage):
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.__dict__["_noted"] = deque[tuple[str | None, int]]()
+        # The fields of `Usage` take more memory than most parts of a session: they are made when
+        # somebody reads or sets one.
+        object.__getattribute__(self, "__dict__").update(_noted=[], _waits=True)
 
     def __getattribute__(self, name: str) -> Any:
-        noted = object.__getattribute__(self, "__dict__").get("_noted")
-        if noted:
+        held = object.__getattribute__(self, "__dict__")
+        if "_waits" in held:
+            held = _make(self, held)
+        if noted := held.get("_noted"):
             # Taken out before they are added: adding reads the sum, which leads here again.
             for used, requests in _emptied(noted):
                 Usage.add(self, _usage(used, requests))
         return super().__getattribute__(name)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        held = object.__getattribute__(self, "__dict__")
+        if held.get("_noted") or "_waits" in held:
+            # What was noted came before.
+            getattr(self, name, None)
+        super().__setattr__(name, value)
 
-def _emptied(noted: deque[tuple[str | None, int]]) -> list[tuple[str | None, int]]:
+
+def _make(usage: SessionUsage, held: dict[str, Any]) -> dict[str, Any]:
+    """Makes the fields, which read and set each other: what was noted is no part of that."""
+    if held.pop("_waits", None):
+        noted = held.pop("_noted")
+        Usage.__init__(usage)
+        # `Usage` has made a new one.
+        held = object.__getattribute__(usage, "__dict__")
+        held["_noted"] = noted
+    return held
+
+
+def _emptied(noted: list[tuple[str | None, int]]) -> list[tuple[str | None, int]]:
     taken: list[tuple[str | None, int]] = []
-    # Tools read from their own threads: `popleft` gives each response to one reader only.
+    # Tools read from their own threads: `pop` gives each response to one reader only.
     with suppress(IndexError):
         while True:
-            taken.append(noted.popleft())
+            taken.append(noted.pop(0))
     return taken
 
 

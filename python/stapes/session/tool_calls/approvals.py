@@ -29,6 +29,9 @@ __all__ = ["Approvals", "function_approval_item"]
 
 logger = logging.getLogger("stapes")
 
+# Python makes a new one for each `frozenset()`.
+_NONE: frozenset[str] = frozenset()
+
 
 class Approvals:
     """The decisions that one session waits for."""
@@ -38,7 +41,7 @@ class Approvals:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self._waiting: dict[ToolApproval, PendingCall] = {}
-        self._pending_mcp: frozenset[str] = frozenset()
+        self._pending_mcp = _NONE
 
     def ask(self, pending: PendingCall, tool: FunctionTool, item: Any) -> None:
         """Lets a function call wait for a decision; `item` is its request, as upstream has it."""
@@ -140,7 +143,7 @@ class Approvals:
 
     def forget_mcp_calls(self) -> None:
         """Forgets the calls of hosted MCP servers that wait: their connection is over."""
-        self._pending_mcp = frozenset()
+        self._pending_mcp = _NONE
 
     def decide_mcp(self, approval: ToolApproval, *, approve: bool, message: str | None) -> None:
         """Answers the request of a hosted MCP server, if it waits still."""
