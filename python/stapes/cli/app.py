@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+
+_RUDE = "Rude on purpose"
 
 app = typer.Typer(
     help="Realtime voice sessions: see one, talk to your own agent, serve one to develop against.",
@@ -177,9 +180,54 @@ def dev_server(
         list[str] | None,
         typer.Option(help="Answer to this name, besides localhost and addresses (repeatable)."),
     ] = None,
+    session_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="End each session after so long, as the provider does after an hour; expires_at "
+            "says when.",
+            rich_help_panel=_RUDE,
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="POINT[:WAY[:N]]",
+            help="Drop a connection at a point of a turn, the N-th time it is reached (N+: every "
+            "time from then on), such as first_delta:reset, deltas:1012:2 or "
+            "function_call:stall=3 (repeatable). --drop help lists the points and the ways.",
+            rich_help_panel=_RUDE,
+        ),
+    ] = None,
+    refuse: Annotated[
+        int, typer.Option(help="Refuse the next so many connections.", rich_help_panel=_RUDE)
+    ] = 0,
+    refuse_with: Annotated[
+        str,
+        typer.Option(metavar="STATUS|reset", help="How they are refused.", rich_help_panel=_RUDE),
+    ] = "503",
+    retry_after: Annotated[
+        float | None,
+        typer.Option(help="Seconds that a refusal asks the client to wait.", rich_help_panel=_RUDE),
+    ] = None,
+    slow: Annotated[
+        float,
+        typer.Option(
+            metavar="MILLISECONDS", help="Wait before each message.", rich_help_panel=_RUDE
+        ),
+    ] = 0.0,
 ) -> None:
-    """Run a development server: the realtime protocol on this machine, for any client, any key."""
-    from stapes.cli.dev_server import ServerSetupError, make_mind, make_voice, run_server
+    """Run a development server: the realtime protocol on this machine, for any client, any key.
+
+    It can be rude on purpose, to see whether a client gets over it: docs/development-server.md.
+    """
+    from stapes.cli.dev_server import (
+        ServerSetupError,
+        drop_help,
+        make_mind,
+        make_rudeness,
+        make_voice,
+        run_server,
+    )
 
     chosen = mind or (MindKind.LISTENING if script is None else MindKind.SCRIPTED)
 
@@ -190,8 +238,25 @@ def dev_server(
             mind_is += f", which hears {capacity} calls that speak at once"
         typer.echo(f"Listening on {url} ({mind_is}). Stop with Ctrl-C.")
         typer.echo(f"Talk to it with a browser: {page}")
+        if rude := str(rudeness):
+            typer.echo(f"Rude on purpose: {rude}.")
+
+    if drop and "help" in drop:
+        typer.echo(drop_help())
+        return
+
+    def trouble(what: str) -> None:
+        typer.echo(f"{datetime.now():%H:%M:%S}  {what}")
 
     try:
+        rudeness = make_rudeness(
+            session_seconds=session_seconds,
+            drop=drop or (),
+            refuse=refuse,
+            refuse_with=refuse_with,
+            retry_after=retry_after,
+            slow_ms=slow,
+        )
         thinks = make_mind(chosen.value, script)
         speaks = make_voice(voice.value)
         run_server(
@@ -202,7 +267,9 @@ def dev_server(
             pace=pace,
             origins=allow_origin or (),
             hosts=allow_host or (),
+            rudeness=rudeness,
             on_ready=ready,
+            on_trouble=trouble,
         )
     except ServerSetupError as error:
         _fail(str(error))

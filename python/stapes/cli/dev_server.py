@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from stapes.devserver import DevServer, Mind, Options, Voice
+    from stapes.devserver import DevServer, Mind, Options, Rudeness, Voice
 
 MindName: TypeAlias = Literal["listening", "scripted"]
 VoiceName: TypeAlias = Literal["natural", "espeak", "tones"]
@@ -65,6 +65,73 @@ def make_voice(name: VoiceName) -> Voice:
     return voice
 
 
+def make_rudeness(
+    *,
+    session_seconds: float | None,
+    drop: Iterable[str],
+    refuse: int,
+    refuse_with: str,
+    retry_after: float | None,
+    slow_ms: float,
+) -> Rudeness:
+    """Return what a server does wrong, from what the command line says.
+
+    Raises:
+        ServerSetupError: an option makes no sense; names it, and what it may be.
+    """
+    from stapes.devserver import Drop, Rudeness
+
+    drops = []
+    for text in drop:
+        try:
+            drops.append(Drop.parse(text))
+        except ValueError as error:
+            raise ServerSetupError(f"--drop {error}") from None
+    if refuse_with != "reset" and not refuse_with.isdecimal():
+        raise ServerSetupError(
+            f"--refuse-with {refuse_with!r}: give an HTTP status from 400 to 599, or reset"
+        )
+    try:
+        return Rudeness(
+            session_seconds=session_seconds,
+            drop=tuple(drops),
+            refuse=refuse,
+            refuse_with="reset" if refuse_with == "reset" else int(refuse_with),
+            retry_after=retry_after,
+            slow_ms=slow_ms,
+        )
+    except ValueError as error:
+        name, _, rest = str(error).partition(" ")
+        option = "slow" if name == "slow_ms" else name.replace("_", "-")
+        raise ServerSetupError(f"--{option} {rest}") from None
+
+
+def drop_help() -> str:
+    """Return the points and the ways of `--drop`, a line each."""
+    from stapes.devserver import POINTS, WAYS
+
+    ways = {
+        **WAYS,
+        "1001, 1012, ...": "a close frame of this code",
+        "503, ...": "an HTTP status that refuses the connection, at connecting",
+    }
+    return "\n".join(
+        [
+            "stapes dev-server --drop POINT[:WAY[:N]]",
+            "",
+            "POINT: where the connection is dropped.",
+            *(f"  {name:<19} {meaning}" for name, meaning in POINTS.items()),
+            "",
+            "WAY: how it is dropped; without one, reset.",
+            *(f"  {name:<19} {meaning}" for name, meaning in ways.items()),
+            "",
+            "N: which time the point is reached, over all connections; without it, the first.",
+            "  2                   the second time",
+            "  2+                  the second time, and every time from then on",
+        ]
+    )
+
+
 def make_server(mind: Mind, voice: Voice, options: Options | None = None) -> DevServer:
     """Return a server for the running loop, on a free loopback port.
 
@@ -87,9 +154,13 @@ def run_server(
     pace: float | None,
     origins: Iterable[str] = (),
     hosts: Iterable[str] = (),
+    rudeness: Rudeness | None = None,
     on_ready: Callable[[str], None],
+    on_trouble: Callable[[str], None] | None = None,
 ) -> None:
     """Serve until interrupted; what goes wrong is logged on standard error.
+
+    What `rudeness` brings about is told to `on_trouble`.
 
     Raises:
         ServerSetupError: the web server is not installed, or the address cannot be had.
@@ -101,7 +172,16 @@ def run_server(
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     options = Options(pace=pace, origins=frozenset(origins), hosts=frozenset(hosts))
     try:
-        serve(mind, voice, options, host=host, port=port, on_ready=on_ready)
+        serve(
+            mind,
+            voice,
+            options,
+            rudeness=rudeness,
+            host=host,
+            port=port,
+            on_ready=on_ready,
+            on_trouble=on_trouble,
+        )
     except OSError as error:
         raise ServerSetupError(
             f"cannot listen on {host} port {port}: {error.strerror or error}; "

@@ -2,7 +2,7 @@
 
 It is written apart from the client and shares no code with it, so that one mistake cannot be made
 on both sides. `create_app`, `serve` and `DevServer` need a web server and are imported when they
-are asked for; minds, voices and options need none.
+are asked for, as are voices; minds and options need none.
 """
 
 from __future__ import annotations
@@ -21,20 +21,31 @@ from stapes.devserver.mind import (
     Voice,
 )
 from stapes.devserver.options import Options
+from stapes.devserver.rudeness import POINTS, WAYS, Drop, DropWay, Rudeness
 from stapes.devserver.scripted import ScriptedMind, ScriptError, Turn
-from stapes.devserver.tones import ToneVoice
 
 if TYPE_CHECKING:
     from stapes.devserver.running import DevServer, serve
+    from stapes.devserver.tones import ToneVoice
     from stapes.devserver.web.app import create_app
+    from stapes.devserver.web.conversation_view import ConversationView, ItemView
+    from stapes.devserver.web.trouble import ArmedDrop
 
 __all__ = [
+    "POINTS",
+    "WAYS",
+    "ArmedDrop",
     "Call",
+    "ConversationView",
     "DevServer",
+    "Drop",
+    "DropWay",
+    "ItemView",
     "Mind",
     "MindOverloadedError",
     "MindPerCall",
     "Options",
+    "Rudeness",
     "Say",
     "ScriptError",
     "ScriptedMind",
@@ -52,7 +63,11 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())
 _LATER = {
     "DevServer": "stapes.devserver.running",
     "serve": "stapes.devserver.running",
+    "ToneVoice": "stapes.devserver.tones",
     "create_app": "stapes.devserver.web.app",
+    "ArmedDrop": "stapes.devserver.web.trouble",
+    "ConversationView": "stapes.devserver.web.conversation_view",
+    "ItemView": "stapes.devserver.web.conversation_view",
 }
 
 

@@ -6,28 +6,25 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections import deque
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import uvicorn
-from starlette.responses import Response
 from websockets.exceptions import InvalidState
 
 from stapes.devserver.options import Options
+from stapes.devserver.rudeness import Drop, DropWay, Rudeness
 from stapes.devserver.scripted import ScriptedMind
 from stapes.devserver.tones import ToneVoice
 from stapes.devserver.web.app import create_app
-from stapes.devserver.web.calls import Calls, deny
+from stapes.devserver.web.calls import Calls
 from stapes.devserver.web.protocols import WebSocketProtocol, http_protocol
+from stapes.devserver.web.trouble import ArmedDrop, Refusing, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from types import TracebackType
 
     from starlette.applications import Starlette
-    from starlette.requests import HTTPConnection, Request
-    from starlette.websockets import WebSocket
 
     from stapes.devserver.mind import Mind, Voice
     from stapes.devserver.web.served import ServedCall
@@ -42,39 +39,31 @@ def serve(
     voice: Voice,
     options: Options | None = None,
     *,
+    rudeness: Rudeness | None = None,
     host: str = LOOPBACK,
     port: int = DEFAULT_PORT,
     on_ready: Callable[[str], None] | None = None,
+    on_trouble: Callable[[str], None] | None = None,
 ) -> None:
     """Run the development server until it is interrupted.
 
     `on_ready` is called with the WebSocket URL once connections are accepted. Port 0 takes a free
-    one.
+    one. `on_trouble` is told, in words, what `rudeness` brings about.
 
     Raises:
         OSError: the address cannot be had, for instance because the port is taken.
     """
     options = options or Options()
     bound = _bind(host, port)
-    calls = Calls(mind, voice, options)
+    calls = Calls(mind, voice, options, trouble=Trouble(tell=on_trouble))
+    if rudeness is not None:
+        calls.trouble.set(rudeness)
     server = _Server(_config(create_app(mind, voice, calls=calls), options))
     server.on_stopping = calls.close
     if on_ready is not None:
         server.on_started = lambda: on_ready(_url("ws", bound))
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[bound])
-
-
-@dataclass(frozen=True, slots=True)
-class _Handshake:
-    """What happens to the next connection instead of being served."""
-
-    status: int | None
-    body: str = ""
-
-    def response(self, status: int) -> Response:
-        """The refusal over HTTP."""
-        return Response(self.body, status, {"content-type": "application/json"})
 
 
 class DevServer:
@@ -85,7 +74,8 @@ class DevServer:
             call = await server.next_call()
             await call.received.wait_for("response.create")
 
-    Without options it sends answers at once (`pace=None`).
+    Without options it sends answers at once (`pace=None`). `rudeness`, `arm` and `refuse_next` have
+    it misbehave: see `stapes.devserver.Rudeness`.
     """
 
     def __init__(
@@ -94,11 +84,14 @@ class DevServer:
         voice: Voice | None = None,
         options: Options | None = None,
         *,
+        rudeness: Rudeness | None = None,
         host: str = LOOPBACK,
         port: int = 0,
     ) -> None:
         self._options = options or Options(pace=None)
-        self._calls = _TestCalls(mind or ScriptedMind(), voice or ToneVoice(), self._options, self)
+        self._calls = _TestCalls(mind or ScriptedMind(), voice or ToneVoice(), self._options)
+        if rudeness is not None:
+            self._calls.trouble.set(rudeness)
         self._address = (host, port)
         self._socket: socket.socket | None = None
         self._server: _EmbeddedServer | None = None
@@ -133,14 +126,61 @@ class DevServer:
         async with asyncio.timeout(seconds):
             return await self._calls.arrivals.get()
 
-    def refuse_next(self, status: int = 503, body: str | dict[str, Any] = "") -> None:
-        """Answer the next handshake, or offer, with an HTTP status."""
+    @property
+    def rudeness(self) -> Rudeness:
+        """What the server does wrong on purpose.
+
+        What is set holds from then on, for calls under way as well, and takes the place of all that
+        was asked for before.
+        """
+        return self._calls.trouble.rudeness
+
+    @rudeness.setter
+    def rudeness(self, rudeness: Rudeness) -> None:
+        self._calls.trouble.set(rudeness)
+
+    def arm(
+        self, drop: Drop | str, way: DropWay | None = None, *, nth: int = 1, seconds: float = 10.0
+    ) -> ArmedDrop:
+        """Drop a connection when it comes to a point: `server.arm("first_delta", "reset")`.
+
+        Args:
+            drop: the point, one of `stapes.devserver.POINTS`; or a whole `Drop`, or the text of one
+                (`"deltas:1012:2"`), where no way is given.
+            way: how; see `stapes.devserver.WAYS`.
+            nth: which time that the point is reached from now on.
+            seconds: how long a `stall` lasts.
+
+        Returns:
+            What tells whether it has happened: `await armed.wait()`.
+
+        Raises:
+            ValueError: there is no such point, or way.
+        """
+        if way is not None and isinstance(drop, str):
+            drop = Drop(drop, way, nth, seconds=seconds)
+        elif isinstance(drop, str):
+            drop = Drop.parse(drop)
+        return self._calls.trouble.arm(drop)
+
+    def refuse_next(
+        self,
+        status: int | Literal["reset"] = 503,
+        body: str | dict[str, Any] = "",
+        *,
+        count: int = 1,
+        retry_after: float | None = None,
+    ) -> None:
+        """Answer the next handshakes, or offers, with an HTTP status, or reset them.
+
+        `retry_after` is for the header of that name, in seconds.
+        """
         text = body if isinstance(body, str) else json.dumps(body)
-        self._calls.handshakes.append(_Handshake(status, text))
+        self._calls.trouble.refusals.extend([Refusing(status, text, retry_after)] * count)
 
     def hang_next(self) -> None:
         """Leave the next handshake, or offer, without an answer."""
-        self._calls.handshakes.append(_Handshake(None))
+        self._calls.trouble.refusals.append(Refusing("hang"))
 
     async def __aenter__(self) -> Self:
         """Start to listen."""
@@ -172,15 +212,6 @@ class DevServer:
             call.resume_reading()
         await self._task
 
-    def drop(self, client: tuple[str, int] | None) -> None:
-        """Cut the TCP connection of a client's address."""
-        if self._server is None:
-            return
-        for connection in list(self._server.server_state.connections):
-            transport = connection.transport
-            if transport.get_extra_info("peername")[:2] == client:
-                transport.abort()
-
     @property
     def _bound(self) -> socket.socket:
         if self._socket is None:
@@ -189,44 +220,17 @@ class DevServer:
 
 
 class _TestCalls(Calls):
-    """Calls that are recorded and kept, and handshakes that go wrong on demand."""
+    """Calls that are recorded and kept."""
 
-    def __init__(self, mind: Mind, voice: Voice, options: Options, server: DevServer) -> None:
-        super().__init__(mind, voice, options, recording=True, drop=self._cut)
+    def __init__(self, mind: Mind, voice: Voice, options: Options) -> None:
+        super().__init__(mind, voice, options, recording=True)
         self.all: list[ServedCall] = []
         self.arrivals: asyncio.Queue[ServedCall] = asyncio.Queue()
-        self.handshakes: deque[_Handshake] = deque()
-        self._server = server
 
     def opened(self, served: ServedCall) -> None:
         super().opened(served)
         self.all.append(served)
         self.arrivals.put_nowait(served)
-
-    def _cut(self, connection: HTTPConnection) -> None:
-        client = connection.client
-        self._server.drop(None if client is None else (client.host, client.port))
-
-    async def serve(self, websocket: WebSocket) -> None:
-        if not self.handshakes:
-            await super().serve(websocket)
-            return
-        handshake = self.handshakes.popleft()
-        if handshake.status is None:
-            while (await websocket.receive())["type"] != "websocket.disconnect":
-                pass
-            return
-        await deny(websocket, handshake.response(handshake.status))
-
-    async def intercept(self, request: Request) -> Response | None:
-        if not self.handshakes:
-            return None
-        handshake = self.handshakes.popleft()
-        if handshake.status is None:
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
-            return Response(status_code=503)
-        return handshake.response(handshake.status)
 
 
 class _Server(uvicorn.Server):

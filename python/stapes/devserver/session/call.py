@@ -13,7 +13,7 @@ from stapes.devserver.mind import MindThatPrepares, mind_for_call
 from stapes.devserver.session.config import SessionConfig
 from stapes.devserver.session.context import CallContext, Observer
 from stapes.devserver.session.conversation import Conversation
-from stapes.devserver.session.errors import ProtocolError
+from stapes.devserver.session.errors import ProtocolError, session_expired
 from stapes.devserver.session.hearing import Hearing
 from stapes.devserver.session.ids import Ids
 from stapes.devserver.session.input_audio import InputAudio
@@ -238,9 +238,7 @@ class RealtimeCall:
             outbox.close()
 
     async def _expire(self, sender: asyncio.Task[None]) -> None:
-        minutes = self._options.max_session_seconds / 60
-        message = f"Your session hit the maximum duration of {minutes:g} minutes."
-        self._context.refuse(ProtocolError(message, "session_expired"))
+        self._context.refuse(session_expired(self._options.max_session_seconds))
         self._context.outbox.put(Close(1001, "session_expired"))
         await asyncio.wait([sender], timeout=5.0)
 

@@ -70,6 +70,13 @@ def unsupported_value(path: str, value: object, supported: tuple[str, ...]) -> P
     return ProtocolError(f"Invalid value: '{value}'. {listed}", "invalid_value", path)
 
 
+def session_expired(seconds: float) -> ProtocolError:
+    """Tell that the time of a session is over, which was so long."""
+    minutes = seconds / 60
+    lasted = f"{minutes:g} minutes" if minutes == int(minutes) else f"{seconds:g} seconds"
+    return ProtocolError(f"Your session hit the maximum duration of {lasted}.", "session_expired")
+
+
 def no_such_item(verb: str, gerund: str, item_id: str) -> ProtocolError:
     """Refuse to act on an item that is not in the conversation."""
     return ProtocolError(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect
 
 from stapes.devserver.web.admission import (
@@ -19,12 +21,13 @@ from stapes.devserver.web.admission import (
 from stapes.devserver.web.secrets import ClientSecrets
 from stapes.devserver.web.socket import Socket
 from stapes.devserver.web.socket_call import SocketCall
+from stapes.devserver.web.tcp import tcp_of
+from stapes.devserver.web.trouble import Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 
     from starlette.requests import HTTPConnection, Request
-    from starlette.responses import Response
     from starlette.websockets import WebSocket
 
     from stapes.devserver.mind import Mind, Voice
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LEAST_CLOSE_CODE = 1000
+
 _GONE = (WebSocketDisconnect, OSError)
 """How it shows that the client left in the midst of a handshake (uvicorn's own is an OSError)."""
 
@@ -41,7 +46,7 @@ _GONE = (WebSocketDisconnect, OSError)
 class Calls:
     """The calls under way.
 
-    `recording` keeps what went over each call. `drop` cuts the TCP connection of a client.
+    `recording` keeps what went over each call. `trouble` is what the server does wrong on purpose.
     """
 
     def __init__(
@@ -51,13 +56,13 @@ class Calls:
         options: Options,
         *,
         recording: bool = False,
-        drop: Callable[[HTTPConnection], None] | None = None,
+        trouble: Trouble | None = None,
     ) -> None:
         self.mind, self.voice, self.options = mind, voice, options
+        self.trouble = trouble or Trouble()
         self.secrets = ClientSecrets()
         self.under_way: set[ServedCall] = set()
         self._recording = recording
-        self._drop = drop
         self._peers: dict[str, tuple[PeerCall, asyncio.Task[None]]] = {}
 
     def opened(self, served: ServedCall) -> None:
@@ -67,6 +72,8 @@ class Calls:
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one WebSocket connection from its handshake to its end."""
         with contextlib.suppress(*_GONE):
+            if await self._meets_trouble(websocket):
+                return
             try:
                 admitted = admit_socket(websocket, self.options, self.secrets)
                 call_id = websocket.query_params.get("call_id")
@@ -86,8 +93,16 @@ class Calls:
                 self.under_way.discard(served)
 
     async def intercept(self, request: Request) -> Response | None:
-        """Return an answer that is given instead of a call; here, none."""
-        return None
+        """Return an answer that is given instead of a call, if one is to be."""
+        refusing = self.trouble.next_refusal()
+        if refusing is None:
+            return None
+        if isinstance(refusing.way, int):
+            return refusing.response(refusing.way)
+        if refusing.way == "reset":
+            _reset(request)
+        await _client_gone(request.receive, "http.disconnect")
+        return Response(status_code=503)
 
     async def answer(
         self, request: Request, offer: str, model: str | None, settings: Sequence[dict[str, Any]]
@@ -105,7 +120,7 @@ class Calls:
             request,
             self.mind,
             self.voice,
-            self.options,
+            self._call_options,
             model=model,
             settings=settings,
             recording=self._recording,
@@ -134,6 +149,44 @@ class Calls:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @property
+    def _call_options(self) -> Options:
+        """The options of a call that begins now."""
+        seconds = self.trouble.rudeness.session_seconds
+        return (
+            self.options if seconds is None else replace(self.options, max_session_seconds=seconds)
+        )
+
+    def _socket(self, websocket: WebSocket) -> Socket:
+        seconds = self._call_options.max_session_seconds
+        return Socket(websocket, self.trouble, session_seconds=seconds)
+
+    async def _meets_trouble(self, websocket: WebSocket) -> bool:
+        """Treat a handshake as was asked for; return whether that was the end of it."""
+        trouble = self.trouble
+        if trouble.rudeness.slow_ms:
+            await asyncio.sleep(trouble.rudeness.slow_ms / 1000)
+        refusing = trouble.next_refusal()
+        if refusing is not None:
+            if isinstance(refusing.way, int):
+                await deny(websocket, refusing.response(refusing.way))
+                return True
+            if refusing.way == "reset":
+                _reset(websocket)
+            await _client_gone(websocket.receive, "websocket.disconnect")
+            return True
+        drop = trouble.reach(("connecting",))
+        if drop is None:
+            return False
+        if isinstance(drop.way, int) and drop.way < _LEAST_CLOSE_CODE:
+            await deny(websocket, Response(status_code=drop.way))
+            return True
+        await self._socket(websocket).drop(drop)
+        if drop.way == "stall":
+            return False
+        await _client_gone(websocket.receive, "websocket.disconnect")
+        return True
+
     def _peer(self, call_id: str) -> tuple[PeerCall, asyncio.Task[None]]:
         if call_id not in self._peers or self._peers[call_id][0].is_over:
             raise unknown_call()
@@ -142,20 +195,19 @@ class Calls:
     async def _join(self, websocket: WebSocket, call_id: str) -> None:
         """Serve a connection that joins a call over WebRTC: its sound stays where it is."""
         served, _ = self._peer(call_id)
-        socket = Socket(websocket)
+        socket = self._socket(websocket)
         await socket.accept()
         await served.join(socket.read, socket.write)
 
     def _socket_call(self, websocket: WebSocket, settings: Sequence[dict[str, Any]]) -> SocketCall:
-        drop = self._drop
         return SocketCall(
             websocket,
             self.mind,
             self.voice,
-            self.options,
+            self._call_options,
+            self.trouble,
             settings=settings,
             recording=self._recording,
-            drop=None if drop is None else lambda: drop(websocket),
         )
 
     def _peer_ended(self, served: PeerCall, task: asyncio.Task[None]) -> None:
@@ -172,6 +224,20 @@ class Calls:
         event = {"type": "error", "event_id": "event_refused", "error": refusal.error.wire()}
         await websocket.send_json(event)
         await websocket.close(refusal.close_code, refusal.close_reason)
+
+
+def _reset(connection: HTTPConnection) -> None:
+    tcp = tcp_of(connection.scope)
+    if tcp is not None:
+        tcp.reset()
+
+
+async def _client_gone(
+    receive: Callable[[], Awaitable[MutableMapping[str, Any]]], type_: str
+) -> None:
+    """Wait until the client has left."""
+    while (await receive())["type"] != type_:
+        pass
 
 
 async def deny(websocket: WebSocket, response: Response) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from stapes.devserver.session.call import RealtimeCall, Send
+from stapes.devserver.web.conversation_view import ConversationView
 from stapes.devserver.web.record import Record
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from stapes.devserver.mind import Mind, Voice
     from stapes.devserver.options import Options
+    from stapes.devserver.rudeness import DropWay
     from stapes.devserver.session.outbox import Outgoing
 
 Read = Callable[[], Awaitable[str | bytes | None]]
@@ -32,6 +34,7 @@ class ServedCall(ABC):
         sent: the server's events, as they were queued (kept only if `recording`).
         query: the parameters of the URL.
         headers: the headers of the handshake, without the key.
+        conversation: what the server knows of the conversation.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class ServedCall(ABC):
             sound_apart=sound_apart,
             observe=self.sent.add if recording else None,
         )
+        self.conversation = ConversationView(self.call, self.received, self.sent)
         self._recording = recording
         self._reading = asyncio.Event()
         self._reading.set()
@@ -75,6 +79,15 @@ class ServedCall(ABC):
     @abstractmethod
     def abort(self) -> None:
         """Drop the connection without a word, as a network does that fails."""
+
+    async def drop(self, way: DropWay = "reset", *, seconds: float = 10.0) -> None:
+        """Drop the connection now: see `stapes.devserver.WAYS`. `seconds` is of a stall.
+
+        Raises:
+            NotImplementedError: the call is carried by no WebSocket.
+            ValueError: there is no such way.
+        """
+        raise NotImplementedError("a call over WebRTC has `close` and `abort`")
 
     @abstractmethod
     async def _read(self) -> str | bytes | None:

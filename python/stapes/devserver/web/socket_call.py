@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from stapes.devserver.rudeness import Drop
 from stapes.devserver.web.served import ServedCall
 from stapes.devserver.web.socket import Socket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from starlette.websockets import WebSocket
 
     from stapes.devserver.mind import Mind, Voice
     from stapes.devserver.options import Options
+    from stapes.devserver.rudeness import DropWay
     from stapes.devserver.session.outbox import Outgoing
+    from stapes.devserver.web.trouble import Trouble
 
 
 class SocketCall(ServedCall):
-    """A call whose sound is in its events. `drop` cuts the TCP connection."""
+    """A call whose sound is in its events."""
 
     def __init__(
         self,
@@ -26,10 +29,10 @@ class SocketCall(ServedCall):
         mind: Mind,
         voice: Voice,
         options: Options,
+        trouble: Trouble,
         *,
         settings: Sequence[dict[str, Any]] = (),
         recording: bool = False,
-        drop: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(
             websocket,
@@ -40,8 +43,7 @@ class SocketCall(ServedCall):
             settings=settings,
             recording=recording,
         )
-        self._socket = Socket(websocket)
-        self._drop = drop
+        self._socket = Socket(websocket, trouble, session_seconds=options.max_session_seconds)
 
     async def serve(self) -> None:
         """Accept the connection and serve it to its end."""
@@ -62,9 +64,15 @@ class SocketCall(ServedCall):
         Raises:
             RuntimeError: the server that runs this call cannot reach its sockets.
         """
-        if self._drop is None:
-            raise RuntimeError("only a call of a DevServer can be aborted")
-        self._drop()
+        self._socket.abort()
+
+    async def drop(self, way: DropWay = "reset", *, seconds: float = 10.0) -> None:
+        """Drop the connection now: see `stapes.devserver.WAYS`. `seconds` is of a stall.
+
+        Raises:
+            ValueError: there is no such way.
+        """
+        await self._socket.drop(Drop("session_created", way, seconds=seconds))
 
     async def _read(self) -> str | bytes | None:
         return await self._socket.read()
