@@ -192,6 +192,7 @@ impl Playback {
 
     fn add(&mut self, response_id: Arc<str>, item_id: Arc<str>, content_index: usize) -> u64 {
         self.count += 1;
+        self.parts.reserve_exact(1);
         self.parts.push_back(Part {
             number: self.count,
             response_id,

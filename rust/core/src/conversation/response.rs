@@ -173,6 +173,8 @@ impl Responses {
             if self.known.len() >= MAX_RESPONSES {
                 self.forget_one();
             }
+            // There are few of them, and they are large: no room is kept for more.
+            self.known.reserve_exact(1);
             self.known
                 .push_back(Response::new(id.into(), agent_version));
             self.known.len() - 1

@@ -27,7 +27,7 @@ enum Kind {
     /// Responses without a payload: how many requests this stands for.
     Auto(usize),
     /// This event, unchanged.
-    Manual(Map<String, Value>),
+    Manual(Box<Map<String, Value>>),
 }
 
 /// A request for a response.
@@ -110,7 +110,8 @@ impl Sequencer {
         if self.waiting.len() >= self.limit {
             return Err(self.limit);
         }
-        self.waiting.push_back(Request::new(Kind::Manual(event)));
+        self.waiting
+            .push_back(Request::new(Kind::Manual(Box::new(event))));
         Ok(())
     }
 
@@ -137,7 +138,7 @@ impl Sequencer {
         let request = self.waiting.pop_front()?;
         let mut event = match &request.kind {
             Kind::Auto(_) => ClientEvent::response_create(),
-            Kind::Manual(event) => event.clone(),
+            Kind::Manual(event) => Map::clone(event),
         };
         let event_id = self.name(&mut event);
         self.pending = Some(Sent {
@@ -190,7 +191,10 @@ impl Sequencer {
     }
 
     fn keep_answered(&mut self) {
-        self.earlier.extend(self.answered.take());
+        if let Some(answered) = self.answered.take() {
+            self.earlier.reserve_exact(1);
+            self.earlier.push_back(answered);
+        }
         if self.earlier.len() > MAX_EARLIER {
             self.earlier.pop_front();
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
 
 use super::half_samples::HalfSamples;
 use super::outgoing::{Counters, OutgoingLimits};
@@ -95,10 +96,13 @@ pub struct Connection {
     held: watch::Receiver<bool>,
     high_water: usize,
     beginning: AtomicU8,
+    /// The task that ends the wait for the first event; it holds its timer until it is stopped.
+    patient: Mutex<Option<AbortHandle>>,
     pub(super) first_event_timeout: Duration,
     pub(super) counters: Arc<Counters>,
     pub(super) announced: bool,
-    pub(super) sound: Option<ConnectionAudio>,
+    /// Most connections have none.
+    pub(super) sound: Option<Box<ConnectionAudio>>,
     /// Converts the answer's audio; `None` where it stays as on the wire.
     pub(super) output: Option<Box<OutputAudio>>,
     half_samples: HalfSamples,
@@ -132,10 +136,13 @@ impl Connection {
             held,
             high_water: limits.high_water,
             beginning: AtomicU8::new(Beginning::Pending as u8),
+            patient: Mutex::default(),
             first_event_timeout: settings.first_event_timeout,
             counters: Arc::default(),
             announced: settings.announced,
-            sound: settings.sound.map(ConnectionAudio::new),
+            sound: settings
+                .sound
+                .map(|sound| Box::new(ConnectionAudio::new(sound))),
             output,
             half_samples: HalfSamples::default(),
         }
@@ -206,9 +213,28 @@ impl Connection {
 
     /// Awaits the first event no longer; whether it was awaited until now.
     pub(super) fn settle(&self) -> bool {
-        self.beginning
-            .swap(Beginning::Settled as u8, Ordering::AcqRel)
-            == Beginning::Awaited as u8
+        let before = self
+            .beginning
+            .swap(Beginning::Settled as u8, Ordering::AcqRel);
+        let was_awaited = before == Beginning::Awaited as u8;
+        if was_awaited && let Some(patient) = self.patient().take() {
+            patient.abort();
+        }
+        was_awaited
+    }
+
+    /// This task ends the wait for the first event. It is stopped where the event has come already.
+    pub(super) fn wait_with(&self, task: AbortHandle) {
+        let mut patient = self.patient();
+        if self.awaits_first_event() {
+            *patient = Some(task);
+        } else {
+            task.abort();
+        }
+    }
+
+    fn patient(&self) -> MutexGuard<'_, Option<AbortHandle>> {
+        self.patient.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn awaits_first_event(&self) -> bool {

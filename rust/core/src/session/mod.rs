@@ -28,8 +28,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::audio::AudioFormat;
 use crate::audio::convert::FromWire;
@@ -66,8 +68,9 @@ struct State {
     output: Option<(AudioFormat, u32)>,
     /// Of the newest connection, which may be over.
     counters: Arc<Counters>,
-    /// The deadline that a timer sleeps until.
-    timer: Option<Duration>,
+    /// The timer's deadline, and the task that sleeps until then: one at a time, for an answer has
+    /// many deadlines, and the last is far away.
+    timer: Option<(Duration, AbortHandle)>,
     secrets: Secrets,
 }
 
@@ -240,25 +243,32 @@ impl Session {
         let Some(deadline) = state.conversation.poll_timeout() else {
             return;
         };
-        if state.timer.is_some_and(|armed| armed <= deadline) {
+        let is_due = |(armed, _): &(Duration, AbortHandle)| *armed <= deadline;
+        if state.timer.as_ref().is_some_and(is_due) {
             return;
         }
-        state.timer = Some(deadline);
         let wait = deadline.saturating_sub(self.clock.now());
         let session = Weak::clone(&self.myself);
-        self.runtime.spawn(async move {
-            tokio::time::sleep(wait).await;
+        let sleep = {
+            let _runtime = self.runtime.enter();
+            tokio::time::sleep(wait)
+        };
+        // An `async` block would keep more than this for as long as it sleeps.
+        let task = self.runtime.spawn(sleep.map(move |()| {
             if let Some(session) = session.upgrade() {
                 session.timer_fired(deadline);
             }
-        });
+        }));
+        if let Some((_, later)) = state.timer.replace((deadline, task.abort_handle())) {
+            later.abort();
+        }
     }
 
     fn timer_fired(&self, deadline: Duration) {
         if self
             .lock()
             .timer
-            .take_if(|armed| *armed == deadline)
+            .take_if(|(armed, _)| *armed == deadline)
             .is_some()
         {
             self.act(Conversation::handle_timeout);

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use futures_util::future::OptionFuture;
 use serde_json::Value;
 use tokio::time::sleep;
 use tracing::warn;
@@ -60,14 +62,12 @@ impl Session {
         let connection = self.connecting(settings)?;
         let connection_id = connection.connection_id();
         let opening = Arc::clone(self).open_connection(Arc::clone(&connection), setup, connecting);
-        self.runtime.spawn(async move {
-            // Made outside of the task's frame: that would keep room for the transport for as long as
-            // the connection stands.
-            let running = opening.await.map(|transport| run(transport, connection));
-            if let Some(running) = running {
-                running.await;
-            }
-        });
+        // Joined without an `async` block: its frame would keep room for the opening, the transport and
+        // a second copy of what runs it, for as long as the connection stands.
+        let running = opening
+            .map(|transport| OptionFuture::from(transport.map(|it| run(it, connection))))
+            .flatten();
+        self.runtime.spawn(running);
         Ok(connection_id)
     }
 
@@ -122,10 +122,10 @@ impl Session {
             connection.settle();
             return Err(rejected);
         }
-        let (session, connection) = (Arc::downgrade(self), Arc::downgrade(connection));
-        self.runtime.spawn(async move {
+        let (session, waiting) = (Arc::downgrade(self), Arc::downgrade(connection));
+        let patient = self.runtime.spawn(async move {
             sleep(patience).await;
-            if let (Some(session), Some(connection)) = (session.upgrade(), connection.upgrade())
+            if let (Some(session), Some(connection)) = (session.upgrade(), waiting.upgrade())
                 && connection.settle()
             {
                 warn!(
@@ -137,6 +137,7 @@ impl Session {
                 session.sink.opened(connection_id);
             }
         });
+        connection.wait_with(patient.abort_handle());
         Ok(())
     }
 
@@ -203,6 +204,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::time::Duration;
 
     use tokio::runtime::Handle;
     use tokio::sync::{mpsc, oneshot};
@@ -210,7 +212,7 @@ mod tests {
     use super::*;
     use crate::conversation::{Event, Options, Status};
     use crate::session::{Clock, EventSink, OutgoingLimits};
-    use crate::transport::Outgoing;
+    use crate::transport::{Frame, Outgoing};
 
     #[derive(Debug, PartialEq)]
     enum Told {
@@ -296,6 +298,38 @@ mod tests {
         assert_eq!(dialling.next().await, Told::Status(Status::Disconnected));
         let first = dialling.sent.lock().unwrap().first().cloned();
         assert_eq!(first, Some(Outgoing::Text("{}".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn the_wait_for_the_first_event_leaves_nothing_behind() {
+        let (sink, mut told) = mpsc::unbounded_channel();
+        let (options, limits) = (Options::default(), OutgoingLimits::default());
+        let (sink, runtime) = (Arc::new(Listener(sink)), Handle::current());
+        let session = Session::new(options, limits, Clock::default(), runtime.clone(), sink);
+        let settings = ConnectionSettings {
+            first_event_timeout: Duration::from_secs(3600),
+            ..ConnectionSettings::default()
+        };
+        let setup = SessionSetup {
+            session_update: "{}".to_owned(),
+            tracing: Value::Null,
+            agent_version: 1,
+        };
+        let run = |(), connection: Arc<Connection>| async move {
+            tokio::task::yield_now().await;
+            connection.on_frame(Frame::Text(r#"{"type":"session.created","session":{}}"#));
+            std::future::pending::<()>().await;
+        };
+        let dialled = session.dial(settings, setup, Box::pin(async { Ok(()) }), run);
+        assert_eq!(dialled, Ok(1));
+        while told.recv().await.expect("the session lives") != Told::Opened(1) {}
+        let alive = || runtime.metrics().num_alive_tasks();
+        for _ in 0..100 {
+            if alive() > 1 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(alive(), 1, "what runs the connection");
     }
 
     #[tokio::test]

@@ -50,7 +50,7 @@ const MAX_SHOWN: usize = 500;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Secret {
-    text: String,
+    text: Box<str>,
     /// The length from which on a part of it is masked as well, in bytes.
     least_part: usize,
 }
@@ -77,10 +77,13 @@ impl Secrets {
     }
 
     fn put(&mut self, value: &str, least_part: usize) {
-        let is_known = |known: &Secret| known.text == value && known.least_part <= least_part;
+        let is_known = |known: &Secret| *known.text == *value && known.least_part <= least_part;
         if value.len() >= SHORTEST_SECRET && !self.0.iter().any(is_known) {
-            let text = value.to_owned();
-            Arc::make_mut(&mut self.0).push(Secret { text, least_part });
+            let text = value.into();
+            let secrets = Arc::make_mut(&mut self.0);
+            // There are few, and each connection keeps them.
+            secrets.reserve_exact(1);
+            secrets.push(Secret { text, least_part });
         }
     }
 
