@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from stapes.devserver.tones import ToneVoice
     from stapes.devserver.web.app import create_app
     from stapes.devserver.web.conversation_view import ConversationView, ItemView
+    from stapes.devserver.web.served import ServedCall
     from stapes.devserver.web.trouble import ArmedDrop
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Say",
     "ScriptError",
     "ScriptedMind",
+    "ServedCall",
     "Speech",
     "ToneVoice",
     "Turn",
@@ -67,6 +69,7 @@ _LATER = {
     "create_app": "stapes.devserver.web.app",
     "ArmedDrop": "stapes.devserver.web.trouble",
     "ConversationView": "stapes.devserver.web.conversation_view",
+    "ServedCall": "stapes.devserver.web.served",
     "ItemView": "stapes.devserver.web.conversation_view",
 }
 

@@ -1,5 +1,7 @@
 """Tools to test voice agents: no key, no network, no sleeps.
 
+* `AgentCall` calls an agent, says something, and knows what came of it; with pytest, the fixture
+  `caller` of `stapes.testing.pytest_plugin` makes such calls.
 * `DevServer` with a `ScriptedMind` holds whole conversations (`stapes.devserver`).
 * `ScriptedServer` says exactly what a test tells it to, over a real WebSocket.
 * `VirtualClock` is the time that a conversation sees; sockets keep the real one.
@@ -20,20 +22,40 @@ from stapes.testing.order import ClientMessages, place_of_cause
 from stapes.testing.settling import NotSettledError, settle
 
 if TYPE_CHECKING:
-    from stapes.devserver import Call, DevServer, Options, Say, ScriptedMind, ToneVoice, Turn
+    from stapes.devserver import (
+        Call,
+        DevServer,
+        Drop,
+        Options,
+        Rudeness,
+        Say,
+        ScriptedMind,
+        ToneVoice,
+        Turn,
+    )
+    from stapes.testing.agent_call import AgentCall, CallFailedError
+    from stapes.testing.agent_turn import AgentTurn, ToolUse
+    from stapes.testing.caller import Caller
     from stapes.testing.scripted_server import Handshake, ScriptedServer
 
 __all__ = [
+    "AgentCall",
+    "AgentTurn",
     "Call",
+    "CallFailedError",
+    "Caller",
     "ClientMessages",
     "DevServer",
+    "Drop",
     "Handshake",
     "NotSettledError",
     "Options",
+    "Rudeness",
     "Say",
     "ScriptedMind",
     "ScriptedServer",
     "ToneVoice",
+    "ToolUse",
     "Turn",
     "VirtualClock",
     "held_reader",
@@ -41,10 +63,26 @@ __all__ = [
     "settle",
 ]
 
-_DEVSERVER = ("Call", "DevServer", "Options", "Say", "ScriptedMind", "ToneVoice", "Turn")
-_LATER = dict.fromkeys(_DEVSERVER, "stapes.devserver") | dict.fromkeys(
-    ("Handshake", "ScriptedServer"), "stapes.testing.scripted_server"
-)
+_LATER = {
+    **dict.fromkeys(
+        (
+            "Call",
+            "DevServer",
+            "Drop",
+            "Options",
+            "Rudeness",
+            "Say",
+            "ScriptedMind",
+            "ToneVoice",
+            "Turn",
+        ),
+        "stapes.devserver",
+    ),
+    **dict.fromkeys(("AgentCall", "CallFailedError"), "stapes.testing.agent_call"),
+    **dict.fromkeys(("AgentTurn", "ToolUse"), "stapes.testing.agent_turn"),
+    "Caller": "stapes.testing.caller",
+    **dict.fromkeys(("Handshake", "ScriptedServer"), "stapes.testing.scripted_server"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,215 @@
+"""Calls to agents in tests: what they say, and what is known of it afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+
+import pytest
+from front_desk import agent, billing, no_secrets
+
+from stapes import AgentToolStart, PlaybackTracker
+from stapes.audio import Recording, write_wav
+from stapes.testing import (
+    AgentCall,
+    Call,
+    DevServer,
+    Options,
+    ScriptedMind,
+    ToneVoice,
+    Turn,
+)
+
+QUESTION = Path(__file__).parents[2] / "examples" / "questions"
+STORY = (
+    "Once upon a time there was a dragon, and it lived in a cave. It had a hoard of gold, and "
+    "it guarded the gold day and night against all who came."
+)
+STORIES = ScriptedMind(
+    [Turn(when="story", say=STORY), Turn(when="stop", say="All right.")], hears=["stop"]
+)
+
+
+async def test_a_turn_knows_the_tool_the_words_and_the_time() -> None:
+    async with AgentCall(agent) as call:
+        turn = await call.say("What is the weather in Paris?")
+        use = turn.expect_tool("weather", city="Paris")
+        assert (use.output, use.agent) == ("It is sunny in Paris.", "Front desk")
+        assert turn.expect_tool("weather", city=re.compile("^par", re.I)) is use
+        assert turn.heard == turn.said == "It is sunny in Paris."
+        assert 0 < turn.latency < 5
+        assert (turn.interrupted, turn.errors, turn.agent) == (False, [], "Front desk")
+        assert call.conversation.calls == [("weather", {"city": "Paris"})]
+        assert len(call.seen(AgentToolStart)) == 1
+        again = await call.say("And in Oslo?")
+        again.expect_tool("weather", city="Oslo")
+        again.expect_no_tool("slow")
+
+
+async def test_a_turn_is_over_when_a_slow_tool_has_been_answered() -> None:
+    async with AgentCall(agent) as call:
+        turn = await call.say("How many people live in Paris?")
+        turn.expect_tool("slow", city="Paris")
+        assert "million" in turn.heard
+
+
+async def test_turns_that_are_not_awaited_come_one_after_the_other() -> None:
+    async with AgentCall(agent) as call:
+        first = call.say("What is the weather in Paris?")
+        second = call.say("What is the weather in Oslo?")
+        (await second).expect_tool("weather", city="Oslo")
+        assert first.done
+        assert first.heard == "It is sunny in Paris."
+        assert second.heard == "It is sunny in Oslo."
+
+
+@pytest.mark.parametrize("pace", [None, 8.0])
+@pytest.mark.parametrize("word", ["dragon", "a cave", "GOLD", "time"])
+async def test_barging_in_at_a_word_leaves_what_was_heard_up_to_it(word, pace) -> None:
+    options = Options(pace=pace)
+    async with AgentCall(agent, mind=STORIES, server_options=options) as call:
+        story = call.say("Tell me a story.")
+        stop = await call.say("stop", barge_in_at=word)
+        assert story.interrupted
+        assert story.heard.rstrip(",.").casefold().endswith(word.casefold())
+        assert STORY.startswith(story.heard)
+        assert len(story.heard) < len(STORY)
+        assert stop.heard == "All right."
+        assert not stop.interrupted
+        told = dict(call.conversation.messages)["assistant"]
+        assert told == "All right."
+        assert STORY.startswith(call.conversation.messages[1][1])
+
+
+async def test_a_voice_barges_in_as_well() -> None:
+    async with AgentCall(agent, mind=STORIES) as call:
+        story = call.say("Tell me a story.")
+        stop = await call.say("stop", voice=ToneVoice(), barge_in_at="dragon")
+        assert story.interrupted
+        assert story.heard.endswith("dragon,")
+        assert stop.heard == "All right."
+
+
+async def test_a_written_answer_is_barged_into_as_well() -> None:
+    written = {"output_modalities": ["text"]}
+    async with AgentCall(agent, mind=STORIES, config=written) as call:
+        turn = await call.say("Tell me a story.")
+        assert turn.heard == STORY
+        assert turn.first_audio_at is None
+        assert turn.latency > 0
+        call.say("Tell me a story.")
+        assert (await call.say("stop", barge_in_at="dragon")).heard == "All right."
+
+
+@pytest.mark.parametrize("detection", [{"type": "server_vad"}, None])
+@pytest.mark.parametrize("as_what", ["path", "text", "bytes", "voice", "recording"])
+async def test_a_turn_is_spoken(tmp_path: Path, as_what: str, detection) -> None:
+    mind = ScriptedMind([Turn(when="hello", say="Good day.")], hears=["hello there"])
+    pcm = (await ToneVoice().speak("hello there", voice="alloy", speed=1.0)).pcm
+    path = tmp_path / "hello.wav"
+    write_wav(path, pcm, 24_000)
+    hearing = {"transcription": {"model": "x"}, "turn_detection": detection}
+    config = {"audio": {"input": hearing}}
+    async with AgentCall(agent, mind=mind, config=config) as call:
+        spoken = {
+            "path": lambda: call.say(path),
+            "text": lambda: call.say(str(path)),
+            "bytes": lambda: call.say(pcm),
+            "voice": lambda: call.say("hello there", voice=ToneVoice()),
+            "recording": lambda: call.say(Recording(pcm, sample_rate=24_000)),
+        }
+        turn = await spoken[as_what]()
+        assert turn.heard == "Good day."
+        assert turn.latency >= 0
+        assert turn.user == "hello there"
+
+
+async def test_approvals_are_waited_for_and_decided() -> None:
+    async with AgentCall(billing) as call:
+        turn = await call.say("Refund 20 dollars for booking A12")
+        assert [ask.tool_name for ask in turn.approvals] == ["refund"]
+        turn.expect_no_tool()
+        assert await call.approve() is turn
+        turn.expect_tool("refund", amount=20.0)
+        assert "refunded 20 dollars" in turn.heard
+        with pytest.raises(AssertionError, match="no call waits for an approval"):
+            await call.approve()
+        refused = await call.say("Refund 30 dollars for booking B7")
+        await call.reject("Not today.")
+        refused.expect_no_tool()
+        assert "Not today" in refused.heard
+
+
+async def test_a_handoff_is_part_of_the_turn() -> None:
+    async with AgentCall(agent) as call:
+        turn = await call.say("I have a question about my bill")
+        turn.expect_handoff("Billing")
+        assert turn.agent == "Billing"
+        assert turn.heard
+
+
+async def test_a_tool_that_raises_is_seen_in_the_turn() -> None:
+    async with AgentCall(agent) as call:
+        turn = await call.say("Open the garage")
+        turn.expect_tool("broken")
+        assert [str(error) for error in turn.errors] == ["the garage is stuck"]
+        assert "error:     RuntimeError: the garage is stuck" in str(turn)
+
+
+async def test_a_guardrail_is_seen_in_the_turn() -> None:
+    secret = "The code is 4711, and nobody may know it at all, not even those who ask for it."
+    mind = ScriptedMind([Turn(say=secret, times=1)], otherwise="I cannot tell.")
+    async with AgentCall(agent, mind=mind, output_guardrails=[no_secrets]) as call:
+        turn = await call.say("What is the code?")
+        assert turn.guardrails == ["no secrets"]
+        assert turn.heard.endswith("I cannot tell.")
+
+
+async def test_an_agent_that_hangs_up_ends_the_turn() -> None:
+    mind = ScriptedMind([Turn(when="bye", call=Call("hang_up", {}))])
+    async with AgentCall(agent, mind=mind) as call:
+        turn = await call.say("bye")
+        turn.expect_tool("hang_up")
+        assert call.session.status == "disconnected"
+
+
+async def test_several_calls_at_once_on_one_server() -> None:
+    async with DevServer(STORIES) as server:
+        calls = [AgentCall(agent, server=server) for _ in range(8)]
+        await asyncio.gather(*(call.__aenter__() for call in calls))
+        turns = await asyncio.gather(*(_say(call, "a story, please") for call in calls))
+        assert {turn.heard for turn in turns} == {STORY}
+        assert len({id(call.served) for call in calls}) == 8
+        await asyncio.gather(*(call.close() for call in calls))
+
+
+async def _say(call: AgentCall, text: str):
+    return await call.say(text)
+
+
+async def test_a_call_over_webrtc_is_played_in_real_time() -> None:
+    mind = ScriptedMind(otherwise="Good day.")
+    async with AgentCall(agent, mind=mind, transport="webrtc") as call:
+        turn = await call.say("hello")
+        assert turn.heard == "Good day."
+
+
+async def test_the_session_has_the_options_that_are_given() -> None:
+    async with AgentCall(agent, context={"name": "Ann"}, model="other") as call:
+        assert call.session.context.context == {"name": "Ann"}
+        assert call.conversation.session["model"] == "other"
+
+
+@pytest.mark.parametrize("options", [{"mind": STORIES}, {"server_options": Options()}])
+async def test_options_of_a_server_that_runs_already_are_refused(options) -> None:
+    async with DevServer() as server:
+        with pytest.raises(ValueError, match="give them to the DevServer"):
+            AgentCall(agent, server=server, **options)
+
+
+async def test_ones_own_player_cannot_barge_in() -> None:
+    async with AgentCall(agent, mind=STORIES, playback=PlaybackTracker()) as call:
+        call.say("a story")
+        with pytest.raises(ValueError, match="needs the call's own playback"):
+            call.say("stop", barge_in_at="dragon")
