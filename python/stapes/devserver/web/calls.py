@@ -175,13 +175,15 @@ class Calls:
                 _reset(websocket)
             await _client_gone(websocket.receive, "websocket.disconnect")
             return True
-        drop = trouble.reach(("connecting",))
-        if drop is None:
+        armed = trouble.reach(("connecting",))
+        if armed is None:
             return False
+        drop = armed.drop
         if isinstance(drop.way, int) and drop.way < _LEAST_CLOSE_CODE:
             await deny(websocket, Response(status_code=drop.way))
+            armed.has_happened()
             return True
-        await self._socket(websocket).drop(drop)
+        await self._socket(websocket).drop(drop, armed.has_happened)
         if drop.way == "stall":
             return False
         await _client_gone(websocket.receive, "websocket.disconnect")

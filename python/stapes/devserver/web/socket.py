@@ -15,6 +15,8 @@ from stapes.devserver.web.points import ClientPoints, ServerPoints
 from stapes.devserver.web.tcp import SocketTcp, tcp_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.websockets import WebSocket
 
     from stapes.devserver.rudeness import Drop
@@ -98,14 +100,17 @@ class Socket:
         """
         self._below("abort").abort()
 
-    async def drop(self, drop: Drop) -> None:
+    async def drop(self, drop: Drop, happened: Callable[[], None] = lambda: None) -> None:
         """Drop the connection now, in this way; a handshake that is not answered as well.
+
+        `happened` is called when it is dropped, or the stall has begun.
 
         Raises:
             RuntimeError: the server that runs this cannot reach its sockets.
         """
         if drop.way == "stall":
             self._speaks.clear()
+            happened()
             try:
                 await asyncio.sleep(drop.seconds)
             finally:
@@ -113,7 +118,7 @@ class Socket:
         elif self._dropping is None:
             if isinstance(drop.way, str) and drop.way != "expired":
                 self._below(drop.way)
-            self._dropping = asyncio.create_task(self._end(drop))
+            self._dropping = asyncio.create_task(self._end(drop, happened))
             await asyncio.shield(self._dropping)
 
     def _below(self, way: str) -> SocketTcp:
@@ -125,9 +130,9 @@ class Socket:
         return self._tcp
 
     async def _reach(self, points: tuple[str, ...]) -> None:
-        drop = self._trouble.reach(points)
-        if drop is not None:
-            await self.drop(drop)
+        armed = self._trouble.reach(points)
+        if armed is not None:
+            await self.drop(armed.drop, armed.has_happened)
 
     async def _mid_message(self) -> None:
         await self._reach(("mid_message",))
@@ -137,7 +142,7 @@ class Socket:
             await asyncio.sleep(self._trouble.rudeness.slow_ms / 1000)
         await self._speaks.wait()
 
-    async def _end(self, drop: Drop) -> None:
+    async def _end(self, drop: Drop, happened: Callable[[], None]) -> None:
         match drop.way:
             case "expired":
                 error = session_expired(self._session_seconds)
@@ -148,6 +153,7 @@ class Socket:
                 await self._last_words(code, _REASONS.get(code, ""))
             case "reset" | "fin" | "half_open" as way:
                 await self._below(way).end(way)
+        happened()
 
     async def _last_words(
         self, code: int, reason: str, event: dict[str, Any] | None = None

@@ -23,7 +23,7 @@ class ArmedDrop:
     Attributes:
         drop: what was asked for.
         reached: how often its point has been reached since it was armed.
-        happened: how often it has dropped a connection.
+        happened: for how many connections its time has come.
     """
 
     def __init__(self, drop: Drop) -> None:
@@ -60,9 +60,8 @@ class ArmedDrop:
         self.reached += 1
         return self.reached >= self.drop.nth and not self.is_over
 
-    def note(self) -> None:
-        """Count that it drops a connection."""
-        self.happened += 1
+    def has_happened(self) -> None:
+        """Wake those who wait for it."""
         self._happened.set()
 
 
@@ -126,8 +125,11 @@ class Trouble:
         """Whether any drop waits."""
         return bool(self._armed)
 
-    def reach(self, points: Iterable[str]) -> Drop | None:
-        """Count points that are reached; return the drop that is to happen now, if one is."""
+    def reach(self, points: Iterable[str]) -> ArmedDrop | None:
+        """Count points that are reached; return what is to happen now, if anything is.
+
+        Who makes it happen says so: `has_happened`.
+        """
         due: ArmedDrop | None = None
         for point in points:
             for armed in self._armed:
@@ -135,10 +137,10 @@ class Trouble:
                     due = armed
         if due is None:
             return None
-        due.note()
+        due.happened += 1
         self._armed = [armed for armed in self._armed if not armed.is_over]
         self.say(f"dropped a connection at {due.drop}")
-        return due.drop
+        return due
 
     def next_refusal(self) -> Refusing | None:
         """Return what the connection that comes now meets, if it is not to be served."""
