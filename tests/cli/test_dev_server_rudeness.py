@@ -74,11 +74,13 @@ def test_it_says_how_it_is_rude_and_what_it_did(tmp_path: Path) -> None:
         process.kill()
     assert err == ""
     lines = out.splitlines()
-    assert lines[1] == (
-        "Rude on purpose: ends sessions after 60 s, drops connections at session_created:1012, "
-        "refuses the next 1 (503)."
-    )
-    assert [line[10:] for line in lines[2:]] == [
+    assert lines[1:5] == [
+        "Rude on purpose:",
+        "  ends sessions after 60 s",
+        "  drops a connection at session_created:1012",
+        "  refuses the next connection (503)",
+    ]
+    assert [line[10:] for line in lines[5:]] == [
         "refused a connection: 503",
         "dropped a connection at session_created:1012",
     ]

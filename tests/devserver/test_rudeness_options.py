@@ -90,8 +90,8 @@ def test_rudeness_says_what_it_does() -> None:
     )
     assert rude.drops == (Drop("deltas", 1012, nth=2, times=None),)
     assert str(rude) == (
-        "ends sessions after 60 s, drops connections at deltas:1012:2+, refuses the next 2 "
-        "(503, retry after 3 s), waits 200 ms before each message"
+        "ends sessions after 60 s, drops a connection at deltas:1012:2+, refuses the next 2 "
+        "connections (503, retry after 3 s), waits 200 ms before each message"
     )
     assert str(Rudeness()) == ""
 

@@ -238,8 +238,10 @@ def dev_server(
             mind_is += f", which hears {capacity} calls that speak at once"
         typer.echo(f"Listening on {url} ({mind_is}). Stop with Ctrl-C.")
         typer.echo(f"Talk to it with a browser: {page}")
-        if rude := str(rudeness):
-            typer.echo(f"Rude on purpose: {rude}.")
+        if rudeness.acts:
+            typer.echo("Rude on purpose:")
+        for act in rudeness.acts:
+            typer.echo(f"  {act}")
 
     if drop and "help" in drop:
         typer.echo(drop_help())

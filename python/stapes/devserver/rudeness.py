@@ -213,16 +213,23 @@ class Rudeness:
         _seconds(self.slow_ms, "slow_ms")
 
     def __str__(self) -> str:
-        """What it does wrong, for people; empty for a polite server."""
-        said = [f"drops connections at {drop}" for drop in self.drops]
+        """What it does wrong, in one line; empty for a polite server."""
+        return ", ".join(self.acts)
+
+    @property
+    def acts(self) -> list[str]:
+        """What it does wrong, for people."""
+        told = []
         if self.session_seconds is not None:
-            said.insert(0, f"ends sessions after {self.session_seconds:g} s")
+            told.append(f"ends sessions after {self.session_seconds:g} s")
+        told += [f"drops a connection at {drop}" for drop in self.drops]
         if self.refuse:
             after = "" if self.retry_after is None else f", retry after {self.retry_after:g} s"
-            said.append(f"refuses the next {self.refuse} ({self.refuse_with}{after})")
+            many = "connection" if self.refuse == 1 else f"{self.refuse} connections"
+            told.append(f"refuses the next {many} ({self.refuse_with}{after})")
         if self.slow_ms:
-            said.append(f"waits {self.slow_ms:g} ms before each message")
-        return ", ".join(said)
+            told.append(f"waits {self.slow_ms:g} ms before each message")
+        return told
 
 
 def _as_drop(given: Any) -> Drop:

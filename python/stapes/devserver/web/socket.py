@@ -84,7 +84,10 @@ class Socket:
                     await self._websocket.close(code, reason)
         except (WebSocketDisconnect, RuntimeError) as gone:
             raise ChannelClosedError from gone
-        if self._trouble.is_armed and not isinstance(frame, Close):
+        if isinstance(frame, Close):
+            if frame.reason == "session_expired":
+                self._trouble.say(f"ended a session after {self._session_seconds:g} s")
+        elif self._trouble.is_armed:
             await self._reach(self._from_server.of(frame))
 
     async def close(self, code: int, reason: str) -> None:
