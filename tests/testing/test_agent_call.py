@@ -125,6 +125,13 @@ async def test_a_turn_is_spoken(tmp_path: Path, as_what: str, detection) -> None
         assert turn.user == "hello there"
 
 
+async def test_the_offline_voice_speaks_and_the_rules_hear_it() -> None:
+    async with AgentCall(agent) as call:
+        turn = await call.say("What is the weather in Paris?", voice=True)
+        turn.expect_tool("weather", city="Paris")
+        assert turn.latency > 0
+
+
 async def test_approvals_are_waited_for_and_decided() -> None:
     async with AgentCall(billing) as call:
         turn = await call.say("Refund 20 dollars for booking A12")

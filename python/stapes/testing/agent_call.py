@@ -125,7 +125,15 @@ class AgentCall:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Hang up.
+
+        Raises:
+            CallFailedError: a turn has failed that nobody awaited, and the block has not.
+        """
         await self.close()
+        unnoticed = [problem for turn in self.turns if (problem := turn.unnoticed()) is not None]
+        if unnoticed and error is None:
+            raise unnoticed[0]
 
     async def close(self) -> None:
         """Hang up."""

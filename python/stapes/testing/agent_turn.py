@@ -85,11 +85,13 @@ class AgentTurn:
     first_audio_at: float | None = None
     first_text_at: float | None = None
     task: asyncio.Task[None] | None = None
+    awaited: bool = False
     _answers: dict[str, _Answer] = field(default_factory=dict)
 
     def __await__(self) -> Generator[Any, None, AgentTurn]:
         """Wait until the agent waits for the user again."""
         __tracebackhide__ = True
+        self.awaited = True
         if self.task is not None:
             yield from self.task.__await__()
         return self
@@ -98,6 +100,12 @@ class AgentTurn:
     def done(self) -> bool:
         """Whether the agent waits for the user again."""
         return self.task is not None and self.task.done()
+
+    def unnoticed(self) -> BaseException | None:
+        """How the turn failed, where nobody awaited it."""
+        if self.awaited or self.task is None or not self.task.done() or self.task.cancelled():
+            return None
+        return self.task.exception()
 
     @property
     def said(self) -> str:

@@ -10,6 +10,7 @@ from stapes.testing.agent_call import AgentCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
     from agents.realtime import RealtimeAgent
 
@@ -23,7 +24,7 @@ class Caller:
         calls: all calls of the test.
 
     Args:
-        test: the function of the test; `None` where somebody else awaits `close`.
+        test: the function of the test; `None` where it is used in `async with`.
     """
 
     def __init__(self, test: Callable[..., Any] | None = None) -> None:
@@ -47,9 +48,21 @@ class Caller:
         self.calls.append(call)
         return await self._stack.enter_async_context(call)
 
-    async def close(self) -> None:
-        """End all calls, the last one first."""
-        await self._stack.aclose()
+    async def __aenter__(self) -> Caller:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End all calls, the last one first.
+
+        Raises:
+            CallFailedError: a turn has failed that nobody awaited, and the block has not.
+        """
+        await self._stack.__aexit__(kind, error, traceback)
 
     @property
     def story(self) -> str:

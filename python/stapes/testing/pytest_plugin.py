@@ -54,10 +54,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
     @functools.wraps(test)
     async def with_calls(*arguments: Any, **fixtures: Any) -> Any:
-        try:
+        __tracebackhide__ = True
+        async with made:
             return await test(*arguments, **fixtures)
-        finally:
-            await made.close()
 
     item.obj = with_calls
     try:
