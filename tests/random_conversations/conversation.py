@@ -213,8 +213,19 @@ class Conversation:
         self._start(decide(approval))
 
     async def _update_agent(self, rng: random.Random) -> None:
-        self._start(self.session.update_agent(rng.choice(AGENTS)), may_fail=False)
+        agent = rng.choice(AGENTS)
+        updated, before = self.session.update_agent(agent), self._line_state
+
+        async def follow() -> None:
+            await updated
+            self.record.named(agent, before, self._line_state)
+
+        self._start(follow(), may_fail=False)
         await self._breathe(rng)
+
+    @property
+    def _line_state(self) -> tuple[str, int]:
+        return self.session.status, self.record.connection
 
     async def _breathe(self, rng: random.Random) -> None:
         for _ in range(rng.randrange(6)):

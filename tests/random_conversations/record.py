@@ -23,9 +23,11 @@ from stapes import (
     HistoryUpdated,
     MessageItem,
     OutputAudio,
+    RealtimeAgent,
     RealtimeSession,
     ToolApprovalRequested,
 )
+from tests.random_conversations.stage import AGENTS
 
 if TYPE_CHECKING:
     from tests.random_conversations.stage import Stage
@@ -69,6 +71,8 @@ class Record:
         self.approvals: list[Any] = []
         self.tools: dict[str, ToolRun] = {}
         self.connection = 0
+        self.next_agents: tuple[RealtimeAgent[Any], ...] = AGENTS[:1]
+        """Who may begin the next connection."""
         self.updates: list[dict[str, Any]] = []
         """`session.update`s of this connection, with instructions."""
         self.responses: Counter[str] = Counter()
@@ -122,9 +126,25 @@ class Record:
     def closed(self) -> None:
         self.is_closed = True
 
+    def named(
+        self, agent: RealtimeAgent[Any], before: tuple[str, int], after: tuple[str, int]
+    ) -> None:
+        """The user has named an agent; the connection was so before and after that."""
+        if before != after:
+            # Whether it was for the connection that ended meanwhile, or for the next, is open.
+            self.next_agents = AGENTS
+        elif before[0] == "disconnected":
+            self.next_agents = (agent,)
+
     def check_configuration(self) -> None:
-        """The connection begins with the agent in charge."""
+        """The connection begins with the first agent, or with who was named for it."""
         self.require(self.updates, "configuration", "no session.update")
+        agent = self.session.current_agent
+        names = [it.name for it in self.next_agents]
+        self.require(
+            agent in self.next_agents, "configuration", f"{agent.name} begins, not {names}"
+        )
+        self.next_agents = AGENTS[:1]
         for update in self.updates[:1]:
             self.check_update(update)
 

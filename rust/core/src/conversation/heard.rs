@@ -1,9 +1,14 @@
 //! How much of a transcript was heard.
 
+use std::sync::Arc;
+
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::item::HeardExtent;
 use super::playback::Cut;
+
+/// What was said in a part so far: its item, the index of the part, the words.
+pub(super) type Spoken = (Arc<str>, usize, String);
 
 /// The share of `transcript` that was heard before `cut`: by time, ending at a whole word, and never
 /// within what a reader takes for one character.

@@ -65,7 +65,7 @@ impl Conversation {
         if self.playback.holds(response_id) {
             return;
         }
-        self.responses.forget_transcripts(response_id);
+        self.responses.forget_transcripts(response_id, |_| false);
         let heard = self
             .responses
             .get(response_id)

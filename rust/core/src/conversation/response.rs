@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::audio::format::AudioFormat;
 
 use super::event::Timings;
+use super::heard::Spoken;
 use super::item::{ContentPart, HeardExtent, Item, ItemKind};
 
 /// How many responses are remembered. Those that have ended are forgotten first.
@@ -79,8 +80,8 @@ pub(super) struct Response {
     pub(super) playback_over: bool,
     /// The items of which a part was heard to its end.
     heard_items: Vec<Arc<str>>,
-    /// The transcripts of its parts so far, by item and content part.
-    transcripts: Vec<(Arc<str>, usize, String)>,
+    /// The transcripts of its parts so far.
+    transcripts: Vec<Spoken>,
 }
 
 impl Response {
@@ -173,7 +174,7 @@ impl Responses {
             if self.known.len() >= MAX_RESPONSES {
                 self.forget_one();
             }
-            // There are few of them, and they are large: no room is kept for more.
+            // They are large: no room is kept for more.
             self.known.reserve_exact(1);
             self.known
                 .push_back(Response::new(id.into(), agent_version));
@@ -450,19 +451,16 @@ impl Responses {
         content_index: usize,
     ) -> &str {
         let parts = self.get(response_id).map(|it| &it.transcripts);
-        parts
-            .and_then(|parts| {
-                parts
-                    .iter()
-                    .find(|(item, part, _)| **item == *item_id && *part == content_index)
-            })
-            .map_or("", |(.., transcript)| transcript)
+        let is_meant = |(item, part, _): &&Spoken| **item == *item_id && *part == content_index;
+        let part = parts.and_then(|parts| parts.iter().find(is_meant));
+        part.map_or("", |(.., transcript)| transcript)
     }
 
-    /// Drops the transcripts of a response whose parts have been played or cut.
-    pub(super) fn forget_transcripts(&mut self, id: &str) {
+    /// Drops the transcripts of a response that has ended, but those that are `needed`.
+    pub(super) fn forget_transcripts(&mut self, id: &str, needed: impl FnMut(&Spoken) -> bool) {
         if let Some(response) = self.get_mut(id).filter(|response| response.done) {
-            response.transcripts = Vec::new();
+            response.transcripts.retain(needed);
+            response.transcripts.shrink_to_fit();
         }
     }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::conversation::Conversation;
-use crate::conversation::capabilities::Media;
+use crate::conversation::capabilities::{Media, Truncation};
 use crate::conversation::event::{Event, Interest, ResponseEnded};
 use crate::conversation::guard::GuardSource;
+use crate::conversation::heard::Spoken;
 use crate::conversation::item::text;
 use crate::conversation::response::Begun;
 
@@ -127,10 +128,24 @@ impl Conversation {
             }
             self.count_heard();
             self.end_playback_of(&Arc::from(id));
+            self.leave_words_to_history(id);
             self.settle_response(id, now);
         }
         self.flush_responses(now);
         true
+    }
+
+    /// What was said in a response that has ended, and is in the history, is kept there alone. Where
+    /// the server cuts, the record's own words tell how long its audio would have been.
+    fn leave_words_to_history(&mut self, id: &str) {
+        if self.capabilities.truncation == Truncation::Client {
+            let history = &mut self.history;
+            let needed = |(item_id, part, words): &Spoken| {
+                let stated = history.transcript(item_id, *part);
+                stated.is_none_or(|stated| stated.len() < words.len())
+            };
+            self.responses.forget_transcripts(id, needed);
+        }
     }
 
     /// A response that was being cancelled has ended. If not by our cancellation, the refusal of
