@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from peer_client import PeerClient, ring
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from wire_client import WireClient
 
 from stapes import HistoryUpdated, RealtimeAgent, RealtimeSession
@@ -49,6 +49,17 @@ async def test_both_connections_get_every_event_but_the_sound_stays_with_the_pee
     assert [event["event_id"] for event in client.events[1:]] == [
         event["event_id"] for event in peer.events[1:]
     ]
+
+
+async def test_the_joined_one_is_dropped_and_the_call_goes_on(joined):
+    server, peer, client = await joined()
+    server.arm("response_created:1012")
+    await client.send("response.create")
+    with pytest.raises(ConnectionClosed) as closed:
+        await client.until("response.done")
+    assert closed.value.rcvd.code == 1012
+    await peer.until("output_audio_buffer.stopped")
+    assert not server.calls[-1].is_over
 
 
 async def test_what_the_joined_one_sets_holds_for_the_call(joined):
