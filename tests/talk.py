@@ -136,6 +136,7 @@ class Talks:
         handoffs = options.pop("handoffs", [])
         clock = VirtualClock()
         agent = RealtimeAgent(name="Desk", instructions="x", tools=list(tools), handoffs=handoffs)
+        options.setdefault("reconnect", None)
         talk = Talk(clock.session(agent, api_key="key", **options), self._server, clock)
         talk.session.on("*", talk.events.append)
         self._made.append(talk)

@@ -43,6 +43,7 @@ __all__ = [
     "PlaybackEnded",
     "ResponseDone",
     "SessionEvent",
+    "SessionRestored",
     "Timings",
     "ToolApprovalRequested",
     "ToolCall",
@@ -79,7 +80,8 @@ class ConnectionChanged:
     """The connection is being made, stands, or is over.
 
     Attributes:
-        status: where it stands.
+        status: where it stands. `reconnecting`: it was lost, and another one is being made for the
+            same conversation; see `stapes.ReconnectPolicy`.
         reason: why it is over, in words.
         code: the WebSocket close code that the server gave, if it gave one.
         error: the exception, where the connection was lost or could not be made: a
@@ -89,13 +91,34 @@ class ConnectionChanged:
         retry_after: seconds that the server asks to wait before that, if it does.
     """
 
-    status: Literal["disconnected", "connecting", "connected"]
+    status: Literal["disconnected", "connecting", "connected", "reconnecting"]
     reason: str | None = None
     code: int | None = None
     error: BaseException | None = field(default=None, compare=False)
     retryable: bool = False
     retry_after: float | None = None
     type: ClassVar[Literal["connection_changed"]] = "connection_changed"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRestored:
+    """The conversation goes on over another connection.
+
+    Attributes:
+        reason: `lost` (the connection broke), or `expired` (its time was over).
+        gap: seconds without a connection.
+        items: of the history, which the new connection was told.
+        left_out: items that it was not told: they exceed the bounds of the policy, or nothing is
+            known of their words.
+        resumed: the server had the conversation still, and was told nothing.
+    """
+
+    reason: str
+    gap: float
+    items: int
+    left_out: int
+    resumed: bool
+    type: ClassVar[Literal["session_restored"]] = "session_restored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,6 +412,7 @@ class Error:
 
 SessionEvent: TypeAlias = (
     ConnectionChanged
+    | SessionRestored
     | AgentStart
     | AgentEnd
     | ResponseDone

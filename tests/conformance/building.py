@@ -260,7 +260,8 @@ def _plain(described: dict[str, Any], run: Callable[..., Any]) -> FunctionTool:
 def session_options(scenario: dict[str, Any], cast: Cast) -> dict[str, Any]:
     """What `RealtimeSession` takes, from the scenario's `session`."""
     given = scenario["session"]
-    options: dict[str, Any] = {"output_guardrails": cast.guardrails}
+    # The reference does not connect again.
+    options: dict[str, Any] = {"output_guardrails": cast.guardrails, "reconnect": None}
     for key in (
         "model",
         "context",

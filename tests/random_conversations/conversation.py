@@ -104,6 +104,7 @@ class Conversation:
             AGENTS[0],
             transport=self.wire,
             api_key="key",
+            reconnect=None,
             context=self.stage,
             output_guardrails=[GUARDRAIL],
             output_guardrail_settings={"debounce_text_length": 12},

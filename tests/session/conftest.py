@@ -60,6 +60,8 @@ def call(
         agent = agent or RealtimeAgent(name="front", instructions="Answer.")
         transport = WebSocketTransport(url=running.url)
         options.setdefault("api_key", KEY)
+        # What a loss does by itself is tested here; what follows it, with the survival of sessions.
+        options.setdefault("reconnect", None)
         session = RealtimeSession(agent, transport=transport, **options)
         called = Called(session, running)
         if before is not None:

@@ -41,7 +41,7 @@ async def requested(
 ) -> tuple[stapes.RealtimeSession[Any], list[Any]]:
     """A session in which a hosted server asks for a decision, and its events."""
     agent = RealtimeAgent(name="Desk", instructions="x", tools=list(tools))
-    session = VirtualClock().session(agent, api_key="key", context="mine")
+    session = VirtualClock().session(agent, api_key="key", context="mine", reconnect=None)
     events: list[Any] = []
     session.on("*", events.append)
     await session.connect(url=server.url)

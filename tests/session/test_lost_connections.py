@@ -96,7 +96,9 @@ async def begin() -> AsyncIterator[Any]:
             clock = VirtualClock()
             agent = options.pop("agent", None) or RealtimeAgent(name="Desk", tools=list(tools))
             talk = Talk(
-                clock.session(agent, api_key="sk-test-0123456789", **options), server, clock
+                clock.session(agent, api_key="sk-test-0123456789", reconnect=None, **options),
+                server,
+                clock,
             )
             talk.session.on("*", talk.seen.append)
             await talk.connect()

@@ -12,6 +12,7 @@ import pytest
 import stapes
 from stapes import RealtimeSession, WebSocketTransport, _core
 from stapes.session.options import CoreOptions
+from stapes.session.reconnecting import CoreReconnect
 
 # Options that the core does not see: where to, and what a session holds for its transport.
 PYTHON_ONLY = {"url", "headers", "max_outgoing_bytes", "high_water"}
@@ -27,7 +28,8 @@ RENAMED = {
 
 def class_of(name: str) -> Any:
     """Give the class whose attributes the core reads."""
-    return CoreOptions if name == "CoreOptions" else getattr(stapes, name)
+    of_core = {"CoreOptions": CoreOptions, "CoreReconnect": CoreReconnect}
+    return of_core.get(name) or getattr(stapes, name)
 
 
 @pytest.mark.parametrize("name", sorted(_core.OPTION_DEFAULTS))

@@ -91,7 +91,9 @@ async def test_a_transport_of_ones_own_holds_the_same_conversation():
 
 async def test_a_transport_that_loses_its_connection_says_so_once():
     async with DevServer(ScriptedMind()) as server:
-        session = RealtimeSession(desk(), api_key="any", transport=OwnTransport(server.url))
+        session = RealtimeSession(
+            desk(), api_key="any", transport=OwnTransport(server.url), reconnect=None
+        )
         changes = session.events(ConnectionChanged)
         async with asyncio.timeout(20):
             await session.connect()
@@ -131,7 +133,7 @@ async def test_a_transport_that_cannot_send_ends_the_connection_with_an_error():
             super().send(message)
 
     async with DevServer(ScriptedMind()) as server:
-        session = RealtimeSession(desk(), api_key="any", transport=Mute(server.url))
+        session = RealtimeSession(desk(), api_key="any", transport=Mute(server.url), reconnect=None)
         errors = session.events(Error)
         async with asyncio.timeout(20):
             await session.connect()

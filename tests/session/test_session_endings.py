@@ -52,7 +52,9 @@ async def held_line(server: ScriptedServer) -> AsyncIterator[tuple[str, asyncio.
 
 def session_to(server: ScriptedServer, **options: Any) -> RealtimeSession[Any]:
     transport = WebSocketTransport(url=server.url, **options)
-    return RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)
+    return RealtimeSession(
+        RealtimeAgent(name="front"), api_key=KEY, transport=transport, reconnect=None
+    )
 
 
 @asynccontextmanager

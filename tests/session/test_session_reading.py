@@ -130,6 +130,7 @@ async def test_a_reader_that_comes_before_the_end_is_told_sees_it():
                 RealtimeAgent(name="front"),
                 api_key=KEY,
                 transport=WebSocketTransport(url=url, first_event_timeout=0),
+                reconnect=None,
             )
             await session.connect()
             async with asyncio.timeout(SECONDS):

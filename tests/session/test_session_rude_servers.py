@@ -153,6 +153,7 @@ async def test_a_frame_over_the_limit_ends_the_connection_and_names_the_limit(ru
         RealtimeAgent(name="front"),
         api_key=KEY,
         transport=WebSocketTransport(url=server.url, max_message_size=100_000),
+        reconnect=None,
     )
     async with session:
         call = await server.next_call()
@@ -210,7 +211,9 @@ async def test_a_server_that_never_answers_pings_is_given_up():
     transport = WebSocketTransport(
         ping_interval=0.02, ping_timeout=0.05, close_timeout=0.05, first_event_timeout=0
     )
-    session = RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)
+    session = RealtimeSession(
+        RealtimeAgent(name="front"), api_key=KEY, transport=transport, reconnect=None
+    )
     async with rude(deaf, ping_interval=None) as url:
         await session.connect(url=url)
         async with asyncio.timeout(SECONDS):
@@ -229,4 +232,6 @@ async def test_a_server_that_does_not_answer_the_goodbye_does_not_hold_up_close(
 
 def session_at(url: str) -> Any:
     transport = WebSocketTransport(url=url, close_timeout=0.05, first_event_timeout=0)
-    return RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)
+    return RealtimeSession(
+        RealtimeAgent(name="front"), api_key=KEY, transport=transport, reconnect=None
+    )

@@ -18,7 +18,9 @@ MEGABYTE = 1024 * 1024
 
 def session_to(url: str, **limits: Any) -> RealtimeSession[Any]:
     transport = WebSocketTransport(url=url, close_timeout=0.05, **limits)
-    return RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)
+    return RealtimeSession(
+        RealtimeAgent(name="front"), api_key=KEY, transport=transport, reconnect=None
+    )
 
 
 def chunk(number: int) -> bytes:

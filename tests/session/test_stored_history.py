@@ -284,7 +284,7 @@ async def test_half_a_surrogate_pair_costs_its_character_alone(server: ScriptedS
 
 
 async def test_each_connection_begins_with_it(server: ScriptedServer) -> None:
-    talk = Talk(server, history=TALKED)
+    talk = Talk(server, history=TALKED, reconnect=None)
     await talk.connect()
     await talk.confirm()
     await server.close(1001, "going away")

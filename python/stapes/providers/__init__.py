@@ -2,6 +2,15 @@
 
 from stapes.providers.azure import AzureOpenAI
 from stapes.providers.base import ApiKey, Credentials, Provider, SessionDefaults
+from stapes.providers.endings import Endings
 from stapes.providers.openai import OpenAI
 
-__all__ = ["ApiKey", "AzureOpenAI", "Credentials", "OpenAI", "Provider", "SessionDefaults"]
+__all__ = [
+    "ApiKey",
+    "AzureOpenAI",
+    "Credentials",
+    "Endings",
+    "OpenAI",
+    "Provider",
+    "SessionDefaults",
+]

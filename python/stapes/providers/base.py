@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from agents import UserError
 
+from stapes.providers.endings import Endings
+
 __all__ = ["ApiKey", "Credentials", "Provider", "SessionDefaults"]
 
 ApiKey = str | Callable[[], str | Awaitable[str]]
@@ -51,6 +53,9 @@ class SessionDefaults:
     speed: float = 1
 
 
+_ENDINGS = Endings()
+
+
 class Provider(ABC):
     """A provider that speaks the GA realtime protocol: its URLs, its authentication, its defaults.
 
@@ -63,6 +68,11 @@ class Provider(ABC):
     @abstractmethod
     def default_model(self) -> str:
         """The model of a session that names none."""
+
+    @property
+    def endings(self) -> Endings:
+        """What the ends of its connections mean."""
+        return _ENDINGS
 
     @property
     @abstractmethod

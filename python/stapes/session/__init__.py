@@ -4,6 +4,7 @@ from stapes.session.audio_input import AudioStream
 from stapes.session.current import current_session
 from stapes.session.reconnecting import ReconnectPolicy
 from stapes.session.session import RealtimeSession
+from stapes.session.statistics import SessionStats
 from stapes.session.tool_calls.execution import ToolExecution
 from stapes.session.tool_calls.tool_result import BackgroundResult, background_result
 
@@ -12,6 +13,7 @@ __all__ = [
     "BackgroundResult",
     "RealtimeSession",
     "ReconnectPolicy",
+    "SessionStats",
     "ToolExecution",
     "background_result",
     "current_session",

@@ -106,7 +106,7 @@ class AudioInput:
             if not core.is_congested():
                 break
             await waiter
-        if core.status != "connected":
+        if not core.is_standing:
             raise NotConnectedError("the connection was lost while audio waited to be sent")
 
     def drained(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from agents import UserError
@@ -13,6 +15,8 @@ from stapes.core_logging import follow_levels
 from stapes.errors import ConnectError, NotConnectedError, StapesError
 from stapes.events import Error
 from stapes.providers import Credentials
+from stapes.session.failures import ends_more, report_failure
+from stapes.session.reconnecting import redial_by
 from stapes.transport import (
     RealtimeTransport,
     TransportLine,
@@ -27,12 +31,14 @@ if TYPE_CHECKING:
 
     from agents.realtime import RealtimeAgent
 
+    from stapes.errors import ConnectionLostError
     from stapes.hub import LoopHub
     from stapes.providers import ApiKey
     from stapes.session.agents.switching import AgentSwitching
     from stapes.session.configuration import Configuration
     from stapes.session.dispatch.listeners import Listeners
     from stapes.session.options import SessionOptions
+    from stapes.session.reconnecting import ReconnectPolicy
     from stapes.session.scope import Scope
     from stapes.session.tool_calls.approvals import Approvals
 
@@ -47,6 +53,17 @@ def _has_credentials(url: str | None) -> bool:
     """Whether a URL names who asks: `wss://user:password@host`."""
     authority = re.split("[/?#]", (url or "").partition("://")[2], maxsplit=1)[0]
     return "@" in authority
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What `connect` was given."""
+
+    api_key: ApiKey | None = field(repr=False)
+    model: str
+    url: str | None = field(repr=False)
+    call_id: str | None
+    headers: Mapping[str, str | None] | None = field(repr=False)
 
 
 class Connector:
@@ -64,6 +81,7 @@ class Connector:
 
     __slots__ = (
         "_approvals",
+        "_asked",
         "_attempt",
         "_configuration",
         "_external",
@@ -95,6 +113,8 @@ class Connector:
         # The connection_id, -1 while there is none, and what `connect` waits for.
         self._attempt: tuple[int, asyncio.Future[None]] | None = None
         self._external: tuple[RealtimeTransport, _core.ExternalConnection] | None = None
+        # What the last `connect` was given, for those after it.
+        self._asked: _Asked | None = None
         # Of the last attempt, until its end is told.
         self._failure: BaseException | None = None
 
@@ -102,6 +122,11 @@ class Connector:
     def is_busy(self) -> bool:
         """Whether a connection is being made."""
         return self._attempt is not None
+
+    @property
+    def call_id(self) -> str | None:
+        """The call that was joined last, if that was one."""
+        return None if self._asked is None else self._asked.call_id
 
     def take_failure(self) -> BaseException | None:
         """Why the last attempt failed, once."""
@@ -122,13 +147,14 @@ class Connector:
         if self._scope.core.status != "disconnected" or self.is_busy:
             raise UserError("The session is already connected or connecting: call close() first.")
         follow_levels()
+        options = self._options
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._attempt = (-1, opened)
         self._failure = None
         try:
             snapshot, payload = await self._configuration.initial(agent, model)
-            credentials = await self._credentials(api_key, url, headers)
-            request = self._request(credentials, model, url, call_id, headers)
+            self._asked = _Asked(api_key, model, url, call_id, headers)
+            credentials, request = await self._where(self._asked)
             if not self._hub.is_idle:
                 # Messages of the last connection may fill the queue to its bound.
                 await self._scope.local_events.all_so_far()
@@ -139,6 +165,11 @@ class Connector:
             self._listeners.begin_again()
             agent_version = self._switching.begin(snapshot)
             self._configuration.connecting(payload, model)
+            if options.reconnect is not None:
+                key = options.api_key if api_key is None else api_key
+                redial_by(
+                    self._scope.core, options.reconnect, options.provider, key, options.transport
+                )
             dialled = self._dial(request, credentials.secrets, payload, agent_version, opened)
             self._attempt = (dialled, opened)
             await self._wait(opened)
@@ -148,6 +179,81 @@ class Connector:
                 # Retrieved, or asyncio logs it where something else failed first.
                 opened.exception()
         return None
+
+    async def redial(self, error: ConnectionLostError | None) -> None:
+        """Makes another connection in place of one that was lost, if the policy allows it.
+
+        Args:
+            error: how that one ended, or the attempt after it; `None` where it stands still, and is
+                replaced before its time is over.
+        """
+        core, policy, asked = self._scope.core, self._options.reconnect, self._asked
+        assert policy is not None
+        assert asked is not None
+        try:
+            retries = policy.should_retry
+            if error is not None and retries is not None and not retries(error):
+                return core.give_up(f"should_retry decided against another attempt: {error}")
+            await self._summarise(policy)
+            credentials, request = await self._where(asked)
+            self._dial_again(request, credentials.secrets)
+        except Exception as failure:
+            if ends_more(failure):
+                raise
+            report_failure(self._scope.local_events, failure, "reconnect")
+            core.attempt_failed(f"{type(failure).__name__} was raised on the way to the attempt")
+        return None
+
+    async def _summarise(self, policy: ReconnectPolicy) -> None:
+        core = self._scope.core
+        if policy.summarise is None or not (left_out := list(core.left_out())):
+            return
+        try:
+            summary = policy.summarise(left_out)
+            core.summarise(await summary if inspect.isawaitable(summary) else summary)
+        except Exception as failure:
+            if ends_more(failure):
+                raise
+            report_failure(self._scope.local_events, failure, "summarise")
+
+    def _dial_again(self, request: TransportRequest, secrets: Sequence[str]) -> None:
+        core, transport = self._scope.core, self._options.transport
+        asked = (request.url, list(request.headers.items()), secrets)
+        if isinstance(transport, WebRTCTransport):
+            core.reconnect_webrtc(asked, transport.core_options())
+        elif isinstance(transport, WebSocketTransport):
+            core.reconnect_websocket(asked, transport.core_options())
+        else:
+            assert isinstance(transport, RealtimeTransport)
+            connection = core.reconnect_external(
+                asked,
+                transport.sound_apart,
+                transport.server_truncates,
+                transport.first_event_timeout,
+            )
+            self._external = (transport, connection)
+            self._scope.tasks.spawn(self._reconnect_external(transport, connection, request))
+
+    async def _reconnect_external(
+        self,
+        transport: RealtimeTransport,
+        connection: _core.ExternalConnection,
+        request: TransportRequest,
+    ) -> None:
+        is_open = False
+
+        def open_line() -> bool:
+            nonlocal is_open
+            is_open = connection.opened_again()
+            return is_open
+
+        problem = "the transport's connect() returned without opening its line"
+        try:
+            await transport.connect(request, TransportLine(connection, open_line))
+        except Exception as failure:
+            problem, is_open = str(failure), False
+        if not is_open:
+            connection.ended(problem)
 
     def opened(self, connection_id: int, error: BaseException | None) -> None:
         """Completes the attempt, as the core says how it went."""
@@ -211,6 +317,12 @@ class Connector:
                 # The environment's key is for others.
                 return Credentials({}, ())
         return await options.provider.authenticate(given)
+
+    async def _where(self, asked: _Asked) -> tuple[Credentials, TransportRequest]:
+        """Where to connect, and as whom."""
+        credentials = await self._credentials(asked.api_key, asked.url, asked.headers)
+        request = self._request(credentials, asked.model, asked.url, asked.call_id, asked.headers)
+        return credentials, request
 
     def _request(
         self,

@@ -64,6 +64,18 @@ class EventSource:
     @overload
     def on(
         self,
+        event: Literal["session_restored"],
+        callback: _Call[ev.SessionRestored, R],
+        *,
+        concurrency: _N = None,
+    ) -> _Call[ev.SessionRestored, R]: ...
+    @overload
+    def on(
+        self, event: Literal["session_restored"], *, concurrency: _N = None
+    ) -> _Mark[ev.SessionRestored]: ...
+    @overload
+    def on(
+        self,
         event: Literal["agent_start"],
         callback: _Call[ev.AgentStart, R],
         *,

@@ -13,6 +13,7 @@ from stapes.config import SessionConfig, check_config, whole_number
 from stapes.playback import PlaybackTracker
 from stapes.providers import Provider
 from stapes.session.history import begin_with
+from stapes.session.reconnecting import ReconnectPolicy, core_reconnect
 from stapes.transport import (
     RealtimeTransport,
     Transport,
@@ -60,6 +61,7 @@ class SessionOptions:
     max_queued_events: int
     max_queued_bytes: int
     provider: Provider
+    reconnect: ReconnectPolicy | None
 
     def __post_init__(self) -> None:
         """Refuses options that a session cannot have.
@@ -76,6 +78,11 @@ class SessionOptions:
         if not isinstance(self.provider, Provider):
             raise TypeError(
                 f"provider must be a stapes.providers.Provider, not {type(self.provider).__name__}"
+            )
+        if not (self.reconnect is None or isinstance(self.reconnect, ReconnectPolicy)):
+            raise TypeError(
+                "reconnect must be a stapes.ReconnectPolicy, or None, "
+                f"not {type(self.reconnect).__name__}"
             )
         if not isinstance(self.playback, PlaybackTracker) and self.playback != "clock":
             raise ValueError(f"playback is {self.playback!r}: use 'clock' or a PlaybackTracker()")
@@ -188,5 +195,9 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
         max_queued_bytes=options.max_queued_bytes,
     )
     session = _core.Session(hub, core, virtual_clock=virtual_clock)
+    if options.reconnect is not None:
+        session.reconnect_by(
+            core_reconnect(options.reconnect, options.provider, limits.max_outgoing_bytes)
+        )
     begin_with(session, options.history, limits.max_outgoing_bytes)
     return session

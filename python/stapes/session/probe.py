@@ -42,6 +42,11 @@ class SessionProbe:
         return self._connector.is_busy
 
     @property
+    def waits_to_reconnect(self) -> bool:
+        """Whether the next attempt to connect again waits for its time."""
+        return self._core.waits_to_reconnect()
+
+    @property
     def sequence(self) -> int:
         """The sequence number of what happened last."""
         return self._core.sequence

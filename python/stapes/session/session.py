@@ -24,7 +24,10 @@ from stapes.session.invocation import session_and_history
 from stapes.session.listening import EventSource
 from stapes.session.options import SessionOptions, check_agent, chosen_transport
 from stapes.session.probe import SessionProbe
+from stapes.session.reconnecting import ReconnectPolicy
 from stapes.session.session_transport import SessionTransport
+from stapes.session.snapshots import agent_of, checked, restore_into, snapshot
+from stapes.session.statistics import SessionStats
 from stapes.session.tool_calls.execution import ToolExecution
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
     from stapes.transport import Transport
 
 __all__ = ["RealtimeSession"]
+
+_RECONNECT = ReconnectPolicy()
 
 
 class RealtimeSession(EventSource, Generic[TContext]):
@@ -87,6 +92,8 @@ class RealtimeSession(EventSource, Generic[TContext]):
         max_queued_events: events that may wait for a reader or an async callback; past it see
             `stapes.Lagging`.
         max_queued_bytes: bytes of audio and raw events that may wait for one.
+        reconnect: how the session goes on when its connection is lost: by default it connects
+            again, and the conversation goes on. `None`: it is disconnected then.
         provider: the provider's profile: its URLs, authentication and defaults. Default: OpenAI's.
             See `stapes.providers`.
 
@@ -122,6 +129,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         max_answered_calls: int = 256,
         max_queued_events: int = 10_000,
         max_queued_bytes: int = 8 * 1024 * 1024,
+        reconnect: ReconnectPolicy | None = _RECONNECT,
         provider: Provider = OPENAI,
     ) -> None:
         check_agent(agent)
@@ -151,6 +159,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
             max_answered_calls=max_answered_calls,
             max_queued_events=max_queued_events,
             max_queued_bytes=max_queued_bytes,
+            reconnect=reconnect,
             provider=provider,
         )
         self._options = options
@@ -203,7 +212,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         return self._parts.mcp_tools.available
 
     @property
-    def status(self) -> Literal["disconnected", "connecting", "connected"]:
+    def status(self) -> Literal["disconnected", "connecting", "connected", "reconnecting"]:
         """Where the connection stands."""
         return self._core.status
 
@@ -222,6 +231,45 @@ class RealtimeSession(EventSource, Generic[TContext]):
     def output_sample_rate(self) -> int:
         """The rate of `Audio` events, in Hz."""
         return self._options.output_sample_rate or self._parts.configuration.wire_rate
+
+    def stats(self) -> SessionStats:
+        """Counters of the session so far."""
+        return SessionStats(*self._core.survival_stats())
+
+    def snapshot(self) -> dict[str, Any]:
+        """The session as JSON, for another process: see `restore`. It has no key, header or URL."""
+        parts, options = self._parts, self._options
+        return snapshot(
+            self.current_agent, self._core.history, self.usage, options, parts.connector.call_id
+        )
+
+    @classmethod
+    def restore(
+        cls,
+        snapshot: Mapping[str, Any] | str,
+        *,
+        agents: Sequence[RealtimeAgent[Any]],
+        **options: Any,
+    ) -> RealtimeSession[Any]:
+        """A session that goes on with what another one left; `connect` it, or use `async with`.
+
+        The server is told the history, calls that nobody had answered are run (or their approvals
+        asked for) again, and an answer that was waited for is asked for.
+
+        Args:
+            snapshot: what `snapshot()` gave, or that as JSON text.
+            agents: those that the session may have; the one in charge is found by its name.
+            options: as for `RealtimeSession`; `model` and `config` are the snapshot's by default.
+
+        Raises:
+            ValueError: `snapshot` is none, or no agent has the name.
+        """
+        stored = checked(snapshot)
+        for name in ("model", "config"):
+            options.setdefault(name, stored[name])
+        session = cls(agent_of(stored, agents), **options)
+        restore_into(session._core, session.usage, stored)
+        return session
 
     @property
     def transport(self) -> SessionTransport:

@@ -38,6 +38,17 @@ class Handshake:
         return self.headers.get("authorization")
 
 
+@dataclass(frozen=True, slots=True)
+class ScriptedLine:
+    """One connection of a client's."""
+
+    _connection: ServerConnection
+
+    async def send(self, event: Mapping[str, Any]) -> None:
+        """Sends an event."""
+        await self._connection.send(json.dumps(event, ensure_ascii=False))
+
+
 class ScriptedServer:
     """Speaks to one client at a time, word for word as the test wants it.
 
@@ -132,11 +143,20 @@ class ScriptedServer:
         except ConnectionClosed:
             self._gone(connection)
 
+    def current(self) -> ScriptedLine:
+        """The connection that a client made last, to send over it when there is another one."""
+        assert self._connection is not None, "no client is connected"
+        return ScriptedLine(self._connection)
+
     async def receive(self, count: int) -> list[Any]:
         """Waits until `count` messages have come over all connections; returns them."""
         async with self._arrived:
             await self._arrived.wait_for(lambda: len(self.received) >= count)
         return self.received[:count]
+
+    def refuse(self, status: int | None) -> None:
+        """Refuses handshakes from now on with this HTTP status; `None`: accepts them again."""
+        self._reject_status = status
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Ends the connection with a close frame."""

@@ -64,8 +64,11 @@ def _in_flight(session: RealtimeSession[Any], server: ScriptedServer | None) -> 
     if not session.probe.is_idle:
         return "events wait to be dispatched"
     # Once the connection stands, `connect` waits for what the server says first.
+    if session.status == "reconnecting" and session.probe.waits_to_reconnect:
+        # Until the clock is moved.
+        return None
     if session.status != "connected" and (
-        session.probe.is_connecting or session.status == "connecting"
+        session.probe.is_connecting or session.status in {"connecting", "reconnecting"}
     ):
         return "the session is connecting"
     frames_read, queued, flushed, _ = session.probe.traffic()

@@ -38,6 +38,11 @@ impl ExternalConnection {
         Ok(self.core.begin(&self.connection, setup).is_ok())
     }
 
+    /// The connection that takes the place of a lost one stands; false where it was closed meanwhile.
+    fn opened_again(&self) -> bool {
+        self.core.begin_again(&self.connection).is_ok()
+    }
+
     /// A text frame came.
     fn receive(&self, frame: &str) {
         self.connection.receive(frame);

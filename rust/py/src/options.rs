@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use stapes_core::conversation::PlaybackSource;
 use stapes_core::dispatch::SessionOptions;
+use stapes_core::session::ReconnectOptions;
 use stapes_core::transport::net::Proxy;
 #[cfg(feature = "webrtc")]
 use stapes_core::transport::webrtc;
@@ -58,7 +59,7 @@ macro_rules! plain {
     };
 }
 
-plain!(bool, f64, i64, u32, usize, String, PathBuf);
+plain!(bool, f64, i64, u16, u32, usize, String, PathBuf);
 
 impl<T: OptionValue> OptionValue for Option<T> {
     fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
@@ -198,6 +199,30 @@ options! {
 }
 
 options! {
+    CoreReconnect, ReconnectOptions {
+        attempts: policy.attempts,
+        max_reconnects: policy.max_reconnects,
+        first_delay: policy.first_delay,
+        base_delay: policy.base_delay,
+        max_delay: policy.max_delay,
+        jitter: policy.jitter,
+        max_handshakes: policy.max_handshakes,
+        max_session_duration: policy.max_session_duration,
+        rollover_margin: policy.rollover_margin,
+        loss_close_codes: policy.endings.loss_close_codes,
+        refusal_codes: policy.endings.refusal_codes,
+        expiry_codes: policy.endings.expiry_codes,
+        overrides: policy.overrides,
+        max_unsent_audio: survival.max_unsent_audio,
+        max_replayed_items: survival.max_replayed_items,
+        max_replayed_characters: survival.max_replayed_characters,
+        max_held_bytes: survival.max_held_bytes,
+        go_on: survival.go_on,
+        continue_answers: survival.continue_answers,
+    } unset {}
+}
+
+options! {
     WebSocketTransport, websocket::WebSocketOptions {
         connect_timeout: connect_timeout,
         first_event_timeout: first_event_timeout,
@@ -241,6 +266,7 @@ options! {
 pub fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let all = PyDict::new(py);
     all.set_item("CoreOptions", CoreOptions::defaults(py)?)?;
+    all.set_item("CoreReconnect", CoreReconnect::defaults(py)?)?;
     all.set_item("WebSocketTransport", WebSocketTransport::defaults(py)?)?;
     #[cfg(feature = "webrtc")]
     all.set_item("WebRTCTransport", WebRTCTransport::defaults(py)?)?;

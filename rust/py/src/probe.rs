@@ -43,6 +43,11 @@ impl Probe {
         Ok(self.core()?.look(Conversation::sequence))
     }
 
+    /// Whether the next attempt to connect again waits for its time.
+    fn waits_to_reconnect(&self) -> Outcome<bool> {
+        Ok(self.core()?.waits_to_reconnect())
+    }
+
     /// Leaves what the server sends on the wire, or reads it again.
     fn hold_reader(&self, hold: bool) -> Outcome<()> {
         self.core()?.hold_reader(hold);

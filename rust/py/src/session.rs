@@ -14,7 +14,7 @@ use serde_json::Value;
 use stapes_core::audio::AudioFormat;
 use stapes_core::conversation::{Conversation, Interest, Status, WrittenItem};
 use stapes_core::dispatch::{DispatchedSession, SessionOptions};
-use stapes_core::session::{Clock, SessionSetup};
+use stapes_core::session::{Clock, ReconnectOptions, SessionSetup, SurvivalStats};
 use stapes_core::transport::SoundStats;
 use stapes_core::transport::net::ConnectRequest;
 
@@ -25,7 +25,7 @@ use crate::errors::Outcome;
 use crate::external_connection::ExternalConnection;
 use crate::history::History;
 use crate::hub::Hub;
-use crate::options::{CoreOptions, WebSocketOptions, seconds};
+use crate::options::{CoreOptions, CoreReconnect, WebSocketOptions, seconds};
 use crate::route::Route;
 
 /// Where to connect: the URL, the headers, and what else the server may quote and nobody may read.
@@ -78,6 +78,13 @@ impl Session {
         // A child of a fork has no part in its parent's connection.
         let status = self.0.session().map(|session| session.status());
         status.unwrap_or(Status::Disconnected).as_str()
+    }
+
+    /// Whether there is a connection, or will be one for the same conversation.
+    #[getter]
+    fn is_standing(&self) -> bool {
+        let status = self.0.session().map(|session| session.status());
+        status.is_ok_and(Status::is_standing)
     }
 
     #[getter]
@@ -196,6 +203,102 @@ impl Session {
         Ok(ExternalConnection::new(Arc::clone(session), connection))
     }
 
+    /// Makes another connection when one is lost. `options` is a
+    /// `stapes.session.reconnecting.CoreReconnect`.
+    fn reconnect_by(&self, options: &Bound<'_, PyAny>) -> Outcome<()> {
+        let options = CoreReconnect::read(options, ReconnectOptions::default())?;
+        self.0.session()?.reconnect_by(options);
+        Ok(())
+    }
+
+    /// Whether the session layer is asked where to for each attempt, and whether the key is good for one.
+    fn redial_by(&self, asks: bool, single_use: bool) -> Outcome<()> {
+        self.0.session()?.redial_with(asks, single_use);
+        Ok(())
+    }
+
+    /// Makes another connection over a WebSocket, in place of the lost one; false where that is too late.
+    fn reconnect_websocket(&self, asked: Asked, options: &WebSocketOptions) -> Outcome<bool> {
+        let (session, options) = (self.0.session()?, options.0.clone());
+        Ok(session.reconnect_websocket(asked.into(), options).is_ok())
+    }
+
+    /// The same over WebRTC.
+    #[cfg(feature = "webrtc")]
+    fn reconnect_webrtc(
+        &self,
+        asked: Asked,
+        options: &crate::options::WebRtcOptions,
+    ) -> Outcome<bool> {
+        let (session, rates) = (self.0.session()?, self.0.track_rates()?);
+        let made = session.reconnect_webrtc(asked.into(), options.0.clone(), rates);
+        Ok(made.is_ok())
+    }
+
+    /// The same over a transport that is written in Python.
+    fn reconnect_external(
+        &self,
+        asked: Asked,
+        media_track: bool,
+        server_truncates: bool,
+        first_event_timeout: f64,
+    ) -> Outcome<ExternalConnection> {
+        let patience = seconds(first_event_timeout, "first_event_timeout")?;
+        let session = self.0.session()?;
+        let rates = media_track.then(|| self.0.track_rates()).transpose()?;
+        let request = asked.into();
+        let connection = session.reconnect_external(&request, rates, server_truncates, patience)?;
+        Ok(ExternalConnection::new(Arc::clone(session), connection))
+    }
+
+    /// The attempt that is due could not be begun.
+    fn attempt_failed(&self, why: String) -> Outcome<()> {
+        self.0.session()?.attempt_failed(why);
+        Ok(())
+    }
+
+    /// Makes no other connection, and says why.
+    fn give_up(&self, why: String) -> Outcome<()> {
+        self.0.session()?.give_up(why);
+        Ok(())
+    }
+
+    /// The items that a new connection is not told.
+    fn left_out(&self) -> Outcome<History> {
+        Ok(History(self.0.session()?.left_out()))
+    }
+
+    /// What a new connection is told in place of them.
+    fn summarise(&self, summary: String) -> Outcome<()> {
+        self.act(|conversation, _| conversation.summarise(summary))
+    }
+
+    /// `(connections replaced after a loss, attempts that failed, connections rolled over, turns cut by
+    /// that, seconds without a connection, bytes of kept sound)`.
+    fn survival_stats(&self) -> Outcome<(u64, u64, u64, u64, f64, usize)> {
+        let session = self.0.session()?;
+        let (stats, kept) = (
+            session.survival_stats(),
+            self.look(Conversation::kept_sound)?,
+        );
+        let gaps = stats.gaps.as_secs_f64();
+        let SurvivalStats {
+            reconnects,
+            failed_attempts,
+            rollovers,
+            cut_turns,
+            ..
+        } = stats;
+        Ok((
+            reconnects,
+            failed_attempts,
+            rollovers,
+            cut_turns,
+            gaps,
+            kept,
+        ))
+    }
+
     fn close(&self, code: u16, reason: &str) -> Outcome<()> {
         self.act(|conversation, _| conversation.close(code, reason))
     }
@@ -310,6 +413,12 @@ impl Session {
                 conversation.update_history(&items)
             }
         })??)
+    }
+
+    /// Has the next connection go on with these items, and run the calls that wait.
+    fn restore(&self, items: &str) -> Outcome<()> {
+        let items = WrittenItem::read_list(items).map_err(PyValueError::new_err)?;
+        Ok(self.act(|conversation, _| conversation.restore(&items))??)
     }
 
     /// `(packets sent, received, lost, late, share that was concealed, target and delay in seconds)` of a

@@ -90,7 +90,7 @@ class AgentSwitching:
                 await asyncio.shield(self._connecting)
             connection_id = core.connection_id
             update: str | None = None
-            if core.status == "connected":
+            if core.is_standing:
                 payload = await configuration.payload(snapshot, switching=True)
                 update = configuration.session_update(payload)
             # Users' instructions may have taken long: the update is for one connection.

@@ -205,7 +205,7 @@ class Handlers:
         """Emits the change; at the end, ends what waits for the connection."""
         failure = self.connector.take_failure() if message.status == "disconnected" else None
         if self.listeners.wants("connection_changed"):
-            if failure is None and message.is_clean is False:
+            if failure is None and (message.is_clean is False or message.status == "reconnecting"):
                 failure = ConnectionLostError(
                     message.reason or "", message.code, retryable=bool(message.is_retryable)
                 )
@@ -220,6 +220,8 @@ class Handlers:
             self.listeners.emit(event)
         if message.status == "connected":
             self.audio_input.connected()
+        if message.status == "reconnecting":
+            self.approvals.lose_mcp_calls()
         self.is_over = message.status == "disconnected"
         if self.is_over:
             self.approvals.forget_mcp_calls()
@@ -239,6 +241,14 @@ class Handlers:
         """Fails `connect`."""
         error = message.error or NotConnectedError("the session was closed while it was connecting")
         self.connector.opened(message.connection_id, error)
+
+    def redial(self, message: messages.Redial) -> None:
+        """Decides on another connection, and says where to."""
+        error: ConnectionLostError | None = None
+        if message.attempt > 0:
+            retryable = message.is_retryable
+            error = ConnectionLostError(message.reason, message.code, retryable=retryable)
+        self.scope.tasks.spawn(self.connector.redial(error))
 
     def outgoing_ready(self, _: messages.OutgoingReady) -> None:
         """Has a transport of the user's send."""
@@ -401,6 +411,8 @@ class Handlers:
                 error = StapesError(message.detail)
             case "not_sent":
                 error = NotConnectedError(message.detail)
+            case "gave_up":
+                error = ConnectionLostError(message.detail, retryable=False)
         self.listeners.emit(Error(error))
 
     def too_slow(self, message: messages.TooSlow) -> None:
@@ -450,6 +462,7 @@ _HANDLERS: dict[type[Any], Callable[[Handlers, Any], None]] = {
     messages.OutgoingMessage: Handlers.outgoing_message,
     messages.Opened: Handlers.opened,
     messages.NotOpened: Handlers.not_opened,
+    messages.Redial: Handlers.redial,
     messages.OutgoingReady: Handlers.outgoing_ready,
     messages.AudioDrained: Handlers.audio_drained,
     messages.AudioStreamed: Handlers.audio_streamed,

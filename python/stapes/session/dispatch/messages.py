@@ -32,6 +32,7 @@ __all__ = [
     "OutgoingReady",
     "Played",
     "Raw",
+    "Redial",
     "ResponseEnded",
     "ResponseStarted",
     "TooSlow",
@@ -50,13 +51,23 @@ class Raw:
 class ConnectionChanged:
     """The connection is being made, stands, or is over; all but `status` says how that came."""
 
-    status: Literal["disconnected", "connecting", "connected"]
+    status: Literal["disconnected", "connecting", "connected", "reconnecting"]
     reason: str | None
     is_clean: bool | None
     code: int | None
     is_retryable: bool | None
     retry_after: float | None
     """Seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redial:
+    """Another connection is due: the session layer decides, and says where to."""
+
+    attempt: int
+    reason: str
+    code: int | None
+    is_retryable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +203,7 @@ class McpCallCompleted:
 class CoreError:
     """Something went wrong that no command's exception tells of."""
 
-    kind: Literal["server", "protocol", "model", "unanswered", "not_sent"]
+    kind: Literal["server", "protocol", "model", "unanswered", "not_sent", "gave_up"]
     """The server reported it; the server broke the protocol; the model did; the server left a
     request for a response unanswered; a message was not sent, because the connection was over."""
     detail: str

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from agents import ModelBehaviorError
 
 from stapes.approvals import ToolApproval
-from stapes.events import ToolApprovalRequested
+from stapes.errors import NotConnectedError
+from stapes.events import Error, ToolApprovalRequested
 from stapes.session.completion import Completion, done
 from stapes.session.upstream import approval_item
 
@@ -114,7 +115,7 @@ class Approvals:
             message: what the model gets in place of the tool's answer.
         """
         scope = self._scope
-        if approval.connection_id != scope.core.connection_id or scope.core.status != "connected":
+        if approval.connection_id != scope.core.connection_id or not scope.core.is_standing:
             return scope.tasks.failed(
                 ModelBehaviorError("Tool approval belongs to a closed realtime connection.")
             )
@@ -144,6 +145,16 @@ class Approvals:
     def forget_mcp_calls(self) -> None:
         """Forgets the calls of hosted MCP servers that wait: their connection is over."""
         self._pending_mcp = _NONE
+
+    def lose_mcp_calls(self) -> None:
+        """Tells of hosted MCP servers' calls that wait: another connection knows none of them."""
+        for item_id in sorted(self._pending_mcp):
+            error = NotConnectedError(
+                f"the approval of hosted MCP call {item_id} is waited for no more: the connection "
+                "was lost, and the provider takes no such request from a client"
+            )
+            self._scope.local_events.emit(Error(error, context="approval"))
+        self.forget_mcp_calls()
 
     def decide_mcp(self, approval: ToolApproval, *, approve: bool, message: str | None) -> None:
         """Answers the request of a hosted MCP server, if it waits still."""

@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::item::ItemId;
 use crate::audio::base64;
 
 /// A client event as it goes to the server.
@@ -14,6 +15,8 @@ pub struct ClientEvent {
     /// Whether the event carries the user's audio. If the server does not read, the oldest audio is
     /// dropped, and nothing else.
     pub is_audio: bool,
+    /// The id of the item that the event creates, where the server has to confirm that.
+    pub creates: Option<ItemId>,
 }
 
 impl From<String> for ClientEvent {
@@ -21,11 +24,13 @@ impl From<String> for ClientEvent {
         Self {
             text,
             is_audio: false,
+            creates: None,
         }
     }
 }
 
 const AUDIO_APPEND: &str = "input_audio_buffer.append";
+const ITEM_CREATE: &str = "conversation.item.create";
 
 impl ClientEvent {
     fn new(value: &Value) -> Self {
@@ -38,10 +43,15 @@ impl ClientEvent {
 
     /// An event that the user wrote, unchanged.
     pub(super) fn from_user(event: Map<String, Value>) -> Self {
-        let is_audio = event.get("type").and_then(Value::as_str) == Some(AUDIO_APPEND);
+        let kind = event.get("type").and_then(Value::as_str);
+        let is_audio = kind == Some(AUDIO_APPEND);
+        let item = event.get("item").filter(|_| kind == Some(ITEM_CREATE));
+        let id = item.and_then(|item| item.get("id")?.as_str());
+        let creates = id.map(ItemId::from);
         Self {
             text: Value::Object(event).to_string(),
             is_audio,
+            creates,
         }
     }
 
@@ -57,12 +67,26 @@ impl ClientEvent {
         Self {
             text,
             is_audio: true,
+            creates: None,
         }
     }
 
     /// `input_audio_buffer.commit`: the user's turn ends here.
     pub(super) fn audio_commit() -> Self {
         Self::fixed(r#"{"type":"input_audio_buffer.commit"}"#)
+    }
+
+    /// The sound in an `input_audio_buffer.append`; empty where there is none that can be read.
+    pub(super) fn sound(&self) -> Vec<u8> {
+        let event: Option<Value> = serde_json::from_str(&self.text).ok();
+        let audio = event
+            .as_ref()
+            .and_then(|event| event.get("audio")?.as_str());
+        let mut sound = Vec::new();
+        if base64::decode_append(audio.unwrap_or_default().as_bytes(), &mut sound).is_err() {
+            sound.clear();
+        }
+        sound
     }
 
     /// `output_audio_buffer.clear`: the server is to stop the playback of the answer.
@@ -101,7 +125,11 @@ impl ClientEvent {
         if let Some(previous) = previous_item_id {
             event["previous_item_id"] = previous.into();
         }
-        Self::new(&event)
+        let creates = item.get("id").and_then(Value::as_str).map(ItemId::from);
+        Self {
+            creates,
+            ..Self::new(&event)
+        }
     }
 
     /// `conversation.item.create` of a function call's output.

@@ -8,7 +8,6 @@ use thiserror::Error;
 
 use super::capabilities::Capabilities;
 use super::client_event::ClientEvent;
-use super::early_audio::Early;
 use super::event::{ConnectionChange, ConnectionEnd, CoreError, Event, Status};
 use super::guard::GuardSource;
 use super::history::History;
@@ -35,16 +34,22 @@ pub enum Rejected {
     TooLong { bytes: usize, limit: usize },
     #[error("{limit} response.create requests are waiting already: wait for responses to end")]
     TooManyRequests { limit: usize },
+    #[error(
+        "the connection is being made again, and {limit} bytes of commands wait for it already: \
+         wait for the SessionRestored event"
+    )]
+    TooMuchHeld { limit: usize },
     #[error("{0}")]
     Invalid(String),
 }
 
 impl Conversation {
     pub(crate) fn connected(&self) -> Result<(), Rejected> {
-        if self.status == Status::Connected {
-            Ok(())
-        } else {
-            Err(Rejected::NotConnected)
+        match self.status {
+            Status::Connected => Ok(()),
+            // They wait for the next connection.
+            Status::Reconnecting => self.room_to_hold(),
+            Status::Connecting | Status::Disconnected => Err(Rejected::NotConnected),
         }
     }
 
@@ -56,7 +61,7 @@ impl Conversation {
         Ok(())
     }
 
-    fn status_changed(&mut self, status: Status, end: Option<ConnectionEnd>) {
+    pub(super) fn status_changed(&mut self, status: Status, end: Option<ConnectionEnd>) {
         self.status = status;
         let change = ConnectionChange { status, end };
         self.outbox.event(Event::ConnectionChanged(change.into()));
@@ -67,11 +72,16 @@ impl Conversation {
         if self.status != Status::Disconnected {
             return Err(Rejected::AlreadyConnected);
         }
-        self.connection_id += 1;
+        self.next_connection();
         self.capabilities = capabilities;
         self.reset_connection();
         self.status_changed(Status::Connecting, None);
         Ok(self.connection_id)
+    }
+
+    fn next_connection(&mut self) {
+        self.wire_id = self.new_wire();
+        self.connection_id = self.wire_id;
     }
 
     /// Handles an open connection: sends the session's configuration, and clears the history.
@@ -89,10 +99,15 @@ impl Conversation {
         self.tracing = tracing;
         self.status_changed(Status::Connected, None);
         self.note_formats(&session_update);
+        if let Some(survival) = &mut self.survival {
+            survival.begin_with(&session_update);
+        }
         self.outbox.message(session_update);
         self.history.clear();
-        self.history_updated();
-        self.replay_first_items();
+        if !self.tell_stored() {
+            self.history_updated();
+            self.replay_first_items();
+        }
         self.send_early_audio()
     }
 
@@ -122,8 +137,11 @@ impl Conversation {
 
     /// Handles the end of a connection, or the failure to open one.
     pub fn ended(&mut self, connection_id: u64, end: ConnectionEnd) {
-        if connection_id != self.connection_id || self.status == Status::Disconnected {
+        if connection_id != self.wire_id || self.status == Status::Disconnected {
             return;
+        }
+        if self.status == Status::Reconnecting {
+            return self.give_up(end);
         }
         self.end_unfinished();
         self.sequencer.reset();
@@ -133,7 +151,7 @@ impl Conversation {
 
     /// Handles a server that reports an error before anything else: it will not begin the session.
     pub fn refused(&mut self, connection_id: u64, event: ServerEvent<'_>, end: ConnectionEnd) {
-        if connection_id != self.connection_id || self.status != Status::Connected {
+        if connection_id != self.wire_id || self.status != Status::Connected {
             return;
         }
         if let Some(text) = event.raw {
@@ -149,7 +167,7 @@ impl Conversation {
         if self.status == Status::Disconnected {
             return;
         }
-        self.connection_id += 1;
+        self.next_connection();
         self.reset_connection();
         self.outbox.close(code, reason);
         self.status_changed(Status::Disconnected, Some(ConnectionEnd::by_us()));
@@ -162,7 +180,7 @@ impl Conversation {
         match event.get("type").and_then(Value::as_str) {
             Some("response.create") => return self.request_manual(event, now),
             Some("response.cancel") => self.note_cancel(text_of(&event, "response_id")),
-            Some("session.update") => self.asked.note(&Value::Object(event.clone())),
+            Some("session.update") => self.note_update(&Value::Object(event.clone())),
             Some(_) => {}
             None => {
                 return Err(Rejected::Invalid(
@@ -170,10 +188,24 @@ impl Conversation {
                 ));
             }
         }
+        let kept = self.note_sound_event(&event);
         let event = ClientEvent::from_user(event);
-        self.uncommitted |= event.is_audio;
-        self.outbox.message(event);
+        if event.is_audio {
+            self.uncommitted = true;
+            self.keep_sound(&event, &[]);
+        }
+        if !(kept && self.status == Status::Reconnecting) {
+            self.outbox.message(event);
+        }
         Ok(())
+    }
+
+    /// Takes note of a `session.update` that changes the configuration.
+    pub(super) fn note_update(&mut self, update: &Value) {
+        self.asked.note(update);
+        if let Some(survival) = &mut self.survival {
+            survival.configured(update);
+        }
     }
 
     /// Takes note of the audio formats that a `session.update` asks for.
@@ -192,69 +224,16 @@ impl Conversation {
         now: Duration,
     ) -> Result<(), Rejected> {
         self.connected()?;
-        self.outbox
-            .message(serde_json::to_string(event).unwrap_or_default());
+        if self.survives() {
+            let event = self.with_item_id(event);
+            self.outbox.message(event);
+        } else {
+            self.outbox
+                .message(serde_json::to_string(event).unwrap_or_default());
+        }
         if respond {
             self.request_response_auto(now);
         }
-        Ok(())
-    }
-
-    /// Sends audio: an `input_audio_buffer.append`, or nothing. It is dropped while muted; a commit then
-    /// is of what was sent before.
-    pub fn send_audio(
-        &mut self,
-        append: Option<ClientEvent>,
-        commit: bool,
-        now: Duration,
-    ) -> Result<(), Rejected> {
-        if self.status == Status::Connecting {
-            if let Some(append) = append.filter(|_| !self.muted) {
-                self.early_audio.append(append);
-            }
-            if commit {
-                self.early_audio.commit(now);
-            }
-            return Ok(());
-        }
-        self.connected()?;
-        if let Some(append) = append.filter(|_| !self.muted) {
-            self.uncommitted = true;
-            self.outbox.message(append);
-        }
-        if commit && (self.uncommitted || !self.muted) {
-            self.commit_audio(now)?;
-        }
-        Ok(())
-    }
-
-    /// Sends the sound of while the connection was made.
-    fn send_early_audio(&mut self) -> Result<(), Rejected> {
-        let (waiting, dropped) = self.early_audio.take();
-        if dropped > 0 {
-            self.report(CoreError::NotSent(format!(
-                "the first {dropped} pieces of the sound that was given while the session was \
-                 connecting are lost: more than 1 MiB of it was waiting"
-            )));
-        }
-        for early in waiting {
-            match early {
-                Early::Append(append) => {
-                    self.uncommitted = true;
-                    self.outbox.message(append);
-                }
-                Early::Commit(then) => self.commit_audio(then)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Commits the user's audio: the user's turn ends here.
-    pub fn commit_audio(&mut self, now: Duration) -> Result<(), Rejected> {
-        self.connected()?;
-        self.uncommitted = false;
-        self.turn_ended = Some(now);
-        self.outbox.message(ClientEvent::audio_commit());
         Ok(())
     }
 
@@ -328,7 +307,7 @@ impl Conversation {
         let planned = replay::plan(&mut requests, self.history.version(), new);
         let result = match planned {
             Err(why) => Err(Rejected::Invalid(why)),
-            Ok(plan) if !plan.messages.is_empty() && self.status != Status::Connected => {
+            Ok(plan) if !plan.messages.is_empty() && !self.status.is_standing() => {
                 Err(Rejected::NotConnected)
             }
             Ok(plan) => {
@@ -403,7 +382,7 @@ impl Conversation {
         if self.closed_connection == connection_id {
             return Ok(());
         }
-        if self.status != Status::Connected {
+        if !self.status.is_standing() {
             self.report(CoreError::NotSent(
                 "the model was not told of the guardrail: the connection was lost".to_owned(),
             ));
@@ -437,6 +416,6 @@ impl Conversation {
     }
 }
 
-fn text_of<'e>(event: &'e Map<String, Value>, key: &str) -> Option<&'e str> {
+pub(super) fn text_of<'e>(event: &'e Map<String, Value>, key: &str) -> Option<&'e str> {
     event.get(key).and_then(Value::as_str)
 }

@@ -10,9 +10,21 @@ use super::guard::GuardSource;
 impl Conversation {
     /// Ends the response that is in progress, its audio, and the items in progress.
     pub(super) fn end_unfinished(&mut self) {
-        if self.history.end_items() {
+        if self.history.end_items(|_| false) {
             self.history_updated();
         }
+        self.end_response();
+    }
+
+    /// The same, where another connection follows: calls that are not answered go on.
+    pub(super) fn end_unfinished_but_calls(&mut self) {
+        let tool_calls = &self.tool_calls;
+        self.history
+            .end_items(|call_id| tool_calls.is_open(call_id));
+        self.end_response();
+    }
+
+    fn end_response(&mut self) {
         if std::mem::take(&mut self.audio_started) {
             self.outbox.event(Event::AudioStopped {
                 agent_version: self.agent_version,

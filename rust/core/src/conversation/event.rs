@@ -66,6 +66,8 @@ pub enum CoreError {
     Unanswered(String),
     /// Something was to be sent when the connection had been lost.
     NotSent(String),
+    /// A connection that was lost is not made again.
+    GaveUp(String),
 }
 
 impl CoreError {
@@ -76,6 +78,7 @@ impl CoreError {
             Self::Model(_) => "model",
             Self::Unanswered(_) => "unanswered",
             Self::NotSent(_) => "not_sent",
+            Self::GaveUp(_) => "gave_up",
         }
     }
 
@@ -89,7 +92,8 @@ impl CoreError {
             Self::Protocol(what)
             | Self::Model(what)
             | Self::Unanswered(what)
-            | Self::NotSent(what) => edit(what),
+            | Self::NotSent(what)
+            | Self::GaveUp(what) => edit(what),
         }
     }
 
@@ -108,7 +112,8 @@ impl CoreError {
             Self::Protocol(what)
             | Self::Model(what)
             | Self::Unanswered(what)
-            | Self::NotSent(what) => what.clone(),
+            | Self::NotSent(what)
+            | Self::GaveUp(what) => what.clone(),
         }
     }
 }
@@ -146,6 +151,8 @@ pub enum Status {
     Disconnected,
     Connecting,
     Connected,
+    /// The connection was lost, and another one is being made for the same conversation.
+    Reconnecting,
 }
 
 impl Speaker {
@@ -158,11 +165,17 @@ impl Speaker {
 }
 
 impl Status {
+    /// Whether there is a connection, or will be one for the same conversation.
+    pub fn is_standing(self) -> bool {
+        matches!(self, Self::Connected | Self::Reconnecting)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Disconnected => "disconnected",
             Self::Connecting => "connecting",
             Self::Connected => "connected",
+            Self::Reconnecting => "reconnecting",
         }
     }
 }
@@ -190,6 +203,11 @@ impl ConnectionEnd {
             is_clean: true,
             ..Self::default()
         }
+    }
+
+    /// Whether this side closed it.
+    pub fn is_by_us(&self) -> bool {
+        self.is_clean && self.code.is_none()
     }
 
     /// It was lost, for a reason of this side's: another one may be made at once.
@@ -265,6 +283,19 @@ event_table! {
         AudioInterrupted { agent_version: u64, response_id: Arc<str> }
         /// A response that has ended was heard to its end, or was cut.
         PlaybackEnded { response_id: Arc<str>, played_ms: u64, interrupted: bool }
+        /// Another connection has taken the place of one that was lost, or was to end.
+        SessionRestored {
+            /// `lost`, `expired` or `rollover`.
+            reason: &'static str,
+            /// How long there was no connection.
+            gap: Duration,
+            /// Items of the history that the new connection was told.
+            items: u64,
+            /// Items that it was not told.
+            left_out: u64,
+            /// The server had the conversation still.
+            resumed: bool,
+        }
         /// Nothing is left to play: for whoever waits with this token.
         Played { token: u64, heard: bool }
         TranscriptDelta {

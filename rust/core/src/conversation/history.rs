@@ -27,6 +27,12 @@ impl History {
         self.0.get(index)
     }
 
+    /// The first `count` items.
+    #[must_use]
+    pub fn first(&self, count: usize) -> Self {
+        Self(self.0.take(count))
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Item>> {
         self.0.iter()
     }
@@ -144,10 +150,19 @@ impl Ledger {
         self.deleted.retain(|deleted| **deleted != *id);
     }
 
-    /// Marks all items in progress as incomplete. Returns whether there were any.
-    pub(super) fn end_items(&mut self) -> bool {
+    /// Marks all items in progress as incomplete, but for calls whose ids are to be kept. Returns whether
+    /// there were any.
+    pub(super) fn end_items(&mut self, keep: impl Fn(&str) -> bool) -> bool {
         let mut changed = false;
         for at in 0..self.version.len() {
+            if !self.version.0[at].is_in_progress() {
+                continue;
+            }
+            if let ItemKind::FunctionCall { call_id, .. } = &self.version.0[at].kind
+                && keep(call_id.as_deref().unwrap_or(&self.version.0[at].id))
+            {
+                continue;
+            }
             let mut item = Item::clone(&self.version.0[at]);
             let (ItemKind::Message {
                 status: Some(status),
@@ -158,11 +173,9 @@ impl Ledger {
             else {
                 continue;
             };
-            if *status == Progress::InProgress {
-                *status = Progress::Incomplete;
-                self.version.0.set(at, Arc::new(item));
-                changed = true;
-            }
+            *status = Progress::Incomplete;
+            self.version.0.set(at, Arc::new(item));
+            changed = true;
         }
         changed
     }
@@ -183,6 +196,16 @@ impl Ledger {
             edit(*role, status, content);
             self.version.0.set(at, Arc::new(item));
         }
+    }
+
+    /// Replaces the content of a message that ends here.
+    pub(super) fn set_content(&mut self, id: &str, parts: Vec<ContentPart>) {
+        self.edit_message(id, |_, status, content| {
+            if *status == Some(Progress::InProgress) {
+                *status = Some(Progress::Incomplete);
+            }
+            *content = parts;
+        });
     }
 
     /// Stores a transcription as the transcript of the user's audio.

@@ -21,11 +21,14 @@ const MAX_UNHEARD: usize = 64;
 impl Conversation {
     /// Stops the answer, whether it plays yet or not. Does nothing if there is none.
     pub fn interrupt(&mut self, now: Duration) {
-        if self.status == Status::Connected {
-            self.sequencer.interrupt_pending(true);
-            self.interrupt_answer(true, now);
-            self.settle_played();
+        match self.status {
+            Status::Connected => self.sequencer.interrupt_pending(true),
+            // What was to be asked for again is not wanted any more.
+            Status::Reconnecting => self.sequencer.withdraw_first(),
+            Status::Disconnected | Status::Connecting => return,
         }
+        self.interrupt_answer(true, now);
+        self.settle_played();
     }
 
     /// Stops the answer. `cancel` is false where the server cancels it by itself.
@@ -66,7 +69,7 @@ impl Conversation {
                     .message(ClientEvent::response_cancel(Some(&cut.response_id)));
             }
         }
-        if at_server {
+        if at_server && self.status == Status::Connected {
             self.outbox.message(ClientEvent::output_audio_clear());
         }
     }
@@ -90,7 +93,7 @@ impl Conversation {
     }
 
     /// Cuts these parts: for the server, in the history, and for the session.
-    fn cut(&mut self, cuts: Vec<Cut>) {
+    pub(super) fn cut(&mut self, cuts: Vec<Cut>) {
         let mut interrupted: Vec<Arc<str>> = Vec::new();
         let mut history_changed = false;
         for mut cut in cuts {
@@ -106,6 +109,9 @@ impl Conversation {
                     Truncation::Server => self.lengthen(&mut cut),
                 }
                 history_changed |= self.note_heard(&cut);
+                if self.is_text_only(&cut.item_id) {
+                    self.retell_cut(&cut.item_id);
+                }
             }
             if had_audio && !interrupted.contains(&cut.response_id) {
                 interrupted.push(cut.response_id);
@@ -130,6 +136,10 @@ impl Conversation {
     }
 
     fn truncate(&mut self, cut: &Cut) {
+        // A new connection is told what was heard; it has answers as text, which cannot be truncated.
+        if self.status != Status::Connected || self.is_text_only(&cut.item_id) {
+            return;
+        }
         let (item_id, index) = (&cut.item_id, cut.content_index);
         let event_id = (cut.audio_end_ms == 0).then(|| self.note_unheard(&cut.item_id));
         self.outbox.message(ClientEvent::item_truncate(

@@ -153,7 +153,7 @@ impl Conversation {
         audio: TrackAudio,
         now: Duration,
     ) {
-        if connection_id != self.connection_id {
+        if connection_id != self.wire_id {
             return;
         }
         let Some(segment) = self.media_track.segment(segment) else {
@@ -184,7 +184,7 @@ impl Conversation {
 
     /// Handles the end of a segment: all of its audio has been passed on.
     pub fn segment_ended(&mut self, connection_id: u64, segment: u64) {
-        if connection_id != self.connection_id {
+        if connection_id != self.wire_id {
             return;
         }
         let Some(segment) = self.media_track.end(segment) else {

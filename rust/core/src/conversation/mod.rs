@@ -4,6 +4,7 @@
 //! messages for the server come out, in one order. The conversation opens no socket, reads no clock
 //! and starts no thread, so it can be fuzzed and run under a virtual clock.
 
+mod audio_commands;
 mod capabilities;
 mod client_event;
 mod commands;
@@ -32,6 +33,7 @@ mod sequencer;
 mod server;
 mod server_event;
 mod speech_rate;
+mod survival;
 mod tool_answers;
 mod tool_calls;
 
@@ -58,7 +60,8 @@ pub use playback::PlaybackSource;
 pub use record::{FieldValue, Record, RecordType};
 pub use replay::WrittenItem;
 pub use reported_error::ReportedError;
-pub use server_event::ServerEvent;
+pub use server_event::{Confirmed, ServerEvent};
+pub use survival::{SurvivalOptions, Told};
 pub use tool_answers::AgentSwitch;
 pub use tool_calls::FunctionCall;
 
@@ -76,6 +79,7 @@ use response::Responses;
 use sequencer::Sequencer;
 use server::AskedFormats;
 use speech_rate::SpeechRate;
+use survival::Surviving;
 use tool_calls::ToolCalls;
 
 /// The options of a conversation, each with its default.
@@ -126,8 +130,14 @@ pub struct Conversation {
     capabilities: Capabilities,
     outbox: Outbox,
     status: Status,
-    /// Counts connections: everything that belongs to an older one is stale.
+    /// Counts connections: everything that belongs to an older one is stale. One that takes the place
+    /// of a lost one has the same number.
     connection_id: u64,
+    /// Counts connections, those that take the place of others included: of an older one nothing is
+    /// read any more.
+    wire_id: u64,
+    /// The wire ids that were given out.
+    wires: u64,
     /// The newest connection that the user closed. What still comes of it and of older ones is not
     /// told.
     closed_connection: u64,
@@ -177,6 +187,7 @@ pub struct Conversation {
     truncations: u64,
     /// The event ids and items of truncations at 0.
     unheard: VecDeque<(String, ItemId)>,
+    survival: Option<Box<Surviving>>,
 }
 
 impl Conversation {
@@ -186,6 +197,8 @@ impl Conversation {
             outbox: Outbox::default(),
             status: Status::Disconnected,
             connection_id: 0,
+            wire_id: 0,
+            wires: 0,
             closed_connection: 0,
             agent_version: 0,
             muted: false,
@@ -217,6 +230,7 @@ impl Conversation {
             late_cancels: 0,
             truncations: 0,
             unheard: VecDeque::new(),
+            survival: None,
             options,
         }
     }
@@ -232,6 +246,17 @@ impl Conversation {
 
     pub fn connection_id(&self) -> u64 {
         self.connection_id
+    }
+
+    /// The connection in charge, or the one that is being made.
+    pub fn wire_id(&self) -> u64 {
+        self.wire_id
+    }
+
+    /// A wire id for a connection that is not in charge yet.
+    pub fn new_wire(&mut self) -> u64 {
+        self.wires += 1;
+        self.wires
     }
 
     pub fn muted(&self) -> bool {
@@ -327,6 +352,11 @@ impl Conversation {
         self.flush_responses(now);
     }
 
+    /// Reports what went wrong outside of the conversation.
+    pub(crate) fn reported(&mut self, error: CoreError) {
+        self.report(error);
+    }
+
     fn report(&mut self, error: CoreError) {
         self.outbox.event(Event::CoreError(error));
     }
@@ -414,6 +444,11 @@ impl Conversation {
         self.turn_ended = None;
         self.late_cancels = 0;
         self.unheard.clear();
+        self.outbox.release();
+        self.outbox.take_unconfirmed();
+        if let Some(survival) = &mut self.survival {
+            survival.reset();
+        }
         self.give_up_played();
     }
 }

@@ -168,6 +168,11 @@ impl Playback {
         self.parts.is_empty()
     }
 
+    /// The items of the parts that are left.
+    pub(super) fn items(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.parts.iter().map(|part| &part.item_id)
+    }
+
     /// Whether a part of that response is left.
     pub(super) fn holds(&self, response_id: &str) -> bool {
         self.parts

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::client_event::ClientEvent;
 use super::history::History;
-use super::item::{ContentPart, Item, ItemId, ItemKind, Role, text};
+use super::item::{ContentPart, HeardExtent, Item, ItemId, ItemKind, Role, text};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestKind {
@@ -96,6 +96,29 @@ impl HistoryRequests {
         self.open.retain(|request| request.event_id != event_id);
     }
 
+    /// The connection was lost, and another one follows. Returns the items whose deletion was not
+    /// confirmed; creations are asked for again.
+    pub(super) fn suspend(&mut self) -> Vec<ItemId> {
+        self.outputs.clear();
+        let (deleted, open): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|request| request.kind == RequestKind::Delete);
+        self.open = open;
+        deleted.into_iter().map(|request| request.item_id).collect()
+    }
+
+    /// Whether a creation or deletion is not confirmed yet.
+    pub(super) fn is_open(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Another connection was told the outputs of these calls.
+    pub(super) fn outputs_told(&mut self, outputs: &[(String, ItemId)]) {
+        for (call_id, item_id) in outputs {
+            self.output_stored(call_id, item_id);
+        }
+    }
+
     pub(super) fn reset(&mut self) {
         self.open.clear();
         self.outputs.clear();
@@ -150,6 +173,25 @@ impl WrittenItem {
             parts,
             status,
         })
+    }
+
+    /// The item as it was when it was stored, with what was heard of it.
+    pub(super) fn stored(&self) -> Item {
+        let mut item = self.item.clone();
+        if let ItemKind::Message { content, .. } = &mut item.kind {
+            for (part, written) in content.iter_mut().zip(&self.parts) {
+                if let (ContentPart::OutputAudio { heard, .. }, Some(transcript)) =
+                    (part, text(written, "heard"))
+                {
+                    let played = written.get("audio_end_ms").and_then(Value::as_u64);
+                    *heard = Some(HeardExtent {
+                        audio_end_ms: played.unwrap_or_default(),
+                        transcript: transcript.to_owned(),
+                    });
+                }
+            }
+        }
+        item
     }
 
     /// Why the item cannot be told to the server, though nothing is wrong with it.
@@ -385,7 +427,7 @@ pub(super) fn plan(
 }
 
 /// The id that the output of a call gets, for what follows it to name. Providers take 32 bytes.
-fn output_id(call: &str) -> ItemId {
+pub(super) fn output_id(call: &str) -> ItemId {
     const PREFIX: &str = "out_";
     let mut from = call.len().saturating_sub(32 - PREFIX.len());
     while !call.is_char_boundary(from) {

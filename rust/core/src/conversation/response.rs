@@ -71,6 +71,8 @@ pub(super) struct Response {
     pub(super) silenced: bool,
     /// A `response.cancel` of it was sent, and it has not ended yet.
     pub(super) cancelling: bool,
+    /// Text of it came that is not spoken.
+    pub(super) written: bool,
     /// All of its audio has been generated.
     pub(super) audio_generated: bool,
     pub(super) done: bool,
@@ -81,7 +83,7 @@ pub(super) struct Response {
     /// The items of which a part was heard to its end.
     heard_items: Vec<Arc<str>>,
     /// The transcripts of its parts so far.
-    transcripts: Vec<Spoken>,
+    pub(super) transcripts: Vec<Spoken>,
 }
 
 impl Response {
@@ -97,6 +99,7 @@ impl Response {
             tripped: false,
             silenced: false,
             cancelling: false,
+            written: false,
             audio_generated: false,
             done: false,
             heard_ms: 0.0,
@@ -396,9 +399,8 @@ impl Responses {
         Some(response.agent_version)
     }
 
-    /// The agent that serves a response. A response without a `response.created` belongs from now
-    /// on to the active agent (`agent_version`). Events after the end of a response belong to that
-    /// agent, too.
+    /// The agent that serves a response. One without a `response.created` belongs from now on to the
+    /// active agent (`agent_version`), and so do events after the end of a response.
     pub(super) fn capture(&mut self, id: &str, agent_version: u64) -> u64 {
         if self.is_done(id) {
             return agent_version;

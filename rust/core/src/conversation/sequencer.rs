@@ -301,6 +301,45 @@ impl Sequencer {
         self.blocked_until.take_if(|until| *until <= now).is_some()
     }
 
+    /// The connection was lost, and another one follows: what was asked for and has not begun is asked
+    /// for again. `ask_again`: so is the response that had begun.
+    pub(super) fn suspend(&mut self, ask_again: bool) {
+        let answered = self.answered.take();
+        self.earlier.clear();
+        self.blocked_until = None;
+        let lost = match self.pending.take() {
+            Some(sent) => Some(sent).filter(|sent| !sent.interrupted && !sent.withdrawn),
+            None if ask_again => {
+                let begun = answered.filter(|sent| !sent.interrupted);
+                let request = begun.map_or(Request::new(Kind::Auto(1)), |sent| sent.request);
+                return self.put_first(request.kind);
+            }
+            None => None,
+        };
+        match lost {
+            Some(sent) => self.put_first(sent.request.kind),
+            None if ask_again => self.put_first(Kind::Auto(1)),
+            None => {}
+        }
+    }
+
+    /// The answer that is asked for again is not wanted any more.
+    pub(super) fn withdraw_first(&mut self) {
+        if let Some(Request { repeated: true, .. }) = self.waiting.front() {
+            self.waiting.pop_front();
+        }
+    }
+
+    fn put_first(&mut self, kind: Kind) {
+        match kind {
+            Kind::Auto(count) => self.put_back(count, true),
+            kind @ Kind::Manual(_) => self.waiting.push_front(Request {
+                kind,
+                repeated: true,
+            }),
+        }
+    }
+
     /// Drops all requests: the connection is over.
     pub(super) fn reset(&mut self) {
         self.waiting.clear();

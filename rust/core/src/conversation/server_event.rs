@@ -41,6 +41,14 @@ pub(super) struct TextDelta<'a> {
     pub(super) text: Cow<'a, str>,
 }
 
+/// What an event says of the items that a client created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirmed {
+    Item(String),
+    Failed,
+    Other,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Body<'a> {
     AudioDelta {
@@ -140,6 +148,28 @@ impl<'a> ServerEvent<'a> {
         match &self.body {
             Body::Event { kind, value } if kind == "error" => Some(ReportedError::read(value)),
             _ => None,
+        }
+    }
+
+    /// Until when the session lasts, as `session.created` states it: seconds of the Unix epoch.
+    pub fn expires_at(&self) -> Option<f64> {
+        match &self.body {
+            Body::Event { kind, value } if kind == "session.created" => {
+                value.pointer("/session/expires_at")?.as_f64()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the event confirms an item that was created.
+    pub fn confirmed(&self) -> Confirmed {
+        match &self.body {
+            Body::Event { kind, value } if kind == "conversation.item.done" => value
+                .pointer("/item/id")
+                .and_then(Value::as_str)
+                .map_or(Confirmed::Other, |id| Confirmed::Item(id.to_owned())),
+            Body::Event { kind, .. } if kind == "error" => Confirmed::Failed,
+            _ => Confirmed::Other,
         }
     }
 

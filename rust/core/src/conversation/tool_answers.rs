@@ -51,7 +51,7 @@ impl Conversation {
             .tool_calls
             .open(call_id, connection_id)
             .ok_or(Rejected::Stale)?;
-        if self.status != Status::Connected {
+        if !self.status.is_standing() {
             return Err(Rejected::NotConnected);
         }
         Ok(Arc::clone(call))
@@ -61,8 +61,7 @@ impl Conversation {
     /// answer goes nowhere, and that must be said.
     fn is_lost(&self, call_id: &str, connection_id: u64) -> bool {
         let is_over = if connection_id == self.connection_id {
-            self.status != Status::Connected
-                && self.tool_calls.open(call_id, connection_id).is_some()
+            !self.status.is_standing() && self.tool_calls.open(call_id, connection_id).is_some()
         } else {
             // What was known of its calls is forgotten.
             connection_id < self.connection_id
@@ -90,8 +89,12 @@ impl Conversation {
     }
 
     fn put_output(&mut self, call: &FunctionCall, output: &str) {
-        self.outbox
-            .message(ClientEvent::function_call_output(&call.call_id, output));
+        let answer = ClientEvent::function_call_output(&call.call_id, output);
+        match &mut self.survival {
+            // A new connection is told the call with its output.
+            Some(survival) if self.status == Status::Reconnecting => survival.answered(answer),
+            _ => self.outbox.message(answer),
+        }
         self.put_item(Item {
             id: Arc::clone(&call.item_id),
             position: ItemPosition::Unstated,
@@ -188,13 +191,17 @@ impl Conversation {
         if connection_id != self.connection_id {
             return Err(Rejected::Stale);
         }
-        if switch.session_update.is_some() && self.status != Status::Connected {
+        if switch.session_update.is_some() && !self.status.is_standing() {
             return Err(Rejected::NotConnected);
         }
         self.local_events(&switch.before);
         if let Some(session_update) = &switch.session_update {
-            self.note_formats(session_update);
-            self.outbox.message(session_update.clone());
+            if let Ok(update) = serde_json::from_str(session_update) {
+                self.note_update(&update);
+            }
+            if self.status == Status::Connected {
+                self.outbox.message(session_update.clone());
+            }
         }
         self.local_events(&switch.after);
         self.agent_version = switch.agent_version;

@@ -45,6 +45,12 @@ struct Entry {
     state: State,
 }
 
+impl Entry {
+    fn is_open(&self) -> bool {
+        !matches!(self.state, State::Answered { .. })
+    }
+}
+
 /// How to handle a call that arrived.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
@@ -127,6 +133,28 @@ impl ToolCalls {
         let entry = self.entries.get(call_id)?;
         let open = !matches!(entry.state, State::Answered { .. });
         (open && entry.call.connection_id == connection_id).then_some(&entry.call)
+    }
+
+    /// Whether a call is running, or awaits approval.
+    pub(super) fn any_open(&self) -> bool {
+        self.entries.values().any(Entry::is_open)
+    }
+
+    /// Whether a call is running.
+    pub(super) fn any_at_work(&self) -> bool {
+        let mut entries = self.entries.values();
+        entries.any(|entry| matches!(entry.state, State::Running { .. }))
+    }
+
+    /// Whether that call is running, or awaits approval.
+    pub(super) fn is_open(&self, call_id: &str) -> bool {
+        self.entries.get(call_id).is_some_and(Entry::is_open)
+    }
+
+    /// Whether a call of that response has arrived, whatever became of it.
+    pub(super) fn any_of(&self, response_id: &str) -> bool {
+        let mut entries = self.entries.values();
+        entries.any(|entry| *entry.call.response_id == *response_id)
     }
 
     /// Whether a call of that response is running. A call that awaits approval is not running.

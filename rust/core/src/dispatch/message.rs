@@ -22,6 +22,8 @@ event_table! {
         Opened { connection_id: u64 }
         /// `connect` has failed; without an error, the session was closed meanwhile.
         NotOpened { connection_id: u64, error: Option<Box<ConnectError>> }
+        /// The session layer decides on another connection, and says where to.
+        Redial { attempt: u64, reason: String, code: Option<u64>, is_retryable: bool }
         /// The outgoing queue has room again.
         AudioDrained {}
         /// A connection that no driver of ours runs has something to send.

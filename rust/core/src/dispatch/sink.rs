@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Message, MessageHub, Notice};
-use crate::conversation::Event;
+use crate::conversation::{ConnectionEnd, Event};
 use crate::delivery::wakeup;
 use crate::session::EventSink;
 use crate::transport::net::ConnectError;
@@ -62,6 +62,15 @@ impl EventSink for HubSink {
         self.notify(Notice::NotOpened {
             connection_id,
             error: error.map(Box::new),
+        });
+    }
+
+    fn redial(&self, attempt: u32, end: ConnectionEnd) {
+        self.notify(Notice::Redial {
+            attempt: u64::from(attempt),
+            reason: end.reason,
+            code: end.code.map(u64::from),
+            is_retryable: end.is_retryable,
         });
     }
 

@@ -24,6 +24,10 @@ impl Clock {
         Self::Virtual(Arc::default())
     }
 
+    pub fn is_virtual(&self) -> bool {
+        matches!(self, Self::Virtual(_))
+    }
+
     pub fn now(&self) -> Duration {
         match self {
             Self::Real(start) => start.elapsed(),

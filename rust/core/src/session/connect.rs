@@ -1,5 +1,6 @@
 //! How a session gets a connection: over a WebSocket, over WebRTC, or by a driver of the caller's.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,13 +22,30 @@ impl Session {
         options: WebSocketOptions,
         setup: SessionSetup,
     ) -> Result<u64, Rejected> {
-        let settings = ConnectionSettings {
-            first_event_timeout: options.first_event_timeout,
-            secrets: websocket::secrets(&request, &options),
-            ..ConnectionSettings::default()
-        };
+        let settings = websocket_settings(&request, &options);
+        let kept = self
+            .keeps_redial()
+            .then(|| (request.clone(), options.clone()));
         let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
-        self.dial(settings, setup, connecting, WebSocketConnection::run)
+        let connection_id = self.dial(settings, setup, connecting, run_websocket)?;
+        if let Some((request, options)) = kept {
+            let knows_all = joins_call(&request);
+            self.redial_by(knows_all, move |session| {
+                session.reconnect_websocket(request.clone(), options.clone())
+            });
+        }
+        Ok(connection_id)
+    }
+
+    /// Makes another connection over a WebSocket, in place of one that was lost.
+    pub fn reconnect_websocket(
+        self: &Arc<Self>,
+        request: ConnectRequest,
+        options: WebSocketOptions,
+    ) -> Result<(), Rejected> {
+        let settings = websocket_settings(&request, &options);
+        let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
+        self.dial_again(settings, connecting, run_websocket)
     }
 
     /// The same over WebRTC, with sound at these rates, which Opus must have.
@@ -41,16 +59,33 @@ impl Session {
     ) -> Result<u64, Rejected> {
         use crate::transport::webrtc::{self, WebRtcConnection};
 
-        let max_waiting = (options.max_queue.as_secs_f64() * f64::from(rates.input)) as usize * 2;
-        let settings = ConnectionSettings {
-            announced: false,
-            capabilities: Capabilities::MEDIA_TRACK,
-            sound: Some(SoundSettings { rates, max_waiting }),
-            first_event_timeout: options.first_event_timeout,
-            secrets: webrtc::secrets(&request, &options),
-        };
+        let settings = webrtc_settings(&request, &options, rates);
+        let kept = self
+            .keeps_redial()
+            .then(|| (request.clone(), options.clone()));
         let connecting = Box::pin(async move { webrtc::connect(&request, &options, rates).await });
-        self.dial(settings, setup, connecting, WebRtcConnection::run)
+        let connection_id = self.dial(settings, setup, connecting, WebRtcConnection::run)?;
+        if let Some((request, options)) = kept {
+            self.redial_by(false, move |session| {
+                session.reconnect_webrtc(request.clone(), options.clone(), rates)
+            });
+        }
+        Ok(connection_id)
+    }
+
+    /// Makes another call over WebRTC, in place of one that was lost.
+    #[cfg(feature = "webrtc")]
+    pub fn reconnect_webrtc(
+        self: &Arc<Self>,
+        request: ConnectRequest,
+        options: crate::transport::webrtc::WebRtcOptions,
+        rates: SampleRates,
+    ) -> Result<(), Rejected> {
+        use crate::transport::webrtc::{self, WebRtcConnection};
+
+        let settings = webrtc_settings(&request, &options, rates);
+        let connecting = Box::pin(async move { webrtc::connect(&request, &options, rates).await });
+        self.dial_again(settings, connecting, WebRtcConnection::run)
     }
 
     /// Begins a connection that the caller carries. With `rates` sound travels beside the messages; with
@@ -62,26 +97,98 @@ impl Session {
         server_truncates: bool,
         first_event_timeout: Duration,
     ) -> Result<Arc<Connection>, Rejected> {
-        let media = if rates.is_some() {
-            Media::Track
-        } else {
-            Media::InFrames
-        };
-        let truncation = if server_truncates {
-            Truncation::Server
-        } else {
-            Truncation::Client
-        };
-        self.connecting(ConnectionSettings {
-            announced: true,
-            capabilities: Capabilities { media, truncation },
-            sound: rates.map(|rates| SoundSettings {
-                rates,
-                max_waiting: rates.input as usize * 2 * EXTERNAL_QUEUE,
-            }),
+        self.connecting(external_settings(
+            request,
+            rates,
+            server_truncates,
             first_event_timeout,
-            secrets: request.secrets(&Proxy::Direct),
-        })
+        ))
+    }
+
+    /// Another connection that the caller carries, in place of one that was lost.
+    pub fn reconnect_external(
+        &self,
+        request: &ConnectRequest,
+        rates: Option<SampleRates>,
+        server_truncates: bool,
+        first_event_timeout: Duration,
+    ) -> Result<Arc<Connection>, Rejected> {
+        self.next_connection(external_settings(
+            request,
+            rates,
+            server_truncates,
+            first_event_timeout,
+        ))
+    }
+}
+
+/// Runs a WebSocket; the connection learns the server's time from the handshake.
+fn run_websocket(
+    socket: WebSocketConnection,
+    connection: Arc<Connection>,
+) -> impl Future<Output = ()> + Send {
+    if let Some(date) = socket.server_date() {
+        connection.note_server_date(date);
+    }
+    socket.run(connection)
+}
+
+/// Whether the URL joins a call that the server holds, such as one over SIP or WebRTC: the conversation
+/// is the call's, and outlives the connection.
+fn joins_call(request: &ConnectRequest) -> bool {
+    let query = request.url.split_once('?').map_or("", |(_, query)| query);
+    query.split('&').any(|field| field.starts_with("call_id="))
+}
+
+fn websocket_settings(request: &ConnectRequest, options: &WebSocketOptions) -> ConnectionSettings {
+    ConnectionSettings {
+        first_event_timeout: options.first_event_timeout,
+        secrets: websocket::secrets(request, options),
+        ..ConnectionSettings::default()
+    }
+}
+
+#[cfg(feature = "webrtc")]
+fn webrtc_settings(
+    request: &ConnectRequest,
+    options: &crate::transport::webrtc::WebRtcOptions,
+    rates: SampleRates,
+) -> ConnectionSettings {
+    let max_waiting = (options.max_queue.as_secs_f64() * f64::from(rates.input)) as usize * 2;
+    ConnectionSettings {
+        announced: false,
+        capabilities: Capabilities::MEDIA_TRACK,
+        sound: Some(SoundSettings { rates, max_waiting }),
+        first_event_timeout: options.first_event_timeout,
+        secrets: crate::transport::webrtc::secrets(request, options),
+    }
+}
+
+fn external_settings(
+    request: &ConnectRequest,
+    rates: Option<SampleRates>,
+    server_truncates: bool,
+    first_event_timeout: Duration,
+) -> ConnectionSettings {
+    let media = if rates.is_some() {
+        Media::Track
+    } else {
+        Media::InFrames
+    };
+    let truncation = if server_truncates {
+        Truncation::Server
+    } else {
+        Truncation::Client
+    };
+    ConnectionSettings {
+        announced: true,
+        capabilities: Capabilities { media, truncation },
+        sound: rates.map(|rates| SoundSettings {
+            rates,
+            max_waiting: rates.input as usize * 2 * EXTERNAL_QUEUE,
+        }),
+        first_event_timeout,
+        secrets: request.secrets(&Proxy::Direct),
     }
 }
 

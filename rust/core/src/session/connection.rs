@@ -4,12 +4,14 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
+use super::connection_role::Role;
 use super::half_samples::HalfSamples;
+use super::handshakes::Handshake;
 use super::outgoing::{Counters, OutgoingLimits};
 use super::outgoing_queue::{OutgoingQueue, Unqueued};
 use super::output_audio::{OutputAudio, Source};
@@ -106,6 +108,11 @@ pub struct Connection {
     /// Converts the answer's audio; `None` where it stays as on the wire.
     pub(super) output: Option<Box<OutputAudio>>,
     half_samples: HalfSamples,
+    pub(super) role: AtomicU8,
+    /// The server's time when it answered the handshake, and when that was.
+    pub(super) server_date: OnceLock<(SystemTime, Instant)>,
+    /// Held until the server has begun.
+    handshake: Mutex<Option<Handshake>>,
 }
 
 impl fmt::Debug for Connection {
@@ -145,6 +152,9 @@ impl Connection {
                 .map(|sound| Box::new(ConnectionAudio::new(sound))),
             output,
             half_samples: HalfSamples::default(),
+            role: AtomicU8::new(Role::InCharge as u8),
+            server_date: OnceLock::new(),
+            handshake: Mutex::default(),
         }
     }
 
@@ -211,6 +221,16 @@ impl Connection {
             .store(Beginning::Awaited as u8, Ordering::Release);
     }
 
+    pub(super) fn keep_handshake(&self, handshake: Handshake) {
+        *self.handshake() = Some(handshake);
+    }
+
+    pub(super) fn handshake(&self) -> MutexGuard<'_, Option<Handshake>> {
+        self.handshake
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Awaits the first event no longer; whether it was awaited until now.
     pub(super) fn settle(&self) -> bool {
         let before = self
@@ -273,6 +293,24 @@ impl Endpoint for Connection {
             return;
         }
         let begins = is_awaited && event.begins_session();
+        if self.is_in_charge_of_nothing() {
+            return self.on_second_frame(&session, &event, begins);
+        }
+        if let Some(expires_at) = event.expires_at() {
+            session.note_expiry(self, expires_at);
+        }
+        if begins && self.is_replacement() {
+            if self.settle() && session.resume(self.id).is_err() {
+                // The session was closed meanwhile.
+                return self.abandon();
+            }
+            self.handshake().take();
+        } else if !is_awaited
+            && !is_delta
+            && let Some(code) = event.error().and_then(|it| it.code)
+        {
+            session.note_error(&code);
+        }
         session.act(|conversation, now| conversation.handle_server(self.id, event, now));
         if begins && self.settle() {
             session.sink.opened(self.id);

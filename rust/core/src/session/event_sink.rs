@@ -1,6 +1,6 @@
 //! The session's way out: whoever uses a session implements it.
 
-use crate::conversation::Event;
+use crate::conversation::{ConnectionEnd, Event};
 use crate::transport::net::ConnectError;
 
 /// Takes the events of a session. Methods may be called under the session's lock: none may block or
@@ -21,6 +21,12 @@ pub trait EventSink: Send + Sync + 'static {
     /// without an error, the session was closed meanwhile.
     fn not_opened(&self, connection_id: u64, error: Option<ConnectError>) {
         let _ = (connection_id, error);
+    }
+
+    /// The session layer is to decide on another connection, and to say where to. `end`: of the last
+    /// connection, or of the attempt after it.
+    fn redial(&self, attempt: u32, end: ConnectionEnd) {
+        let _ = (attempt, end);
     }
 
     /// The bytes that wait to be sent have fallen below the high-water mark: senders may go on.

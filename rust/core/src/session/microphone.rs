@@ -1,5 +1,6 @@
 //! The user's sound: converted to the format of the wire, framed, and sent.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::DerefMut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -92,28 +93,31 @@ impl Microphone {
             let samples = samples_of(converter, input, is_last)?;
             return Ok(self.session.send_sound(samples, commit)?);
         }
-        let append = append_of(converter, input, is_last)?;
+        let (append, wire) = append_of(converter, input, is_last)?;
         Ok(self
             .session
-            .act(|conversation, now| conversation.send_audio(append, commit, now))?)
+            .act(|conversation, now| conversation.send_audio(append, &wire, commit, now))?)
     }
 }
 
-/// The message for the sound, or nothing: the resampler may hold back all of a short chunk, and a
+/// The message for the sound and the same as bytes, or nothing: the resampler may hold back all of a short chunk, and a
 /// message without sound is an error to the server.
 fn append_of(
     mut converter: impl DerefMut<Target = ToWire>,
     input: AudioInput<'_>,
     is_last: bool,
-) -> Result<Option<ClientEvent>, ResampleError> {
+) -> Result<(Option<ClientEvent>, Cow<'_, [u8]>), ResampleError> {
     let format = converter.format();
     let mut wire = Vec::new();
     match input {
         // Most sound is in the format of the wire already, and is not copied.
         AudioInput::Samples(samples, None) if !converter.is_resampling() => {
-            return Ok(audio_append(bytemuck::cast_slice(samples)));
+            let bytes: &[u8] = bytemuck::cast_slice(samples);
+            return Ok((audio_append(bytes), Cow::Borrowed(bytes)));
         }
-        AudioInput::Wire(bytes) if !converter.is_resampling() => return Ok(audio_append(bytes)),
+        AudioInput::Wire(bytes) if !converter.is_resampling() => {
+            return Ok((audio_append(bytes), Cow::Borrowed(bytes)));
+        }
         AudioInput::Samples(samples, rate) => {
             let rate = rate.unwrap_or(format.sample_rate());
             converter.push(samples, rate, &mut wire)?;
@@ -126,7 +130,7 @@ fn append_of(
     if is_last {
         converter.finish(&mut wire);
     }
-    Ok(audio_append(&wire))
+    Ok((audio_append(&wire), Cow::Owned(wire)))
 }
 
 /// The samples for a media track.

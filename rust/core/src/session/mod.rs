@@ -11,16 +11,21 @@ mod clock;
 mod connect;
 mod connection;
 mod connection_end;
+mod connection_role;
 mod event_sink;
 mod external;
 mod half_samples;
+mod handshakes;
 mod microphone;
 mod outgoing;
 mod outgoing_queue;
 mod output_audio;
 mod pacer;
+mod reconnect;
+mod rollover;
 mod setup;
 mod sound;
+mod survival;
 mod text_pool;
 
 use std::fmt;
@@ -52,10 +57,12 @@ pub use outgoing::{OutgoingLimits, Traffic};
 pub use pacer::{Paced, Pacer};
 pub use setup::{Connecting, SessionSetup};
 pub use sound::Sound;
+pub use survival::{Endings, ReconnectOptions, ReconnectPolicy, SurvivalStats};
 
 use outgoing::Counters;
 use outgoing_queue::Unqueued;
 use output_audio::OutputAudio;
+use reconnect::Reconnecting;
 
 struct State {
     conversation: Conversation,
@@ -72,6 +79,8 @@ struct State {
     /// many deadlines, and the last is far away.
     timer: Option<(Duration, AbortHandle)>,
     secrets: Secrets,
+    /// How the session gets another connection when one is lost; `None`: it does not.
+    reconnecting: Option<Box<Reconnecting>>,
 }
 
 /// A conversation with its clock, its order, and its current connection.
@@ -111,6 +120,7 @@ impl Session {
                 counters: Arc::default(),
                 timer: None,
                 secrets: Secrets::default(),
+                reconnecting: None,
             }),
             interest: AtomicU32::new(0),
             clock,
@@ -133,8 +143,15 @@ impl Session {
         let mut state = self.lock();
         let result = act(&mut state.conversation, self.clock.now());
         let connection = self.deliver(&mut state);
+        let rolls_over = state
+            .reconnecting
+            .as_ref()
+            .is_some_and(|it| it.is_rolling_over());
         drop(state);
         announce(connection);
+        if rolls_over {
+            self.take_over_if_quiet();
+        }
         result
     }
 
@@ -160,7 +177,7 @@ impl Session {
     }
 
     fn end_unread(state: &mut State) {
-        let connection_id = state.conversation.connection_id();
+        let connection_id = state.conversation.wire_id();
         if let Some(connection) = state.connection.take() {
             connection.abandon();
         }
@@ -215,16 +232,18 @@ impl Session {
                                  (max_outgoing_bytes is {})",
                                 self.limits.max_bytes
                             );
-                            let connection_id = state.conversation.connection_id();
+                            let wire_id = state.conversation.wire_id();
                             connection.abandon();
                             state.connection = None;
-                            state
-                                .conversation
-                                .ended(connection_id, ConnectionEnd::lost(why));
+                            self.lose(state, wire_id, ConnectionEnd::lost(why));
                         }
                     }
                 }
                 Output::Close { code, reason } => {
+                    let reconnecting = state.reconnecting.as_mut();
+                    if let Some(rollover) = reconnecting.and_then(|it| it.rollover.take()) {
+                        rollover.give_up();
+                    }
                     if let Some(connection) = state.connection.take() {
                         connection.close(code, reason);
                     }
@@ -240,7 +259,10 @@ impl Session {
         if matches!(self.clock, Clock::Virtual(_)) {
             return;
         }
-        let Some(deadline) = state.conversation.poll_timeout() else {
+        let reconnecting = state.reconnecting.as_ref();
+        let attempt = reconnecting.and_then(|it| it.poll_timeout());
+        let deadlines = [state.conversation.poll_timeout(), attempt];
+        let Some(deadline) = deadlines.into_iter().flatten().min() else {
             return;
         };
         let is_due = |(armed, _): &(Duration, AbortHandle)| *armed <= deadline;
@@ -272,6 +294,7 @@ impl Session {
             .is_some()
         {
             self.act(Conversation::handle_timeout);
+            self.redial_if_due();
         }
     }
 
@@ -289,6 +312,20 @@ impl Session {
     pub fn connecting(&self, settings: ConnectionSettings) -> Result<Arc<Connection>, Rejected> {
         let mut state = self.lock();
         let connection_id = state.conversation.connecting(settings.capabilities)?;
+        let connection = self.new_connection(&mut state, connection_id, settings);
+        state.connection = Some(Arc::clone(&connection));
+        let unsent = self.deliver(&mut state);
+        drop(state);
+        announce(unsent);
+        Ok(connection)
+    }
+
+    fn new_connection(
+        &self,
+        state: &mut State,
+        connection_id: u64,
+        settings: ConnectionSettings,
+    ) -> Arc<Connection> {
         let (session, held) = (Weak::clone(&self.myself), self.held.subscribe());
         // The rates were checked when they were set.
         let output = state
@@ -305,24 +342,20 @@ impl Session {
         ));
         state.secrets = settings.secrets;
         state.counters = Arc::clone(&connection.counters);
-        state.connection = Some(Arc::clone(&connection));
-        let unsent = self.deliver(&mut state);
-        drop(state);
-        announce(unsent);
-        Ok(connection)
+        connection
     }
 
     /// The connection of `connection_id` could not be made, or is over.
     pub fn ended(&self, connection_id: u64, end: ConnectionEnd) {
-        self.end(connection_id, |conversation| {
-            conversation.ended(connection_id, end);
-        });
+        self.end(connection_id, |state| self.lose(state, connection_id, end));
+        // The first attempt after a loss is due at once.
+        self.redial_if_due();
     }
 
     /// Lets go of the connection after an act that ends it.
-    fn end(&self, connection_id: u64, act: impl FnOnce(&mut Conversation)) {
+    fn end(&self, connection_id: u64, act: impl FnOnce(&mut State)) {
         let mut state = self.lock();
-        act(&mut state.conversation);
+        act(&mut state);
         let unsent = self.deliver(&mut state);
         if state
             .connection
@@ -434,6 +467,8 @@ impl Session {
     pub fn advance_clock(&self, by: Duration) {
         self.clock.advance(by);
         self.act(Conversation::handle_timeout);
+        self.redial_if_due();
+        self.roll_over_if_due();
     }
 
     pub fn traffic(&self) -> Traffic {

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::Session;
 use super::connection::{Connection, ConnectionSettings};
-use crate::conversation::{ConnectionEnd, Rejected, ReportedError, ServerEvent};
+use crate::conversation::{ConnectionEnd, Rejected, ReportedError, ServerEvent, Status};
 use crate::transport::net::{ConnectError, ConnectPhase};
 use crate::transport::{CloseReason, Endpoint as _};
 
@@ -134,6 +134,7 @@ impl Session {
                      first_event_timeout to 0",
                     patience.as_secs_f64()
                 );
+                session.server_waits();
                 session.sink.opened(connection_id);
             }
         });
@@ -144,10 +145,10 @@ impl Session {
     /// The connection could not be made.
     fn failed(&self, connection_id: u64, error: ConnectError) {
         let end = ConnectionEnd::from(&error);
-        self.end(connection_id, |conversation| {
+        self.end(connection_id, |state| {
             // Before the conversation's own event: it can then be told what the error was.
             self.sink.not_opened(connection_id, Some(error));
-            conversation.ended(connection_id, end);
+            state.conversation.ended(connection_id, end);
         });
     }
 
@@ -159,15 +160,21 @@ impl Session {
             code: said.code.map(shown),
             message: said.message.map(shown),
         };
+        if self.status() == Status::Reconnecting {
+            return self.not_connected_again(connection_id, &error);
+        }
         let end = ConnectionEnd::from(&error);
-        self.end(connection_id, |conversation| {
+        self.end(connection_id, |state| {
             self.sink.not_opened(connection_id, Some(error));
-            conversation.refused(connection_id, event, end);
+            state.conversation.refused(connection_id, event, end);
         });
     }
 
     /// The connection ended before the server said anything.
     pub(super) fn not_begun(&self, connection_id: u64, ended: CloseReason) {
+        if self.status() == Status::Reconnecting {
+            return self.not_resumed(connection_id, &ended);
+        }
         let secrets = self.secrets();
         let error = match ended {
             CloseReason::ClosedByUs => {
@@ -195,9 +202,13 @@ impl Session {
             tracing,
             agent_version,
         } = setup;
-        self.act(|conversation, _| {
-            conversation.opened(connection_id, agent_version, session_update, tracing)
-        })
+        self.act(|conversation, now| {
+            conversation.opened(connection_id, agent_version, session_update, tracing)?;
+            conversation.ask_for_stored(now);
+            Ok(())
+        })?;
+        self.note_limit(connection_id, None);
+        Ok(())
     }
 }
 

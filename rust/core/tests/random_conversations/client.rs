@@ -84,7 +84,7 @@ impl World {
         self.note(|| format!("client: send_audio, commit: {commit}"));
         let append = ClientEvent::audio_append(&[0; 96], String::new());
         let now = self.time();
-        let sent = self.conversation.send_audio(Some(append), commit, now);
+        let sent = self.conversation.send_audio(Some(append), &[], commit, now);
         self.honoured(sent.as_ref().err())?;
         self.look().map(drop)
     }

@@ -130,6 +130,16 @@ pub struct Item {
 }
 
 impl Item {
+    pub fn is_in_progress(&self) -> bool {
+        match &self.kind {
+            ItemKind::Message { status, .. } => *status == Some(Progress::InProgress),
+            ItemKind::FunctionCall { status, .. } | ItemKind::McpCall { status, .. } => {
+                *status == Progress::InProgress
+            }
+            ItemKind::McpApprovalRequest { .. } => false,
+        }
+    }
+
     pub fn is_mcp(&self) -> bool {
         matches!(
             self.kind,

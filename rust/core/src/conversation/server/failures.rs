@@ -18,6 +18,7 @@ impl Conversation {
         self.report(CoreError::Server(event));
         if let Some(id) = text(&error, "event_id") {
             self.history_requests.refused(id);
+            self.outbox.refused(id);
             self.truncation_refused(id);
         }
         if text(&error, "code") == Some("response_cancel_not_active") {

@@ -24,7 +24,7 @@ use items::position_of;
 impl Conversation {
     /// Handles a frame of the server. Whatever it contains, the conversation goes on.
     pub fn handle_server(&mut self, connection_id: u64, event: ServerEvent<'_>, now: Duration) {
-        if connection_id != self.connection_id || self.status != Status::Connected {
+        if connection_id != self.wire_id || self.status != Status::Connected {
             return;
         }
         if let Some(text) = event.raw {
@@ -56,6 +56,9 @@ impl Conversation {
     }
 
     fn server_event(&mut self, kind: &str, event: Value, now: Duration) {
+        if self.survives() {
+            self.note_turn(kind, &event);
+        }
         match kind {
             "error" => self.server_error(event, now),
             "session.created" => self.session_created(&event),
@@ -79,9 +82,12 @@ impl Conversation {
             "output_audio_buffer.cleared" => self.output_buffer_cleared(now),
             "response.output_item.added" => self.output_item(&event, Progress::InProgress, now),
             "response.output_item.done" => self.output_item(&event, Progress::Completed, now),
+            "conversation.item.added" | "conversation.item.done" if self.is_told(kind, &event) => {}
+            "conversation.item.deleted" if self.is_retold(&event) => {}
             "conversation.item.added" => {
                 if let Some(id) = event.pointer("/item/id").and_then(Value::as_str) {
                     self.history.created(id);
+                    self.outbox.confirmed(id);
                 }
                 let position = position_of(&event);
                 self.creation_confirmed(&event, &position);

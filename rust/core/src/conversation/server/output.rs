@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::conversation::Conversation;
 use crate::conversation::capabilities::Media;
 use crate::conversation::event::{CoreError, Event, Interest, Speaker};
+use crate::conversation::guard::GuardSource;
 use crate::conversation::item::text;
 use crate::conversation::normalise::index;
 use crate::conversation::server_event::{Chunk, TextDelta};
@@ -155,6 +156,7 @@ impl Conversation {
                 // Whoever asked for it gets it whole, when it is done.
                 return;
             }
+            response.written |= delta.source == GuardSource::Text;
             response.spoke(&delta.item_id, delta.content_index, &delta.text);
             self.responses.touch(id, now);
         }

@@ -16,8 +16,11 @@ mod upgrade;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::HeaderMap;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tracing::debug;
@@ -131,6 +134,17 @@ impl WebSocketConnection {
         self.response_headers
             .iter()
             .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+    }
+
+    /// The server's time when it answered the handshake (`Date`), if it told it.
+    pub fn server_date(&self) -> Option<SystemTime> {
+        let date = self
+            .response_headers
+            .get(http::header::DATE)?
+            .to_str()
+            .ok()?;
+        let date = OffsetDateTime::parse(date, &Rfc2822).ok()?;
+        Some(date.into())
     }
 
     /// Moves frames between the connection and `endpoint` until the connection ends.

@@ -1,0 +1,501 @@
+//! The user's sound that no item of the history holds yet, as it was sent: what a new connection has to
+//! hear again.
+//!
+//! While nobody speaks the last second is kept; while the user speaks, all from where the server heard
+//! the speech begin; without turn detection, all since the last commit. A committed item's sound is
+//! kept until its transcript has come. What is kept is bounded, and the oldest goes first.
+//!
+//! Positions are in bytes since the connection began, as the server counts its milliseconds.
+
+use std::collections::VecDeque;
+
+use crate::audio::AudioFormat;
+use crate::conversation::item::ItemId;
+
+/// Bytes of a block: half a second of G.711, 85 ms of PCM at 24 kHz.
+const BLOCK: usize = 4096;
+
+/// The silence after which every server takes a turn as over, in milliseconds.
+const PAUSE_MS: u64 = 1000;
+
+/// How much is kept while nobody speaks, in milliseconds.
+const IDLE_MS: u64 = 1000;
+
+/// Where the user's speech stands, as the server tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Speech {
+    Silent,
+    /// Since this position.
+    Open(u64),
+    /// Between these positions; an item is to hold it.
+    Over {
+        from: u64,
+        to: u64,
+    },
+}
+
+/// What a new connection has to hear, in this order.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::conversation) enum Unheard {
+    Sound(Vec<u8>),
+    /// The user's turn ends here.
+    Commit,
+}
+
+/// Bytes in blocks, which are taken one by one and given back as soon as they are empty.
+#[derive(Debug, Default)]
+struct Blocks {
+    full: VecDeque<Vec<u8>>,
+    /// How many bytes of the first block are gone.
+    gone: usize,
+    len: usize,
+    /// The block that was given back last, for the next one.
+    spare: Option<Vec<u8>>,
+}
+
+impl Blocks {
+    fn push(&mut self, mut bytes: &[u8]) {
+        self.len += bytes.len();
+        while !bytes.is_empty() {
+            let room = self.full.back().map_or(0, |last| BLOCK - last.len());
+            if room == 0 {
+                let block = self.spare.take();
+                self.full
+                    .push_back(block.unwrap_or_else(|| Vec::with_capacity(BLOCK)));
+                continue;
+            }
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            if let Some(last) = self.full.back_mut() {
+                last.extend_from_slice(now);
+            }
+            bytes = later;
+        }
+    }
+
+    fn drop_front(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.len);
+        self.len -= bytes;
+        self.gone += bytes;
+        while let Some(first) = self.full.front()
+            && (self.gone >= first.len() && (first.len() == BLOCK || self.len == 0))
+        {
+            self.gone -= first.len();
+            if let Some(mut block) = self.full.pop_front() {
+                block.clear();
+                self.spare = Some(block);
+            }
+        }
+        if self.len == 0 {
+            *self = Self::default();
+        }
+    }
+
+    fn copy(&self, from: usize, to: usize) -> Vec<u8> {
+        let (from, to) = (from.min(self.len), to.min(self.len));
+        let mut copied = Vec::with_capacity(to.saturating_sub(from));
+        let (mut skip, mut left) = (self.gone + from, to.saturating_sub(from));
+        for block in &self.full {
+            if skip >= block.len() {
+                skip -= block.len();
+                continue;
+            }
+            let piece = &block[skip..];
+            let piece = &piece[..piece.len().min(left)];
+            copied.extend_from_slice(piece);
+            left -= piece.len();
+            skip = 0;
+        }
+        copied
+    }
+}
+
+#[derive(Debug)]
+pub(in crate::conversation) struct KeptSound {
+    /// Milliseconds that may be kept of speech, and of committed items together.
+    most_ms: u64,
+    format: AudioFormat,
+    /// The server detects no turns: the client commits.
+    by_hand: bool,
+    /// The user's speech is transcribed.
+    transcribed: bool,
+    blocks: Blocks,
+    /// The position of the first byte that is kept.
+    start: u64,
+    speech: Speech,
+    /// Where turns were committed that no item holds yet.
+    commits: VecDeque<u64>,
+    /// The sound of committed items, oldest first.
+    items: VecDeque<(ItemId, Vec<u8>)>,
+    /// There is no connection: nothing is trimmed but by the bound.
+    waits: bool,
+    /// Bytes that were dropped at the bound since the connection was lost.
+    dropped: u64,
+}
+
+impl KeptSound {
+    pub fn new(most_ms: u64) -> Self {
+        Self {
+            most_ms,
+            format: AudioFormat::default(),
+            by_hand: false,
+            transcribed: false,
+            blocks: Blocks::default(),
+            start: 0,
+            speech: Speech::Silent,
+            commits: VecDeque::new(),
+            items: VecDeque::new(),
+            waits: false,
+            dropped: 0,
+        }
+    }
+
+    /// Takes note of what the session's configuration says of the user's sound.
+    pub fn configured(&mut self, format: AudioFormat, by_hand: bool, transcribed: bool) {
+        if format != self.format {
+            // What was kept is noise in another format.
+            *self = Self::new(self.most_ms);
+        }
+        (self.format, self.by_hand, self.transcribed) = (format, by_hand, transcribed);
+    }
+
+    fn bytes(&self, ms: u64) -> u64 {
+        let sample = self.format.bytes_per_sample() as u64;
+        ms * u64::from(self.format.sample_rate()) / 1000 * sample
+    }
+
+    fn end(&self) -> u64 {
+        self.start + self.blocks.len as u64
+    }
+
+    /// The bytes that are kept.
+    pub fn len(&self) -> usize {
+        self.blocks.len
+            + self
+                .items
+                .iter()
+                .map(|(_, sound)| sound.len())
+                .sum::<usize>()
+    }
+
+    pub fn append(&mut self, wire: &[u8]) {
+        self.blocks.push(wire);
+        self.trim();
+    }
+
+    /// The client ends the user's turn here.
+    pub fn commit(&mut self) {
+        self.commits.push_back(self.end());
+    }
+
+    fn trim(&mut self) {
+        let end = self.end();
+        let bound = end.saturating_sub(self.bytes(self.most_ms));
+        let keep_from = match &self.speech {
+            Speech::Open(from) | Speech::Over { from, .. } => (*from).max(bound),
+            Speech::Silent if self.by_hand || self.waits || !self.commits.is_empty() => bound,
+            Speech::Silent => bound.max(end.saturating_sub(self.bytes(IDLE_MS))),
+        };
+        if self.waits {
+            self.dropped += keep_from.saturating_sub(self.start);
+        }
+        self.drop_to(keep_from);
+    }
+
+    fn drop_to(&mut self, position: u64) {
+        if position > self.start {
+            self.blocks.drop_front((position - self.start) as usize);
+            self.start = position;
+        }
+    }
+
+    pub fn speech_started(&mut self, ms: Option<u64>) {
+        let from = ms.map_or(self.start, |ms| self.bytes(ms).max(self.start));
+        self.speech = Speech::Open(from.min(self.end()));
+        self.trim();
+    }
+
+    pub fn speech_stopped(&mut self, ms: Option<u64>) {
+        let from = match self.speech {
+            Speech::Open(from) | Speech::Over { from, .. } => from,
+            Speech::Silent => self.start,
+        };
+        let end = self.end();
+        let to = ms
+            .map_or(end, |ms| self.bytes(ms))
+            .clamp(from, end.max(from));
+        self.speech = Speech::Over { from, to };
+    }
+
+    /// The server holds the sound so far in that item.
+    pub fn committed(&mut self, item_id: Option<&str>) {
+        let (from, to) = match (self.commits.pop_front(), &self.speech) {
+            (Some(at), _) => (self.start, at),
+            (None, Speech::Over { from, to }) => (*from, *to),
+            (None, Speech::Open(from)) => (*from, self.end()),
+            (None, Speech::Silent) => (self.start, self.end()),
+        };
+        self.speech = Speech::Silent;
+        if let Some(item_id) = item_id {
+            self.keep_item(item_id.into(), from, to);
+        }
+        self.drop_to(to);
+        self.trim();
+    }
+
+    fn keep_item(&mut self, item_id: ItemId, from: u64, to: u64) {
+        let at = |position: u64| position.saturating_sub(self.start) as usize;
+        let sound = self.blocks.copy(at(from), at(to));
+        if !self.transcribed {
+            // Its transcript will not come: the newest one is what the next answer is about.
+            self.items.clear();
+        }
+        self.items.retain(|(known, _)| *known != item_id);
+        if !sound.is_empty() {
+            self.items.push_back((item_id, sound));
+        }
+        let most = self.bytes(self.most_ms) as usize;
+        let mut kept: usize = self.items.iter().map(|(_, sound)| sound.len()).sum();
+        while kept > most
+            && let Some((_, oldest)) = self.items.pop_front()
+        {
+            kept -= oldest.len();
+        }
+    }
+
+    /// The server dropped what no item holds.
+    pub fn cleared(&mut self) {
+        self.speech = Speech::Silent;
+        self.commits.clear();
+        self.drop_to(self.end());
+    }
+
+    /// The sound of an item is not needed any more.
+    pub fn forget(&mut self, item_id: &str) {
+        self.items.retain(|(known, _)| **known != *item_id);
+        if self.items.is_empty() {
+            self.items = VecDeque::new();
+        }
+    }
+
+    /// An answer has ended: without transcription there is nothing to wait for.
+    pub fn answered(&mut self) {
+        if !self.transcribed {
+            self.items = VecDeque::new();
+        }
+    }
+
+    /// The sound of an item whose transcript has not come.
+    pub fn of_item(&self, item_id: &str) -> Option<&[u8]> {
+        let mut items = self.items.iter();
+        let (_, sound) = items.find(|(known, _)| **known == *item_id)?;
+        Some(sound)
+    }
+
+    pub fn is_speech_open(&self) -> bool {
+        matches!(self.speech, Speech::Open(_))
+    }
+
+    /// Whether the server was to end the user's turn, and has not said in which item it is: another
+    /// server does so by itself.
+    pub fn is_to_be_detected(&self) -> bool {
+        matches!(self.speech, Speech::Over { .. })
+    }
+
+    /// Whether the user's turn is over, and no item holds it.
+    pub fn is_turn_over(&self) -> bool {
+        matches!(self.speech, Speech::Over { .. }) || !self.commits.is_empty()
+    }
+
+    /// The connection is lost: all that comes is kept, up to the bound.
+    pub fn suspend(&mut self) {
+        self.waits = true;
+        self.dropped = 0;
+    }
+
+    /// What the new connection has to hear, and the milliseconds that were lost at the bound. Positions
+    /// count from its beginning.
+    pub fn resume(&mut self) -> (Vec<Unheard>, u64) {
+        let cuts: Vec<u64> = self.commits.iter().copied().collect();
+        let mut from = self.start;
+        let was_open = match self.speech {
+            Speech::Open(since) => {
+                from = since;
+                true
+            }
+            // The server detects turns: it ends this one again, and answers it by itself.
+            Speech::Over { from: since, to } => {
+                from = since;
+                let quiet = self.end().saturating_sub(to);
+                let missing = self.bytes(PAUSE_MS).saturating_sub(quiet) as usize;
+                self.blocks.push(&vec![self.format.silence(); missing]);
+                true
+            }
+            Speech::Silent => false,
+        };
+        self.drop_to(from);
+        let mut unheard = Vec::new();
+        let (base, end) = (self.start, self.end());
+        let mut at = base;
+        for cut in &cuts {
+            let cut = (*cut).clamp(at, end);
+            if cut > at {
+                let piece = self
+                    .blocks
+                    .copy((at - base) as usize, (cut - base) as usize);
+                unheard.push(Unheard::Sound(piece));
+                unheard.push(Unheard::Commit);
+            }
+            at = cut;
+        }
+        if end > at {
+            let rest = self
+                .blocks
+                .copy((at - base) as usize, (end - base) as usize);
+            unheard.push(Unheard::Sound(rest));
+        }
+        self.commits = cuts.iter().map(|cut| cut.saturating_sub(base)).collect();
+        self.commits.retain(|cut| *cut > 0);
+        self.start = 0;
+        self.speech = if was_open {
+            Speech::Open(0)
+        } else {
+            Speech::Silent
+        };
+        self.waits = false;
+        let rate = self.bytes(1000).max(1);
+        (unheard, std::mem::take(&mut self.dropped) * 1000 / rate)
+    }
+
+    /// Forgets everything: the conversation begins anew.
+    pub fn reset(&mut self) {
+        let before = std::mem::replace(self, Self::new(self.most_ms));
+        self.configured(before.format, before.by_hand, before.transcribed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 8 bytes a millisecond.
+    fn sound(most_ms: u64) -> KeptSound {
+        let mut kept = KeptSound::new(most_ms);
+        let mulaw = AudioFormat::from_wire("audio/pcmu", None).expect("a format");
+        kept.configured(mulaw, false, true);
+        kept
+    }
+
+    fn piece(ms: usize, value: u8) -> Vec<u8> {
+        vec![value; ms * 8]
+    }
+
+    fn heard(kept: &mut KeptSound) -> Vec<Unheard> {
+        kept.suspend();
+        kept.resume().0
+    }
+
+    #[test]
+    fn while_nobody_speaks_the_last_second_is_kept() {
+        let mut kept = sound(15_000);
+        for value in 0..50 {
+            kept.append(&piece(100, value));
+        }
+        assert_eq!(kept.len(), 8000);
+        let expected: Vec<u8> = (40..50).flat_map(|value| piece(100, value)).collect();
+        assert_eq!(heard(&mut kept), [Unheard::Sound(expected)]);
+    }
+
+    #[test]
+    fn speech_is_kept_from_where_the_server_heard_it_begin() {
+        let mut kept = sound(15_000);
+        for value in 0..30 {
+            kept.append(&piece(100, value));
+        }
+        kept.speech_started(Some(2500));
+        for value in 30..60 {
+            kept.append(&piece(100, value));
+        }
+        let expected: Vec<u8> = (25..60).flat_map(|value| piece(100, value)).collect();
+        assert_eq!(heard(&mut kept), [Unheard::Sound(expected.clone())]);
+        // It is still speech on the new connection, which counts from its own beginning.
+        kept.append(&piece(2000, 99));
+        let both: Vec<u8> = expected.into_iter().chain(piece(2000, 99)).collect();
+        assert_eq!(heard(&mut kept), [Unheard::Sound(both)]);
+    }
+
+    #[test]
+    fn what_an_item_holds_is_sent_no_more_and_kept_until_its_transcript() {
+        let mut kept = sound(15_000);
+        kept.append(&piece(500, 1));
+        kept.speech_started(Some(100));
+        kept.append(&piece(500, 2));
+        kept.speech_stopped(Some(900));
+        kept.committed(Some("item"));
+        assert_eq!(kept.of_item("item").map(<[u8]>::len), Some(800 * 8));
+        assert_eq!(heard(&mut kept), [Unheard::Sound(piece(100, 2))]);
+        kept.forget("item");
+        assert_eq!(kept.of_item("item"), None);
+    }
+
+    #[test]
+    fn a_turn_that_ended_unseen_is_to_end_again() {
+        let mut kept = sound(15_000);
+        kept.append(&piece(500, 1));
+        kept.speech_started(Some(0));
+        kept.speech_stopped(Some(400));
+        assert!(kept.is_turn_over());
+        let sound = [piece(500, 1), piece(900, 0xff)].concat();
+        let expected = [Unheard::Sound(sound)];
+        assert_eq!(heard(&mut kept), expected);
+        // Until the new server has it in an item.
+        assert_eq!(heard(&mut kept), expected);
+        kept.speech_started(Some(0));
+        kept.speech_stopped(Some(1400));
+        kept.committed(Some("new"));
+        assert_eq!(heard(&mut kept), []);
+    }
+
+    #[test]
+    fn without_turn_detection_all_since_the_last_commit_is_kept() {
+        let mut kept = sound(15_000);
+        kept.configured(kept.format, true, false);
+        kept.append(&piece(3000, 1));
+        kept.commit();
+        kept.append(&piece(2000, 2));
+        let expected = [
+            Unheard::Sound(piece(3000, 1)),
+            Unheard::Commit,
+            Unheard::Sound(piece(2000, 2)),
+        ];
+        assert_eq!(heard(&mut kept), expected);
+        kept.committed(Some("item"));
+        assert_eq!(kept.of_item("item").map(<[u8]>::len), Some(3000 * 8));
+        kept.answered();
+        assert_eq!(kept.of_item("item"), None, "no transcript will come");
+        assert_eq!(heard(&mut kept), [Unheard::Sound(piece(2000, 2))]);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_and_what_was_lost_is_known() {
+        let mut kept = sound(2000);
+        kept.speech_started(Some(0));
+        kept.suspend();
+        for value in 0..50 {
+            kept.append(&piece(100, value));
+        }
+        assert_eq!(kept.len(), 16_000);
+        let (unheard, lost_ms) = kept.resume();
+        let expected: Vec<u8> = (30..50).flat_map(|value| piece(100, value)).collect();
+        assert_eq!(unheard, [Unheard::Sound(expected)]);
+        assert_eq!(lost_ms, 3000);
+    }
+
+    #[test]
+    fn what_is_not_kept_takes_no_memory() {
+        let mut kept = sound(15_000);
+        kept.append(&piece(900, 1));
+        kept.cleared();
+        assert_eq!(kept.len(), 0);
+        assert_eq!(kept.blocks.full.len(), 0);
+    }
+}

@@ -1,0 +1,276 @@
+//! A history as the messages that tell it to a new connection.
+//!
+//! Each item is created with its id, after the one before it. The provider takes no audio of the
+//! assistant's from a client, so an answer goes as the text that was heard of it; a function call goes
+//! with its output; what a hosted MCP server gave goes as a system message.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::SurvivalOptions;
+use super::kept_sound::KeptSound;
+use crate::audio::base64;
+use crate::conversation::client_event::ClientEvent;
+use crate::conversation::history::History;
+use crate::conversation::item::{ContentPart, Item, ItemId, ItemKind, Role};
+use crate::conversation::replay::output_id;
+
+/// What tells a history.
+#[derive(Debug, Default)]
+pub(in crate::conversation) struct Retelling {
+    pub messages: Vec<ClientEvent>,
+    /// The ids of what is created.
+    pub ids: Vec<ItemId>,
+    /// The items in which the outputs of calls are, by call id.
+    pub outputs: Vec<(String, ItemId)>,
+    /// How many items of the history are told.
+    pub items: u64,
+    /// How many are not: they exceed the bounds, or nothing is known of their words.
+    pub left_out: u64,
+}
+
+/// An item as it is created, and the characters of text in it.
+struct Told {
+    created: Vec<(ItemId, Value)>,
+    characters: usize,
+    output: Option<(String, ItemId)>,
+}
+
+/// Where the bounds of a retelling cut the history: the items before this index are left out.
+pub(in crate::conversation) fn first_told(
+    history: &History,
+    sound: &KeptSound,
+    options: &SurvivalOptions,
+    is_open: impl Fn(&str) -> bool,
+) -> usize {
+    let (mut items, mut characters) = (0, 0);
+    for at in (0..history.len()).rev() {
+        let Some(told) = history.get(at).and_then(|item| tell(item, sound, &is_open)) else {
+            continue;
+        };
+        items += 1;
+        characters += told.characters;
+        if items > options.max_replayed_items || characters > options.max_replayed_characters {
+            return at + 1;
+        }
+    }
+    0
+}
+
+/// Tells the history, within the bounds; `summary` in place of what is left out of it.
+pub(in crate::conversation) fn retell(
+    history: &History,
+    sound: &KeptSound,
+    options: &SurvivalOptions,
+    is_open: impl Fn(&str) -> bool,
+    summary: Option<&str>,
+    name: &mut impl FnMut(&str) -> String,
+) -> Retelling {
+    let mut retelling = Retelling::default();
+    let mut previous: ItemId = "root".into();
+    let mut create = |retelling: &mut Retelling, id: ItemId, wire: &Value, event_id: String| {
+        let event = ClientEvent::item_create(wire, &event_id, Some(&previous));
+        // It is in the history: it needs no record of its own until the server confirms it.
+        retelling.messages.push(ClientEvent {
+            creates: None,
+            ..event
+        });
+        retelling.ids.push(Arc::clone(&id));
+        previous = id;
+    };
+    let first = first_told(history, sound, options, &is_open);
+    if let Some(summary) = summary.filter(|_| first > 0) {
+        let id = name("summary");
+        let wire = system_message(&id, summary);
+        create(&mut retelling, id.as_str().into(), &wire, id.clone());
+    }
+    retelling.left_out = first as u64;
+    for item in history.iter().skip(first) {
+        let Some(told) = tell(item, sound, &is_open) else {
+            retelling.left_out += u64::from(!is_silent(item));
+            continue;
+        };
+        retelling.items += 1;
+        retelling.outputs.extend(told.output);
+        for (id, wire) in told.created {
+            let event_id = name("restore");
+            create(&mut retelling, id, &wire, event_id);
+        }
+    }
+    retelling
+}
+
+/// What is created for an item: its id and content, and those of its output.
+pub(in crate::conversation) fn creations(
+    item: &Item,
+    sound: &KeptSound,
+    is_open: impl Fn(&str) -> bool,
+) -> Vec<(ItemId, Value)> {
+    tell(item, sound, &is_open).map_or_else(Vec::new, |told| told.created)
+}
+
+/// The items in which the outputs of calls are, by call id.
+pub(in crate::conversation) fn outputs(
+    history: &History,
+    sound: &KeptSound,
+    is_open: impl Fn(&str) -> bool,
+) -> Vec<(String, ItemId)> {
+    let told = history
+        .iter()
+        .filter_map(|item| tell(item, sound, &is_open));
+    told.filter_map(|told| told.output).collect()
+}
+
+/// A message of the system's.
+pub(in crate::conversation) fn system_message(id: &str, text: &str) -> Value {
+    json!({
+        "type": "message", "id": id, "role": "system",
+        "content": [{"type": "input_text", "text": text}],
+    })
+}
+
+/// What was heard, or is to be heard to its end, of an answer.
+pub(in crate::conversation) fn heard_text(content: &[ContentPart]) -> String {
+    let heard = |part: &ContentPart| match part {
+        ContentPart::OutputText { text } => Some(text.clone()),
+        ContentPart::OutputAudio {
+            heard: Some(heard), ..
+        } => Some(heard.transcript.clone()),
+        ContentPart::OutputAudio { transcript, .. } => transcript.clone(),
+        _ => None,
+    };
+    let mut texts = content.iter().filter_map(heard).collect::<Vec<_>>();
+    texts.retain(|text| !text.trim().is_empty());
+    texts.join(" ")
+}
+
+/// An answer of which nothing was heard: the model need not know of it.
+fn is_silent(item: &Item) -> bool {
+    match &item.kind {
+        ItemKind::Message {
+            role: Role::Assistant,
+            content,
+            ..
+        } => heard_text(content).is_empty(),
+        ItemKind::McpApprovalRequest { .. } => true,
+        _ => false,
+    }
+}
+
+fn tell(item: &Item, sound: &KeptSound, is_open: &impl Fn(&str) -> bool) -> Option<Told> {
+    let id = &item.id;
+    let one = |wire: Value, characters| {
+        Some(Told {
+            created: vec![(Arc::clone(id), wire)],
+            characters,
+            output: None,
+        })
+    };
+    match &item.kind {
+        ItemKind::Message {
+            role: Role::Assistant,
+            content,
+            ..
+        } => {
+            let text = heard_text(content);
+            if text.is_empty() {
+                return None;
+            }
+            let characters = text.len();
+            let part = json!({"type": "output_text", "text": text});
+            one(message(id, Role::Assistant, &[part]), characters)
+        }
+        ItemKind::Message { role, content, .. } => {
+            let kept = sound.of_item(id);
+            let parts = content.iter().filter_map(|part| input_part(part, kept));
+            let (mut told, mut characters) = (Vec::new(), 0);
+            for (part, length) in parts {
+                told.push(part);
+                characters += length;
+            }
+            if told.is_empty() {
+                return None;
+            }
+            one(message(id, *role, &told), characters)
+        }
+        ItemKind::FunctionCall {
+            call_id,
+            name,
+            arguments,
+            output,
+            ..
+        } => {
+            let call_id = call_id.as_deref().unwrap_or(id);
+            if output.is_none() && !is_open(call_id) {
+                // Nobody will answer it.
+                return None;
+            }
+            let call = json!({
+                "type": "function_call", "id": &**id, "call_id": call_id, "name": name,
+                "arguments": arguments,
+            });
+            let mut told = Told {
+                created: vec![(Arc::clone(id), call)],
+                characters: name.len() + arguments.len(),
+                output: None,
+            };
+            if let Some(output) = output {
+                let output_id = output_id(id);
+                let wire = json!({
+                    "type": "function_call_output", "id": &*output_id, "call_id": call_id,
+                    "output": output,
+                });
+                told.characters += output.len();
+                told.created.push((Arc::clone(&output_id), wire));
+                told.output = Some((call_id.to_owned(), output_id));
+            }
+            Some(told)
+        }
+        ItemKind::McpCall {
+            name,
+            arguments,
+            output,
+            error,
+            ..
+        } => {
+            let gave = output.as_deref().or(error.as_deref())?;
+            let text = format!("The hosted tool {name}, called with {arguments}, gave: {gave}");
+            let characters = text.len();
+            one(system_message(id, &text), characters)
+        }
+        ItemKind::McpApprovalRequest { .. } => None,
+    }
+}
+
+fn message(id: &str, role: Role, content: &[Value]) -> Value {
+    json!({"type": "message", "id": id, "role": role.as_str(), "content": content})
+}
+
+/// A part of the user's or of the system's, and the characters of text in it.
+fn input_part(part: &ContentPart, kept: Option<&[u8]>) -> Option<(Value, usize)> {
+    match part {
+        ContentPart::InputText { text } => {
+            Some((json!({"type": "input_text", "text": text}), text.len()))
+        }
+        ContentPart::InputImage { .. } => Some((part.to_value(), 0)),
+        ContentPart::InputAudio {
+            audio: Some(audio), ..
+        } => Some((json!({"type": "input_audio", "audio": audio}), 0)),
+        ContentPart::InputAudio { transcript, .. } => {
+            let words = transcript.as_deref().unwrap_or_default().trim();
+            if let (true, Some(sound)) = (words.is_empty(), kept) {
+                let mut audio = String::new();
+                base64::encode_append_text(sound, &mut audio);
+                return Some((json!({"type": "input_audio", "audio": audio}), 0));
+            }
+            let text = json!({"type": "input_text", "text": words});
+            (!words.is_empty()).then_some((text, words.len()))
+        }
+        ContentPart::Other { raw } => {
+            let kind = raw.get("type").and_then(Value::as_str)?;
+            kind.starts_with("input_").then(|| (raw.clone(), 0))
+        }
+        ContentPart::OutputText { .. } | ContentPart::OutputAudio { .. } => None,
+    }
+}

@@ -1,0 +1,253 @@
+//! A new connection takes over: what it is told, and what of its confirmations is no news.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::kept_sound::Unheard;
+use super::restore::{self, Retelling, heard_text};
+use super::{Surviving, Suspended};
+use crate::conversation::Conversation;
+use crate::conversation::client_event::ClientEvent;
+use crate::conversation::commands::Rejected;
+use crate::conversation::event::{CoreError, Event, Status};
+use crate::conversation::history::History;
+use crate::conversation::item::{ItemId, ItemKind};
+
+/// Bytes of sound in one message to a new connection.
+const SOUND_PIECE: usize = 32 * 1024;
+
+/// What the model is told, besides, where it is to go on with an answer that was cut.
+const CONTINUE: &str = "Your last answer was cut off before its end. Go on with it from the word where \
+                        the text of it ends.";
+
+impl Conversation {
+    /// A new connection stands: it is told everything, at once. `knows_all`: the server has the
+    /// conversation still.
+    pub fn resume(&mut self, wire_id: u64, knows_all: bool, now: Duration) -> Result<(), Rejected> {
+        if wire_id != self.wire_id || self.status != Status::Reconnecting {
+            return Err(Rejected::Stale);
+        }
+        let Some(mut survival) = self.survival.take() else {
+            return Err(Rejected::Stale);
+        };
+        let suspended = survival.suspended.take();
+        self.spoken = false;
+        self.status_changed(Status::Connected, None);
+        let held = self.outbox.release();
+        let unconfirmed = self.outbox.take_unconfirmed();
+        let answers = std::mem::take(&mut survival.answers);
+        let (mut items, mut left_out) = (0, 0);
+        self.outbox.message(survival.configuration.clone());
+        if knows_all {
+            for answer in answers {
+                self.outbox.message(answer);
+            }
+        } else {
+            (items, left_out) = self.tell_history(&mut survival, suspended.as_ref());
+        }
+        for message in unconfirmed {
+            self.outbox.message(message);
+        }
+        self.tell_sound(&mut survival);
+        for message in held {
+            self.outbox.message(message);
+        }
+        if let Some(suspended) = suspended {
+            self.outbox.event(Event::SessionRestored {
+                reason: suspended.reason,
+                gap: now.saturating_sub(suspended.at),
+                items,
+                left_out,
+                resumed: knows_all,
+            });
+        }
+        self.survival = Some(survival);
+        self.flush_responses(now);
+        self.settle_played();
+        Ok(())
+    }
+
+    /// The history as messages.
+    pub(super) fn retell(
+        &self,
+        history: &History,
+        survival: &mut Surviving,
+        summary: Option<&str>,
+    ) -> Retelling {
+        let (prefix, mut count) = (Arc::clone(&survival.options.id_prefix), survival.count);
+        let mut name = |what: &str| {
+            count += 1;
+            format!("{prefix}_{what}_{count}")
+        };
+        let retelling = restore::retell(
+            history,
+            &survival.sound,
+            &survival.options,
+            |call_id| self.tool_calls.is_open(call_id),
+            summary,
+            &mut name,
+        );
+        survival.count = count;
+        retelling
+    }
+
+    /// The message that tells the model how to go on, and the id of its item.
+    pub(super) fn go_on(
+        survival: &mut Surviving,
+        continues: bool,
+    ) -> Option<(ItemId, ClientEvent)> {
+        let mut text = survival.options.go_on.clone()?;
+        if continues {
+            text = format!("{text} {CONTINUE}");
+        }
+        let id = survival.name("go_on");
+        let wire = restore::system_message(&id, &text);
+        let event = ClientEvent {
+            creates: None,
+            ..ClientEvent::item_create(&wire, &id, None)
+        };
+        Some((id.into(), event))
+    }
+
+    pub(super) fn tell_history(
+        &mut self,
+        survival: &mut Surviving,
+        suspended: Option<&Suspended>,
+    ) -> (u64, u64) {
+        let history = self.history.version().clone();
+        let summary = suspended.and_then(|it| it.summary.as_deref());
+        let retelling = self.retell(&history, survival, summary);
+        self.history_requests.outputs_told(&retelling.outputs);
+        survival.text_only = self.playing_items();
+        survival.told = retelling.ids.into_iter().collect();
+        for message in retelling.messages {
+            self.outbox.message(message);
+        }
+        let continues = suspended.is_some_and(|it| it.continues);
+        if retelling.items > 0
+            && let Some((id, go_on)) = Self::go_on(survival, continues)
+        {
+            self.outbox.message(go_on);
+            survival.told.insert(id);
+        }
+        (retelling.items, retelling.left_out)
+    }
+
+    /// The items of answers that still play.
+    fn playing_items(&self) -> HashSet<ItemId> {
+        self.playback.items().cloned().collect()
+    }
+
+    pub(super) fn tell_sound(&mut self, survival: &mut Surviving) {
+        let (unheard, lost_ms) = survival.sound.resume();
+        if lost_ms > 0 {
+            self.report(CoreError::NotSent(format!(
+                "{lost_ms} ms of the user's sound are lost: there was no connection for longer than \
+                 max_unsent_audio, which is {} s",
+                survival.options.max_unsent_audio.as_secs_f64()
+            )));
+        }
+        for piece in unheard {
+            match piece {
+                Unheard::Sound(sound) => {
+                    self.uncommitted = true;
+                    for piece in sound.chunks(SOUND_PIECE) {
+                        self.outbox
+                            .message(ClientEvent::audio_append(piece, String::new()));
+                    }
+                }
+                Unheard::Commit => {
+                    self.uncommitted = false;
+                    self.outbox.message(ClientEvent::audio_commit());
+                }
+            }
+        }
+    }
+
+    /// Whether an item that the server confirms was told to it: it is known, and no news.
+    pub(in crate::conversation) fn is_told(&mut self, kind: &str, event: &Value) -> bool {
+        let Some(survival) = &mut self.survival else {
+            return false;
+        };
+        if survival.told.is_empty() {
+            return false;
+        }
+        let Some(id) = event.pointer("/item/id").and_then(Value::as_str) else {
+            return false;
+        };
+        if kind == "conversation.item.done" {
+            survival.told.remove(id)
+        } else {
+            survival.told.contains(id)
+        }
+    }
+
+    /// Whether an item was deleted to be told in another way.
+    pub(in crate::conversation) fn is_retold(&self, event: &Value) -> bool {
+        let id = event.get("item_id").and_then(Value::as_str);
+        let survival = self.survival.as_ref();
+        survival.is_some_and(|it| id.is_some_and(|id| it.told.contains(id)))
+    }
+
+    /// Whether the server has this answer as text, which cannot be truncated.
+    pub(in crate::conversation) fn is_text_only(&self, item_id: &str) -> bool {
+        self.survival
+            .as_ref()
+            .is_some_and(|survival| survival.text_only.contains(item_id))
+    }
+
+    /// Replaces an answer that the server has as text by what was heard of it.
+    pub(in crate::conversation) fn retell_cut(&mut self, item_id: &ItemId) {
+        let Some(mut survival) = self.survival.take() else {
+            return;
+        };
+        let history = self.history.version();
+        let at = history.iter().position(|item| item.id == *item_id);
+        if let Some(at) = at
+            && let Some(item) = history.get(at)
+            && let ItemKind::Message { content, .. } = &item.kind
+        {
+            let text = heard_text(content);
+            let previous = at.checked_sub(1).and_then(|before| history.get(before));
+            let previous = previous.map_or_else(|| "root".into(), |item| Arc::clone(&item.id));
+            let event_id = survival.name("forget");
+            self.outbox
+                .message(ClientEvent::item_delete(item_id, &event_id));
+            survival.told.insert(Arc::clone(item_id));
+            if !text.is_empty() {
+                let wire = serde_json::json!({
+                    "type": "message", "id": &**item_id, "role": "assistant",
+                    "content": [{"type": "output_text", "text": text}],
+                });
+                let event_id = survival.name("restore");
+                let event = ClientEvent::item_create(&wire, &event_id, Some(&previous));
+                self.outbox.message(ClientEvent {
+                    creates: None,
+                    ..event
+                });
+            }
+        }
+        survival.text_only.remove(item_id);
+        self.survival = Some(survival);
+    }
+
+    /// A command's message with an id for the item that it creates, so that the server's confirmation
+    /// can be told.
+    pub(in crate::conversation) fn with_item_id(
+        &mut self,
+        event: &Map<String, Value>,
+    ) -> ClientEvent {
+        let mut event = event.clone();
+        if let Some(survival) = &mut self.survival
+            && let Some(Value::Object(item)) = event.get_mut("item")
+            && !item.get("id").is_some_and(Value::is_string)
+        {
+            let id = survival.name("item");
+            item.insert("id".to_owned(), id.into());
+        }
+        ClientEvent::from_user(event)
+    }
+}

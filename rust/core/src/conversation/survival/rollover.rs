@@ -1,0 +1,150 @@
+//! A second connection that takes over while the first one stands: it is told the conversation in
+//! advance, and then what changed since.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::restore::{self, Retelling};
+use crate::conversation::Conversation;
+use crate::conversation::client_event::ClientEvent;
+use crate::conversation::event::{Event, Status};
+use crate::conversation::item::{Item, ItemId};
+
+/// What a second connection was told.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The messages that tell it.
+    pub messages: Vec<ClientEvent>,
+    /// The ids of the items that it has to confirm.
+    pub ids: HashSet<ItemId>,
+    /// The items of the history that they tell, in its order.
+    items: Vec<Arc<Item>>,
+    left_out: u64,
+}
+
+impl Conversation {
+    /// Whether nothing is under way that another connection could not go on with at once: no answer, no
+    /// request, no call at work, no speech, nothing left to play, nothing unconfirmed.
+    pub fn is_quiet(&mut self, now: Duration) -> bool {
+        if self.status != Status::Connected {
+            return false;
+        }
+        self.advance_playback(now);
+        let speaks = self
+            .survival
+            .as_ref()
+            .is_none_or(|it| it.sound.is_speech_open() || it.sound.is_turn_over());
+        !speaks
+            && !self.responses.is_busy()
+            && self.sequencer.is_idle()
+            && !self.own_response_due
+            && !self.tool_calls.any_at_work()
+            && self.playback.is_empty()
+            && self.outbox.is_confirmed()
+            && !self.history_requests.is_open()
+    }
+
+    /// What a second connection is told in advance.
+    pub fn tell(&mut self) -> Told {
+        let Some(mut survival) = self.survival.take() else {
+            return Told::default();
+        };
+        let mut told = Told::default();
+        told.messages.push(survival.configuration.clone().into());
+        told.messages
+            .push(ClientEvent::tracing_update(&self.tracing));
+        let history = self.history.version().clone();
+        let retelling = self.retell(&history, &mut survival, None);
+        let Retelling {
+            messages,
+            ids,
+            items,
+            left_out,
+            ..
+        } = retelling;
+        told.messages.extend(messages);
+        told.ids.extend(ids);
+        if items > 0
+            && let Some((id, go_on)) = Self::go_on(&mut survival, false)
+        {
+            told.messages.push(go_on);
+            told.ids.insert(id);
+        }
+        told.items = history.iter().cloned().collect();
+        told.left_out = left_out;
+        self.survival = Some(survival);
+        told
+    }
+
+    /// The second connection takes over, as `wire_id`. Returns what it has to be told before anything
+    /// else.
+    pub fn take_over(&mut self, wire_id: u64, told: &Told, reason: &'static str) {
+        let Some(mut survival) = self.survival.take() else {
+            return;
+        };
+        self.wire_id = wire_id;
+        self.history_requests.suspend();
+        self.outbox.take_unconfirmed();
+        self.media_track.reset();
+        self.partial_calls.reset();
+        self.mcp_failures.reset();
+        self.announced = None;
+        self.late_cancels = 0;
+        self.unheard.clear();
+        self.spoken = false;
+        let known: HashMap<&str, &Arc<Item>> =
+            told.items.iter().map(|item| (&*item.id, item)).collect();
+        let history = self.history.version().clone();
+        let present: HashSet<&str> = history.iter().map(|item| &*item.id).collect();
+        for gone in told
+            .items
+            .iter()
+            .filter(|item| !present.contains(&*item.id))
+        {
+            let event_id = survival.name("forget");
+            self.outbox
+                .message(ClientEvent::item_delete(&gone.id, &event_id));
+        }
+        let mut previous: ItemId = "root".into();
+        let mut items = 0;
+        for item in history.iter() {
+            let is_open = |call_id: &str| self.tool_calls.is_open(call_id);
+            let created = restore::creations(item, &survival.sound, is_open);
+            items += u64::from(!created.is_empty());
+            let same = known
+                .get(&*item.id)
+                .is_some_and(|before| Arc::ptr_eq(before, item) || ***before == **item);
+            if !same && known.contains_key(&*item.id) {
+                let event_id = survival.name("forget");
+                survival.told.insert(Arc::clone(&item.id));
+                self.outbox
+                    .message(ClientEvent::item_delete(&item.id, &event_id));
+            }
+            for (id, wire) in created {
+                if !same {
+                    let event_id = survival.name("restore");
+                    let event = ClientEvent::item_create(&wire, &event_id, Some(&previous));
+                    self.outbox.message(ClientEvent {
+                        creates: None,
+                        ..event
+                    });
+                    survival.told.insert(Arc::clone(&id));
+                }
+                previous = id;
+            }
+        }
+        let is_open = |call_id: &str| self.tool_calls.is_open(call_id);
+        let outputs = restore::outputs(&history, &survival.sound, is_open);
+        self.history_requests.outputs_told(&outputs);
+        self.tell_sound(&mut survival);
+        self.outbox.event(Event::SessionRestored {
+            reason,
+            gap: Duration::ZERO,
+            items,
+            left_out: told.left_out,
+            resumed: false,
+        });
+        self.survival = Some(survival);
+    }
+}

@@ -1,0 +1,155 @@
+//! The loss of a connection: what was under way is settled, or goes on waiting.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Suspended;
+use super::restore::heard_text;
+use crate::conversation::Conversation;
+use crate::conversation::event::{ConnectionEnd, Status};
+use crate::conversation::item::{ContentPart, Item, ItemKind, Role};
+
+/// What became of the response that was in progress.
+#[derive(Debug, Default)]
+struct Settled {
+    response_id: Option<Arc<str>>,
+    /// Nothing of it was heard, and somebody wants it.
+    ask_again: bool,
+    /// It was heard in part.
+    was_cut: bool,
+}
+
+impl Conversation {
+    /// Handles the loss of a connection that is to be replaced. `reason` is for people.
+    pub fn suspend(
+        &mut self,
+        wire_id: u64,
+        end: ConnectionEnd,
+        reason: &'static str,
+        now: Duration,
+    ) {
+        if wire_id != self.wire_id || self.status != Status::Connected {
+            return;
+        }
+        self.advance_playback(now);
+        self.status = Status::Reconnecting;
+        self.outbox.hold();
+        let settled = self.settle_lost_response(now);
+        let detects = self.survival.as_ref();
+        let detects = detects.is_some_and(|it| it.sound.is_to_be_detected());
+        // Where the next server hears the turn end, it answers by itself as well.
+        let own_response = std::mem::take(&mut self.own_response_due) && !detects;
+        self.sequencer.suspend(settled.ask_again || own_response);
+        for item_id in self.history_requests.suspend() {
+            self.history.remove(&item_id);
+        }
+        self.media_track.reset();
+        self.guard.reset();
+        self.partial_calls.reset();
+        self.mcp_failures.reset();
+        self.mcp_approvals.clear();
+        self.announced = None;
+        self.late_cancels = 0;
+        self.unheard.clear();
+        if let Some(survival) = &mut self.survival {
+            survival.sound.suspend();
+            survival.told = HashSet::new();
+            let continues = settled.was_cut && survival.options.continue_answers;
+            survival.suspended = Some(Suspended {
+                at: now,
+                reason,
+                continues,
+                summary: None,
+            });
+            if continues {
+                self.sequencer.request_auto();
+            }
+        }
+        if let Some(lost) = settled.response_id {
+            self.settle_response(&lost, now);
+        }
+        self.history_updated();
+        self.status_changed(Status::Reconnecting, Some(end));
+    }
+
+    /// Ends the answer that was in progress, where it was heard to.
+    fn settle_lost_response(&mut self, now: Duration) -> Settled {
+        let id = self.responses.current().cloned();
+        let mut settled = Settled {
+            response_id: id.clone(),
+            ..Settled::default()
+        };
+        if !self.responses.is_busy() {
+            self.end_unfinished_but_calls();
+            return settled;
+        }
+        let unwanted = self.responses.is_cancelling()
+            || id
+                .as_deref()
+                .is_some_and(|id| self.responses.is_silenced(id));
+        let has_calls = id.as_deref().is_some_and(|id| self.tool_calls.any_of(id));
+        if id.as_deref().is_some_and(|id| self.playback.holds(id)) {
+            let cuts = self.playback.interrupt(now);
+            self.count_heard();
+            for cut in &cuts {
+                self.responses.silence(&cut.response_id, self.agent_version);
+            }
+            self.cut(cuts);
+        }
+        let heard = self.settle_lost_messages(id.as_deref());
+        self.end_unfinished_but_calls();
+        settled.was_cut = heard && !unwanted;
+        settled.ask_again = !heard && !unwanted && !has_calls;
+        settled
+    }
+
+    /// Removes the messages of the lost response of which nothing was heard. Returns whether anything of
+    /// it was.
+    fn settle_lost_messages(&mut self, response_id: Option<&str>) -> bool {
+        let response = response_id.and_then(|id| self.responses.get(id));
+        let words = response.map_or_else(Vec::new, |it| it.transcripts.clone());
+        let written = response.is_some_and(|it| it.written);
+        let of_response = |item: &Item| {
+            item.is_in_progress() || words.iter().any(|(item_id, ..)| *item_id == item.id)
+        };
+        let messages: Vec<Arc<Item>> = self
+            .history
+            .version()
+            .iter()
+            .filter(|item| {
+                let is_answer = matches!(
+                    item.kind,
+                    ItemKind::Message {
+                        role: Role::Assistant,
+                        ..
+                    }
+                );
+                is_answer && of_response(item)
+            })
+            .cloned()
+            .collect();
+        let mut heard = false;
+        for item in messages {
+            let ItemKind::Message { content, .. } = &item.kind else {
+                continue;
+            };
+            let mut content = content.clone();
+            if content.is_empty() {
+                // Text that was being written: the server states it when it is whole.
+                let said = words.iter().filter(|(id, ..)| *id == item.id);
+                content.extend(said.filter(|_| written).map(|(_, _, text)| {
+                    let text = text.clone();
+                    ContentPart::OutputText { text }
+                }));
+            }
+            if heard_text(&content).is_empty() {
+                self.history.remove(&item.id);
+            } else {
+                heard = true;
+                self.history.set_content(&item.id, content);
+            }
+        }
+        heard
+    }
+}

@@ -1,0 +1,74 @@
+//! What a connection is to its session: in charge, its replacement, or a second one that is to take over.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Instant, SystemTime};
+
+use super::{Connection, Session};
+use crate::conversation::ServerEvent;
+
+/// What a connection is to its session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Role {
+    InCharge,
+    /// The conversation is handed over to it when the server has begun.
+    Replacement,
+    /// It is told the conversation, and takes over at a quiet moment.
+    Second,
+}
+
+impl Connection {
+    /// It takes the place of a connection that was lost.
+    pub(super) fn takes_over(&self) {
+        self.role.store(Role::Replacement as u8, Ordering::Release);
+    }
+
+    /// It is to take over from the connection in charge.
+    pub(super) fn is_second(&self) {
+        self.role.store(Role::Second as u8, Ordering::Release);
+    }
+
+    pub(super) fn is_in_charge(&self) {
+        self.role.store(Role::InCharge as u8, Ordering::Release);
+    }
+
+    pub(super) fn is_in_charge_of_nothing(&self) -> bool {
+        self.role.load(Ordering::Acquire) == Role::Second as u8
+    }
+
+    pub(super) fn is_replacement(&self) -> bool {
+        self.role.load(Ordering::Acquire) == Role::Replacement as u8
+    }
+
+    /// Takes the server's time, as its answer to the handshake states it.
+    pub(super) fn note_server_date(&self, date: SystemTime) {
+        let _ = self.server_date.set((date, Instant::now()));
+    }
+
+    /// The server's time now, in seconds of the Unix epoch, if it has told it.
+    pub(super) fn server_time(&self) -> Option<f64> {
+        let (date, at) = self.server_date.get()?;
+        let since = date.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        Some((since + at.elapsed()).as_secs_f64())
+    }
+
+    /// A frame came over a connection that is not in charge yet.
+    pub(super) fn on_second_frame(
+        &self,
+        session: &Arc<Session>,
+        event: &ServerEvent<'_>,
+        begins: bool,
+    ) {
+        self.counters.frame_read();
+        if let Some(expires_at) = event.expires_at() {
+            session.note_expiry(self, expires_at);
+        }
+        if begins && self.settle() {
+            self.handshake().take();
+            session.tell_second(self);
+        } else {
+            session.second_confirmed(self.connection_id(), &event.confirmed());
+        }
+    }
+}

@@ -1,0 +1,415 @@
+//! Replaces a connection that was lost: dials again, and hands the conversation over.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use super::connection::{Connection, ConnectionSettings};
+use super::handshakes::Handshake;
+use super::rollover::Rollover;
+use super::setup::Connecting;
+use super::survival::{Survival, Verdict};
+use super::{ReconnectOptions, ReconnectPolicy, Session, State, SurvivalStats, announce};
+use crate::conversation::{
+    ConnectionEnd, Conversation, CoreError, History, Rejected, Status, SurvivalOptions,
+};
+use crate::transport::net::ConnectError;
+use crate::transport::{CloseReason, Endpoint as _};
+
+/// Dials as the last connection was dialled.
+pub(super) type Redial = Arc<dyn Fn(&Arc<Session>) -> Result<(), Rejected> + Send + Sync>;
+
+/// How a session gets its next connection.
+pub(super) struct Reconnecting {
+    survival: Survival,
+    redial: Option<Redial>,
+    pub(super) rollover: Option<Box<Rollover>>,
+    /// The server holds the conversation, and goes on with it.
+    knows_all: bool,
+    /// The server speaks first, as it did on the connection before.
+    server_begins: bool,
+}
+
+impl fmt::Debug for Reconnecting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reconnecting").field(&self.survival).finish()
+    }
+}
+
+impl Reconnecting {
+    pub fn new(policy: ReconnectPolicy) -> Self {
+        Self {
+            survival: Survival::new(policy),
+            redial: None,
+            rollover: None,
+            knows_all: false,
+            server_begins: true,
+        }
+    }
+
+    pub fn policy(&self) -> &ReconnectPolicy {
+        self.survival.policy()
+    }
+
+    /// Whether a second connection is being made, or waits for a quiet moment.
+    pub fn is_rolling_over(&self) -> bool {
+        self.rollover.as_ref().is_some_and(|it| it.is_dialled())
+    }
+
+    /// Whether the server holds the conversation, and goes on with it.
+    pub fn knows_all(&self) -> bool {
+        self.knows_all
+    }
+
+    /// How to dial, where the session layer is not asked.
+    pub(super) fn redial(&self) -> Option<Redial> {
+        self.redial.clone().filter(|_| !self.policy().asks)
+    }
+
+    pub fn rolled_over(&mut self) {
+        self.survival.rolled_over();
+    }
+
+    pub fn second_failed(&mut self) {
+        self.survival.second_failed();
+    }
+
+    /// A turn was cut because the connection's time was over.
+    pub fn cut(&mut self) {
+        self.survival.expire();
+    }
+
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        self.survival.poll_timeout()
+    }
+
+    pub fn note_error(&mut self, code: &str) {
+        self.survival.note_error(code);
+    }
+}
+
+impl Session {
+    /// Has the session make another connection when one is lost.
+    pub fn reconnect_by(&self, options: ReconnectOptions) {
+        let ReconnectOptions { policy, survival } = options;
+        // Ids of this session's must not meet those of a history that an earlier one left.
+        let unique: u32 = rand::random();
+        let survival = SurvivalOptions {
+            id_prefix: format!("{}{unique:08x}", survival.id_prefix).into(),
+            ..survival
+        };
+        let mut state = self.lock();
+        state.conversation.survive(survival);
+        state.reconnecting = Some(Box::new(Reconnecting::new(policy)));
+    }
+
+    /// Whether the session layer is asked where to for each attempt, and whether the key is good for one
+    /// connection.
+    pub fn redial_with(&self, asks: bool, single_use: bool) {
+        if let Some(reconnecting) = &mut self.lock().reconnecting {
+            reconnecting.survival.redial_with(asks, single_use);
+        }
+    }
+
+    /// What survival has cost so far.
+    pub fn survival_stats(&self) -> SurvivalStats {
+        let state = self.lock();
+        let reconnecting = state.reconnecting.as_ref();
+        reconnecting
+            .map(|it| it.survival.stats())
+            .unwrap_or_default()
+    }
+
+    /// Keeps how the connection is dialled.
+    pub(super) fn redial_by(
+        &self,
+        knows_all: bool,
+        redial: impl Fn(&Arc<Self>) -> Result<(), Rejected> + Send + Sync + 'static,
+    ) {
+        if let Some(reconnecting) = &mut self.lock().reconnecting {
+            reconnecting.redial = Some(Arc::new(redial));
+            reconnecting.knows_all = knows_all;
+        }
+    }
+
+    /// Whether how a connection is dialled has to be kept.
+    pub(super) fn keeps_redial(&self) -> bool {
+        let state = self.lock();
+        let reconnecting = state.reconnecting.as_ref();
+        reconnecting.is_some_and(|it| !it.survival.policy().asks)
+    }
+
+    /// The server said nothing by itself when the connection stood.
+    pub(super) fn server_waits(&self) {
+        if let Some(reconnecting) = &mut self.lock().reconnecting {
+            reconnecting.server_begins = false;
+        }
+    }
+
+    /// The server reported an error of that code, which may explain the end that follows.
+    pub(super) fn note_error(&self, code: &str) {
+        if let Some(reconnecting) = &mut self.lock().reconnecting {
+            reconnecting.note_error(code);
+        }
+    }
+
+    /// Handles the end of a connection, or of an attempt to make one.
+    pub(super) fn lose(&self, state: &mut State, wire_id: u64, end: ConnectionEnd) {
+        let conversation = &mut state.conversation;
+        if conversation.wire_id() != wire_id {
+            self.second_ended(state, wire_id);
+            return;
+        }
+        let now = self.clock.now();
+        let status = conversation.status();
+        let verdict = match &mut state.reconnecting {
+            Some(it) if status == Status::Connected => {
+                it.survival.lost(&end, conversation.is_in_turn(), now)
+            }
+            Some(it) if status == Status::Reconnecting => {
+                it.survival.attempt_failed(&end, rand::random(), now)
+            }
+            _ => Verdict::Over(None),
+        };
+        match verdict {
+            Verdict::Reconnect(reason) if status == Status::Connected => {
+                let reconnecting = state.reconnecting.as_mut();
+                if let Some(rollover) = reconnecting.and_then(|it| it.rollover.take()) {
+                    rollover.give_up();
+                }
+                info!(
+                    code = end.code,
+                    reason, "the connection is lost: it is made again"
+                );
+                conversation.suspend(wire_id, end, reason, now);
+            }
+            Verdict::Reconnect(_) => {
+                info!(error = end.reason, "an attempt to connect again failed");
+            }
+            Verdict::Over(why) => {
+                if let Some(why) = why {
+                    warn!("{why}");
+                    conversation.reported(CoreError::GaveUp(why));
+                }
+                if let Some(it) = &mut state.reconnecting {
+                    it.survival.stop();
+                }
+                conversation.ended(wire_id, end);
+            }
+        }
+    }
+
+    /// Begins the attempt that is due, if one is.
+    pub(super) fn redial_if_due(&self) {
+        let Some(session) = self.myself.upgrade() else {
+            return;
+        };
+        let now = self.clock.now();
+        let (attempt, redial, end) = {
+            let mut state = self.lock();
+            if state.conversation.status() != Status::Reconnecting {
+                return;
+            }
+            let Some(reconnecting) = &mut state.reconnecting else {
+                return;
+            };
+            let Some(attempt) = reconnecting.survival.take_due(now) else {
+                return;
+            };
+            let asks = reconnecting.survival.policy().asks;
+            let end = reconnecting.survival.end().clone();
+            (attempt, reconnecting.redial.clone().filter(|_| !asks), end)
+        };
+        match redial {
+            Some(redial) => {
+                // It may have been closed meanwhile.
+                let _ = redial(&session);
+            }
+            None => self.sink.redial(attempt, end),
+        }
+    }
+
+    /// Makes a connection that is to take the place of a lost one, and runs it on the session's runtime.
+    pub(super) fn dial_again<C: Send + 'static, F: Future<Output = ()> + Send + 'static>(
+        self: &Arc<Self>,
+        settings: ConnectionSettings,
+        connecting: Connecting<C>,
+        run: impl FnOnce(C, Arc<Connection>) -> F + Send + 'static,
+    ) -> Result<(), Rejected> {
+        let connection = self.next_connection(settings)?;
+        let session = Arc::clone(self);
+        self.runtime.spawn(async move {
+            let made = session.connect_again(&connection, connecting).await;
+            drop(session);
+            if let Some(transport) = made {
+                run(transport, connection).await;
+            }
+        });
+        Ok(())
+    }
+
+    /// A connection that takes the place of the lost one when the server has begun on it.
+    pub fn next_connection(
+        &self,
+        settings: ConnectionSettings,
+    ) -> Result<Arc<Connection>, Rejected> {
+        let mut state = self.lock();
+        if state.conversation.status() == Status::Connected {
+            return self.second_connection(&mut state, settings);
+        }
+        let wire_id = state.conversation.reconnecting()?;
+        let connection = self.new_connection(&mut state, wire_id, settings);
+        connection.takes_over();
+        state.connection = Some(Arc::clone(&connection));
+        Ok(connection)
+    }
+
+    async fn connect_again<C>(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        connecting: Connecting<C>,
+    ) -> Option<C> {
+        let most = {
+            let state = self.lock();
+            let reconnecting = state.reconnecting.as_ref()?;
+            reconnecting.survival.policy().max_handshakes
+        };
+        let making = async {
+            let handshake = Handshake::begin(most).await;
+            (connecting.await, handshake)
+        };
+        let (made, handshake) = tokio::select! {
+            made = making => made,
+            // Nothing is sent before the connection stands: it is to be closed.
+            () = connection.outgoing_ready().notified() => return None,
+        };
+        let wire_id = connection.connection_id();
+        match made {
+            Ok(transport) => {
+                connection.keep_handshake(handshake);
+                self.begin_again(connection).ok()?;
+                Some(transport)
+            }
+            Err(error) => {
+                self.not_connected_again(wire_id, &error);
+                None
+            }
+        }
+    }
+
+    /// The connection stands: the conversation goes on over it when the server has begun.
+    pub fn begin_again(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<(), Rejected> {
+        let patience = connection.first_event_timeout;
+        let server_begins = {
+            let state = self.lock();
+            let reconnecting = state.reconnecting.as_ref();
+            reconnecting.is_none_or(|it| it.server_begins)
+        };
+        if patience.is_zero() || !server_begins {
+            if connection.is_in_charge_of_nothing() {
+                self.tell_second(connection);
+                return Ok(());
+            }
+            return self.resume(connection.connection_id());
+        }
+        connection.await_first_event();
+        let (session, connection) = (Arc::downgrade(self), Arc::downgrade(connection));
+        self.runtime.spawn(async move {
+            sleep(patience).await;
+            if let (Some(session), Some(connection)) = (session.upgrade(), connection.upgrade())
+                && connection.settle()
+            {
+                connection.abandon();
+                let error = ConnectError::TimedOut {
+                    phase: crate::transport::net::ConnectPhase::Session,
+                    after: patience,
+                };
+                session.not_connected_again(connection.connection_id(), &error);
+            }
+        });
+        Ok(())
+    }
+
+    /// The conversation goes on over that connection.
+    pub(super) fn resume(&self, wire_id: u64) -> Result<(), Rejected> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let knows_all = state.reconnecting.as_ref().is_some_and(|it| it.knows_all);
+        state.conversation.resume(wire_id, knows_all, now)?;
+        if let Some(reconnecting) = &mut state.reconnecting {
+            reconnecting.survival.resumed(now);
+        }
+        info!(wire_id, "the session goes on over another connection");
+        let unsent = self.deliver(&mut state);
+        drop(state);
+        announce(unsent);
+        self.note_limit(wire_id, None);
+        Ok(())
+    }
+
+    /// An attempt has failed.
+    pub fn not_connected_again(&self, wire_id: u64, error: &ConnectError) {
+        self.ended(wire_id, ConnectionEnd::from(error));
+    }
+
+    /// An attempt ended before the server had begun on it.
+    pub(super) fn not_resumed(&self, wire_id: u64, ended: &CloseReason) {
+        let end = ConnectionEnd {
+            // Whatever it closed with, it did not begin: that may be different next time.
+            is_retryable: !matches!(ended, CloseReason::ClosedByUs),
+            ..ConnectionEnd::from(ended.clone())
+        };
+        self.ended(wire_id, end);
+    }
+
+    /// The session layer could not begin the attempt that is due.
+    pub fn attempt_failed(&self, why: String) {
+        let wire_id = {
+            let mut state = self.lock();
+            if state.conversation.status() != Status::Reconnecting {
+                return self.second_failed(&mut state);
+            }
+            state.conversation.wire_id()
+        };
+        self.ended(wire_id, ConnectionEnd::lost(why));
+    }
+
+    /// Stops connecting again: the session is disconnected, and says why.
+    pub fn give_up(&self, why: String) {
+        let mut state = self.lock();
+        if state.conversation.status() != Status::Reconnecting {
+            return;
+        }
+        if let Some(it) = &mut state.reconnecting {
+            it.survival.stop();
+        }
+        if let Some(connection) = state.connection.take() {
+            connection.abandon();
+        }
+        let end = ConnectionEnd {
+            reason: why.clone(),
+            ..ConnectionEnd::default()
+        };
+        state.conversation.reported(CoreError::GaveUp(why));
+        state.conversation.give_up(end);
+        let unsent = self.deliver(&mut state);
+        drop(state);
+        announce(unsent);
+    }
+
+    /// Whether the next attempt to connect waits for its time.
+    pub fn waits_to_reconnect(&self) -> bool {
+        let state = self.lock();
+        let reconnecting = state.reconnecting.as_ref();
+        reconnecting.is_some_and(|it| it.poll_timeout().is_some())
+    }
+
+    /// What a new connection cannot be told, for whoever sums it up.
+    pub fn left_out(&self) -> History {
+        self.look(Conversation::left_out)
+    }
+}

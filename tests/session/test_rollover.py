@@ -1,0 +1,146 @@
+"""A connection is replaced before its time is over, at a quiet moment, without a gap."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from stapes import (
+    AgentStart,
+    ConnectionChanged,
+    Error,
+    HistoryAdded,
+    ReconnectPolicy,
+    SessionRestored,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.talk import Talk, Talks
+
+    from stapes.testing import ScriptedServer
+
+MINUTE = ReconnectPolicy(max_session_duration=60, rollover_margin=10, go_on=None)
+"""Between 50 and 52 seconds a quiet moment is awaited, until 58."""
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+async def begin(talks: Talks, policy: ReconnectPolicy = MINUTE) -> Talk:
+    talk = await talks.begin(reconnect=policy)
+    await talk.session.send_message("How is Paris?", trigger_response=False)
+    await talk.settle()
+    await confirm(talk.server, talk.sent("conversation.item.create")[-1]["item"])
+    await talk.settle()
+    return talk
+
+
+async def confirm(server: ScriptedServer, item: dict[str, Any]) -> None:
+    for kind in ("added", "done"):
+        await server.send(
+            {"type": f"conversation.item.{kind}", "previous_item_id": None, "item": item}
+        )
+
+
+async def second(talk: Talk) -> list[dict[str, Any]]:
+    """Lets the time come, and gives what the second connection is told."""
+    known, before = len(talk.server.handshakes), len(talk.server.received)
+    talk.clock.advance(52)
+    await until(lambda: len(talk.server.handshakes) > known)
+    await until(lambda: len(talk.server.received) >= before + 3)
+    return talk.server.received[before:]
+
+
+async def test_the_second_connection_is_told_everything_and_takes_over(talks: Talks):
+    talk = await begin(talks)
+    told = await second(talk)
+    assert [message["type"] for message in told] == [
+        "session.update",
+        "session.update",
+        "conversation.item.create",
+    ]
+    assert told[0] == talk.server.received[0]
+    assert not talk.seen(SessionRestored)
+    await confirm(talk.server, told[2]["item"])
+    await until(lambda: talk.seen(SessionRestored))
+    [restored] = talk.seen(SessionRestored)
+    assert (restored.reason, restored.gap, restored.items) == ("rollover", 0.0, 1)
+    assert [change.status for change in talk.seen(ConnectionChanged)] == ["connecting", "connected"]
+    assert len(talk.seen(HistoryAdded)) == 1
+    # The conversation goes on over it.
+    await talk.server.send({"type": "response.created", "response": {"id": "r"}})
+    await talk.settle()
+    assert talk.session.status == "connected"
+    assert not talk.seen(Error)
+
+
+async def test_it_takes_over_when_the_turn_is_over_and_learns_what_changed(talks: Talks):
+    talk = await begin(talks)
+    first = talk.server.current()
+    told = await second(talk)
+    # The first one answers still.
+    await first.send({"type": "response.created", "response": {"id": "r"}})
+    await until(lambda: talk.seen(AgentStart))
+    before = len(talk.server.received)
+    await confirm(talk.server, told[2]["item"])
+    await asyncio.sleep(0.05)
+    assert not talk.seen(SessionRestored)
+    part = {"type": "output_text", "text": "Sunny."}
+    answer = {"id": "i", "type": "message", "role": "assistant", "content": [part]}
+    await first.send({"type": "response.output_item.done", "response_id": "r", "item": answer})
+    await first.send({"type": "response.done", "response": {"id": "r", "output": [answer]}})
+    await until(lambda: talk.seen(SessionRestored))
+    await until(lambda: len(talk.server.received) > before)
+    [late] = talk.server.received[before:]
+    assert late["item"]["content"] == [part]
+    assert late["previous_item_id"] == told[2]["item"]["id"]
+    await confirm(talk.server, late["item"])
+    await talk.settle()
+    assert [item.text for item in talk.session.history] == ["How is Paris?", "Sunny."]
+
+
+async def test_a_turn_that_lasts_too_long_is_cut_and_counted(talks: Talks):
+    talk = await begin(talks)
+    await talk.starts()
+    told = await second(talk)
+    await confirm(talk.server, told[2]["item"])
+    talk.clock.advance(6)
+    await until(lambda: talk.seen(SessionRestored))
+    assert talk.seen(SessionRestored)[-1].reason == "expired"
+    statuses = [change.status for change in talk.seen(ConnectionChanged)]
+    assert statuses[-2:] == ["reconnecting", "connected"]
+    assert talk.session.stats().cut_turns == 1
+
+
+async def test_a_second_connection_that_is_refused_is_made_again(talks: Talks):
+    talk = await begin(talks, ReconnectPolicy(max_session_duration=60, rollover_margin=30))
+    talk.server.refuse(503)
+    talk.clock.advance(36)
+    await until(lambda: talk.session.stats().failed_attempts == 1)
+    talk.server.refuse(None)
+    before = len(talk.server.received)
+    talk.clock.advance(5)
+    await until(lambda: len(talk.server.received) == before + 4)
+    for message in talk.server.received[before + 2 :]:
+        await confirm(talk.server, message["item"])
+    await until(lambda: talk.seen(SessionRestored))
+    assert talk.seen(SessionRestored)[-1].reason == "rollover"
+
+
+async def test_an_hour_of_rollovers_changes_nothing(talks: Talks):
+    talk = await begin(talks)
+    for hours in range(60):
+        told = await second(talk)
+        creates = [m["item"] for m in told if m["type"] == "conversation.item.create"]
+        assert [item["content"][0]["text"] for item in creates] == ["How is Paris?"]
+        await confirm(talk.server, creates[0])
+        await until(lambda hours=hours: len(talk.seen(SessionRestored)) == hours + 1)
+    assert [item.text for item in talk.session.history] == ["How is Paris?"]
+    assert len(talk.seen(HistoryAdded)) == 1
+    assert talk.session.stats().rollovers == 60
+    assert talk.session.stats().reconnects == 0
