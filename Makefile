@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev release test test-rust test-python test-pythons lint format bench bench-core bench-load bench-webrtc fuzz clean
+.PHONY: help demo dev release test test-rust test-python test-pythons lint format bench bench-core bench-load bench-webrtc fuzz faults clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -103,6 +103,9 @@ bench-webrtc: release ## Compare WebRTC calls with aiortc's, on two idle cores (
 # sanitizer is off: what is looked for is a panic or a broken rule, and the code under test has no unsafe
 # code of its own.
 FUZZ_SECONDS ?= 30
+faults: dev ## Lose the connection at each point of a turn, in each way, three times (docs/fault-table.md)
+	$(BIN)/python -m tests.faults docs/fault-table.md 3
+
 fuzz: dev ## Hold random conversations, and feed anything to the parser, to conversations and to the jitter buffer, for FUZZ_SECONDS each
 	RANDOM_CONVERSATIONS_SECONDS=$(FUZZ_SECONDS) cargo test --package stapes-core --test random_conversations -- --nocapture
 	RANDOM_CONVERSATIONS_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/random_conversations --capture=no
