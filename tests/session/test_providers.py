@@ -11,7 +11,14 @@ from agents import UserError
 from calling import KEY, SECONDS
 
 from stapes import Error, RealtimeAgent, RealtimeSession
-from stapes.providers import Credentials, OpenAI, Provider, SessionDefaults
+from stapes.providers import (
+    AzureOpenAI,
+    Credentials,
+    Endings,
+    OpenAI,
+    Provider,
+    SessionDefaults,
+)
 from stapes.testing import ScriptedServer
 
 AGENT = RealtimeAgent(name="front")
@@ -97,3 +104,28 @@ async def test_a_missing_key_is_asked_for_by_the_providers_variable(monkeypatch)
 async def test_what_is_no_provider_is_refused_by_name():
     with pytest.raises(TypeError, match=r"provider must be a stapes.providers.Provider, not str"):
         RealtimeSession(AGENT, provider="openai")  # type: ignore[arg-type]
+
+
+def test_a_provider_says_what_the_end_of_a_connection_means():
+    endings = OpenAI().endings
+    assert endings.loss_close_codes == {1001, 1006, 1011, 1012, 1013}
+    assert endings.expiry_codes == {"session_expired"}
+    assert {"invalid_api_key", "insufficient_quota"} < endings.refusal_codes
+    assert not endings.refusal_codes & endings.expiry_codes
+    assert "ek_1234".startswith(endings.single_use_key_prefixes)
+    assert not "sk-1234".startswith(endings.single_use_key_prefixes)
+
+
+def test_the_endings_of_a_profile_are_openais_unless_it_has_its_own():
+    @dataclass(frozen=True)
+    class Strict(Deployment):
+        @property
+        def endings(self) -> Endings:
+            return Endings(refusal_codes=Endings().refusal_codes | {"tenant_suspended"})
+
+    shared = OpenAI().endings
+    assert Deployment("wss://d", "m").endings == shared
+    assert AzureOpenAI(resource="r", deployment="m").endings == shared
+    own = Strict("wss://d", "m").endings
+    assert own.refusal_codes == shared.refusal_codes | {"tenant_suspended"}
+    assert own.loss_close_codes == shared.loss_close_codes

@@ -30,8 +30,18 @@ class WebSocketTransport(Transport):
         first_event_timeout: how long the server's first event is then awaited. An error in its
             place, or a server that closes, fails `connect`; silence does not. 0: not awaited.
         close_timeout: how long the server may take to answer our goodbye.
-        ping_interval: silence after which the server is pinged; `None`: never.
+        ping_interval: silence after which the server is pinged; `None`: never, sound or no sound.
         ping_timeout: how long it may stay silent after that before the connection counts as lost.
+            Anything that it sends counts as an answer.
+        sending_ping_interval: the same as `ping_interval` while messages are sent, as sound is,
+            where it is shorter: with `sending_ping_timeout`, a dead line is noticed within 8 s
+            while the user speaks.
+        sending_ping_timeout: the same as `ping_timeout` while messages are sent, where it is
+            shorter. A server that does nothing else while it computes may need more.
+        unacknowledged_timeout: how long what was sent may stay unacknowledged by the server's
+            system before the connection counts as lost, where this system can tell (Linux). A
+            server that reads nothing, with its buffers full, is lost after it too. `None`: as long
+            as the system retries, a quarter of an hour.
         max_message_size: longer messages end the connection.
         max_frame_size: longer frames end the connection.
         read_buffer_size: how much is read at once, into a buffer that a thread's connections share.
@@ -51,6 +61,9 @@ class WebSocketTransport(Transport):
     close_timeout: float = 5.0
     ping_interval: float | None = 20.0
     ping_timeout: float = 20.0
+    sending_ping_interval: float = 5.0
+    sending_ping_timeout: float = 3.0
+    unacknowledged_timeout: float | None = 5.0
     max_message_size: int = 16 * 1024 * 1024
     max_frame_size: int = 16 * 1024 * 1024
     read_buffer_size: int = 64 * 1024

@@ -1,5 +1,7 @@
 //! Messages both ways.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use serde_json::{Map, Value};
 
 use crate::support::answerer::Answerer;
@@ -17,6 +19,9 @@ async fn messages_go_both_ways_in_order_and_the_call_has_a_name() {
     let mut answerer = Answerer::start().await;
     let (mut caller, far) = Caller::call(&mut answerer).await;
     assert_eq!(caller.call_id.as_deref(), Some("rtc_test"));
+    let at = UNIX_EPOCH + Duration::from_secs(784_111_777);
+    let since = caller.server_date.unwrap().duration_since(at).unwrap();
+    assert!(since < Duration::from_secs(60), "{since:?}");
     for n in 0..50 {
         let event = event("x.test", &format!("up {n}"));
         caller

@@ -1,6 +1,7 @@
 //! Frames in both directions.
 
 use std::sync::atomic::Ordering;
+use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::{SinkExt, StreamExt};
 use stapes_core::transport::websocket::connect;
@@ -62,7 +63,8 @@ async fn binary_messages_and_the_headers_of_the_answer_are_passed_on() {
         let accept = derive_accept_key(key.as_bytes());
         let mut answer = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Accept: {accept}\r\nX-Request-Id: req_7\r\n\r\n"
+             Sec-WebSocket-Accept: {accept}\r\nX-Request-Id: req_7\r\n\
+             Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n"
         )
         .into_bytes();
         // The first frames arrive together with the response: a text and a binary one.
@@ -76,6 +78,10 @@ async fn binary_messages_and_the_headers_of_the_answer_are_passed_on() {
         .unwrap();
     let headers: Vec<_> = connection.response_headers().collect();
     assert!(headers.contains(&("x-request-id", "req_7")), "{headers:?}");
+    let answered = UNIX_EPOCH + Duration::from_secs(784_111_777);
+    let server_date = connection.server_date().expect("the answer has a date");
+    let since = server_date.duration_since(answered).unwrap();
+    assert!(since < Duration::from_secs(60), "{since:?}");
     let (endpoint, seen) = Recorder::new();
     let mut carried = run(connection, endpoint, seen);
     assert_eq!(carried.text().await, "hello");

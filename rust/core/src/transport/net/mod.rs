@@ -4,6 +4,7 @@
 //! [`tcp`] opens the connection, [`tls`] secures it, and [`exchange`] does the HTTP exchange that opens a
 //! tunnel or upgrades the connection. [`dial`] calls them in that order.
 
+mod date;
 mod deadline;
 mod dial;
 mod error;
@@ -24,6 +25,7 @@ pub use request::ConnectRequest;
 pub use secrets::{Secrets, redact_url};
 pub use tls::Tls;
 
+pub(super) use date::ServerClock;
 pub(super) use deadline::Deadline;
 pub(super) use dial::dial;
 pub(super) use exchange::{Answer, ExchangeError, exchange};

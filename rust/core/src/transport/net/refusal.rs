@@ -2,13 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use ::http::Response;
-use ::http::header::{HeaderName, LOCATION, RETRY_AFTER};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
-
+use super::date;
 use super::error::ConnectError;
 use super::secrets::{Secrets, redact_url};
+use ::http::Response;
+use ::http::header::{HeaderName, LOCATION, RETRY_AFTER};
 
 /// The error for a response whose status is no success.
 pub(in crate::transport) fn refused(
@@ -35,19 +33,30 @@ pub(in crate::transport) fn refused(
         status: status.as_u16(),
         code: code.map(|code| secrets.presentable(&code)),
         message: message.map(|message| secrets.presentable(&message)),
-        retry_after: text(RETRY_AFTER).and_then(|wait| retry_after(wait, SystemTime::now())),
+        retry_after: text(RETRY_AFTER).and_then(|wait| {
+            // A date is meant by the clock that it was written by.
+            let now = date::of(response.headers()).unwrap_or_else(SystemTime::now);
+            retry_after(wait, now)
+        }),
     }
 }
 
-/// How long `Retry-After` asks to wait: seconds, or a date (RFC 9110, section 10.2.3). Seconds with a
-/// fraction are no HTTP, but some servers send them.
+/// The longest time that is waited because a server asks for it. What is longer is cut to it: as far as
+/// a call is concerned it is never, and sums with it must not overflow.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long `Retry-After` asks to wait: seconds, or a date (RFC 9110, section 10.2.3), a day at most.
+/// Seconds with a fraction are no HTTP, but some servers send them.
 fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if let Ok(seconds) = value.parse::<f64>() {
+        if seconds > LONGEST_WAIT.as_secs_f64() {
+            return Some(LONGEST_WAIT);
+        }
         return Duration::try_from_secs_f64(seconds).ok();
     }
-    let date = SystemTime::from(OffsetDateTime::parse(value, &Rfc2822).ok()?);
-    Some(date.duration_since(now).unwrap_or(Duration::ZERO))
+    let wait = date::parse(value)?.duration_since(now);
+    Some(wait.unwrap_or(Duration::ZERO).min(LONGEST_WAIT))
 }
 
 /// The message and the code in an error's body: `{"error": {"message", "code" or "type"}}`, as most
@@ -113,6 +122,18 @@ mod tests {
     }
 
     #[test]
+    fn a_date_to_wait_for_is_told_by_the_clock_of_the_server() {
+        let response = Response::builder()
+            .status(503)
+            .header("date", "Sun, 06 Nov 1994 08:49:00 GMT")
+            .header("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")
+            .body(())
+            .unwrap();
+        let error = refused(&response, b"", &Secrets::default());
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(37)));
+    }
+
+    #[test]
     fn the_time_to_wait_is_read_as_seconds_and_as_a_date() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 30);
         for (value, seconds) in [
@@ -121,7 +142,11 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(30.0)),
             ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0.0)),
             ("-1", None),
-            ("1e30", None),
+            ("nan", None),
+            ("inf", Some(86_400.0)),
+            ("1e30", Some(86_400.0)),
+            ("99999999999999999999", Some(86_400.0)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(86_400.0)),
             ("soon", None),
         ] {
             let read = retry_after(value, now).map(|wait| wait.as_secs_f64());

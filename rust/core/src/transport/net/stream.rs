@@ -4,10 +4,13 @@ use std::io;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+use super::tcp;
 
 /// A connection to a server, directly or through a proxy. TLS to a server through a proxy that itself
 /// uses TLS makes two layers.
@@ -18,6 +21,15 @@ pub(in crate::transport) enum ByteStream {
 }
 
 impl ByteStream {
+    /// Has the system end the connection when what was sent stays unacknowledged for so long, where it
+    /// can. The keep-alive of the connection notices in any case, only later.
+    pub fn limit_unacknowledged(&self, limit: Option<Duration>) {
+        match self {
+            Self::Plain(stream) => tcp::limit_unacknowledged(stream, limit),
+            Self::Secured(stream) => stream.get_ref().0.limit_unacknowledged(limit),
+        }
+    }
+
     /// The local address of the stream.
     #[cfg_attr(
         not(feature = "webrtc"),

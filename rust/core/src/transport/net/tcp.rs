@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use socket2::SockRef;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::sleep;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use tracing::debug;
 
 use super::deadline::Deadline;
 use super::error::{ConnectError, ConnectPhase};
@@ -45,6 +49,22 @@ pub(super) async fn open(
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }
+
+/// Sets `TCP_USER_TIMEOUT` (RFC 5482), where the system has it. A window that stays closed counts as
+/// well: the far side's system answers, but nobody there reads.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn limit_unacknowledged(stream: &TcpStream, limit: Option<Duration>) {
+    // The system counts whole milliseconds, and zero is none.
+    let limit = limit
+        .filter(|limit| !limit.is_zero())
+        .map(|limit| limit.max(Duration::from_millis(1)));
+    if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(limit) {
+        debug!(%error, "the system does not limit how long data stays unacknowledged");
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn limit_unacknowledged(_: &TcpStream, _: Option<Duration>) {}
 
 async fn resolve(host: &str, port: u16) -> Result<VecDeque<SocketAddr>, ConnectError> {
     if let Ok(ip) = host.parse::<IpAddr>() {

@@ -16,7 +16,7 @@ use std::fmt;
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep};
 use tracing::debug;
@@ -31,7 +31,7 @@ pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, ConnectRequ
 use self::driver::{AudioPipelines, DriverSettings};
 use super::end::EndGuard;
 use super::media::{SampleRates, SoundEndpoint};
-use super::net::{ByteStream, Deadline, Secrets, Target, dial};
+use super::net::{ByteStream, Deadline, Secrets, ServerClock, Target, dial};
 
 /// The time limit of the DTLS handshake. It takes two round trips; a server that rejects a certificate
 /// sends nothing more.
@@ -93,6 +93,7 @@ async fn call(
     Ok(WebRtcConnection {
         peer,
         call_id: answered.call_id,
+        server_clock: answered.server_clock,
         settings: DriverSettings::from(options),
         pipelines,
     })
@@ -175,6 +176,7 @@ async fn wait_until_open<P: Peer>(
 pub struct WebRtcConnection {
     peer: StackPeer,
     call_id: Option<String>,
+    server_clock: Option<ServerClock>,
     settings: DriverSettings,
     pipelines: AudioPipelines,
 }
@@ -183,6 +185,11 @@ impl WebRtcConnection {
     /// The call's name at the server, where it gave one.
     pub fn call_id(&self) -> Option<&str> {
         self.call_id.as_deref()
+    }
+
+    /// What the server's clock shows now, by the `Date` of its answer to the offer, where it had one.
+    pub fn server_date(&self) -> Option<SystemTime> {
+        self.server_clock?.now()
     }
 
     /// Moves messages and sound between the call and `endpoint` until the call ends.

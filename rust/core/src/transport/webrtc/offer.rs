@@ -7,7 +7,7 @@ use http_body_util::Full;
 
 use crate::transport::net::{
     Answer, ByteStream, ConnectError, ConnectPhase, Deadline, ExchangeError, Schemes, Secrets,
-    Target, exchange, refused,
+    ServerClock, Target, exchange, refused,
 };
 
 pub(super) const SCHEMES: Schemes = Schemes {
@@ -29,6 +29,7 @@ pub(super) struct Answered {
     pub description: String,
     /// The last path segment of the response's `Location`.
     pub call_id: Option<String>,
+    pub server_clock: Option<ServerClock>,
 }
 
 /// Sends the offer over `stream` and reads the answer.
@@ -96,6 +97,7 @@ fn read(response: &Response<()>, body: Vec<u8>, complete: bool) -> Result<Answer
     Ok(Answered {
         description,
         call_id,
+        server_clock: ServerClock::arriving(response.headers()),
     })
 }
 

@@ -12,6 +12,10 @@ pub(super) fn cause_of(error: &Error) -> String {
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => {
                 format!("it was reset by the server or the network ({error})")
             }
+            ErrorKind::TimedOut => format!(
+                "what was sent was not acknowledged in time (unacknowledged_timeout): the server or \
+                 the network is down, or the server does not read ({error})"
+            ),
             ErrorKind::UnexpectedEof => "the server ended it without a close frame".to_owned(),
             _ => error.to_string(),
         },

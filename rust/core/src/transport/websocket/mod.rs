@@ -19,8 +19,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::HeaderMap;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tracing::debug;
@@ -32,7 +30,7 @@ use self::inlet::Inlet;
 use self::outlet::Outlet;
 use super::end::EndGuard;
 use super::endpoint::Endpoint;
-use super::net::{ByteStream, Deadline, Schemes, Secrets, dial};
+use super::net::{ByteStream, Deadline, Schemes, Secrets, ServerClock, dial};
 
 /// tungstenite's read buffer, in bytes, allocated for each connection. It reads hardly anything but
 /// control frames; longer frames it reads in pieces of this length, from memory.
@@ -81,6 +79,9 @@ pub async fn connect(
     )
     .await?;
     debug!(address = target.address(), "connected");
+    upgraded
+        .stream
+        .limit_unacknowledged(options.unacknowledged_timeout);
     let inlet = Inlet::new(
         upgraded.stream,
         &upgraded.rest,
@@ -95,6 +96,7 @@ pub async fn connect(
     .await;
     Ok(WebSocketConnection {
         socket,
+        server_clock: ServerClock::arriving(&upgraded.headers),
         response_headers: upgraded.headers,
         settings: driver::DriverSettings::from(options),
     })
@@ -123,6 +125,7 @@ type Socket = WebSocketStream<Outlet<Inlet<ByteStream>>>;
 /// An open connection. Nothing is read from it before [`run`](Self::run).
 pub struct WebSocketConnection {
     socket: Socket,
+    server_clock: Option<ServerClock>,
     response_headers: HeaderMap,
     settings: driver::DriverSettings,
 }
@@ -136,15 +139,10 @@ impl WebSocketConnection {
             .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
     }
 
-    /// The server's time when it answered the handshake (`Date`), if it told it.
+    /// What the server's clock shows now, by the `Date` of its answer to the handshake, where it had
+    /// one.
     pub fn server_date(&self) -> Option<SystemTime> {
-        let date = self
-            .response_headers
-            .get(http::header::DATE)?
-            .to_str()
-            .ok()?;
-        let date = OffsetDateTime::parse(date, &Rfc2822).ok()?;
-        Some(date.into())
+        self.server_clock?.now()
     }
 
     /// Moves frames between the connection and `endpoint` until the connection ends.

@@ -19,6 +19,14 @@ pub struct WebSocketOptions {
     pub ping_interval: Option<Duration>,
     /// The time that the far side has after a ping to send anything at all. 20 s.
     pub ping_timeout: Duration,
+    /// The same while this side sends, where it is shorter. 5 s.
+    pub sending_ping_interval: Duration,
+    /// The same while this side sends, where it is shorter. 3 s.
+    pub sending_ping_timeout: Duration,
+    /// How long what was sent may stay unacknowledged by the far side's system (`TCP_USER_TIMEOUT`),
+    /// where the system has that (Linux). A far side whose system takes nothing more, because nobody
+    /// reads there, has this time too. 5 s; `None`: as long as the system retries.
+    pub unacknowledged_timeout: Option<Duration>,
     /// The longest message that is accepted, in bytes. 16 MiB.
     pub max_message_size: usize,
     /// The longest frame that is accepted, in bytes. 16 MiB.
@@ -42,6 +50,9 @@ impl Default for WebSocketOptions {
             close_timeout: Duration::from_secs(5),
             ping_interval: Some(Duration::from_secs(20)),
             ping_timeout: Duration::from_secs(20),
+            sending_ping_interval: Duration::from_secs(5),
+            sending_ping_timeout: Duration::from_secs(3),
+            unacknowledged_timeout: Some(Duration::from_secs(5)),
             max_message_size: 16 << 20,
             max_frame_size: 16 << 20,
             read_buffer_size: 64 << 10,

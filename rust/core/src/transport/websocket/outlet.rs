@@ -33,6 +33,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outlet<S> {
         &mut self.stream
     }
 
+    /// Whether frames wait because the stream takes no more for now.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.pending.is_empty() || self.within_frame
+    }
+
     /// Writes whole frames. Bytes that the stream does not accept now go out with the next write or
     /// flush.
     pub(super) fn write_frames(

@@ -99,7 +99,8 @@ async fn serve(
                 let _ = called.send(Far::new(peer));
             }
             format!(
-                "HTTP/1.1 201 Created\r\nContent-Type: application/sdp\r\nLocation: \
+                "HTTP/1.1 201 Created\r\nContent-Type: application/sdp\r\nDate: Sun, 06 \
+                 Nov 1994 08:49:37 GMT\r\nLocation: \
                  /v1/realtime/calls/rtc_test\r\nContent-Length: {}\r\n\r\n{description}",
                 description.len()
             )

@@ -1,6 +1,7 @@
 //! A session over WebRTC that records its events.
 
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use stapes_core::conversation::{Capabilities, Conversation, Event, Interest, Options};
 use stapes_core::session::{
@@ -19,6 +20,7 @@ pub struct Caller {
     pub events: mpsc::UnboundedReceiver<Event>,
     pub task: JoinHandle<()>,
     pub call_id: Option<String>,
+    pub server_date: Option<SystemTime>,
 }
 
 struct Sink(Mutex<mpsc::UnboundedSender<Event>>);
@@ -72,6 +74,7 @@ impl Caller {
             conversation.opened(connection_id, 1, update, serde_json::Value::Null)
         };
         session.act(opened).unwrap();
+        let server_date = connection.server_date();
         let call_id = connection.call_id().map(str::to_owned);
         let task = tokio::spawn(connection.run(line));
         assert!(far.text().await.contains("session.update"));
@@ -80,6 +83,7 @@ impl Caller {
             events: heard,
             task,
             call_id,
+            server_date,
         };
         (caller, far)
     }

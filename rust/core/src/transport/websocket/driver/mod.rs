@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Message};
 use self::reading::Reading;
 use self::writing::Buffered;
 use super::Socket;
-use super::keepalive::{Due, KeepAlive};
+use super::keepalive::{Due, KeepAlive, Patience};
 use super::options::WebSocketOptions;
 use crate::transport::endpoint::{CloseReason, Endpoint, Outgoing, Writer};
 
@@ -31,8 +31,8 @@ const LINGER: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DriverSettings {
     close_timeout: Duration,
-    ping_interval: Option<Duration>,
-    ping_timeout: Duration,
+    idle_patience: Option<Patience>,
+    sending_patience: Patience,
     write_batch_bytes: usize,
 }
 
@@ -40,8 +40,14 @@ impl From<&WebSocketOptions> for DriverSettings {
     fn from(options: &WebSocketOptions) -> Self {
         Self {
             close_timeout: options.close_timeout,
-            ping_interval: options.ping_interval,
-            ping_timeout: options.ping_timeout,
+            idle_patience: options.ping_interval.map(|interval| Patience {
+                interval,
+                timeout: options.ping_timeout,
+            }),
+            sending_patience: Patience {
+                interval: options.sending_ping_interval,
+                timeout: options.sending_ping_timeout,
+            },
             write_batch_bytes: options.write_batch_bytes,
         }
     }
@@ -59,8 +65,8 @@ pub(super) fn driver<E: Endpoint + ?Sized>(
         endpoint: Arc::clone(endpoint),
         settings,
         keepalive: KeepAlive::new(
-            settings.ping_interval,
-            settings.ping_timeout,
+            settings.idle_patience,
+            settings.sending_patience,
             Instant::now(),
         ),
         stage: Stage::Open,
@@ -256,7 +262,8 @@ impl<E: Endpoint + ?Sized> Driver<E> {
             if self.held {
                 let _ = self.keepalive.note_activity(now);
             }
-            let next = match self.keepalive.check(now) {
+            let outlet = self.socket.get_ref();
+            let next = match self.keepalive.check(now, || outlet.is_behind()) {
                 Due::Wait(at) => at,
                 Due::Ping(at) => {
                     // If the ping cannot be written, the next flush fails and reports it.
@@ -265,24 +272,24 @@ impl<E: Endpoint + ?Sized> Driver<E> {
                     has_pinged = true;
                     at
                 }
-                Due::Dead => return Break(self.timed_out()),
+                Due::Dead(silence) => return Break(timed_out(silence)),
             };
             timer.as_mut().reset(next);
         }
         Continue(has_pinged)
     }
 
-    fn timed_out(&self) -> CloseReason {
-        let waited = self.settings.ping_timeout.as_secs_f64();
-        let cause = format!(
-            "the server has not answered a ping for {waited} s (ping_timeout); it or the network \
-             is down"
-        );
-        CloseReason::Lost { cause }
-    }
-
     /// Shuts down TLS and the connection, if that is possible at once.
     fn shut_down(&mut self, cx: &mut Context<'_>) {
         let _ = Pin::new(self.socket.get_mut()).poll_shutdown(cx);
     }
+}
+
+fn timed_out(silence: Duration) -> CloseReason {
+    let cause = format!(
+        "the server has not answered a ping for {:.3} s (ping_timeout; sending_ping_timeout while \
+         something is sent); it or the network is down",
+        silence.as_secs_f64()
+    );
+    CloseReason::Lost { cause }
 }

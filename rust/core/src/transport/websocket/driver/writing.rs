@@ -1,6 +1,7 @@
 //! Writing: batches of the endpoint's texts, and the close frame.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -51,7 +52,8 @@ impl<E: Endpoint + ?Sized> Driver<E> {
             return false;
         }
         match self.write_queued() {
-            Continue(written) => written,
+            // The task alone sets the timer.
+            Continue(written) => written && self.timer_at.is_none(),
             Break(ended) => {
                 self.ended_in_writer = Some(ended);
                 false
@@ -148,6 +150,9 @@ impl<E: Endpoint + ?Sized> Driver<E> {
             return Continue(());
         }
         self.buffered = Buffered::Batch;
+        if self.keepalive.note_sent() {
+            self.timer_at = Some(self.keepalive.begin_sending(Instant::now()));
+        }
         let mut close = None;
         let written = FRAMES.with_borrow_mut(|frames| {
             frames.clear();
@@ -187,13 +192,18 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         match &self.stage {
             Stage::CloseSent => Break(CloseReason::ClosedByUs),
             Stage::CloseReceived(ended) => Break(ended.clone()),
-            Stage::Open if self.held => Break(lost),
+            // Of a line that timed out there is nothing to read that would tell more.
+            Stage::Open if self.held || is_timeout(error) => Break(lost),
             Stage::Open => {
                 self.failure = Some(lost);
                 Continue(())
             }
         }
     }
+}
+
+fn is_timeout(error: &Error) -> bool {
+    matches!(error, Error::Io(error) if error.kind() == ErrorKind::TimedOut)
 }
 
 /// The close frame for `code` and `reason`: none for 1005, and 1000 for a code that may not be sent.
