@@ -690,3 +690,34 @@ async def test_a_call_that_the_provider_holds_is_joined_again_and_told_nothing(t
     assert [item["type"] for item in call.items()] == ["function_call_output"]
     assert talk.seen(SessionRestored)[0].resumed
     assert call.asked() == 1
+
+
+async def test_an_answer_whose_sound_has_all_come_plays_to_its_end_and_is_told_whole(calls: Any):
+    call = await calls()
+    await call.writes("How is Paris?")
+    await call.talk.starts()
+    part = {"response_id": "r", "item_id": "i", "content_index": 0}
+    message = {"id": "i", "type": "message", "role": "assistant"}
+    words = {"type": "response.output_audio_transcript.delta", "delta": "aaaa bbbb", **part}
+    added = {"type": "response.output_item.added", "response_id": "r", "item": message}
+    await call.talk.says(added, words)
+    await call.talk.speaks("r", "i", ms=4000)
+    await call.talk.has_spoken("r", "i")
+    await call.drops()
+    assert not call.talk.seen(AudioInterrupted)
+    assert call.words() == ["How is Paris?", "aaaa bbbb"]
+    assert call.asked() == 0
+    assert [item.text for item in call.session.history] == ["How is Paris?", "aaaa bbbb"]
+    assert call.session.history[-1].status == "completed"
+
+
+async def test_a_call_that_was_being_written_after_words_is_asked_for_again(calls: Any):
+    call = await calls()
+    await half_spoken(call)
+    item = {"id": "f", "type": "function_call", "status": "in_progress", "call_id": "c"}
+    await call.talk.says(
+        {"type": "response.output_item.added", "response_id": "r", "item": {**item, "name": "x"}}
+    )
+    await call.drops()
+    assert call.words() == ["How is Paris?", "aaaa bbbb"]
+    assert call.asked() == 1

@@ -461,3 +461,22 @@ def test_what_ends_the_process_goes_on(interpreter, where, kind, run_with):
     with Elsewhere(mind) as there:
         done = interpreter.run(script, there.url)
     assert "propagated" in done.out, done.err
+
+
+async def test_a_guardrail_that_raises_after_close_is_logged_and_no_event(call, caplog):
+    gate = asyncio.Event()
+
+    async def fail(*_: Any) -> GuardrailFunctionOutput:
+        await gate.wait()
+        raise LookupError("broken")
+
+    c = await call(ASK, agent_with(), output_guardrails=[OutputGuardrail(fail)])
+    c.session.send_message("hello")
+    await c.seen.until(AgentEnd)
+    await c.session.close()
+    seen: list[Any] = []
+    c.session.on("error", seen.append)
+    with caplog.at_level(logging.ERROR, "stapes"):
+        gate.set()
+        await eventually(lambda: "after its connection" in caplog.text)
+    assert not seen

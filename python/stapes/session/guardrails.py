@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 from agents import OutputGuardrail, OutputGuardrailResult, OutputGuardrailTripwireTriggered
@@ -42,6 +43,9 @@ def feedback_message(result: OutputGuardrailResult) -> str:
         "question (while avoiding the specific reason) and divert discussion back to an "
         "approved topic immediately and not invite more discussion."
     )
+
+
+logger = logging.getLogger("stapes")
 
 
 class GuardrailTripwire(OutputGuardrailTripwireTriggered):
@@ -94,7 +98,8 @@ class OutputGuardrails:
         refuse = functools.partial(
             self._scope.core.guardrail_tripped, connection_id, response_index, response_id, source
         )
-        self._scope.tasks.invoke(self._run(guardrails, agent, text, item_id, refuse))
+        work = self._run(guardrails, agent, text, item_id, connection_id, refuse)
+        self._scope.tasks.invoke(work)
 
     async def _run(
         self,
@@ -102,11 +107,14 @@ class OutputGuardrails:
         agent: Any,
         text: str,
         item_id: str,
+        connection_id: int,
         refuse: Callable[[int, str], bool],
     ) -> None:
         """Runs all of them at once; the first in the list that trips stops the answer."""
         context, local_events = self._scope.context, self._scope.local_events
-        results = await asyncio.gather(*(self._tripped(one, agent, text) for one in guardrails))
+        results = await asyncio.gather(
+            *(self._tripped(one, agent, text, connection_id) for one in guardrails)
+        )
         if (tripped := next((result for result in results if result is not None), None)) is None:
             return
         event = GuardrailTripped(context, agent, GuardrailTripwire(tripped), item_id)
@@ -114,7 +122,7 @@ class OutputGuardrails:
         local_events.transact([event], lambda tokens: refuse(tokens[0], feedback))
 
     async def _tripped(
-        self, guardrail: OutputGuardrail[Any], agent: Any, text: str
+        self, guardrail: OutputGuardrail[Any], agent: Any, text: str, connection_id: int
     ) -> OutputGuardrailResult | None:
         """What a guardrail says that trips. Where one fails, the others count all the same."""
         try:
@@ -123,5 +131,10 @@ class OutputGuardrails:
         except BaseException as error:
             if ends_more(error):
                 raise
-            report_failure(self._scope.local_events, error, "output guardrail")
+            core = self._scope.core
+            if core.is_standing and core.connection_id == connection_id:
+                report_failure(self._scope.local_events, error, "output guardrail")
+            else:
+                # As for a tool: after the end of its connection nobody waits for an event.
+                logger.error("an output guardrail failed after its connection", exc_info=error)
             return None

@@ -199,10 +199,10 @@ impl Ledger {
     }
 
     /// Replaces the content of a message that ends here.
-    pub(super) fn set_content(&mut self, id: &str, parts: Vec<ContentPart>) {
+    pub(super) fn set_content(&mut self, id: &str, parts: Vec<ContentPart>, ends: Progress) {
         self.edit_message(id, |_, status, content| {
             if *status == Some(Progress::InProgress) {
-                *status = Some(Progress::Incomplete);
+                *status = Some(ends);
             }
             *content = parts;
         });

@@ -72,6 +72,13 @@ impl PartialCalls {
         call
     }
 
+    /// Whether a call of that response is being generated.
+    pub(super) fn any_of(&self, response_id: &str) -> bool {
+        self.calls
+            .iter()
+            .any(|call| call.response_id == response_id)
+    }
+
     /// Forgets what is known of the calls of a response, and returns it.
     pub(super) fn end(&mut self, response_id: &str) -> Self {
         let of_response =

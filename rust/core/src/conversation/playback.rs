@@ -173,6 +173,12 @@ impl Playback {
         self.parts.iter().map(|part| &part.item_id)
     }
 
+    /// Whether all audio of the parts of that response that are left has come.
+    pub(super) fn is_complete(&self, response_id: &str) -> bool {
+        let mut parts = self.parts.iter();
+        parts.all(|part| *part.response_id != *response_id || part.complete)
+    }
+
     /// Whether a part of that response is left.
     pub(super) fn holds(&self, response_id: &str) -> bool {
         self.parts

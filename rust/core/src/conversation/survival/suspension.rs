@@ -8,7 +8,8 @@ use super::Suspended;
 use super::restore::heard_text;
 use crate::conversation::Conversation;
 use crate::conversation::event::{ConnectionEnd, Status};
-use crate::conversation::item::{ContentPart, Item, ItemKind, Role};
+use crate::conversation::item::{ContentPart, Item, ItemKind, Progress, Role};
+use crate::conversation::response::Response;
 
 /// What became of the response that was in progress.
 #[derive(Debug, Default)]
@@ -89,7 +90,12 @@ impl Conversation {
                 .as_deref()
                 .is_some_and(|id| self.responses.is_silenced(id));
         let has_calls = id.as_deref().is_some_and(|id| self.tool_calls.any_of(id));
-        if id.as_deref().is_some_and(|id| self.playback.holds(id)) {
+        // All of its sound has come, and plays to its end.
+        let is_whole = id.as_deref().is_some_and(|id| {
+            let spoken = self.responses.get(id).is_some_and(Response::had_audio);
+            spoken && !unwanted && self.playback.is_complete(id)
+        });
+        if !is_whole && id.as_deref().is_some_and(|id| self.playback.holds(id)) {
             let cuts = self.playback.interrupt(now);
             self.count_heard();
             for cut in &cuts {
@@ -97,16 +103,20 @@ impl Conversation {
             }
             self.cut(cuts);
         }
-        let heard = self.settle_lost_messages(id.as_deref());
+        let heard = self.settle_lost_messages(id.as_deref(), is_whole);
         self.end_unfinished_but_calls();
-        settled.was_cut = heard && !unwanted;
-        settled.ask_again = !heard && !unwanted && !has_calls;
+        // It was about to call a function.
+        let calls = id
+            .as_deref()
+            .is_some_and(|id| self.partial_calls.any_of(id));
+        settled.was_cut = heard && !unwanted && !is_whole;
+        settled.ask_again = (!heard || calls) && !unwanted && !has_calls;
         settled
     }
 
     /// Removes the messages of the lost response of which nothing was heard. Returns whether anything of
     /// it was.
-    fn settle_lost_messages(&mut self, response_id: Option<&str>) -> bool {
+    fn settle_lost_messages(&mut self, response_id: Option<&str>, is_whole: bool) -> bool {
         let response = response_id.and_then(|id| self.responses.get(id));
         let words = response.map_or_else(Vec::new, |it| it.transcripts.clone());
         let written = response.is_some_and(|it| it.written);
@@ -138,16 +148,26 @@ impl Conversation {
             if content.is_empty() {
                 // Text that was being written: the server states it when it is whole.
                 let said = words.iter().filter(|(id, ..)| *id == item.id);
-                content.extend(said.filter(|_| written).map(|(_, _, text)| {
-                    let text = text.clone();
-                    ContentPart::OutputText { text }
+                content.extend(said.filter_map(|(_, _, text)| match (written, is_whole) {
+                    (true, _) => Some(ContentPart::OutputText { text: text.clone() }),
+                    (false, true) => Some(ContentPart::OutputAudio {
+                        audio: None,
+                        transcript: Some(text.clone()),
+                        heard: None,
+                    }),
+                    (false, false) => None,
                 }));
             }
             if heard_text(&content).is_empty() {
                 self.history.remove(&item.id);
             } else {
                 heard = true;
-                self.history.set_content(&item.id, content);
+                let status = if is_whole {
+                    Progress::Completed
+                } else {
+                    Progress::Incomplete
+                };
+                self.history.set_content(&item.id, content, status);
             }
         }
         heard
