@@ -34,6 +34,7 @@ from stapes import (
     RealtimeAgent,
     RealtimeSession,
     ResponseDone,
+    SessionRestored,
     ToolApprovalRequested,
     TranscriptDelta,
     TranscriptionFailed,
@@ -69,7 +70,7 @@ async def exhaustive(session: RealtimeSession[None]) -> None:
                 pass
             case AgentStart() | AgentEnd() | AgentHandoff() | AgentToolStart() | AgentToolEnd():
                 pass
-            case ConnectionChanged() | ResponseDone() | ToolApprovalRequested():
+            case ConnectionChanged() | SessionRestored() | ResponseDone() | ToolApprovalRequested():
                 pass
             case TranscriptDelta() | TranscriptionFailed() | GuardrailTripped():
                 pass
