@@ -99,13 +99,13 @@ bench-webrtc: release ## Compare WebRTC calls with aiortc's, on two idle cores (
 	cargo build --release -p stapes-webrtc-bench
 	$(BIN)/python -m benches.webrtc $(WEBRTC)
 
+faults: dev ## Lose the connection at each point of a turn, in each way, three times (docs/fault-table.md)
+	$(BIN)/python -m tests.faults docs/fault-table.md 3
+
 # Random conversations need what tests need; the rest needs a nightly compiler and `cargo install cargo-fuzz`. The
 # sanitizer is off: what is looked for is a panic or a broken rule, and the code under test has no unsafe
 # code of its own.
 FUZZ_SECONDS ?= 30
-faults: dev ## Lose the connection at each point of a turn, in each way, three times (docs/fault-table.md)
-	$(BIN)/python -m tests.faults docs/fault-table.md 3
-
 fuzz: dev ## Hold random conversations, and feed anything to the parser, to conversations and to the jitter buffer, for FUZZ_SECONDS each
 	RANDOM_CONVERSATIONS_SECONDS=$(FUZZ_SECONDS) cargo test --package stapes-core --test random_conversations -- --nocapture
 	RANDOM_CONVERSATIONS_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/random_conversations --capture=no
