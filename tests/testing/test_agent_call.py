@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from front_desk import agent, billing, no_secrets
+from desk_agent import agent, billing, no_secrets
 
 from stapes import AgentToolStart, PlaybackTracker
 from stapes.audio import Recording, write_wav

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from front_desk import agent
+from desk_agent import agent
 
 from stapes import ConnectError
 from stapes.testing import AgentCall, CallFailedError, Options, Rudeness, ScriptedMind, Turn

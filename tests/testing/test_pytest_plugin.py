@@ -10,7 +10,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-AGENT = (Path(__file__).parent / "front_desk.py").read_text()
+AGENT = (Path(__file__).parent / "desk_agent.py").read_text()
 OPT_IN = 'pytest_plugins = ["stapes.testing.pytest_plugin"]\n'
 MODES = {
     "asyncio auto": ("-p pytest_asyncio -p no:anyio -o asyncio_mode=auto", ""),
@@ -26,13 +26,13 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makeconftest(
         OPT_IN + "import pytest\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n"
     )
-    pytester.makepyfile(front_desk=AGENT)
+    pytester.makepyfile(desk_agent=AGENT)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     return pytester
 
 
 def ran_tests(project: pytest.Pytester, code: str, *arguments: str):
-    header = "import asyncio, pytest\nfrom front_desk import agent\nfrom stapes.testing import *\n"
+    header = "import asyncio, pytest\nfrom desk_agent import agent\nfrom stapes.testing import *\n"
     project.makepyfile(test_calls=header + textwrap.dedent(code))
     given = arguments or (MODES["asyncio auto"][0],)
     return project.runpytest_inprocess("-p", "no:cacheprovider", *given[0].split())
