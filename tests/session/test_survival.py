@@ -721,3 +721,24 @@ async def test_a_call_that_was_being_written_after_words_is_asked_for_again(call
     await call.drops()
     assert call.words() == ["How is Paris?", "aaaa bbbb"]
     assert call.asked() == 1
+
+
+async def test_what_a_new_connection_could_not_be_told_is_logged_once(
+    talks: Talks, caplog: pytest.LogCaptureFixture
+):
+    def warnings() -> list[str]:
+        return [r.message for r in caplog.records if "transcription is off" in r.message]
+
+    config: Any = {"audio": {"input": {"transcription": None}}}
+    talk = await talks.begin(reconnect=GAP, config=config)
+    await talk.session.close()
+    await talk.session.connect(url=talk.server.url)
+    await talk.settle()
+    assert len(warnings()) == 1
+    caplog.clear()
+    await talk.session.close()
+    for options in ({"reconnect": None}, {"reconnect": GAP, "history_store_audio": True}):
+        other = await talks.begin(config=config, **options)
+        await other.session.close()
+        await other.settle()
+    assert not warnings()

@@ -16,7 +16,7 @@ from stapes.errors import ConnectError, NotConnectedError, StapesError
 from stapes.events import Error
 from stapes.providers import Credentials
 from stapes.session.failures import ends_more, report_failure
-from stapes.session.reconnecting import redial_by
+from stapes.session.reconnecting import redial_by, warn_of_unknown_words
 from stapes.transport import (
     RealtimeTransport,
     TransportLine,
@@ -91,6 +91,7 @@ class Connector:
         "_options",
         "_scope",
         "_switching",
+        "_warned",
     )
 
     def __init__(
@@ -115,6 +116,7 @@ class Connector:
         self._external: tuple[RealtimeTransport, _core.ExternalConnection] | None = None
         # What the last `connect` was given, for those after it.
         self._asked: _Asked | None = None
+        self._warned = False
         # Of the last attempt, until its end is told.
         self._failure: BaseException | None = None
 
@@ -170,6 +172,9 @@ class Connector:
                 redial_by(
                     self._scope.core, options.reconnect, options.provider, key, options.transport
                 )
+                if not self._warned:
+                    self._warned = True
+                    warn_of_unknown_words(payload, stores_audio=options.history_store_audio)
             dialled = self._dial(request, credentials.secrets, payload, agent_version, opened)
             self._attempt = (dialled, opened)
             await self._wait(opened)

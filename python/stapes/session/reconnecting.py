@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,14 +11,23 @@ from stapes.config import whole_number
 from stapes.transport import RealtimeTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from stapes import _core
     from stapes.items import HistoryItem
     from stapes.providers import ApiKey, Provider
     from stapes.transport import Transport
 
-__all__ = ["GO_ON", "CoreReconnect", "ReconnectPolicy", "core_reconnect", "redial_by"]
+__all__ = [
+    "GO_ON",
+    "CoreReconnect",
+    "ReconnectPolicy",
+    "core_reconnect",
+    "redial_by",
+    "warn_of_unknown_words",
+]
+
+logger = logging.getLogger("stapes")
 
 GO_ON = (
     "The conversation so far is above, as text; yours was spoken. Go on from where it stands. Do "
@@ -230,6 +240,22 @@ def redial_by(
     )
     once = provider.endings.single_use_key_prefixes
     core.redial_by(asks, isinstance(api_key, str) and api_key.startswith(once))
+
+
+def warn_of_unknown_words(payload: Mapping[str, Any], *, stores_audio: bool) -> None:
+    """Says, in the log, that a new connection cannot be told what the user says.
+
+    Args:
+        payload: the `session` of the configuration that is about to be sent.
+        stores_audio: whether the history keeps the audio of messages.
+    """
+    heard = payload["audio"].get("input", {})
+    if heard.get("transcription") is None and not stores_audio:
+        logger.warning(
+            "transcription is off and the history stores no audio: if the connection is lost, the "
+            "next one cannot be told what the user has said, but for the newest turn. Set "
+            "config.audio.input.transcription or history_store_audio=True, or reconnect=None"
+        )
 
 
 def _number(value: Any, name: str) -> float:
