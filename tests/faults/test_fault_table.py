@@ -10,6 +10,7 @@ from tests.faults.scene import POINTS, WAYS, play
 
 # A stall is awaited for its whole time: those are for `make faults`.
 QUICK = [way for way in WAYS if not way.startswith("stall")]
+pytestmark = pytest.mark.real_time
 CELLS = list(zip(POINTS, itertools.cycle(QUICK)))
 
 
