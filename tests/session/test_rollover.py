@@ -132,6 +132,22 @@ async def test_a_second_connection_that_is_refused_is_made_again(talks: Talks):
     assert talk.seen(SessionRestored)[-1].reason == "rollover"
 
 
+async def test_a_second_connection_that_begins_with_an_error_is_made_again(talks: Talks):
+    talk = await begin(talks, ReconnectPolicy(max_session_duration=60, rollover_margin=30))
+    talk.server.begin_with({"type": "error", "error": {"code": "server_error", "message": "No."}})
+    talk.clock.advance(36)
+    await until(lambda: talk.session.stats().failed_attempts == 1)
+    talk.server.begin_with({"type": "session.created", "session": {}})
+    before = len(talk.server.received)
+    talk.clock.advance(5)
+    await until(lambda: len(talk.server.received) == before + 4)
+    for message in talk.server.received[before + 2 :]:
+        await confirm(talk.server, message["item"])
+    await until(lambda: talk.seen(SessionRestored))
+    assert talk.seen(SessionRestored)[-1].reason == "rollover"
+    assert talk.session.status == "connected"
+
+
 async def test_an_hour_of_rollovers_changes_nothing(talks: Talks):
     talk = await begin(talks)
     for hours in range(60):

@@ -158,6 +158,10 @@ class ScriptedServer:
         """Refuses handshakes from now on with this HTTP status; `None`: accepts them again."""
         self._reject_status = status
 
+    def begin_with(self, event: Mapping[str, Any] | None) -> None:
+        """Sends that first over each connection from now on; `None`: nothing."""
+        self._first_event = event
+
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Ends the connection with a close frame."""
         connection = self._connection

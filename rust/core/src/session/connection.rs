@@ -288,18 +288,22 @@ impl Endpoint for Connection {
             && let Some(error) = event.error()
             && self.settle()
         {
-            session.refused(self.id, event, error);
+            if self.has_role(Role::InCharge) {
+                session.refused(self.id, event, error);
+            } else {
+                session.refused_again(self, error);
+            }
             self.counters.frame_read();
             return;
         }
         let begins = is_awaited && event.begins_session();
-        if self.is_in_charge_of_nothing() {
+        if self.has_role(Role::Second) {
             return self.on_second_frame(&session, &event, begins);
         }
         if let Some(expires_at) = event.expires_at() {
             session.note_expiry(self, expires_at);
         }
-        if begins && self.is_replacement() {
+        if begins && self.has_role(Role::Replacement) {
             if self.settle() && session.resume(self.id).is_err() {
                 // The session was closed meanwhile.
                 return self.abandon();
@@ -358,10 +362,12 @@ impl Endpoint for Connection {
 
     fn on_ended(&self, ended: CloseReason) {
         if let Some(session) = self.session.upgrade() {
-            if self.settle() {
+            if !self.settle() {
+                session.ended(self.id, ended.into());
+            } else if self.has_role(Role::InCharge) {
                 session.not_begun(self.id, ended);
             } else {
-                session.ended(self.id, ended.into());
+                session.not_resumed(self.id, &ended);
             }
             // Senders that wait go on, and hear that the connection is over.
             session.sink.drained();

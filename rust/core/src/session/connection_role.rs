@@ -19,26 +19,12 @@ pub(super) enum Role {
 }
 
 impl Connection {
-    /// It takes the place of a connection that was lost.
-    pub(super) fn takes_over(&self) {
-        self.role.store(Role::Replacement as u8, Ordering::Release);
+    pub(super) fn set_role(&self, role: Role) {
+        self.role.store(role as u8, Ordering::Release);
     }
 
-    /// It is to take over from the connection in charge.
-    pub(super) fn is_second(&self) {
-        self.role.store(Role::Second as u8, Ordering::Release);
-    }
-
-    pub(super) fn is_in_charge(&self) {
-        self.role.store(Role::InCharge as u8, Ordering::Release);
-    }
-
-    pub(super) fn is_in_charge_of_nothing(&self) -> bool {
-        self.role.load(Ordering::Acquire) == Role::Second as u8
-    }
-
-    pub(super) fn is_replacement(&self) -> bool {
-        self.role.load(Ordering::Acquire) == Role::Replacement as u8
+    pub(super) fn has_role(&self, role: Role) -> bool {
+        self.role.load(Ordering::Acquire) == role as u8
     }
 
     /// Takes the server's time, as its answer to the handshake states it.

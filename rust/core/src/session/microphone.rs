@@ -100,8 +100,8 @@ impl Microphone {
     }
 }
 
-/// The message for the sound and the same as bytes, or nothing: the resampler may hold back all of a short chunk, and a
-/// message without sound is an error to the server.
+/// The message for the sound, and the same as bytes; or nothing: the resampler may hold back all of a
+/// short chunk, and a message without sound is an error to the server.
 fn append_of(
     mut converter: impl DerefMut<Target = ToWire>,
     input: AudioInput<'_>,

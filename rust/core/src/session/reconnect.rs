@@ -9,13 +9,15 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::connection::{Connection, ConnectionSettings};
+use super::connection_role::Role;
 use super::handshakes::Handshake;
 use super::rollover::Rollover;
 use super::setup::Connecting;
 use super::survival::{Survival, Verdict};
 use super::{ReconnectOptions, ReconnectPolicy, Session, State, SurvivalStats, announce};
 use crate::conversation::{
-    ConnectionEnd, Conversation, CoreError, History, Rejected, Status, SurvivalOptions,
+    ConnectionEnd, Conversation, CoreError, History, Rejected, ReportedError, Status,
+    SurvivalOptions,
 };
 use crate::transport::net::ConnectError;
 use crate::transport::{CloseReason, Endpoint as _};
@@ -220,9 +222,8 @@ impl Session {
             let Some(attempt) = reconnecting.survival.take_due(now) else {
                 return;
             };
-            let asks = reconnecting.survival.policy().asks;
             let end = reconnecting.survival.end().clone();
-            (attempt, reconnecting.redial.clone().filter(|_| !asks), end)
+            (attempt, reconnecting.redial(), end)
         };
         match redial {
             Some(redial) => {
@@ -263,7 +264,7 @@ impl Session {
         }
         let wire_id = state.conversation.reconnecting()?;
         let connection = self.new_connection(&mut state, wire_id, settings);
-        connection.takes_over();
+        connection.set_role(Role::Replacement);
         state.connection = Some(Arc::clone(&connection));
         Ok(connection)
     }
@@ -310,7 +311,7 @@ impl Session {
             reconnecting.is_none_or(|it| it.server_begins)
         };
         if patience.is_zero() || !server_begins {
-            if connection.is_in_charge_of_nothing() {
+            if connection.has_role(Role::Second) {
                 self.tell_second(connection);
                 return Ok(());
             }
@@ -354,6 +355,12 @@ impl Session {
     /// An attempt has failed.
     pub fn not_connected_again(&self, wire_id: u64, error: &ConnectError) {
         self.ended(wire_id, ConnectionEnd::from(error));
+    }
+
+    /// The server answered an attempt with an error.
+    pub(super) fn refused_again(&self, connection: &Connection, said: ReportedError) {
+        connection.abandon();
+        self.not_connected_again(connection.connection_id(), &self.refusal(said));
     }
 
     /// An attempt ended before the server had begun on it.

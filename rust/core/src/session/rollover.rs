@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::connection::{Connection, ConnectionSettings};
+use super::connection_role::Role;
 use super::{Session, State, announce};
 use crate::conversation::{Confirmed, ConnectionEnd, ItemId, Rejected, Told};
 
@@ -92,6 +93,10 @@ impl Session {
         let now = self.clock.now();
         let mut state = self.lock();
         let in_charge = state.conversation.wire_id() == wire_id;
+        if state.connection.as_ref().is_some_and(|it| it.announced) {
+            // A transport of the caller's has one connection at a time.
+            return;
+        }
         let Some(reconnecting) = &mut state.reconnecting else {
             return;
         };
@@ -207,7 +212,7 @@ impl Session {
         let connection = self.new_connection(state, wire_id, settings);
         // The first one is in charge still.
         (state.counters, state.secrets) = (counters, secrets);
-        connection.is_second();
+        connection.set_role(Role::Second);
         let second = Second {
             connection: Arc::clone(&connection),
             told: Told::default(),
@@ -287,7 +292,7 @@ impl Session {
         let wire_id = connection.connection_id();
         let first = state.connection.replace(Arc::clone(&connection));
         state.counters = Arc::clone(&connection.counters);
-        connection.is_in_charge();
+        connection.set_role(Role::InCharge);
         state
             .conversation
             .take_over(wire_id, &second.told, "rollover");

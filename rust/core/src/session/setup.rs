@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::Session;
 use super::connection::{Connection, ConnectionSettings};
-use crate::conversation::{ConnectionEnd, Rejected, ReportedError, ServerEvent, Status};
+use crate::conversation::{ConnectionEnd, Rejected, ReportedError, ServerEvent};
 use crate::transport::net::{ConnectError, ConnectPhase};
 use crate::transport::{CloseReason, Endpoint as _};
 
@@ -152,17 +152,19 @@ impl Session {
         });
     }
 
-    /// The server reported an error before anything else.
-    pub(super) fn refused(&self, connection_id: u64, event: ServerEvent<'_>, said: ReportedError) {
+    /// The server's error, as it may be shown.
+    pub(super) fn refusal(&self, said: ReportedError) -> ConnectError {
         let secrets = self.secrets();
         let shown = |text: String| secrets.presentable(&text);
-        let error = ConnectError::SessionRefused {
+        ConnectError::SessionRefused {
             code: said.code.map(shown),
             message: said.message.map(shown),
-        };
-        if self.status() == Status::Reconnecting {
-            return self.not_connected_again(connection_id, &error);
         }
+    }
+
+    /// The server reported an error before anything else.
+    pub(super) fn refused(&self, connection_id: u64, event: ServerEvent<'_>, said: ReportedError) {
+        let error = self.refusal(said);
         let end = ConnectionEnd::from(&error);
         self.end(connection_id, |state| {
             self.sink.not_opened(connection_id, Some(error));
@@ -172,9 +174,6 @@ impl Session {
 
     /// The connection ended before the server said anything.
     pub(super) fn not_begun(&self, connection_id: u64, ended: CloseReason) {
-        if self.status() == Status::Reconnecting {
-            return self.not_resumed(connection_id, &ended);
-        }
         let secrets = self.secrets();
         let error = match ended {
             CloseReason::ClosedByUs => {

@@ -219,19 +219,6 @@ impl Conversation {
         }
     }
 
-    /// The configuration that the server has: a whole `session.update`.
-    pub fn configuration(&self) -> Option<&str> {
-        let survival = self.survival.as_ref()?;
-        Some(&survival.configuration)
-            .filter(|text| !text.is_empty())
-            .map(String::as_str)
-    }
-
-    /// The history, for whoever keeps it.
-    pub fn heard_history(&self) -> History {
-        self.history.version().clone()
-    }
-
     /// Bytes of sound that are kept for another connection.
     pub fn kept_sound(&self) -> usize {
         self.survival.as_ref().map_or(0, |it| it.sound.len())
