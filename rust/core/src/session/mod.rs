@@ -293,9 +293,15 @@ impl Session {
             .take_if(|(armed, _)| *armed == deadline)
             .is_some()
         {
-            self.act(Conversation::handle_timeout);
-            self.redial_if_due();
+            self.handle_timeouts();
         }
+    }
+
+    /// Handles all that is due by now. The act is last: it arms the timer for what is due later.
+    fn handle_timeouts(&self) {
+        self.redial_if_due();
+        self.roll_over_if_due();
+        self.act(Conversation::handle_timeout);
     }
 
     /// Sets the kinds of events that are built.
@@ -466,9 +472,7 @@ impl Session {
     /// Advances a virtual clock, and handles the timeouts that are due then.
     pub fn advance_clock(&self, by: Duration) {
         self.clock.advance(by);
-        self.act(Conversation::handle_timeout);
-        self.redial_if_due();
-        self.roll_over_if_due();
+        self.handle_timeouts();
     }
 
     pub fn traffic(&self) -> Traffic {

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::connection::{Connection, ConnectionSettings};
@@ -19,7 +18,7 @@ use crate::conversation::{
     ConnectionEnd, Conversation, CoreError, History, Rejected, ReportedError, Status,
     SurvivalOptions,
 };
-use crate::transport::net::ConnectError;
+use crate::transport::net::{ConnectError, ConnectPhase};
 use crate::transport::{CloseReason, Endpoint as _};
 
 /// Dials as the last connection was dialled.
@@ -85,8 +84,13 @@ impl Reconnecting {
         self.survival.expire();
     }
 
+    /// When something is to be done.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        self.survival.poll_timeout()
+        let rollover = self.rollover.as_ref().map(|it| it.poll_timeout());
+        [self.survival.poll_timeout(), rollover]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub fn note_error(&mut self, code: &str) {
@@ -318,19 +322,13 @@ impl Session {
             return self.resume(connection.connection_id());
         }
         connection.await_first_event();
-        let (session, connection) = (Arc::downgrade(self), Arc::downgrade(connection));
-        self.runtime.spawn(async move {
-            sleep(patience).await;
-            if let (Some(session), Some(connection)) = (session.upgrade(), connection.upgrade())
-                && connection.settle()
-            {
-                connection.abandon();
-                let error = ConnectError::TimedOut {
-                    phase: crate::transport::net::ConnectPhase::Session,
-                    after: patience,
-                };
-                session.not_connected_again(connection.connection_id(), &error);
-            }
+        self.wait_for_first_event(connection, move |session, connection| {
+            connection.abandon();
+            let error = ConnectError::TimedOut {
+                phase: ConnectPhase::Session,
+                after: patience,
+            };
+            session.not_connected_again(connection.connection_id(), &error);
         });
         Ok(())
     }
@@ -412,7 +410,7 @@ impl Session {
     pub fn waits_to_reconnect(&self) -> bool {
         let state = self.lock();
         let reconnecting = state.reconnecting.as_ref();
-        reconnecting.is_some_and(|it| it.poll_timeout().is_some())
+        reconnecting.is_some_and(|it| it.survival.poll_timeout().is_some())
     }
 
     /// What a new connection cannot be told, for whoever sums it up.

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::connection::{Connection, ConnectionSettings};
@@ -50,7 +49,8 @@ impl Rollover {
         matches!(self.stage, Stage::Dialled(_))
     }
 
-    fn next(&self) -> Duration {
+    /// When something is to be done.
+    pub fn poll_timeout(&self) -> Duration {
         match self.stage {
             Stage::Waiting(until) => until.min(self.deadline),
             Stage::Asked | Stage::Dialled(_) => self.deadline,
@@ -120,26 +120,8 @@ impl Session {
             && let Some(second) = rollover.second_of(wire_id)
         {
             second.limit = Some((now, limit));
-            return;
         }
-        let next = reconnecting.rollover.as_ref().map(|it| it.next());
-        drop(state);
-        self.arm_rollover(next);
-    }
-
-    fn arm_rollover(&self, at: Option<Duration>) {
-        let Some(at) = at else { return };
-        if self.clock.is_virtual() {
-            return;
-        }
-        let wait = at.saturating_sub(self.clock.now());
-        let session = self.myself.clone();
-        self.runtime.spawn(async move {
-            sleep(wait).await;
-            if let Some(session) = session.upgrade() {
-                session.roll_over_if_due();
-            }
-        });
+        self.arm_timer(&mut state);
     }
 
     /// Begins to replace the connection if that is due, or replaces it if its time is over.
@@ -178,11 +160,10 @@ impl Session {
             return;
         }
         rollover.stage = Stage::Asked;
-        let deadline = rollover.deadline;
         let redial = reconnecting.redial();
+        self.arm_timer(&mut state);
         drop(state);
         info!("the connection is replaced before its time is over");
-        self.arm_rollover(Some(deadline));
         match redial {
             Some(redial) => {
                 let _ = redial(&session);
@@ -309,28 +290,23 @@ impl Session {
         self.note_limit(wire_id, left);
     }
 
-    /// The second connection is over: another one follows after a pause. Whether it was that.
-    pub(super) fn second_ended(&self, state: &mut State, wire_id: u64) -> bool {
-        if second_of(state, wire_id).is_none() {
-            return false;
+    /// A connection that is not in charge is over: if it was the second one, another one follows.
+    pub(super) fn second_ended(&self, state: &mut State, wire_id: u64) {
+        if second_of(state, wire_id).is_some() {
+            self.second_failed(state);
         }
-        self.second_failed(state);
-        true
     }
 
-    /// The second connection could not be made: another attempt follows.
+    /// The second connection could not be made: another attempt follows after a pause.
     pub(super) fn second_failed(&self, state: &mut State) {
-        let until = self.clock.now() + PAUSE;
-        if let Some(reconnecting) = &mut state.reconnecting {
-            reconnecting.second_failed();
-        }
-        if let Some(reconnecting) = &mut state.reconnecting
-            && let Some(rollover) = &mut reconnecting.rollover
-        {
-            rollover.stage = Stage::Waiting(until);
+        let Some(reconnecting) = &mut state.reconnecting else {
+            return;
+        };
+        reconnecting.second_failed();
+        if let Some(rollover) = &mut reconnecting.rollover {
             warn!("the connection that was to take over is lost: another one is made");
-            let next = rollover.next();
-            self.arm_rollover(Some(next));
+            rollover.stage = Stage::Waiting(self.clock.now() + PAUSE);
+            self.arm_timer(state);
         }
     }
 }

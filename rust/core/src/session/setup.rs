@@ -122,24 +122,36 @@ impl Session {
             connection.settle();
             return Err(rejected);
         }
+        self.wait_for_first_event(connection, move |session, _| {
+            warn!(
+                "the server has said nothing for {} s (first_event_timeout): the session goes on \
+                 without its first event; with a server that speaks only when spoken to, set \
+                 first_event_timeout to 0",
+                patience.as_secs_f64()
+            );
+            session.server_waits();
+            session.sink.opened(connection_id);
+        });
+        Ok(())
+    }
+
+    /// Calls `late` if the server's first event does not come in the time that it is awaited for.
+    pub(super) fn wait_for_first_event(
+        self: &Arc<Self>,
+        connection: &Arc<Connection>,
+        late: impl FnOnce(&Self, &Connection) + Send + 'static,
+    ) {
+        let patience = connection.first_event_timeout;
         let (session, waiting) = (Arc::downgrade(self), Arc::downgrade(connection));
         let patient = self.runtime.spawn(async move {
             sleep(patience).await;
             if let (Some(session), Some(connection)) = (session.upgrade(), waiting.upgrade())
                 && connection.settle()
             {
-                warn!(
-                    "the server has said nothing for {} s (first_event_timeout): the session goes on \
-                     without its first event; with a server that speaks only when spoken to, set \
-                     first_event_timeout to 0",
-                    patience.as_secs_f64()
-                );
-                session.server_waits();
-                session.sink.opened(connection_id);
+                late(&session, &connection);
             }
         });
         connection.wait_with(patient.abort_handle());
-        Ok(())
     }
 
     /// The connection could not be made.
