@@ -132,6 +132,18 @@ impl ClientEvent {
         }
     }
 
+    /// The same of an item that the history has: it is not to be remembered until the server confirms it.
+    pub(super) fn item_replay(
+        item: &Value,
+        event_id: &str,
+        previous_item_id: Option<&str>,
+    ) -> Self {
+        Self {
+            creates: None,
+            ..Self::item_create(item, event_id, previous_item_id)
+        }
+    }
+
     /// `conversation.item.create` of a function call's output.
     pub(super) fn function_call_output(call_id: &str, output: &str) -> Self {
         Self::new(&json!({

@@ -422,28 +422,34 @@ impl Conversation {
         item
     }
 
+    /// Forgets what the server and this side know of each other over one wire, which another one for the
+    /// same conversation does not carry on.
+    fn reset_wire(&mut self) {
+        self.media_track.reset();
+        self.guard.reset();
+        self.partial_calls.reset();
+        self.mcp_failures.reset();
+        self.mcp_approvals.clear();
+        self.announced = None;
+        self.spoken = false;
+        self.late_cancels = 0;
+        self.unheard.clear();
+    }
+
     /// Forgets the state that belongs to one connection.
     fn reset_connection(&mut self) {
+        self.reset_wire();
         self.early_audio = EarlyAudio::default();
         self.sequencer.reset();
         self.playback.reset();
-        self.media_track.reset();
-        self.guard.reset();
         self.tool_calls.reset();
         self.responses = Responses::default();
-        self.partial_calls.reset();
-        self.mcp_failures.reset();
-        self.announced = None;
         self.history_requests.reset();
-        self.mcp_approvals.clear();
         self.audio_started = false;
-        self.spoken = false;
         self.uncommitted = false;
         self.server_responds = true;
         self.own_response_due = false;
         self.turn_ended = None;
-        self.late_cancels = 0;
-        self.unheard.clear();
         self.outbox.release();
         self.outbox.take_unconfirmed();
         if let Some(survival) = &mut self.survival {

@@ -260,16 +260,7 @@ impl WrittenItem {
                 ..
             } => {
                 let call_id = call_id.as_deref().unwrap_or(id);
-                let call = json!({
-                    "type": "function_call", "id": &**id, "call_id": call_id, "name": name,
-                    "arguments": arguments,
-                });
-                let output_id = output_id(id);
-                let output = json!({
-                    "type": "function_call_output", "id": &*output_id, "call_id": call_id,
-                    "output": output,
-                });
-                vec![(Arc::clone(id), call), (output_id, output)]
+                call_creations(id, call_id, name, arguments, Some(output))
             }
             _ => Vec::new(),
         }
@@ -426,8 +417,32 @@ pub(super) fn plan(
     Ok(plan)
 }
 
+/// What is created at the server for a call, with the ids: the call, and its output if it has one.
+pub(super) fn call_creations(
+    id: &ItemId,
+    call_id: &str,
+    name: &str,
+    arguments: &str,
+    output: Option<&str>,
+) -> Vec<(ItemId, Value)> {
+    let call = json!({
+        "type": "function_call", "id": &**id, "call_id": call_id, "name": name,
+        "arguments": arguments,
+    });
+    let mut created = vec![(Arc::clone(id), call)];
+    if let Some(output) = output {
+        let output_id = output_id(id);
+        let wire = json!({
+            "type": "function_call_output", "id": &*output_id, "call_id": call_id,
+            "output": output,
+        });
+        created.push((output_id, wire));
+    }
+    created
+}
+
 /// The id that the output of a call gets, for what follows it to name. Providers take 32 bytes.
-pub(super) fn output_id(call: &str) -> ItemId {
+fn output_id(call: &str) -> ItemId {
     const PREFIX: &str = "out_";
     let mut from = call.len().saturating_sub(32 - PREFIX.len());
     while !call.is_char_boundary(from) {

@@ -274,9 +274,7 @@ impl Session {
         let first = state.connection.replace(Arc::clone(&connection));
         state.counters = Arc::clone(&connection.counters);
         connection.set_role(Role::InCharge);
-        state
-            .conversation
-            .take_over(wire_id, &second.told, "rollover");
+        state.conversation.take_over(wire_id, &second.told);
         info!(wire_id, "another connection has taken over");
         let unsent = self.deliver(&mut state);
         drop(state);

@@ -14,7 +14,7 @@ use crate::audio::base64;
 use crate::conversation::client_event::ClientEvent;
 use crate::conversation::history::History;
 use crate::conversation::item::{ContentPart, Item, ItemId, ItemKind, Role};
-use crate::conversation::replay::output_id;
+use crate::conversation::replay::call_creations;
 
 /// What tells a history.
 #[derive(Debug, Default)]
@@ -31,10 +31,10 @@ pub(in crate::conversation) struct Retelling {
 }
 
 /// An item as it is created, and the characters of text in it.
-struct Told {
-    created: Vec<(ItemId, Value)>,
+pub(super) struct Told {
+    pub created: Vec<(ItemId, Value)>,
     characters: usize,
-    output: Option<(String, ItemId)>,
+    pub output: Option<(String, ItemId)>,
 }
 
 /// Where the bounds of a retelling cut the history: the items before this index are left out.
@@ -70,12 +70,8 @@ pub(in crate::conversation) fn retell(
     let mut retelling = Retelling::default();
     let mut previous: ItemId = "root".into();
     let mut create = |retelling: &mut Retelling, id: ItemId, wire: &Value, event_id: String| {
-        let event = ClientEvent::item_create(wire, &event_id, Some(&previous));
-        // It is in the history: it needs no record of its own until the server confirms it.
-        retelling.messages.push(ClientEvent {
-            creates: None,
-            ..event
-        });
+        let event = ClientEvent::item_replay(wire, &event_id, Some(&previous));
+        retelling.messages.push(event);
         retelling.ids.push(Arc::clone(&id));
         previous = id;
     };
@@ -99,27 +95,6 @@ pub(in crate::conversation) fn retell(
         }
     }
     retelling
-}
-
-/// What is created for an item: its id and content, and those of its output.
-pub(in crate::conversation) fn creations(
-    item: &Item,
-    sound: &KeptSound,
-    is_open: impl Fn(&str) -> bool,
-) -> Vec<(ItemId, Value)> {
-    tell(item, sound, &is_open).map_or_else(Vec::new, |told| told.created)
-}
-
-/// The items in which the outputs of calls are, by call id.
-pub(in crate::conversation) fn outputs(
-    history: &History,
-    sound: &KeptSound,
-    is_open: impl Fn(&str) -> bool,
-) -> Vec<(String, ItemId)> {
-    let told = history
-        .iter()
-        .filter_map(|item| tell(item, sound, &is_open));
-    told.filter_map(|told| told.output).collect()
 }
 
 /// A message of the system's.
@@ -158,7 +133,12 @@ fn is_silent(item: &Item) -> bool {
     }
 }
 
-fn tell(item: &Item, sound: &KeptSound, is_open: &impl Fn(&str) -> bool) -> Option<Told> {
+/// What is created for an item; `None` where there is nothing to say of it.
+pub(super) fn tell(
+    item: &Item,
+    sound: &KeptSound,
+    is_open: &impl Fn(&str) -> bool,
+) -> Option<Told> {
     let id = &item.id;
     let one = |wire: Value, characters| {
         Some(Told {
@@ -206,26 +186,13 @@ fn tell(item: &Item, sound: &KeptSound, is_open: &impl Fn(&str) -> bool) -> Opti
                 // Nobody will answer it.
                 return None;
             }
-            let call = json!({
-                "type": "function_call", "id": &**id, "call_id": call_id, "name": name,
-                "arguments": arguments,
-            });
-            let mut told = Told {
-                created: vec![(Arc::clone(id), call)],
-                characters: name.len() + arguments.len(),
-                output: None,
-            };
-            if let Some(output) = output {
-                let output_id = output_id(id);
-                let wire = json!({
-                    "type": "function_call_output", "id": &*output_id, "call_id": call_id,
-                    "output": output,
-                });
-                told.characters += output.len();
-                told.created.push((Arc::clone(&output_id), wire));
-                told.output = Some((call_id.to_owned(), output_id));
-            }
-            Some(told)
+            let created = call_creations(id, call_id, name, arguments, output.as_deref());
+            let answer = created.get(1).map(|(output_id, _)| Arc::clone(output_id));
+            Some(Told {
+                created,
+                characters: name.len() + arguments.len() + output.as_deref().map_or(0, str::len),
+                output: answer.map(|output_id| (call_id.to_owned(), output_id)),
+            })
         }
         ItemKind::McpCall {
             name,

@@ -34,7 +34,6 @@ impl Conversation {
             return Err(Rejected::Stale);
         };
         let suspended = survival.suspended.take();
-        self.spoken = false;
         self.status_changed(Status::Connected, None);
         let held = self.outbox.release();
         let unconfirmed = self.outbox.take_unconfirmed();
@@ -105,10 +104,7 @@ impl Conversation {
         }
         let id = survival.name("go_on");
         let wire = restore::system_message(&id, &text);
-        let event = ClientEvent {
-            creates: None,
-            ..ClientEvent::item_create(&wire, &id, None)
-        };
+        let event = ClientEvent::item_replay(&wire, &id, None);
         Some((id.into(), event))
     }
 
@@ -223,11 +219,8 @@ impl Conversation {
                     "content": [{"type": "output_text", "text": text}],
                 });
                 let event_id = survival.name("restore");
-                let event = ClientEvent::item_create(&wire, &event_id, Some(&previous));
-                self.outbox.message(ClientEvent {
-                    creates: None,
-                    ..event
-                });
+                let event = ClientEvent::item_replay(&wire, &event_id, Some(&previous));
+                self.outbox.message(event);
             }
         }
         survival.text_only.remove(item_id);

@@ -77,22 +77,15 @@ impl Conversation {
         told
     }
 
-    /// The second connection takes over, as `wire_id`. Returns what it has to be told before anything
-    /// else.
-    pub fn take_over(&mut self, wire_id: u64, told: &Told, reason: &'static str) {
+    /// The second connection takes over, as `wire_id`: it is told what has changed since.
+    pub fn take_over(&mut self, wire_id: u64, told: &Told) {
         let Some(mut survival) = self.survival.take() else {
             return;
         };
         self.wire_id = wire_id;
         self.history_requests.suspend();
         self.outbox.take_unconfirmed();
-        self.media_track.reset();
-        self.partial_calls.reset();
-        self.mcp_failures.reset();
-        self.announced = None;
-        self.late_cancels = 0;
-        self.unheard.clear();
-        self.spoken = false;
+        self.reset_wire();
         let known: HashMap<&str, &Arc<Item>> =
             told.items.iter().map(|item| (&*item.id, item)).collect();
         let history = self.history.version().clone();
@@ -107,11 +100,10 @@ impl Conversation {
                 .message(ClientEvent::item_delete(&gone.id, &event_id));
         }
         let mut previous: ItemId = "root".into();
-        let mut items = 0;
+        let (mut items, mut outputs) = (0, Vec::new());
         for item in history.iter() {
             let is_open = |call_id: &str| self.tool_calls.is_open(call_id);
-            let created = restore::creations(item, &survival.sound, is_open);
-            items += u64::from(!created.is_empty());
+            let wanted = restore::tell(item, &survival.sound, &is_open);
             let same = known
                 .get(&*item.id)
                 .is_some_and(|before| Arc::ptr_eq(before, item) || ***before == **item);
@@ -121,25 +113,23 @@ impl Conversation {
                 self.outbox
                     .message(ClientEvent::item_delete(&item.id, &event_id));
             }
-            for (id, wire) in created {
+            let Some(wanted) = wanted else { continue };
+            items += 1;
+            outputs.extend(wanted.output);
+            for (id, wire) in wanted.created {
                 if !same {
                     let event_id = survival.name("restore");
-                    let event = ClientEvent::item_create(&wire, &event_id, Some(&previous));
-                    self.outbox.message(ClientEvent {
-                        creates: None,
-                        ..event
-                    });
+                    let event = ClientEvent::item_replay(&wire, &event_id, Some(&previous));
+                    self.outbox.message(event);
                     survival.told.insert(Arc::clone(&id));
                 }
                 previous = id;
             }
         }
-        let is_open = |call_id: &str| self.tool_calls.is_open(call_id);
-        let outputs = restore::outputs(&history, &survival.sound, is_open);
         self.history_requests.outputs_told(&outputs);
         self.tell_sound(&mut survival);
         self.outbox.event(Event::SessionRestored {
-            reason,
+            reason: "rollover",
             gap: Duration::ZERO,
             items,
             left_out: told.left_out,

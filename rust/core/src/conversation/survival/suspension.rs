@@ -45,14 +45,7 @@ impl Conversation {
         for item_id in self.history_requests.suspend() {
             self.history.remove(&item_id);
         }
-        self.media_track.reset();
-        self.guard.reset();
-        self.partial_calls.reset();
-        self.mcp_failures.reset();
-        self.mcp_approvals.clear();
-        self.announced = None;
-        self.late_cancels = 0;
-        self.unheard.clear();
+        self.reset_wire();
         if let Some(survival) = &mut self.survival {
             survival.sound.suspend();
             survival.told = HashSet::new();
