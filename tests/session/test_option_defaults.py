@@ -12,10 +12,10 @@ import pytest
 import stapes
 from stapes import RealtimeSession, WebSocketTransport, _core
 from stapes.session.options import CoreOptions
-from stapes.session.reconnecting import CoreReconnect
 
-# Options that the core does not see: where to, and what a session holds for its transport.
-PYTHON_ONLY = {"url", "headers", "max_outgoing_bytes", "high_water"}
+# Options that the core does not see: where to, what a session holds for its transport, and what is
+# a function of the user's.
+PYTHON_ONLY = {"url", "headers", "max_outgoing_bytes", "high_water", "summarise", "should_retry"}
 
 
 # Options of a session that have another name in the core's half.
@@ -28,8 +28,7 @@ RENAMED = {
 
 def class_of(name: str) -> Any:
     """Give the class whose attributes the core reads."""
-    of_core = {"CoreOptions": CoreOptions, "CoreReconnect": CoreReconnect}
-    return of_core.get(name) or getattr(stapes, name)
+    return CoreOptions if name == "CoreOptions" else getattr(stapes, name)
 
 
 @pytest.mark.parametrize("name", sorted(_core.OPTION_DEFAULTS))

@@ -13,7 +13,7 @@ from stapes.config import SessionConfig, check_config, whole_number
 from stapes.playback import PlaybackTracker
 from stapes.providers import Provider
 from stapes.session.history import begin_with
-from stapes.session.reconnecting import ReconnectPolicy, core_reconnect
+from stapes.session.reconnecting import ReconnectPolicy, reconnect_by
 from stapes.transport import (
     RealtimeTransport,
     Transport,
@@ -196,8 +196,6 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
     )
     session = _core.Session(hub, core, virtual_clock=virtual_clock)
     if options.reconnect is not None:
-        session.reconnect_by(
-            core_reconnect(options.reconnect, options.provider, limits.max_outgoing_bytes)
-        )
+        reconnect_by(session, options.reconnect, options.provider, limits.max_outgoing_bytes)
     begin_with(session, options.history, limits.max_outgoing_bytes)
     return session

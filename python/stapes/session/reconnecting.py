@@ -5,35 +5,30 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from stapes import _core
 from stapes.config import whole_number
 from stapes.transport import RealtimeTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from stapes import _core
     from stapes.items import HistoryItem
     from stapes.providers import ApiKey, Provider
     from stapes.transport import Transport
 
 __all__ = [
     "GO_ON",
-    "CoreReconnect",
     "ReconnectPolicy",
-    "core_reconnect",
+    "reconnect_by",
     "redial_by",
     "warn_of_unknown_words",
 ]
 
 logger = logging.getLogger("stapes")
 
-GO_ON = (
-    "The conversation so far is above, as text; yours was spoken. Go on from where it stands. Do "
-    "not greet, do not introduce yourself and do not repeat what was said; do not mention that "
-    "anything was interrupted. Answer by voice, in the language of the conversation so far."
-)
+GO_ON = cast("str", _core.OPTION_DEFAULTS["ReconnectPolicy"]["go_on"])
 """What the model of a new connection is told when the conversation has been replayed to it."""
 
 
@@ -139,85 +134,24 @@ class ReconnectPolicy:
             raise ValueError("go_on is empty: give what the model is told, or None for nothing")
 
 
-@dataclass(frozen=True, kw_only=True)
-class CoreReconnect:
-    """What the core is told of a policy. Times are in seconds, sizes in bytes.
-
-    Attributes:
-        attempts: see `ReconnectPolicy`, as for all that have its names.
-        max_reconnects: new connections of one session in all.
-        first_delay: time before the first attempt after a loss.
-        base_delay: time before the second attempt.
-        max_delay: what no time between two attempts exceeds.
-        jitter: share of each delay that is random.
-        max_handshakes: new connections that the process makes at once.
-        max_session_duration: how long a connection lasts before it is replaced.
-        rollover_margin: how long before that a quiet moment is awaited.
-        loss_close_codes: close codes of a connection that was lost.
-        refusal_codes: codes of errors after which another connection is of no use.
-        expiry_codes: codes of errors that say that the session's time is over.
-        overrides: the session layer decides on each attempt.
-        max_unsent_audio: the user's sound that is kept, in seconds.
-        max_replayed_items: items that a new connection is told.
-        max_replayed_characters: text in them.
-        max_held_bytes: commands that may wait for a new connection.
-        go_on: what the model is told after the items.
-        continue_answers: ask for the rest of an answer that was cut off.
-    """
-
-    attempts: int = 8
-    max_reconnects: int | None = None
-    first_delay: float = 0.0
-    base_delay: float = 0.25
-    max_delay: float = 8.0
-    jitter: float = 0.5
-    max_handshakes: int = 64
-    max_session_duration: float | None = None
-    rollover_margin: float = 120.0
-    loss_close_codes: tuple[int, ...] = (1001, 1006, 1011, 1012, 1013)
-    refusal_codes: tuple[str, ...] = ("insufficient_quota", "invalid_api_key")
-    expiry_codes: tuple[str, ...] = ("session_expired",)
-    overrides: bool = False
-    max_unsent_audio: float = 15.0
-    max_replayed_items: int = 200
-    max_replayed_characters: int = 100_000
-    max_held_bytes: int = 4 * 1024 * 1024
-    go_on: str | None = None
-    continue_answers: bool = False
-
-
-def core_reconnect(
-    policy: ReconnectPolicy, provider: Provider, max_outgoing_bytes: int
-) -> CoreReconnect:
-    """What the core is told of a policy.
+def reconnect_by(
+    core: _core.Session, policy: ReconnectPolicy, provider: Provider, max_held_bytes: int
+) -> None:
+    """Has the core connect a session again.
 
     Args:
+        core: the core's half of the session.
         policy: the session's.
         provider: its profile says what the ends of its connections mean.
-        max_outgoing_bytes: what may wait to be sent.
+        max_held_bytes: what may wait for a new connection.
     """
-    endings = provider.endings
-    return CoreReconnect(
-        attempts=policy.attempts,
-        max_reconnects=policy.max_reconnects,
-        first_delay=policy.first_delay,
-        base_delay=policy.base_delay,
-        max_delay=policy.max_delay,
-        jitter=policy.jitter,
-        max_handshakes=policy.max_handshakes,
-        max_session_duration=policy.max_session_duration,
-        rollover_margin=policy.rollover_margin,
-        loss_close_codes=tuple(sorted(endings.loss_close_codes)),
-        refusal_codes=tuple(sorted(endings.refusal_codes)),
-        expiry_codes=tuple(sorted(endings.expiry_codes)),
-        overrides=policy.should_retry is not None,
-        max_unsent_audio=policy.max_unsent_audio,
-        max_replayed_items=policy.max_replayed_items,
-        max_replayed_characters=policy.max_replayed_characters,
-        max_held_bytes=max_outgoing_bytes,
-        go_on=policy.go_on,
-        continue_answers=policy.continue_answers,
+    ends = provider.endings
+    endings = (
+        sorted(ends.loss_close_codes),
+        sorted(ends.refusal_codes),
+        sorted(ends.expiry_codes),
     )
+    core.reconnect_by(policy, endings, max_held_bytes)
 
 
 def redial_by(
@@ -239,7 +173,11 @@ def redial_by(
         or policy.should_retry is not None
     )
     once = provider.endings.single_use_key_prefixes
-    core.redial_by(asks, isinstance(api_key, str) and api_key.startswith(once))
+    core.redial_by(
+        asks,
+        overrides=policy.should_retry is not None,
+        single_use=isinstance(api_key, str) and api_key.startswith(once),
+    )
 
 
 def warn_of_unknown_words(payload: Mapping[str, Any], *, stores_audio: bool) -> None:

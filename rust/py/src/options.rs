@@ -59,7 +59,7 @@ macro_rules! plain {
     };
 }
 
-plain!(bool, f64, i64, u16, u32, usize, String, PathBuf);
+plain!(bool, f64, i64, u32, usize, String, PathBuf);
 
 impl<T: OptionValue> OptionValue for Option<T> {
     fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
@@ -199,7 +199,7 @@ options! {
 }
 
 options! {
-    CoreReconnect, ReconnectOptions {
+    ReconnectPolicy, ReconnectOptions {
         attempts: policy.attempts,
         max_reconnects: policy.max_reconnects,
         first_delay: policy.first_delay,
@@ -209,14 +209,9 @@ options! {
         max_handshakes: policy.max_handshakes,
         max_session_duration: policy.max_session_duration,
         rollover_margin: policy.rollover_margin,
-        loss_close_codes: policy.endings.loss_close_codes,
-        refusal_codes: policy.endings.refusal_codes,
-        expiry_codes: policy.endings.expiry_codes,
-        overrides: policy.overrides,
         max_unsent_audio: survival.max_unsent_audio,
         max_replayed_items: survival.max_replayed_items,
         max_replayed_characters: survival.max_replayed_characters,
-        max_held_bytes: survival.max_held_bytes,
         go_on: survival.go_on,
         continue_answers: survival.continue_answers,
     } unset {}
@@ -269,7 +264,7 @@ options! {
 pub fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let all = PyDict::new(py);
     all.set_item("CoreOptions", CoreOptions::defaults(py)?)?;
-    all.set_item("CoreReconnect", CoreReconnect::defaults(py)?)?;
+    all.set_item("ReconnectPolicy", ReconnectPolicy::defaults(py)?)?;
     all.set_item("WebSocketTransport", WebSocketTransport::defaults(py)?)?;
     #[cfg(feature = "webrtc")]
     all.set_item("WebRTCTransport", WebRTCTransport::defaults(py)?)?;

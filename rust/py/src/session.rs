@@ -14,7 +14,7 @@ use serde_json::Value;
 use stapes_core::audio::AudioFormat;
 use stapes_core::conversation::{Conversation, Interest, Status, WrittenItem};
 use stapes_core::dispatch::{DispatchedSession, SessionOptions};
-use stapes_core::session::{Clock, ReconnectOptions, SessionSetup, SurvivalStats};
+use stapes_core::session::{Clock, Endings, ReconnectOptions, SessionSetup, SurvivalStats};
 use stapes_core::transport::SoundStats;
 use stapes_core::transport::net::ConnectRequest;
 
@@ -25,7 +25,7 @@ use crate::errors::Outcome;
 use crate::external_connection::ExternalConnection;
 use crate::history::History;
 use crate::hub::Hub;
-use crate::options::{CoreOptions, CoreReconnect, WebSocketOptions, seconds};
+use crate::options::{CoreOptions, ReconnectPolicy, WebSocketOptions, seconds};
 use crate::route::Route;
 
 /// Where to connect: the URL, the headers, and what else the server may quote and nobody may read.
@@ -203,17 +203,31 @@ impl Session {
         Ok(ExternalConnection::new(Arc::clone(session), connection))
     }
 
-    /// Makes another connection when one is lost. `options` is a
-    /// `stapes.session.reconnecting.CoreReconnect`.
-    fn reconnect_by(&self, options: &Bound<'_, PyAny>) -> Outcome<()> {
-        let options = CoreReconnect::read(options, ReconnectOptions::default())?;
+    /// Makes another connection when one is lost. `policy` is a `stapes.ReconnectPolicy`; `endings` has the
+    /// close codes of losses, and the codes of errors that refuse and that expire; commands that wait for
+    /// a new connection have `max_held_bytes`.
+    fn reconnect_by(
+        &self,
+        policy: &Bound<'_, PyAny>,
+        endings: (Vec<u16>, Vec<String>, Vec<String>),
+        max_held_bytes: usize,
+    ) -> Outcome<()> {
+        let mut options = ReconnectPolicy::read(policy, ReconnectOptions::default())?;
+        let (loss_close_codes, refusal_codes, expiry_codes) = endings;
+        options.policy.endings = Endings {
+            loss_close_codes,
+            refusal_codes,
+            expiry_codes,
+        };
+        options.survival.max_held_bytes = max_held_bytes;
         self.0.session()?.reconnect_by(options);
         Ok(())
     }
 
-    /// Whether the session layer is asked where to for each attempt, and whether the key is good for one.
-    fn redial_by(&self, asks: bool, single_use: bool) -> Outcome<()> {
-        self.0.session()?.redial_with(asks, single_use);
+    /// Whether the session layer is asked where to for each attempt, whether it decides on each, and
+    /// whether the key is good for one.
+    fn redial_by(&self, asks: bool, overrides: bool, single_use: bool) -> Outcome<()> {
+        self.0.session()?.redial_with(asks, overrides, single_use);
         Ok(())
     }
 

@@ -113,11 +113,13 @@ impl Session {
         state.reconnecting = Some(Box::new(Reconnecting::new(policy)));
     }
 
-    /// Whether the session layer is asked where to for each attempt, and whether the key is good for one
-    /// connection.
-    pub fn redial_with(&self, asks: bool, single_use: bool) {
+    /// Whether the session layer is asked where to for each attempt, whether it decides on each, and
+    /// whether the key is good for one connection.
+    pub fn redial_with(&self, asks: bool, overrides: bool, single_use: bool) {
         if let Some(reconnecting) = &mut self.lock().reconnecting {
-            reconnecting.survival.redial_with(asks, single_use);
+            reconnecting
+                .survival
+                .redial_with(asks, overrides, single_use);
         }
     }
 

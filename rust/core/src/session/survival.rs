@@ -144,8 +144,9 @@ impl Survival {
         &self.policy
     }
 
-    pub fn redial_with(&mut self, asks: bool, single_use: bool) {
+    pub fn redial_with(&mut self, asks: bool, overrides: bool, single_use: bool) {
         self.policy.asks = asks;
+        self.policy.overrides = overrides;
         self.policy.single_use = single_use;
     }
 

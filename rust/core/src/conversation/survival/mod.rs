@@ -31,6 +31,12 @@ use kept_sound::KeptSound;
 
 pub use rollover::Told;
 
+/// What the model of a new connection is told when the conversation has been replayed to it.
+const GO_ON: &str = "The conversation so far is above, as text; yours was spoken. Go on from where it \
+                     stands. Do not greet, do not introduce yourself and do not repeat what was said; \
+                     do not mention that anything was interrupted. Answer by voice, in the language \
+                     of the conversation so far.";
+
 /// How a conversation goes on over another connection.
 #[derive(Debug, Clone)]
 pub struct SurvivalOptions {
@@ -42,7 +48,7 @@ pub struct SurvivalOptions {
     pub max_replayed_characters: usize,
     /// Bytes of commands that may wait for a new connection: 4 MiB.
     pub max_held_bytes: usize,
-    /// What the model is told after the history; `None`: nothing.
+    /// What the model is told after the history: to go on, without a greeting. `None`: nothing.
     pub go_on: Option<String>,
     /// Whether an answer that was cut is asked for again from there: no.
     pub continue_answers: bool,
@@ -57,7 +63,7 @@ impl Default for SurvivalOptions {
             max_replayed_items: 200,
             max_replayed_characters: 100_000,
             max_held_bytes: 4 * 1024 * 1024,
-            go_on: None,
+            go_on: Some(GO_ON.to_owned()),
             continue_answers: false,
             id_prefix: "stapes".into(),
         }
