@@ -22,6 +22,7 @@ from stapes import (
     RealtimeAgent,
     RealtimeSession,
     RealtimeTransport,
+    SessionRestored,
     WebSocketTransport,
 )
 from stapes.testing import DevServer, Options, ScriptedMind, ToneVoice
@@ -101,6 +102,24 @@ async def test_a_transport_that_loses_its_connection_says_so_once():
             seen = [(change.status, change.reason) async for change in changes]
         assert [status for status, _ in seen] == ["connecting", "connected", "disconnected"]
         assert "the socket was closed" in str(seen[-1][1])
+
+
+async def test_a_transport_that_loses_its_connection_is_asked_for_another_one():
+    async with DevServer(ScriptedMind(otherwise="Hello there.")) as server:
+        session = RealtimeSession(desk(), api_key="any", transport=OwnTransport(server.url))
+        async with session, asyncio.timeout(20):
+            await session.send_message("Hello?", trigger_response=False)
+            call = await server.next_call()
+            while not session.history:
+                await asyncio.sleep(0.001)
+            restored = session.events(SessionRestored)
+            await call.close(1001)
+            assert (await anext(restored)).items == 1
+            answers = session.events(AgentEnd)
+            await session.send_message("And now?")
+            assert (await anext(answers)).output == "Hello there."
+        texts = [item.text for item in session.history]
+        assert texts == ["Hello?", "And now?", "Hello there."]
 
 
 async def test_a_transport_that_cannot_connect_fails_the_connect_and_can_be_tried_again():

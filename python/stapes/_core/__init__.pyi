@@ -192,17 +192,13 @@ class Session(Acts):
         self,
         asked: tuple[str, Sequence[tuple[str, str]], Sequence[str]],
         options: WebSocketOptions,
-        session_update: str,
-        tracing: str,
-        agent_version: int,
+        opening: tuple[str, str, int] | None,
     ) -> int: ...
     def connect_webrtc(
         self,
         asked: tuple[str, Sequence[tuple[str, str]], Sequence[str]],
         options: WebRtcOptions,
-        session_update: str,
-        tracing: str,
-        agent_version: int,
+        opening: tuple[str, str, int] | None,
     ) -> int: ...
     def connect_external(
         self,
@@ -210,28 +206,13 @@ class Session(Acts):
         media_track: bool,
         server_truncates: bool,
         first_event_timeout: float,
+        *,
+        again: bool = False,
     ) -> ExternalConnection: ...
     def reconnect_by(
         self, policy: Any, endings: tuple[list[int], list[str], list[str]], max_held_bytes: int
     ) -> None: ...
     def redial_by(self, asks: bool, overrides: bool, single_use: bool) -> None: ...
-    def reconnect_websocket(
-        self,
-        asked: tuple[str, Sequence[tuple[str, str]], Sequence[str]],
-        options: WebSocketOptions,
-    ) -> bool: ...
-    def reconnect_webrtc(
-        self,
-        asked: tuple[str, Sequence[tuple[str, str]], Sequence[str]],
-        options: WebRtcOptions,
-    ) -> bool: ...
-    def reconnect_external(
-        self,
-        asked: tuple[str, Sequence[tuple[str, str]], Sequence[str]],
-        media_track: bool,
-        server_truncates: bool,
-        first_event_timeout: float,
-    ) -> ExternalConnection: ...
     def attempt_failed(self, why: str) -> None: ...
     def give_up(self, why: str) -> None: ...
     def left_out(self) -> History: ...

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agents import UserError
 
@@ -53,6 +53,10 @@ def _has_credentials(url: str | None) -> bool:
     """Whether a URL names who asks: `wss://user:password@host`."""
     authority = re.split("[/?#]", (url or "").partition("://")[2], maxsplit=1)[0]
     return "@" in authority
+
+
+# What the server gets when a connection stands: the `session.update`, tracing, the agent_version.
+_Opening: TypeAlias = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,9 @@ class Connector:
                 if not self._warned:
                     self._warned = True
                     warn_of_unknown_words(payload, stores_audio=options.history_store_audio)
-            dialled = self._dial(request, credentials.secrets, payload, agent_version, opened)
+            update = self._configuration.session_update(payload)
+            opening = (update, self._configuration.tracing_update(), agent_version)
+            dialled = self._dial(request, credentials.secrets, opening, opened)
             self._attempt = (dialled, opened)
             await self._wait(opened)
         finally:
@@ -201,10 +207,13 @@ class Connector:
                 return core.give_up(f"should_retry decided against another attempt: {error}")
             await self._summarise(policy)
             credentials, request = await self._where(asked)
-            self._dial_again(request, credentials.secrets)
+            self._dial(request, credentials.secrets, None, None)
         except Exception as failure:
             if ends_more(failure):
                 raise
+            if not core.is_standing:
+                # Closed meanwhile.
+                return None
             report_failure(self._scope.local_events, failure, "reconnect")
             core.attempt_failed(f"{type(failure).__name__} was raised on the way to the attempt")
         return None
@@ -220,45 +229,6 @@ class Connector:
             if ends_more(failure):
                 raise
             report_failure(self._scope.local_events, failure, "summarise")
-
-    def _dial_again(self, request: TransportRequest, secrets: Sequence[str]) -> None:
-        core, transport = self._scope.core, self._options.transport
-        asked = (request.url, list(request.headers.items()), secrets)
-        if isinstance(transport, WebRTCTransport):
-            core.reconnect_webrtc(asked, transport.core_options())
-        elif isinstance(transport, WebSocketTransport):
-            core.reconnect_websocket(asked, transport.core_options())
-        else:
-            assert isinstance(transport, RealtimeTransport)
-            connection = core.reconnect_external(
-                asked,
-                transport.sound_apart,
-                transport.server_truncates,
-                transport.first_event_timeout,
-            )
-            self._external = (transport, connection)
-            self._scope.tasks.spawn(self._reconnect_external(transport, connection, request))
-
-    async def _reconnect_external(
-        self,
-        transport: RealtimeTransport,
-        connection: _core.ExternalConnection,
-        request: TransportRequest,
-    ) -> None:
-        is_open = False
-
-        def open_line() -> bool:
-            nonlocal is_open
-            is_open = connection.opened_again()
-            return is_open
-
-        problem = "the transport's connect() returned without opening its line"
-        try:
-            await transport.connect(request, TransportLine(connection, open_line))
-        except Exception as failure:
-            problem, is_open = str(failure), False
-        if not is_open:
-            connection.ended(problem)
 
     def opened(self, connection_id: int, error: BaseException | None) -> None:
         """Completes the attempt, as the core says how it went."""
@@ -363,27 +333,32 @@ class Connector:
         self,
         request: TransportRequest,
         secrets: Sequence[str],
-        payload: Mapping[str, Any],
-        agent_version: int,
-        opened: asyncio.Future[None],
+        opening: _Opening | None,
+        opened: asyncio.Future[None] | None,
     ) -> int:
-        """Begins to connect; returns the connection_id."""
+        """Begins to connect; returns the id of the connection.
+
+        Args:
+            request: where to.
+            secrets: what the server may quote, and nobody may read.
+            opening: what the server gets when the connection stands; `None` where it takes the
+                place of a lost one.
+            opened: what `connect` waits for.
+        """
         core, transport = self._scope.core, self._options.transport
-        update = self._configuration.session_update(payload)
-        tracing = self._configuration.tracing_update()
         asked = (request.url, list(request.headers.items()), secrets)
-        opening = (update, tracing, agent_version)
         try:
             if isinstance(transport, WebRTCTransport):
-                return core.connect_webrtc(asked, transport.core_options(), *opening)
+                return core.connect_webrtc(asked, transport.core_options(), opening)
             if isinstance(transport, WebSocketTransport):
-                return core.connect_websocket(asked, transport.core_options(), *opening)
+                return core.connect_websocket(asked, transport.core_options(), opening)
             assert isinstance(transport, RealtimeTransport)
             connection = core.connect_external(
                 asked,
                 transport.sound_apart,
                 transport.server_truncates,
                 transport.first_event_timeout,
+                again=opening is None,
             )
         except UnicodeEncodeError:
             # It shows what it could not write, and that may be a secret: it is not to be the
@@ -404,8 +379,8 @@ class Connector:
         transport: RealtimeTransport,
         connection: _core.ExternalConnection,
         request: TransportRequest,
-        opening: tuple[str, str, int],
-        opened: asyncio.Future[None],
+        opening: _Opening | None,
+        opened: asyncio.Future[None] | None,
     ) -> None:
         """Has a transport of the user's connect."""
         task = asyncio.current_task()
@@ -413,7 +388,7 @@ class Connector:
 
         def open_line() -> bool:
             nonlocal is_open
-            is_open = connection.opened(*opening)
+            is_open = connection.opened_again() if opening is None else connection.opened(*opening)
             return is_open
 
         def given_up(opened: asyncio.Future[None]) -> None:
@@ -421,18 +396,21 @@ class Connector:
                 task.cancel()
 
         error: BaseException | None = None
-        opened.add_done_callback(given_up)
+        if opened is not None:
+            opened.add_done_callback(given_up)
         try:
             await transport.connect(request, TransportLine(connection, open_line))
         except Exception as failure:
             error = failure
         finally:
-            opened.remove_done_callback(given_up)
-        if opened.done() or (is_open and error is None):
+            if opened is not None:
+                opened.remove_done_callback(given_up)
+        if (opened is not None and opened.done()) or (is_open and error is None):
             # Or the server's first event is awaited.
             return
         if error is None:
             error = ConnectError("the transport's connect() returned without opening its line")
-        self._failure = error
-        opened.set_exception(error)
+        if opened is not None:
+            self._failure = error
+            opened.set_exception(error)
         connection.ended(str(error))

@@ -31,6 +31,17 @@ use crate::route::Route;
 /// Where to connect: the URL, the headers, and what else the server may quote and nobody may read.
 type Asked = (String, Vec<(String, String)>, Vec<String>);
 
+/// What the server gets when the connection stands: the `session.update`, the tracing, and the version of
+/// the agent.
+type Opening = (String, String, u64);
+
+fn setup(opening: Option<Opening>) -> Outcome<Option<SessionSetup>> {
+    let read = |(update, tracing, agent_version): Opening| {
+        SessionSetup::read(update, &tracing, agent_version)
+    };
+    Ok(opening.map(read).transpose()?)
+}
+
 type SoundNumbers = (u64, u64, u64, u64, f64, f64, f64);
 
 /// A conversation, its connection and its dispatch cursor.
@@ -154,20 +165,20 @@ impl Session {
         Ok(output.sample_rate())
     }
 
-    /// Begins to connect over a WebSocket; the message `opened` or `not_opened` says how it went.
-    /// Returns the id of the connection.
+    /// Begins to connect over a WebSocket; the message `opened` or `not_opened` says how it went. Without
+    /// an `opening` it is a connection in place of a lost one. Returns the id of the connection.
     fn connect_websocket(
         &self,
         asked: Asked,
         options: &WebSocketOptions,
-        session_update: String,
-        tracing: &str,
-        agent_version: u64,
+        opening: Option<Opening>,
     ) -> Outcome<u64> {
-        let setup = SessionSetup::read(session_update, tracing, agent_version)?;
-        let request = ConnectRequest::from(asked);
+        let (request, options) = (ConnectRequest::from(asked), options.0.clone());
         let session = self.0.session()?;
-        Ok(session.connect_websocket(request, options.0.clone(), setup)?)
+        Ok(match setup(opening)? {
+            Some(setup) => session.connect_websocket(request, options, setup),
+            None => session.reconnect_websocket(request, options),
+        }?)
     }
 
     /// The same over WebRTC. The audio is PCM at the rates of `set_formats`, which Opus must have.
@@ -176,30 +187,36 @@ impl Session {
         &self,
         asked: Asked,
         options: &crate::options::WebRtcOptions,
-        session_update: String,
-        tracing: &str,
-        agent_version: u64,
+        opening: Option<Opening>,
     ) -> Outcome<u64> {
-        let setup = SessionSetup::read(session_update, tracing, agent_version)?;
-        let request = ConnectRequest::from(asked);
+        let (request, options) = (ConnectRequest::from(asked), options.0.clone());
         let (session, rates) = (self.0.session()?, self.0.track_rates()?);
-        Ok(session.connect_webrtc(request, options.0.clone(), rates, setup)?)
+        Ok(match setup(opening)? {
+            Some(setup) => session.connect_webrtc(request, options, rates, setup),
+            None => session.reconnect_webrtc(request, options, rates),
+        }?)
     }
 
-    /// Begins a connection over a transport that is written in Python. With `media_track` audio travels
-    /// beside the messages; with `server_truncates` the server cuts what it has not played of a response.
+    /// Begins a connection over a transport that is written in Python; `again`: in place of a lost one. With
+    /// `media_track` audio travels beside the messages; with `server_truncates` the server cuts what it has
+    /// not played of a response.
+    #[pyo3(signature = (
+        asked, media_track, server_truncates, first_event_timeout, *, again=false
+    ))]
     fn connect_external(
         &self,
         asked: Asked,
         media_track: bool,
         server_truncates: bool,
         first_event_timeout: f64,
+        again: bool,
     ) -> Outcome<ExternalConnection> {
         let patience = seconds(first_event_timeout, "first_event_timeout")?;
         let session = self.0.session()?;
         let rates = media_track.then(|| self.0.track_rates()).transpose()?;
+        let request = asked.into();
         let connection =
-            session.connect_external(&asked.into(), rates, server_truncates, patience)?;
+            session.connect_external(&request, rates, server_truncates, patience, again)?;
         Ok(ExternalConnection::new(Arc::clone(session), connection))
     }
 
@@ -229,40 +246,6 @@ impl Session {
     fn redial_by(&self, asks: bool, overrides: bool, single_use: bool) -> Outcome<()> {
         self.0.session()?.redial_with(asks, overrides, single_use);
         Ok(())
-    }
-
-    /// Makes another connection over a WebSocket, in place of the lost one; false where that is too late.
-    fn reconnect_websocket(&self, asked: Asked, options: &WebSocketOptions) -> Outcome<bool> {
-        let (session, options) = (self.0.session()?, options.0.clone());
-        Ok(session.reconnect_websocket(asked.into(), options).is_ok())
-    }
-
-    /// The same over WebRTC.
-    #[cfg(feature = "webrtc")]
-    fn reconnect_webrtc(
-        &self,
-        asked: Asked,
-        options: &crate::options::WebRtcOptions,
-    ) -> Outcome<bool> {
-        let (session, rates) = (self.0.session()?, self.0.track_rates()?);
-        let made = session.reconnect_webrtc(asked.into(), options.0.clone(), rates);
-        Ok(made.is_ok())
-    }
-
-    /// The same over a transport that is written in Python.
-    fn reconnect_external(
-        &self,
-        asked: Asked,
-        media_track: bool,
-        server_truncates: bool,
-        first_event_timeout: f64,
-    ) -> Outcome<ExternalConnection> {
-        let patience = seconds(first_event_timeout, "first_event_timeout")?;
-        let session = self.0.session()?;
-        let rates = media_track.then(|| self.0.track_rates()).transpose()?;
-        let request = asked.into();
-        let connection = session.reconnect_external(&request, rates, server_truncates, patience)?;
-        Ok(ExternalConnection::new(Arc::clone(session), connection))
     }
 
     /// The attempt that is due could not be begun.

@@ -37,12 +37,12 @@ impl Session {
         Ok(connection_id)
     }
 
-    /// Makes another connection over a WebSocket, in place of one that was lost.
+    /// Makes another connection over a WebSocket, in place of one that was lost. Returns its wire id.
     pub fn reconnect_websocket(
         self: &Arc<Self>,
         request: ConnectRequest,
         options: WebSocketOptions,
-    ) -> Result<(), Rejected> {
+    ) -> Result<u64, Rejected> {
         let settings = websocket_settings(&request, &options);
         let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
         self.dial_again(settings, connecting, run_websocket)
@@ -80,7 +80,7 @@ impl Session {
         request: ConnectRequest,
         options: crate::transport::webrtc::WebRtcOptions,
         rates: SampleRates,
-    ) -> Result<(), Rejected> {
+    ) -> Result<u64, Rejected> {
         use crate::transport::webrtc::{self, WebRtcConnection};
 
         let settings = webrtc_settings(&request, &options, rates);
@@ -88,37 +88,42 @@ impl Session {
         self.dial_again(settings, connecting, WebRtcConnection::run)
     }
 
-    /// Begins a connection that the caller carries. With `rates` sound travels beside the messages; with
-    /// `server_truncates` the server cuts what it has not played of a response.
+    /// Begins a connection that the caller carries; `again`: in place of one that was lost. With `rates`
+    /// sound travels beside the messages; with `server_truncates` the server cuts what it has not played of
+    /// a response.
     pub fn connect_external(
         &self,
         request: &ConnectRequest,
         rates: Option<SampleRates>,
         server_truncates: bool,
         first_event_timeout: Duration,
+        again: bool,
     ) -> Result<Arc<Connection>, Rejected> {
-        self.connecting(external_settings(
-            request,
-            rates,
-            server_truncates,
+        let media = if rates.is_some() {
+            Media::Track
+        } else {
+            Media::InFrames
+        };
+        let truncation = if server_truncates {
+            Truncation::Server
+        } else {
+            Truncation::Client
+        };
+        let settings = ConnectionSettings {
+            announced: true,
+            capabilities: Capabilities { media, truncation },
+            sound: rates.map(|rates| SoundSettings {
+                rates,
+                max_waiting: rates.input as usize * 2 * EXTERNAL_QUEUE,
+            }),
             first_event_timeout,
-        ))
-    }
-
-    /// Another connection that the caller carries, in place of one that was lost.
-    pub fn reconnect_external(
-        &self,
-        request: &ConnectRequest,
-        rates: Option<SampleRates>,
-        server_truncates: bool,
-        first_event_timeout: Duration,
-    ) -> Result<Arc<Connection>, Rejected> {
-        self.next_connection(external_settings(
-            request,
-            rates,
-            server_truncates,
-            first_event_timeout,
-        ))
+            secrets: request.secrets(&Proxy::Direct),
+        };
+        if again {
+            self.next_connection(settings)
+        } else {
+            self.connecting(settings)
+        }
     }
 }
 
@@ -164,34 +169,6 @@ fn webrtc_settings(
     }
 }
 
-fn external_settings(
-    request: &ConnectRequest,
-    rates: Option<SampleRates>,
-    server_truncates: bool,
-    first_event_timeout: Duration,
-) -> ConnectionSettings {
-    let media = if rates.is_some() {
-        Media::Track
-    } else {
-        Media::InFrames
-    };
-    let truncation = if server_truncates {
-        Truncation::Server
-    } else {
-        Truncation::Client
-    };
-    ConnectionSettings {
-        announced: true,
-        capabilities: Capabilities { media, truncation },
-        sound: rates.map(|rates| SoundSettings {
-            rates,
-            max_waiting: rates.input as usize * 2 * EXTERNAL_QUEUE,
-        }),
-        first_event_timeout,
-        secrets: request.secrets(&Proxy::Direct),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::runtime::Handle;
@@ -224,12 +201,13 @@ mod tests {
             input: 8_000,
             output: 24_000,
         };
-        let connection = session.connect_external(&request, Some(rates), true, Duration::ZERO);
+        let connection =
+            session.connect_external(&request, Some(rates), true, Duration::ZERO, false);
         assert_eq!(connection.map(|it| it.connection_id()).ok(), Some(1));
         let capabilities = session.look(Conversation::capabilities);
         assert_eq!(capabilities.media, Media::Track);
         assert_eq!(capabilities.truncation, Truncation::Server);
-        let again = session.connect_external(&request, None, false, Duration::ZERO);
+        let again = session.connect_external(&request, None, false, Duration::ZERO, false);
         assert_eq!(again.map(drop), Err(Rejected::AlreadyConnected));
     }
 }

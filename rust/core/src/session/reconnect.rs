@@ -22,7 +22,7 @@ use crate::transport::net::{ConnectError, ConnectPhase};
 use crate::transport::{CloseReason, Endpoint as _};
 
 /// Dials as the last connection was dialled.
-pub(super) type Redial = Arc<dyn Fn(&Arc<Session>) -> Result<(), Rejected> + Send + Sync>;
+pub(super) type Redial = Arc<dyn Fn(&Arc<Session>) -> Result<u64, Rejected> + Send + Sync>;
 
 /// How a session gets its next connection.
 pub(super) struct Reconnecting {
@@ -136,7 +136,7 @@ impl Session {
     pub(super) fn redial_by(
         &self,
         knows_all: bool,
-        redial: impl Fn(&Arc<Self>) -> Result<(), Rejected> + Send + Sync + 'static,
+        redial: impl Fn(&Arc<Self>) -> Result<u64, Rejected> + Send + Sync + 'static,
     ) {
         if let Some(reconnecting) = &mut self.lock().reconnecting {
             reconnecting.redial = Some(Arc::new(redial));
@@ -246,8 +246,9 @@ impl Session {
         settings: ConnectionSettings,
         connecting: Connecting<C>,
         run: impl FnOnce(C, Arc<Connection>) -> F + Send + 'static,
-    ) -> Result<(), Rejected> {
+    ) -> Result<u64, Rejected> {
         let connection = self.next_connection(settings)?;
+        let wire_id = connection.connection_id();
         let session = Arc::clone(self);
         self.runtime.spawn(async move {
             let made = session.connect_again(&connection, connecting).await;
@@ -256,7 +257,7 @@ impl Session {
                 run(transport, connection).await;
             }
         });
-        Ok(())
+        Ok(wire_id)
     }
 
     /// A connection that takes the place of the lost one when the server has begun on it.
