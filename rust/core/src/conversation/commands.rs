@@ -104,7 +104,7 @@ impl Conversation {
         }
         self.outbox.message(session_update);
         self.history.clear();
-        if !self.tell_stored() {
+        if !self.replay_stored() {
             self.history_updated();
             self.replay_first_items();
         }

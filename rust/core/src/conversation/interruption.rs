@@ -110,7 +110,7 @@ impl Conversation {
                 }
                 history_changed |= self.note_heard(&cut);
                 if self.is_text_only(&cut.item_id) {
-                    self.retell_cut(&cut.item_id);
+                    self.replay_cut(&cut.item_id);
                 }
             }
             if had_audio && !interrupted.contains(&cut.response_id) {

@@ -113,7 +113,7 @@ impl HistoryRequests {
     }
 
     /// Another connection was told the outputs of these calls.
-    pub(super) fn outputs_told(&mut self, outputs: &[(String, ItemId)]) {
+    pub(super) fn outputs_replayed(&mut self, outputs: &[(String, ItemId)]) {
         for (call_id, item_id) in outputs {
             self.output_stored(call_id, item_id);
         }

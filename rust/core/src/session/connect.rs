@@ -29,8 +29,8 @@ impl Session {
         let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
         let connection_id = self.dial(settings, setup, connecting, run_websocket)?;
         if let Some((request, options)) = kept {
-            let knows_all = joins_call(&request);
-            self.redial_by(knows_all, move |session| {
+            let held_by_server = joins_call(&request);
+            self.redial_by(held_by_server, move |session| {
                 session.reconnect_websocket(request.clone(), options.clone())
             });
         }

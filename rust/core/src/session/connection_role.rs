@@ -52,7 +52,7 @@ impl Connection {
         }
         if begins && self.settle() {
             self.handshake().take();
-            session.tell_second(self);
+            session.replay_to_second(self);
         } else {
             session.second_confirmed(self.connection_id(), &event.confirmed());
         }

@@ -30,7 +30,7 @@ pub(super) struct Reconnecting {
     redial: Option<Redial>,
     pub(super) rollover: Option<Box<Rollover>>,
     /// The server holds the conversation, and goes on with it.
-    knows_all: bool,
+    held_by_server: bool,
     /// The server speaks first, as it did on the connection before.
     server_begins: bool,
 }
@@ -47,7 +47,7 @@ impl Reconnecting {
             survival: Survival::new(policy),
             redial: None,
             rollover: None,
-            knows_all: false,
+            held_by_server: false,
             server_begins: true,
         }
     }
@@ -62,8 +62,8 @@ impl Reconnecting {
     }
 
     /// Whether the server holds the conversation, and goes on with it.
-    pub fn knows_all(&self) -> bool {
-        self.knows_all
+    pub fn held_by_server(&self) -> bool {
+        self.held_by_server
     }
 
     /// How to dial, where the session layer is not asked.
@@ -135,12 +135,12 @@ impl Session {
     /// Keeps how the connection is dialled.
     pub(super) fn redial_by(
         &self,
-        knows_all: bool,
+        held_by_server: bool,
         redial: impl Fn(&Arc<Self>) -> Result<u64, Rejected> + Send + Sync + 'static,
     ) {
         if let Some(reconnecting) = &mut self.lock().reconnecting {
             reconnecting.redial = Some(Arc::new(redial));
-            reconnecting.knows_all = knows_all;
+            reconnecting.held_by_server = held_by_server;
         }
     }
 
@@ -319,7 +319,7 @@ impl Session {
         };
         if patience.is_zero() || !server_begins {
             if connection.has_role(Role::Second) {
-                self.tell_second(connection);
+                self.replay_to_second(connection);
                 return Ok(());
             }
             return self.resume(connection.connection_id());
@@ -340,8 +340,11 @@ impl Session {
     pub(super) fn resume(&self, wire_id: u64) -> Result<(), Rejected> {
         let now = self.clock.now();
         let mut state = self.lock();
-        let knows_all = state.reconnecting.as_ref().is_some_and(|it| it.knows_all);
-        state.conversation.resume(wire_id, knows_all, now)?;
+        let held_by_server = state
+            .reconnecting
+            .as_ref()
+            .is_some_and(|it| it.held_by_server);
+        state.conversation.resume(wire_id, held_by_server, now)?;
         if let Some(reconnecting) = &mut state.reconnecting {
             reconnecting.survival.resumed(now);
         }

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use super::connection::{Connection, ConnectionSettings};
 use super::connection_role::Role;
 use super::{Session, State, announce};
-use crate::conversation::{Confirmed, ConnectionEnd, ItemId, Rejected, Told};
+use crate::conversation::{Confirmed, ConnectionEnd, ItemId, Rejected, Replayed};
 
 /// How long before the end of a connection a quiet moment is awaited no longer.
 const LAST_MOMENT: Duration = Duration::from_secs(15);
@@ -21,12 +21,12 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// The second connection.
 struct Second {
     connection: Arc<Connection>,
-    told: Told,
+    replayed: Replayed,
     /// The items that it has not confirmed.
     unconfirmed: HashSet<ItemId>,
     /// How long it lasts, from its beginning.
     limit: Option<(Duration, Duration)>,
-    is_told: bool,
+    is_replayed: bool,
 }
 
 enum Stage {
@@ -72,7 +72,7 @@ impl Rollover {
     }
 
     fn is_ready(&self) -> bool {
-        matches!(&self.stage, Stage::Dialled(second) if second.is_told && second.unconfirmed.is_empty())
+        matches!(&self.stage, Stage::Dialled(second) if second.is_replayed && second.unconfirmed.is_empty())
     }
 }
 
@@ -100,7 +100,7 @@ impl Session {
         let Some(reconnecting) = &mut state.reconnecting else {
             return;
         };
-        if reconnecting.knows_all() {
+        if reconnecting.held_by_server() {
             // The call lasts, not the connection.
             return;
         }
@@ -196,10 +196,10 @@ impl Session {
         connection.set_role(Role::Second);
         let second = Second {
             connection: Arc::clone(&connection),
-            told: Told::default(),
+            replayed: Replayed::default(),
             unconfirmed: HashSet::new(),
             limit: None,
-            is_told: false,
+            is_replayed: false,
         };
         if let Some(reconnecting) = &mut state.reconnecting
             && let Some(rollover) = &mut reconnecting.rollover
@@ -210,20 +210,20 @@ impl Session {
     }
 
     /// The server has begun on the second connection: it is told the conversation.
-    pub(super) fn tell_second(&self, connection: &Connection) {
+    pub(super) fn replay_to_second(&self, connection: &Connection) {
         let mut state = self.lock();
-        let told = state.conversation.tell();
+        let replayed = state.conversation.replay_in_advance();
         let Some(second) = second_of(&mut state, connection.connection_id()) else {
             return;
         };
-        for message in &told.messages {
+        for message in &replayed.messages {
             if connection.send(message.clone()).is_err() {
                 break;
             }
         }
-        second.unconfirmed.clone_from(&told.ids);
-        second.told = told;
-        second.is_told = true;
+        second.unconfirmed.clone_from(&replayed.ids);
+        second.replayed = replayed;
+        second.is_replayed = true;
         drop(state);
         connection.announce();
         self.take_over_if_quiet();
@@ -274,7 +274,7 @@ impl Session {
         let first = state.connection.replace(Arc::clone(&connection));
         state.counters = Arc::clone(&connection.counters);
         connection.set_role(Role::InCharge);
-        state.conversation.take_over(wire_id, &second.told);
+        state.conversation.take_over(wire_id, &second.replayed);
         info!(wire_id, "another connection has taken over");
         let unsent = self.deliver(&mut state);
         drop(state);

@@ -82,8 +82,9 @@ impl Conversation {
             "output_audio_buffer.cleared" => self.output_buffer_cleared(now),
             "response.output_item.added" => self.output_item(&event, Progress::InProgress, now),
             "response.output_item.done" => self.output_item(&event, Progress::Completed, now),
-            "conversation.item.added" | "conversation.item.done" if self.is_told(kind, &event) => {}
-            "conversation.item.deleted" if self.is_retold(&event) => {}
+            "conversation.item.added" | "conversation.item.done"
+                if self.is_replayed(kind, &event) => {}
+            "conversation.item.deleted" if self.is_replaced(&event) => {}
             "conversation.item.added" => {
                 if let Some(id) = event.pointer("/item/id").and_then(Value::as_str) {
                     self.history.created(id);

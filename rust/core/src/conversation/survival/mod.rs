@@ -29,7 +29,7 @@ use super::item::{Item, ItemId};
 use super::{Conversation, History};
 use kept_sound::KeptSound;
 
-pub use rollover::Told;
+pub use rollover::Replayed;
 
 /// What the model of a new connection is told when the conversation has been replayed to it.
 const GO_ON: &str = "The conversation so far is above, as text; yours was spoken. Go on from where it \
@@ -79,7 +79,7 @@ pub(super) struct Surviving {
     sound: KeptSound,
     /// The items that were told to the connection and that it has not confirmed: their confirmations
     /// are no news.
-    told: HashSet<ItemId>,
+    replayed: HashSet<ItemId>,
     /// Answers that still play, which the server has as text.
     text_only: HashSet<ItemId>,
     /// Counts ids.
@@ -108,7 +108,7 @@ impl Surviving {
             options,
             configuration: String::new(),
             sound: KeptSound::new(most_ms),
-            told: HashSet::new(),
+            replayed: HashSet::new(),
             text_only: HashSet::new(),
             count: 0,
             suspended: None,
@@ -125,7 +125,7 @@ impl Surviving {
     /// Forgets the conversation: another one begins.
     pub fn reset(&mut self) {
         self.sound.reset();
-        self.told = HashSet::new();
+        self.replayed = HashSet::new();
         self.text_only = HashSet::new();
         self.suspended = None;
         self.answers = Vec::new();
@@ -212,7 +212,7 @@ impl Conversation {
             return History::default();
         };
         let is_open = |call_id: &str| self.tool_calls.is_open(call_id);
-        let first = restore::first_told(history, &survival.sound, &survival.options, is_open);
+        let first = restore::first_replayed(history, &survival.sound, &survival.options, is_open);
         history.first(first)
     }
 

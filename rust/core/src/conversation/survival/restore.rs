@@ -18,7 +18,7 @@ use crate::conversation::replay::call_creations;
 
 /// What tells a history.
 #[derive(Debug, Default)]
-pub(in crate::conversation) struct Retelling {
+pub(in crate::conversation) struct Replay {
     pub messages: Vec<ClientEvent>,
     /// The ids of what is created.
     pub ids: Vec<ItemId>,
@@ -31,14 +31,14 @@ pub(in crate::conversation) struct Retelling {
 }
 
 /// An item as it is created, and the characters of text in it.
-pub(super) struct Told {
+pub(super) struct ReplayedItem {
     pub created: Vec<(ItemId, Value)>,
     characters: usize,
     pub output: Option<(String, ItemId)>,
 }
 
 /// Where the bounds of a retelling cut the history: the items before this index are left out.
-pub(in crate::conversation) fn first_told(
+pub(in crate::conversation) fn first_replayed(
     history: &History,
     sound: &KeptSound,
     options: &SurvivalOptions,
@@ -46,11 +46,14 @@ pub(in crate::conversation) fn first_told(
 ) -> usize {
     let (mut items, mut characters) = (0, 0);
     for at in (0..history.len()).rev() {
-        let Some(told) = history.get(at).and_then(|item| tell(item, sound, &is_open)) else {
+        let Some(replayed) = history
+            .get(at)
+            .and_then(|item| replayed(item, sound, &is_open))
+        else {
             continue;
         };
         items += 1;
-        characters += told.characters;
+        characters += replayed.characters;
         if items > options.max_replayed_items || characters > options.max_replayed_characters {
             return at + 1;
         }
@@ -59,42 +62,42 @@ pub(in crate::conversation) fn first_told(
 }
 
 /// Tells the history, within the bounds; `summary` in place of what is left out of it.
-pub(in crate::conversation) fn retell(
+pub(in crate::conversation) fn replay(
     history: &History,
     sound: &KeptSound,
     options: &SurvivalOptions,
     is_open: impl Fn(&str) -> bool,
     summary: Option<&str>,
     name: &mut impl FnMut(&str) -> String,
-) -> Retelling {
-    let mut retelling = Retelling::default();
+) -> Replay {
+    let mut replay = Replay::default();
     let mut previous: ItemId = "root".into();
-    let mut create = |retelling: &mut Retelling, id: ItemId, wire: &Value, event_id: String| {
+    let mut create = |replay: &mut Replay, id: ItemId, wire: &Value, event_id: String| {
         let event = ClientEvent::item_replay(wire, &event_id, Some(&previous));
-        retelling.messages.push(event);
-        retelling.ids.push(Arc::clone(&id));
+        replay.messages.push(event);
+        replay.ids.push(Arc::clone(&id));
         previous = id;
     };
-    let first = first_told(history, sound, options, &is_open);
+    let first = first_replayed(history, sound, options, &is_open);
     if let Some(summary) = summary.filter(|_| first > 0) {
         let id = name("summary");
         let wire = system_message(&id, summary);
-        create(&mut retelling, id.as_str().into(), &wire, id.clone());
+        create(&mut replay, id.as_str().into(), &wire, id.clone());
     }
-    retelling.left_out = first as u64;
+    replay.left_out = first as u64;
     for item in history.iter().skip(first) {
-        let Some(told) = tell(item, sound, &is_open) else {
-            retelling.left_out += u64::from(!is_silent(item));
+        let Some(replayed) = replayed(item, sound, &is_open) else {
+            replay.left_out += u64::from(!is_silent(item));
             continue;
         };
-        retelling.items += 1;
-        retelling.outputs.extend(told.output);
-        for (id, wire) in told.created {
+        replay.items += 1;
+        replay.outputs.extend(replayed.output);
+        for (id, wire) in replayed.created {
             let event_id = name("restore");
-            create(&mut retelling, id, &wire, event_id);
+            create(&mut replay, id, &wire, event_id);
         }
     }
-    retelling
+    replay
 }
 
 /// A message of the system's.
@@ -134,14 +137,14 @@ fn is_silent(item: &Item) -> bool {
 }
 
 /// What is created for an item; `None` where there is nothing to say of it.
-pub(super) fn tell(
+pub(super) fn replayed(
     item: &Item,
     sound: &KeptSound,
     is_open: &impl Fn(&str) -> bool,
-) -> Option<Told> {
+) -> Option<ReplayedItem> {
     let id = &item.id;
     let one = |wire: Value, characters| {
-        Some(Told {
+        Some(ReplayedItem {
             created: vec![(Arc::clone(id), wire)],
             characters,
             output: None,
@@ -164,15 +167,15 @@ pub(super) fn tell(
         ItemKind::Message { role, content, .. } => {
             let kept = sound.of_item(id);
             let parts = content.iter().filter_map(|part| input_part(part, kept));
-            let (mut told, mut characters) = (Vec::new(), 0);
+            let (mut replayed, mut characters) = (Vec::new(), 0);
             for (part, length) in parts {
-                told.push(part);
+                replayed.push(part);
                 characters += length;
             }
-            if told.is_empty() {
+            if replayed.is_empty() {
                 return None;
             }
-            one(message(id, *role, &told), characters)
+            one(message(id, *role, &replayed), characters)
         }
         ItemKind::FunctionCall {
             call_id,
@@ -188,7 +191,7 @@ pub(super) fn tell(
             }
             let created = call_creations(id, call_id, name, arguments, output.as_deref());
             let answer = created.get(1).map(|(output_id, _)| Arc::clone(output_id));
-            Some(Told {
+            Some(ReplayedItem {
                 created,
                 characters: name.len() + arguments.len() + output.as_deref().map_or(0, str::len),
                 output: answer.map(|output_id| (call_id.to_owned(), output_id)),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::kept_sound::Unheard;
-use super::restore::{self, Retelling, heard_text};
+use super::restore::{self, Replay, heard_text};
 use super::{Surviving, Suspended};
 use crate::conversation::Conversation;
 use crate::conversation::client_event::ClientEvent;
@@ -24,9 +24,14 @@ const CONTINUE: &str = "Your last answer was cut off before its end. Go on with 
                         the text of it ends.";
 
 impl Conversation {
-    /// A new connection stands: it is told everything, at once. `knows_all`: the server has the
+    /// A new connection stands: it is told everything, at once. `held_by_server`: the server has the
     /// conversation still.
-    pub fn resume(&mut self, wire_id: u64, knows_all: bool, now: Duration) -> Result<(), Rejected> {
+    pub fn resume(
+        &mut self,
+        wire_id: u64,
+        held_by_server: bool,
+        now: Duration,
+    ) -> Result<(), Rejected> {
         if wire_id != self.wire_id || self.status != Status::Reconnecting {
             return Err(Rejected::Stale);
         }
@@ -40,17 +45,17 @@ impl Conversation {
         let answers = std::mem::take(&mut survival.answers);
         let (mut items, mut left_out) = (0, 0);
         self.outbox.message(survival.configuration.clone());
-        if knows_all {
+        if held_by_server {
             for answer in answers {
                 self.outbox.message(answer);
             }
         } else {
-            (items, left_out) = self.tell_history(&mut survival, suspended.as_ref());
+            (items, left_out) = self.replay_history(&mut survival, suspended.as_ref());
         }
         for message in unconfirmed {
             self.outbox.message(message);
         }
-        self.tell_sound(&mut survival);
+        self.replay_sound(&mut survival);
         for message in held {
             self.outbox.message(message);
         }
@@ -60,7 +65,7 @@ impl Conversation {
                 gap: now.saturating_sub(suspended.at),
                 items,
                 left_out,
-                resumed: knows_all,
+                resumed: held_by_server,
             });
         }
         self.survival = Some(survival);
@@ -70,18 +75,18 @@ impl Conversation {
     }
 
     /// The history as messages.
-    pub(super) fn retell(
+    pub(super) fn replay(
         &self,
         history: &History,
         survival: &mut Surviving,
         summary: Option<&str>,
-    ) -> Retelling {
+    ) -> Replay {
         let (prefix, mut count) = (Arc::clone(&survival.options.id_prefix), survival.count);
         let mut name = |what: &str| {
             count += 1;
             format!("{prefix}_{what}_{count}")
         };
-        let retelling = restore::retell(
+        let replay = restore::replay(
             history,
             &survival.sound,
             &survival.options,
@@ -90,7 +95,7 @@ impl Conversation {
             &mut name,
         );
         survival.count = count;
-        retelling
+        replay
     }
 
     /// The message that tells the model how to go on, and the id of its item.
@@ -108,28 +113,28 @@ impl Conversation {
         Some((id.into(), event))
     }
 
-    pub(super) fn tell_history(
+    pub(super) fn replay_history(
         &mut self,
         survival: &mut Surviving,
         suspended: Option<&Suspended>,
     ) -> (u64, u64) {
         let history = self.history.version().clone();
         let summary = suspended.and_then(|it| it.summary.as_deref());
-        let retelling = self.retell(&history, survival, summary);
-        self.history_requests.outputs_told(&retelling.outputs);
+        let replay = self.replay(&history, survival, summary);
+        self.history_requests.outputs_replayed(&replay.outputs);
         survival.text_only = self.playing_items();
-        survival.told = retelling.ids.into_iter().collect();
-        for message in retelling.messages {
+        survival.replayed = replay.ids.into_iter().collect();
+        for message in replay.messages {
             self.outbox.message(message);
         }
         let continues = suspended.is_some_and(|it| it.continues);
-        if retelling.items > 0
+        if replay.items > 0
             && let Some((id, go_on)) = Self::go_on(survival, continues)
         {
             self.outbox.message(go_on);
-            survival.told.insert(id);
+            survival.replayed.insert(id);
         }
-        (retelling.items, retelling.left_out)
+        (replay.items, replay.left_out)
     }
 
     /// The items of answers that still play.
@@ -137,7 +142,7 @@ impl Conversation {
         self.playback.items().cloned().collect()
     }
 
-    pub(super) fn tell_sound(&mut self, survival: &mut Surviving) {
+    pub(super) fn replay_sound(&mut self, survival: &mut Surviving) {
         let (unheard, lost_ms) = survival.sound.resume();
         if lost_ms > 0 {
             self.report(CoreError::NotSent(format!(
@@ -164,28 +169,28 @@ impl Conversation {
     }
 
     /// Whether an item that the server confirms was told to it: it is known, and no news.
-    pub(in crate::conversation) fn is_told(&mut self, kind: &str, event: &Value) -> bool {
+    pub(in crate::conversation) fn is_replayed(&mut self, kind: &str, event: &Value) -> bool {
         let Some(survival) = &mut self.survival else {
             return false;
         };
-        if survival.told.is_empty() {
+        if survival.replayed.is_empty() {
             return false;
         }
         let Some(id) = event.pointer("/item/id").and_then(Value::as_str) else {
             return false;
         };
         if kind == "conversation.item.done" {
-            survival.told.remove(id)
+            survival.replayed.remove(id)
         } else {
-            survival.told.contains(id)
+            survival.replayed.contains(id)
         }
     }
 
     /// Whether an item was deleted to be told in another way.
-    pub(in crate::conversation) fn is_retold(&self, event: &Value) -> bool {
+    pub(in crate::conversation) fn is_replaced(&self, event: &Value) -> bool {
         let id = event.get("item_id").and_then(Value::as_str);
         let survival = self.survival.as_ref();
-        survival.is_some_and(|it| id.is_some_and(|id| it.told.contains(id)))
+        survival.is_some_and(|it| id.is_some_and(|id| it.replayed.contains(id)))
     }
 
     /// Whether the server has this answer as text, which cannot be truncated.
@@ -196,7 +201,7 @@ impl Conversation {
     }
 
     /// Replaces an answer that the server has as text by what was heard of it.
-    pub(in crate::conversation) fn retell_cut(&mut self, item_id: &ItemId) {
+    pub(in crate::conversation) fn replay_cut(&mut self, item_id: &ItemId) {
         let Some(mut survival) = self.survival.take() else {
             return;
         };
@@ -212,7 +217,7 @@ impl Conversation {
             let event_id = survival.name("forget");
             self.outbox
                 .message(ClientEvent::item_delete(item_id, &event_id));
-            survival.told.insert(Arc::clone(item_id));
+            survival.replayed.insert(Arc::clone(item_id));
             if !text.is_empty() {
                 let wire = serde_json::json!({
                     "type": "message", "id": &**item_id, "role": "assistant",

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::restore::{self, Retelling};
+use super::restore::{self, Replay};
 use crate::conversation::Conversation;
 use crate::conversation::client_event::ClientEvent;
 use crate::conversation::event::{Event, Status};
@@ -13,7 +13,7 @@ use crate::conversation::item::{Item, ItemId};
 
 /// What a second connection was told.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct Replayed {
     /// The messages that tell it.
     pub messages: Vec<ClientEvent>,
     /// The ids of the items that it has to confirm.
@@ -46,39 +46,42 @@ impl Conversation {
     }
 
     /// What a second connection is told in advance.
-    pub fn tell(&mut self) -> Told {
+    pub fn replay_in_advance(&mut self) -> Replayed {
         let Some(mut survival) = self.survival.take() else {
-            return Told::default();
+            return Replayed::default();
         };
-        let mut told = Told::default();
-        told.messages.push(survival.configuration.clone().into());
-        told.messages
+        let mut replayed = Replayed::default();
+        replayed
+            .messages
+            .push(survival.configuration.clone().into());
+        replayed
+            .messages
             .push(ClientEvent::tracing_update(&self.tracing));
         let history = self.history.version().clone();
-        let retelling = self.retell(&history, &mut survival, None);
-        let Retelling {
+        let replay = self.replay(&history, &mut survival, None);
+        let Replay {
             messages,
             ids,
             items,
             left_out,
             ..
-        } = retelling;
-        told.messages.extend(messages);
-        told.ids.extend(ids);
+        } = replay;
+        replayed.messages.extend(messages);
+        replayed.ids.extend(ids);
         if items > 0
             && let Some((id, go_on)) = Self::go_on(&mut survival, false)
         {
-            told.messages.push(go_on);
-            told.ids.insert(id);
+            replayed.messages.push(go_on);
+            replayed.ids.insert(id);
         }
-        told.items = history.iter().cloned().collect();
-        told.left_out = left_out;
+        replayed.items = history.iter().cloned().collect();
+        replayed.left_out = left_out;
         self.survival = Some(survival);
-        told
+        replayed
     }
 
     /// The second connection takes over, as `wire_id`: it is told what has changed since.
-    pub fn take_over(&mut self, wire_id: u64, told: &Told) {
+    pub fn take_over(&mut self, wire_id: u64, replayed: &Replayed) {
         let Some(mut survival) = self.survival.take() else {
             return;
         };
@@ -86,11 +89,14 @@ impl Conversation {
         self.history_requests.suspend();
         self.outbox.take_unconfirmed();
         self.reset_wire();
-        let known: HashMap<&str, &Arc<Item>> =
-            told.items.iter().map(|item| (&*item.id, item)).collect();
+        let known: HashMap<&str, &Arc<Item>> = replayed
+            .items
+            .iter()
+            .map(|item| (&*item.id, item))
+            .collect();
         let history = self.history.version().clone();
         let present: HashSet<&str> = history.iter().map(|item| &*item.id).collect();
-        for gone in told
+        for gone in replayed
             .items
             .iter()
             .filter(|item| !present.contains(&*item.id))
@@ -103,13 +109,13 @@ impl Conversation {
         let (mut items, mut outputs) = (0, Vec::new());
         for item in history.iter() {
             let is_open = |call_id: &str| self.tool_calls.is_open(call_id);
-            let wanted = restore::tell(item, &survival.sound, &is_open);
+            let wanted = restore::replayed(item, &survival.sound, &is_open);
             let same = known
                 .get(&*item.id)
                 .is_some_and(|before| Arc::ptr_eq(before, item) || ***before == **item);
             if !same && known.contains_key(&*item.id) {
                 let event_id = survival.name("forget");
-                survival.told.insert(Arc::clone(&item.id));
+                survival.replayed.insert(Arc::clone(&item.id));
                 self.outbox
                     .message(ClientEvent::item_delete(&item.id, &event_id));
             }
@@ -121,18 +127,18 @@ impl Conversation {
                     let event_id = survival.name("restore");
                     let event = ClientEvent::item_replay(&wire, &event_id, Some(&previous));
                     self.outbox.message(event);
-                    survival.told.insert(Arc::clone(&id));
+                    survival.replayed.insert(Arc::clone(&id));
                 }
                 previous = id;
             }
         }
-        self.history_requests.outputs_told(&outputs);
-        self.tell_sound(&mut survival);
+        self.history_requests.outputs_replayed(&outputs);
+        self.replay_sound(&mut survival);
         self.outbox.event(Event::SessionRestored {
             reason: "rollover",
             gap: Duration::ZERO,
             items,
-            left_out: told.left_out,
+            left_out: replayed.left_out,
             resumed: false,
         });
         self.survival = Some(survival);

@@ -30,7 +30,7 @@ impl Conversation {
     }
 
     /// Puts the stored items into the history of a conversation that begins, and tells the server.
-    pub(in crate::conversation) fn tell_stored(&mut self) -> bool {
+    pub(in crate::conversation) fn replay_stored(&mut self) -> bool {
         let Some(mut survival) = self.survival.take() else {
             return false;
         };
@@ -53,7 +53,7 @@ impl Conversation {
             self.tool_calls.arrive(call);
         }
         self.history_updated();
-        self.tell_history(survival, None);
+        self.replay_history(survival, None);
         for call in calls {
             self.responses
                 .entry(&call.response_id, self.agent_version)

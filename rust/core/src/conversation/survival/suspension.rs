@@ -48,7 +48,7 @@ impl Conversation {
         self.reset_wire();
         if let Some(survival) = &mut self.survival {
             survival.sound.suspend();
-            survival.told = HashSet::new();
+            survival.replayed = HashSet::new();
             let continues = settled.was_cut && survival.options.continue_answers;
             survival.suspended = Some(Suspended {
                 at: now,
