@@ -236,39 +236,28 @@ async def test_an_answer_of_which_nothing_was_heard_is_asked_for_again(calls: An
     call = await calls()
     await call.writes("How is Paris?")
     await call.session.request_response()
-    await call.talk.starts()
-    message = {"id": "i", "type": "message", "role": "assistant"}
-    await call.talk.says(
-        {"type": "response.output_item.added", "response_id": "r", "item": message},
-        {
-            "type": "response.output_audio_transcript.delta",
-            "response_id": "r",
-            "item_id": "i",
-            "content_index": 0,
-            "delta": "It is",
-        },
-    )
+    await begins_to_say(call, "It is")
     await call.drops()
     assert [item.text for item in call.session.history] == ["How is Paris?"]
     assert call.words() == ["How is Paris?"]
     assert call.asked() == 1
 
 
+async def begins_to_say(call: Call, words: str) -> None:
+    """An answer begins, whose words are known before any sound of it has come."""
+    await call.talk.starts()
+    message = {"id": "i", "type": "message", "role": "assistant"}
+    part = {"response_id": "r", "item_id": "i", "content_index": 0}
+    await call.talk.says(
+        {"type": "response.output_item.added", "response_id": "r", "item": message},
+        {"type": "response.output_audio_transcript.delta", "delta": words, **part},
+    )
+
+
 async def half_spoken(call: Call) -> None:
     """Two of four words are heard of an answer that is still being made."""
     await call.writes("How is Paris?")
-    await call.talk.starts()
-    message = {"id": "i", "type": "message", "role": "assistant"}
-    await call.talk.says(
-        {"type": "response.output_item.added", "response_id": "r", "item": message},
-        {
-            "type": "response.output_audio_transcript.delta",
-            "response_id": "r",
-            "item_id": "i",
-            "content_index": 0,
-            "delta": "aaaa bbbb cccc dddd",
-        },
-    )
+    await begins_to_say(call, "aaaa bbbb cccc dddd")
     await call.talk.speaks("r", "i", ms=4000)
     await call.talk.after(2.1)
 
@@ -695,12 +684,7 @@ async def test_a_call_that_the_provider_holds_is_joined_again_and_told_nothing(t
 async def test_an_answer_whose_sound_has_all_come_plays_to_its_end_and_is_told_whole(calls: Any):
     call = await calls()
     await call.writes("How is Paris?")
-    await call.talk.starts()
-    part = {"response_id": "r", "item_id": "i", "content_index": 0}
-    message = {"id": "i", "type": "message", "role": "assistant"}
-    words = {"type": "response.output_audio_transcript.delta", "delta": "aaaa bbbb", **part}
-    added = {"type": "response.output_item.added", "response_id": "r", "item": message}
-    await call.talk.says(added, words)
+    await begins_to_say(call, "aaaa bbbb")
     await call.talk.speaks("r", "i", ms=4000)
     await call.talk.has_spoken("r", "i")
     await call.drops()
