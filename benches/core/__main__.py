@@ -3,7 +3,9 @@
 python -m benches.core [--against DIR]
 
 The conversation uses no network, no Python and one thread, and its clock is simulated. callgrind
-counts nearly the same on every run, whatever else the machine does.
+counts nearly the same on every run, whatever else the machine does. It is held twice: in a session
+that outlives its connections, as sessions do by default, and in one that does not
+(`reconnect=None`).
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ ROOT = Path(__file__).parents[2]
 BINARY = "stapes-core-bench"
 FEW, MANY = 1, 3
 """Conversations of the two runs: their difference has no part of what a start costs."""
+KINDS = {"reconnect": ["reconnect"], "reconnect=None": []}
+"""The arguments of each kind of session."""
 CALLGRIND = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
 
 
@@ -40,15 +44,15 @@ def build(checkout: Path) -> Path:
     return checkout / target / "profiling" / BINARY
 
 
-def measure(binary: Path) -> Measured:
-    """Counts the instructions of a turn."""
-    few, did = _run(binary, FEW)
-    many, _ = _run(binary, MANY)
+def measure(binary: Path, kind: str) -> Measured:
+    """Counts the instructions of a turn in that kind of session."""
+    few, did = _run(binary, FEW, kind)
+    many, _ = _run(binary, MANY, kind)
     return Measured((many - few) / ((MANY - FEW) * did["turns"]), did)
 
 
-def _run(binary: Path, conversations: int) -> tuple[int, dict[str, int]]:
-    command = [*CALLGRIND, str(binary), str(conversations)]
+def _run(binary: Path, conversations: int, kind: str) -> tuple[int, dict[str, int]]:
+    command = [*CALLGRIND, str(binary), str(conversations), *KINDS[kind]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or found is None:
@@ -65,17 +69,19 @@ def main() -> None:
     arguments = parser.parse_args()
     if shutil.which("valgrind") is None:
         sys.exit("install valgrind: it counts the instructions")
-    here = measure(build(ROOT))
-    print(f"{here.instructions_per_turn:,.0f} instructions a turn")
-    if arguments.against is None:
-        return
-    there = measure(build(arguments.against.resolve()))
-    print(f"{there.instructions_per_turn:,.0f} instructions a turn in {arguments.against}")
-    print(f"ratio {here.instructions_per_turn / there.instructions_per_turn:.4f}")
-    for name in sorted({*here.did, *there.did}):
-        ours, theirs = here.did.get(name), there.did.get(name)
-        if ours != theirs:
-            print(f"  the conversations differ: {name} is {ours} here and {theirs} there")
+    ours = build(ROOT)
+    theirs = None if arguments.against is None else build(arguments.against.resolve())
+    for kind in KINDS:
+        here = measure(ours, kind)
+        print(f"{kind}: {here.instructions_per_turn:,.0f} instructions a turn")
+        if theirs is None:
+            continue
+        there = measure(theirs, kind)
+        ratio = here.instructions_per_turn / there.instructions_per_turn
+        print(f"  {there.instructions_per_turn:,.0f} in {arguments.against}; ratio {ratio:.4f}")
+        for name in sorted({*here.did, *there.did}):
+            if here.did.get(name) != there.did.get(name):
+                print(f"  they differ: {name} is {here.did.get(name)} and {there.did.get(name)}")
 
 
 if __name__ == "__main__":

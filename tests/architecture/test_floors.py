@@ -26,7 +26,7 @@ MAY_USE = {
     "delivery": set(),
 }
 """The floors of the core, and what each may import."""
-BASE_FILES = {"record"}
+BASE_FILES = {"buffer_pool", "record"}
 """Files beside the floors that every floor may use and that use none."""
 
 CLIENT_BASE = ("agent", "approvals", "config", "errors", "events", "items")

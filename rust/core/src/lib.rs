@@ -8,8 +8,10 @@
 //!
 //! `conversation` and `transport` do not know each other; `session` joins them. [`delivery`] stands
 //! beside all of them and knows none: queues and wake-ups between threads; `dispatch` joins the two.
+//! [`buffer_pool`] is for all: buffers that are used again.
 
 pub mod audio;
+pub mod buffer_pool;
 pub mod conversation;
 pub mod delivery;
 pub mod dispatch;

@@ -10,7 +10,7 @@ use stapes_core::{
     conversation::{Event, FunctionCall, Interest, Options},
     session::{
         AudioInput, Clock, Connection, ConnectionSettings, EventSink, Microphone, OutgoingLimits,
-        Session,
+        ReconnectOptions, Session,
     },
     transport::{Endpoint, Frame, Outgoing},
 };
@@ -91,7 +91,7 @@ pub struct Call {
 }
 
 impl Call {
-    pub fn new(runtime: &Handle) -> Result<Self, Box<dyn Error>> {
+    pub fn new(runtime: &Handle, reconnects: bool) -> Result<Self, Box<dyn Error>> {
         let (sink, clock) = (Arc::new(CountingSink::default()), Clock::stopped());
         let session = Session::new(
             Options::default(),
@@ -101,6 +101,9 @@ impl Call {
             Arc::clone(&sink) as Arc<dyn EventSink>,
         );
         session.set_interest(Interest::ALL);
+        if reconnects {
+            session.reconnect_by(ReconnectOptions::default());
+        }
         let connection = session.connecting(ConnectionSettings::default())?;
         let connection_id = connection.connection_id();
         let update = SESSION_UPDATE.to_owned();

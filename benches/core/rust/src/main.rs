@@ -4,6 +4,9 @@
 //! each run. The frames are written before the first conversation begins, so the difference between
 //! two values of N is the cost of the core alone.
 //!
+//! `stapes-core-bench N reconnect` holds them in sessions that outlive their connections, as they are by
+//! default; none is lost.
+//!
 //! Prints what the conversations did as one line of JSON. Two builds can be compared if they print
 //! the same line.
 
@@ -18,20 +21,20 @@ use call::Call;
 use counts::Counts;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let conversations = std::env::args()
-        .nth(1)
-        .map_or(Ok(1), |n| n.parse::<usize>())?;
-    let counts = hold(conversations)?;
+    let mut arguments = std::env::args().skip(1);
+    let conversations = arguments.next().map_or(Ok(1), |n| n.parse::<usize>())?;
+    let reconnects = arguments.next().is_some_and(|word| word == "reconnect");
+    let counts = hold(conversations, reconnects)?;
     writeln!(io::stdout(), "{}", counts.to_json(script::TURNS))?;
     Ok(())
 }
 
-fn hold(conversations: usize) -> Result<Counts, Box<dyn Error>> {
+fn hold(conversations: usize, reconnects: bool) -> Result<Counts, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let (steps, pcm) = (script::conversation(), script::microphone());
     let mut counts = Counts::default();
     for _ in 0..conversations {
-        Call::new(runtime.handle())?.hold(&steps, &pcm, &mut counts)?;
+        Call::new(runtime.handle(), reconnects)?.hold(&steps, &pcm, &mut counts)?;
     }
     Ok(counts)
 }
@@ -42,7 +45,7 @@ mod tests {
 
     #[test]
     fn the_conversation_goes_as_scripted() {
-        let counts = hold(1).expect("the core takes every step");
+        let counts = hold(1, true).expect("the core takes every step");
         assert_eq!((counts.function_calls, counts.responses), (6, 26));
         // 16 whole answers and four that speech interrupted.
         assert_eq!(counts.audio, 16 * 50 + 4 * 30);

@@ -1,6 +1,6 @@
 //! Conversion between PCM at any rate and the formats of the wire.
 
-use super::format::AudioFormat;
+use super::format::{AudioFormat, linear_encode};
 use super::resample::{ResampleError, Resampler};
 
 /// Turns PCM at any rate into a wire format. One stream: it holds the resampler's state.
@@ -166,10 +166,9 @@ impl FromWire {
 }
 
 fn bytes(samples: &[i16]) -> Vec<u8> {
-    samples
-        .iter()
-        .flat_map(|sample| sample.to_le_bytes())
-        .collect()
+    let mut bytes = Vec::new();
+    linear_encode(samples, &mut bytes);
+    bytes
 }
 
 #[cfg(test)]

@@ -207,9 +207,13 @@ fn known_names() -> String {
     format!("{} or {last}", others.join(", "))
 }
 
-fn linear_encode(samples: &[i16], out: &mut Vec<u8>) {
-    out.reserve(samples.len() * 2);
-    out.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+/// Appends samples as linear PCM.
+pub(super) fn linear_encode(samples: &[i16], out: &mut Vec<u8>) {
+    if cfg!(target_endian = "little") {
+        out.extend_from_slice(bytemuck::cast_slice(samples));
+    } else {
+        out.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    }
 }
 
 fn linear_decode(bytes: &[u8], out: &mut Vec<i16>) {

@@ -5,6 +5,7 @@
 //! otherwise; 16-bit samples are linear PCM, floating-point samples are in `-1.0..=1.0`.
 
 pub mod base64;
+pub mod buffers;
 pub mod convert;
 pub mod format;
 pub mod g711;

@@ -1,5 +1,6 @@
 //! The commands of the session.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -192,7 +193,7 @@ impl Conversation {
         let event = ClientEvent::from_user(event);
         if event.is_audio {
             self.uncommitted = true;
-            self.keep_sound(&event, &[]);
+            self.keep_sound(&event, Cow::default());
         }
         if !(kept && self.status == Status::Reconnecting) {
             self.outbox.message(event);

@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::buffer_pool::BufferPool;
 use super::cursor::DispatchCursor;
 use super::logging::LogReader;
 use super::message::{DropPolicy, Message};
 use super::process::{Forked, Process, duplicate};
 use super::queue::{Messages, Queue, QueueSettings};
 use super::wakeup::{self, LoopWaker, Waker};
+use crate::buffer_pool::BufferPool;
 
 /// Messages that are taken at once.
 const BATCH: usize = 128;

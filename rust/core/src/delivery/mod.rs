@@ -5,14 +5,12 @@
 //! - [`reader_queue`]: the queue of one reader whose events are objects of another language.
 //! - [`hub`]: the queues of many sessions for one reader thread; [`DispatchCursor`]: how far it has come.
 //! - [`wakeup`]: when a writer wakes the reader.
-//! - [`buffer_pool`]: buffers that writers and readers hand back and forth.
 //! - [`workers`]: the threads that run sessions; [`loop_driver`]: a runtime that an event loop drives.
 //! - [`logging`]: what the core logs, for a reader's logger.
 //! - [`process`]: the guard against use across a fork.
 //!
 //! This floor stands beside the others and knows none of them.
 
-pub mod buffer_pool;
 mod cursor;
 pub mod hub;
 pub mod logging;

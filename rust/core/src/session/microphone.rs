@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
 
+use crate::audio::buffers;
 use crate::audio::convert::ToWire;
 use crate::audio::format::AudioFormat;
 use crate::audio::resample::ResampleError;
@@ -96,7 +97,7 @@ impl Microphone {
         let (append, wire) = append_of(converter, input, is_last)?;
         Ok(self
             .session
-            .act(|conversation, now| conversation.send_audio(append, &wire, commit, now))?)
+            .act(|conversation, now| conversation.send_audio(append, wire, commit, now))?)
     }
 }
 
@@ -108,7 +109,7 @@ fn append_of(
     is_last: bool,
 ) -> Result<(Option<ClientEvent>, Cow<'_, [u8]>), ResampleError> {
     let format = converter.format();
-    let mut wire = Vec::new();
+    let mut wire = buffers::acquire();
     match input {
         // Most sound is in the format of the wire already, and is not copied.
         AudioInput::Samples(samples, None) if !converter.is_resampling() => {

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use crate::delivery::buffer_pool::BufferPool;
+use crate::buffer_pool::BufferPool;
 
 /// A longer buffer is not kept.
 const LONGEST: usize = 64 * 1024;

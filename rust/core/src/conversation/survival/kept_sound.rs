@@ -7,13 +7,12 @@
 //!
 //! Positions are in bytes since the connection began, as the server counts its milliseconds.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
+use super::sound_pieces::SoundPieces;
 use crate::audio::AudioFormat;
 use crate::conversation::item::ItemId;
-
-/// Bytes of a block: half a second of G.711, 85 ms of PCM at 24 kHz.
-const BLOCK: usize = 4096;
 
 /// The silence after which every server takes a turn as over, in milliseconds.
 const PAUSE_MS: u64 = 1000;
@@ -42,90 +41,27 @@ pub(in crate::conversation) enum Unheard {
     Commit,
 }
 
-/// Bytes in blocks, which are taken one by one and given back as soon as they are empty.
-#[derive(Debug, Default)]
-struct Blocks {
-    full: VecDeque<Vec<u8>>,
-    /// How many bytes of the first block are gone.
-    gone: usize,
-    len: usize,
-    /// The block that was given back last, for the next one.
-    spare: Option<Vec<u8>>,
-}
-
-impl Blocks {
-    fn push(&mut self, mut bytes: &[u8]) {
-        self.len += bytes.len();
-        while !bytes.is_empty() {
-            let room = self.full.back().map_or(0, |last| BLOCK - last.len());
-            if room == 0 {
-                let block = self.spare.take();
-                self.full
-                    .push_back(block.unwrap_or_else(|| Vec::with_capacity(BLOCK)));
-                continue;
-            }
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            if let Some(last) = self.full.back_mut() {
-                last.extend_from_slice(now);
-            }
-            bytes = later;
-        }
-    }
-
-    fn drop_front(&mut self, bytes: usize) {
-        let bytes = bytes.min(self.len);
-        self.len -= bytes;
-        self.gone += bytes;
-        while let Some(first) = self.full.front()
-            && (self.gone >= first.len() && (first.len() == BLOCK || self.len == 0))
-        {
-            self.gone -= first.len();
-            if let Some(mut block) = self.full.pop_front() {
-                block.clear();
-                self.spare = Some(block);
-            }
-        }
-        if self.len == 0 {
-            *self = Self::default();
-        }
-    }
-
-    fn copy(&self, from: usize, to: usize) -> Vec<u8> {
-        let (from, to) = (from.min(self.len), to.min(self.len));
-        let mut copied = Vec::with_capacity(to.saturating_sub(from));
-        let (mut skip, mut left) = (self.gone + from, to.saturating_sub(from));
-        for block in &self.full {
-            if skip >= block.len() {
-                skip -= block.len();
-                continue;
-            }
-            let piece = &block[skip..];
-            let piece = &piece[..piece.len().min(left)];
-            copied.extend_from_slice(piece);
-            left -= piece.len();
-            skip = 0;
-        }
-        copied
-    }
-}
-
 #[derive(Debug)]
 pub(in crate::conversation) struct KeptSound {
     /// Milliseconds that may be kept of speech, and of committed items together.
     most_ms: u64,
+    /// The same in bytes.
+    most: u64,
+    /// How many bytes are kept while nobody speaks.
+    idle: u64,
     format: AudioFormat,
     /// The server detects no turns: the client commits.
     by_hand: bool,
     /// The user's speech is transcribed.
     transcribed: bool,
-    blocks: Blocks,
+    waiting: SoundPieces,
     /// The position of the first byte that is kept.
     start: u64,
     speech: Speech,
     /// Where turns were committed that no item holds yet.
     commits: VecDeque<u64>,
     /// The sound of committed items, oldest first.
-    items: VecDeque<(ItemId, Vec<u8>)>,
+    items: VecDeque<(ItemId, SoundPieces)>,
     /// There is no connection: nothing is trimmed but by the bound.
     waits: bool,
     /// Bytes that were dropped at the bound since the connection was lost.
@@ -134,19 +70,29 @@ pub(in crate::conversation) struct KeptSound {
 
 impl KeptSound {
     pub fn new(most_ms: u64) -> Self {
-        Self {
+        let mut sound = Self {
             most_ms,
+            most: 0,
+            idle: 0,
             format: AudioFormat::default(),
             by_hand: false,
             transcribed: false,
-            blocks: Blocks::default(),
+            waiting: SoundPieces::default(),
             start: 0,
             speech: Speech::Silent,
             commits: VecDeque::new(),
             items: VecDeque::new(),
             waits: false,
             dropped: 0,
-        }
+        };
+        sound.measure();
+        sound
+    }
+
+    /// Reckons the bounds in bytes.
+    fn measure(&mut self) {
+        self.most = self.bytes(self.most_ms);
+        self.idle = self.bytes(IDLE_MS);
     }
 
     /// Takes note of what the session's configuration says of the user's sound.
@@ -156,6 +102,7 @@ impl KeptSound {
             *self = Self::new(self.most_ms);
         }
         (self.format, self.by_hand, self.transcribed) = (format, by_hand, transcribed);
+        self.measure();
     }
 
     fn bytes(&self, ms: u64) -> u64 {
@@ -164,12 +111,12 @@ impl KeptSound {
     }
 
     fn end(&self) -> u64 {
-        self.start + self.blocks.len as u64
+        self.start + self.waiting.len() as u64
     }
 
     /// The bytes that are kept.
     pub fn len(&self) -> usize {
-        self.blocks.len
+        self.waiting.len()
             + self
                 .items
                 .iter()
@@ -177,8 +124,8 @@ impl KeptSound {
                 .sum::<usize>()
     }
 
-    pub fn append(&mut self, wire: &[u8]) {
-        self.blocks.push(wire);
+    pub fn append(&mut self, wire: Cow<'_, [u8]>) {
+        self.waiting.push(wire);
         self.trim();
     }
 
@@ -189,11 +136,11 @@ impl KeptSound {
 
     fn trim(&mut self) {
         let end = self.end();
-        let bound = end.saturating_sub(self.bytes(self.most_ms));
+        let bound = end.saturating_sub(self.most);
         let keep_from = match &self.speech {
             Speech::Open(from) | Speech::Over { from, .. } => (*from).max(bound),
             Speech::Silent if self.by_hand || self.waits || !self.commits.is_empty() => bound,
-            Speech::Silent => bound.max(end.saturating_sub(self.bytes(IDLE_MS))),
+            Speech::Silent => bound.max(end.saturating_sub(self.idle)),
         };
         if self.waits {
             self.dropped += keep_from.saturating_sub(self.start);
@@ -203,7 +150,7 @@ impl KeptSound {
 
     fn drop_to(&mut self, position: u64) {
         if position > self.start {
-            self.blocks.drop_front((position - self.start) as usize);
+            self.waiting.drop_front((position - self.start) as usize);
             self.start = position;
         }
     }
@@ -235,25 +182,27 @@ impl KeptSound {
             (None, Speech::Silent) => (self.start, self.end()),
         };
         self.speech = Speech::Silent;
+        self.drop_to(from);
+        let sound = self
+            .waiting
+            .take_front(to.saturating_sub(self.start) as usize);
+        self.start = self.start.max(to);
         if let Some(item_id) = item_id {
-            self.keep_item(item_id.into(), from, to);
+            self.keep_item(item_id.into(), sound);
         }
-        self.drop_to(to);
         self.trim();
     }
 
-    fn keep_item(&mut self, item_id: ItemId, from: u64, to: u64) {
-        let at = |position: u64| position.saturating_sub(self.start) as usize;
-        let sound = self.blocks.copy(at(from), at(to));
+    fn keep_item(&mut self, item_id: ItemId, sound: SoundPieces) {
         if !self.transcribed {
             // Its transcript will not come: the newest one is what the next answer is about.
             self.items.clear();
         }
         self.items.retain(|(known, _)| *known != item_id);
-        if !sound.is_empty() {
+        if sound.len() > 0 {
             self.items.push_back((item_id, sound));
         }
-        let most = self.bytes(self.most_ms) as usize;
+        let most = self.most as usize;
         let mut kept: usize = self.items.iter().map(|(_, sound)| sound.len()).sum();
         while kept > most
             && let Some((_, oldest)) = self.items.pop_front()
@@ -285,10 +234,10 @@ impl KeptSound {
     }
 
     /// The sound of an item whose transcript has not come.
-    pub fn of_item(&self, item_id: &str) -> Option<&[u8]> {
+    pub fn of_item(&self, item_id: &str) -> Option<Vec<u8>> {
         let mut items = self.items.iter();
         let (_, sound) = items.find(|(known, _)| **known == *item_id)?;
-        Some(sound)
+        Some(sound.copy(0, sound.len()))
     }
 
     pub fn is_speech_open(&self) -> bool {
@@ -327,7 +276,8 @@ impl KeptSound {
                 from = since;
                 let quiet = self.end().saturating_sub(to);
                 let missing = self.bytes(PAUSE_MS).saturating_sub(quiet) as usize;
-                self.blocks.push(&vec![self.format.silence(); missing]);
+                self.waiting
+                    .push(vec![self.format.silence(); missing].into());
                 true
             }
             Speech::Silent => false,
@@ -340,7 +290,7 @@ impl KeptSound {
             let cut = (*cut).clamp(at, end);
             if cut > at {
                 let piece = self
-                    .blocks
+                    .waiting
                     .copy((at - base) as usize, (cut - base) as usize);
                 unheard.push(Unheard::Sound(piece));
                 unheard.push(Unheard::Commit);
@@ -349,7 +299,7 @@ impl KeptSound {
         }
         if end > at {
             let rest = self
-                .blocks
+                .waiting
                 .copy((at - base) as usize, (end - base) as usize);
             unheard.push(Unheard::Sound(rest));
         }
@@ -389,6 +339,10 @@ mod tests {
         vec![value; ms * 8]
     }
 
+    fn chunk(ms: usize, value: u8) -> Cow<'static, [u8]> {
+        piece(ms, value).into()
+    }
+
     fn heard(kept: &mut KeptSound) -> Vec<Unheard> {
         kept.suspend();
         kept.resume().0
@@ -398,7 +352,7 @@ mod tests {
     fn while_nobody_speaks_the_last_second_is_kept() {
         let mut kept = sound(15_000);
         for value in 0..50 {
-            kept.append(&piece(100, value));
+            kept.append(chunk(100, value));
         }
         assert_eq!(kept.len(), 8000);
         let expected: Vec<u8> = (40..50).flat_map(|value| piece(100, value)).collect();
@@ -409,16 +363,16 @@ mod tests {
     fn speech_is_kept_from_where_the_server_heard_it_begin() {
         let mut kept = sound(15_000);
         for value in 0..30 {
-            kept.append(&piece(100, value));
+            kept.append(chunk(100, value));
         }
         kept.speech_started(Some(2500));
         for value in 30..60 {
-            kept.append(&piece(100, value));
+            kept.append(chunk(100, value));
         }
         let expected: Vec<u8> = (25..60).flat_map(|value| piece(100, value)).collect();
         assert_eq!(heard(&mut kept), [Unheard::Sound(expected.clone())]);
         // It is still speech on the new connection, which counts from its own beginning.
-        kept.append(&piece(2000, 99));
+        kept.append(chunk(2000, 99));
         let both: Vec<u8> = expected.into_iter().chain(piece(2000, 99)).collect();
         assert_eq!(heard(&mut kept), [Unheard::Sound(both)]);
     }
@@ -426,12 +380,12 @@ mod tests {
     #[test]
     fn what_an_item_holds_is_sent_no_more_and_kept_until_its_transcript() {
         let mut kept = sound(15_000);
-        kept.append(&piece(500, 1));
+        kept.append(chunk(500, 1));
         kept.speech_started(Some(100));
-        kept.append(&piece(500, 2));
+        kept.append(chunk(500, 2));
         kept.speech_stopped(Some(900));
         kept.committed(Some("item"));
-        assert_eq!(kept.of_item("item").map(<[u8]>::len), Some(800 * 8));
+        assert_eq!(kept.of_item("item").map(|it| it.len()), Some(800 * 8));
         assert_eq!(heard(&mut kept), [Unheard::Sound(piece(100, 2))]);
         kept.forget("item");
         assert_eq!(kept.of_item("item"), None);
@@ -440,7 +394,7 @@ mod tests {
     #[test]
     fn a_turn_that_ended_unseen_is_to_end_again() {
         let mut kept = sound(15_000);
-        kept.append(&piece(500, 1));
+        kept.append(chunk(500, 1));
         kept.speech_started(Some(0));
         kept.speech_stopped(Some(400));
         assert!(kept.is_turn_over());
@@ -459,9 +413,9 @@ mod tests {
     fn without_turn_detection_all_since_the_last_commit_is_kept() {
         let mut kept = sound(15_000);
         kept.configured(kept.format, true, false);
-        kept.append(&piece(3000, 1));
+        kept.append(chunk(3000, 1));
         kept.commit();
-        kept.append(&piece(2000, 2));
+        kept.append(chunk(2000, 2));
         let expected = [
             Unheard::Sound(piece(3000, 1)),
             Unheard::Commit,
@@ -469,7 +423,7 @@ mod tests {
         ];
         assert_eq!(heard(&mut kept), expected);
         kept.committed(Some("item"));
-        assert_eq!(kept.of_item("item").map(<[u8]>::len), Some(3000 * 8));
+        assert_eq!(kept.of_item("item").map(|it| it.len()), Some(3000 * 8));
         kept.answered();
         assert_eq!(kept.of_item("item"), None, "no transcript will come");
         assert_eq!(heard(&mut kept), [Unheard::Sound(piece(2000, 2))]);
@@ -481,21 +435,12 @@ mod tests {
         kept.speech_started(Some(0));
         kept.suspend();
         for value in 0..50 {
-            kept.append(&piece(100, value));
+            kept.append(chunk(100, value));
         }
         assert_eq!(kept.len(), 16_000);
         let (unheard, lost_ms) = kept.resume();
         let expected: Vec<u8> = (30..50).flat_map(|value| piece(100, value)).collect();
         assert_eq!(unheard, [Unheard::Sound(expected)]);
         assert_eq!(lost_ms, 3000);
-    }
-
-    #[test]
-    fn what_is_not_kept_takes_no_memory() {
-        let mut kept = sound(15_000);
-        kept.append(&piece(900, 1));
-        kept.cleared();
-        assert_eq!(kept.len(), 0);
-        assert_eq!(kept.blocks.full.len(), 0);
     }
 }

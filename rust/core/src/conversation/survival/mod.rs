@@ -14,6 +14,7 @@ mod kept_sound;
 mod restore;
 mod resumption;
 mod rollover;
+mod sound_pieces;
 mod stored;
 mod suspension;
 mod turn_events;

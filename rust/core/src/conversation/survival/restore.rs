@@ -165,8 +165,9 @@ pub(super) fn replayed(
             one(message(id, Role::Assistant, &[part]), characters)
         }
         ItemKind::Message { role, content, .. } => {
-            let kept = sound.of_item(id);
-            let parts = content.iter().filter_map(|part| input_part(part, kept));
+            let parts = content
+                .iter()
+                .filter_map(|part| input_part(part, || sound.of_item(id)));
             let (mut replayed, mut characters) = (Vec::new(), 0);
             for (part, length) in parts {
                 replayed.push(part);
@@ -218,7 +219,10 @@ fn message(id: &str, role: Role, content: &[Value]) -> Value {
 }
 
 /// A part of the user's or of the system's, and the characters of text in it.
-fn input_part(part: &ContentPart, kept: Option<&[u8]>) -> Option<(Value, usize)> {
+fn input_part(
+    part: &ContentPart,
+    kept: impl FnOnce() -> Option<Vec<u8>>,
+) -> Option<(Value, usize)> {
     match part {
         ContentPart::InputText { text } => {
             Some((json!({"type": "input_text", "text": text}), text.len()))
@@ -229,9 +233,11 @@ fn input_part(part: &ContentPart, kept: Option<&[u8]>) -> Option<(Value, usize)>
         } => Some((json!({"type": "input_audio", "audio": audio}), 0)),
         ContentPart::InputAudio { transcript, .. } => {
             let words = transcript.as_deref().unwrap_or_default().trim();
-            if let (true, Some(sound)) = (words.is_empty(), kept) {
+            if words.is_empty()
+                && let Some(sound) = kept()
+            {
                 let mut audio = String::new();
-                base64::encode_append_text(sound, &mut audio);
+                base64::encode_append_text(&sound, &mut audio);
                 return Some((json!({"type": "input_audio", "audio": audio}), 0));
             }
             let text = json!({"type": "input_text", "text": words});
