@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.architecture.rust_source import RustFile
 
 MAY_USE = {
+    # The caller's end: coupled with a session.
+    "calls": {"session", "conversation", "transport", "audio"},
     # Joins sessions with their delivery: neither of the two may know the other's messages.
     "dispatch": {"session", "conversation", "transport", "audio", "delivery"},
     "session": {"conversation", "transport", "audio", "delivery"},
@@ -31,7 +33,7 @@ BASE_FILES = {"buffer_pool", "record"}
 
 CLIENT_BASE = ("agent", "approvals", "config", "errors", "events", "items")
 BELOW_SESSION = ("hub", "playback", "providers", "transport")
-ABOVE_SESSION = ("cli", "devserver", "testing")
+ABOVE_SESSION = ("calls", "cli", "devserver", "testing")
 
 
 def test_the_core_has_its_floors_and_no_other() -> None:

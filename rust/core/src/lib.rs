@@ -1,4 +1,5 @@
 //! The core of stapes. Imports go downward only:
+//! - [`calls`]: the caller's end: who may call.
 //! - [`dispatch`]: the way of a session's events to the one thread that handles them.
 //! - [`session`]: one mutex, one order: carries a conversation over connections.
 //! - [`conversation`]: the sans-IO state machine: events in, events and client messages out, time
@@ -12,6 +13,7 @@
 
 pub mod audio;
 pub mod buffer_pool;
+pub mod calls;
 pub mod conversation;
 pub mod delivery;
 pub mod dispatch;

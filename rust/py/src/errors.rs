@@ -7,6 +7,8 @@ use pyo3::call::PyCallArgs;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use stapes_core::audio::format::FormatError;
+use stapes_core::calls::security::signatures::SignatureError;
+use stapes_core::calls::security::tokens::{MintError, TokenError};
 use stapes_core::conversation::Rejected;
 use stapes_core::delivery::loop_driver::DriverError;
 use stapes_core::delivery::process::Forked;
@@ -56,6 +58,27 @@ failures! {
     FormatError: |error| PyValueError::new_err(error.to_string());
     Forked: |error| runtime_error(&error);
     StartError: |error| runtime_error(&error);
+    SignatureError: |error| match error {
+        SignatureError::Argument { .. } => PyValueError::new_err(error.to_string()),
+        error => raise("SignatureError", (error.to_string(), error.reason())),
+    };
+    MintError: |error| match error {
+        MintError::NoRandomness => runtime_error(&error),
+        error => PyValueError::new_err(error.to_string()),
+    };
+    TokenError: |error| raise(token_error_class(error), (error.to_string(),));
+}
+
+fn token_error_class(error: TokenError) -> &'static str {
+    match error {
+        TokenError::Malformed => "TokenMalformedError",
+        TokenError::Forged => "TokenForgedError",
+        TokenError::Expired { .. } => "TokenExpiredError",
+        TokenError::OtherPath => "TokenPathError",
+        TokenError::Used => "TokenUsedError",
+        TokenError::TooMany => "TooManyTokensError",
+        _ => "TokenError",
+    }
 }
 
 /// An error that has no class of its own in Python.

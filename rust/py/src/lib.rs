@@ -4,6 +4,7 @@ mod acts;
 mod audio;
 mod audio_event;
 mod audio_input;
+mod calls;
 mod errors;
 mod event_queue;
 mod external_connection;
@@ -50,6 +51,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         crate::audio::register(module)?;
+        crate::calls::register(module)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("HAS_WEBRTC", cfg!(feature = "webrtc"))?;
         module.add("OPTION_DEFAULTS", crate::options::defaults(module.py())?)?;

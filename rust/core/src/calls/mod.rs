@@ -1,0 +1,3 @@
+//! Calls: the caller's end of a conversation.
+
+pub mod security;
