@@ -16,7 +16,15 @@ __all__ = [
     "HandshakeError",
     "NotConnectedError",
     "ServerError",
+    "SignatureError",
     "StapesError",
+    "TokenError",
+    "TokenExpiredError",
+    "TokenForgedError",
+    "TokenMalformedError",
+    "TokenPathError",
+    "TokenUsedError",
+    "TooManyTokensError",
     "ToolOutputNotSent",
 ]
 
@@ -132,6 +140,48 @@ class ServerError(StapesError):
         self.error_type = _text(body.get("type"))
         self.param = _text(body.get("param"))
         self.event_id = _text(body.get("event_id"))
+
+
+class SignatureError(StapesError):
+    """A request is not accepted as the carrier's. The message says why and what to do.
+
+    Attributes:
+        reason: the same in a word, for logs and counters: `"missing"` (no header), `"malformed"`,
+            `"mismatch"`, `"body_changed"`, `"body_not_signed"`, `"too_old"`, `"from_the_future"`,
+            `"expired"`, `"algorithm"` or `"other_account"`.
+    """
+
+    def __init__(self, message: str, reason: str = "mismatch") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class TokenError(StapesError):
+    """A caller's token is not accepted. The message says why and what to do."""
+
+
+class TokenMalformedError(TokenError):
+    """There is no token, or what is there is none of stapes."""
+
+
+class TokenForgedError(TokenError):
+    """The token was made with another secret, or was changed."""
+
+
+class TokenExpiredError(TokenError):
+    """The token was not brought back in time."""
+
+
+class TokenPathError(TokenError):
+    """The token is for another path."""
+
+
+class TokenUsedError(TokenError):
+    """The token was brought before."""
+
+
+class TooManyTokensError(TokenError):
+    """So many tokens were used that another one's second use could not be noticed."""
 
 
 _PLACES = (

@@ -5,9 +5,14 @@ from __future__ import annotations
 import ast
 import inspect
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stapes._core import audio
+import pytest
+
+from stapes._core import audio, calls
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 Documented = ast.ClassDef | ast.FunctionDef
 
@@ -27,10 +32,13 @@ def documented(body: list[ast.stmt], owner: Any) -> dict[str, tuple[str | None, 
     return found
 
 
-def test_the_stubs_have_the_docstrings_of_the_module():
-    stub = files("stapes").joinpath("_core/audio.pyi").read_text()
-    docstrings = documented(ast.parse(stub).body, audio)
-    public = {name for name in vars(audio) if not name.startswith("_")}
+@pytest.mark.parametrize("module", [audio, calls], ids=["audio", "calls"])
+def test_the_stubs_have_the_docstrings_of_the_module(module: ModuleType):
+    name = module.__name__.rpartition(".")[2]
+    stub = files("stapes").joinpath(f"_core/{name}.pyi").read_text()
+    docstrings = documented(ast.parse(stub).body, module)
+    values = vars(module).items()
+    public = {name for name, value in values if not name.startswith("_") and callable(value)}
     assert public <= docstrings.keys()
     for name, (in_stub, at_run_time) in docstrings.items():
         assert at_run_time, f"{name} is not documented"

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, SupportsIndex, final, overload
 from typing_extensions import disjoint_base
 
 from stapes._core import audio as audio
+from stapes._core import calls as calls
 from stapes.events import AnyEvent
 from stapes.items import HistoryItem
 from stapes.session.options import CoreOptions
@@ -38,6 +39,7 @@ __all__ = [
     "WebSocketOptions",
     "__version__",
     "audio",
+    "calls",
     "set_log_level",
     "shown_url",
 ]
