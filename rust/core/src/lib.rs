@@ -1,6 +1,7 @@
 //! The core of stapes. Imports go downward only:
 //! - [`calls`]: the caller's end: who may call.
 //! - [`dispatch`]: the way of a session's events to the one thread that handles them.
+//! - [`calls`]: the caller's end of a call: phones over carriers' media streams.
 //! - [`session`]: one mutex, one order: carries a conversation over connections.
 //! - [`conversation`]: the sans-IO state machine: events in, events and client messages out, time
 //!   as an argument.

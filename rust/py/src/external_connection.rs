@@ -69,6 +69,7 @@ impl ExternalConnection {
         messages
             .map(|message| match message {
                 Outgoing::Text(text) => text.into_py_any(py),
+                Outgoing::Binary(bytes) => PyBytes::new(py, &bytes).into_py_any(py),
                 Outgoing::Close { code, reason } => (code, reason).into_py_any(py),
             })
             .collect()

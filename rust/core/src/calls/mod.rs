@@ -1,3 +1,19 @@
-//! Calls: the caller's end of a conversation.
+//! The caller's end of a call: what stands between a carrier's media stream and a session.
+//!
+//! - [`carrier`]: what a carrier's codec is; [`carriers`]: one file for each.
+//! - [`Leg`]: the caller's end as a state machine: codec, [`PlayoutTracker`] and [`Intake`].
+//! - [`Call`]: a leg that is coupled with a session, and driven by a socket or by messages.
+//! - [`security`]: who may call.
 
+pub mod carrier;
+pub mod carriers;
+mod event;
+mod intake;
+mod leg;
+mod playout;
 pub mod security;
+
+pub use event::{CallEvent, Digit, EndedBy};
+pub use intake::{Intake, IntakeOptions, IntakeStats};
+pub use leg::{CallEnd, Effects, Leg, LegOptions};
+pub use playout::PlayoutTracker;

@@ -249,6 +249,20 @@ impl Conversation {
         self.settle_played();
     }
 
+    /// The caller's end has still to play the last `left_ms` milliseconds of the output stream.
+    pub(crate) fn left_to_play(&mut self, left_ms: f64) {
+        self.playback.left_to_play(left_ms);
+        if self.playback.has_heard() {
+            self.count_heard();
+            self.settle_played();
+        }
+    }
+
+    /// Sound that belongs to no answer, `length_ms` milliseconds of it, is on its way to the caller.
+    pub(crate) fn caller_hears(&mut self, length_ms: f64, now: Duration) {
+        self.playback.room(length_ms, now);
+    }
+
     /// Requests a response, with a payload or without.
     pub fn request_response(
         &mut self,

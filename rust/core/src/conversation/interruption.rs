@@ -12,7 +12,8 @@ use super::client_event::ClientEvent;
 use super::event::Event;
 use super::heard::heard;
 use super::item::ItemId;
-use super::playback::Cut;
+use super::outbox::CallerCommand;
+use super::playback::{Cut, PlaybackSource};
 use super::{Conversation, Status};
 
 /// How many truncations of unheard items are remembered until the server answers them.
@@ -33,7 +34,7 @@ impl Conversation {
 
     /// Stops the answer. `cancel` is false where the server cancels it by itself.
     pub(super) fn interrupt_answer(&mut self, cancel: bool, now: Duration) {
-        let cuts = self.playback.interrupt(now);
+        let cuts = self.stop_playback(now);
         self.count_heard();
         self.responses.silence_current(self.agent_version);
         for cut in &cuts {
@@ -84,12 +85,28 @@ impl Conversation {
 
     /// The server has stopped the playback of its own accord.
     pub(super) fn stopped_by_server(&mut self, now: Duration) {
-        let cuts = self.playback.interrupt(now);
+        let cuts = self.stop_playback(now);
         self.count_heard();
         for cut in &cuts {
             self.responses.silence(&cut.response_id, self.agent_version);
         }
         self.cut(cuts);
+    }
+
+    /// Stops playback, at the caller's end first: what that still holds is not heard any more. Returns
+    /// the parts that were not heard to their end.
+    pub(super) fn stop_playback(&mut self, now: Duration) -> Vec<Cut> {
+        if self.playback.source() == PlaybackSource::Caller {
+            self.outbox.caller(CallerCommand::Clear);
+        }
+        self.playback.interrupt(now)
+    }
+
+    /// The caller has begun to speak, as the server says, or has stopped.
+    pub(super) fn note_speech(&mut self, is_open: bool) {
+        if self.playback.source() == PlaybackSource::Caller {
+            self.outbox.caller(CallerCommand::Speech(is_open));
+        }
     }
 
     /// Cuts these parts: for the server, in the history, and for the session.

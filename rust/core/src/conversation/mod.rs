@@ -54,7 +54,7 @@ pub use guard::GuardSource;
 pub use history::History;
 pub use item::{ContentPart, HeardExtent, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
 pub use media_track::TrackAudio;
-pub use outbox::{Output, Sequenced};
+pub use outbox::{CallerCommand, Output, Sequenced};
 pub(crate) use output_audio::{AudioBytes, AudioDelta, AudioPart};
 pub use playback::PlaybackSource;
 pub use record::{FieldValue, Record, RecordType};
@@ -441,6 +441,10 @@ impl Conversation {
         self.reset_wire();
         self.early_audio = EarlyAudio::default();
         self.sequencer.reset();
+        if !self.playback.is_empty() {
+            // What the caller's end holds of an answer is not heard any more.
+            self.stop_playback(Duration::ZERO);
+        }
         self.playback.reset();
         self.tool_calls.reset();
         self.responses = Responses::default();

@@ -16,8 +16,19 @@ pub enum Output {
     Event(Event),
     /// A message for the server.
     Message(ClientEvent),
+    /// For the caller's end of a call, where there is one.
+    Caller(CallerCommand),
     /// Close the connection, with this WebSocket close code and reason.
     Close { code: u16, reason: String },
+}
+
+/// What the caller's end of a call is to do, or has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallerCommand {
+    /// Drop the sound that was not heard.
+    Clear,
+    /// The caller has begun to speak, as the server says, or has stopped.
+    Speech(bool),
 }
 
 /// An output with its sequence number.
@@ -99,6 +110,10 @@ impl Outbox {
                 output: event,
             });
         }
+    }
+
+    pub(super) fn caller(&mut self, command: CallerCommand) {
+        self.push(Output::Caller(command));
     }
 
     pub(super) fn close(&mut self, code: u16, reason: &str) {

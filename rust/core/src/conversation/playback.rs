@@ -19,6 +19,8 @@ pub enum PlaybackSource {
     Clock,
     /// By the player's reports.
     Reports,
+    /// By the caller's end of a call, which tells how much of the stream it has still to play.
+    Caller,
 }
 
 impl PlaybackSource {
@@ -26,6 +28,7 @@ impl PlaybackSource {
         match name {
             "clock" => Some(Self::Clock),
             "reports" => Some(Self::Reports),
+            "caller" => Some(Self::Caller),
             _ => None,
         }
     }
@@ -34,6 +37,7 @@ impl PlaybackSource {
         match self {
             Self::Clock => "clock",
             Self::Reports => "reports",
+            Self::Caller => "caller",
         }
     }
 }
@@ -44,6 +48,9 @@ const MAX_PARTS: usize = 64;
 
 /// How many runs may wait. Only a server that mixes several parts chunk by chunk gets there.
 const MAX_RUNS: usize = 1024;
+
+/// The part of a run that belongs to none: parts are numbered from 1.
+const NO_PART: u64 = 0;
 
 /// Lengths of audio are sums of fractions of a millisecond. This is above what such a sum can be
 /// off, and below one sample.
@@ -147,6 +154,10 @@ impl Playback {
             heard: Vec::new(),
             format: None,
         }
+    }
+
+    pub(super) fn source(&self) -> PlaybackSource {
+        self.source
     }
 
     pub(super) fn set_format(&mut self, format: Option<AudioFormat>) {
@@ -355,7 +366,7 @@ impl Playback {
     /// When the next part will have been heard to its end, as far as the clock tells.
     pub(super) fn next_end(&self) -> Option<Duration> {
         // Asked after each transaction, most of which find nothing to play.
-        if self.parts.is_empty() || self.source == PlaybackSource::Reports {
+        if self.parts.is_empty() || self.source != PlaybackSource::Clock {
             return None;
         }
         let complete = self.parts.iter().filter(|part| part.complete);
@@ -415,6 +426,30 @@ impl Playback {
             left_ms -= run.length_ms;
         }
         self.retire();
+    }
+
+    /// The caller's end has still to play the last `left_ms` of the stream. The position never moves
+    /// backward.
+    pub(super) fn left_to_play(&mut self, left_ms: f64) {
+        if self.source == PlaybackSource::Caller {
+            let position_ms = self.end_ms - left_ms.max(0.0);
+            self.position_ms = self.position_ms.max(position_ms);
+            self.retire();
+        }
+    }
+
+    /// Sound that belongs to no answer takes this much room on the stream.
+    pub(super) fn room(&mut self, length_ms: f64, now: Duration) {
+        self.advance(now);
+        self.runs.push_back(Run {
+            part: NO_PART,
+            begin_ms: self.end_ms,
+            length_ms,
+        });
+        self.end_ms += length_ms;
+        if self.runs.len() > MAX_RUNS {
+            self.retire_run();
+        }
     }
 
     /// Stops playback, and empties the queue. Returns the parts that were not heard to their end, in

@@ -93,4 +93,8 @@ impl EventSink for HubSink {
     fn spare_buffer(&self) -> Vec<u8> {
         self.hub.acquire_audio()
     }
+
+    fn release_buffer(&self, buffer: Vec<u8>) {
+        self.hub.release_audio(buffer);
+    }
 }

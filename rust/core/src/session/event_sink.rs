@@ -49,6 +49,11 @@ pub trait EventSink: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Takes such a buffer back, whose audio nobody wants.
+    fn release_buffer(&self, buffer: Vec<u8>) {
+        drop(buffer);
+    }
+
     /// A connection that no driver of ours runs ([`ConnectionSettings::announced`]) has something to
     /// send.
     ///

@@ -7,11 +7,13 @@
 //!   [`Pacer`].
 
 mod audio_stream;
+mod caller_end;
 mod clock;
 mod connect;
 mod connection;
 mod connection_end;
 mod connection_role;
+mod delivering;
 mod event_sink;
 mod external;
 mod half_samples;
@@ -30,7 +32,7 @@ mod text_pool;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -41,14 +43,12 @@ use tokio::task::AbortHandle;
 use crate::audio::AudioFormat;
 use crate::audio::convert::FromWire;
 use crate::audio::resample::ResampleError;
-use crate::conversation::{
-    ConnectionEnd, Conversation, CoreError, Event, Interest, Options, Output, Rejected, Sequenced,
-    Status,
-};
+use crate::conversation::{ConnectionEnd, Conversation, Interest, Options, Rejected, Status};
 use crate::transport::net::Secrets;
 use crate::transport::{SoundStats, UplinkFrame};
 
 pub use audio_stream::{Recording, Stream, Streamed};
+pub use caller_end::CallerEnd;
 pub use clock::Clock;
 pub use connection::{Connection, ConnectionSettings, SoundSettings};
 pub use event_sink::EventSink;
@@ -60,7 +60,6 @@ pub use sound::Sound;
 pub use survival::{Endings, ReconnectOptions, ReconnectPolicy, SurvivalStats};
 
 use outgoing::Counters;
-use outgoing_queue::Unqueued;
 use output_audio::OutputAudio;
 use reconnect::Reconnecting;
 
@@ -87,6 +86,8 @@ struct State {
 pub struct Session {
     state: Mutex<State>,
     interest: AtomicU32,
+    /// The caller's end of a call, where the session is coupled with one.
+    caller: OnceLock<Arc<dyn CallerEnd>>,
     clock: Clock,
     runtime: Handle,
     sink: Arc<dyn EventSink>,
@@ -123,6 +124,7 @@ impl Session {
                 reconnecting: None,
             }),
             interest: AtomicU32::new(0),
+            caller: OnceLock::new(),
             clock,
             runtime,
             sink,
@@ -132,7 +134,17 @@ impl Session {
         })
     }
 
+    /// The state, which knows what the caller has heard by now.
     fn lock(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        if let Some(caller) = self.caller.get() {
+            let left_ms = caller.left_to_play_ms(self.clock.now());
+            state.conversation.left_to_play(left_ms);
+        }
+        state
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         // A panic under the lock is a bug; the conversation goes on with what it has.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -148,7 +160,7 @@ impl Session {
             .as_ref()
             .is_some_and(|it| it.is_rolling_over());
         drop(state);
-        announce(connection);
+        self.announce(connection);
         if rolls_over {
             self.take_over_if_quiet();
         }
@@ -157,100 +169,7 @@ impl Session {
 
     /// Reads from the conversation.
     pub fn look<T>(&self, look: impl FnOnce(&Conversation) -> T) -> T {
-        look(&self.lock().conversation)
-    }
-
-    /// Delivers the events and messages of a transaction. Returns the connection with new messages, to
-    /// be announced after the lock is released: it may write at once.
-    #[must_use]
-    fn deliver(&self, state: &mut State) -> Option<Arc<Connection>> {
-        let mut events = self.pass_on(state);
-        if events && self.sink.take_overflow() {
-            Self::end_unread(state);
-            events |= self.pass_on(state);
-        }
-        if events {
-            self.sink.pushed();
-        }
-        self.arm_timer(state);
-        state.unsent.take()
-    }
-
-    fn end_unread(state: &mut State) {
-        let connection_id = state.conversation.wire_id();
-        if let Some(connection) = state.connection.take() {
-            connection.abandon();
-        }
-        let why = "events were not read and the bound on those that wait was reached \
-                   (max_queued_events)";
-        state
-            .conversation
-            .ended(connection_id, ConnectionEnd::lost(why));
-    }
-
-    /// Ends the connection because nobody reads the session's events.
-    pub fn give_up_unread(&self) {
-        let mut state = self.lock();
-        Self::end_unread(&mut state);
-        let unsent = self.deliver(&mut state);
-        drop(state);
-        announce(unsent);
-    }
-
-    /// Passes events to the sink and messages to the connection. Returns whether there were events.
-    fn pass_on(&self, state: &mut State) -> bool {
-        let mut events = false;
-        while let Some(Sequenced { sequence, output }) = state.conversation.poll_output() {
-            match output {
-                Output::Event(mut event) => {
-                    events = true;
-                    if !state.secrets.is_empty() {
-                        event.edit_quotes(&|text| state.secrets.mask(text));
-                    }
-                    let output = state.connection.as_ref().and_then(|it| it.output.as_ref());
-                    if let Some(tail) = output.and_then(|output| output.before(&event)) {
-                        self.sink.push(sequence, tail);
-                    }
-                    self.sink.push(sequence, event);
-                }
-                Output::Message(event) => {
-                    let Some(connection) = &state.connection else {
-                        continue;
-                    };
-                    match connection.send(event) {
-                        Ok(()) => {
-                            state.unsent.get_or_insert_with(|| Arc::clone(connection));
-                        }
-                        Err(Unqueued::TooLong(why)) => {
-                            let error = CoreError::NotSent(why.to_string());
-                            self.sink.push(sequence, Event::CoreError(error));
-                            events = true;
-                        }
-                        Err(Unqueued::Stuck(bytes)) => {
-                            let why = format!(
-                                "the server does not read: {bytes} bytes wait to be sent to it \
-                                 (max_outgoing_bytes is {})",
-                                self.limits.max_bytes
-                            );
-                            let wire_id = state.conversation.wire_id();
-                            connection.abandon();
-                            state.connection = None;
-                            self.lose(state, wire_id, ConnectionEnd::lost(why));
-                        }
-                    }
-                }
-                Output::Close { code, reason } => {
-                    let reconnecting = state.reconnecting.as_mut();
-                    if let Some(rollover) = reconnecting.and_then(|it| it.rollover.take()) {
-                        rollover.give_up();
-                    }
-                    if let Some(connection) = state.connection.take() {
-                        connection.close(code, reason);
-                    }
-                }
-            }
-        }
-        events
+        look(&self.state().conversation)
     }
 
     /// Sees to it that the conversation's next deadline is handled. A timer that sleeps longer than
@@ -307,11 +226,21 @@ impl Session {
     /// Sets the kinds of events that are built.
     pub fn set_interest(&self, interest: Interest) {
         self.interest.store(interest.0, Ordering::Release);
-        self.lock().conversation.set_interest(interest);
+        self.lock().conversation.set_interest(self.interest());
     }
 
-    pub fn interest(&self) -> Interest {
+    /// The kinds that the sink gets.
+    fn wanted(&self) -> Interest {
         Interest(self.interest.load(Ordering::Acquire))
+    }
+
+    /// The kinds that are built: a caller's end plays what nobody else may want.
+    pub fn interest(&self) -> Interest {
+        let wanted = self.wanted();
+        match self.caller.get() {
+            Some(_) => Interest(wanted.0 | Interest::AUDIO.0),
+            None => wanted,
+        }
     }
 
     /// Begins a connection, for a driver of the caller's to run. [`dial`](Self::dial) does all of it.
@@ -322,7 +251,7 @@ impl Session {
         state.connection = Some(Arc::clone(&connection));
         let unsent = self.deliver(&mut state);
         drop(state);
-        announce(unsent);
+        self.announce(unsent);
         Ok(connection)
     }
 
@@ -371,7 +300,7 @@ impl Session {
             state.connection = None;
         }
         drop(state);
-        announce(unsent);
+        self.announce(unsent);
     }
 
     /// Converts the answer's audio, which comes in `wire`, to PCM at `rate`; without a rate it stays as
@@ -478,11 +407,5 @@ impl Session {
     pub fn traffic(&self) -> Traffic {
         let counters = Arc::clone(&self.lock().counters);
         counters.traffic()
-    }
-}
-
-fn announce(connection: Option<Arc<Connection>>) {
-    if let Some(connection) = connection {
-        connection.announce();
     }
 }

@@ -41,6 +41,7 @@ pub(super) struct OutgoingQueue {
 fn size(message: &Outgoing) -> usize {
     match message {
         Outgoing::Text(text) => text.len(),
+        Outgoing::Binary(bytes) => bytes.len(),
         Outgoing::Close { .. } => 0,
     }
 }

@@ -13,7 +13,7 @@ use super::handshakes::Handshake;
 use super::rollover::Rollover;
 use super::setup::Connecting;
 use super::survival::{Survival, Verdict};
-use super::{ReconnectOptions, ReconnectPolicy, Session, State, SurvivalStats, announce};
+use super::{ReconnectOptions, ReconnectPolicy, Session, State, SurvivalStats};
 use crate::conversation::{
     ConnectionEnd, Conversation, CoreError, History, Rejected, ReportedError, Status,
     SurvivalOptions,
@@ -351,7 +351,7 @@ impl Session {
         info!(wire_id, "the session goes on over another connection");
         let unsent = self.deliver(&mut state);
         drop(state);
-        announce(unsent);
+        self.announce(unsent);
         self.note_limit(wire_id, None);
         Ok(())
     }
@@ -409,7 +409,7 @@ impl Session {
         state.conversation.give_up(end);
         let unsent = self.deliver(&mut state);
         drop(state);
-        announce(unsent);
+        self.announce(unsent);
     }
 
     /// Whether the next attempt to connect waits for its time.

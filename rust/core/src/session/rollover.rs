@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::connection::{Connection, ConnectionSettings};
 use super::connection_role::Role;
-use super::{Session, State, announce};
+use super::{Session, State};
 use crate::conversation::{Confirmed, ConnectionEnd, ItemId, Rejected, Replayed};
 
 /// How long before the end of a connection a quiet moment is awaited no longer.
@@ -150,7 +150,7 @@ impl Session {
             self.lose(&mut state, wire_id, ConnectionEnd::lost("its time is over"));
             let unsent = self.deliver(&mut state);
             drop(state);
-            announce(unsent);
+            self.announce(unsent);
             return self.redial_if_due();
         }
         let Stage::Waiting(until) = rollover.stage else {
@@ -281,7 +281,7 @@ impl Session {
         if let Some(first) = first {
             first.close(1000, String::new());
         }
-        announce(unsent);
+        self.announce(unsent);
         let left = second
             .limit
             .map(|(since, limit)| limit.saturating_sub(now.saturating_sub(since)));

@@ -15,7 +15,7 @@ pub(super) const FIRST_EVENT_TIMEOUT: Duration = Duration::from_secs(2);
 pub enum Frame<'a> {
     /// A text message.
     Text(&'a str),
-    /// A binary message. The realtime protocol has none.
+    /// A binary message. The realtime protocol has none; some carriers send sound so.
     Binary(&'a [u8]),
 }
 
@@ -24,6 +24,8 @@ pub enum Frame<'a> {
 pub enum Outgoing {
     /// A text message.
     Text(String),
+    /// A binary message, over a WebSocket.
+    Binary(Vec<u8>),
     /// Close the connection with this code and reason. Nothing follows it.
     Close {
         /// A WebSocket close code (RFC 6455, section 7.4).

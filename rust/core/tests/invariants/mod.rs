@@ -363,7 +363,7 @@ impl Watched {
             match next.output {
                 Output::Message(event) => self.message(&event.text),
                 Output::Event(event) => self.event(event),
-                Output::Close { .. } => {}
+                Output::Close { .. } | Output::Caller(_) => {}
             }
         }
         self.history();

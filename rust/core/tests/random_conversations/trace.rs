@@ -79,6 +79,7 @@ pub fn output(trace: &mut Vec<String>, now: u64, output: &Output) {
             event => format!("    {event:?}"),
         },
         Output::Close { code, .. } => format!("< close {code}"),
+        Output::Caller(command) => format!("< {command:?}"),
     };
     trace.push(format!("{now:>7} {line}"));
 }

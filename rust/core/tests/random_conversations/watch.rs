@@ -99,7 +99,7 @@ impl Watch {
                 self.event(event, batch, fact, interruption, expect, persona)?;
                 Ok(None)
             }
-            Output::Close { .. } => Ok(None),
+            Output::Close { .. } | Output::Caller(_) => Ok(None),
         }
     }
 

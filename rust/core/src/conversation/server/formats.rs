@@ -155,7 +155,7 @@ impl Conversation {
     }
 
     /// The format of a response's audio on the wire.
-    pub(in crate::conversation) fn format_of(&self, response_id: &str) -> AudioFormat {
+    pub(crate) fn format_of(&self, response_id: &str) -> AudioFormat {
         let response = self.responses.get(response_id);
         self.format_or_usual(response.and_then(|response| response.format))
     }

@@ -142,10 +142,14 @@ impl Conversation {
             | "mcp_list_tools.in_progress" => {
                 self.retrieve(&event);
             }
-            "input_audio_buffer.speech_started" if self.options.speech_interrupts => {
-                self.interrupt_answer(!self.server_interrupts, now);
+            "input_audio_buffer.speech_started" => {
+                if self.options.speech_interrupts {
+                    self.interrupt_answer(!self.server_interrupts, now);
+                }
+                self.note_speech(true);
             }
             "input_audio_buffer.speech_stopped" => {
+                self.note_speech(false);
                 self.turn_ended = Some(now);
                 self.own_response_due = self.server_responds && !self.responses.is_busy();
             }

@@ -89,7 +89,7 @@ impl Conversation {
             spoken && !unwanted && self.playback.is_complete(id)
         });
         if !is_whole && id.as_deref().is_some_and(|id| self.playback.holds(id)) {
-            let cuts = self.playback.interrupt(now);
+            let cuts = self.stop_playback(now);
             self.count_heard();
             for cut in &cuts {
                 self.responses.silence(&cut.response_id, self.agent_version);

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::TlsStream;
 
 use super::tcp;
 
-/// A connection to a server, directly or through a proxy. TLS to a server through a proxy that itself
-/// uses TLS makes two layers.
+/// A connection to a server, directly or through a proxy, or from a client. TLS to a server through a
+/// proxy that itself uses TLS makes two layers.
 #[derive(Debug)]
 pub(in crate::transport) enum ByteStream {
     Plain(TcpStream),

@@ -45,7 +45,7 @@ pub(super) async fn secure(
         connected.map_err(|error| explain(host, &error))
     };
     let stream = deadline.bound(ConnectPhase::Tls, handshake).await?;
-    Ok(ByteStream::Secured(Box::new(stream)))
+    Ok(ByteStream::Secured(Box::new(stream.into())))
 }
 
 /// The authorities to trust.

@@ -348,6 +348,8 @@ async fn send<P: Peer>(peer: &P, batch: Vec<Outgoing>) -> Result<Sent, PeerError
     for outgoing in batch {
         match outgoing {
             Outgoing::Text(text) => peer.send_event(&text).await?,
+            // The realtime protocol has no binary messages.
+            Outgoing::Binary(_) => {}
             // A data channel carries no code and no reason.
             Outgoing::Close { .. } => return Ok(Sent::Close),
         }

@@ -1,8 +1,10 @@
-//! Frames (RFC 6455, section 5.2): the encoding of a client's masked texts, and the parsing of a
-//! server's frame headers.
+//! Frames (RFC 6455, section 5.2): the encoding of whole messages, masked where a client sends them,
+//! and the parsing of frame headers.
 
 /// FIN, and the opcode of text.
 const WHOLE_TEXT: u8 = 0x81;
+/// FIN, and the opcode of binary data.
+const WHOLE_BINARY: u8 = 0x82;
 const MASKED: u8 = 0x80;
 /// For a payload longer than 125 bytes, one of these stands in place of the length.
 const LENGTH_IN_2_BYTES: u8 = 0x7e;
@@ -14,7 +16,14 @@ const CONTINUATION: u8 = 0x00;
 const CLOSE: u8 = 0x08;
 const LENGTH: u8 = 0x7f;
 
-/// The header of a server's frame.
+/// What a frame that is a message by itself holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    Text,
+    Binary,
+}
+
+/// The header of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     first: u8,
@@ -54,9 +63,23 @@ impl Header {
         self.length.saturating_add(self.payload_at as u64)
     }
 
-    /// Whether the frame is a whole text message, not masked and without extensions.
-    pub fn is_whole_text(&self) -> bool {
-        self.first == WHOLE_TEXT && !self.is_masked
+    /// What the frame holds, if it is a whole message without extensions; `masked`: as a client's are.
+    pub fn whole(&self, masked: bool) -> Option<Whole> {
+        match self.first {
+            _ if self.is_masked != masked => None,
+            WHOLE_TEXT => Some(Whole::Text),
+            WHOLE_BINARY => Some(Whole::Binary),
+            _ => None,
+        }
+    }
+
+    /// The key of a masked frame, which stands before its payload.
+    pub fn key(&self, frame: &[u8]) -> Option<[u8; 4]> {
+        let before_payload = frame.get(..self.payload_at)?;
+        self.is_masked
+            .then(|| before_payload.last_chunk())
+            .flatten()
+            .copied()
     }
 
     /// Whether the frame is a close frame.
@@ -75,30 +98,37 @@ impl Header {
     }
 }
 
-/// Appends `text` as one frame, masked with `key`, which must be unpredictable and new for each frame
-/// (section 5.3).
-pub(super) fn append_text(out: &mut Vec<u8>, text: &str, key: [u8; 4]) {
-    out.reserve(text.len() + 14);
-    out.push(WHOLE_TEXT);
+/// Appends `payload` as one frame. A client masks it with `key`, which must be unpredictable and new
+/// for each frame (section 5.3); a server masks nothing.
+pub(super) fn append(out: &mut Vec<u8>, whole: Whole, payload: &[u8], key: Option<[u8; 4]>) {
+    out.reserve(payload.len() + 14);
+    out.push(match whole {
+        Whole::Text => WHOLE_TEXT,
+        Whole::Binary => WHOLE_BINARY,
+    });
+    let masked = if key.is_some() { MASKED } else { 0 };
     // A length has three encodings; the shortest that fits is required.
-    match (u8::try_from(text.len()), u16::try_from(text.len())) {
-        (Ok(length @ ..=125), _) => out.push(MASKED | length),
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(length @ ..=125), _) => out.push(masked | length),
         (_, Ok(length)) => {
-            out.push(MASKED | LENGTH_IN_2_BYTES);
+            out.push(masked | LENGTH_IN_2_BYTES);
             out.extend_from_slice(&length.to_be_bytes());
         }
         _ => {
-            out.push(MASKED | LENGTH_IN_8_BYTES);
-            out.extend_from_slice(&(text.len() as u64).to_be_bytes());
+            out.push(masked | LENGTH_IN_8_BYTES);
+            out.extend_from_slice(&(payload.len() as u64).to_be_bytes());
         }
     }
-    out.extend_from_slice(&key);
+    out.extend_from_slice(key.as_ref().map_or(&[], |key| key.as_slice()));
     let start = out.len();
-    out.extend_from_slice(text.as_bytes());
-    mask(&mut out[start..], key);
+    out.extend_from_slice(payload);
+    if let Some(key) = key {
+        mask(&mut out[start..], key);
+    }
 }
 
-fn mask(payload: &mut [u8], key: [u8; 4]) {
+/// Masks a payload, or takes the mask off it.
+pub(super) fn mask(payload: &mut [u8], key: [u8; 4]) {
     // Chunks of a constant length let the compiler vectorize the loop.
     let mut pieces = payload.chunks_exact_mut(4);
     for piece in &mut pieces {
@@ -121,15 +151,15 @@ mod tests {
 
     use super::*;
 
-    /// What a server reads of these frames.
-    fn read(frames: Vec<u8>) -> Vec<String> {
-        let mut server = WebSocket::from_raw_socket(Cursor::new(frames), Role::Server, None);
-        let mut texts = Vec::new();
-        while let Ok(message) = server.read() {
-            assert!(matches!(message, Message::Text(_)));
-            texts.push(message.into_text().unwrap().to_string());
+    /// What the far side reads of these frames: a server of masked ones, a client of others.
+    fn read(frames: Vec<u8>, masked: bool) -> Vec<Message> {
+        let role = if masked { Role::Server } else { Role::Client };
+        let mut reader = WebSocket::from_raw_socket(Cursor::new(frames), role, None);
+        let mut messages = Vec::new();
+        while let Ok(message) = reader.read() {
+            messages.push(message);
         }
-        texts
+        messages
     }
 
     #[test]
@@ -137,19 +167,29 @@ mod tests {
         for length in [0, 1, 125, 126, 65_535, 65_536] {
             let text = "a".repeat(length);
             let mut frame = Vec::new();
-            append_text(&mut frame, &text, [1, 2, 3, 4]);
-            assert_eq!(read(frame), [text], "{length}");
+            append(&mut frame, Whole::Text, text.as_bytes(), Some([1, 2, 3, 4]));
+            assert_eq!(read(frame, true), [Message::text(text)], "{length}");
         }
     }
 
     proptest! {
         #[test]
-        fn a_server_reads_what_was_written(texts: Vec<String>, key: [u8; 4]) {
+        fn the_far_side_reads_what_was_written(
+            texts: Vec<String>,
+            sounds: Vec<Vec<u8>>,
+            key: Option<[u8; 4]>,
+        ) {
             let mut frames = Vec::new();
-            for text in &texts {
-                append_text(&mut frames, text, key);
+            let mut messages = Vec::new();
+            for text in texts {
+                append(&mut frames, Whole::Text, text.as_bytes(), key);
+                messages.push(Message::text(text));
             }
-            prop_assert_eq!(read(frames), texts);
+            for sound in sounds {
+                append(&mut frames, Whole::Binary, &sound, key);
+                messages.push(Message::binary(sound));
+            }
+            prop_assert_eq!(read(frames, key.is_some()), messages);
         }
     }
 }

@@ -1,10 +1,11 @@
-//! The reading side of a socket: the driver reads whole texts from it, and tungstenite everything else.
+//! The reading side of a socket: the driver reads whole messages from it, and tungstenite everything
+//! else.
 //!
 //! tungstenite keeps a read buffer for each connection, clears it before each read, and copies from it.
 //! With thousands of connections those buffers are out of the processor's cache whenever they are
-//! needed. Nearly all messages of a server are texts in one frame. The driver reads these into a buffer
-//! that all connections of a thread share, and passes them on from there. tungstenite handles control
-//! frames, messages in several frames, and whatever breaks the protocol or a limit.
+//! needed. Nearly all messages stand in one frame. The driver reads these into a buffer that all
+//! connections of a thread share, and passes them on from there. tungstenite handles control frames,
+//! messages in several frames, and whatever breaks the protocol or a limit.
 
 use std::cell::Cell;
 use std::io;
@@ -13,21 +14,27 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::frame::Header;
+use super::frame::{Header, Whole, mask};
+use crate::transport::endpoint::Frame;
 
 thread_local! {
     /// The read buffer of this thread. All its connections share it, so that it stays in the cache.
     static READ: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// Where masked messages are unmasked; shared for the same reason.
+    static UNMASKED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// With its header, in bytes (RFC 6455, section 5.5).
-const LONGEST_CONTROL_FRAME: usize = 127;
+/// With its header and key, in bytes (RFC 6455, section 5.5).
+const LONGEST_CONTROL_FRAME: usize = 131;
+
+/// The capacity that a thread's buffer for unmasked messages keeps, in bytes.
+const MAX_KEPT_CAPACITY: usize = 256 * 1024;
 
 /// Who reads the next bytes of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     /// The driver: a frame begins.
-    Texts,
+    Messages,
     /// tungstenite, this many bytes: the rest of a frame.
     Rest(u64),
     /// tungstenite, which reports the end of the stream.
@@ -40,8 +47,10 @@ pub(super) struct Inlet<S> {
     stream: S,
     /// Bytes per read.
     read_size: usize,
-    /// The longest text that the driver takes; tungstenite rejects longer ones.
-    max_text: u64,
+    /// The longest message that the driver takes; tungstenite rejects longer ones.
+    max_message: u64,
+    /// The far side masks its frames, as a client does.
+    is_masked: bool,
     /// Bytes that were read and not passed on yet. In the driver's turn they begin with a frame.
     kept: Vec<u8>,
     /// How many bytes of `kept` tungstenite has read.
@@ -57,17 +66,24 @@ pub(super) struct Inlet<S> {
 }
 
 impl<S: AsyncRead + Unpin> Inlet<S> {
-    /// Reads from `first`, which was read before, and then from `stream`. The driver takes texts of at
-    /// most `max_text` bytes.
-    pub(super) fn new(stream: S, first: &[u8], read_size: usize, max_text: usize) -> Self {
+    /// Reads from `first`, which was read before, and then from `stream`. The driver takes messages of at
+    /// most `max_message` bytes; `is_masked`: as those of a client are.
+    pub(super) fn new(
+        stream: S,
+        first: &[u8],
+        read_size: usize,
+        max_message: usize,
+        is_masked: bool,
+    ) -> Self {
         Self {
             stream,
             read_size: read_size.max(1),
-            max_text: max_text as u64,
+            max_message: max_message as u64,
+            is_masked,
             kept: first.to_vec(),
             consumed: 0,
             is_unparsed: !first.is_empty(),
-            turn: Turn::Texts,
+            turn: Turn::Messages,
             is_open: false,
             close: Vec::new(),
             is_close: false,
@@ -78,9 +94,12 @@ impl<S: AsyncRead + Unpin> Inlet<S> {
     /// of a code that no frame may carry, and nothing of a reason that is not UTF-8.
     pub(super) fn close_frame(&self) -> Option<(u16, String)> {
         let header = Header::read(&self.close)?;
-        let payload = self.close.get(header.payload_at..)?;
+        let mut payload = self.close.get(header.payload_at..)?.to_vec();
         if payload.len() as u64 != header.length {
             return None;
+        }
+        if let Some(key) = header.key(&self.close) {
+            mask(&mut payload, key);
         }
         let (code, reason) = payload.split_first_chunk()?;
         let reason = String::from_utf8_lossy(reason).into_owned();
@@ -97,17 +116,17 @@ impl<S: AsyncRead + Unpin> Inlet<S> {
         read
     }
 
-    /// Whether the driver reads next, by [`Inlet::poll_texts`]. Otherwise tungstenite reads until this
+    /// Whether the driver reads next, by [`Inlet::poll_messages`]. Otherwise tungstenite reads until this
     /// becomes true again.
-    pub(super) fn has_texts_next(&self) -> bool {
-        self.turn == Turn::Texts
+    pub(super) fn has_messages_next(&self) -> bool {
+        self.turn == Turn::Messages
     }
 
-    /// Reads once and passes each whole text to `take`, up to the first frame of another kind.
-    pub(super) fn poll_texts(
+    /// Reads once and passes each whole message to `take`, up to the first frame of another kind.
+    pub(super) fn poll_messages(
         &mut self,
         cx: &mut Context<'_>,
-        mut take: impl FnMut(&str),
+        mut take: impl FnMut(Frame<'_>),
     ) -> Poll<io::Result<()>> {
         if self.is_unparsed {
             self.is_unparsed = false;
@@ -146,13 +165,13 @@ impl<S: AsyncRead + Unpin> Inlet<S> {
 
     /// Passes on the frame whose beginning is in `kept`, if `bytes` complete it. Returns the bytes
     /// behind it.
-    fn complete<'a>(&mut self, mut bytes: &'a [u8], take: &mut impl FnMut(&str)) -> &'a [u8] {
-        while !self.kept.is_empty() && self.turn == Turn::Texts {
+    fn complete<'a>(&mut self, mut bytes: &'a [u8], take: &mut impl FnMut(Frame<'_>)) -> &'a [u8] {
+        while !self.kept.is_empty() && self.turn == Turn::Messages {
             let header = Header::read(&self.kept);
             // An incomplete header is filled byte by byte: the bytes behind it may be another frame.
             let whole = header.map_or(self.kept.len() as u64 + 1, |header| header.end());
             let missing = usize::try_from(whole).unwrap_or(usize::MAX) - self.kept.len();
-            if missing > 0 && header.is_none_or(|header| self.is_text(header)) {
+            if missing > 0 && header.is_none_or(|header| self.whole(header).is_some()) {
                 let (more, rest) = bytes.split_at(missing.min(bytes.len()));
                 if more.is_empty() {
                     break;
@@ -167,38 +186,65 @@ impl<S: AsyncRead + Unpin> Inlet<S> {
         bytes
     }
 
-    /// Passes on the texts that `bytes` begin with, and keeps the rest.
-    fn hand_out(&mut self, bytes: &[u8], take: &mut impl FnMut(&str)) {
+    /// Passes on the messages that `bytes` begin with, and keeps the rest.
+    fn hand_out(&mut self, bytes: &[u8], take: &mut impl FnMut(Frame<'_>)) {
         let mut rest = bytes;
-        while self.turn == Turn::Texts
+        while self.turn == Turn::Messages
             && let Some(header) = Header::read(rest)
         {
-            if !self.is_text(header) {
+            let Some(whole) = self.whole(header) else {
                 self.is_open = header.leaves_open().unwrap_or(self.is_open);
                 self.turn = Turn::Rest(header.end());
                 self.is_close = header.is_close();
                 break;
-            }
+            };
             let Some((frame, behind)) = usize::try_from(header.end())
                 .ok()
                 .and_then(|end| rest.split_at_checked(end))
             else {
                 break;
             };
-            let Ok(text) = std::str::from_utf8(&frame[header.payload_at..]) else {
+            if !pass_on(whole, header, frame, take) {
                 self.turn = Turn::Rest(header.end());
                 break;
-            };
-            take(text);
+            }
             rest = behind;
         }
         self.kept.extend_from_slice(rest);
     }
 
-    /// Whether the frame is a text that the driver passes on once it is complete.
-    fn is_text(&self, header: Header) -> bool {
-        header.is_whole_text() && !self.is_open && header.length <= self.max_text
+    /// What the frame holds, if the driver passes it on once it is complete.
+    fn whole(&self, header: Header) -> Option<Whole> {
+        let is_taken = !self.is_open && header.length <= self.max_message;
+        is_taken.then(|| header.whole(self.is_masked)).flatten()
     }
+}
+
+/// Passes on the message of a frame; false where it is a text that is not UTF-8.
+fn pass_on(whole: Whole, header: Header, frame: &[u8], take: &mut impl FnMut(Frame<'_>)) -> bool {
+    let payload = &frame[header.payload_at..];
+    let Some(key) = header.key(frame) else {
+        return take_payload(whole, payload, take);
+    };
+    let mut unmasked = UNMASKED.take();
+    unmasked.clear();
+    unmasked.shrink_to(MAX_KEPT_CAPACITY);
+    unmasked.extend_from_slice(payload);
+    mask(&mut unmasked, key);
+    let is_taken = take_payload(whole, &unmasked, take);
+    UNMASKED.set(unmasked);
+    is_taken
+}
+
+fn take_payload(whole: Whole, payload: &[u8], take: &mut impl FnMut(Frame<'_>)) -> bool {
+    match whole {
+        Whole::Binary => take(Frame::Binary(payload)),
+        Whole::Text => match std::str::from_utf8(payload) {
+            Ok(text) => take(Frame::Text(text)),
+            Err(_) => return false,
+        },
+    }
+    true
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Inlet<S> {
@@ -211,7 +257,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inlet<S> {
         let inlet = self.get_mut();
         let left = match inlet.turn {
             // No waker is needed: the driver itself reads next.
-            Turn::Texts => return Poll::Pending,
+            Turn::Messages => return Poll::Pending,
             Turn::End => return Poll::Ready(Ok(())),
             Turn::Rest(left) => left,
         };
@@ -236,7 +282,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Inlet<S> {
         inlet.consumed += part.len();
         inlet.turn = Turn::Rest(left - part.len() as u64);
         if inlet.turn == Turn::Rest(0) {
-            inlet.turn = Turn::Texts;
+            inlet.turn = Turn::Messages;
             inlet.kept = inlet.kept.split_off(inlet.consumed);
             inlet.consumed = 0;
             inlet.is_unparsed = !inlet.kept.is_empty();
@@ -377,9 +423,9 @@ mod tests {
     }
 
     /// What tungstenite alone receives.
-    fn received_by_tungstenite(bytes: &[u8]) -> Received {
+    fn received_by_tungstenite(role: Role, bytes: &[u8]) -> Received {
         let stream = Source(bytes);
-        let mut socket = WebSocket::from_raw_socket(stream, Role::Client, Some(config()));
+        let mut socket = WebSocket::from_raw_socket(stream, role, Some(config()));
         let mut messages = Vec::new();
         loop {
             match socket.read() {
@@ -398,10 +444,15 @@ mod tests {
     }
 
     /// What the driver and tungstenite receive together.
-    fn received_through_inlet(first: &[u8], stream: Pieces, read_size: usize) -> Received {
+    fn received_through_inlet(
+        role: Role,
+        first: &[u8],
+        stream: Pieces,
+        read_size: usize,
+    ) -> Received {
         let longest = LONGEST_FRAME.min(LONGEST_MESSAGE);
-        let inlet = Inlet::new(stream, first, read_size, longest);
-        let socket = WebSocketStream::from_raw_socket(inlet, Role::Client, Some(config()));
+        let inlet = Inlet::new(stream, first, read_size, longest, role == Role::Server);
+        let socket = WebSocketStream::from_raw_socket(inlet, role, Some(config()));
         let mut cx = Context::from_waker(Waker::noop());
         let Poll::Ready(mut socket) = std::pin::pin!(socket).as_mut().poll(&mut cx) else {
             panic!("it does not wait");
@@ -412,9 +463,14 @@ mod tests {
             turns += 1;
             assert!(turns < 100_000, "neither side reads on");
             let inlet = socket.get_mut();
-            if inlet.has_texts_next() {
-                let take = |text: &str| messages.push(Message::text(text));
-                if let Poll::Ready(result) = inlet.poll_texts(&mut cx, take) {
+            if inlet.has_messages_next() {
+                let take = |frame: Frame<'_>| {
+                    messages.push(match frame {
+                        Frame::Text(text) => Message::text(text),
+                        Frame::Binary(bytes) => Message::binary(bytes.to_vec()),
+                    });
+                };
+                if let Poll::Ready(result) = inlet.poll_messages(&mut cx, take) {
                     result.expect("the stream does not fail");
                 }
                 continue;
@@ -450,6 +506,28 @@ mod tests {
         }
         frame.extend_from_slice(payload);
         frame
+    }
+
+    /// The same frames as a client sends them, as far as they are whole.
+    fn masked(mut frames: &[u8], key: [u8; 4]) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(header) = Header::read(frames)
+            && header.key(frames).is_none()
+            && let Some((frame, rest)) = frames.split_at_checked(header.end() as usize)
+        {
+            let (head, payload) = frame.split_at(header.payload_at);
+            all.extend_from_slice(head);
+            if let Some(second) = all.len().checked_sub(head.len() - 1) {
+                all[second] |= 0x80;
+            }
+            all.extend_from_slice(&key);
+            let start = all.len();
+            all.extend_from_slice(payload);
+            mask(&mut all[start..], key);
+            frames = rest;
+        }
+        all.extend_from_slice(frames);
+        all
     }
 
     fn message() -> impl Strategy<Value = Vec<u8>> {
@@ -496,15 +574,19 @@ mod tests {
         fn the_messages_are_those_of_tungstenite_alone(
             messages in prop::collection::vec(message(), 0..12),
             ending in ending(),
+            key in prop::option::of(any::<[u8; 4]>()),
             lengths in prop::collection::vec(1..400_usize, 1..8),
             first in 0..60_usize,
             read_size in 1..500_usize,
         ) {
             let mut bytes = messages.concat();
             bytes.extend(ending);
+            let role = if key.is_some() { Role::Server } else { Role::Client };
+            let bytes = key.map_or_else(|| bytes.clone(), |key| masked(&bytes, key));
             let (first, rest) = bytes.split_at(first.min(bytes.len()));
-            let received = received_through_inlet(first, Pieces::new(rest, &lengths), read_size);
-            prop_assert_eq!(received, received_by_tungstenite(&bytes));
+            let pieces = Pieces::new(rest, &lengths);
+            let received = received_through_inlet(role, first, pieces, read_size);
+            prop_assert_eq!(received, received_by_tungstenite(role, &bytes));
         }
 
         #[test]
@@ -512,7 +594,8 @@ mod tests {
             let frame = frame(if open { 0x01 } else { 0x81 }, text.as_bytes());
             let header = Header::read(&frame).expect("it is whole");
             prop_assert_eq!(header.end(), frame.len() as u64);
-            prop_assert_eq!(header.is_whole_text(), !open);
+            prop_assert_eq!(header.whole(false), (!open).then_some(Whole::Text));
+            prop_assert_eq!(header.whole(true), None);
             prop_assert_eq!(header.leaves_open(), open.then_some(true));
             for cut in 0..header.payload_at {
                 prop_assert_eq!(Header::read(&frame[..cut]), None);
@@ -523,11 +606,15 @@ mod tests {
     #[test]
     fn between_whole_texts_a_connection_keeps_no_buffer() {
         let bytes = [frame(0x81, &[b'a'; 150]), frame(0x81, b"short")].concat();
-        let mut inlet = Inlet::new(Pieces::new(&bytes, &[100]), b"", 1024, LONGEST_FRAME);
+        let mut inlet = Inlet::new(Pieces::new(&bytes, &[100]), b"", 1024, LONGEST_FRAME, false);
         let mut cx = Context::from_waker(Waker::noop());
         let mut lengths = Vec::new();
-        while inlet.turn == Turn::Texts {
-            let _ = inlet.poll_texts(&mut cx, |text| lengths.push(text.len()));
+        while inlet.turn == Turn::Messages {
+            let _ = inlet.poll_messages(&mut cx, |frame| {
+                if let Frame::Text(text) = frame {
+                    lengths.push(text.len());
+                }
+            });
         }
         assert_eq!(lengths, [150, 5]);
         assert_eq!(inlet.kept.capacity(), 0);

@@ -1,7 +1,8 @@
 //! Runs a session over a WebSocket (RFC 6455).
 //!
-//! [`connect`] opens the connection, [`WebSocketConnection::run`] moves frames between it and an
-//! [`Endpoint`] until it ends. A server that holds thousands of sessions pays for each: one task,
+//! [`connect`] opens the connection, [`accepted`] takes one over whose handshake the listener has
+//! answered; [`WebSocketConnection::run`] moves frames between it and an [`Endpoint`] until it ends.
+//! A server that holds thousands of sessions pays for each: one task,
 //! one timer, and buffers as small as [`WebSocketOptions`] says.
 
 mod driver;
@@ -82,24 +83,41 @@ pub async fn connect(
     upgraded
         .stream
         .limit_unacknowledged(options.unacknowledged_timeout);
-    let inlet = Inlet::new(
-        upgraded.stream,
-        &upgraded.rest,
-        options.read_buffer_size,
-        options.max_frame_size.min(options.max_message_size),
-    );
-    let socket = WebSocketStream::from_raw_socket(
-        Outlet::new(inlet),
-        Role::Client,
-        Some(protocol_config(options)),
-    )
-    .await;
+    let socket = socket(upgraded.stream, &upgraded.rest, Role::Client, options).await;
     Ok(WebSocketConnection {
         socket,
         server_clock: ServerClock::arriving(&upgraded.headers),
         response_headers: upgraded.headers,
         settings: driver::DriverSettings::from(options),
     })
+}
+
+/// The server's side of a connection whose handshake has been answered on `stream`; `rest`: what was
+/// read behind the request.
+pub(super) async fn accepted(
+    stream: ByteStream,
+    rest: &[u8],
+    options: &WebSocketOptions,
+) -> WebSocketConnection {
+    stream.limit_unacknowledged(options.unacknowledged_timeout);
+    WebSocketConnection {
+        socket: socket(stream, rest, Role::Server, options).await,
+        server_clock: None,
+        response_headers: HeaderMap::new(),
+        settings: driver::DriverSettings::from(options).of_server(),
+    }
+}
+
+async fn socket(stream: ByteStream, rest: &[u8], role: Role, options: &WebSocketOptions) -> Socket {
+    let inlet = Inlet::new(
+        stream,
+        rest,
+        options.read_buffer_size,
+        options.max_frame_size.min(options.max_message_size),
+        role == Role::Server,
+    );
+    let config = protocol_config(options);
+    WebSocketStream::from_raw_socket(Outlet::new(inlet), role, Some(config)).await
 }
 
 /// What the far side of such a connection may quote, and nobody may read.

@@ -34,6 +34,17 @@ pub(super) struct DriverSettings {
     idle_patience: Option<Patience>,
     sending_patience: Patience,
     write_batch_bytes: usize,
+    is_client: bool,
+}
+
+impl DriverSettings {
+    /// For the server's side of a connection.
+    pub(super) fn of_server(self) -> Self {
+        Self {
+            is_client: false,
+            ..self
+        }
+    }
 }
 
 impl From<&WebSocketOptions> for DriverSettings {
@@ -49,6 +60,7 @@ impl From<&WebSocketOptions> for DriverSettings {
                 timeout: options.sending_ping_timeout,
             },
             write_batch_bytes: options.write_batch_bytes,
+            is_client: true,
         }
     }
 }
@@ -287,7 +299,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
 
 fn timed_out(silence: Duration) -> CloseReason {
     let cause = format!(
-        "the server has not answered a ping for {:.3} s (ping_timeout; sending_ping_timeout while \
+        "the far side has not answered a ping for {:.3} s (ping_timeout; sending_ping_timeout while \
          something is sent); it or the network is down",
         silence.as_secs_f64()
     );

@@ -1,4 +1,4 @@
-//! Reading: texts and the other messages of the server.
+//! Reading: whole messages and what else the far side sends.
 
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::task::{Context, Poll};
@@ -62,15 +62,15 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         Continue(Reading::More)
     }
 
-    /// Reads texts, or one message of another kind.
+    /// Reads whole messages, or one of another kind.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> ControlFlow<CloseReason, Poll<()>> {
         let inlet = self.socket.get_mut().stream();
-        if inlet.has_texts_next() {
+        if inlet.has_messages_next() {
             let (endpoint, is_open) = (&self.endpoint, matches!(self.stage, Stage::Open));
-            let read = inlet.poll_texts(cx, |text| {
-                // Texts that arrive after our close frame are dropped.
+            let read = inlet.poll_messages(cx, |frame| {
+                // Messages that arrive after our close frame are dropped.
                 if is_open {
-                    endpoint.on_frame(Frame::Text(text));
+                    endpoint.on_frame(frame);
                 }
             });
             return match read {
@@ -85,7 +85,7 @@ impl<E: Endpoint + ?Sized> Driver<E> {
             Poll::Ready(None) => return Break(self.read_failed(cx, &Error::ConnectionClosed)),
             // tungstenite has read all of its frame, but the message is not complete: the next frame
             // decides who reads.
-            Poll::Pending if self.socket.get_mut().stream().has_texts_next() => {}
+            Poll::Pending if self.socket.get_mut().stream().has_messages_next() => {}
             Poll::Pending => return Continue(Poll::Pending),
         }
         Continue(Poll::Ready(()))

@@ -1,4 +1,4 @@
-//! Writing: batches of the endpoint's texts, and the close frame.
+//! Writing: batches of the endpoint's messages, and the close frame.
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::{Driver, Stage};
 use crate::transport::endpoint::{CloseReason, Endpoint, Outgoing};
 use crate::transport::websocket::end::cause_of;
-use crate::transport::websocket::frame;
+use crate::transport::websocket::frame::{self, Whole};
 use crate::transport::websocket::keepalive::later;
 
 /// The capacity that a thread's frame buffer keeps, in bytes.
@@ -153,6 +153,8 @@ impl<E: Endpoint + ?Sized> Driver<E> {
         if self.keepalive.note_sent() {
             self.timer_at = Some(self.keepalive.begin_sending(Instant::now()));
         }
+        let is_client = self.settings.is_client;
+        let key = || is_client.then(rand::random);
         let mut close = None;
         let written = FRAMES.with_borrow_mut(|frames| {
             frames.clear();
@@ -160,8 +162,11 @@ impl<E: Endpoint + ?Sized> Driver<E> {
             for outgoing in batch.drain(..) {
                 match outgoing {
                     Outgoing::Text(text) => {
-                        frame::append_text(frames, &text, rand::random());
+                        frame::append(frames, Whole::Text, text.as_bytes(), key());
                         self.endpoint.recycle(text);
+                    }
+                    Outgoing::Binary(bytes) => {
+                        frame::append(frames, Whole::Binary, &bytes, key());
                     }
                     Outgoing::Close { code, reason } => {
                         close = Some(close_frame(code, &reason));

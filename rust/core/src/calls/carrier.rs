@@ -1,0 +1,162 @@
+//! What a carrier's codec is: the way between the frames of its wire and the messages of a leg.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::audio::AudioFormat;
+use crate::transport::{Frame, Outgoing};
+
+/// What becomes of the marks whose sound a `clear` drops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marks {
+    /// The carrier has no marks.
+    None,
+    /// They are lost.
+    LostOnClear,
+    /// They come back, as if their sound had been played.
+    ReturnedOnClear,
+}
+
+/// What a carrier can do, and who does what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// How much sound may be sent ahead of what is heard; `None`: the carrier keeps no buffer, this side
+    /// sends each frame when it is due, and silence where there is none.
+    pub far_buffer: Option<Duration>,
+    pub marks: Marks,
+    /// The most marks that may be on their way.
+    pub max_marks: usize,
+    /// Each message must hold whole frames of this length.
+    pub whole_frames: Option<Duration>,
+    /// The far side can stop and go on.
+    pub pause: bool,
+    /// Digits can be sent.
+    pub dtmf: bool,
+    /// The wire has a message that hangs up; otherwise its end does, or does not: the carrier's page says.
+    pub hang_up: bool,
+    /// Packets may come in another order than that of their numbers.
+    pub reorders: bool,
+}
+
+impl Capabilities {
+    /// A far buffer, marks that come back on a clear, and nothing else: Twilio and its relatives.
+    pub const MEDIA_STREAM: Self = Self {
+        far_buffer: Some(Duration::from_secs(60)),
+        marks: Marks::ReturnedOnClear,
+        max_marks: 64,
+        whole_frames: None,
+        pause: false,
+        dtmf: false,
+        hang_up: false,
+        reorders: false,
+    };
+}
+
+/// Who called, and how the sound is coded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Started {
+    /// The carrier's id of the call.
+    pub call_id: String,
+    /// The carrier's id of this stream of its sound.
+    pub stream_id: String,
+    /// The number or address of the caller, where the carrier tells.
+    pub caller: Option<String>,
+    /// The one that was called, where the carrier tells.
+    pub callee: Option<String>,
+    /// `inbound` or `outbound`, where the carrier tells.
+    pub direction: Option<String>,
+    /// What the application gave the call on its way.
+    pub parameters: Map<String, Value>,
+    /// Of both directions. PCM is little endian here, whatever it is on the wire.
+    pub format: AudioFormat,
+}
+
+/// A packet of the caller's sound.
+#[derive(Debug, Clone, Copy)]
+pub struct Media<'a> {
+    /// In the format of the leg.
+    pub sound: &'a [u8],
+    /// Counts the packets, where the carrier does.
+    pub number: Option<u64>,
+    /// Milliseconds since the stream began, where the carrier tells.
+    pub at_ms: Option<u64>,
+}
+
+/// Why a frame has no effect.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Ignored {
+    #[error("a frame is no JSON of this carrier")]
+    NotOfTheProtocol,
+    #[error("a frame of the kind {0:?} is unknown")]
+    UnknownKind(String),
+    #[error("a frame belongs to another stream than the one that started")]
+    ForeignStream,
+    #[error("a frame came before the start of the stream")]
+    BeforeStart,
+    #[error("the stream was started a second time")]
+    SecondStart,
+    #[error("sound is not base64, or no whole samples")]
+    BadSound,
+    #[error("a frame lacks {0}")]
+    Lacks(&'static str),
+    #[error("the carrier reports: {0}")]
+    Reported(String),
+}
+
+/// What a frame of the carrier says.
+#[derive(Debug)]
+pub enum LegMessage<'a> {
+    Started(Box<Started>),
+    /// The stream cannot be used: the call ends.
+    Refused(String),
+    Media(Media<'a>),
+    Dtmf {
+        digit: char,
+        duration: Option<Duration>,
+    },
+    /// The sound before a mark was played, or cleared.
+    Mark(u64),
+    /// The far buffer takes no more, or takes more again.
+    Full(bool),
+    /// The caller was put on hold, or taken back.
+    Held(bool),
+    /// The caller has hung up, or the carrier has ended the stream.
+    Stopped(String),
+    Ignored(Ignored),
+}
+
+/// What the carrier is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegCommand<'a> {
+    /// Plays sound, in the format of the leg, after all sound before.
+    Sound(&'a [u8]),
+    /// Comes back when the sound before was played.
+    Mark(u64),
+    /// Drops the sound that was not played.
+    Clear,
+    Dtmf(char),
+    Pause,
+    Resume,
+    HangUp,
+}
+
+/// The codec of one carrier, for one stream. It knows no socket and no clock.
+///
+/// [`write`](Self::write) is called after [`LegMessage::Started`] only, and with a command that
+/// [`capabilities`](Self::capabilities) allow.
+pub trait Carrier: fmt::Debug + Send + 'static {
+    /// The carrier's name, for people.
+    fn name(&self) -> &'static str;
+
+    fn capabilities(&self) -> Capabilities;
+
+    /// Reads a frame, or a piece of a byte stream, and passes on what it says.
+    fn read(&mut self, frame: Frame<'_>, take: &mut dyn FnMut(LegMessage<'_>));
+
+    /// Appends the messages that say a command.
+    fn write(&mut self, command: LegCommand<'_>, out: &mut Vec<Outgoing>);
+}

@@ -1,0 +1,219 @@
+//! The caller's end of a call as a state machine: bytes of the carrier in and out, sound to and from the
+//! session, time as an argument.
+
+mod incoming;
+mod options;
+mod outgoing;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+pub use incoming::Effects;
+pub use options::LegOptions;
+
+use super::carrier::{Capabilities, Carrier, LegCommand, Marks, Started};
+use super::event::EndedBy;
+use super::intake::{Intake, IntakeStats};
+use super::playout::PlayoutTracker;
+use crate::audio::AudioFormat;
+use crate::audio::convert::FromWire;
+use crate::transport::Outgoing;
+
+/// A message that waits to be sent.
+#[derive(Debug)]
+struct Waiting {
+    message: Outgoing,
+    /// It is sound, or a mark of it, which a clear drops.
+    is_sound: bool,
+}
+
+/// How the call ends, once it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallEnd {
+    pub by: EndedBy,
+    pub reason: String,
+}
+
+/// What a leg is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    /// The stream has not started.
+    Awaited,
+    Started,
+    /// The line is lost. Until this time another one may take its place.
+    Lost(Duration),
+    Ended(CallEnd),
+}
+
+/// The caller's end of one call.
+#[derive(Debug)]
+pub struct Leg {
+    carrier: Box<dyn Carrier>,
+    capabilities: Capabilities,
+    options: LegOptions,
+    stage: Stage,
+    started: Option<Box<Started>>,
+    format: AudioFormat,
+    intake: Intake,
+    playout: PlayoutTracker,
+    /// Sound that was not sent, in the format of the leg.
+    unsent: VecDeque<u8>,
+    /// Converts sound that comes in another format than that of the leg.
+    converter: Option<FromWire>,
+    waiting: VecDeque<Waiting>,
+    /// The far side takes no more for now.
+    is_full: bool,
+    /// When the next frame is due, where this side paces.
+    frame_due: Option<Duration>,
+    /// A part of a frame waits for the rest until then.
+    rest_due: Option<Duration>,
+    /// Hang up as soon as all was heard, at this time at the latest.
+    hang_up_by: Option<Duration>,
+    begun: Duration,
+    /// When the caller or the agent was last heard.
+    last_voice: Duration,
+    is_speech_open: bool,
+    was_idle: bool,
+    /// Those who wait until all that was played has been heard.
+    played_waiters: Vec<u64>,
+    /// Until then the end of playback may be unconfirmed.
+    confirm_by: Option<Duration>,
+    ignored: u64,
+    /// What is left over between calls of [`Carrier::write`].
+    out: Vec<Outgoing>,
+}
+
+impl Leg {
+    pub fn new(carrier: Box<dyn Carrier>, options: LegOptions, now: Duration) -> Self {
+        let capabilities = carrier.capabilities();
+        let max_marks = match capabilities.marks {
+            Marks::None => 0,
+            Marks::LostOnClear | Marks::ReturnedOnClear => capabilities.max_marks,
+        };
+        Self {
+            carrier,
+            capabilities,
+            stage: Stage::Awaited,
+            started: None,
+            format: AudioFormat::Mulaw,
+            intake: Intake::new(options.intake, AudioFormat::Mulaw),
+            playout: PlayoutTracker::new(max_marks),
+            options,
+            unsent: VecDeque::new(),
+            converter: None,
+            waiting: VecDeque::new(),
+            is_full: false,
+            frame_due: None,
+            rest_due: None,
+            hang_up_by: None,
+            begun: now,
+            last_voice: now,
+            is_speech_open: false,
+            was_idle: false,
+            played_waiters: Vec::new(),
+            confirm_by: None,
+            ignored: 0,
+            out: Vec::new(),
+        }
+    }
+
+    pub fn carrier_name(&self) -> &'static str {
+        self.carrier.name()
+    }
+
+    pub fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    /// Who called; `None` before the stream has started.
+    pub fn started(&self) -> Option<&Started> {
+        self.started.as_deref()
+    }
+
+    pub fn is_standing(&self) -> bool {
+        matches!(self.stage, Stage::Started)
+    }
+
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Ended(_))
+    }
+
+    /// How the call ended, if it has.
+    pub fn end(&self) -> Option<&CallEnd> {
+        match &self.stage {
+            Stage::Ended(end) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// The format of the sound in both directions.
+    pub fn format(&self) -> AudioFormat {
+        self.format
+    }
+
+    pub fn intake_stats(&self) -> IntakeStats {
+        self.intake.stats()
+    }
+
+    /// How many frames had no effect.
+    pub fn ignored(&self) -> u64 {
+        self.ignored
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called.
+    pub fn poll_timeout(&self, now: Duration) -> Option<Duration> {
+        let stage = match &self.stage {
+            Stage::Awaited => Some(self.begun + self.options.start_timeout),
+            Stage::Lost(until) => Some(*until),
+            Stage::Ended(_) => return None,
+            Stage::Started => None,
+        };
+        let running = matches!(self.stage, Stage::Started);
+        let of_running = [
+            self.intake.poll_timeout(),
+            self.frame_due,
+            self.rest_due,
+            self.hang_up_by,
+            self.confirm_by,
+            self.playout.end_of_sent(now),
+            self.refill_due(now),
+            self.idle_due(now),
+        ];
+        let of_running = of_running.into_iter().flatten().filter(|_| running);
+        let most = self.options.max_call.map(|most| self.begun + most);
+        of_running.chain(stage).chain(most).min()
+    }
+
+    fn write(&mut self, command: LegCommand<'_>) {
+        let is_sound = matches!(command, LegCommand::Sound(_) | LegCommand::Mark(_));
+        self.carrier.write(command, &mut self.out);
+        let messages = self
+            .out
+            .drain(..)
+            .map(|message| Waiting { message, is_sound });
+        self.waiting.extend(messages);
+    }
+
+    /// Whether messages wait to be sent.
+    pub fn has_outgoing(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Moves messages into `batch`, up to about `max_bytes`.
+    pub fn take_outgoing(&mut self, batch: &mut Vec<Outgoing>, max_bytes: usize) {
+        let mut bytes = 0;
+        while bytes < max_bytes
+            && let Some(next) = self.waiting.pop_front()
+        {
+            bytes += match &next.message {
+                Outgoing::Text(text) => text.len(),
+                Outgoing::Binary(bytes) => bytes.len(),
+                Outgoing::Close { .. } => 0,
+            };
+            batch.push(next.message);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

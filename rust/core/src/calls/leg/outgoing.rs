@@ -1,0 +1,329 @@
+//! What goes to the caller: sound, marks, and commands.
+
+use std::time::Duration;
+
+use super::{CallEnd, Leg, Stage, Waiting};
+use crate::audio::AudioFormat;
+use crate::audio::convert::FromWire;
+use crate::calls::carrier::LegCommand;
+use crate::calls::event::EndedBy;
+use crate::conversation::CallerCommand;
+use crate::transport::Outgoing;
+
+/// The length of a frame that this side sends when it is due, where the carrier keeps no buffer.
+const FRAME: Duration = Duration::from_millis(20);
+
+/// A pacer that fell behind by more than this begins anew.
+const MAX_BEHIND: Duration = Duration::from_millis(200);
+
+/// The most sound in one message.
+const MAX_MESSAGE: usize = 32 * 1024;
+
+/// The least sound between two marks, in milliseconds.
+const MIN_PIECE_MS: f64 = 20.0;
+
+/// How long a part of a frame waits for the rest.
+const REST: Duration = Duration::from_millis(60);
+
+/// How often it is looked whether the far side takes more.
+const REFILL: Duration = Duration::from_millis(250);
+
+/// How long a mark may take to confirm the end of playback, beyond the time at which it is expected.
+const CONFIRM: Duration = Duration::from_secs(1);
+
+impl Leg {
+    /// Adds sound to the end of what is played. Returns its length in milliseconds.
+    pub fn play(&mut self, sound: &[u8], format: AudioFormat, now: Duration) -> f64 {
+        if self.is_over() {
+            return 0.0;
+        }
+        let before = self.unsent.len();
+        if format == self.format {
+            self.unsent.extend(sound);
+        } else {
+            self.convert(sound, format);
+        }
+        let most = self.bytes_of(self.options.max_unsent.as_secs_f64() * 1000.0);
+        self.unsent.truncate(most.max(before));
+        let length_ms = self.format.duration_ms((self.unsent.len() - before) as u64);
+        self.playout.queued(length_ms);
+        self.confirm_by = None;
+        self.last_voice = self.last_voice.max(now);
+        self.pump(now);
+        length_ms
+    }
+
+    fn convert(&mut self, sound: &[u8], format: AudioFormat) {
+        let rate = self.format.sample_rate();
+        if self
+            .converter
+            .as_ref()
+            .is_none_or(|it| it.format() != format)
+        {
+            // The rates of all formats are ones that the resampler takes.
+            self.converter = FromWire::new(format, rate).ok();
+        }
+        let Some(converter) = &mut self.converter else {
+            return;
+        };
+        let pcm = converter.push(sound);
+        let (pairs, _) = pcm.as_chunks();
+        let samples: Vec<i16> = pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
+        let mut encoded = Vec::new();
+        self.format.encode(&samples, &mut encoded);
+        self.unsent.extend(encoded);
+    }
+
+    pub(super) fn bytes_of(&self, ms: f64) -> usize {
+        let samples = (ms.max(0.0) * f64::from(self.format.sample_rate()) / 1000.0).round();
+        // Infinity becomes the largest number.
+        (samples as usize).saturating_mul(self.format.bytes_per_sample())
+    }
+
+    /// Sends what may be sent now.
+    pub(super) fn pump(&mut self, now: Duration) {
+        if !self.is_standing() {
+            return;
+        }
+        let Some(far_buffer) = self.capabilities.far_buffer else {
+            self.frame_due.get_or_insert(now);
+            return;
+        };
+        let most_ms = far_buffer.as_secs_f64() * 1000.0;
+        while !self.unsent.is_empty() && !self.is_full {
+            let room_ms = most_ms - self.playout.ahead_ms(now);
+            if room_ms < MIN_PIECE_MS {
+                return;
+            }
+            let until_mark_ms = self.playout.until_mark_ms(now).max(MIN_PIECE_MS);
+            let most = self.bytes_of(room_ms.min(until_mark_ms)).min(MAX_MESSAGE);
+            let length = self.whole(self.unsent.len().min(most.max(1)));
+            if length == 0 {
+                self.rest_due.get_or_insert(now + REST);
+                return;
+            }
+            self.rest_due = None;
+            if let Some(id) = self.playout.probe(now) {
+                self.write(LegCommand::Mark(id));
+            }
+            self.send_sound(length, now);
+            if let Some(id) = self.playout.mark(now) {
+                self.write(LegCommand::Mark(id));
+            }
+        }
+    }
+
+    /// Whole frames, or whole samples, of at most `length` bytes.
+    fn whole(&self, length: usize) -> usize {
+        let frame = match self.capabilities.whole_frames {
+            Some(frame) => self.bytes_of(frame.as_secs_f64() * 1000.0),
+            None => self.format.bytes_per_sample(),
+        };
+        length - length % frame.max(1)
+    }
+
+    fn send_sound(&mut self, length: usize, now: Duration) {
+        let mut sound: Vec<u8> = self.unsent.drain(..length).collect();
+        if self.unsent.is_empty() {
+            // Most of the time nothing waits.
+            self.unsent = std::collections::VecDeque::new();
+        }
+        let length_ms = self.format.duration_ms(length as u64);
+        self.playout.sent(length_ms, now);
+        if self.capabilities.far_buffer.is_none() {
+            let frame = self.bytes_of(FRAME.as_secs_f64() * 1000.0);
+            sound.resize(frame.max(length), self.format.silence());
+        }
+        self.write(LegCommand::Sound(&sound));
+    }
+
+    /// When it is to be looked whether the far side takes more.
+    pub(super) fn refill_due(&self, now: Duration) -> Option<Duration> {
+        let waits = !self.unsent.is_empty()
+            && !self.is_full
+            && self.rest_due.is_none()
+            && self.capabilities.far_buffer.is_some();
+        waits.then(|| now + REFILL)
+    }
+
+    /// A part of a frame is filled up with silence: nothing came that continues it.
+    pub(super) fn fill_rest(&mut self, now: Duration) {
+        self.rest_due = None;
+        let Some(frame) = self.capabilities.whole_frames else {
+            return;
+        };
+        let frame = self.bytes_of(frame.as_secs_f64() * 1000.0).max(1);
+        let missing = self.unsent.len().next_multiple_of(frame) - self.unsent.len();
+        if missing > 0 {
+            let length = self.unsent.len() + missing;
+            self.unsent.resize(length, self.format.silence());
+            self.playout.queued(self.format.duration_ms(missing as u64));
+        }
+        self.pump(now);
+    }
+
+    /// Sends the frames that are due, where this side paces: sound, or silence where there is none.
+    pub(super) fn pace(&mut self, now: Duration) {
+        while let Some(due) = self.frame_due
+            && due <= now
+        {
+            let behind = now.saturating_sub(due);
+            self.frame_due = Some(if behind > MAX_BEHIND {
+                now + FRAME
+            } else {
+                due + FRAME
+            });
+            let frame = self.bytes_of(FRAME.as_secs_f64() * 1000.0);
+            let length = self.whole(self.unsent.len().min(frame));
+            if length > 0 {
+                self.send_sound(length, now);
+            } else {
+                let silence = vec![self.format.silence(); frame];
+                self.write(LegCommand::Sound(&silence));
+            }
+        }
+    }
+
+    /// What the session has for the caller's end.
+    pub fn command(&mut self, command: CallerCommand, now: Duration) {
+        match command {
+            CallerCommand::Clear => self.clear(now),
+            CallerCommand::Speech(is_open) => {
+                self.is_speech_open = is_open;
+                self.last_voice = self.last_voice.max(now);
+                self.was_idle = false;
+                self.intake.speech(is_open, now);
+            }
+        }
+    }
+
+    /// Drops the sound that was not heard.
+    pub fn clear(&mut self, now: Duration) {
+        let may_play = self.playout.may_play(now);
+        self.playout.clear(now);
+        self.unsent.clear();
+        self.rest_due = None;
+        self.confirm_by = None;
+        if let Some(converter) = &mut self.converter {
+            converter.reset();
+        }
+        self.waiting.retain(|waiting| !waiting.is_sound);
+        self.last_voice = self.last_voice.max(now);
+        if may_play && self.is_standing() && self.capabilities.far_buffer.is_some() {
+            self.write(LegCommand::Clear);
+            // It overtakes nothing: what is left before it is no sound.
+        }
+    }
+
+    /// How much of what was given is still to be heard, in milliseconds.
+    pub fn left_to_play_ms(&self, now: Duration) -> f64 {
+        self.playout.left_ms(now)
+    }
+
+    /// Sends a key. False where the carrier cannot.
+    pub fn send_dtmf(&mut self, digit: char) -> bool {
+        let can = self.capabilities.dtmf && self.is_standing();
+        if can {
+            self.write(LegCommand::Dtmf(digit));
+        }
+        can
+    }
+
+    /// Stops what the far side plays, or lets it go on. False where the carrier cannot.
+    pub fn pause_output(&mut self, paused: bool, now: Duration) -> bool {
+        if !self.capabilities.pause || !self.is_standing() {
+            return false;
+        }
+        if paused {
+            self.playout.pause(now);
+            self.write(LegCommand::Pause);
+        } else {
+            self.playout.resume(now);
+            self.write(LegCommand::Resume);
+        }
+        true
+    }
+
+    /// Stops the caller's sound on its way in, or lets it go on.
+    pub fn pause_input(&mut self, paused: bool) {
+        self.intake.pause(paused);
+    }
+
+    pub fn is_input_paused(&self) -> bool {
+        self.intake.is_paused()
+    }
+
+    /// Tells by [`Effects::played`](super::Effects::played) with this token when all that was played so
+    /// far has been heard.
+    pub fn when_played(&mut self, token: u64, now: Duration) {
+        self.played_waiters.push(token);
+        self.await_confirmation(now);
+    }
+
+    /// Asks for a mark at the end of what is played.
+    fn await_confirmation(&mut self, now: Duration) {
+        if self.playout.is_confirmed(now) || !self.is_standing() {
+            return;
+        }
+        if self.unsent.is_empty() {
+            if let Some(id) = self.playout.end_mark(now) {
+                self.write(LegCommand::Mark(id));
+            }
+            let left = Duration::from_secs_f64(self.playout.left_ms(now) / 1000.0);
+            self.confirm_by = Some(now + left + CONFIRM);
+        }
+    }
+
+    /// Whether all that was played has been heard, as far as that can be known.
+    pub(super) fn is_played(&self, now: Duration) -> bool {
+        let is_heard = self.unsent.is_empty() && self.playout.left_ms(now) <= 0.001;
+        let is_late = self.confirm_by.is_some_and(|by| by <= now);
+        is_heard && (is_late || self.playout.is_confirmed(now))
+    }
+
+    /// Ends the call from this side: at once, or when all was heard.
+    pub fn hang_up(&mut self, after_playback: bool, now: Duration) {
+        if self.is_over() {
+            return;
+        }
+        if after_playback && self.is_standing() && !self.is_played(now) {
+            self.hang_up_by = Some(now + self.options.hang_up_timeout);
+            self.await_confirmation(now);
+            return;
+        }
+        self.finish(EndedBy::Us, "hung up by this side", now);
+    }
+
+    /// Whether this side hangs up now.
+    pub(super) fn is_hang_up_due(&self, now: Duration) -> bool {
+        self.hang_up_by
+            .is_some_and(|by| by <= now || self.is_played(now))
+    }
+
+    /// Ends the call, and closes the line where there is one.
+    pub(super) fn finish(&mut self, by: EndedBy, reason: &str, now: Duration) {
+        if self.is_over() {
+            return;
+        }
+        self.waiting.retain(|waiting| !waiting.is_sound);
+        if self.is_standing() && self.capabilities.hang_up && by != EndedBy::Caller {
+            self.write(LegCommand::HangUp);
+        }
+        if !matches!(self.stage, Stage::Lost(_)) {
+            let message = Outgoing::Close {
+                code: 1000,
+                reason: String::new(),
+            };
+            self.waiting.push_back(Waiting {
+                message,
+                is_sound: false,
+            });
+        }
+        self.playout.clear(now);
+        self.unsent.clear();
+        self.stage = Stage::Ended(CallEnd {
+            by,
+            reason: reason.to_owned(),
+        });
+    }
+}

@@ -1,0 +1,52 @@
+//! The caller's end of a call, as the session that is coupled with it sees it.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Session;
+use crate::audio::AudioFormat;
+use crate::conversation::CallerCommand;
+
+/// Plays what the session says, and tells how much of it is still to be heard. All but
+/// [`flush`](Self::flush) is called under the session's lock: nothing may block or call the session.
+/// Times are of the session's clock.
+pub trait CallerEnd: fmt::Debug + Send + Sync + 'static {
+    /// Adds sound to the end of what is to be played.
+    fn play(&self, sound: &[u8], format: AudioFormat, now: Duration);
+
+    fn command(&self, command: CallerCommand, now: Duration);
+
+    /// How much of what was given is still to be heard, in milliseconds.
+    fn left_to_play_ms(&self, now: Duration) -> f64;
+
+    /// Sends what waits. Called after the session's lock is released, and before its own messages are
+    /// sent.
+    fn flush(&self);
+}
+
+impl Session {
+    /// Couples the session with the caller's end of a call, which plays what it says from now on. A
+    /// session is coupled once: false where it was before.
+    pub fn couple(&self, caller: std::sync::Arc<dyn CallerEnd>) -> bool {
+        let is_new = self.caller.set(caller).is_ok();
+        if is_new {
+            self.set_interest(self.wanted());
+        }
+        is_new
+    }
+
+    /// Sound that belongs to no answer is played now: `play` gives it to the caller's end, and tells how
+    /// many milliseconds of it there are.
+    pub fn play_aside(&self, play: impl FnOnce(Duration) -> f64) {
+        self.act(|conversation, now| {
+            let length_ms = play(now);
+            conversation.caller_hears(length_ms, now);
+        });
+    }
+
+    /// The caller's end has played something to its end.
+    pub fn caller_progressed(&self) {
+        // Each act begins with asking the caller's end.
+        self.act(|_, _| ());
+    }
+}
