@@ -11,9 +11,12 @@ import hashlib
 import hmac
 import json
 import time
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stapes.calls import (
     SignatureError,
@@ -24,6 +27,9 @@ from stapes.calls import (
     validate_vonage,
 )
 from stapes.errors import StapesError
+
+if TYPE_CHECKING:
+    import random
 
 URL = "https://mycompany.com/myapp.php?foo=1&bar=2"
 TOKEN = "12345"
@@ -445,3 +451,54 @@ class TestVonage:
     def test_a_missing_header_is_named(self):
         with pytest.raises(SignatureError, match="no Authorization"):
             validate_vonage(self.SECRET, None)
+
+
+TEXT = st.text(max_size=12)
+FIELDS = st.lists(st.tuples(TEXT, TEXT), max_size=6)
+
+
+@given(fields=FIELDS, shuffled=st.randoms())
+def test_a_form_of_twilio_is_accepted_in_any_order_and_no_other(
+    fields: list[tuple[str, str]], shuffled: random.Random
+):
+    message = "".join(name + value for name, value in sorted(set(fields)))
+    signature = sha1(TOKEN, URL + message)
+    again = [*fields, *fields]
+    shuffled.shuffle(again)
+    validate_twilio(TOKEN, URL, signature, again)
+    assert reason(validate_twilio, TOKEN, URL, signature, [*fields, ("more", "x")]) == "mismatch"
+
+
+@given(query=FIELDS, fields=FIELDS)
+def test_a_form_of_plivo_is_signed_as_its_sdk_puts_it_together(
+    query: list[tuple[str, str]], fields: list[tuple[str, str]]
+):
+    signed = "https://example.com/answer"
+    if query or fields:
+        signed += "?" + "&".join(f"{name}={value}" for name, value in sorted(query))
+    if query and fields:
+        signed += "."
+    signed += "".join(name + value for name, value in sorted(fields))
+    tag = hmac.new(b"secret", f"{signed}.n".encode(), hashlib.sha256).digest()
+    url = "https://example.com/answer?" + urlencode(query)
+    validate_plivo("secret", "POST", url, base64.b64encode(tag).decode(), "n", fields)
+
+
+@given(url=TEXT | st.just(URL), header=TEXT, other=TEXT, fields=FIELDS, body=st.binary(max_size=9))
+def test_nothing_that_comes_is_accepted_or_breaks_a_check(
+    url: str, header: str, other: str, fields: list[tuple[str, str]], body: bytes
+):
+    public_key = base64.b64encode(bytes(32)).decode()
+    for call in [
+        lambda: validate_twilio(TOKEN, url, header, fields),
+        lambda: validate_twilio(TOKEN, url, header, body=body),
+        lambda: validate_signalwire(TOKEN, url, header, fields),
+        lambda: validate_signalwire(TOKEN, url, header, body=body),
+        lambda: validate_telnyx(public_key, other, header, body),
+        lambda: validate_plivo(TOKEN, "POST", url, header, other, fields),
+        lambda: validate_vonage(TOKEN, f"Bearer {header}", body),
+        lambda: validate_vonage(TOKEN, header, body),
+    ]:
+        with pytest.raises((SignatureError, ValueError)) as caught:
+            call()
+        assert isinstance(caught.value, SignatureError) or url != URL
