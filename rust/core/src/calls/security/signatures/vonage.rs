@@ -155,11 +155,8 @@ mod tests {
 
     fn hash(body: &[u8]) -> String {
         let digest = ring::digest::digest(&ring::digest::SHA256, body);
-        digest
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let digits = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+        digits.collect::<Vec<_>>().concat()
     }
 
     fn claims() -> Value {
