@@ -1,5 +1,68 @@
 //! The carriers: one file for each, with its codec.
+//!
+//! How they differ is in their [`Capabilities`](super::carrier::Capabilities) and at the head of each file;
+//! `docs/adding-a-carrier.md` says how to add one.
 
+mod asterisk_websocket;
+mod audiosocket;
+mod jambonz;
+mod plivo;
+mod telnyx;
 mod twilio;
+mod vonage;
+mod wire;
 
+pub use asterisk_websocket::AsteriskWebSocket;
+pub use audiosocket::AudioSocket;
+pub use jambonz::Jambonz;
+pub use plivo::Plivo;
+pub use telnyx::Telnyx;
 pub use twilio::Twilio;
+pub use vonage::Vonage;
+
+use super::carrier::Carrier;
+use crate::audio::AudioFormat;
+
+/// What a carrier's wire does not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CarrierOptions {
+    /// `audiosocket`: the format of the route, both ways; `None`: linear PCM at 8 kHz. `telnyx`, `jambonz`:
+    /// what the carrier is configured to be sent; `None`: the same as it sends. The others tell.
+    pub format: Option<AudioFormat>,
+    /// `signalwire`, `telnyx`, `plivo`: linear PCM is big endian on the wire, as in RTP.
+    pub is_big_endian: bool,
+}
+
+/// The names that [`by_name`] knows.
+pub const NAMES: [&str; 8] = [
+    "twilio",
+    "signalwire",
+    "telnyx",
+    "plivo",
+    "vonage",
+    "audiosocket",
+    "asterisk",
+    "jambonz",
+];
+
+/// A codec for one stream of the carrier with one of the [`NAMES`].
+pub fn by_name(name: &str, options: CarrierOptions) -> Option<Box<dyn Carrier>> {
+    let CarrierOptions {
+        format,
+        is_big_endian,
+    } = options;
+    Some(match name {
+        "twilio" => Box::new(Twilio::default()),
+        "signalwire" => Box::new(Twilio::signalwire(is_big_endian)),
+        "telnyx" => Box::new(Telnyx::new(format, is_big_endian)),
+        "plivo" => Box::new(Plivo::new(is_big_endian)),
+        "vonage" => Box::new(Vonage::default()),
+        "audiosocket" => Box::new(format.map_or_else(AudioSocket::default, AudioSocket::new)),
+        "asterisk" => Box::new(AsteriskWebSocket::default()),
+        "jambonz" => Box::new(Jambonz::new(format)),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

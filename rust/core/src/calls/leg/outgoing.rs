@@ -92,10 +92,13 @@ impl Leg {
         let most_ms = far_buffer.as_secs_f64() * 1000.0;
         while !self.unsent.is_empty() && !self.is_full {
             let room_ms = most_ms - self.playout.ahead_ms(now);
-            if room_ms < MIN_PIECE_MS {
+            // A frame that is longer than the way to the next mark goes as a whole.
+            let frame = self.capabilities.whole_frames.unwrap_or_default();
+            let least_ms = MIN_PIECE_MS.max(frame.as_secs_f64() * 1000.0);
+            if room_ms < least_ms {
                 return;
             }
-            let until_mark_ms = self.playout.until_mark_ms(now).max(MIN_PIECE_MS);
+            let until_mark_ms = self.playout.until_mark_ms(now).max(least_ms);
             let most = self.bytes_of(room_ms.min(until_mark_ms)).min(MAX_MESSAGE);
             let length = self.whole(self.unsent.len().min(most.max(1)));
             if length == 0 {
