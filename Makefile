@@ -106,11 +106,11 @@ faults: dev ## Lose the connection at each point of a turn, in each way, three t
 # sanitizer is off: what is looked for is a panic or a broken rule, and the code under test has no unsafe
 # code of its own.
 FUZZ_SECONDS ?= 30
-fuzz: dev ## Hold random conversations, and feed anything to the parser, to conversations and to the jitter buffer, for FUZZ_SECONDS each
+fuzz: dev ## Hold random conversations, and feed anything to the parser, to conversations, to the jitter buffer and to carriers, for FUZZ_SECONDS each
 	RANDOM_CONVERSATIONS_SECONDS=$(FUZZ_SECONDS) cargo test --package stapes-core --test random_conversations -- --nocapture
 	RANDOM_CONVERSATIONS_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m pytest tests/random_conversations --capture=no
 	$(PYTHON) scripts/fuzz_seeds.py tests/conformance/data/scenarios rust/core/fuzz/corpus
-	cd rust/core && for target in server_event event_sequence rtp_audio; do \
+	cd rust/core && for target in server_event event_sequence rtp_audio carrier_frame; do \
 	  cargo +nightly fuzz run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -max_len=16384 || exit 1; \
 	done
 

@@ -22,6 +22,18 @@ ACTS = {
     "updateAgent": "h0",
 }
 
+# What begins a call, in the order of the carriers' names in the core.
+CALLS = (
+    '{"event":"start","start":{"streamSid":"s","callSid":"c"}}',
+    '{"event":"start","start":{"streamSid":"s","mediaFormat":{"encoding":"L16@24000h"}}}',
+    '{"event":"start","stream_id":"s","start":{"media_format":{"encoding":"PCMA","sample_rate":8000}}}',
+    '{"event":"start","start":{"streamId":"s","mediaFormat":"audio/x-l16;rate=16000"}}',
+    '{"event":"websocket:connected","content-type":"audio/l16;rate=16000"}',
+    "b\x01\0\x100123456789abcdef",
+    "MEDIA_START connection_id:s channel_id:c format:slin16 optimal_frame_size:640 ptime:20",
+    '{"callSid":"c","sampleRate":16000,"mixType":"mono"}',
+)
+
 
 def lines(step: dict[str, Any]) -> list[str]:
     """The frames and acts of one step, as the fuzz targets read them."""
@@ -50,7 +62,8 @@ def main() -> None:
     """Writes a corpus from the scenarios."""
     scenarios, corpus = map(Path, sys.argv[1:])
     events, sequences = corpus / "server_event", corpus / "event_sequence"
-    for folder in (events, sequences):
+    calls = corpus / "carrier_frame"
+    for folder in (events, sequences, calls):
         folder.mkdir(parents=True, exist_ok=True)
     kinds: dict[str, str] = {}
     for path in sorted(scenarios.glob("*.json")):
@@ -64,6 +77,9 @@ def main() -> None:
                 kinds.setdefault(f"raw_{len(kinds)}", step["server_send_raw"])
     for kind, text in kinds.items():
         (events / kind).write_text(text, encoding="utf-8")
+    for number, begin in enumerate(CALLS):
+        call = "\n".join([chr(number) + begin, "pz", "w1", "c", "w9", "h1"])
+        (calls / str(number)).write_text(call, encoding="utf-8")
 
 
 if __name__ == "__main__":
