@@ -13,16 +13,20 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev release test test-rust test-python test-pythons lint format bench bench-core bench-load bench-webrtc fuzz faults clean
+.PHONY: help demo dev release test prepare pythons test-rust test-python test-pythons lint lint-rust lint-python format bench bench-core bench-load bench-webrtc fuzz faults clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
-# Two steps, so that a change of the Rust code does not install anything again.
-$(VENV)/.demo: pyproject.toml
+# Several steps, so that a change of the Rust code does not install anything again, and what needs
+# nothing of each other can be done side by side.
+$(VENV)/.tools: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stapes needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cmake>=3.24' 'maturin>=1.9,<2'
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.tools
 	$(BIN)/python scripts/install_extras.py demo
 	@touch $@
 
@@ -30,9 +34,11 @@ $(VENV)/.dev: $(VENV)/.demo
 	$(BIN)/python scripts/install_extras.py dev
 	@touch $@
 
-# One optimised development build serves the demo and the tests.
-python/stapes/_core.abi3.so: $(RUST) | $(VENV)/.demo
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --skip-install
+# One optimised development build serves the demo and the tests: with the features that the tests
+# switch on, nothing is compiled twice.
+ALIKE := --features stapes-py/workspace
+python/stapes/_core.abi3.so: $(RUST) | $(VENV)/.tools
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --skip-install $(ALIKE)
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.demo python/stapes/_core.abi3.so
@@ -44,24 +50,41 @@ demo: $(VENV)/.installed ## Hold a spoken conversation: no key, no network, no s
 
 dev: $(VENV)/.dev $(VENV)/.installed ## Set up for development (in .venv)
 
-test: lint test-rust test-python test-pythons ## Check and test everything
+# What installs and what checks goes side by side; what tests has the machine for itself.
+test: ## Check and test everything
+	$(MAKE) PYTHON=$(PYTHON) --jobs=3 prepare
+	$(MAKE) PYTHON=$(PYTHON) --jobs=2 lint
+	$(MAKE) PYTHON=$(PYTHON) test-rust
+	$(MAKE) PYTHON=$(PYTHON) test-python
+	$(MAKE) PYTHON=$(PYTHON) test-pythons
+
+prepare: dev pythons
 
 # The programs that tests of the benchmarks run only have to be linked after the tests.
 test-rust: dev
-	cargo test --quiet --workspace
-	cargo build --quiet --workspace --bins
+	cargo test --quiet --workspace $(ALIKE)
+	cargo build --quiet --workspace --bins $(ALIKE)
 
+# What listens in real time must not share the machine.
 test-python: dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m 'not real_time'
+	$(BIN)/python -m pytest -m real_time
+
+pythons: $(VENV)/.tools
+	$(BIN)/python scripts/test_on_pythons.py --prepare $(PYTHONS)
 
 test-pythons: dev
 	$(BIN)/python scripts/test_on_pythons.py $(PYTHONS)
 
-lint: dev ## Check formats, lints, types and stubs
+lint: lint-rust lint-python ## Check formats, lints, types and stubs
+
+lint-rust: dev
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
 	cargo clippy --quiet --package stapes-core --no-default-features -- --deny warnings
-	cargo clippy --quiet --package stapes-py --no-default-features -- --deny warnings
+	cargo clippy --quiet --package stapes-py --no-default-features --no-deps -- --deny warnings
+
+lint-python: dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

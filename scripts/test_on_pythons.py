@@ -1,4 +1,7 @@
-"""Builds one wheel and runs the tests with it on each of the interpreters named."""
+"""Builds one wheel and runs the tests with it on each of the interpreters named.
+
+`--prepare` only makes their environments, which needs no wheel and so can be done meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 WHEELS = ROOT / "target" / "wheels"
+PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+
+# What an interpreter may do in its own way is tested on each: the bindings, objects and types, event
+# loops, signals, forks and exits. These folders test what does not depend on it, or what the tests
+# of sessions use on each interpreter as well (the development server, WebRTC): the interpreter of the
+# development environment is enough for them. What takes real time is tested there alone, too.
+TESTED_ONCE = ("architecture", "benches", "cli", "devserver", "listening", "webrtc")
+# Of these, what imports and runs each part of the package once.
+TESTED_EVERYWHERE = (
+    "cli/test_help.py",
+    "cli/test_load_agent.py",
+    "listening/test_over_the_wire.py",
+    "webrtc/test_webrtc_sessions.py",
+)
 
 
 def run(*command: str | Path, **environment: str) -> None:
@@ -21,30 +38,54 @@ def build() -> Path:
     """The wheel, of the same build that is developed with."""
     shutil.rmtree(WHEELS, ignore_errors=True)
     maturin = Path(sys.executable).with_name("maturin")
-    run(maturin, "build", "--quiet", "--profile", "dev", "--out", WHEELS)
+    options = ("--profile", "dev", "--features", "stapes-py/workspace", "--out", WHEELS)
+    run(maturin, "build", "--quiet", *options)
     (wheel,) = WHEELS.glob("stapes-*-abi3-*.whl")
     return wheel
 
 
-def test(python: str, wheel: Path) -> None:
-    """Runs the suite in an environment of its own."""
+def environment(python: str) -> tuple[str, Path]:
+    """The interpreter's version, and its own environment with all that the tests need."""
     told = [python, "-c", "import platform; print(platform.python_version())"]
     version = subprocess.run(told, capture_output=True, text=True, check=True).stdout.strip()
+    made = ROOT / "target" / f"venv-{version}"
+    inside, installed = made / "bin" / "python", made / ".test"
+    wanted = (ROOT / "pyproject.toml").stat().st_mtime
+    if not installed.exists() or installed.stat().st_mtime < wanted:
+        run(python, "-m", "venv", made)
+        run(inside, ROOT / "scripts" / "install_extras.py", "test")
+        installed.touch()
+    return version, inside
+
+
+def tests() -> list[str]:
+    """The tests that depend on the interpreter; a new folder is one of them."""
+    folders = sorted(path.parent.name for path in (ROOT / "tests").glob("*/__init__.py"))
+    unknown = set(TESTED_ONCE) - set(folders)
+    if unknown:
+        raise SystemExit(f"TESTED_ONCE names folders that are not there: {unknown}")
+    chosen = [name for name in folders if name not in TESTED_ONCE]
+    return [f"tests/{name}" for name in (*chosen, *TESTED_EVERYWHERE)]
+
+
+def test(python: str, wheel: Path) -> None:
+    """Runs the tests in an environment of its own."""
+    version, inside = environment(python)
     print(f"CPython {version} with {wheel.name}", flush=True)
-    environment = ROOT / "target" / f"venv-{version}"
-    if not environment.exists():
-        run(python, "-m", "venv", environment)
-    inside = environment / "bin" / "python"
-    run(inside, ROOT / "scripts" / "install_extras.py", "test")
-    pip = (inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(*pip, "--force-reinstall", "--no-deps", wheel)
-    # What takes real time does not depend on the interpreter: once is enough.
-    run(inside, "-m", "pytest", "-p", "no:cacheprovider", "-m", "not real_time")
+    run(inside, *PIP, "--force-reinstall", "--no-deps", wheel)
+    options = ("-p", "no:cacheprovider", "--numprocesses=2", "--dist=loadfile")
+    run(inside, "-m", "pytest", *options, "-m", "not real_time", *tests())
 
 
 def main() -> None:
     """Tests on all of them, one after another."""
     pythons = sys.argv[1:]
+    prepares = "--prepare" in pythons
+    pythons = [python for python in pythons if python != "--prepare"]
+    if prepares:
+        for python in pythons:
+            environment(python)
+        return
     if not pythons:
         print("no other CPython from 3.11 up is here: the suite has run on this one only")
         return
