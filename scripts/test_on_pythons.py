@@ -15,10 +15,10 @@ ROOT = Path(__file__).parent.parent
 WHEELS = ROOT / "target" / "wheels"
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 
-# What an interpreter may do in its own way is tested on each: the bindings, objects and types, event
-# loops, signals, forks and exits. These folders test what does not depend on it, or what the tests
-# of sessions use on each interpreter as well (the development server, WebRTC): the interpreter of the
-# development environment is enough for them. What takes real time is tested there alone, too.
+# What an interpreter may do in its own way is tested on each: the bindings, objects and types,
+# event loops, signals, forks and exits. These folders test what does not depend on it, or what the
+# tests of sessions use on each interpreter as well (the development server): the interpreter of
+# the development environment is enough for them. What takes real time is tested there alone, too.
 TESTED_ONCE = ("architecture", "benches", "cli", "devserver", "listening", "webrtc")
 # Of these, what imports and runs each part of the package once.
 TESTED_EVERYWHERE = (

@@ -58,7 +58,15 @@ async def test_no_key_says_where_to_put_one():
     assert "Set OPENAI_API_KEY, or give api_key=" in words
 
 
-@pytest.mark.parametrize("nothing", ["", "  ", lambda: "", lambda: None], ids=repr)
+NO_KEYS = {
+    "empty": "",
+    "blank": "  ",
+    "a function to empty": lambda: "",
+    "a function to None": lambda: None,
+}
+
+
+@pytest.mark.parametrize("nothing", NO_KEYS.values(), ids=NO_KEYS)
 async def test_an_empty_key_is_no_key(nothing):
     words = await refusal(session_to("ws://127.0.0.1:1", api_key=nothing), UserError)
     assert "API key is not set" in words
