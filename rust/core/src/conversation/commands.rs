@@ -162,7 +162,8 @@ impl Conversation {
         self.ended(connection_id, end);
     }
 
-    /// Closes the connection. Everything that is still under way becomes stale.
+    /// Closes the connection. Everything that is still under way becomes stale: as in the reference,
+    /// nothing more is told of it, and the history stays as it was told, until the next connection.
     pub fn close(&mut self, code: u16, reason: &str) {
         self.closed_connection = self.connection_id;
         if self.status == Status::Disconnected {
@@ -180,7 +181,7 @@ impl Conversation {
         self.connected()?;
         match event.get("type").and_then(Value::as_str) {
             Some("response.create") => return self.request_manual(event, now),
-            Some("response.cancel") => self.note_cancel(text_of(&event, "response_id")),
+            Some("response.cancel") => self.note_cancel(&event),
             Some("session.update") => self.note_update(&Value::Object(event.clone())),
             Some(_) => {}
             None => {
@@ -300,18 +301,24 @@ impl Conversation {
         Ok(())
     }
 
-    /// The user cancels that response, or the current one.
-    fn note_cancel(&mut self, response_id: Option<&str>) {
-        match response_id {
+    /// The user cancels a response by its id, or the current one.
+    fn note_cancel(&mut self, event: &Map<String, Value>) {
+        let named = text_of(event, "response_id");
+        let meant = match named {
             Some(id) if !self.responses.is_current(id) => {
                 if let Some(response) = self.responses.get_mut(id) {
                     response.cancelling |= !response.done;
                 }
+                None
             }
             _ => {
                 self.responses.cancel_current();
+                self.responses.is_busy().then(|| self.responses.index())
             }
-        }
+        };
+        let event_id = text_of(event, "event_id");
+        self.cancellations
+            .sent(event_id, named.map(Arc::from), meant);
     }
 
     /// Rewrites the conversation. The history changes when the server confirms. Returns a sentence

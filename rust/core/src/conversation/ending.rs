@@ -7,6 +7,17 @@ use super::Conversation;
 use super::event::{Event, ResponseEnded};
 use super::guard::GuardSource;
 
+/// What was told of the answer's sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Sound {
+    #[default]
+    Over,
+    /// It has started.
+    Started,
+    /// It was interrupted. The server may still say that it has generated all of it.
+    Interrupted,
+}
+
 impl Conversation {
     /// Ends the response that is in progress, its audio, and the items in progress.
     pub(super) fn end_unfinished(&mut self) {
@@ -24,12 +35,17 @@ impl Conversation {
         self.end_response();
     }
 
-    fn end_response(&mut self) {
-        if std::mem::take(&mut self.audio_started) {
+    /// Ends the sound that was passed on last, if its end was not told.
+    pub(super) fn end_sound(&mut self) {
+        if std::mem::take(&mut self.sound) == Sound::Started {
             self.outbox.event(Event::AudioStopped {
                 agent_version: self.agent_version,
             });
         }
+    }
+
+    fn end_response(&mut self) {
+        self.end_sound();
         let Some(lost) = self.responses.lose_current() else {
             return;
         };

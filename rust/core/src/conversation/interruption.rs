@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::capabilities::Truncation;
 use super::client_event::ClientEvent;
+use super::ending::Sound;
 use super::event::Event;
 use super::heard::heard;
 use super::item::ItemId;
@@ -66,8 +67,9 @@ impl Conversation {
                 && !response.done
                 && !std::mem::replace(&mut response.cancelling, true)
             {
-                self.outbox
-                    .message(ClientEvent::response_cancel(Some(&cut.response_id)));
+                let id = Arc::clone(&cut.response_id);
+                self.outbox.message(ClientEvent::response_cancel(Some(&id)));
+                self.cancellations.sent(None, Some(id), None);
             }
         }
         if at_server && self.status == Status::Connected {
@@ -78,8 +80,11 @@ impl Conversation {
     /// Cancels the current response, unless that was done before.
     pub(super) fn cancel_current(&mut self) {
         if self.responses.cancel_current() {
-            let id = self.responses.current().map(|id| &**id);
-            self.outbox.message(ClientEvent::response_cancel(id));
+            let id = self.responses.current().cloned();
+            self.outbox
+                .message(ClientEvent::response_cancel(id.as_deref()));
+            let index = self.responses.index();
+            self.cancellations.sent(None, id, Some(index));
         }
     }
 
@@ -140,7 +145,9 @@ impl Conversation {
         if interrupted.is_empty() {
             return;
         }
-        self.audio_started = false;
+        if self.sound == Sound::Started {
+            self.sound = Sound::Interrupted;
+        }
         for response_id in &interrupted {
             self.outbox.event(Event::AudioInterrupted {
                 agent_version: self.agent_version,

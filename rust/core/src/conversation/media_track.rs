@@ -14,6 +14,7 @@ use crate::audio::format::AudioFormat;
 
 use super::Conversation;
 use super::capabilities::Media;
+use super::ending::Sound;
 use super::event::Event;
 use super::item::text;
 use super::normalise::index;
@@ -205,7 +206,7 @@ impl Conversation {
         }
         self.playback.played_out(response_id);
         self.count_heard();
-        self.audio_started = false;
+        self.sound = Sound::Over;
         self.outbox.event(Event::AudioStopped {
             agent_version: self.agent_version,
         });
@@ -215,8 +216,7 @@ impl Conversation {
     /// Notes that audio was passed on for playback.
     pub(super) fn audio_arrived(&mut self) {
         self.spoken = true;
-        if !self.audio_started {
-            self.audio_started = true;
+        if std::mem::replace(&mut self.sound, Sound::Started) != Sound::Started {
             self.outbox.event(Event::AudioStarted {
                 agent_version: self.agent_version,
             });

@@ -5,6 +5,7 @@
 //! and starts no thread, so it can be fuzzed and run under a virtual clock.
 
 mod audio_commands;
+mod cancellations;
 mod capabilities;
 mod client_event;
 mod commands;
@@ -65,7 +66,9 @@ pub use survival::{Replayed, SurvivalOptions};
 pub use tool_answers::AgentSwitch;
 pub use tool_calls::FunctionCall;
 
+use cancellations::Cancellations;
 use early_audio::EarlyAudio;
+use ending::Sound;
 use guard::GuardWatch;
 use history::Ledger;
 use mcp_failures::McpFailures;
@@ -172,7 +175,7 @@ pub struct Conversation {
     server_responds: bool,
     /// The user has spoken: the next response that begins is the server's own.
     own_response_due: bool,
-    audio_started: bool,
+    sound: Sound,
     /// Whether the assistant has spoken on this connection. The voice cannot change after that.
     spoken: bool,
     /// Whether audio of the user's was sent, and neither this side nor the server has committed it.
@@ -181,8 +184,7 @@ pub struct Conversation {
     turn_ended: Option<Duration>,
     /// Those who wait until nothing is left to play.
     played_waiters: Vec<PlayedWaiter>,
-    /// Cancellations that came too late, whose refusals are still to come.
-    late_cancels: u32,
+    cancellations: Cancellations,
     /// Counts truncations at 0, for their event ids.
     truncations: u64,
     /// The event ids and items of truncations at 0.
@@ -222,12 +224,12 @@ impl Conversation {
             server_interrupts: false,
             server_responds: true,
             own_response_due: false,
-            audio_started: false,
+            sound: Sound::default(),
             spoken: false,
             uncommitted: false,
             turn_ended: None,
             played_waiters: Vec::new(),
-            late_cancels: 0,
+            cancellations: Cancellations::default(),
             truncations: 0,
             unheard: VecDeque::new(),
             survival: None,
@@ -432,7 +434,7 @@ impl Conversation {
         self.mcp_approvals.clear();
         self.announced = None;
         self.spoken = false;
-        self.late_cancels = 0;
+        self.cancellations.reset();
         self.unheard.clear();
     }
 
@@ -449,7 +451,7 @@ impl Conversation {
         self.tool_calls.reset();
         self.responses = Responses::default();
         self.history_requests.reset();
-        self.audio_started = false;
+        self.sound = Sound::default();
         self.uncommitted = false;
         self.server_responds = true;
         self.own_response_due = false;

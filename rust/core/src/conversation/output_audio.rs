@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::audio::format::AudioFormat;
 
 use super::Conversation;
+use super::ending::Sound;
 use super::server_event::{Body, Chunk, ServerEvent};
 
 /// The part of an answer that audio belongs to.
@@ -131,6 +132,6 @@ impl Conversation {
 
     /// Whether audio has started and not stopped. If not, the next audio is a new start.
     pub(crate) fn has_audio_started(&self) -> bool {
-        self.audio_started
+        self.sound == Sound::Started
     }
 }

@@ -55,6 +55,8 @@ pub struct Running {
     open: Option<(u32, bool)>,
     /// It never ends.
     pub stuck: bool,
+    /// Why it was cancelled, if it was.
+    reason: Option<&'static str>,
 }
 
 impl Server {
@@ -81,6 +83,7 @@ impl Server {
             output: Vec::new(),
             open: None,
             stuck: false,
+            reason: None,
         });
         let conversation = if apart { "null" } else { "\"conv_1\"" };
         let metadata = metadata.map_or("null".to_owned(), |n| format!(r#"{{"n":"{n}"}}"#));
@@ -197,9 +200,10 @@ impl Server {
     }
 
     /// Stops a response: a little of what it has ready is still sent, its open item is incomplete.
-    pub fn cancel(&mut self, index: usize, rng: &mut Rng) {
+    pub fn cancel(&mut self, index: usize, reason: &'static str, rng: &mut Rng) {
         let says_audio_done = self.persona.says_audio_done;
         let response = &mut self.running[index];
+        response.reason.get_or_insert(reason);
         let mut script = VecDeque::new();
         for act in response.script.iter().take(rng.below(4)) {
             if !matches!(act, Act::Sound { .. } | Act::Words { .. }) {
@@ -409,12 +413,15 @@ impl Server {
             last.cut.is_none().then(|| last.text.clone())
         });
         let (id, output) = (response.id, output.join(","));
-        let details = match status {
-            "failed" => {
+        let details = match (status, response.reason) {
+            ("failed", _) => {
                 r#"{"type":"failed","error":{"type":"server_error","code":"e","message":"m"}}"#
+                    .to_owned()
             }
-            "cancelled" => r#"{"type":"cancelled","reason":"client_cancelled"}"#,
-            _ => "null",
+            ("cancelled", Some(reason)) if self.persona.states_reasons => {
+                format!(r#"{{"type":"cancelled","reason":"{reason}"}}"#)
+            }
+            _ => "null".to_owned(),
         };
         let conversation = if response.apart { "null" } else { "\"conv_1\"" };
         self.say(

@@ -72,7 +72,7 @@ pub fn interruption(
         })?;
     }
     if !expected.cuts.is_empty() {
-        expect.player.clear(&expected.cuts, now);
+        expect.player.clear(&expected.cuts, &done, now);
     }
     Ok(())
 }

@@ -37,6 +37,8 @@ pub struct Persona {
     pub says_audio_done: bool,
     /// Errors name the client's event that they answer.
     pub links_errors: bool,
+    /// A response that was cancelled says by what.
+    pub states_reasons: bool,
     pub calls: CallShape,
     /// The server cancels its answer itself when the user speaks.
     pub interrupts: bool,
@@ -60,6 +62,7 @@ impl Persona {
             mulaw: false,
             says_audio_done: true,
             links_errors: true,
+            states_reasons: true,
             calls: CallShape::Whole,
             interrupts: true,
             answers_speech: true,
@@ -89,6 +92,7 @@ impl Persona {
             terse: rng.chance(10),
             speech_interrupts: rng.chance(90),
             reports: rng.chance(25),
+            states_reasons: rng.chance(80),
         }
     }
 
@@ -107,6 +111,10 @@ impl Persona {
             },
             Self {
                 links_errors: plain.links_errors,
+                ..same.clone()
+            },
+            Self {
+                states_reasons: plain.states_reasons,
                 ..same.clone()
             },
             Self {

@@ -158,13 +158,15 @@ impl Player {
         self.reported.is_some()
     }
 
-    /// The parts were cut, or heard: the player is empty.
-    pub fn clear(&mut self, cuts: &[Cut], now: u64) {
+    /// The parts were cut, or heard: the player is empty. `made`: the items and parts that were cut.
+    pub fn clear(&mut self, cuts: &[Cut], made: &HashSet<(u32, usize)>, now: u64) {
         for cut in cuts {
             let part = |part: &&Part| part.item == cut.item && part.index == cut.index;
             let length = self.parts.iter().find(part).map_or(0, |part| part.length);
             *self.heard_of.entry(cut.response).or_default() -= length - cut.ms;
-            self.cuts.insert((cut.item, cut.index), cut.ms);
+            if cut.required || made.contains(&(cut.item, cut.index)) {
+                self.cuts.insert((cut.item, cut.index), cut.ms);
+            }
         }
         self.parts.clear();
         self.ends = now;

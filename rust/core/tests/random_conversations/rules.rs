@@ -54,9 +54,13 @@ pub enum Rule {
     EndlessResponseIsTold,
     /// A response begins once and ends once, with its agent and its text.
     ResponseIsPaired,
-    /// `AudioStarted` is followed by `AudioStopped` or `AudioInterrupted`.
+    /// `AudioStarted` is followed by `AudioStopped` or `AudioInterrupted` before it comes again. Sound
+    /// stops where the server says that it is complete; that of a server which does not say so stops
+    /// when the next response begins or the connection is lost, for the reference tells nothing of
+    /// sound when its response ends.
     SoundIsPaired,
-    /// A lost connection ends its response, its sound and its items.
+    /// A lost connection ends its response, its sound and its items. One that the user closes does not:
+    /// nothing more is told, and the history stays as it was told, as in the reference.
     LossEndsWhatWasBegun,
     /// No error is reported where the server kept to the protocol, and none after `close()`.
     NoFalseErrors,
@@ -70,22 +74,6 @@ pub enum Rule {
     /// Nothing panics.
     NoPanic,
 }
-
-/// Rules that are broken today, each with its reason. A conversation that breaks one is left there.
-pub const KNOWN_BROKEN: &[(Rule, &str)] = &[
-    (
-        Rule::OneCreateAtATime,
-        "the refusal of an earlier cancellation is taken for that of the newest",
-    ),
-    (
-        Rule::SoundIsPaired,
-        "the end of sound needs `response.output_audio.done`",
-    ),
-    (
-        Rule::LossEndsWhatWasBegun,
-        "the end of sound needs `response.output_audio.done`",
-    ),
-];
 
 /// A broken rule.
 #[derive(Debug, Clone)]

@@ -42,6 +42,8 @@ pub struct Server {
     pub last_answer: u64,
     /// Whether there has been a response out of band.
     pub any_apart: bool,
+    /// It has begun a response by itself since it read the last request.
+    own_began: bool,
     speaking: bool,
     configured: bool,
     /// Whether responses that begin now make no calls.
@@ -64,6 +66,7 @@ impl Server {
             tick: 0,
             last_answer: 0,
             any_apart: false,
+            own_began: false,
             speaking: false,
             configured: false,
             calm: false,
@@ -137,7 +140,7 @@ impl Server {
     }
 
     /// The place of the response that speaks for the conversation.
-    fn active(&self) -> Option<usize> {
+    pub fn active(&self) -> Option<usize> {
         self.running.iter().position(|response| !response.apart)
     }
 
@@ -158,7 +161,7 @@ impl Server {
                 Fact::SpeechStarted,
             );
             if let (true, Some(active)) = (self.persona.interrupts, self.active()) {
-                self.cancel(active, rng);
+                self.cancel(active, "turn_detected", rng);
             }
             return;
         }
@@ -184,6 +187,7 @@ impl Server {
         );
         self.commit();
         if self.persona.answers_speech && self.active().is_none() {
+            self.own_began = true;
             self.begin(false, None, None, rng);
         }
     }
@@ -269,7 +273,7 @@ impl Server {
                     None => self.active(),
                 };
                 match found {
-                    Some(index) => self.cancel(index, rng),
+                    Some(index) => self.cancel(index, "client_cancelled", rng),
                     None => self.refuse(
                         event_id.as_deref(),
                         "response_cancel_not_active",
@@ -317,8 +321,11 @@ impl Server {
             );
             return;
         }
-        // Nobody can tell which of several requests an error without an id is about.
-        if rng.chance(2) && (!apart || self.persona.links_errors) {
+        // Nobody can tell which of several requests an error without an id is about, nor whether it is
+        // about one that a response may have been the answer to.
+        let own_began = !apart && std::mem::take(&mut self.own_began);
+        let clear = self.persona.links_errors || !(apart || own_began);
+        if rng.chance(2) && clear {
             let fact = Fact::Refused {
                 event_id: event_id.clone(),
                 busy: false,

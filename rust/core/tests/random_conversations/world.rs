@@ -271,7 +271,7 @@ impl World {
     /// Before a server whose errors name no request goes on by itself, both sides read what was sent:
     /// else nobody could tell which of two requests it refuses.
     fn catch_up(&mut self, rng: &mut Rng) -> Check {
-        if !self.persona.links_errors && self.server.running.is_empty() {
+        if !self.persona.links_errors && self.server.active().is_none() {
             self.down(usize::MAX)?;
             self.up(usize::MAX, rng)?;
         }

@@ -22,7 +22,7 @@ impl Conversation {
             self.truncation_refused(id);
         }
         if text(&error, "code") == Some("response_cancel_not_active") {
-            self.cancel_refused(now);
+            self.cancel_refused(text(&error, "event_id"), now);
         }
         let busy = self.responses.is_busy();
         self.sequencer.refused(&error, busy, now);

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::conversation::Conversation;
 use crate::conversation::capabilities::Media;
+use crate::conversation::ending::Sound;
 use crate::conversation::event::{CoreError, Event, Interest, Speaker};
 use crate::conversation::guard::GuardSource;
 use crate::conversation::item::text;
@@ -118,7 +119,8 @@ impl Conversation {
         (response_id, item_id)
     }
 
-    /// Handles the end of a part's audio. If none of it was passed on for playback, no audio stops.
+    /// Handles the end of a part's audio. If none of it was passed on for playback, or its end was told
+    /// already, no audio stops.
     pub(super) fn audio_done(&mut self, event: &Value, now: Duration) {
         let current = self.responses.current().cloned();
         let response_id = text(event, "response_id").or(current.as_deref());
@@ -131,7 +133,7 @@ impl Conversation {
             // Generation is faster than playback: the audio stops when its segment ends.
             return;
         }
-        self.audio_started = false;
+        let told = std::mem::take(&mut self.sound);
         let newest = self.playback.ids().map(|(_, item_id)| Arc::clone(item_id));
         if let Some(item_id) = text(event, "item_id").or(newest.as_deref()) {
             let content_index = event
@@ -140,7 +142,7 @@ impl Conversation {
             self.playback.part_complete(item_id, content_index, now);
             self.count_heard();
         }
-        if !unheard {
+        if !unheard && told != Sound::Over {
             self.outbox.event(Event::AudioStopped {
                 agent_version: self.agent_version,
             });

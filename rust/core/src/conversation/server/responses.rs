@@ -48,8 +48,11 @@ impl Conversation {
             self.playback.response_complete(&replaced, now);
             self.settle_response(&replaced, now);
         }
-        // A media track may still play the response before.
-        self.audio_started &= self.capabilities.media == Media::Track;
+        if self.capabilities.media == Media::InFrames {
+            // Not every server says when a part's audio is complete. A media track may still play the
+            // response before.
+            self.end_sound();
+        }
         let response_id = id.map(Arc::from);
         self.outbox.event(Event::ResponseStarted {
             response_id,
@@ -77,14 +80,11 @@ impl Conversation {
         };
         let was_busy = self.responses.is_busy();
         let out_of_band = id.is_some_and(|id| self.responses.is_out_of_band(id));
-        let cancelling = id.map_or(self.responses.is_cancelling(), |id| {
-            self.responses.get(id).is_some_and(|it| it.cancelling)
-        });
         let Some((agent_version, timings)) = self.responses.end(id, self.agent_version, now) else {
             return false;
         };
-        if cancelling {
-            self.note_cancelled(response);
+        if is_cancelled_by_client(response) {
+            self.cancellations.stopped(id, out_of_band);
         }
         let output = response
             .get("output")
@@ -148,29 +148,23 @@ impl Conversation {
         }
     }
 
-    /// A response that was being cancelled has ended. If not by our cancellation, the refusal of
-    /// that is still to come.
-    fn note_cancelled(&mut self, response: &Value) {
-        let reason = response
-            .pointer("/status_details/reason")
-            .and_then(Value::as_str);
-        match (text(response, "status"), reason) {
-            (Some("cancelled") | None, None | Some("client_cancelled")) => self.late_cancels = 0,
-            _ => self.late_cancels += 1,
-        }
-    }
-
     /// The server refused a cancellation: no response was in progress.
-    pub(super) fn cancel_refused(&mut self, now: Duration) {
-        if self.late_cancels > 0 {
-            self.late_cancels -= 1;
-        } else if self.responses.is_cancelling()
+    pub(super) fn cancel_refused(&mut self, event_id: Option<&str>, now: Duration) {
+        let busy = self.responses.is_busy();
+        let current = busy.then(|| self.responses.index());
+        if self.cancellations.refused(event_id, current)
             && let Some(id) = self.responses.give_up()
         {
             // Its end will not come.
             self.settle_response(&id, now);
         }
     }
+}
+
+/// Whether a response has ended by a cancellation of this side's, as the server states.
+fn is_cancelled_by_client(response: &Value) -> bool {
+    let reason = response.pointer("/status_details/reason");
+    reason.and_then(Value::as_str) == Some("client_cancelled")
 }
 
 /// Whether a response belongs to no conversation, as the server states.
