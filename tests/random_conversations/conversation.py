@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from stapes import RealtimeTransport
+from stapes import RealtimeTransport, ReconnectPolicy
 from stapes.testing import VirtualClock, settle
 from tests.random_conversations.model_server import ModelServer, Persona
 from tests.random_conversations.record import Record
@@ -32,7 +32,7 @@ KINDS = {
     "update_agent": 2,
     "clock": 6,
     "breathe": 8,
-    "drop": 1,
+    "drop": 2,
     "close": 1,
     "connect": 3,
     "rest": 1,
@@ -44,12 +44,17 @@ class Wire(RealtimeTransport):
 
     def __init__(self, persona: Persona) -> None:
         self.persona = persona
+        self.away = 0
+        """How many attempts to connect fail."""
         self.ids = itertools.count(1)
         self.line: Any = None
         self.server = ModelServer(persona, self.ids, CALLABLE)
         self.up: deque[dict[str, Any]] = deque()
 
     async def connect(self, request: Any, line: Any) -> None:
+        if self.away:
+            self.away -= 1
+            raise ConnectionError("the network is away")
         self.line = line
         self.up.clear()
         self.server = ModelServer(self.persona, self.ids, CALLABLE)
@@ -99,12 +104,14 @@ class Conversation:
         self.persona = Persona.drawn(rng)
         self.stage = Stage(rng)
         self.wire = Wire(self.persona)
+        self.survives = plan.seed % 2 == 1
+        """Half of the conversations go on over another connection when one is lost."""
         self._time = VirtualClock()
         self.session = self._time.session(
             AGENTS[0],
             transport=self.wire,
             api_key="key",
-            reconnect=None,
+            reconnect=ReconnectPolicy() if self.survives else None,
             context=self.stage,
             output_guardrails=[GUARDRAIL],
             output_guardrail_settings={"debounce_text_length": 12},
@@ -149,6 +156,10 @@ class Conversation:
     def _connected(self) -> bool:
         return self.session.status == "connected" and self.wire.line is not None
 
+    @property
+    def _takes_commands(self) -> bool:
+        return self._connected or self.session.status == "reconnecting"
+
     # The line
 
     def _deliver(self, count: int) -> bool:
@@ -181,6 +192,9 @@ class Conversation:
         self.wire.server.finish()
 
     async def _speech(self, rng: random.Random) -> None:
+        if self.record.restorations:
+            # The user's sound is sent after what a new connection is told.
+            self._hear(10_000, rng)
         self.wire.server.speech(rng)
 
     async def _clock(self, rng: random.Random) -> None:
@@ -189,11 +203,11 @@ class Conversation:
     # The user
 
     async def _say(self, rng: random.Random) -> None:
-        if self._connected:
+        if self._takes_commands:
             self._start(self.session.send_message("Hello"))
 
     async def _request(self, rng: random.Random) -> None:
-        if self._connected:
+        if self._takes_commands:
             self._start(self.session.request_response())
 
     async def _interrupt(self, rng: random.Random) -> None:
@@ -238,6 +252,7 @@ class Conversation:
         if self._connected:
             line, self.wire.line = self.wire.line, None
             self.wire.up.clear()
+            self.wire.away = rng.choice([0, 0, 1, 3]) if self.survives else 0
             line.ended("the network is gone")
             await self._breathe(rng)
 
@@ -252,6 +267,7 @@ class Conversation:
     async def _connect(self, rng: random.Random | None = None) -> None:
         if self.session.status != "disconnected":
             return
+        self.wire.away = 0
         await settle(self.session)
         self.record.connecting()
         await self.session.connect()
@@ -262,6 +278,15 @@ class Conversation:
 
     async def _rest(self, rng: random.Random) -> None:
         """Lets everything under way come to its end, then checks that nothing is left."""
+        self.wire.away = 0
+        for _ in range(10):
+            await settle(self.session)
+            if self.session.status != "reconnecting":
+                break
+            self._time.advance(20)
+        self.record.require(
+            self.session.status != "reconnecting", "rest", "no connection is made again"
+        )
         server = self.wire.server
         server.is_calm = self.stage.calm = True
         server.end_speech(rng)

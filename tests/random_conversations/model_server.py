@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 
+_KINDS = {"function_call": "call", "function_call_output": "output"}
+
 _MS = 48
 """Bytes of a millisecond of sound."""
 
@@ -41,13 +43,16 @@ class Item:
     """An item of the server's conversation."""
 
     kind: str
-    """user, answer, call or output."""
+    """user, answer, call, output or system."""
     added: int = 0
     status: str = "in_progress"
     parts: list[str] = field(default_factory=list)
     """Transcripts."""
     name: str = ""
     """Of a call's tool."""
+    call_id: str = ""
+    told: bool = False
+    """The client has created it: an answer or a call then tells of an earlier connection."""
 
 
 @dataclass(slots=True)
@@ -161,11 +166,16 @@ class ModelServer:
     def _create_item(self, message: Event) -> None:
         item = message["item"]
         item_id = item.get("id") or self._new("item")
+        made = Item(_KINDS.get(item["type"], "user"), status="completed", told=True)
         if item["type"] == "function_call_output":
-            self.items[item_id] = Item("output", status="completed")
             self.calls.setdefault(item["call_id"], []).append(self.tick + 1)
-        else:
-            self.items[item_id] = Item("user", status="completed")
+        elif item["type"] == "function_call":
+            made.name, made.call_id = item["name"], item["call_id"]
+            self.calls.setdefault(item["call_id"], [])
+        elif item["role"] in ("assistant", "system"):
+            made.kind = "answer" if item["role"] == "assistant" else "system"
+            made.parts = ["".join(part["text"] for part in item["content"])]
+        self.items[item_id] = made
         previous = message.get("previous_item_id")
         at = len(self.order)
         if previous == "root":
@@ -297,7 +307,7 @@ class ModelServer:
         self._finish(item)
 
     def _act_call(self, response: Response, item: str, name: str) -> None:
-        self.items[item] = Item("call", name=name)
+        self.items[item] = Item("call", name=name, call_id=item)
         response.output.append(item)
         self._output(response, "added", item)
         self._add(item, len(self.order))
@@ -330,15 +340,20 @@ class ModelServer:
         about: Event = {"id": item_id, "status": item.status}
         if item.kind == "call":
             arguments = "{}" if item.status == "completed" else ""
-            call = {"call_id": item_id, "name": item.name, "arguments": arguments}
+            call = {"call_id": item.call_id, "name": item.name, "arguments": arguments}
             return {**about, "type": "function_call", **call}
         if item.kind == "output":
             return {**about, "type": "function_call_output", "call_id": "c", "output": "o"}
         if item.kind == "user":
             content: list[Event] = [{"type": "input_text", "text": "hello"}]
             return {**about, "type": "message", "role": "user", "content": content}
+        if item.kind == "system":
+            content = [{"type": "input_text", "text": item.parts[0]}]
+            return {**about, "type": "message", "role": "system", "content": content}
         content = []
-        if item.status != "in_progress":
+        if item.told:
+            content = [{"type": "output_text", "text": item.parts[0]}]
+        elif item.status != "in_progress":
             content = [{"type": "output_audio", "transcript": text} for text in item.parts]
             content = content or [{"type": "output_text", "text": "some text"}]
         return {**about, "type": "message", "role": "assistant", "content": content}

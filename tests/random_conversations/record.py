@@ -79,6 +79,8 @@ class Record:
         self.is_closed = False
         self.withdrawals = 0
         """Interruptions of this connection, which withdraw a request that is on its way."""
+        self.restorations = 0
+        """How often this conversation went on over another connection."""
         self._is_closing = False
         self.errors: list[Error] = []
         self.outputs: Counter[str] = Counter()
@@ -109,8 +111,12 @@ class Record:
 
     def connecting(self) -> None:
         self.connection += 1
+        if self.is_closed:
+            # Nothing more is told of what was under way then.
+            self.responses.clear()
+            self._sounding = False
         self.is_closed = self._is_closing = False
-        self.withdrawals = 0
+        self.withdrawals = self.restorations = 0
         self.updates.clear()
         self.outputs.clear()
         self.approvals.clear()
@@ -160,7 +166,8 @@ class Record:
         )
         voice = getattr(agent, "voice", None)
         said = update.get("audio", {}).get("output", {}).get("voice")
-        if is_first:
+        # A conversation that has been spoken keeps its voice on the next connection.
+        if is_first and not self.restorations:
             self.require(said == voice, "voice", f"{agent.name} has the voice {said!r}")
 
     def sent(self, sequence: int, text: str) -> None:
@@ -204,6 +211,11 @@ class Record:
                 self._check_cuts()
             case Audio(response_id=response):
                 self.require(response not in self._interrupted, "late_sound", response)
+            case ConnectionChanged(status="reconnecting"):
+                # The next connection is told the conversation, outputs included.
+                self.outputs.clear()
+                self.updates.clear()
+                self.restorations += 1
             case ConnectionChanged(status="disconnected"):
                 for call_id, run in self.tools.items():
                     is_open = not run.ended and run.connection == self.connection
