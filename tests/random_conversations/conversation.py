@@ -145,6 +145,7 @@ class Conversation:
             try:
                 await work
             except Exception as error:
+                self.record.raised.append(repr(error))
                 if not may_fail:
                     self.record.broken("commands", repr(error))
 

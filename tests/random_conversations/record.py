@@ -83,6 +83,8 @@ class Record:
         """How often this conversation went on over another connection."""
         self._is_closing = False
         self.errors: list[Error] = []
+        self.raised: list[str] = []
+        """What those who awaited a command were told in place of an `Error`."""
         self.outputs: Counter[str] = Counter()
         self._interrupted: set[str] = set()
         self._history: tuple[Any, ...] = ()

@@ -114,7 +114,7 @@ def _is_silent(item: object) -> bool:
 
 
 def _check_tools(record: Record) -> None:
-    errors = [f"{error.context} {error.error}" for error in record.errors]
+    errors = [*record.raised, *(f"{error.context} {error.error}" for error in record.errors)]
     for call_id, tool in record.tools.items():
         if tool.closed:
             continue
