@@ -484,10 +484,20 @@ mod tests {
         call.chunk("r1", "i", &a);
         call.response("r2");
         call.chunk("r1", "i", &a);
-        let sound = || Heard::Audio("r1/i".to_owned(), stream(&[&a], false));
+        let whole = stream(&[&a], true);
+        let begun = stream(&[&a], false);
+        let (head, tail) = whole.split_at(begun.len());
+        let sound = |data: &[u8]| Heard::Audio("r1/i".to_owned(), data.to_vec());
         assert_eq!(
             call.heard(),
-            [Heard::Started, sound(), Heard::Started, sound()]
+            [
+                Heard::Started,
+                sound(head),
+                sound(tail),
+                Heard::Stopped,
+                Heard::Started,
+                sound(&begun)
+            ]
         );
     }
 
