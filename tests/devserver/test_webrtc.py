@@ -93,6 +93,7 @@ def similarity(sent: np.ndarray, received: np.ndarray) -> float:
     return float(np.dot(sent, part) / (np.linalg.norm(sent) * np.linalg.norm(part)))
 
 
+@pytest.mark.real_time
 async def test_speaking_over_an_answer_cuts_it_where_it_was_played(dialled):
     client = await dialled(ScriptedMind([Turn(say="One two three four five six seven.")]))
     client.send("response.create")

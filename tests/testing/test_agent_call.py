@@ -125,6 +125,7 @@ async def test_a_turn_is_spoken(tmp_path: Path, as_what: str, detection) -> None
         assert turn.user == "hello there"
 
 
+@pytest.mark.real_time
 async def test_the_offline_voice_speaks_and_the_rules_hear_it() -> None:
     async with AgentCall(agent) as call:
         turn = await call.say("What is the weather in Paris?", voice=True)

@@ -93,15 +93,15 @@ impl Cancellations {
 mod tests {
     use super::*;
 
-    fn id(id: &str) -> Option<Arc<str>> {
-        Some(id.into())
+    fn id(id: &str) -> Arc<str> {
+        id.into()
     }
 
     #[test]
     fn a_refusal_of_the_current_responses_cancellation_ends_it() {
         for event_id in [None, Some("c1")] {
             let mut c = Cancellations::default();
-            c.sent(event_id, id("r1"), Some(1));
+            c.sent(event_id, Some(id("r1")), Some(1));
             assert!(c.refused(event_id, Some(1)));
         }
     }
@@ -109,8 +109,8 @@ mod tests {
     #[test]
     fn a_late_refusal_is_of_an_earlier_response() {
         let mut c = Cancellations::default();
-        c.sent(None, id("r1"), Some(1));
-        c.sent(None, id("r2"), Some(2));
+        c.sent(None, Some(id("r1")), Some(1));
+        c.sent(None, Some(id("r2")), Some(2));
         assert!(!c.refused(None, Some(2)), "of r1, which had ended");
         assert!(c.refused(None, Some(2)), "of r2");
     }
@@ -119,7 +119,7 @@ mod tests {
     fn a_refusal_of_a_users_cancellation_of_nothing_says_nothing() {
         let mut c = Cancellations::default();
         c.sent(None, None, None);
-        c.sent(None, id("r1"), Some(1));
+        c.sent(None, Some(id("r1")), Some(1));
         assert!(!c.refused(None, Some(1)));
         c.stopped(Some("r1"), false);
         assert!(!c.refused(None, Some(2)), "none is left");
@@ -129,7 +129,7 @@ mod tests {
     fn a_refusal_is_of_the_event_that_it_names() {
         let mut c = Cancellations::default();
         c.sent(Some("mine"), None, None);
-        c.sent(None, id("r1"), Some(1));
+        c.sent(None, Some(id("r1")), Some(1));
         assert!(!c.refused(Some("another"), Some(1)));
         assert!(!c.refused(Some("mine"), Some(1)));
         assert!(c.refused(None, Some(1)));
@@ -139,10 +139,10 @@ mod tests {
     fn an_unnamed_cancellation_may_have_stopped_the_next_response() {
         let mut c = Cancellations::default();
         c.sent(None, None, Some(1));
-        c.sent(None, id("r2"), Some(2));
+        c.sent(None, Some(id("r2")), Some(2));
         // The first one came when r1 had ended, and stopped r2.
         c.stopped(Some("r2"), false);
-        c.sent(None, id("r3"), Some(3));
+        c.sent(None, Some(id("r3")), Some(3));
         assert!(!c.refused(None, Some(3)), "of the second, which was late");
     }
 
@@ -150,12 +150,12 @@ mod tests {
     fn it_does_not_matter_which_of_two_a_refusal_is_taken_for() {
         let mut c = Cancellations::default();
         c.sent(None, None, None);
-        c.sent(None, id("r1"), Some(1));
-        c.sent(None, id("r2"), Some(2));
+        c.sent(None, Some(id("r1")), Some(1));
+        c.sent(None, Some(id("r2")), Some(2));
         // The first one stopped r2, the second one was refused, and the third one is late.
         assert!(!c.refused(None, Some(2)));
         c.stopped(Some("r2"), false);
-        c.sent(None, id("r3"), Some(3));
+        c.sent(None, Some(id("r3")), Some(3));
         assert!(!c.refused(None, Some(3)));
     }
 
