@@ -128,7 +128,7 @@ impl AudioSocket {
             sound
         } else {
             let converter = self.converter.take();
-            let known = converter.filter(|it| it.from_format() == format);
+            let known = converter.filter(|it| it.source() == format);
             self.converter = known.or_else(|| Converter::new(format, self.format));
             match &mut self.converter {
                 Some(converter) => converter.convert(sound),

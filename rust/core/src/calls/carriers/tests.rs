@@ -244,7 +244,7 @@ fn a_second_start_of_the_same_stream_has_no_effect() {
     }
 }
 
-/// A leg over AudioSocket that has started, and what it sends, as the kind and length of each frame.
+/// What a leg over `AudioSocket` sends, as the kind and length of each frame.
 fn audiosocket_frames(leg: &mut Leg) -> Vec<(u8, usize)> {
     let mut batch = Vec::new();
     leg.take_outgoing(&mut batch, usize::MAX);

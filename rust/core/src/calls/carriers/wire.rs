@@ -334,7 +334,7 @@ impl Converter {
         })
     }
 
-    pub fn from_format(&self) -> AudioFormat {
+    pub fn source(&self) -> AudioFormat {
         self.from.format()
     }
 
