@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev release test prepare pythons test-rust test-python test-pythons lint lint-rust lint-python format bench bench-core bench-load bench-webrtc fuzz faults clean
+.PHONY: help demo dev release test prepare pythons test-rust test-python test-pythons lint lint-rust lint-python format bench bench-core bench-load bench-survival bench-webrtc fuzz faults clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -116,6 +116,11 @@ bench-load: release ## Compare realtime clients under load, on two idle cores (h
 CORE ?=
 bench-core: dev ## Count the instructions of a scripted conversation in the core (needs valgrind)
 	$(BIN)/python -m benches.core $(CORE)
+
+SURVIVAL ?=
+bench-survival: release ## Measure lost, replaced and restarted connections: numbers of docs/survival.md (ten minutes)
+	cargo build --release -p stapes-load
+	$(BIN)/python -m benches.survival $(SURVIVAL)
 
 WEBRTC ?=
 bench-webrtc: release ## Compare WebRTC calls with aiortc's, on two idle cores (a quarter of an hour)

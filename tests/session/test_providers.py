@@ -112,6 +112,8 @@ def test_a_provider_says_what_the_end_of_a_connection_means():
     assert endings.expiry_codes == {"session_expired"}
     assert {"invalid_api_key", "insufficient_quota"} < endings.refusal_codes
     assert not endings.refusal_codes & endings.expiry_codes
+    assert {408, 429, 500, 503} < endings.retry_statuses
+    assert not {401, 403, 404} & endings.retry_statuses
     assert "ek_1234".startswith(endings.single_use_key_prefixes)
     assert not "sk-1234".startswith(endings.single_use_key_prefixes)
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from agents import function_tool
+
 from stapes import (
+    AgentHandoff,
     AgentStart,
+    AgentToolEnd,
+    AgentToolStart,
+    AudioInterrupted,
     ConnectionChanged,
     Error,
     HistoryAdded,
+    RealtimeAgent,
     ReconnectPolicy,
     SessionRestored,
+    ToolApprovalRequested,
 )
 
 if TYPE_CHECKING:
@@ -47,12 +55,12 @@ async def confirm(server: ScriptedServer, item: dict[str, Any]) -> None:
         )
 
 
-async def second(talk: Talk) -> list[dict[str, Any]]:
-    """Lets the time come, and gives what the second connection is told."""
+async def second(talk: Talk, creates: int = 1) -> list[dict[str, Any]]:
+    """Lets the time come, and gives what the second connection is told: so many items."""
     known, before = len(talk.server.handshakes), len(talk.server.received)
     talk.clock.advance(52)
     await until(lambda: len(talk.server.handshakes) > known)
-    await until(lambda: len(talk.server.received) >= before + 3)
+    await until(lambda: len(talk.server.received) >= before + 2 + creates)
     return talk.server.received[before:]
 
 
@@ -148,15 +156,63 @@ async def test_a_second_connection_that_begins_with_an_error_is_made_again(talks
     assert talk.session.status == "connected"
 
 
-async def test_an_hour_of_rollovers_changes_nothing(talks: Talks):
-    talk = await begin(talks)
-    for hours in range(60):
-        told = await second(talk)
+@function_tool(needs_approval=True)
+async def weather(city: str = "Paris") -> str:
+    return f"sunny in {city}"
+
+
+async def hour(talks: Talks, policy: ReconnectPolicy) -> dict[str, Any]:
+    """An hour with an approval that is given at its end, a handoff, and an answer each minute."""
+    other = RealtimeAgent(name="Other", instructions="y")
+    talk = await talks.begin(weather, handoffs=[other], reconnect=policy)
+    await talk.session.send_message("How is Paris?", trigger_response=False)
+    await talk.settle()
+    await confirm(talk.server, talk.sent("conversation.item.create")[-1]["item"])
+    await talk.starts("asks")
+    await talk.calls("weather", call="w", response="asks")
+    await talk.ends("asks")
+    for minute in range(60):
+        if minute == 20:
+            await talk.starts("hands")
+            await talk.calls("transfer_to_Other", call="h", response="hands")
+            await talk.ends("hands")
+        usage = {"input_tokens": minute, "output_tokens": 2, "total_tokens": minute + 2}
+        await talk.starts(f"minute {minute}")
+        await talk.ends(f"minute {minute}", usage=usage)
+        if policy.max_session_duration is None:
+            await talk.after(52)
+            continue
+        wanted = [item.item_id for item in talk.session.history]
+        told = await second(talk, creates=len(wanted) + (minute >= 20))
         creates = [m["item"] for m in told if m["type"] == "conversation.item.create"]
-        assert [item["content"][0]["text"] for item in creates] == ["How is Paris?"]
-        await confirm(talk.server, creates[0])
-        await until(lambda hours=hours: len(talk.seen(SessionRestored)) == hours + 1)
-    assert [item.text for item in talk.session.history] == ["How is Paris?"]
-    assert len(talk.seen(HistoryAdded)) == 1
-    assert talk.session.stats().rollovers == 60
+        assert [item["id"] for item in creates if item["id"] in wanted] == wanted
+        for item in creates:
+            await confirm(talk.server, item)
+        await until(lambda seen=minute + 1: len(talk.seen(SessionRestored)) == seen)
+    [asked] = talk.seen(ToolApprovalRequested)
+    await talk.session.approve(asked.approval)
+    await talk.settle()
+    kinds = (HistoryAdded, AgentHandoff, AgentToolStart, AgentToolEnd, AgentStart, Error)
     assert talk.session.stats().reconnects == 0
+    history = list(talk.session.history)
+    await talk.session.close()
+    await talk.settle()
+    return {
+        # The first item's id is the session's own.
+        "history": [history[0].text, *history[1:]],
+        "usage": (talk.session.usage.requests, talk.session.usage.total_tokens),
+        "agent": talk.session.current_agent.name,
+        "order": talk.order(*kinds, ToolApprovalRequested, AudioInterrupted),
+        "outputs": talk.outputs()[-1:],
+        "rollovers": talk.session.stats().rollovers,
+    }
+
+
+async def test_an_hour_of_rollovers_changes_nothing(talks: Talks):
+    rolled, plain = await hour(talks, MINUTE), await hour(talks, ReconnectPolicy(go_on=None))
+    assert (rolled.pop("rollovers"), plain.pop("rollovers")) == (60, 0)
+    assert rolled == plain
+    assert rolled["agent"] == "Other"
+    assert rolled["outputs"] == ["sunny in Paris"]
+    assert rolled["usage"][1] == sum(minute + 2 for minute in range(60))
+    assert "Error" not in rolled["order"]

@@ -137,6 +137,10 @@ class Talk:
         await self.settle()
         return created
 
+    def rewind(self) -> None:
+        """Looks at all that was sent once more."""
+        self._seen = 0
+
     def ids(self) -> list[str]:
         return [item.item_id for item in self.session.history]
 
@@ -207,6 +211,8 @@ REPLAYED: list[dict[str, Any]] = [
     {"type": "function_call_output", "id": "out_f", "call_id": "call_1", "output": "Sunny"},
 ]
 
+CREATED: list[str] = [item["id"] for item in REPLAYED]
+
 
 @pytest.mark.parametrize("kind", ["items", "pickle", "json", "asdict"])
 async def test_a_stored_history_is_told_to_a_new_conversation(
@@ -237,8 +243,54 @@ async def test_a_session_begins_with_its_history_after_its_configuration(
         "session.update",
         *["conversation.item.create"] * len(REPLAYED),
     ]
+    # It is known before the server has said anything of it, and that the server does is no news.
+    assert list(talk.session.history) == TALKED
+    assert [shown[2] for shown in outline(talk.new())] == ["root", *CREATED[:-1]]
+    talk.rewind()
+    updates = len([event for event in talk.events if isinstance(event, stapes.HistoryUpdated)])
+    assert updates == 1
     assert await talk.confirm() == REPLAYED
-    assert talk.ids() == [item.item_id for item in TALKED]
+    assert list(talk.session.history) == TALKED
+    news = [e for e in talk.events if isinstance(e, stapes.HistoryAdded | stapes.HistoryUpdated)]
+    assert len(news) == updates
+
+
+async def test_what_a_hosted_tool_gave_is_said_to_a_conversation_that_begins_with_it(
+    server: ScriptedServer,
+) -> None:
+    gave = McpCallItem("h", "search", "{}", "3 hits", "completed", "mcp_tool_call")
+    talk = Talk(server, history=[ITEMS[1], gave])
+    await talk.connect()
+    created = await talk.confirm()
+    assert [item["type"] for item in created] == ["message", "message"]
+    assert created[1]["role"] == "system"
+    assert "search" in created[1]["content"][0]["text"]
+    assert "3 hits" in created[1]["content"][0]["text"]
+    assert list(talk.session.history) == [ITEMS[1], gave]
+
+
+async def test_it_is_told_again_where_the_connection_is_lost_before_it_was_confirmed(
+    server: ScriptedServer,
+) -> None:
+    talk = Talk(server, history=TALKED)
+    await talk.connect()
+    talk.new()
+    server.terminate()
+    await talk.settle()
+    told = {shown[1] for shown in outline(talk.new())}
+    assert told >= set(CREATED)
+    assert list(talk.session.history) == TALKED
+
+
+async def test_what_is_added_next_follows_the_output_of_the_call_before_it(
+    server: ScriptedServer,
+) -> None:
+    talk = Talk(server, history=[ITEMS[5], ITEMS[0]])
+    await talk.connect()
+    talk.new()
+    await talk.session.update_history(lambda old: [*old[1:]])
+    await talk.settle()
+    assert outline(talk.new()) == [("delete", "f"), ("delete", "out_f")]
 
 
 async def test_a_call_of_an_earlier_conversation_is_not_run_again(server: ScriptedServer) -> None:

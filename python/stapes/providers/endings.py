@@ -19,6 +19,8 @@ class Endings:
         refusal_codes: codes of `error` events, or of an answer to the handshake, that refuse this
             client for good.
         expiry_codes: codes of `error` events that say that the session's time is over: a loss.
+        retry_statuses: HTTP statuses of a handshake that is tried again. Any other one, such as 401
+            and 403, is a refusal.
         single_use_key_prefixes: what keys begin with that are good for one connection.
     """
 
@@ -33,4 +35,5 @@ class Endings:
         }
     )
     expiry_codes: frozenset[str] = frozenset({"session_expired"})
+    retry_statuses: frozenset[int] = frozenset({408, 425, 429, *range(500, 600)} - {501, 505})
     single_use_key_prefixes: tuple[str, ...] = ("ek_",)

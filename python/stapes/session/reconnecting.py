@@ -150,6 +150,7 @@ def reconnect_by(
         sorted(ends.loss_close_codes),
         sorted(ends.refusal_codes),
         sorted(ends.expiry_codes),
+        sorted(ends.retry_statuses),
     )
     core.reconnect_by(policy, endings, max_held_bytes)
 

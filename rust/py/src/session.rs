@@ -221,20 +221,21 @@ impl Session {
     }
 
     /// Makes another connection when one is lost. `policy` is a `stapes.ReconnectPolicy`; `endings` has the
-    /// close codes of losses, and the codes of errors that refuse and that expire; commands that wait for
-    /// a new connection have `max_held_bytes`.
+    /// close codes of losses, the codes of errors that refuse and that expire, and the HTTP statuses that
+    /// are tried again; commands that wait for a new connection have `max_held_bytes`.
     fn reconnect_by(
         &self,
         policy: &Bound<'_, PyAny>,
-        endings: (Vec<u16>, Vec<String>, Vec<String>),
+        endings: (Vec<u16>, Vec<String>, Vec<String>, Vec<u16>),
         max_held_bytes: usize,
     ) -> Outcome<()> {
         let mut options = ReconnectPolicy::read(policy, ReconnectOptions::default())?;
-        let (loss_close_codes, refusal_codes, expiry_codes) = endings;
+        let (loss_close_codes, refusal_codes, expiry_codes, retry_statuses) = endings;
         options.policy.endings = Endings {
             loss_close_codes,
             refusal_codes,
             expiry_codes,
+            retry_statuses,
         };
         options.survival.max_held_bytes = max_held_bytes;
         self.0.session()?.reconnect_by(options);

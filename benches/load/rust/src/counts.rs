@@ -15,6 +15,10 @@ const STRETCH: Duration = Duration::from_millis(500);
 pub struct Counts {
     sessions: AtomicU64,
     open: AtomicU64,
+    /// Connections that were accepted and whose handshake has not been answered, and the most of them at
+    /// once.
+    handshakes: AtomicU64,
+    most_handshakes: AtomicU64,
     pub responses: AtomicU64,
     pub frames_sent: AtomicU64,
     pub audio_deltas: AtomicU64,
@@ -35,6 +39,15 @@ pub fn add(count: &AtomicU64, more: u64) {
 }
 
 impl Counts {
+    pub fn accepted(&self) {
+        let under_way = self.handshakes.fetch_add(1, Relaxed) + 1;
+        self.most_handshakes.fetch_max(under_way, Relaxed);
+    }
+
+    pub fn answered(&self) {
+        self.handshakes.fetch_sub(1, Relaxed);
+    }
+
     pub fn opened(&self) {
         self.sessions.fetch_add(1, Relaxed);
         self.open.fetch_add(1, Relaxed);
@@ -78,6 +91,7 @@ impl Counts {
         json!({
             "sessions": self.sessions.load(Relaxed),
             "open": self.open.load(Relaxed),
+            "most_handshakes": self.most_handshakes.load(Relaxed),
             "responses": self.responses.load(Relaxed),
             "frames_sent": self.frames_sent.load(Relaxed),
             "audio_deltas": self.audio_deltas.load(Relaxed),

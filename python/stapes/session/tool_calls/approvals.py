@@ -68,7 +68,7 @@ class Approvals:
                 call.call_id, pending.connection_id, tokens[0]
             ),
         )
-        if not is_taken:
+        if not is_taken and self._scope.core.is_standing:
             del self._waiting[approval]
 
     def mcp_requested(
@@ -149,21 +149,28 @@ class Approvals:
     def lose_mcp_calls(self) -> None:
         """Tells of hosted MCP servers' calls that wait: another connection knows none of them."""
         for item_id in sorted(self._pending_mcp):
-            error = NotConnectedError(
-                f"the approval of hosted MCP call {item_id} is waited for no more: the connection "
-                "was lost, and the provider takes no such request from a client"
-            )
-            self._scope.local_events.emit(Error(error, context="approval"))
+            self._lost(item_id)
         self.forget_mcp_calls()
+
+    def _lost(self, item_id: str) -> None:
+        error = NotConnectedError(
+            f"the approval of hosted MCP call {item_id} is waited for no more: the connection was "
+            "lost, and the provider takes no such request from a client. Ask the model to make the "
+            "call again, with send_message"
+        )
+        self._scope.local_events.emit(Error(error, context="approval"))
 
     def decide_mcp(self, approval: ToolApproval, *, approve: bool, message: str | None) -> None:
         """Answers the request of a hosted MCP server, if it waits still."""
         if approval.item_id not in self._pending_mcp:
             return
         self._pending_mcp -= {approval.item_id}
-        self._scope.core.answer_mcp_approval(
+        is_taken = self._scope.core.answer_mcp_approval(
             approval.connection_id, approval.item_id, approve, None if approve else message
         )
+        if not is_taken and self._scope.core.is_standing:
+            # The connection was lost, and nobody has told of it yet.
+            self._lost(approval.item_id)
 
 
 def function_approval_item(agent: Any, call: ToolCall, tool: FunctionTool) -> Any:

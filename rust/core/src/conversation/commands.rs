@@ -11,9 +11,8 @@ use super::capabilities::Capabilities;
 use super::client_event::ClientEvent;
 use super::event::{ConnectionChange, ConnectionEnd, CoreError, Event, Status};
 use super::guard::GuardSource;
-use super::history::History;
-use super::item::text;
-use super::replay::{HistoryRequests, WrittenItem};
+use super::item::{ItemId, text};
+use super::replay::WrittenItem;
 use super::server_event::ServerEvent;
 use super::{Conversation, replay};
 
@@ -106,34 +105,28 @@ impl Conversation {
         self.outbox.message(session_update);
         self.history.clear();
         if !self.replay_stored() {
-            self.history_updated();
             self.replay_first_items();
         }
         self.send_early_audio()
     }
 
-    /// Sets the items that each conversation begins with: they are sent when a connection opens, and
-    /// stand in the history as the server confirms them. Returns a sentence for each item that is
-    /// left out.
+    /// Sets the items that each conversation begins with: they stand in the history from its start, and
+    /// are told to the server, which is no news. Returns a sentence for each item that is left out.
     pub fn begin_with(&mut self, items: Vec<WrittenItem>) -> Result<Vec<String>, Rejected> {
-        let (items, mut left_out) = replay::creatable(items);
-        let mut trial = HistoryRequests::default();
-        let plan =
-            replay::plan(&mut trial, &History::default(), &items).map_err(Rejected::Invalid)?;
-        left_out.extend(plan.left_out);
+        let (items, left_out) = replay::tellable(items).map_err(Rejected::Invalid)?;
         self.first_items = items;
         Ok(left_out)
     }
 
     fn replay_first_items(&mut self) {
-        let plan = replay::plan(
-            &mut self.history_requests,
-            &History::default(),
-            &self.first_items,
-        );
-        for message in plan.unwrap_or_default().messages {
-            self.outbox.message(message);
+        let mut previous: ItemId = "root".into();
+        for written in &self.first_items {
+            self.history.append(written.stored());
+            for message in written.tell(&mut previous, &mut self.history_requests) {
+                self.outbox.message(message);
+            }
         }
+        self.history_updated();
     }
 
     /// Handles the end of a connection, or the failure to open one.
@@ -357,7 +350,7 @@ impl Conversation {
         }
     }
 
-    /// Answers an MCP approval request.
+    /// Answers an MCP approval request. The request belongs to one wire: another one does not know it.
     pub fn answer_mcp_approval(
         &mut self,
         connection_id: u64,
@@ -369,6 +362,9 @@ impl Conversation {
             return Err(Rejected::Stale);
         }
         self.connected()?;
+        let asked = self.mcp_approvals.get_mut(item_id);
+        let asked = asked.filter(|it| !it.is_answered).ok_or(Rejected::Stale)?;
+        asked.is_answered = true;
         self.outbox
             .message(ClientEvent::mcp_approval_response(item_id, approve, reason));
         Ok(())

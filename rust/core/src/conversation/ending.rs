@@ -6,6 +6,7 @@ use serde_json::json;
 use super::Conversation;
 use super::event::{Event, ResponseEnded};
 use super::guard::GuardSource;
+use super::response::Lost;
 
 /// What was told of the answer's sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,7 +20,7 @@ pub(super) enum Sound {
 }
 
 impl Conversation {
-    /// Ends the response that is in progress, its audio, and the items in progress.
+    /// Ends the responses that are in progress, the audio, and the items in progress.
     pub(super) fn end_unfinished(&mut self) {
         if self.history.end_items(|_| false) {
             self.history_updated();
@@ -46,14 +47,18 @@ impl Conversation {
 
     fn end_response(&mut self) {
         self.end_sound();
-        let Some(lost) = self.responses.lose_current() else {
-            return;
-        };
+        for lost in self.responses.lose_all() {
+            self.response_lost(lost);
+        }
+    }
+
+    /// Ends a response for those who wait for it. One out of band is not asked for again.
+    fn response_lost(&mut self, lost: Lost) {
         let (item_id, output) = lost.said.unzip();
         self.outbox
             .event(Event::ResponseEnded(Box::new(ResponseEnded {
                 response_id: lost.id,
-                out_of_band: false,
+                out_of_band: lost.out_of_band,
                 lost: true,
                 agent_version: lost.agent_version,
                 item_id,
@@ -62,7 +67,7 @@ impl Conversation {
                 status: Some("incomplete".to_owned()),
                 status_details: Some(json!({"type": "incomplete", "reason": "connection_lost"})),
                 usage: None,
-                metadata: None,
+                metadata: lost.metadata.map(|it| *it),
                 items: None,
                 timings: lost.timings,
                 response_index: self.responses.index(),

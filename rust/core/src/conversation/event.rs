@@ -189,6 +189,10 @@ pub struct ConnectionEnd {
     pub is_clean: bool,
     /// The server's close code, where it gave one.
     pub code: Option<u16>,
+    /// The HTTP status with which it refused the handshake.
+    pub status: Option<u16>,
+    /// The code of the error that it gave then, such as `invalid_api_key`.
+    pub error_code: Option<Box<str>>,
     /// Whether a new connection, made in the same way, may last longer.
     pub is_retryable: bool,
     /// How long the server asks to wait before that.

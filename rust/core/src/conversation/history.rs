@@ -96,6 +96,16 @@ impl Ledger {
     /// Inserts a new item at its position, or replaces a known one in place. Returns the stored
     /// item and whether it is new.
     pub(super) fn put(&mut self, item: Item) -> (Arc<Item>, bool) {
+        self.place(item, false)
+    }
+
+    /// Puts an item of a stored history at the end: it stands where the list has it, whatever it says of
+    /// its position.
+    pub(super) fn append(&mut self, item: Item) -> Arc<Item> {
+        self.place(item, true).0
+    }
+
+    fn place(&mut self, item: Item, at_end: bool) -> (Arc<Item>, bool) {
         let item = if self.keep_audio {
             item
         } else {
@@ -108,11 +118,11 @@ impl Ledger {
             return (item, false);
         }
         let at = match &item.position {
-            ItemPosition::First => 0,
-            ItemPosition::After(previous) => self
+            ItemPosition::First if !at_end => 0,
+            ItemPosition::After(previous) if !at_end => self
                 .position(previous)
                 .map_or(self.version.len(), |before| before + 1),
-            ItemPosition::Unstated => self.version.len(),
+            _ => self.version.len(),
         };
         let item = Arc::new(item);
         self.hints.insert(Arc::clone(&item.id), at);

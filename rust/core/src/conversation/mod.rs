@@ -163,8 +163,8 @@ pub struct Conversation {
     history_requests: HistoryRequests,
     /// What each conversation begins with.
     first_items: Vec<WrittenItem>,
-    /// The MCP approval requests that have been passed on.
-    mcp_approvals: HashMap<ItemId, Arc<Item>>,
+    /// The MCP approval requests of this wire that have been passed on.
+    mcp_approvals: HashMap<ItemId, McpApproval>,
     /// The tracing that the session wants: `"auto"`, an object, or null for none.
     tracing: Value,
     /// The audio formats that the session asked for.
@@ -190,6 +190,13 @@ pub struct Conversation {
     /// The event ids and items of truncations at 0.
     unheard: VecDeque<(String, ItemId)>,
     survival: Option<Box<Surviving>>,
+}
+
+/// A hosted MCP server's request for an approval.
+#[derive(Debug)]
+struct McpApproval {
+    item: Arc<Item>,
+    is_answered: bool,
 }
 
 impl Conversation {

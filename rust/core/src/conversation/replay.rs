@@ -33,17 +33,23 @@ pub(super) struct HistoryRequests {
     counter: u64,
     /// The items in which the server keeps the outputs of calls, by call id.
     outputs: HashMap<String, ItemId>,
+    /// Items that the history has, which the server was told and has not confirmed: that it does is no
+    /// news.
+    replayed: HashSet<ItemId>,
 }
 
 impl HistoryRequests {
-    fn add(&mut self, item_id: &ItemId, kind: RequestKind) -> String {
+    fn next_id(&mut self, verb: &str) -> String {
         self.counter += 1;
-        let verb = if kind == RequestKind::Create {
+        format!("stapes_{verb}_{}", self.counter)
+    }
+
+    fn add(&mut self, item_id: &ItemId, kind: RequestKind) -> String {
+        let event_id = self.next_id(if kind == RequestKind::Create {
             "create"
         } else {
             "delete"
-        };
-        let event_id = format!("stapes_{verb}_{}", self.counter);
+        });
         let item_id = Arc::clone(item_id);
         self.open.push(Request {
             event_id: event_id.clone(),
@@ -100,11 +106,36 @@ impl HistoryRequests {
     /// confirmed; creations are asked for again.
     pub(super) fn suspend(&mut self) -> Vec<ItemId> {
         self.outputs.clear();
+        self.forget_replayed();
         let (deleted, open): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open)
             .into_iter()
             .partition(|request| request.kind == RequestKind::Delete);
         self.open = open;
         deleted.into_iter().map(|request| request.item_id).collect()
+    }
+
+    /// The server was told an item that the history has.
+    pub(super) fn replayed(&mut self, item_id: ItemId) {
+        self.replayed.insert(item_id);
+    }
+
+    /// What another wire was told is not confirmed over this one.
+    pub(super) fn forget_replayed(&mut self) {
+        self.replayed = HashSet::new();
+    }
+
+    /// Whether an item that the server confirms was told to it. `done`: for the last time.
+    pub(super) fn confirms_replayed(&mut self, item_id: &str, done: bool) -> bool {
+        if done {
+            self.replayed.remove(item_id)
+        } else {
+            self.replayed.contains(item_id)
+        }
+    }
+
+    /// Whether an item is being told that the server has not confirmed.
+    pub(super) fn is_replayed(&self, item_id: &str) -> bool {
+        self.replayed.contains(item_id)
     }
 
     /// Whether a creation or deletion is not confirmed yet.
@@ -122,6 +153,7 @@ impl HistoryRequests {
     pub(super) fn reset(&mut self) {
         self.open.clear();
         self.outputs.clear();
+        self.forget_replayed();
     }
 
     /// The number of open requests, for [`Self::roll_back`].
@@ -262,8 +294,37 @@ impl WrittenItem {
                 let call_id = call_id.as_deref().unwrap_or(id);
                 call_creations(id, call_id, name, arguments, Some(output))
             }
-            _ => Vec::new(),
+            kind => {
+                let told = hosted_call(kind).map(|text| system_message(id, &text));
+                told.map(|wire| (Arc::clone(id), wire))
+                    .into_iter()
+                    .collect()
+            }
         }
+    }
+
+    /// What tells the item to a conversation that begins with it: messages in their order, each after
+    /// `previous`, which becomes the last one. Takes the ids of what is created.
+    pub(super) fn tell(
+        &self,
+        previous: &mut ItemId,
+        requests: &mut HistoryRequests,
+    ) -> Vec<ClientEvent> {
+        let creations = self.creations(true);
+        if let (ItemKind::FunctionCall { call_id, .. }, Some((output, _))) =
+            (&self.item.kind, creations.get(1))
+        {
+            let call_id = call_id.as_deref().unwrap_or(&self.item.id);
+            requests.output_stored(call_id, output);
+        }
+        let tell = |(id, wire): (ItemId, Value)| {
+            let event_id = requests.next_id("create");
+            let event = ClientEvent::item_replay(&wire, &event_id, Some(previous));
+            requests.replayed(Arc::clone(&id));
+            *previous = id;
+            event
+        };
+        creations.into_iter().map(tell).collect()
     }
 
     /// Whether it equals `known`. A user may leave out the fields that only the session knows: the
@@ -310,21 +371,37 @@ pub(super) struct Plan {
     pub(super) left_out: Vec<String>,
 }
 
-/// Leaves out the items that no client can create, which a stored history may have: those of hosted
-/// MCP servers. Returns the others, and a sentence for each that was left out.
-pub(super) fn creatable(items: Vec<WrittenItem>) -> (Vec<WrittenItem>, Vec<String>) {
-    let (out, items): (Vec<_>, Vec<_>) =
-        items.into_iter().partition(|written| written.item.is_mcp());
-    let left_out = out
-        .iter()
-        .map(|written| {
-            format!(
-                "MCP item {} is left out: the provider takes none from a client",
-                written.item.id
-            )
-        })
-        .collect();
-    (items, left_out)
+/// What a conversation can begin with of a stored history, and a sentence for each item that is left out:
+/// no client can create items of hosted MCP servers, but what a call gave can be said.
+pub(super) fn tellable(items: Vec<WrittenItem>) -> Result<(Vec<WrittenItem>, Vec<String>), String> {
+    ids_of(&items)?;
+    let mut left_out = Vec::new();
+    let mut told = Vec::new();
+    for written in items {
+        let id = &written.item.id;
+        if let Some(why) = written.unsendable() {
+            left_out.push(format!("history item {id} is left out: {why}"));
+        } else if written.item.is_mcp() && hosted_call(&written.item.kind).is_none() {
+            left_out.push(format!(
+                "MCP item {id} is left out: the provider takes none from a client"
+            ));
+        } else {
+            told.push(written);
+        }
+    }
+    Ok((told, left_out))
+}
+
+/// The ids of a new history, each of which stands in it once.
+fn ids_of(new: &[WrittenItem]) -> Result<HashSet<&str>, String> {
+    let mut seen = HashSet::new();
+    match new.iter().find(|new| !seen.insert(&*new.item.id)) {
+        None => Ok(seen),
+        Some(twice) => Err(format!(
+            "history item {} stands in the new history twice",
+            twice.item.id
+        )),
+    }
 }
 
 /// Plans the messages that turn `old` into `new`, or says why that is impossible. The caller rolls
@@ -335,13 +412,7 @@ pub(super) fn plan(
     new: &[WrittenItem],
 ) -> Result<Plan, String> {
     let old_items: HashMap<&str, &Arc<Item>> = old.iter().map(|item| (&*item.id, item)).collect();
-    let mut seen = HashSet::new();
-    if let Some(twice) = new.iter().find(|new| !seen.insert(&*new.item.id)) {
-        return Err(format!(
-            "history item {} stands in the new history twice",
-            twice.item.id
-        ));
-    }
+    let seen = ids_of(new)?;
     let mut plan = Plan::default();
     // The server must be told of new and of changed items.
     let mut pending: HashSet<&str> = HashSet::new();
@@ -439,6 +510,32 @@ pub(super) fn call_creations(
         created.push((output_id, wire));
     }
     created
+}
+
+/// What a hosted MCP call gave, in words: no client can create such a call.
+pub(super) fn hosted_call(kind: &ItemKind) -> Option<String> {
+    let ItemKind::McpCall {
+        name,
+        arguments,
+        output,
+        error,
+        ..
+    } = kind
+    else {
+        return None;
+    };
+    let gave = output.as_deref().or(error.as_deref())?;
+    Some(format!(
+        "The hosted tool {name}, called with {arguments}, gave: {gave}"
+    ))
+}
+
+/// A message of the system's.
+pub(super) fn system_message(id: &str, text: &str) -> Value {
+    json!({
+        "type": "message", "id": id, "role": "system",
+        "content": [{"type": "input_text", "text": text}],
+    })
 }
 
 /// The id that the output of a call gets, for what follows it to name. Providers take 32 bytes.

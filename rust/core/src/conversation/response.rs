@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::audio::format::AudioFormat;
 
 use super::event::Timings;
@@ -40,9 +42,12 @@ pub(super) struct Begun<'a> {
 #[derive(Debug)]
 pub(super) struct Lost {
     pub(super) id: Option<Arc<str>>,
+    pub(super) out_of_band: bool,
     pub(super) agent_version: u64,
     /// The item that was being said, and its words so far.
     pub(super) said: Option<(Arc<str>, String)>,
+    /// What its request gave to know it by, of one out of band.
+    pub(super) metadata: Option<Box<Value>>,
     pub(super) timings: Timings,
 }
 
@@ -63,6 +68,8 @@ pub(super) struct Response {
     timings: Timings,
     /// It belongs to no conversation: its output stays out of the history.
     pub(super) out_of_band: bool,
+    /// What its request gave to know it by; it is kept of those out of band.
+    pub(super) metadata: Option<Box<Value>>,
     /// A tool call of this response asked for another response.
     wants_next: bool,
     /// A guardrail has tripped on it.
@@ -95,6 +102,7 @@ impl Response {
             since: Duration::ZERO,
             timings: Timings::default(),
             out_of_band: false,
+            metadata: None,
             wants_next: false,
             tripped: false,
             silenced: false,
@@ -136,6 +144,25 @@ impl Response {
         self.timings
             .first_audio
             .get_or_insert(now.saturating_sub(since));
+    }
+
+    /// Whether it belongs to no conversation, and has begun and not ended.
+    fn is_in_flight(&self) -> bool {
+        self.out_of_band && !self.done && self.timings.created.is_some()
+    }
+
+    /// Its connection was lost.
+    fn lose(&mut self) -> Lost {
+        self.done = true;
+        let said = self.transcripts.last();
+        Lost {
+            id: Some(Arc::clone(&self.id)),
+            out_of_band: self.out_of_band,
+            agent_version: self.agent_version,
+            said: said.map(|(item_id, _, words)| (Arc::clone(item_id), words.clone())),
+            metadata: self.metadata.take(),
+            timings: self.timings,
+        }
     }
 
     /// Whether audio of it was passed on for playback.
@@ -301,24 +328,35 @@ impl Responses {
         Some(ended)
     }
 
-    /// Ends the current response, if the server announced it, because its connection was lost.
-    pub(super) fn lose_current(&mut self) -> Option<Lost> {
-        let current = self.current.take().filter(|current| current.created)?;
-        let record = current.id.as_ref().and_then(|id| self.get_mut(id));
-        let mut lost = Lost {
-            id: current.id.clone(),
-            agent_version: current.agent_version,
-            said: None,
-            timings: Timings::default(),
-        };
-        if let Some(response) = record {
-            response.done = true;
-            lost.agent_version = response.agent_version;
-            lost.timings = response.timings;
-            let said = response.transcripts.last();
-            lost.said = said.map(|(item_id, _, words)| (Arc::clone(item_id), words.clone()));
-        }
-        Some(lost)
+    /// Ends the responses that the server announced, because their connection was lost: the current one
+    /// first.
+    pub(super) fn lose_all(&mut self) -> Vec<Lost> {
+        let current = self.current.take().filter(|current| current.created);
+        let mut lost: Vec<Lost> = current
+            .into_iter()
+            .map(|current| {
+                let record = current.id.as_ref().and_then(|id| self.get_mut(id));
+                record.map_or_else(
+                    || Lost {
+                        id: current.id.clone(),
+                        out_of_band: false,
+                        agent_version: current.agent_version,
+                        said: None,
+                        metadata: None,
+                        timings: Timings::default(),
+                    },
+                    Response::lose,
+                )
+            })
+            .collect();
+        let in_flight = self.known.iter_mut().filter(|it| it.is_in_flight());
+        lost.extend(in_flight.map(Response::lose));
+        lost
+    }
+
+    /// Whether a response out of band has begun that has not ended.
+    pub(super) fn any_out_of_band(&self) -> bool {
+        self.known.iter().any(Response::is_in_flight)
     }
 
     /// Gives the current response up: its end will not come. Returns its id.

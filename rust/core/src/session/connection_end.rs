@@ -11,7 +11,7 @@ impl From<CloseReason> for ConnectionEnd {
             is_clean: ended.is_clean(),
             code: ended.code(),
             is_retryable: ended.is_retryable(),
-            retry_after: None,
+            ..Self::default()
         }
     }
 }
@@ -20,10 +20,12 @@ impl From<&ConnectError> for ConnectionEnd {
     fn from(error: &ConnectError) -> Self {
         Self {
             reason: error.to_string(),
-            is_clean: false,
             code: error.close_code(),
+            status: error.status(),
+            error_code: error.code().map(Box::from),
             is_retryable: error.is_retryable(),
             retry_after: error.retry_after(),
+            ..Self::default()
         }
     }
 }

@@ -14,8 +14,10 @@ use crate::conversation::{ConnectionEnd, SurvivalOptions};
 pub struct Endings {
     /// Close codes of a connection that was lost.
     pub loss_close_codes: Vec<u16>,
-    /// Codes of errors after which another connection is of no use.
+    /// Codes of errors, or of an answer to the handshake, after which another connection is of no use.
     pub refusal_codes: Vec<String>,
+    /// HTTP statuses of a handshake that is tried again; any other one refuses this client.
+    pub retry_statuses: Vec<u16>,
     /// Codes of errors that say that the session's time is over.
     pub expiry_codes: Vec<String>,
 }
@@ -26,6 +28,7 @@ impl Default for Endings {
         Self {
             loss_close_codes: vec![1001, 1006, 1011, 1012, 1013],
             refusal_codes: texts(&["insufficient_quota", "invalid_api_key"]),
+            retry_statuses: vec![408, 425, 429, 500, 502, 503, 504],
             expiry_codes: texts(&["session_expired"]),
         }
     }
@@ -217,7 +220,7 @@ impl Survival {
         self.stats.failed_attempts += 1;
         self.due = None;
         self.end = end.clone();
-        if !end.is_retryable && !self.policy.overrides {
+        if !self.may_succeed(end) && !self.policy.overrides {
             return Verdict::Over(Some(format!(
                 "the session is not connected again: {}",
                 end.reason
@@ -232,6 +235,19 @@ impl Survival {
         let delay = self.delay(random).max(end.retry_after.unwrap_or_default());
         self.due = Some(now + delay);
         Verdict::Reconnect("lost")
+    }
+
+    /// Whether an attempt that ended so may succeed when it is made again.
+    fn may_succeed(&self, end: &ConnectionEnd) -> bool {
+        let endings = &self.policy.endings;
+        let said = end.error_code.as_deref();
+        if said.is_some_and(|said| endings.refusal_codes.iter().any(|code| code == said)) {
+            return false;
+        }
+        match end.status {
+            Some(status) => endings.retry_statuses.contains(&status),
+            None => end.is_retryable,
+        }
     }
 
     fn delay(&self, random: f64) -> Duration {
@@ -385,6 +401,33 @@ mod tests {
             survival.attempt_failed(&end, 0.5, now);
         }
         assert_eq!(delays, [0, 250, 500, 600]);
+    }
+
+    #[test]
+    fn the_profile_says_what_an_answer_to_the_handshake_means() {
+        let answered = |status: u16, code: Option<&str>| ConnectionEnd {
+            status: Some(status),
+            error_code: code.map(Box::from),
+            // What the transport makes of it says less.
+            is_retryable: true,
+            ..ConnectionEnd::default()
+        };
+        let is_tried_again = |end: &ConnectionEnd| {
+            let mut survival = survival(ReconnectPolicy::default());
+            is_replaced(&mut survival, &ConnectionEnd::lost("no line"), true);
+            survival.take_due(NOW);
+            matches!(
+                survival.attempt_failed(end, 0.0, NOW),
+                Verdict::Reconnect(_)
+            )
+        };
+        for status in [408, 429, 500, 503] {
+            assert!(is_tried_again(&answered(status, None)), "{status}");
+        }
+        for status in [400, 401, 403, 404] {
+            assert!(!is_tried_again(&answered(status, None)), "{status}");
+        }
+        assert!(!is_tried_again(&answered(429, Some("insufficient_quota"))));
     }
 
     #[test]

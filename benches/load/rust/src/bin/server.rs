@@ -57,6 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     loop {
         let (socket, _) = listener.accept().await?;
         let (tls, counts) = (tls.clone(), counts.clone());
+        counts.accepted();
         // A connection that fails is the client's to tell of: it sees what is missing.
         tokio::spawn(async move { run(socket, tls, counts).await.ok() });
     }
@@ -77,7 +78,13 @@ async fn run(
     socket.set_nodelay(true)?;
     match tls {
         None => speak(socket, counts).await,
-        Some(tls) => speak(tls.accept(socket).await?, counts).await,
+        Some(tls) => match tls.accept(socket).await {
+            Ok(stream) => speak(stream, counts).await,
+            Err(error) => {
+                counts.answered();
+                Err(error.into())
+            }
+        },
     }
 }
 
@@ -85,7 +92,9 @@ async fn speak<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     counts: Arc<Counts>,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let (mut stream, wanted) = accept(stream).await?;
+    let accepted = accept(stream).await;
+    counts.answered();
+    let (mut stream, wanted) = accepted?;
     match wanted {
         DecodeMode::Stats => {
             let told = counts.tell().to_string();

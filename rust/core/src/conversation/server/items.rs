@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::conversation::Conversation;
 use crate::conversation::capabilities::Media;
 use crate::conversation::event::{CoreError, Event};
 use crate::conversation::item::{Item, ItemPosition, Progress, text};
 use crate::conversation::replay::RequestKind;
+use crate::conversation::{Conversation, McpApproval};
 
 impl Conversation {
     pub(super) fn unreadable_item(&mut self, what: &str) {
@@ -164,15 +164,18 @@ impl Conversation {
         let item = self.put_item(item);
         match self.mcp_approvals.get(&item.id) {
             None => {
-                self.mcp_approvals
-                    .insert(Arc::clone(&item.id), Arc::clone(&item));
+                let asked = McpApproval {
+                    item: Arc::clone(&item),
+                    is_answered: false,
+                };
+                self.mcp_approvals.insert(Arc::clone(&item.id), asked);
                 self.outbox.event(Event::McpApprovalRequested {
                     item,
                     agent_version: self.agent_version,
                     connection_id: self.connection_id,
                 });
             }
-            Some(known) if known.kind == item.kind => {}
+            Some(known) if known.item.kind == item.kind => {}
             Some(_) => self.report(CoreError::Model(format!(
                 "the id {} was reused for a different MCP approval request",
                 item.id

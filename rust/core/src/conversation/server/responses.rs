@@ -38,6 +38,10 @@ impl Conversation {
         };
         let replaced = self.responses.begin(begun, now);
         if out_of_band {
+            let metadata = response.get("metadata").filter(|it| !it.is_null());
+            if let Some(record) = id.and_then(|id| self.responses.get_mut(id)) {
+                record.metadata = metadata.cloned().map(Box::new);
+            }
             return;
         }
         // The server's own response is not the one that was asked for before and interrupted.

@@ -78,9 +78,6 @@ pub(super) struct Surviving {
     /// A whole `session.update`: the configuration that the server has.
     configuration: String,
     sound: KeptSound,
-    /// The items that were told to the connection and that it has not confirmed: their confirmations
-    /// are no news.
-    replayed: HashSet<ItemId>,
     /// Answers that still play, which the server has as text.
     text_only: HashSet<ItemId>,
     /// Counts ids.
@@ -109,7 +106,6 @@ impl Surviving {
             options,
             configuration: String::new(),
             sound: KeptSound::new(most_ms),
-            replayed: HashSet::new(),
             text_only: HashSet::new(),
             count: 0,
             suspended: None,
@@ -126,7 +122,6 @@ impl Surviving {
     /// Forgets the conversation: another one begins.
     pub fn reset(&mut self) {
         self.sound.reset();
-        self.replayed = HashSet::new();
         self.text_only = HashSet::new();
         self.suspended = None;
         self.answers = Vec::new();

@@ -14,7 +14,7 @@ use crate::audio::base64;
 use crate::conversation::client_event::ClientEvent;
 use crate::conversation::history::History;
 use crate::conversation::item::{ContentPart, Item, ItemId, ItemKind, Role};
-use crate::conversation::replay::call_creations;
+use crate::conversation::replay::{call_creations, hosted_call, system_message};
 
 /// What tells a history.
 #[derive(Debug, Default)]
@@ -98,14 +98,6 @@ pub(in crate::conversation) fn replay(
         }
     }
     replay
-}
-
-/// A message of the system's.
-pub(in crate::conversation) fn system_message(id: &str, text: &str) -> Value {
-    json!({
-        "type": "message", "id": id, "role": "system",
-        "content": [{"type": "input_text", "text": text}],
-    })
 }
 
 /// What was heard, or is to be heard to its end, of an answer.
@@ -198,15 +190,8 @@ pub(super) fn replayed(
                 output: answer.map(|output_id| (call_id.to_owned(), output_id)),
             })
         }
-        ItemKind::McpCall {
-            name,
-            arguments,
-            output,
-            error,
-            ..
-        } => {
-            let gave = output.as_deref().or(error.as_deref())?;
-            let text = format!("The hosted tool {name}, called with {arguments}, gave: {gave}");
+        kind @ ItemKind::McpCall { .. } => {
+            let text = hosted_call(kind)?;
             let characters = text.len();
             one(system_message(id, &text), characters)
         }

@@ -15,6 +15,7 @@ use crate::conversation::commands::Rejected;
 use crate::conversation::event::{CoreError, Event, Status};
 use crate::conversation::history::History;
 use crate::conversation::item::{ItemId, ItemKind};
+use crate::conversation::replay::system_message;
 
 /// Bytes of sound in one message to a new connection.
 const SOUND_PIECE: usize = 32 * 1024;
@@ -108,7 +109,7 @@ impl Conversation {
             text = format!("{text} {CONTINUE}");
         }
         let id = survival.name("go_on");
-        let wire = restore::system_message(&id, &text);
+        let wire = system_message(&id, &text);
         let event = ClientEvent::item_replay(&wire, &id, None);
         Some((id.into(), event))
     }
@@ -123,7 +124,10 @@ impl Conversation {
         let replay = self.replay(&history, survival, summary);
         self.history_requests.outputs_replayed(&replay.outputs);
         survival.text_only = self.playing_items();
-        survival.replayed = replay.ids.into_iter().collect();
+        self.history_requests.forget_replayed();
+        for id in replay.ids {
+            self.history_requests.replayed(id);
+        }
         for message in replay.messages {
             self.outbox.message(message);
         }
@@ -132,7 +136,7 @@ impl Conversation {
             && let Some((id, go_on)) = Self::go_on(survival, continues)
         {
             self.outbox.message(go_on);
-            survival.replayed.insert(id);
+            self.history_requests.replayed(id);
         }
         (replay.items, replay.left_out)
     }
@@ -170,27 +174,15 @@ impl Conversation {
 
     /// Whether an item that the server confirms was told to it: it is known, and no news.
     pub(in crate::conversation) fn is_replayed(&mut self, kind: &str, event: &Value) -> bool {
-        let Some(survival) = &mut self.survival else {
-            return false;
-        };
-        if survival.replayed.is_empty() {
-            return false;
-        }
-        let Some(id) = event.pointer("/item/id").and_then(Value::as_str) else {
-            return false;
-        };
-        if kind == "conversation.item.done" {
-            survival.replayed.remove(id)
-        } else {
-            survival.replayed.contains(id)
-        }
+        let id = event.pointer("/item/id").and_then(Value::as_str);
+        let done = kind == "conversation.item.done";
+        id.is_some_and(|id| self.history_requests.confirms_replayed(id, done))
     }
 
     /// Whether an item was deleted to be told in another way.
     pub(in crate::conversation) fn is_replaced(&self, event: &Value) -> bool {
         let id = event.get("item_id").and_then(Value::as_str);
-        let survival = self.survival.as_ref();
-        survival.is_some_and(|it| id.is_some_and(|id| it.replayed.contains(id)))
+        id.is_some_and(|id| self.history_requests.is_replayed(id))
     }
 
     /// Whether the server has this answer as text, which cannot be truncated.
@@ -217,7 +209,7 @@ impl Conversation {
             let event_id = survival.name("forget");
             self.outbox
                 .message(ClientEvent::item_delete(item_id, &event_id));
-            survival.replayed.insert(Arc::clone(item_id));
+            self.history_requests.replayed(Arc::clone(item_id));
             if !text.is_empty() {
                 let wire = serde_json::json!({
                     "type": "message", "id": &**item_id, "role": "assistant",

@@ -25,7 +25,8 @@ pub struct Replayed {
 
 impl Conversation {
     /// Whether nothing is under way that another connection could not go on with at once: no answer, no
-    /// request, no call at work, no speech, nothing left to play, nothing unconfirmed.
+    /// request, no call at work, no approval of a hosted call, no speech, nothing left to play, nothing
+    /// unconfirmed.
     pub fn is_quiet(&mut self, now: Duration) -> bool {
         if self.status != Status::Connected {
             return false;
@@ -37,6 +38,8 @@ impl Conversation {
             .is_none_or(|it| it.sound.is_speech_open() || it.sound.is_turn_over());
         !speaks
             && !self.responses.is_busy()
+            && !self.responses.any_out_of_band()
+            && self.mcp_approvals.values().all(|it| it.is_answered)
             && self.sequencer.is_idle()
             && !self.own_response_due
             && !self.tool_calls.any_at_work()
@@ -115,7 +118,7 @@ impl Conversation {
                 .is_some_and(|before| Arc::ptr_eq(before, item) || ***before == **item);
             if !same && known.contains_key(&*item.id) {
                 let event_id = survival.name("forget");
-                survival.replayed.insert(Arc::clone(&item.id));
+                self.history_requests.replayed(Arc::clone(&item.id));
                 self.outbox
                     .message(ClientEvent::item_delete(&item.id, &event_id));
             }
@@ -127,7 +130,7 @@ impl Conversation {
                     let event_id = survival.name("restore");
                     let event = ClientEvent::item_replay(&wire, &event_id, Some(&previous));
                     self.outbox.message(event);
-                    survival.replayed.insert(Arc::clone(&id));
+                    self.history_requests.replayed(Arc::clone(&id));
                 }
                 previous = id;
             }

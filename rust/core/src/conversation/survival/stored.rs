@@ -46,7 +46,7 @@ impl Conversation {
     fn put_stored(&mut self, survival: &mut Surviving, stored: Vec<Item>) {
         let mut calls = Vec::new();
         for item in stored {
-            let (item, _) = self.history.put(item);
+            let item = self.history.append(item);
             calls.extend(self.unanswered(&item));
         }
         for call in &calls {

@@ -1,6 +1,5 @@
 //! The loss of a connection: what was under way is settled, or goes on waiting.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +47,6 @@ impl Conversation {
         self.reset_wire();
         if let Some(survival) = &mut self.survival {
             survival.sound.suspend();
-            survival.replayed = HashSet::new();
             let continues = settled.was_cut && survival.options.continue_answers;
             survival.suspended = Some(Suspended {
                 at: now,

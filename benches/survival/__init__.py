@@ -1,0 +1,1 @@
+"""How long a session is without a connection, and what a replacement costs the sound."""
