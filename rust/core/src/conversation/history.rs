@@ -96,16 +96,16 @@ impl Ledger {
     /// Inserts a new item at its position, or replaces a known one in place. Returns the stored
     /// item and whether it is new.
     pub(super) fn put(&mut self, item: Item) -> (Arc<Item>, bool) {
-        self.place(item, false)
+        self.insert(item, false)
     }
 
     /// Puts an item of a stored history at the end: it stands where the list has it, whatever it says of
     /// its position.
     pub(super) fn append(&mut self, item: Item) -> Arc<Item> {
-        self.place(item, true).0
+        self.insert(item, true).0
     }
 
-    fn place(&mut self, item: Item, at_end: bool) -> (Arc<Item>, bool) {
+    fn insert(&mut self, item: Item, at_end: bool) -> (Arc<Item>, bool) {
         let item = if self.keep_audio {
             item
         } else {

@@ -4,6 +4,8 @@
 //! the conversation is the *current* response. Everything that is known of a response is in its
 //! record; a record outlives its response, so that late events are told from new ones.
 
+mod lost;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,8 @@ use crate::audio::format::AudioFormat;
 use super::event::Timings;
 use super::heard::Spoken;
 use super::item::{ContentPart, HeardExtent, Item, ItemKind};
+
+pub(super) use lost::Lost;
 
 /// How many responses are remembered. Those that have ended are forgotten first.
 const MAX_RESPONSES: usize = 64;
@@ -36,19 +40,6 @@ pub(super) struct Begun<'a> {
     pub(super) format: Option<AudioFormat>,
     /// When the user's turn before it ended.
     pub(super) since: Duration,
-}
-
-/// A response whose connection was lost before its end.
-#[derive(Debug)]
-pub(super) struct Lost {
-    pub(super) id: Option<Arc<str>>,
-    pub(super) out_of_band: bool,
-    pub(super) agent_version: u64,
-    /// The item that was being said, and its words so far.
-    pub(super) said: Option<(Arc<str>, String)>,
-    /// What its request gave to know it by, of one out of band.
-    pub(super) metadata: Option<Box<Value>>,
-    pub(super) timings: Timings,
 }
 
 /// The record of a response.
@@ -144,25 +135,6 @@ impl Response {
         self.timings
             .first_audio
             .get_or_insert(now.saturating_sub(since));
-    }
-
-    /// Whether it belongs to no conversation, and has begun and not ended.
-    fn is_in_flight(&self) -> bool {
-        self.out_of_band && !self.done && self.timings.created.is_some()
-    }
-
-    /// Its connection was lost.
-    fn lose(&mut self) -> Lost {
-        self.done = true;
-        let said = self.transcripts.last();
-        Lost {
-            id: Some(Arc::clone(&self.id)),
-            out_of_band: self.out_of_band,
-            agent_version: self.agent_version,
-            said: said.map(|(item_id, _, words)| (Arc::clone(item_id), words.clone())),
-            metadata: self.metadata.take(),
-            timings: self.timings,
-        }
     }
 
     /// Whether audio of it was passed on for playback.
@@ -326,37 +298,6 @@ impl Responses {
             self.current.take_if(is_current);
         }
         Some(ended)
-    }
-
-    /// Ends the responses that the server announced, because their connection was lost: the current one
-    /// first.
-    pub(super) fn lose_all(&mut self) -> Vec<Lost> {
-        let current = self.current.take().filter(|current| current.created);
-        let mut lost: Vec<Lost> = current
-            .into_iter()
-            .map(|current| {
-                let record = current.id.as_ref().and_then(|id| self.get_mut(id));
-                record.map_or_else(
-                    || Lost {
-                        id: current.id.clone(),
-                        out_of_band: false,
-                        agent_version: current.agent_version,
-                        said: None,
-                        metadata: None,
-                        timings: Timings::default(),
-                    },
-                    Response::lose,
-                )
-            })
-            .collect();
-        let in_flight = self.known.iter_mut().filter(|it| it.is_in_flight());
-        lost.extend(in_flight.map(Response::lose));
-        lost
-    }
-
-    /// Whether a response out of band has begun that has not ended.
-    pub(super) fn any_out_of_band(&self) -> bool {
-        self.known.iter().any(Response::is_in_flight)
     }
 
     /// Gives the current response up: its end will not come. Returns its id.

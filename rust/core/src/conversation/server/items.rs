@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::conversation::capabilities::Media;
 use crate::conversation::event::{CoreError, Event};
+use crate::conversation::history_requests::RequestKind;
 use crate::conversation::item::{Item, ItemPosition, Progress, text};
-use crate::conversation::replay::RequestKind;
+
 use crate::conversation::{Conversation, McpApproval};
 
 impl Conversation {

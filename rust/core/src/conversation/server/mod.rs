@@ -14,8 +14,9 @@ use serde_json::Value;
 use crate::conversation::Conversation;
 use crate::conversation::client_event::ClientEvent;
 use crate::conversation::event::{CoreError, Event, Status};
+use crate::conversation::history_requests::RequestKind;
 use crate::conversation::item::{ItemPosition, Progress, text};
-use crate::conversation::replay::RequestKind;
+
 use crate::conversation::server_event::{Body, ServerEvent};
 
 pub(super) use formats::AskedFormats;
