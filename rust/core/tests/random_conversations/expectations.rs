@@ -252,6 +252,19 @@ impl Expectations {
         self.excuse();
     }
 
+    /// The connection is lost: the responses that have begun and not ended, the active one first.
+    pub fn lose_responses(&mut self) -> Vec<u32> {
+        let apart = self.begun.iter().filter(|(_, (_, apart))| *apart);
+        let mut lost: Vec<u32> = apart
+            .map(|(id, _)| *id)
+            .filter(|id| !self.ended.contains(id))
+            .collect();
+        lost.sort_unstable();
+        self.ended.extend(&lost);
+        lost.splice(0..0, self.active.take());
+        lost
+    }
+
     /// Why a response does not come has been said.
     pub fn excuse(&mut self) {
         self.excused = true;

@@ -59,7 +59,7 @@ pub enum Rule {
     /// when the next response begins or the connection is lost, for the reference tells nothing of
     /// sound when its response ends.
     SoundIsPaired,
-    /// A lost connection ends its response, its sound and its items. One that the user closes does not:
+    /// A lost connection ends its responses, its sound and its items. One that the user closes does not:
     /// nothing more is told, and the history stays as it was told, as in the reference.
     LossEndsWhatWasBegun,
     /// No error is reported where the server kept to the protocol, and none after `close()`.

@@ -193,15 +193,14 @@ impl World {
         self.up.clear();
         self.server.line.clear();
         self.server.running.clear();
-        let active = self.expect.active.take();
+        let begun = self.expect.lose_responses();
         let batch = self.look()?;
         if by_client {
             return Ok(());
         }
         let ended: Vec<u32> = batch.ended.iter().map(|(id, ..)| *id).collect();
-        let right = ended == Vec::from_iter(active);
-        require(right, Rule::LossEndsWhatWasBegun, || {
-            format!("{ended:?} for {active:?}")
+        require(ended == begun, Rule::LossEndsWhatWasBegun, || {
+            format!("{ended:?} for {begun:?}")
         })?;
         let silent = self.watch.sound_is_over();
         require(silent, Rule::LossEndsWhatWasBegun, || {
