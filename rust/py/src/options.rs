@@ -11,7 +11,7 @@ use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use stapes_core::conversation::PlaybackSource;
+use stapes_core::conversation::{PlaybackSource, SharedText};
 use stapes_core::dispatch::SessionOptions;
 use stapes_core::session::ReconnectOptions;
 use stapes_core::transport::net::Proxy;
@@ -105,6 +105,16 @@ impl OptionValue for PlaybackSource {
 
     fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.as_str().into_bound_py_any(py)
+    }
+}
+
+impl OptionValue for SharedText {
+    fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
+        Ok((&*String::read(value, name)?).into())
+    }
+
+    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        (**self).into_bound_py_any(py)
     }
 }
 

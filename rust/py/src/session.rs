@@ -231,12 +231,13 @@ impl Session {
     ) -> Outcome<()> {
         let mut options = ReconnectPolicy::read(policy, ReconnectOptions::default())?;
         let (loss_close_codes, refusal_codes, expiry_codes, retry_statuses) = endings;
-        options.policy.endings = Endings {
+        let endings = Endings {
             loss_close_codes,
             refusal_codes,
             expiry_codes,
             retry_statuses,
         };
+        options.policy.endings = endings.shared();
         options.survival.max_held_bytes = max_held_bytes;
         self.0.session()?.reconnect_by(options);
         Ok(())

@@ -63,7 +63,7 @@ pub use record::{FieldValue, Record, RecordType};
 pub use replay::WrittenItem;
 pub use reported_error::ReportedError;
 pub use server_event::{Confirmed, ServerEvent};
-pub use survival::{Replayed, SurvivalOptions};
+pub use survival::{Replayed, SharedText, SurvivalOptions};
 pub use tool_answers::AgentSwitch;
 pub use tool_calls::FunctionCall;
 

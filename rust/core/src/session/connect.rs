@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::connection::{Connection, ConnectionSettings, SoundSettings};
-use super::{Session, SessionSetup};
+use super::{Connecting, Session, SessionSetup};
 use crate::conversation::{Capabilities, Media, Rejected, Truncation};
 use crate::transport::SampleRates;
 use crate::transport::net::{ConnectRequest, Proxy};
@@ -22,16 +22,14 @@ impl Session {
         options: WebSocketOptions,
         setup: SessionSetup,
     ) -> Result<u64, Rejected> {
-        let settings = websocket_settings(&request, &options);
-        let kept = self
-            .keeps_redial()
-            .then(|| (request.clone(), options.clone()));
-        let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
+        let asked = Arc::new((request, options));
+        let settings = websocket_settings(&asked.0, &asked.1);
+        let connecting = connecting_websocket(Arc::clone(&asked));
         let connection_id = self.dial(settings, setup, connecting, run_websocket)?;
-        if let Some((request, options)) = kept {
-            let held_by_server = joins_call(&request);
+        if self.keeps_redial() {
+            let held_by_server = joins_call(&asked.0);
             self.redial_by(held_by_server, move |session| {
-                session.reconnect_websocket(request.clone(), options.clone())
+                session.redial_websocket(Arc::clone(&asked))
             });
         }
         Ok(connection_id)
@@ -43,9 +41,15 @@ impl Session {
         request: ConnectRequest,
         options: WebSocketOptions,
     ) -> Result<u64, Rejected> {
-        let settings = websocket_settings(&request, &options);
-        let connecting = Box::pin(async move { websocket::connect(&request, &options).await });
-        self.dial_again(settings, connecting, run_websocket)
+        self.redial_websocket(Arc::new((request, options)))
+    }
+
+    fn redial_websocket(
+        self: &Arc<Self>,
+        asked: Arc<(ConnectRequest, WebSocketOptions)>,
+    ) -> Result<u64, Rejected> {
+        let settings = websocket_settings(&asked.0, &asked.1);
+        self.dial_again(settings, connecting_websocket(asked), run_websocket)
     }
 
     /// The same over WebRTC, with sound at these rates, which Opus must have.
@@ -125,6 +129,12 @@ impl Session {
             self.connecting(settings)
         }
     }
+}
+
+fn connecting_websocket(
+    asked: Arc<(ConnectRequest, WebSocketOptions)>,
+) -> Connecting<WebSocketConnection> {
+    Box::pin(async move { websocket::connect(&asked.0, &asked.1).await })
 }
 
 /// Runs a WebSocket; the connection learns the server's time from the handshake.

@@ -5,6 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::OptionFuture;
 use tracing::{info, warn};
 
 use super::connection::{Connection, ConnectionSettings};
@@ -228,7 +230,7 @@ impl Session {
             let Some(attempt) = reconnecting.survival.take_due(now) else {
                 return;
             };
-            let end = reconnecting.survival.end().clone();
+            let end = reconnecting.survival.end();
             (attempt, reconnecting.redial(), end)
         };
         match redial {
@@ -250,13 +252,13 @@ impl Session {
         let connection = self.next_connection(settings)?;
         let wire_id = connection.connection_id();
         let session = Arc::clone(self);
-        self.runtime.spawn(async move {
-            let made = session.connect_again(&connection, connecting).await;
-            drop(session);
-            if let Some(transport) = made {
-                run(transport, connection).await;
-            }
-        });
+        let attempted = Arc::clone(&connection);
+        let making = async move { session.connect_again(&attempted, connecting).await };
+        // Joined as in `dial`: one `async` block would keep room for all of it.
+        let running = making
+            .map(|made| OptionFuture::from(made.map(|it| run(it, connection))))
+            .flatten();
+        self.runtime.spawn(running);
         Ok(wire_id)
     }
 

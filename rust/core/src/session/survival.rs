@@ -5,6 +5,7 @@
 //! the session expired. A *goodbye* is not: this side closed, or the server did between two turns. A
 //! *refusal* is not either: the server said by name why it does not want this client.
 
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::conversation::{ConnectionEnd, SurvivalOptions};
@@ -34,6 +35,20 @@ impl Default for Endings {
     }
 }
 
+impl Endings {
+    /// The same in memory as that of the session before, where it is alike.
+    pub fn shared(self) -> Arc<Self> {
+        static LAST: Mutex<Weak<Endings>> = Mutex::new(Weak::new());
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(same) = last.upgrade().filter(|last| **last == self) {
+            return same;
+        }
+        let new = Arc::new(self);
+        *last = Arc::downgrade(&new);
+        new
+    }
+}
+
 /// When a connection that is lost is replaced, and how.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReconnectPolicy {
@@ -55,7 +70,8 @@ pub struct ReconnectPolicy {
     pub max_session_duration: Option<Duration>,
     /// How long before that a quiet moment is awaited: 120 s.
     pub rollover_margin: Duration,
-    pub endings: Endings,
+    /// One for all sessions of a provider.
+    pub endings: Arc<Endings>,
     /// Whether the session layer decides on each attempt and says where to connect to.
     pub asks: bool,
     /// Whether what the session layer says holds against everything but `attempts`.
@@ -76,7 +92,7 @@ impl Default for ReconnectPolicy {
             max_handshakes: 64,
             max_session_duration: None,
             rollover_margin: Duration::from_secs(120),
-            endings: Endings::default(),
+            endings: Arc::default(),
             asks: false,
             overrides: false,
             single_use: false,
@@ -125,8 +141,8 @@ pub(super) struct Survival {
     lost_at: Option<Duration>,
     /// The code of an error that the server sent, which explains the end that follows.
     said: Option<String>,
-    /// How the last connection ended, or the attempt after it.
-    end: ConnectionEnd,
+    /// How the last connection ended, or the attempt after it, until another one stands.
+    end: Option<Box<ConnectionEnd>>,
     stats: SurvivalStats,
 }
 
@@ -138,7 +154,7 @@ impl Survival {
             due: None,
             lost_at: None,
             said: None,
-            end: ConnectionEnd::default(),
+            end: None,
             stats: SurvivalStats::default(),
         }
     }
@@ -211,7 +227,7 @@ impl Survival {
         self.attempt = 0;
         self.lost_at = Some(now);
         self.due = Some(now + self.policy.first_delay);
-        self.end = end.clone();
+        self.end = Some(Box::new(end.clone()));
         Verdict::Reconnect(if expired { "expired" } else { "lost" })
     }
 
@@ -219,7 +235,7 @@ impl Survival {
     pub fn attempt_failed(&mut self, end: &ConnectionEnd, random: f64, now: Duration) -> Verdict {
         self.stats.failed_attempts += 1;
         self.due = None;
-        self.end = end.clone();
+        self.end = Some(Box::new(end.clone()));
         if !self.may_succeed(end) && !self.policy.overrides {
             return Verdict::Over(Some(format!(
                 "the session is not connected again: {}",
@@ -286,8 +302,8 @@ impl Survival {
     }
 
     /// How the last connection ended, or the attempt after it.
-    pub fn end(&self) -> &ConnectionEnd {
-        &self.end
+    pub fn end(&self) -> ConnectionEnd {
+        self.end.as_deref().cloned().unwrap_or_default()
     }
 
     /// Another connection has taken the place of the lost one.
@@ -305,6 +321,7 @@ impl Survival {
         self.due = None;
         self.lost_at = None;
         self.said = None;
+        self.end = None;
     }
 }
 

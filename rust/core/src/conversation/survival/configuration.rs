@@ -8,7 +8,7 @@ use crate::audio::AudioFormat;
 impl Surviving {
     /// Takes the configuration that a connection begins with.
     pub fn begin_with(&mut self, session_update: &str) {
-        session_update.clone_into(&mut self.configuration);
+        self.configuration = session_update.into();
         if let Ok(update) = serde_json::from_str(session_update) {
             self.note_sound(&update);
         }
@@ -24,7 +24,7 @@ impl Surviving {
             merge(session, changes);
             // It is set once on each connection, when the server has stated its configuration.
             session.remove("tracing");
-            self.configuration = Value::Object(known.clone()).to_string();
+            self.configuration = (&*Value::Object(known.clone()).to_string()).into();
         }
         self.note_sound(&known);
     }

@@ -14,6 +14,7 @@ mod kept_sound;
 mod restore;
 mod resumption;
 mod rollover;
+mod shared_text;
 mod sound_pieces;
 mod stored;
 mod suspension;
@@ -31,6 +32,7 @@ use super::{Conversation, History};
 use kept_sound::KeptSound;
 
 pub use rollover::Replayed;
+pub use shared_text::SharedText;
 
 /// What the model of a new connection is told when the conversation has been replayed to it.
 const GO_ON: &str = "The conversation so far is above, as text; yours was spoken. Go on from where it \
@@ -50,7 +52,7 @@ pub struct SurvivalOptions {
     /// Bytes of commands that may wait for a new connection: 4 MiB.
     pub max_held_bytes: usize,
     /// What the model is told after the history: to go on, without a greeting. `None`: nothing.
-    pub go_on: Option<String>,
+    pub go_on: Option<SharedText>,
     /// Whether an answer that was cut is asked for again from there: no.
     pub continue_answers: bool,
     /// What the ids of items begin with that the server has to confirm. It is unique to the session.
@@ -64,7 +66,7 @@ impl Default for SurvivalOptions {
             max_replayed_items: 200,
             max_replayed_characters: 100_000,
             max_held_bytes: 4 * 1024 * 1024,
-            go_on: Some(GO_ON.to_owned()),
+            go_on: Some(GO_ON.into()),
             continue_answers: false,
             id_prefix: "stapes".into(),
         }
@@ -76,7 +78,7 @@ impl Default for SurvivalOptions {
 pub(super) struct Surviving {
     options: SurvivalOptions,
     /// A whole `session.update`: the configuration that the server has.
-    configuration: String,
+    configuration: SharedText,
     sound: KeptSound,
     /// Answers that still play, which the server has as text.
     text_only: HashSet<ItemId>,
@@ -104,7 +106,7 @@ impl Surviving {
         let most_ms = options.max_unsent_audio.as_millis() as u64;
         Self {
             options,
-            configuration: String::new(),
+            configuration: "".into(),
             sound: KeptSound::new(most_ms),
             text_only: HashSet::new(),
             count: 0,

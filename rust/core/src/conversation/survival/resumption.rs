@@ -45,7 +45,7 @@ impl Conversation {
         let unconfirmed = self.outbox.take_unconfirmed();
         let answers = std::mem::take(&mut survival.answers);
         let (mut items, mut left_out) = (0, 0);
-        self.outbox.message(survival.configuration.clone());
+        self.outbox.message(survival.configuration.to_string());
         if held_by_server {
             for answer in answers {
                 self.outbox.message(answer);
@@ -104,7 +104,7 @@ impl Conversation {
         survival: &mut Surviving,
         continues: bool,
     ) -> Option<(ItemId, ClientEvent)> {
-        let mut text = survival.options.go_on.clone()?;
+        let mut text = survival.options.go_on.as_ref()?.to_string();
         if continues {
             text = format!("{text} {CONTINUE}");
         }

@@ -56,7 +56,7 @@ impl Conversation {
         let mut replayed = Replayed::default();
         replayed
             .messages
-            .push(survival.configuration.clone().into());
+            .push(survival.configuration.to_string().into());
         replayed
             .messages
             .push(ClientEvent::tracing_update(&self.tracing));
