@@ -20,7 +20,7 @@ MAY_USE = {
     # The caller's end: coupled with a session.
     "calls": {"session", "conversation", "transport", "audio"},
     # Joins sessions with their delivery: neither of the two may know the other's messages.
-    "dispatch": {"session", "conversation", "transport", "audio", "delivery"},
+    "dispatch": {"calls", "session", "conversation", "transport", "audio", "delivery"},
     "session": {"conversation", "transport", "audio", "delivery"},
     "conversation": {"audio"},
     "transport": {"audio"},

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import stapes
+import stapes.calls
 from stapes import RealtimeSession, WebSocketTransport, _core
 from stapes.session.options import CoreOptions
 
@@ -28,7 +29,9 @@ RENAMED = {
 
 def class_of(name: str) -> Any:
     """Give the class whose attributes the core reads."""
-    return CoreOptions if name == "CoreOptions" else getattr(stapes, name)
+    if name == "CoreOptions":
+        return CoreOptions
+    return getattr(stapes.calls if hasattr(stapes.calls, name) else stapes, name)
 
 
 @pytest.mark.parametrize("name", sorted(_core.OPTION_DEFAULTS))

@@ -165,7 +165,14 @@ class Acts:
 
 @final
 class Session(Acts):
-    def __new__(cls, hub: Hub, options: CoreOptions, *, virtual_clock: bool = False) -> Session: ...
+    def __new__(
+        cls,
+        hub: Hub,
+        options: CoreOptions,
+        *,
+        virtual_clock: bool = False,
+        call: calls.Call | None = None,
+    ) -> Session: ...
     @property
     def id(self) -> int: ...
     @property

@@ -1,12 +1,22 @@
-"""Who may call. `stapes.calls.security` is the face of what is here."""
+"""The caller's end. `stapes.calls` is the face of what is here."""
 
-from typing import Final, final
+from typing import Any, Final, Protocol, TypeAlias, final
 
+from numpy import float32, int16
+from numpy.typing import NDArray
 from typing_extensions import Buffer
 
+from stapes._core import Hub
+from stapes._core.audio import Recording
+from stapes.calls.options import CallOptions, ListenOptions
+
 __all__ = [
+    "CARRIERS",
     "MAX_AGE",
+    "MESSAGES",
     "TOKEN_LIFETIME",
+    "Call",
+    "CallServer",
     "CallTokens",
     "validate_plivo",
     "validate_signalwire",
@@ -15,7 +25,9 @@ __all__ = [
     "validate_vonage",
 ]
 
+CARRIERS: Final[tuple[str, ...]]
 MAX_AGE: Final[float]
+MESSAGES: Final[dict[str, dict[str, str]]]
 TOKEN_LIFETIME: Final[float]
 
 @final
@@ -116,3 +128,80 @@ def validate_vonage(
     now: float | None,
 ) -> None:
     """Checks that a webhook is Vonage's."""
+
+_Sound: TypeAlias = Buffer | NDArray[int16] | NDArray[float32] | Recording
+
+_About: TypeAlias = tuple[str, str, str | None, str | None, str | None, str, str, int]
+
+_Wire: TypeAlias = tuple[tuple[str, int | None] | None, bool]
+
+class _Dispatcher(Protocol):
+    def __call__(self, message: Any, /) -> None: ...
+
+@final
+class Call:
+    """The caller's end of a call."""
+
+    def __new__(
+        cls,
+        hub: Hub,
+        carrier: str,
+        options: CallOptions,
+        *,
+        wire: _Wire = ...,
+        virtual_clock: bool = False,
+    ) -> Call: ...
+    @property
+    def id(self) -> int: ...
+    def dispatch_to(self, hub: Hub, dispatcher: _Dispatcher, listeners: object) -> None: ...
+    def about(self) -> _About | None: ...
+    @property
+    def carrier(self) -> str: ...
+    @property
+    def is_over(self) -> bool: ...
+    @property
+    def can(self) -> tuple[bool, bool, bool]: ...
+    def stats(self) -> tuple[int, int, int, int, int]: ...
+    def play(self, audio: _Sound, sample_rate: int | None) -> None: ...
+    def clear(self) -> None: ...
+    def when_played(self, token: int) -> None: ...
+    def hang_up(self, after_playback: bool) -> None: ...
+    def send_dtmf(self, digit: str) -> bool: ...
+    def pause_input(self, paused: bool) -> None: ...
+    def pause_output(self, paused: bool) -> bool: ...
+    def receive_text(self, frame: str) -> None: ...
+    def receive_bytes(self, frame: bytes) -> None: ...
+    def take_outgoing(self) -> list[str | bytes | None]: ...
+    def line_ended(self, code: int | None, reason: str) -> None: ...
+    def advance_clock(self, by: float) -> None: ...
+
+@final
+class CallServer:
+    """Paths and ports, and the calls that come to them."""
+
+    def __new__(cls, hub: Hub) -> CallServer: ...
+    @property
+    def id(self) -> int: ...
+    def dispatch_to(self, hub: Hub, dispatcher: _Dispatcher, listeners: object) -> None: ...
+    def add_route(
+        self,
+        path: str,
+        carrier: str,
+        options: CallOptions,
+        wire: _Wire,
+        signed: tuple[str, str] | None,
+    ) -> int: ...
+    def listen(
+        self,
+        host: str,
+        port: int,
+        options: ListenOptions,
+        *,
+        stream_route: int | None = None,
+        tls: tuple[bytes, bytes] | None = None,
+    ) -> int: ...
+    def stop(self) -> None: ...
+    def take(self, token: int) -> Call | None: ...
+    @property
+    def standing(self) -> int: ...
+    def hang_up(self) -> None: ...

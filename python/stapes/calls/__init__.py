@@ -1,7 +1,10 @@
 """Calls: the caller's end of a conversation.
 
-Who may call is here: the signatures of the carriers, one-time tokens, and the answers that tell a
-carrier where to stream a call's sound.
+- `CallServer`: a listener for carriers' media streams.
+- `TwilioCall`, `AsgiCall`: the same in an ASGI app.
+- `Call`: the caller's end, which `RealtimeSession(agent, call=call)` is coupled with.
+- Who may call: the signatures of the carriers, one-time tokens, and the answers that tell a carrier
+  where to stream a call's sound.
 """
 
 from __future__ import annotations
@@ -15,6 +18,19 @@ from stapes.calls.answers import (
     twiml_connect,
     vonage_connect,
 )
+from stapes.calls.asgi import AsgiCall, AsgiWebSocket, TwilioCall
+from stapes.calls.call import Call, CallError
+from stapes.calls.events import (
+    CallEnded,
+    CallEvent,
+    CallFrameIgnored,
+    CallHeld,
+    CallIdle,
+    CallInterrupted,
+    CallResumed,
+    Dtmf,
+)
+from stapes.calls.options import CallOptions, ListenOptions
 from stapes.calls.security import (
     CallTokens,
     validate_plivo,
@@ -23,6 +39,7 @@ from stapes.calls.security import (
     validate_twilio,
     validate_vonage,
 )
+from stapes.calls.server import CallServer
 from stapes.errors import (
     SignatureError,
     TokenError,
@@ -36,7 +53,22 @@ from stapes.errors import (
 
 __all__ = [
     "TOKEN_PARAMETER",
+    "AsgiCall",
+    "AsgiWebSocket",
+    "Call",
+    "CallEnded",
+    "CallError",
+    "CallEvent",
+    "CallFrameIgnored",
+    "CallHeld",
+    "CallIdle",
+    "CallInterrupted",
+    "CallOptions",
+    "CallResumed",
+    "CallServer",
     "CallTokens",
+    "Dtmf",
+    "ListenOptions",
     "SignatureError",
     "TokenError",
     "TokenExpiredError",
@@ -45,6 +77,7 @@ __all__ = [
     "TokenPathError",
     "TokenUsedError",
     "TooManyTokensError",
+    "TwilioCall",
     "jambonz_listen",
     "plivo_connect",
     "signalwire_connect",

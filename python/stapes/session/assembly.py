@@ -28,7 +28,7 @@ from stapes.session.tasks import Tasks
 from stapes.session.tool_calls.approvals import Approvals
 from stapes.session.tool_calls.runner import ToolCallRunner
 from stapes.session.usage import SessionUsage
-from stapes.session.virtual_time import has_virtual_time
+from stapes.virtual_time import has_virtual_time
 
 if TYPE_CHECKING:
     from agents.realtime import RealtimeAgent

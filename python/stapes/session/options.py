@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from stapes.items import HistoryItem
     from stapes.providers import ApiKey
+    from stapes.session.coupling import CallerEnd
     from stapes.session.tool_calls.execution import ToolExecution
 
 __all__ = ["CoreOptions", "SessionOptions", "check_agent", "chosen_transport", "core_session"]
@@ -62,6 +63,7 @@ class SessionOptions:
     max_queued_bytes: int
     provider: Provider
     reconnect: ReconnectPolicy | None
+    call: CallerEnd | None
 
     def __post_init__(self) -> None:
         """Refuses options that a session cannot have.
@@ -86,6 +88,10 @@ class SessionOptions:
             )
         if not isinstance(self.playback, PlaybackTracker) and self.playback != "clock":
             raise ValueError(f"playback is {self.playback!r}: use 'clock' or a PlaybackTracker()")
+        if self.call is not None and self.playback != "clock":
+            raise ValueError(
+                "playback: what the caller has heard is known from the call: leave it out"
+            )
         for name in (
             "max_waiting_responses",
             "max_answered_calls",
@@ -110,7 +116,8 @@ class CoreOptions:
         history_store_audio: keep the audio of messages in the history.
         guardrail_debounce: characters between two checks of an answer; negative: one at its end.
         speech_interrupts: a user who begins to speak interrupts the answer.
-        playback: what was played is worked out from the time, or reported.
+        playback: what was played is worked out from the time, or reported, or the caller's end of a
+            call tells.
         respond_to_mcp_calls: ask for a response when a hosted MCP call is complete.
         response_timeout: how long the server may leave a request for a response unanswered.
         waiting_responses: requests for a response with a payload that may wait.
@@ -124,7 +131,7 @@ class CoreOptions:
     history_store_audio: bool = False
     guardrail_debounce: int = 100
     speech_interrupts: bool = True
-    playback: Literal["clock", "reports"] = "clock"
+    playback: Literal["clock", "reports", "caller"] = "clock"
     respond_to_mcp_calls: bool = True
     response_timeout: float = 30.0
     waiting_responses: int = 64
@@ -179,12 +186,16 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
     if isinstance(transport, WebSocketTransport | WebRTCTransport):
         limits = transport
     settings = options.output_guardrail_settings or {}
-    is_reported = options.playback != "clock" or transport.playback_reports
+    playback: Literal["clock", "reports", "caller"] = "clock"
+    if options.call is not None:
+        playback = "caller"
+    elif options.playback != "clock" or transport.playback_reports:
+        playback = "reports"
     core = CoreOptions(
         history_store_audio=options.history_store_audio,
         guardrail_debounce=settings.get("debounce_text_length", CoreOptions.guardrail_debounce),
         speech_interrupts=options.speech_interrupts,
-        playback="reports" if is_reported else "clock",
+        playback=playback,
         respond_to_mcp_calls=options.automatically_trigger_response_for_mcp_tool_calls,
         response_timeout=options.response_timeout,
         waiting_responses=options.max_waiting_responses,
@@ -194,7 +205,8 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
         max_queued_events=options.max_queued_events,
         max_queued_bytes=options.max_queued_bytes,
     )
-    session = _core.Session(hub, core, virtual_clock=virtual_clock)
+    call = None if options.call is None else options.call.core
+    session = _core.Session(hub, core, virtual_clock=virtual_clock, call=call)
     if options.reconnect is not None:
         reconnect_by(session, options.reconnect, options.provider, limits.max_outgoing_bytes)
     begin_with(session, options.history, limits.max_outgoing_bytes)

@@ -19,6 +19,7 @@ from stapes.items import HistoryItem, InputImage
 from stapes.providers.openai import OPENAI
 from stapes.session.assembly import assemble
 from stapes.session.completion import Completion, done
+from stapes.session.coupling import chosen_config
 from stapes.session.history import message_event, update_history
 from stapes.session.invocation import session_and_history
 from stapes.session.listening import EventSource
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from stapes.playback import PlaybackTracker
     from stapes.providers import ApiKey, Provider
     from stapes.session.audio_input import AudioStream, Samples
+    from stapes.session.coupling import CallerEnd
     from stapes.session.dispatch.listeners import Listeners
     from stapes.transport import Transport
 
@@ -77,8 +79,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         workflow_name, group_id, trace_metadata: name, group and metadata of the provider's traces.
         tool_execution: see `stapes.ToolExecution`.
         tool_error_formatter: makes the message for a rejected call, as in `openai-agents`.
-        automatically_trigger_response_for_mcp_tool_calls: ask for a response when a hosted MCP call
-            is complete.
+        automatically_trigger_response_for_mcp_tool_calls: ask for a response after hosted MCP calls.
         speech_interrupts: a user who begins to speak interrupts the answer. `False`: speech
             interrupts nothing, only `interrupt()` and guardrails do.
         playback: `"clock"` (what was played is worked out from the time, as the reference does) or
@@ -89,13 +90,12 @@ class RealtimeSession(EventSource, Generic[TContext]):
         max_waiting_responses: requests for a response with settings of their own that may wait
             until no response is active; one more is refused, with an `error` event.
         max_answered_calls: answered function calls that are remembered, to answer repeats.
-        max_queued_events: events that may wait for a reader or an async callback; past it see
-            `stapes.Lagging`.
+        max_queued_events: events that may wait for a reader or async callback: see `stapes.Lagging`.
         max_queued_bytes: bytes of audio and raw events that may wait for one.
+        call: the caller's end of a phone call, which hears and speaks: a `stapes.calls.Call`.
         reconnect: how the session goes on when its connection is lost: by default it connects
             again, and the conversation goes on. `None`: it is disconnected then.
-        provider: the provider's profile: its URLs, authentication and defaults. Default: OpenAI's.
-            See `stapes.providers`.
+        provider: the provider's profile, see `stapes.providers`. Default: OpenAI's.
 
     Raises:
         ValueError, TypeError: names the option that is wrong.
@@ -131,6 +131,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         max_queued_bytes: int = 8 * 1024 * 1024,
         reconnect: ReconnectPolicy | None = _RECONNECT,
         provider: Provider = OPENAI,
+        call: CallerEnd | None = None,
     ) -> None:
         check_agent(agent)
         options = SessionOptions(
@@ -139,7 +140,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
             model=model,
             output_guardrails=tuple(output_guardrails),
             output_guardrail_settings=output_guardrail_settings,
-            config={} if config is None else config,
+            config=chosen_config(config, call, provider.audio_types),
             history=tuple(history),
             history_store_audio=history_store_audio,
             tracing_disabled=tracing_disabled,
@@ -161,6 +162,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
             max_queued_bytes=max_queued_bytes,
             reconnect=reconnect,
             provider=provider,
+            call=call,
         )
         self._options = options
         self._parts = assemble(self, agent, options, context)
@@ -238,10 +240,9 @@ class RealtimeSession(EventSource, Generic[TContext]):
 
     def snapshot(self) -> dict[str, Any]:
         """The session as JSON, for another process: see `restore`. It has no key, header or URL."""
-        parts, options = self._parts, self._options
-        return snapshot(
-            self.current_agent, self._core.history, self.usage, options, parts.connector.call_id
-        )
+        call_id = self._parts.connector.call_id
+        history = self._core.history
+        return snapshot(self.current_agent, history, self.usage, self._options, call_id)
 
     @classmethod
     def restore(

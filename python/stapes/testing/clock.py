@@ -33,7 +33,7 @@ class VirtualClock:
     def session(self, agent: Any, **options: Any) -> RealtimeSession[Any]:
         """A `RealtimeSession(agent, **options)` whose conversation uses this clock."""
         from stapes.session import RealtimeSession
-        from stapes.session.virtual_time import has_virtual_time
+        from stapes.virtual_time import has_virtual_time
 
         token = has_virtual_time.set(True)
         try:

@@ -4,6 +4,7 @@
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict as _, PyDict};
+use stapes_core::calls::CallEvent;
 use stapes_core::conversation::{Event, FieldValue, RecordType};
 use stapes_core::dispatch::{Message, Notice};
 
@@ -33,6 +34,19 @@ pub fn kinds(py: Python<'_>) -> PyResult<&Kinds> {
     })
 }
 
+static CALL_KINDS: PyOnceLock<Classes> = PyOnceLock::new();
+
+/// Looks the classes of calls' events up, when the first call is registered.
+pub fn call_kinds(py: Python<'_>) -> PyResult<&Classes> {
+    CALL_KINDS.get_or_try_init(py, || {
+        let modules = [
+            py.import("stapes.calls.messages")?,
+            py.import("stapes.calls.events")?,
+        ];
+        Classes::find::<CallEvent>(&modules)
+    })
+}
+
 /// Names and types of these kinds' fields, for the test that holds Python's classes against them.
 pub fn table(
     py: Python<'_>,
@@ -52,5 +66,6 @@ pub fn message<'py>(py: Python<'py>, message: &Message) -> PyResult<Bound<'py, P
     match message {
         Message::Event(event) => kinds.events.make(py, event, convert),
         Message::Notice(notice) => kinds.notices.make(py, notice, convert),
+        Message::Call(event) => call_kinds(py)?.make(py, event, convert),
     }
 }

@@ -11,9 +11,11 @@ use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
+use stapes_core::calls;
 use stapes_core::conversation::{PlaybackSource, SharedText};
 use stapes_core::dispatch::SessionOptions;
 use stapes_core::session::ReconnectOptions;
+use stapes_core::transport::listen;
 use stapes_core::transport::net::Proxy;
 #[cfg(feature = "webrtc")]
 use stapes_core::transport::webrtc;
@@ -98,7 +100,7 @@ impl OptionValue for PlaybackSource {
         let source = String::read(value, name)?;
         Self::parse(&source).ok_or_else(|| {
             PyValueError::new_err(format!(
-                "{name} is {source:?}: give \"clock\" or \"reports\""
+                "{name} is {source:?}: give \"clock\", \"reports\" or \"caller\""
             ))
         })
     }
@@ -228,6 +230,33 @@ options! {
 }
 
 options! {
+    CallOptions, calls::CallOptions {
+        input_batch: leg.intake.batch,
+        max_gap: leg.intake.max_gap,
+        inactivity_timeout: leg.intake.inactivity,
+        start_timeout: leg.start_timeout,
+        resume_timeout: leg.resume_timeout,
+        max_call: leg.max_call,
+        idle_timeout: leg.idle_timeout,
+        max_unsent: leg.max_unsent,
+        hang_up_timeout: leg.hang_up_timeout,
+        max_early: max_early,
+    } unset {}
+}
+
+options! {
+    ListenOptions, listen::ListenOptions {
+        max_connections: max_connections,
+        head_timeout: head_timeout,
+        max_head: max_head,
+        max_body: max_body,
+        max_message_size: websocket.max_message_size,
+        ping_interval: websocket.ping_interval,
+        ping_timeout: websocket.ping_timeout,
+    } unset {}
+}
+
+options! {
     WebSocketTransport, websocket::WebSocketOptions {
         connect_timeout: connect_timeout,
         first_event_timeout: first_event_timeout,
@@ -273,7 +302,9 @@ options! {
 /// The defaults of all options that cross from Python, by the class that has them.
 pub fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let all = PyDict::new(py);
+    all.set_item("CallOptions", CallOptions::defaults(py)?)?;
     all.set_item("CoreOptions", CoreOptions::defaults(py)?)?;
+    all.set_item("ListenOptions", ListenOptions::defaults(py)?)?;
     all.set_item("ReconnectPolicy", ReconnectPolicy::defaults(py)?)?;
     all.set_item("WebSocketTransport", WebSocketTransport::defaults(py)?)?;
     #[cfg(feature = "webrtc")]

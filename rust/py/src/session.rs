@@ -21,6 +21,7 @@ use stapes_core::transport::net::ConnectRequest;
 use crate::acts::{self, Acts};
 use crate::audio::recording::Recording;
 use crate::audio_input::{self, AudioStream};
+use crate::calls::Call;
 use crate::errors::Outcome;
 use crate::external_connection::ExternalConnection;
 use crate::history::History;
@@ -64,15 +65,29 @@ impl Session {
 impl Session {
     /// `options` is a `stapes.session.options.CoreOptions`.
     #[new]
-    #[pyo3(signature = (hub, options, *, virtual_clock=false))]
+    #[pyo3(signature = (hub, options, *, virtual_clock=false, call=None))]
     fn new(
         hub: &Hub,
         options: &Bound<'_, PyAny>,
         virtual_clock: bool,
+        call: Option<&Call>,
     ) -> Outcome<PyClassInitializer<Self>> {
         let options = CoreOptions::read(options, SessionOptions::default())?;
-        let clock = virtual_clock.then(Clock::stopped).unwrap_or_default();
-        let session = DispatchedSession::new(options, clock, &hub.queues, hub.carrier()?);
+        let (clock, carrier) = match call {
+            // One task of one worker drives both ends, whatever the event loop does meanwhile.
+            Some(call) => (call.0.call()?.clock().clone(), call.0.carrier()),
+            None => {
+                let clock = virtual_clock.then(Clock::stopped).unwrap_or_default();
+                (clock, hub.carrier()?)
+            }
+        };
+        let session = DispatchedSession::new(options, clock, &hub.queues, carrier);
+        if let Some(call) = call
+            && !call.0.couple(session.microphone())
+        {
+            let why = "call: it has had a session before, and a call has one";
+            return Err(PyValueError::new_err(why).into());
+        }
         let session = Arc::new(session);
         let acts = Acts(Arc::clone(&session));
         Ok(PyClassInitializer::from(acts).add_subclass(Self(session)))

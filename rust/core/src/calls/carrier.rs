@@ -112,7 +112,7 @@ pub enum Ignored {
 pub enum LegMessage<'a> {
     Started(Box<Started>),
     /// The stream cannot be used: the call ends.
-    Refused(String),
+    Unusable(String),
     Media(Media<'a>),
     Dtmf {
         digit: char,

@@ -13,7 +13,7 @@ pub enum EndedBy {
     /// This side hung up.
     Us,
     /// The line broke, and nobody came back.
-    Line,
+    LineLost,
     /// A limit was reached, such as the longest time of a call.
     Limit,
 }
@@ -23,7 +23,7 @@ impl EndedBy {
         match self {
             Self::Caller => "caller",
             Self::Us => "us",
-            Self::Line => "line",
+            Self::LineLost => "line",
             Self::Limit => "limit",
         }
     }
@@ -48,8 +48,8 @@ event_table! {
     /// An event of a call.
     #[derive(Debug, Clone, PartialEq)]
     pub enum CallEvent {
-        /// A call has come in: whoever runs the server takes it by this token.
-        IncomingCall { token: u64 }
+        /// A call has come in by that route: whoever runs the server takes it by this token.
+        IncomingCall { token: u64, route: usize }
         /// A stream that somebody else carries has begun, or a lost one has come back.
         CallStarted {}
         /// The caller pressed a key.

@@ -42,7 +42,7 @@ enum Stage {
     Started,
     /// The line is lost. Until this time another one may take its place.
     Lost(Duration),
-    Ended(CallEnd),
+    Over(CallEnd),
 }
 
 /// The caller's end of one call.
@@ -53,6 +53,8 @@ pub struct Leg {
     options: LegOptions,
     stage: Stage,
     started: Option<Box<Started>>,
+    /// What the URL of the stream brought: parameters of the call, where its start has none of the name.
+    query: Vec<(String, String)>,
     format: AudioFormat,
     intake: Intake,
     playout: PlayoutTracker,
@@ -95,6 +97,7 @@ impl Leg {
             capabilities,
             stage: Stage::Awaited,
             started: None,
+            query: Vec::new(),
             format: AudioFormat::Mulaw,
             intake: Intake::new(options.intake, AudioFormat::Mulaw),
             playout: PlayoutTracker::new(max_marks),
@@ -117,6 +120,34 @@ impl Leg {
         }
     }
 
+    /// A leg that is over from the beginning.
+    pub(super) fn over(now: Duration) -> Self {
+        let mut leg = Self::new(
+            Box::new(super::carriers::Nobody),
+            LegOptions::default(),
+            now,
+        );
+        leg.stage = Stage::Over(CallEnd {
+            by: EndedBy::LineLost,
+            reason: "the call goes on over another line".to_owned(),
+        });
+        leg
+    }
+
+    /// The URL of the stream brought these parameters.
+    pub fn set_query(&mut self, query: Vec<(String, String)>) {
+        self.query = query;
+    }
+
+    pub fn begun(&self) -> Duration {
+        self.begun
+    }
+
+    /// Whether the line is lost, and another one may take its place.
+    pub fn is_lost(&self) -> bool {
+        matches!(self.stage, Stage::Lost(_))
+    }
+
     pub fn carrier_name(&self) -> &'static str {
         self.carrier.name()
     }
@@ -135,13 +166,13 @@ impl Leg {
     }
 
     pub fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Ended(_))
+        matches!(self.stage, Stage::Over(_))
     }
 
     /// How the call ended, if it has.
     pub fn end(&self) -> Option<&CallEnd> {
         match &self.stage {
-            Stage::Ended(end) => Some(end),
+            Stage::Over(end) => Some(end),
             _ => None,
         }
     }
@@ -165,7 +196,7 @@ impl Leg {
         let stage = match &self.stage {
             Stage::Awaited => Some(self.begun + self.options.start_timeout),
             Stage::Lost(until) => Some(*until),
-            Stage::Ended(_) => return None,
+            Stage::Over(_) => return None,
             Stage::Started => None,
         };
         let running = matches!(self.stage, Stage::Started);

@@ -3,17 +3,27 @@
 //! - [`carrier`]: what a carrier's codec is; [`carriers`]: one file for each.
 //! - [`Leg`]: the caller's end as a state machine: codec, [`PlayoutTracker`] and [`Intake`].
 //! - [`Call`]: a leg that is coupled with a session, and driven by a socket or by messages.
+//! - [`server`]: paths and ports, and the calls that come to them.
 //! - [`security`]: who may call.
 
+mod call;
 pub mod carrier;
 pub mod carriers;
 mod event;
 mod intake;
 mod leg;
+mod line;
+mod options;
 mod playout;
+mod registry;
 pub mod security;
+pub mod server;
 
+pub use call::{Call, CallObserver};
 pub use event::{CallEvent, Digit, EndedBy};
 pub use intake::{Intake, IntakeOptions, IntakeStats};
 pub use leg::{CallEnd, Effects, Leg, LegOptions};
+pub use line::CallLine;
+pub use options::CallOptions;
 pub use playout::PlayoutTracker;
+pub use registry::Registry;

@@ -111,6 +111,16 @@ impl<L: Clone> Workers<L> {
         }
     }
 
+    /// The first worker of this process for which that holds, of those that have been started.
+    pub fn find(&self, is_it: impl Fn(&Carrier<L>) -> bool) -> Option<Carrier<L>> {
+        let current = self.started.load(Ordering::Acquire);
+        // SAFETY: as in `next`.
+        let started = unsafe { current.as_ref() }?;
+        let mut carriers = started.workers.iter().map(|worker| &worker.carrier);
+        let found = carriers.find(|carrier| is_it(carrier));
+        found.filter(|_| started.process.is_current()).cloned()
+    }
+
     /// The worker that is to run the next session: each in turn.
     pub fn next(&self) -> Result<Carrier<L>, StartError> {
         loop {

@@ -21,6 +21,11 @@ pub fn next_worker() -> Result<SessionCarrier, StartError> {
     WORKERS.next()
 }
 
+/// The worker of a runtime, for whoever runs on it.
+pub(super) fn worker_of(handle: &Handle) -> Option<SessionCarrier> {
+    WORKERS.find(|worker| worker.handle.id() == handle.id())
+}
+
 /// For the sessions of a runtime that something else drives.
 pub fn carrier(handle: &Handle) -> SessionCarrier {
     Carrier {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::calls::CallEvent;
 use crate::conversation::record::{Field, FieldValue, Record, RecordType, event_table, fields};
 use crate::conversation::{Event, History};
 use crate::delivery::hub::Hub;
@@ -41,6 +42,7 @@ event_table! {
 pub enum Message {
     Event(Event),
     Notice(Notice),
+    Call(CallEvent),
 }
 
 /// The queues of the sessions whose events one thread handles.

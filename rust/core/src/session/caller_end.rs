@@ -1,6 +1,7 @@
 //! The caller's end of a call, as the session that is coupled with it sees it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Session;
@@ -22,12 +23,15 @@ pub trait CallerEnd: fmt::Debug + Send + Sync + 'static {
     /// Sends what waits. Called after the session's lock is released, and before its own messages are
     /// sent.
     fn flush(&self);
+
+    /// A virtual clock was advanced, which drives what real time drives otherwise.
+    fn clock_advanced(&self);
 }
 
 impl Session {
     /// Couples the session with the caller's end of a call, which plays what it says from now on. A
     /// session is coupled once: false where it was before.
-    pub fn couple(&self, caller: std::sync::Arc<dyn CallerEnd>) -> bool {
+    pub fn couple(&self, caller: Arc<dyn CallerEnd>) -> bool {
         let is_new = self.caller.set(caller).is_ok();
         if is_new {
             self.set_interest(self.wanted());

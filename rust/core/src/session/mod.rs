@@ -402,6 +402,9 @@ impl Session {
     pub fn advance_clock(&self, by: Duration) {
         self.clock.advance(by);
         self.handle_timeouts();
+        if let Some(caller) = self.caller.get() {
+            caller.clock_advanced();
+        }
     }
 
     pub fn traffic(&self) -> Traffic {

@@ -5,15 +5,29 @@
     reason = "the exported items have Python docstrings"
 )]
 
+mod call;
 mod security;
+mod server;
+
+pub use call::Call;
 
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use stapes_core::calls::{CallEvent, carriers};
+use stapes_core::conversation::Record as _;
+
+use crate::message_objects;
 
 /// Adds the submodule `calls` and makes it importable by its full name.
 pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = parent.py();
     let module = PyModule::new(py, "calls")?;
     security::register(&module)?;
+    module.add_class::<call::Call>()?;
+    module.add_class::<server::CallServer>()?;
+    let types = CallEvent::TYPES.iter();
+    module.add("MESSAGES", message_objects::table(py, types)?)?;
+    module.add("CARRIERS", PyTuple::new(py, carriers::NAMES)?)?;
     parent.add_submodule(&module)?;
     // The import system finds no submodules of an extension module: it has no `__path__`.
     let name = format!("{}.calls", parent.name()?);

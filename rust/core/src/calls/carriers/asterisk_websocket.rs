@@ -114,7 +114,7 @@ impl AsteriskWebSocket {
         };
         let format = match wire::format(name, None) {
             Ok(format) => format,
-            Err(why) => return take(LegMessage::Refused(format!("{why}: {REMEDY}"))),
+            Err(why) => return take(LegMessage::Unusable(format!("{why}: {REMEDY}"))),
         };
         let sample = format.bytes_per_sample();
         let of_20_ms = format.sample_rate() as usize / 50 * sample;
@@ -122,7 +122,7 @@ impl AsteriskWebSocket {
         let frame = usize::try_from(frame).unwrap_or(usize::MAX);
         if frame == 0 || frame > MAX_FRAME || !frame.is_multiple_of(sample) {
             let why = format!("frames of {frame} bytes cannot be sent: {REMEDY}");
-            return take(LegMessage::Refused(why));
+            return take(LegMessage::Unusable(why));
         }
         self.stream = Some(Stream {
             format,

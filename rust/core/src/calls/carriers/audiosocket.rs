@@ -87,7 +87,7 @@ impl AudioSocket {
 
     fn refuse(&mut self, why: String, take: &mut dyn FnMut(LegMessage<'_>)) {
         self.stage = Stage::Over;
-        take(LegMessage::Refused(why));
+        take(LegMessage::Unusable(why));
     }
 
     fn start(&mut self, id: &[u8], take: &mut dyn FnMut(LegMessage<'_>)) {

@@ -83,7 +83,7 @@ impl Jambonz {
         };
         if let Some(mix) = text_of(&["mixType", "mix_type"]).filter(|mix| mix == "stereo") {
             let why = format!("the stream is {mix}: set mixType of listen to mono");
-            return take(LegMessage::Refused(why));
+            return take(LegMessage::Unusable(why));
         }
         let rate = text_of(&["sampleRate", "sample_rate"]);
         let rate = Loose::of(rate.and_then(|rate| rate.parse().ok())).0;
@@ -91,7 +91,7 @@ impl Jambonz {
             Ok(format) => format,
             Err(why) => {
                 let why = format!("{why}: set sampleRate of listen to 8000, 16000 or 24000");
-                return take(LegMessage::Refused(why));
+                return take(LegMessage::Unusable(why));
             }
         };
         let sent = self.sent_format.unwrap_or(format);
@@ -99,7 +99,7 @@ impl Jambonz {
         let is_linear = matches!(sent, AudioFormat::Pcm { .. });
         if !is_linear || (sent != format && self.converter.is_none()) {
             let why = format!("what is sent must be linear PCM at a common rate, not {sent}");
-            return take(LegMessage::Refused(why));
+            return take(LegMessage::Unusable(why));
         }
         let id = text_of(&["callSid", "call_sid"]).unwrap_or_default();
         let from = text_of(&["from"]);

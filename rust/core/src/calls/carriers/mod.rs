@@ -20,8 +20,9 @@ pub use telnyx::Telnyx;
 pub use twilio::Twilio;
 pub use vonage::Vonage;
 
-use super::carrier::Carrier;
+use super::carrier::{Capabilities, Carrier, LegCommand, LegMessage};
 use crate::audio::AudioFormat;
+use crate::transport::{Frame, Outgoing};
 
 /// What a carrier's wire does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,6 +63,33 @@ pub fn by_name(name: &str, options: CarrierOptions) -> Option<Box<dyn Carrier>> 
         "jambonz" => Box::new(Jambonz::new(format)),
         _ => return None,
     })
+}
+
+/// The subprotocol that a carrier's WebSocket may ask for.
+pub fn subprotocol(name: &str) -> Option<&'static str> {
+    match name {
+        "asterisk" => Some("media"),
+        "jambonz" => Some("audio.jambonz.org"),
+        _ => None,
+    }
+}
+
+/// For a leg whose line another one has taken.
+#[derive(Debug)]
+pub(super) struct Nobody;
+
+impl Carrier for Nobody {
+    fn name(&self) -> &'static str {
+        "nobody"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::MEDIA_STREAM
+    }
+
+    fn read(&mut self, _: Frame<'_>, _: &mut dyn FnMut(LegMessage<'_>)) {}
+
+    fn write(&mut self, _: LegCommand<'_>, _: &mut Vec<Outgoing>) {}
 }
 
 #[cfg(test)]

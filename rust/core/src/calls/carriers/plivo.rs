@@ -143,7 +143,7 @@ impl Plivo {
         }
         let format = match format_of(&start.media_format) {
             Ok(format) => format,
-            Err(why) => return take(LegMessage::Refused(why)),
+            Err(why) => return take(LegMessage::Unusable(why)),
         };
         let name = match format {
             AudioFormat::Pcm { .. } => "audio/x-l16",

@@ -163,18 +163,18 @@ impl Telnyx {
         let format = start.media_format.unwrap_or_default();
         if format.channels.0.is_some_and(|channels| channels > 1) {
             let why = "the stream has several channels: set stream_track to inbound_track";
-            return take(LegMessage::Refused(why.to_owned()));
+            return take(LegMessage::Unusable(why.to_owned()));
         }
         let name = format.encoding.as_str().unwrap_or("PCMU");
         let format = match wire::format(name, format.sample_rate.0) {
             Ok(format) => format,
-            Err(why) => return take(LegMessage::Refused(format!("{why}: {REMEDY}"))),
+            Err(why) => return take(LegMessage::Unusable(format!("{why}: {REMEDY}"))),
         };
         let sent = self.sent_format.unwrap_or(format);
         self.converter = Converter::new(format, sent);
         if sent != format && self.converter.is_none() {
             let why = format!("sound of {format} cannot be turned into {sent}: {REMEDY}");
-            return take(LegMessage::Refused(why));
+            return take(LegMessage::Unusable(why));
         }
         self.format = Some(format);
         self.stream_id = Some(stream_id.clone());

@@ -30,7 +30,7 @@ pub(super) fn said_by(codec: &mut dyn Carrier, frame: Frame<'_>) -> Vec<String> 
                     it.call_id, it.stream_id, it.format
                 )
             }
-            LegMessage::Refused(why) => format!("refused {why}"),
+            LegMessage::Unusable(why) => format!("refused {why}"),
             LegMessage::Media(media) => {
                 let (chunk, at) = (number(media.number), number(media.at_ms));
                 format!("sound {:?} {chunk} {at}", media.sound)

@@ -148,7 +148,7 @@ impl Twilio {
         }
         let format = match self.format_of(start.media_format.as_ref()) {
             Ok(format) => format,
-            Err(why) => return take(LegMessage::Refused(why)),
+            Err(why) => return take(LegMessage::Unusable(why)),
         };
         self.format = Some(format);
         self.quoted_stream_id = wire::quoted(&stream_id);

@@ -75,7 +75,7 @@ impl Vonage {
             found => {
                 let found =
                     found.map_or_else(|why| why, |it| format!("the stream's sound is {it}"));
-                return take(LegMessage::Refused(format!(
+                return take(LegMessage::Unusable(format!(
                     "{found}: set the content-type of the endpoint to audio/l16;rate=16000"
                 )));
             }

@@ -26,7 +26,7 @@ pub struct Effects {
 /// What a frame says, as far as it has to be kept beyond the carrier's borrow.
 enum Said {
     Started(Box<Started>),
-    Refused(String),
+    Unusable(String),
     Dtmf(char, Option<Duration>),
     Mark(u64),
     Full(bool),
@@ -58,7 +58,7 @@ impl Leg {
                 }
                 LegMessage::Media(_) => Said::Ignored(Ignored::BeforeStart),
                 LegMessage::Started(started) => Said::Started(started),
-                LegMessage::Refused(why) => Said::Refused(why),
+                LegMessage::Unusable(why) => Said::Unusable(why),
                 LegMessage::Dtmf { digit, duration } => Said::Dtmf(digit, duration),
                 LegMessage::Mark(id) => Said::Mark(id),
                 LegMessage::Full(full) => Said::Full(full),
@@ -76,7 +76,7 @@ impl Leg {
     fn handle(&mut self, said: Said, now: Duration, effects: &mut Effects) {
         match said {
             Said::Started(started) => self.start(started, now, effects),
-            Said::Refused(why) => self.finish(EndedBy::Us, &why, now),
+            Said::Unusable(why) => self.finish(EndedBy::Us, &why, now),
             Said::Dtmf(digit, duration) => {
                 self.last_voice = now;
                 self.was_idle = false;
@@ -103,8 +103,12 @@ impl Leg {
         }
     }
 
-    fn start(&mut self, started: Box<Started>, now: Duration, effects: &mut Effects) {
+    fn start(&mut self, mut started: Box<Started>, now: Duration, effects: &mut Effects) {
         let is_first = self.started.is_none();
+        for (name, value) in self.query.drain(..) {
+            let given = started.parameters.entry(name);
+            given.or_insert_with(|| value.into());
+        }
         self.format = started.format;
         self.capabilities = self.carrier.capabilities();
         self.intake.restart(started.format);
@@ -153,7 +157,7 @@ impl Leg {
         effects: &mut Effects,
     ) {
         match self.stage {
-            Stage::Ended(_) | Stage::Lost(_) => {}
+            Stage::Over(_) | Stage::Lost(_) => {}
             Stage::Started if !is_clean && !self.options.resume_timeout.is_zero() => {
                 self.stage = Stage::Lost(now + self.options.resume_timeout);
                 self.waiting.clear();
@@ -167,9 +171,9 @@ impl Leg {
                 let by = if is_clean {
                     EndedBy::Caller
                 } else {
-                    EndedBy::Line
+                    EndedBy::LineLost
                 };
-                self.stage = Stage::Ended(CallEnd {
+                self.stage = Stage::Over(CallEnd {
                     by,
                     reason: reason.to_owned(),
                 });
@@ -183,7 +187,7 @@ impl Leg {
     /// Handles all that is due by now.
     pub fn handle_timeout(&mut self, now: Duration, effects: &mut Effects) {
         match self.stage {
-            Stage::Ended(_) => {}
+            Stage::Over(_) => {}
             _ if self
                 .options
                 .max_call
@@ -203,11 +207,15 @@ impl Leg {
                 );
             }
             Stage::Lost(until) if until <= now => {
-                self.finish(EndedBy::Line, "the line broke, and nobody came back", now);
+                self.finish(
+                    EndedBy::LineLost,
+                    "the line broke, and nobody came back",
+                    now,
+                );
             }
             Stage::Started => {
                 self.intake.handle_timeout(now);
-                self.pace(now);
+                self.send_due_frames(now);
                 if self.rest_due.is_some_and(|due| due <= now) {
                     self.fill_rest(now);
                 }
@@ -247,6 +255,11 @@ impl Leg {
             let silence = now.saturating_sub(self.last_voice);
             effects.events.push(CallEvent::CallIdle { silence });
         }
+    }
+
+    /// Passes on what follows from a command.
+    pub fn settle(&mut self, now: Duration, effects: &mut Effects) {
+        self.pass_on(now, effects);
     }
 
     /// Passes on what has come together.

@@ -166,7 +166,7 @@ impl Leg {
     }
 
     /// Sends the frames that are due, where this side paces: sound, or silence where there is none.
-    pub(super) fn pace(&mut self, now: Duration) {
+    pub(super) fn send_due_frames(&mut self, now: Duration) {
         while let Some(due) = self.frame_due
             && due <= now
         {
@@ -324,7 +324,7 @@ impl Leg {
         }
         self.playout.clear(now);
         self.unsent.clear();
-        self.stage = Stage::Ended(CallEnd {
+        self.stage = Stage::Over(CallEnd {
             by,
             reason: reason.to_owned(),
         });

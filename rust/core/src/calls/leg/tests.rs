@@ -1,1 +1,303 @@
+use super::*;
+use crate::calls::carrier::{Ignored, LegMessage, Media};
+use crate::calls::event::CallEvent;
+use crate::conversation::CallerCommand;
+use crate::transport::Frame;
 
+/// A carrier whose frames are commands of a test.
+#[derive(Debug)]
+struct Plain(Capabilities);
+
+impl Carrier for Plain {
+    fn name(&self) -> &'static str {
+        "plain"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0
+    }
+
+    fn read(&mut self, frame: Frame<'_>, take: &mut dyn FnMut(LegMessage<'_>)) {
+        match frame {
+            Frame::Text("start") => take(LegMessage::Started(Box::new(Started {
+                call_id: "call".to_owned(),
+                stream_id: "stream".to_owned(),
+                caller: None,
+                callee: None,
+                direction: None,
+                parameters: serde_json::Map::new(),
+                format: AudioFormat::Mulaw,
+            }))),
+            Frame::Text("stop") => take(LegMessage::Stopped("the test ends".to_owned())),
+            Frame::Text("full") => take(LegMessage::Full(true)),
+            Frame::Text("room") => take(LegMessage::Full(false)),
+            Frame::Text(mark) => match mark.parse() {
+                Ok(id) => take(LegMessage::Mark(id)),
+                Err(_) => take(LegMessage::Ignored(Ignored::NotOfTheProtocol)),
+            },
+            Frame::Binary(sound) => take(LegMessage::Media(Media {
+                sound,
+                number: None,
+                at_ms: None,
+            })),
+        }
+    }
+
+    fn write(&mut self, command: LegCommand<'_>, out: &mut Vec<Outgoing>) {
+        out.push(match command {
+            LegCommand::Sound(sound) => Outgoing::Binary(sound.to_vec()),
+            other => Outgoing::Text(format!("{other:?}")),
+        });
+    }
+}
+
+fn at(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+struct Stage {
+    leg: Leg,
+    effects: Effects,
+}
+
+impl Stage {
+    fn new(capabilities: Capabilities, options: LegOptions) -> Self {
+        let leg = Leg::new(Box::new(Plain(capabilities)), options, at(0));
+        let effects = Effects::default();
+        Self { leg, effects }
+    }
+
+    fn started(capabilities: Capabilities) -> Self {
+        let mut stage = Self::new(capabilities, LegOptions::default());
+        stage.receive("start", 0);
+        stage
+    }
+
+    fn receive(&mut self, frame: &str, ms: u64) {
+        let effects = &mut self.effects;
+        self.leg.receive(Frame::Text(frame), at(ms), effects);
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.leg.handle_timeout(at(ms), &mut self.effects);
+    }
+
+    fn play(&mut self, bytes: usize, ms: u64) {
+        self.leg.play(&vec![7; bytes], AudioFormat::Mulaw, at(ms));
+    }
+
+    /// What was sent: lengths of sound, and commands in words.
+    fn sent(&mut self) -> Vec<String> {
+        let mut batch = Vec::new();
+        self.leg.take_outgoing(&mut batch, usize::MAX);
+        let shown = |message| match message {
+            Outgoing::Binary(sound) => sound.len().to_string(),
+            Outgoing::Text(text) => text,
+            Outgoing::Close { code, .. } => format!("close {code}"),
+        };
+        batch.into_iter().map(shown).collect()
+    }
+}
+
+const PACED: Capabilities = Capabilities {
+    far_buffer: None,
+    marks: Marks::None,
+    ..Capabilities::MEDIA_STREAM
+};
+
+#[test]
+fn sound_before_the_start_waits_for_it() {
+    let mut stage = Stage::new(Capabilities::MEDIA_STREAM, LegOptions::default());
+    stage.play(400, 0);
+    assert!(stage.sent().is_empty());
+    assert!((stage.leg.left_to_play_ms(at(0)) - 50.0).abs() < 0.01);
+    stage.receive("start", 100);
+    assert!(stage.effects.started);
+    assert_eq!(stage.sent(), ["Mark(1)", "400"]);
+}
+
+#[test]
+fn marks_stand_at_the_beginning_and_each_second() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    stage.play(8 * 2_500, 0);
+    let expected = [
+        "Mark(1)", "800", "Mark(2)", "3200", "Mark(3)", "4000", "Mark(4)", "8000", "Mark(5)",
+        "4000",
+    ];
+    assert_eq!(stage.sent(), expected);
+}
+
+#[test]
+fn a_clear_drops_what_waits_and_says_so_only_where_something_may_play() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    stage.leg.command(CallerCommand::Clear, at(0));
+    assert!(stage.sent().is_empty());
+    stage.play(8_000, 0);
+    stage.leg.command(CallerCommand::Clear, at(100));
+    assert_eq!(stage.sent(), ["Clear"]);
+    assert!(stage.leg.left_to_play_ms(at(100)) == 0.0);
+    stage.play(800, 200);
+    stage.sent();
+    // Long after the end there is nothing to clear.
+    stage.leg.command(CallerCommand::Clear, at(5_000));
+    assert!(stage.sent().is_empty());
+}
+
+#[test]
+fn a_full_far_side_is_waited_for() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    stage.receive("full", 0);
+    stage.play(800, 0);
+    assert!(stage.sent().is_empty());
+    stage.receive("room", 50);
+    assert_eq!(stage.sent(), ["Mark(1)", "800", "Mark(2)"]);
+}
+
+#[test]
+fn no_more_is_sent_ahead_than_the_far_side_buffers() {
+    let capabilities = Capabilities {
+        far_buffer: Some(Duration::from_secs(2)),
+        marks: Marks::None,
+        ..Capabilities::MEDIA_STREAM
+    };
+    let mut stage = Stage::started(capabilities);
+    stage.play(8 * 5_000, 0);
+    let sent = |stage: &mut Stage| -> usize {
+        let sent = stage.sent();
+        sent.iter().filter_map(|it| it.parse::<usize>().ok()).sum()
+    };
+    assert_eq!(sent(&mut stage), 16_000);
+    assert_eq!(stage.leg.poll_timeout(at(0)), Some(at(250)));
+    stage.wait(1_000);
+    assert_eq!(sent(&mut stage), 8_000);
+}
+
+#[test]
+fn frames_are_paced_and_silence_is_kept_up() {
+    let mut stage = Stage::started(PACED);
+    stage.play(400, 0);
+    stage.wait(0);
+    assert_eq!(stage.sent(), ["160"]);
+    stage.wait(40);
+    // A part of a frame is filled up; then silence.
+    assert_eq!(stage.sent(), ["160", "160"]);
+    stage.wait(80);
+    assert_eq!(stage.sent(), ["160", "160"]);
+    assert_eq!(stage.leg.poll_timeout(at(80)), Some(at(100)));
+    assert!(stage.leg.left_to_play_ms(at(100)) == 0.0);
+}
+
+#[test]
+fn hanging_up_after_playback_waits_for_the_mark() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    stage.play(400, 0);
+    stage.leg.hang_up(true, at(10));
+    assert_eq!(stage.sent(), ["Mark(1)", "400", "Mark(2)"]);
+    stage.wait(60);
+    assert!(!stage.effects.ended);
+    stage.receive("1", 61);
+    stage.receive("2", 90);
+    assert!(stage.effects.ended);
+    assert_eq!(stage.sent(), ["close 1000"]);
+    assert_eq!(stage.leg.end().map(|end| end.by), Some(EndedBy::Us));
+}
+
+#[test]
+fn a_mark_that_never_comes_is_waited_for_a_second() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    stage.play(400, 0);
+    stage.leg.when_played(9, at(0));
+    stage.wait(500);
+    assert!(stage.effects.played.is_empty());
+    stage.wait(1_051);
+    assert_eq!(stage.effects.played, [(9, true)]);
+}
+
+#[test]
+fn a_stream_that_does_not_start_ends() {
+    let mut stage = Stage::new(Capabilities::MEDIA_STREAM, LegOptions::default());
+    assert_eq!(stage.leg.poll_timeout(at(0)), Some(at(10_000)));
+    stage.wait(10_000);
+    assert_eq!(stage.leg.end().map(|end| end.by), Some(EndedBy::Limit));
+}
+
+#[test]
+fn silence_on_both_sides_is_said_and_then_ends_the_call() {
+    let options = LegOptions {
+        idle_timeout: Some(Duration::from_secs(30)),
+        ..LegOptions::default()
+    };
+    let mut stage = Stage::new(Capabilities::MEDIA_STREAM, options);
+    stage.receive("start", 0);
+    stage.leg.command(CallerCommand::Speech(true), at(10_000));
+    stage.wait(35_000);
+    assert!(stage.effects.events.is_empty());
+    stage.leg.command(CallerCommand::Speech(false), at(36_000));
+    stage.wait(66_000);
+    let silence = Duration::from_secs(30);
+    assert_eq!(stage.effects.events, [CallEvent::CallIdle { silence }]);
+    stage.wait(96_000);
+    assert_eq!(stage.leg.end().map(|end| end.by), Some(EndedBy::Limit));
+}
+
+#[test]
+fn a_lost_line_is_waited_for_and_taken_up() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    stage.play(8_000, 0);
+    stage
+        .leg
+        .line_ended("reset", false, at(100), &mut stage.effects);
+    assert!(stage.leg.is_lost() && !stage.effects.ended);
+    assert!(stage.leg.left_to_play_ms(at(100)) == 0.0);
+    stage.play(160, 200);
+    let carrier = Box::new(Plain(Capabilities::MEDIA_STREAM));
+    let mut other = Stage::started(Capabilities::MEDIA_STREAM);
+    let (_, started) = std::mem::replace(&mut other.leg, Leg::over(at(0))).into_line();
+    let started = started.expect("it has started");
+    stage
+        .leg
+        .resume(carrier, started, at(300), &mut stage.effects);
+    assert!(stage.leg.is_standing());
+    assert_eq!(
+        stage.effects.events.last(),
+        Some(&CallEvent::CallResumed {})
+    );
+}
+
+#[test]
+fn a_lost_line_that_nobody_takes_up_ends_the_call() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    stage
+        .leg
+        .line_ended("reset", false, at(0), &mut stage.effects);
+    stage.wait(5_000);
+    assert!(stage.effects.ended);
+    assert_eq!(stage.leg.end().map(|end| end.by), Some(EndedBy::LineLost));
+}
+
+#[test]
+fn what_is_ignored_is_told_ever_more_rarely() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    for _ in 0..9 {
+        stage.receive("nonsense", 10);
+    }
+    let counts: Vec<u64> = stage
+        .effects
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            CallEvent::CallFrameIgnored { count, .. } => Some(*count),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(counts, [1, 2, 4, 8]);
+    assert_eq!(stage.leg.ignored(), 9);
+}
+
+#[test]
+fn sound_of_another_format_is_converted() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    let pcm = vec![0; 24_000 * 2];
+    let length_ms = stage.leg.play(&pcm, AudioFormat::default(), at(0));
+    assert!((length_ms - 1_000.0).abs() < 10.0, "{length_ms}");
+}

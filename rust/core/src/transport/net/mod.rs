@@ -30,5 +30,5 @@ pub(super) use deadline::Deadline;
 pub(super) use dial::dial;
 pub(super) use exchange::{Answer, ExchangeError, exchange};
 pub(super) use refusal::refused;
-pub(super) use stream::ByteStream;
+pub use stream::ByteStream;
 pub(super) use target::{Schemes, Target};

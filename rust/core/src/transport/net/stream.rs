@@ -15,7 +15,7 @@ use super::tcp;
 /// A connection to a server, directly or through a proxy, or from a client. TLS to a server through a
 /// proxy that itself uses TLS makes two layers.
 #[derive(Debug)]
-pub(in crate::transport) enum ByteStream {
+pub enum ByteStream {
     Plain(TcpStream),
     Secured(Box<TlsStream<ByteStream>>),
 }

@@ -1,0 +1,315 @@
+"""`Call`: the caller's end of a phone call."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import json
+import logging
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, Literal
+
+from stapes.calls.events import CallEnded, CallEvent
+from stapes.calls.messages import CallPlayed
+from stapes.errors import StapesError
+from stapes.hub import LoopHub
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from numpy.typing import NDArray
+    from typing_extensions import Buffer
+
+    from stapes._core.calls import Call as CoreCall
+    from stapes.audio import Recording
+
+__all__ = ["Call", "CallError"]
+
+logger = logging.getLogger("stapes.calls")
+
+_MAX_WAITING = 1000
+"""Events that a reader may leave unread; past it the oldest is lost."""
+
+
+class CallError(StapesError):
+    """A call cannot do what was asked for, or was not what it should be."""
+
+
+class CallDispatcher:
+    """Gives the messages of one call to it; the hub keeps the dispatcher alive, not the call."""
+
+    __slots__ = ("__weakref__", "_call_ref", "audio", "run")
+
+    def __init__(self, call: Call) -> None:
+        self._call_ref = weakref.ref(call)
+        self.run = contextvars.copy_context().run
+        # A call has no listeners of sound of its own: its session has.
+        self.audio: tuple[Any, ...] = ()
+
+    def __call__(self, message: Any) -> None:
+        if (call := self._call_ref()) is not None:
+            call.handle(message)
+
+
+class Call:
+    """The caller's end of a phone call. `RealtimeSession(agent, call=call)` couples the two.
+
+    Sound goes from the carrier's wire to the model's and back without Python. Events are read with
+    `async for event in call`, or by callbacks: `call.on(Dtmf, fn)`.
+    """
+
+    def __init__(self, core: CoreCall) -> None:
+        self.core = core
+        """The core's half, which a session is coupled with."""
+        self._loop = asyncio.get_running_loop()
+        self._hub = LoopHub.current()
+        self._callbacks: list[tuple[type[Any], Callable[[Any], Any]]] = []
+        self._readers: set[_Reader] = set()
+        self._ended: asyncio.Future[CallEnded] = self._loop.create_future()
+        self._played: dict[int, asyncio.Future[bool]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._about: tuple[Any, ...] | None = None
+        dispatcher = CallDispatcher(self)
+        core.dispatch_to(self._hub.core, dispatcher, dispatcher)
+        self._unregister = weakref.finalize(self, self._hub.core.unregister, core.id)
+
+    def _told(self) -> tuple[Any, ...]:
+        if self._about is None:
+            self._about = self.core.about()
+        if self._about is None:
+            raise CallError("the stream of the call has not started: nothing is known of it yet")
+        return self._about
+
+    # Who calls
+
+    @property
+    def id(self) -> str:
+        """The carrier's id of the call."""
+        return str(self._told()[0])
+
+    @property
+    def stream_id(self) -> str:
+        """The carrier's id of the stream of its sound."""
+        return str(self._told()[1])
+
+    @property
+    def caller(self) -> str | None:
+        """The caller's number or address, where the carrier or a parameter `from` tells."""
+        caller: str | None = self._told()[2]
+        return caller
+
+    @property
+    def callee(self) -> str | None:
+        """The number that was called, where the carrier or a parameter `to` tells."""
+        callee: str | None = self._told()[3]
+        return callee
+
+    @property
+    def direction(self) -> str | None:
+        """`inbound` or `outbound`, where the carrier tells."""
+        direction: str | None = self._told()[4]
+        return direction
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What the application gave the call on its way, such as `<Parameter>`s of its TwiML."""
+        parameters: dict[str, Any] = json.loads(self._told()[5])
+        return parameters
+
+    @property
+    def codec(self) -> str:
+        """The format of its sound on the wire, such as `audio/pcmu`."""
+        return str(self._told()[6])
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second of its sound."""
+        return int(self._told()[7])
+
+    @property
+    def carrier(self) -> str:
+        """The carrier's name, such as `twilio`."""
+        return self.core.carrier
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return self.core.is_over
+
+    # What is heard
+
+    def play(
+        self, sound: Buffer | NDArray[Any] | Recording, *, sample_rate: int | None = None
+    ) -> None:
+        """Plays a prompt, or hold music, behind all that is being played.
+
+        It has no item in the history, and an interruption stops it with the answer.
+
+        Args:
+            sound: PCM, 16 bit, mono, as for `RealtimeSession.send_audio`, or a
+                `stapes.audio.Recording`. Without `sample_rate` it is in the format of the call.
+            sample_rate: the rate of `sound` in Hz.
+        """
+        self.core.play(sound, sample_rate)
+
+    def clear(self) -> None:
+        """Stops all that is played; an answer is cut where it was heard to."""
+        self.core.clear()
+
+    async def played(self) -> bool:
+        """Waits until all that was played so far has been heard.
+
+        Returns:
+            `False` where the call ended meanwhile.
+        """
+        if self.is_over:
+            return False
+        token = max(self._played, default=0) + 1
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        self._played[token] = waiter
+        try:
+            self.core.when_played(token)
+            return await waiter
+        finally:
+            self._played.pop(token, None)
+
+    def pause_output(self, paused: bool = True) -> None:
+        """Stops what the caller hears where it is, or lets it go on.
+
+        Raises:
+            CallError: the carrier cannot.
+        """
+        if not self.core.pause_output(paused):
+            raise CallError(
+                f"{self.carrier} cannot stop playback and go on: clear() what is played instead"
+            )
+
+    def pause_input(self, paused: bool = True) -> None:
+        """Drops the caller's sound, or stops dropping it: while a card number is said.
+
+        Model, transcript and recordings get nothing of it.
+        """
+        self.core.pause_input(paused)
+
+    def send_dtmf(self, digits: str) -> None:
+        """Presses keys: `0` to `9`, `*`, `#`, `A` to `D`.
+
+        Raises:
+            CallError: the carrier cannot.
+            ValueError: there is no such key.
+        """
+        for digit in digits:
+            if digit.upper() not in "0123456789*#ABCD":
+                raise ValueError("digits has a character that is no key: use 0-9, *, #, A-D")
+            if not self.core.send_dtmf(digit):
+                raise CallError(f"{self.carrier} sends no keys over its media stream")
+
+    # Its end
+
+    def hang_up(self, *, after_playback: bool = False) -> None:
+        """Ends the call: at once, or when all was heard.
+
+        What a carrier does then depends on it: see the page on phones.
+        """
+        self.core.hang_up(after_playback)
+
+    async def ended(self) -> CallEnded:
+        """Waits until the call is over."""
+        return await asyncio.shield(self._ended)
+
+    # Events
+
+    def on(
+        self, kind: type[Any], callback: Callable[[Any], Any] | None = None
+    ) -> Callable[[Any], Any]:
+        """Calls `callback` for each event of a class; without one it is a decorator."""
+        if callback is None:
+            return lambda decorated: self.on(kind, decorated)
+        self._callbacks.append((kind, callback))
+        return callback
+
+    def __aiter__(self) -> AsyncIterator[CallEvent]:
+        return _Reader(self)
+
+    def handle(self, message: Any) -> None:
+        """Takes a message of the core."""
+        match message:
+            case CallPlayed(token=token, heard=heard):
+                waiter = self._played.get(token)
+                if waiter is not None and not waiter.done():
+                    waiter.set_result(heard)
+            case CallEnded():
+                if not self._ended.done():
+                    self._ended.set_result(message)
+                for waiter in self._played.values():
+                    if not waiter.done():
+                        waiter.set_result(False)
+                self._emit(message)
+            case _ if type(message).__module__ == CallEnded.__module__:
+                self._emit(message)
+
+    def _emit(self, event: CallEvent) -> None:
+        for reader in tuple(self._readers):
+            reader.put(event)
+        for kind, callback in tuple(self._callbacks):
+            if not isinstance(event, kind):
+                continue
+            try:
+                result = callback(event)
+            except Exception:
+                logger.exception("a callback for %s of a call failed", type(event).__name__)
+                continue
+            if inspect.isawaitable(result):
+                task = asyncio.ensure_future(result, loop=self._loop)
+                self._tasks.add(task)
+                task.add_done_callback(self._callback_ended)
+
+    def _callback_ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a callback of a call failed", exc_info=error)
+
+    def attach_reader(self, reader: _Reader) -> None:
+        """Has a reader get the events from now on."""
+        self._readers.add(reader)
+
+    def detach_reader(self, reader: _Reader) -> None:
+        """Has a reader get no more."""
+        self._readers.discard(reader)
+
+    def __repr__(self) -> str:
+        if self._about is None:
+            return f"<Call {self.carrier}>"
+        state: Literal["over", "standing"] = "over" if self.is_over else "standing"
+        return f"<Call {self.carrier} {self.id} {state}>"
+
+
+class _Reader:
+    """Reads the events of a call, up to its end."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._waiting: deque[CallEvent] = deque(maxlen=_MAX_WAITING)
+        self._ready = asyncio.Event()
+        self._is_over = call.is_over
+        call.attach_reader(self)
+
+    def put(self, event: CallEvent) -> None:
+        self._waiting.append(event)
+        self._ready.set()
+
+    def __aiter__(self) -> _Reader:
+        return self
+
+    async def __anext__(self) -> CallEvent:
+        while not self._waiting:
+            if self._is_over:
+                self._call.detach_reader(self)
+                raise StopAsyncIteration
+            self._ready.clear()
+            await self._ready.wait()
+        event = self._waiting.popleft()
+        self._is_over |= isinstance(event, CallEnded)
+        return event

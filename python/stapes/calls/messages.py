@@ -1,0 +1,43 @@
+"""The messages of calls that are no events of users: made and filled in Rust.
+
+Names and fields are those of `stapes._core.calls.MESSAGES`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+__all__ = ["CallOutgoing", "CallPlayed", "CallStarted", "IncomingCall"]
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingCall:
+    """A call has come in by a route. The server gives it for the token."""
+
+    token: int
+    route: int
+    type: ClassVar[str] = "incoming_call"
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """The stream of a call has begun, whose frames an application carries."""
+
+    type: ClassVar[str] = "call_started"
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlayed:
+    """All that was played is heard, or never will be: for whoever waits with the token."""
+
+    token: int
+    heard: bool
+    type: ClassVar[str] = "call_played"
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutgoing:
+    """There are frames for the application to send."""
+
+    type: ClassVar[str] = "call_outgoing"

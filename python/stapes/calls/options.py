@@ -1,0 +1,62 @@
+"""The options of calls and of their server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["CallOptions", "ListenOptions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """How a call is carried. Times are in seconds.
+
+    Attributes:
+        input_batch: how much of the caller's sound goes to the model in one message; 0: each packet
+            by itself.
+        max_gap: the longest gap in the caller's sound that is filled with silence.
+        inactivity_timeout: how long nothing may come while the caller speaks before silence goes
+            in, so that the turn can end; `None`: for ever.
+        start_timeout: how long a stream may take to start.
+        resume_timeout: how long a line that broke is waited for before the call is over; 0: not.
+        max_call: the longest call; `None`: no bound.
+        idle_timeout: how long both sides may be silent before `CallIdle`, and as long again before
+            this side hangs up; `None`: for ever.
+        max_unsent: sound that may wait to be sent to the caller, beyond what the carrier buffers.
+        hang_up_timeout: how long `hang_up(after_playback=True)` waits for the end at most.
+        max_early: the caller's sound that is kept, the newest of it, until a session takes it.
+    """
+
+    input_batch: float = 0.08
+    max_gap: float = 10.0
+    inactivity_timeout: float | None = 0.75
+    start_timeout: float = 10.0
+    resume_timeout: float = 5.0
+    max_call: float | None = 4 * 60 * 60.0
+    idle_timeout: float | None = None
+    max_unsent: float = 600.0
+    hang_up_timeout: float = 30.0
+    max_early: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenOptions:
+    """The limits of a listener. Times are in seconds, sizes in bytes.
+
+    Attributes:
+        max_connections: connections at once; more wait in the system's queue.
+        head_timeout: how long TLS and the head of a request may take.
+        max_head: the longest head of a request.
+        max_body: the longest body of a request.
+        max_message_size: the longest message of a WebSocket.
+        ping_interval: the silence of a carrier after which it is pinged; `None`: never.
+        ping_timeout: the time that it has then to send anything at all.
+    """
+
+    max_connections: int = 10_000
+    head_timeout: float = 10.0
+    max_head: int = 16 * 1024
+    max_body: int = 64 * 1024
+    max_message_size: int = 256 * 1024
+    ping_interval: float | None = 20.0
+    ping_timeout: float = 20.0

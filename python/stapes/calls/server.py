@@ -1,0 +1,378 @@
+"""`CallServer`: a listener for calls, whose sockets never enter Python."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import ipaddress
+import logging
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import stapes.event_loop
+from stapes._core import calls as _core
+from stapes.calls.answers import TOKEN_PARAMETER
+from stapes.calls.call import Call
+from stapes.calls.messages import IncomingCall
+from stapes.calls.options import CallOptions, ListenOptions
+from stapes.errors import TokenError
+from stapes.hub import LoopHub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
+
+    from stapes.audio import Recording
+    from stapes.calls.security import CallTokens
+
+    Answer: TypeAlias = Callable[[Call], Coroutine[Any, Any, Any]]
+
+__all__ = ["CallServer"]
+
+logger = logging.getLogger("stapes.calls")
+
+_OPTIONS = CallOptions()
+_LIMITS = ListenOptions()
+
+
+class _Route:
+    """A path or a port, and who answers its calls."""
+
+    __slots__ = ("answer", "carrier", "options", "path", "port", "signed", "tokens", "wire")
+
+    def __init__(
+        self,
+        answer: Answer,
+        carrier: str,
+        path: str,
+        options: CallOptions,
+        *,
+        port: int | None = None,
+        signed: tuple[str, str] | None = None,
+        tokens: CallTokens | None = None,
+        wire: tuple[tuple[str, int | None] | None, bool] = (None, False),
+    ) -> None:
+        self.wire = wire
+        self.answer = answer
+        self.carrier = carrier
+        self.path = path
+        self.options = options
+        self.port = port
+        self.signed = signed
+        self.tokens = tokens
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether strangers are told from carriers."""
+        return self.signed is not None or self.tokens is not None
+
+
+class _Dispatcher:
+    """Gives the messages of a server to it."""
+
+    __slots__ = ("__weakref__", "_server_ref", "audio", "run")
+
+    def __init__(self, server: CallServer) -> None:
+        self._server_ref = weakref.ref(server)
+        self.run = contextvars.copy_context().run
+        self.audio: tuple[Any, ...] = ()
+
+    def __call__(self, message: Any) -> None:
+        server = self._server_ref()
+        if server is not None and isinstance(message, IncomingCall):
+            server.arrived(message.token, message.route)
+
+
+class CallServer:
+    """Listens for carriers' media streams, and has an `answer` of yours for each call.
+
+        calls = CallServer(port=8080)
+
+        @calls.twilio("/twilio", tokens=tokens)
+        async def answer(call):
+            async with RealtimeSession(agent, call=call):
+                await call.ended()
+
+        calls.run()
+
+    When `answer` returns, the call is hung up after what is played. When it raises, the caller
+    hears `apology`, or is hung up on.
+
+    Args:
+        host: the address to listen on: an interface's, or `0.0.0.0` for all. Without a check of who
+            calls on every route only a loopback address is allowed.
+        port: the port of all WebSocket routes; 0: one that the system chooses.
+        public_url: how carriers reach this server, such as `wss://voice.example.com`: needed where
+            they sign their requests.
+        certificate: path of a PEM file with the certificate chain; with `key`: TLS is spoken.
+        key: path of the PEM file with its private key.
+        limits: bounds on connections, requests and messages.
+        apology: what a caller hears when `answer` raises.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        public_url: str | None = None,
+        certificate: str | Path | None = None,
+        key: str | Path | None = None,
+        limits: ListenOptions = _LIMITS,
+        apology: Recording | None = None,
+    ) -> None:
+        if (certificate is None) != (key is None):
+            raise ValueError("certificate and key: TLS needs both, as PEM files")
+        try:
+            self._is_local = ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            raise ValueError(
+                f"host is {host!r}: give the address of an interface, such as '127.0.0.1' or "
+                "'0.0.0.0'"
+            ) from None
+        self._host = host
+        self._asked_port = port
+        self._public_url = public_url
+        self._tls_files = None if certificate is None or key is None else (certificate, key)
+        self._limits = limits
+        self._apology = apology
+        self._routes: list[_Route] = []
+        self._core: _core.CallServer | None = None
+        self._hub: LoopHub | None = None
+        self._answering: dict[asyncio.Task[None], Call] = {}
+        self._stopped: asyncio.Event | None = None
+        self.port = port
+        """The port of the WebSocket routes, once it listens."""
+        self.ports: dict[str, int] = {}
+        """The ports of the stream routes by their carrier, once it listens."""
+
+    # Routes
+
+    def route(
+        self,
+        carrier: str,
+        path: str,
+        *,
+        auth_token: str | None = None,
+        tokens: CallTokens | None = None,
+        sound: tuple[str, int | None] | None = None,
+        big_endian: bool = False,
+        options: CallOptions = _OPTIONS,
+    ) -> Callable[[Answer], Answer]:
+        """Decorates the `answer` of the calls that a carrier brings to a path.
+
+        Args:
+            carrier: its name: `twilio`, `signalwire`, `telnyx`, `plivo`, `vonage`, `asterisk` (the
+                WebSocket channel), `jambonz`.
+            path: of the WebSocket's URL, such as `/twilio`.
+            auth_token: the carrier's secret, where it signs the upgrade (Twilio, SignalWire); the
+                server's `public_url` is needed then.
+            tokens: made the one-time token that the call has to bring: see `twiml_connect`.
+            sound: what Telnyx and jambonz are configured to be sent, such as `("audio/pcm", 16000)`;
+                the others tell.
+            big_endian: PCM is so on the wire of SignalWire, Telnyx or Plivo.
+            options: how calls are carried.
+        """
+        if carrier not in _core.CARRIERS:
+            raise ValueError(f"carrier is {carrier!r}: use one of {', '.join(_core.CARRIERS)}")
+        if not path.startswith("/"):
+            raise ValueError(f"path is {path!r}: it begins with a slash, such as '/{carrier}'")
+        if any(route.path == path for route in self._routes):
+            raise ValueError(f"path is {path!r}, which has an answer already")
+        signed = None
+        if auth_token is not None:
+            if self._public_url is None:
+                raise ValueError(
+                    "auth_token: the carrier signs the public URL: give "
+                    "CallServer(public_url=...), such as 'wss://voice.example.com'"
+                )
+            signed = (auth_token, self._public_url)
+
+        def decorate(answer: Answer) -> Answer:
+            route = _Route(
+                answer,
+                carrier,
+                path,
+                options,
+                signed=signed,
+                tokens=tokens,
+                wire=(sound, big_endian),
+            )
+            self._add(route)
+            return answer
+
+        return decorate
+
+    def twilio(
+        self,
+        path: str,
+        *,
+        auth_token: str | None = None,
+        tokens: CallTokens | None = None,
+        options: CallOptions = _OPTIONS,
+    ) -> Callable[[Answer], Answer]:
+        """Decorates the `answer` of calls over Twilio Media Streams: see `route`."""
+        return self.route("twilio", path, auth_token=auth_token, tokens=tokens, options=options)
+
+    def audiosocket(
+        self, *, port: int, sample_rate: int = 8000, options: CallOptions = _OPTIONS
+    ) -> Callable[[Answer], Answer]:
+        """Decorates the `answer` of calls over Asterisk's AudioSocket, on a TCP port of their own.
+
+        AudioSocket knows no secret: keep the port on loopback, or in a private network.
+
+        Args:
+            port: of this route alone; 0: one that the system chooses.
+            sample_rate: of the PCM that goes both ways: 8,000 where `AudioSocket()` is in the dial
+                plan, up to 48,000 with `Dial(AudioSocket/.../c(slin48))`.
+            options: how calls are carried.
+        """
+
+        def decorate(answer: Answer) -> Answer:
+            wire = (("audio/pcm", sample_rate), False)
+            self._add(_Route(answer, "audiosocket", "", options, port=port, wire=wire))
+            return answer
+
+        return decorate
+
+    def _add(self, route: _Route) -> None:
+        if self._core is not None:
+            raise RuntimeError("the server listens already: add routes before")
+        self._routes.append(route)
+
+    # Serving
+
+    def run(self) -> None:
+        """Serves until it is interrupted, on an event loop of its own."""
+        stapes.event_loop.run(self.serve())
+
+    async def serve(self) -> None:
+        """Serves until `stop` is called, or the task is cancelled."""
+        async with self:
+            assert self._stopped is not None
+            await self._stopped.wait()
+
+    async def __aenter__(self) -> CallServer:
+        self._listen()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _listen(self) -> None:
+        if not self._routes:
+            raise RuntimeError(
+                "the server has no routes: decorate an answer, such as @calls.twilio"
+            )
+        open_routes = [
+            route.path or route.carrier for route in self._routes if not route.is_checked
+        ]
+        if open_routes and not self._is_local:
+            raise ValueError(
+                f"host is {self._host}, where strangers can call, and nothing checks who does on "
+                f"{', '.join(open_routes)}: give auth_token= or tokens=, or listen on 127.0.0.1"
+            )
+        self._hub = LoopHub.current()
+        self._stopped = asyncio.Event()
+        core = _core.CallServer(self._hub.core)
+        dispatcher = _Dispatcher(self)
+        core.dispatch_to(self._hub.core, dispatcher, dispatcher)
+        tls = None
+        if self._tls_files is not None:
+            certificate, key = self._tls_files
+            tls = (Path(certificate).read_bytes(), Path(key).read_bytes())
+        numbers = [
+            core.add_route(
+                route.path, route.carrier, route.options, route.wire, route.signed
+            )
+            for route in self._routes
+        ]
+        self._core = core
+        if any(route.port is None for route in self._routes):
+            self.port = core.listen(self._host, self._asked_port, self._limits, tls=tls)
+            scheme = "ws" if tls is None else "wss"
+            paths = ", ".join(route.path for route in self._routes if route.port is None)
+            logger.info(
+                "calls are answered on %s://%s:%d: %s", scheme, self._host, self.port, paths
+            )
+        for number, route in zip(numbers, self._routes, strict=True):
+            if route.port is not None:
+                self.ports[route.carrier] = core.listen(
+                    self._host, route.port, self._limits, stream_route=number
+                )
+                logger.info("calls are answered on %s:%d", self._host, self.ports[route.carrier])
+
+    def stop(self) -> None:
+        """Has `serve` return; calls that stand are hung up."""
+        if self._stopped is not None:
+            self._stopped.set()
+
+    async def close(self, *, drain: float = 0.0) -> None:
+        """Takes no more calls, and ends those that stand.
+
+        Args:
+            drain: seconds that calls have to end by themselves.
+        """
+        if self._core is None:
+            return
+        self._core.stop()
+        if drain > 0 and self._answering:
+            await asyncio.wait(self._answering, timeout=drain)
+        self._core.hang_up()
+        for task in self._answering:
+            task.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)
+        if self._hub is not None:
+            self._hub.core.unregister(self._core.id)
+        self._core = None
+
+    @property
+    def standing(self) -> tuple[Call, ...]:
+        """The calls that are being answered."""
+        return tuple(self._answering.values())
+
+    def arrived(self, token: int, route: int) -> None:
+        """Answers a call that has come in by that route."""
+        core = None if self._core is None else self._core.take(token)
+        if core is None:
+            return
+        call = Call(core)
+        task = asyncio.ensure_future(self._answer(call, self._routes[route]))
+        self._answering[task] = call
+        task.add_done_callback(self._answered)
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._answering.pop(task, None)
+
+    async def _answer(self, call: Call, route: _Route) -> None:
+        try:
+            self._check_token(route, call)
+        except TokenError as error:
+            logger.warning("a call was refused: %s", error)
+            call.hang_up()
+            return
+        logger.info("%s call %s begins", call.carrier, call.id)
+        try:
+            await route.answer(call)
+        except Exception:
+            logger.exception("the answer of call %s failed", call.id)
+            call.clear()
+            if self._apology is not None:
+                call.play(self._apology)
+        call.hang_up(after_playback=True)
+        ended = await call.ended()
+        logger.info(
+            "%s call %s ended after %.1f s, by %s", call.carrier, call.id, ended.duration, ended.by
+        )
+
+    @staticmethod
+    def _check_token(route: _Route, call: Call) -> None:
+        if route.tokens is not None:
+            token = call.parameters.get(TOKEN_PARAMETER)
+            route.tokens.check(token if isinstance(token, str) else "", route.path)

@@ -1,0 +1,64 @@
+"""The coupling of a session with the caller's end of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from stapes._core import calls as _core
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from stapes.config import SessionConfig
+
+__all__ = ["CallerEnd", "chosen_config"]
+
+_MODEL_PCM = {"type": "audio/pcm", "rate": 24_000}
+"""What every model takes and gives, where it does not have the call's format."""
+
+
+class CallerEnd(Protocol):
+    """The caller's end of a call, such as a `stapes.calls.Call`."""
+
+    @property
+    def core(self) -> _core.Call:
+        """The core's half."""
+
+    @property
+    def codec(self) -> str:
+        """The format of its sound, such as `audio/pcmu`."""
+
+
+def chosen_config(
+    config: SessionConfig | None, call: CallerEnd | None, audio_types: Collection[str]
+) -> SessionConfig:
+    """The configuration: with a call, with its format on both ways where it names none.
+
+    A format that the provider has as well passes without being decoded; otherwise the core converts
+    between PCM and the call's.
+
+    Raises:
+        TypeError: `call` is none.
+    """
+    config = {} if config is None else config
+    if call is None:
+        return config
+    if not isinstance(getattr(call, "core", None), _core.Call):
+        raise TypeError(
+            f"call must be a stapes.calls.Call, not {type(call).__name__}: a CallServer gives them "
+            "to its answers, and TwilioCall(websocket) makes one in an ASGI app"
+        )
+    wanted: Mapping[str, Any] = _MODEL_PCM
+    if call.codec in ("audio/pcmu", "audio/pcma") and call.codec in audio_types:
+        wanted = {"type": call.codec}
+    # What is no mapping is refused, by name, where the configuration is checked.
+    audio: Any = config.get("audio", {})
+    if not isinstance(audio, Mapping):
+        return config
+    parts = {**audio}
+    for direction in ("input", "output"):
+        part = parts.get(direction, {})
+        if isinstance(part, Mapping):
+            parts[direction] = {"format": wanted, **part}
+    return cast("SessionConfig", {**config, "audio": parts})

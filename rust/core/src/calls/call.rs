@@ -1,0 +1,450 @@
+//! A call: a leg with its line, its timers, and the session that it is coupled with.
+//!
+//! Lock order: the session's lock, then the leg's. The leg's lock is never held while the session, the
+//! line or the observer is called.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use super::carrier::{Carrier, Started};
+use super::event::CallEvent;
+use super::leg::{CallEnd, Effects, Leg};
+use super::line::CallLine;
+use super::options::CallOptions;
+use crate::audio::AudioFormat;
+use crate::conversation::{CallerCommand, Conversation, Status};
+use crate::session::{AudioInput, CallerEnd, Clock, Microphone, Session};
+use crate::transport::{Frame, Outgoing};
+
+/// Hears what happens to a call. Nothing may block or run users' code.
+pub trait CallObserver: fmt::Debug + Send + Sync + 'static {
+    /// The stream has started, for the first time.
+    fn started(&self, call: &Arc<Call>);
+
+    fn event(&self, event: CallEvent);
+}
+
+/// The session that a call is coupled with. It owns the call's end, and not the other way round.
+#[derive(Debug)]
+struct Coupling {
+    session: Weak<Session>,
+    microphone: Weak<Microphone>,
+}
+
+/// One call.
+pub struct Call {
+    leg: Mutex<Leg>,
+    clock: Clock,
+    coupling: OnceLock<Coupling>,
+    /// The caller's sound that no session has taken yet.
+    early: Mutex<Vec<u8>>,
+    has_early: AtomicBool,
+    max_early: Duration,
+    line: Mutex<Option<Arc<CallLine>>>,
+    observer: Arc<dyn CallObserver>,
+    /// The deadline that the timer sleeps until, and how it is told of an earlier one.
+    armed: Mutex<Option<Duration>>,
+    rearmed: Arc<Notify>,
+    has_ended: AtomicBool,
+    myself: Weak<Self>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Call {
+    /// A call whose timers run on `runtime`.
+    pub fn new(
+        carrier: Box<dyn Carrier>,
+        options: CallOptions,
+        clock: Clock,
+        runtime: &Handle,
+        observer: Arc<dyn CallObserver>,
+    ) -> Arc<Self> {
+        let call = Arc::new_cyclic(|myself| Self {
+            leg: Mutex::new(Leg::new(carrier, options.leg, clock.now())),
+            coupling: OnceLock::new(),
+            early: Mutex::default(),
+            has_early: AtomicBool::new(false),
+            max_early: options.max_early,
+            line: Mutex::default(),
+            observer,
+            armed: Mutex::default(),
+            rearmed: Arc::default(),
+            has_ended: AtomicBool::new(false),
+            myself: Weak::clone(myself),
+            clock,
+        });
+        if !call.clock.is_virtual() {
+            let rearmed = Arc::clone(&call.rearmed);
+            runtime.spawn(run_timers(Arc::downgrade(&call), rearmed));
+        }
+        call
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn leg(&self) -> MutexGuard<'_, Leg> {
+        lock(&self.leg)
+    }
+
+    /// Reads from the leg.
+    pub fn look<T>(&self, look: impl FnOnce(&Leg) -> T) -> T {
+        look(&self.leg())
+    }
+
+    /// The URL of the stream brought these parameters.
+    pub fn set_query(&self, query: Vec<(String, String)>) {
+        self.leg().set_query(query);
+    }
+
+    /// The line that carries the call from now on.
+    pub(super) fn carried_by(&self, line: &Arc<CallLine>) {
+        *lock(&self.line) = Some(Arc::clone(line));
+    }
+
+    /// Changes the leg, and carries out what follows.
+    fn act<T>(&self, act: impl FnOnce(&mut Leg, Duration, &mut Effects) -> T) -> T {
+        let mut effects = Effects::default();
+        let result = act(&mut self.leg(), self.clock.now(), &mut effects);
+        self.carry_out(effects);
+        result
+    }
+
+    /// A frame of the carrier has come. What follows is to be [carried out](Self::carry_out).
+    pub(super) fn receive(&self, frame: Frame<'_>) -> Effects {
+        let mut effects = Effects::default();
+        self.leg().receive(frame, self.clock.now(), &mut effects);
+        effects
+    }
+
+    pub(super) fn take_outgoing(&self, batch: &mut Vec<Outgoing>, max_bytes: usize) {
+        self.leg().take_outgoing(batch, max_bytes);
+    }
+
+    pub(super) fn line_ended(&self, line: &Arc<CallLine>, reason: &str, is_clean: bool) {
+        {
+            let mut current = lock(&self.line);
+            if !current.as_ref().is_some_and(|it| Arc::ptr_eq(it, line)) {
+                return;
+            }
+            *current = None;
+        }
+        self.act(|leg, now, effects| leg.line_ended(reason, is_clean, now, effects));
+    }
+
+    /// Gives its codec away: the call goes on as `other`, which had lost its line.
+    pub(super) fn go_on_as(&self, other: &Self, line: &Arc<CallLine>) {
+        let now = self.clock.now();
+        let leg = std::mem::replace(&mut *self.leg(), Leg::over(now));
+        *lock(&self.line) = None;
+        self.has_ended.store(true, Ordering::Release);
+        let (carrier, started) = leg.into_line();
+        let Some(started) = started else {
+            return;
+        };
+        other.carried_by(line);
+        other.act(|leg, now, effects| leg.resume(carrier, started, now, effects));
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.look(Leg::is_lost)
+    }
+
+    pub(super) fn carry_out(&self, effects: Effects) {
+        if effects.progressed
+            && let Some(session) = self.session()
+        {
+            session.caller_progressed();
+        }
+        if !effects.sound.is_empty() {
+            self.send_input(effects.sound);
+        }
+        if effects.started
+            && let Some(call) = self.myself.upgrade()
+        {
+            self.observer.started(&call);
+        }
+        for event in effects.events {
+            self.observer.event(event);
+        }
+        for (token, heard) in effects.played {
+            self.observer.event(CallEvent::CallPlayed { token, heard });
+        }
+        if effects.ended && !self.has_ended.swap(true, Ordering::AcqRel) {
+            self.finish();
+        }
+        self.flush();
+        self.arm();
+    }
+
+    /// The call is over: so is the conversation, which nobody hears.
+    fn finish(&self) {
+        let now = self.clock.now();
+        let (end, begun) = self.look(|leg| (leg.end().cloned(), leg.begun()));
+        if let Some(session) = self.session() {
+            session.act(|conversation, _| conversation.close(1000, ""));
+        }
+        if let Some(CallEnd { by, reason }) = end {
+            let duration = now.saturating_sub(begun);
+            let event = CallEvent::CallEnded {
+                by,
+                reason,
+                duration,
+            };
+            self.observer.event(event);
+        }
+        lock(&self.early).clear();
+    }
+
+    fn session(&self) -> Option<Arc<Session>> {
+        self.coupling.get()?.session.upgrade()
+    }
+
+    /// Couples the call with a session: its sound goes there, and what the session says is played. False
+    /// where either was coupled before.
+    pub fn couple(&self, microphone: &Arc<Microphone>) -> bool {
+        let session = microphone.session();
+        let coupling = Coupling {
+            session: Arc::downgrade(session),
+            microphone: Arc::downgrade(microphone),
+        };
+        let Some(call) = self.myself.upgrade() else {
+            return false;
+        };
+        self.coupling.set(coupling).is_ok() && session.couple(call)
+    }
+
+    /// Sends the caller's sound to the model, in the order in which it came. While no session takes it,
+    /// it is kept.
+    fn send_input(&self, sound: Vec<u8>) {
+        let format = self.look(Leg::format);
+        let microphone = self
+            .coupling
+            .get()
+            .and_then(|it| it.microphone.upgrade())
+            .filter(|it| it.session().status() != Status::Disconnected);
+        let mut early = lock(&self.early);
+        let Some(microphone) = microphone else {
+            early.extend_from_slice(&sound);
+            let bytes_per_second = format.sample_rate() as usize * format.bytes_per_sample();
+            let most = (self.max_early.as_secs_f64() * bytes_per_second as f64) as usize;
+            // Whole samples.
+            let excess = early.len().saturating_sub(most);
+            let excess = excess.next_multiple_of(format.bytes_per_sample());
+            let excess = excess.min(early.len());
+            early.drain(..excess);
+            self.has_early.store(!early.is_empty(), Ordering::Release);
+            return;
+        };
+        let mut waited = std::mem::take(&mut *early);
+        drop(early);
+        self.has_early.store(false, Ordering::Release);
+        if waited.is_empty() {
+            waited = sound;
+        } else {
+            waited.extend_from_slice(&sound);
+        }
+        if !waited.is_empty() {
+            send(&microphone, &waited, format);
+        }
+    }
+
+    /// Plays sound that is no answer of the model, behind all that is played.
+    pub fn play(&self, sound: &[u8], format: AudioFormat) {
+        if let Some(session) = self.session() {
+            session.play_aside(|now| self.leg().play(sound, format, now));
+        } else {
+            let now = self.clock.now();
+            self.leg().play(sound, format, now);
+        }
+        self.flush();
+        self.arm();
+    }
+
+    /// Stops all that is played: an answer is cut where it was heard to.
+    pub fn clear(&self) {
+        match self.session() {
+            Some(session) => session.act(Conversation::interrupt),
+            None => self.act(|leg, now, _| leg.clear(now)),
+        }
+        self.act(|leg, now, _| leg.clear(now));
+    }
+
+    /// Tells by [`CallEvent::CallPlayed`] with this token when all that was played so far was heard.
+    pub fn when_played(&self, token: u64) {
+        self.act(|leg, now, effects| {
+            leg.when_played(token, now);
+            leg.settle(now, effects);
+        });
+    }
+
+    /// Ends the call: at once, or when all was heard.
+    pub fn hang_up(&self, after_playback: bool) {
+        self.act(|leg, now, effects| {
+            leg.hang_up(after_playback, now);
+            leg.settle(now, effects);
+        });
+    }
+
+    /// Sends a key; false where the carrier cannot.
+    pub fn send_dtmf(&self, digit: char) -> bool {
+        self.act(|leg, _, _| leg.send_dtmf(digit))
+    }
+
+    /// Stops the caller's sound on its way to the model, or lets it go on.
+    pub fn pause_input(&self, paused: bool) {
+        self.leg().pause_input(paused);
+        if paused {
+            lock(&self.early).clear();
+        }
+    }
+
+    /// Stops what the far side plays, or lets it go on; false where the carrier cannot.
+    pub fn pause_output(&self, paused: bool) -> bool {
+        self.act(|leg, now, _| leg.pause_output(paused, now))
+    }
+
+    /// Handles all that is due.
+    pub fn handle_timeouts(&self) {
+        self.act(|leg, now, effects| leg.handle_timeout(now, effects));
+    }
+
+    /// Advances a virtual clock.
+    pub fn advance_clock(&self, by: Duration) {
+        match self.session() {
+            Some(session) => session.advance_clock(by),
+            None => self.clock.advance(by),
+        }
+        self.handle_timeouts();
+    }
+
+    /// Sees to it that the timer wakes for what is due next.
+    fn arm(&self) {
+        if self.clock.is_virtual() {
+            return;
+        }
+        if self.has_ended.load(Ordering::Acquire) {
+            self.rearmed.notify_one();
+            return;
+        }
+        let now = self.clock.now();
+        let Some(due) = self.look(|leg| leg.poll_timeout(now)) else {
+            return;
+        };
+        let mut armed = lock(&self.armed);
+        if armed.is_none_or(|armed| due < armed) {
+            *armed = Some(due);
+            self.rearmed.notify_one();
+        }
+    }
+}
+
+fn send(microphone: &Microphone, sound: &[u8], format: AudioFormat) {
+    let wire = microphone.format();
+    // What a session refuses that is closing is nobody's loss.
+    let _ = if wire == format {
+        microphone.send(AudioInput::Wire(sound), false)
+    } else {
+        let mut samples = Vec::new();
+        format.decode(sound, &mut samples);
+        microphone.send(
+            AudioInput::Samples(&samples, Some(format.sample_rate())),
+            false,
+        )
+    };
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        // Its timer ends.
+        self.rearmed.notify_one();
+    }
+}
+
+/// Wakes a call for what is due, until it is over. Asleep, it keeps nothing alive.
+async fn run_timers(call: Weak<Call>, rearmed: Arc<Notify>) {
+    loop {
+        let wait = {
+            let Some(call) = call.upgrade() else {
+                return;
+            };
+            if call.has_ended.load(Ordering::Acquire) {
+                return;
+            }
+            let now = call.clock.now();
+            let due = call.look(|leg| leg.poll_timeout(now));
+            *lock(&call.armed) = due;
+            due.map(|due| due.saturating_sub(now))
+        };
+        let Some(wait) = wait else {
+            rearmed.notified().await;
+            continue;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = rearmed.notified() => continue,
+        }
+        if let Some(call) = call.upgrade() {
+            call.handle_timeouts();
+        }
+    }
+}
+
+impl CallerEnd for Call {
+    fn play(&self, sound: &[u8], format: AudioFormat, now: Duration) {
+        self.leg().play(sound, format, now);
+    }
+
+    fn command(&self, command: CallerCommand, now: Duration) {
+        self.leg().command(command, now);
+    }
+
+    fn left_to_play_ms(&self, now: Duration) -> f64 {
+        self.leg().left_to_play_ms(now)
+    }
+
+    fn flush(&self) {
+        // The session may take now what was said before.
+        if self.has_early.load(Ordering::Acquire) {
+            self.send_input(Vec::new());
+        }
+        if !self.look(Leg::has_outgoing) {
+            return;
+        }
+        let line = lock(&self.line).clone();
+        if let Some(line) = line {
+            line.announce();
+        }
+        self.arm();
+    }
+
+    fn clock_advanced(&self) {
+        self.handle_timeouts();
+    }
+}
+
+impl Call {
+    /// Who called; `None` before the stream has started.
+    pub fn started(&self) -> Option<Started> {
+        self.look(|leg| leg.started().cloned())
+    }
+
+    pub(super) fn observer(&self) -> &Arc<dyn CallObserver> {
+        &self.observer
+    }
+}

@@ -1,0 +1,266 @@
+//! A server of calls: which path or port is which carrier's, and who may come.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL};
+use http::{HeaderValue, Request, Response, StatusCode};
+use percent_encoding::percent_decode_str;
+use tokio::runtime::Handle;
+use tracing::{debug, info};
+
+use super::call::{Call, CallObserver};
+use super::carrier::Carrier;
+use super::line::CallLine;
+use super::options::CallOptions;
+use super::registry::Registry;
+use super::security::signatures::{Content, twilio};
+use crate::session::Clock;
+use crate::transport::listen::{Answer, ByteStream, ListenOptions, Listener, Service};
+use crate::transport::plain;
+use crate::transport::websocket::WebSocketConnection;
+
+/// The fields of a query that are read.
+const MAX_FIELDS: usize = 64;
+
+/// Makes the codec of a call that comes in.
+pub type MakeCarrier = Arc<dyn Fn() -> Box<dyn Carrier> + Send + Sync>;
+
+/// What runs the calls of a server, and hears of them.
+pub trait CallHost: fmt::Debug + Send + Sync + 'static {
+    /// The runtime of the next call.
+    fn runtime(&self) -> Option<Handle>;
+
+    /// Who hears of a call that has come by that route. It is made on the runtime of the call.
+    fn observer(&self, route: usize) -> Option<Arc<dyn CallObserver>>;
+}
+
+/// How a carrier's requests are told from those of strangers, before anything is answered.
+#[derive(Clone)]
+pub struct SignedUpgrade {
+    pub auth_token: String,
+    /// The server's public address, as the carrier has it: `wss://voice.example.com`; the path follows.
+    pub public_url: String,
+}
+
+impl fmt::Debug for SignedUpgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedUpgrade")
+            .field("public_url", &self.public_url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A path of the server, and whose it is.
+pub struct Route {
+    pub path: String,
+    pub carrier: MakeCarrier,
+    pub subprotocol: Option<&'static str>,
+    pub signed: Option<SignedUpgrade>,
+    pub options: CallOptions,
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The routes of a server, and its calls.
+#[derive(Debug)]
+pub struct CallServer {
+    routes: Mutex<Vec<Arc<Route>>>,
+    registry: Arc<Registry>,
+    host: Arc<dyn CallHost>,
+}
+
+/// What a listener serves: all WebSocket routes, or one stream route.
+struct Door {
+    server: Arc<CallServer>,
+    stream_route: Option<usize>,
+}
+
+impl CallServer {
+    pub fn new(host: Arc<dyn CallHost>) -> Arc<Self> {
+        Arc::new(Self {
+            routes: Mutex::default(),
+            registry: Arc::default(),
+            host,
+        })
+    }
+
+    fn routes(&self) -> MutexGuard<'_, Vec<Arc<Route>>> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a route; its number.
+    pub fn add(&self, route: Route) -> usize {
+        let mut routes = self.routes();
+        routes.push(Arc::new(route));
+        routes.len() - 1
+    }
+
+    /// Listens for WebSockets on all routes.
+    pub fn listen(
+        self: &Arc<Self>,
+        address: SocketAddr,
+        options: ListenOptions,
+        runtime: &Handle,
+    ) -> io::Result<Listener> {
+        self.open(address, options, None, runtime)
+    }
+
+    /// Listens for plain streams, which are all of one route.
+    pub fn listen_for_streams(
+        self: &Arc<Self>,
+        address: SocketAddr,
+        options: ListenOptions,
+        route: usize,
+        runtime: &Handle,
+    ) -> io::Result<Listener> {
+        self.open(address, options, Some(route), runtime)
+    }
+
+    fn open(
+        self: &Arc<Self>,
+        address: SocketAddr,
+        options: ListenOptions,
+        stream_route: Option<usize>,
+        runtime: &Handle,
+    ) -> io::Result<Listener> {
+        let server = Arc::clone(self);
+        let door = Arc::new(Door {
+            server,
+            stream_route,
+        });
+        let listener = Listener::bind(address, options, door, runtime)?;
+        info!(address = %listener.address(), "listening for calls");
+        Ok(listener)
+    }
+
+    /// The calls that stand.
+    pub fn calls(&self) -> Vec<Arc<Call>> {
+        self.registry.standing()
+    }
+
+    fn route(&self, number: usize) -> Option<Arc<Route>> {
+        self.routes().get(number).cloned()
+    }
+
+    /// A line for a call that comes by that route.
+    fn line(&self, number: usize) -> Option<Arc<CallLine>> {
+        let route = self.route(number)?;
+        let observer = self.host.observer(number)?;
+        let call = Call::new(
+            (route.carrier)(),
+            route.options,
+            Clock::default(),
+            &Handle::current(),
+            observer,
+        );
+        let registry = Arc::clone(&self.registry);
+        Some(CallLine::new(call, Some(registry), false))
+    }
+
+    fn find(&self, path: &str) -> Option<(usize, Arc<Route>)> {
+        let routes = self.routes();
+        let (number, route) = routes
+            .iter()
+            .enumerate()
+            .find(|(_, route)| route.path == path)?;
+        Some((number, Arc::clone(route)))
+    }
+}
+
+impl Service for Door {
+    fn runtime(&self) -> Option<Handle> {
+        self.server.host.runtime()
+    }
+
+    fn answer(&self, request: Request<Bytes>, from: SocketAddr) -> Answer {
+        let Some((number, route)) = self.server.find(request.uri().path()) else {
+            return refuse(StatusCode::NOT_FOUND, "no calls are taken on this path\n");
+        };
+        if let Some(signed) = &route.signed
+            && let Err(error) = check(signed, &request)
+        {
+            info!(%from, path = route.path, %error, "a call was refused");
+            return refuse(StatusCode::FORBIDDEN, "the signature is missing or wrong\n");
+        }
+        let offered = request.headers().get(SEC_WEBSOCKET_PROTOCOL);
+        let offered = offered
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let subprotocol = route.subprotocol.filter(|wanted| {
+            let mut offers = offered.split(',');
+            offers.any(|offer| offer.trim() == *wanted)
+        });
+        let server = Arc::clone(&self.server);
+        let query = query_of(request.uri().query().unwrap_or_default());
+        let run = move |socket: WebSocketConnection| {
+            if let Some(line) = server.line(number) {
+                line.call().set_query(query);
+                tokio::spawn(socket.run(line));
+            }
+        };
+        Answer::Upgrade {
+            subprotocol: subprotocol.map(HeaderValue::from_static),
+            run: Box::new(run),
+        }
+    }
+
+    fn take_stream(&self, stream: ByteStream, from: SocketAddr) -> Option<ByteStream> {
+        let Some(route) = self.stream_route else {
+            return Some(stream);
+        };
+        match self.server.line(route) {
+            Some(line) => drop(tokio::spawn(plain::run(stream, line))),
+            None => debug!(%from, "a call came and nobody takes it"),
+        }
+        None
+    }
+}
+
+/// Checks the signature of an upgrade, over the public URL of the path.
+fn check(
+    signed: &SignedUpgrade,
+    request: &Request<Bytes>,
+) -> Result<(), super::security::signatures::SignatureError> {
+    let path = request.uri().path_and_query();
+    let path = path.map_or("/", |path| path.as_str());
+    let url = format!("{}{path}", signed.public_url.trim_end_matches('/'));
+    let signature = request.headers().get(twilio::HEADER);
+    let signature = signature.and_then(|value| value.to_str().ok());
+    twilio::validate(&signed.auth_token, &url, signature, Content::Nothing)
+}
+
+/// The fields of a query, decoded.
+fn query_of(query: &str) -> Vec<(String, String)> {
+    let decoded = |text: &str| {
+        let text = text.replace('+', " ");
+        percent_decode_str(&text).decode_utf8_lossy().into_owned()
+    };
+    let fields = query
+        .split('&')
+        .filter(|field| !field.is_empty())
+        .take(MAX_FIELDS);
+    fields
+        .map(|field| {
+            let (name, value) = field.split_once('=').unwrap_or((field, ""));
+            (decoded(name), decoded(value))
+        })
+        .collect()
+}
+
+fn refuse(status: StatusCode, text: &'static str) -> Answer {
+    let mut response = Response::new(Bytes::from_static(text.as_bytes()));
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    Answer::Respond(response)
+}

@@ -1,0 +1,244 @@
+//! A call.
+
+use std::sync::Arc;
+
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use stapes_core::audio::AudioFormat;
+use stapes_core::calls;
+use stapes_core::calls::carriers::{self, CarrierOptions};
+use stapes_core::dispatch::DispatchedCall;
+use stapes_core::session::{self, Clock, Sound};
+use stapes_core::transport::{CloseReason, Frame, Outgoing};
+
+use crate::audio::recording::Recording;
+use crate::audio_input;
+use crate::errors::Outcome;
+use crate::hub::Hub;
+use crate::message_objects;
+use crate::options::{CallOptions, seconds};
+use crate::route::Route;
+
+/// Bytes of messages that are taken at once.
+const BATCH: usize = 64 * 1024;
+
+/// What a started call is: id, stream, caller, callee, direction, parameters as JSON, format, rate.
+type About = (
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    String,
+    &'static str,
+    u32,
+);
+
+/// What a carrier's wire does not tell: the format, and whether PCM is big endian.
+pub type Wire = (Option<(String, Option<u32>)>, bool);
+
+pub fn carrier_options((format, is_big_endian): Wire) -> Outcome<CarrierOptions> {
+    let format = format.map(|(kind, rate)| AudioFormat::from_wire(&kind, rate));
+    Ok(CarrierOptions {
+        format: format.transpose()?,
+        is_big_endian,
+    })
+}
+
+/// The caller's end of a call.
+#[pyclass(frozen, module = "stapes._core.calls")]
+#[derive(Debug)]
+pub struct Call(pub Arc<DispatchedCall>);
+
+#[pymethods]
+impl Call {
+    /// A call whose frames somebody else carries. `options` is a `stapes.calls.CallOptions`; `wire` is what
+    /// the carrier does not tell: the format, `(type, rate)`, and whether PCM is big endian.
+    #[new]
+    #[pyo3(signature = (hub, carrier, options, *, wire=(None, false), virtual_clock=false))]
+    fn new(
+        hub: &Hub,
+        carrier: &str,
+        options: &Bound<'_, PyAny>,
+        wire: Wire,
+        virtual_clock: bool,
+    ) -> Outcome<Self> {
+        let wire = carrier_options(wire)?;
+        let codec = carriers::by_name(carrier, wire).ok_or_else(|| unknown_carrier(carrier))?;
+        let options = CallOptions::read(options, calls::CallOptions::default())?;
+        let clock = virtual_clock.then(Clock::stopped).unwrap_or_default();
+        let call = DispatchedCall::external(&hub.queues, codec, options, clock)?;
+        Ok(Self(Arc::new(call)))
+    }
+
+    /// The number that the hub knows it by.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.0.id()
+    }
+
+    /// Has `hub` dispatch its messages to `dispatcher`, through `dispatcher.run`.
+    fn dispatch_to(
+        &self,
+        hub: &Hub,
+        dispatcher: &Bound<'_, PyAny>,
+        listeners: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        message_objects::call_kinds(dispatcher.py())?;
+        let route = Route::new(self.0.progress(), dispatcher, listeners)?;
+        hub.register(self.0.id(), route);
+        Ok(())
+    }
+
+    /// What the carrier told when the stream started; `None` before that.
+    fn about(&self) -> Outcome<Option<About>> {
+        let started = self.0.call()?.started();
+        Ok(started.map(|it| {
+            let parameters = serde_json::Value::Object(it.parameters).to_string();
+            let (format, rate) = (it.format.wire_name(), it.format.sample_rate());
+            (
+                it.call_id,
+                it.stream_id,
+                it.caller,
+                it.callee,
+                it.direction,
+                parameters,
+                format,
+                rate,
+            )
+        }))
+    }
+
+    #[getter]
+    fn carrier(&self) -> Outcome<&'static str> {
+        Ok(self.0.call()?.look(calls::Leg::carrier_name))
+    }
+
+    #[getter]
+    fn is_over(&self) -> Outcome<bool> {
+        Ok(self.0.call()?.look(calls::Leg::is_over))
+    }
+
+    /// `(can pause what the caller hears, can send keys, can hang up by itself)`.
+    #[getter]
+    fn can(&self) -> Outcome<(bool, bool, bool)> {
+        let can = self.0.call()?.look(calls::Leg::capabilities);
+        Ok((can.pause, can.dtmf, can.hang_up))
+    }
+
+    /// `(packets, dropped, reordered, milliseconds filled with silence, frames ignored)`.
+    fn stats(&self) -> Outcome<(u64, u64, u64, u64, u64)> {
+        Ok(self.0.call()?.look(|leg| {
+            let stats = leg.intake_stats();
+            let ignored = leg.ignored();
+            (
+                stats.packets,
+                stats.dropped,
+                stats.reordered,
+                stats.filled_ms,
+                ignored,
+            )
+        }))
+    }
+
+    /// Plays sound behind all that is played. Without `sample_rate` it is in the format of the call.
+    fn play(&self, audio: &Bound<'_, PyAny>, sample_rate: Option<u32>) -> Outcome<()> {
+        let call = self.0.call()?;
+        let format = call.look(calls::Leg::format);
+        let pcm = |rate: Option<u32>| AudioFormat::Pcm {
+            rate: rate.unwrap_or(format.sample_rate()),
+        };
+        if let Ok(recording) = audio.cast::<Recording>() {
+            match recording.get().sound() {
+                session::Recording::Wire(bytes) => call.play(&bytes, format),
+                session::Recording::Samples(samples, rate) => {
+                    call.play(bytemuck::cast_slice(&samples), pcm(rate));
+                }
+            }
+            return Ok(());
+        }
+        match audio_input::read(audio, sample_rate, format)? {
+            Sound::Wire(bytes) => call.play(&bytes, format),
+            Sound::Samples(samples, rate) => {
+                call.play(bytemuck::cast_slice(&samples), pcm(rate));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops all that is played.
+    fn clear(&self) -> Outcome<()> {
+        self.0.call()?.clear();
+        Ok(())
+    }
+
+    /// The message `CallPlayed` says with `token` when all that was played so far was heard.
+    fn when_played(&self, token: u64) -> Outcome<()> {
+        self.0.call()?.when_played(token);
+        Ok(())
+    }
+
+    /// Ends the call: at once, or when all was heard.
+    fn hang_up(&self, after_playback: bool) -> Outcome<()> {
+        self.0.call()?.hang_up(after_playback);
+        Ok(())
+    }
+
+    /// Sends a key; false where the carrier cannot.
+    fn send_dtmf(&self, digit: char) -> Outcome<bool> {
+        Ok(self.0.call()?.send_dtmf(digit))
+    }
+
+    fn pause_input(&self, paused: bool) -> Outcome<()> {
+        self.0.call()?.pause_input(paused);
+        Ok(())
+    }
+
+    /// Stops what the caller hears, or lets it go on; false where the carrier cannot.
+    fn pause_output(&self, paused: bool) -> Outcome<bool> {
+        Ok(self.0.call()?.pause_output(paused))
+    }
+
+    /// A text frame has come.
+    fn receive_text(&self, frame: &str) {
+        self.0.receive(Frame::Text(frame));
+    }
+
+    /// A binary frame has come.
+    fn receive_bytes(&self, frame: &[u8]) {
+        self.0.receive(Frame::Binary(frame));
+    }
+
+    /// The frames that are to be sent now: texts, bytes, and `None` to close the connection.
+    fn take_outgoing(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
+        let messages = self.0.take_outgoing(BATCH).into_iter();
+        messages
+            .map(|message| match message {
+                Outgoing::Text(text) => text.into_py_any(py),
+                Outgoing::Binary(bytes) => PyBytes::new(py, &bytes).into_py_any(py),
+                Outgoing::Close { .. } => Ok(py.None()),
+            })
+            .collect()
+    }
+
+    /// Whoever carries the frames carries no more; `code`: of the close frame, where there was one.
+    fn line_ended(&self, code: Option<u16>, reason: String) {
+        self.0.line_ended(match code {
+            Some(code) => CloseReason::ClosedByPeer { code, reason },
+            None => CloseReason::Lost { cause: reason },
+        });
+    }
+
+    /// Advances a virtual clock, of its session too.
+    fn advance_clock(&self, by: f64) -> Outcome<()> {
+        self.0.call()?.advance_clock(seconds(by, "seconds")?);
+        Ok(())
+    }
+}
+
+pub fn unknown_carrier(name: &str) -> PyErr {
+    let names = carriers::NAMES.join(", ");
+    PyValueError::new_err(format!("carrier is {name:?}: use one of {names}"))
+}

@@ -1,0 +1,145 @@
+//! A server of calls.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use stapes_core::calls::server::{Route, SignedUpgrade};
+use stapes_core::calls::{self, carriers};
+use stapes_core::dispatch::DispatchedCallServer;
+use stapes_core::transport::listen::{self, Listener, ServerTls};
+
+use super::call::{Call, Wire, carrier_options, unknown_carrier};
+use crate::errors::Outcome;
+use crate::hub::Hub;
+use crate::message_objects;
+use crate::options::{CallOptions, ListenOptions};
+use crate::route;
+
+/// Paths and ports, and the calls that come to them.
+#[pyclass(frozen, module = "stapes._core.calls")]
+#[derive(Debug)]
+pub struct CallServer {
+    server: DispatchedCallServer,
+    listeners: Mutex<Vec<Listener>>,
+}
+
+#[pymethods]
+impl CallServer {
+    #[new]
+    fn new(hub: &Hub) -> Outcome<Self> {
+        Ok(Self {
+            server: DispatchedCallServer::new(&hub.queues)?,
+            listeners: Mutex::default(),
+        })
+    }
+
+    /// The number that the hub knows it by.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.server.id()
+    }
+
+    /// Has `hub` dispatch its messages to `dispatcher`, through `dispatcher.run`.
+    fn dispatch_to(
+        &self,
+        hub: &Hub,
+        dispatcher: &Bound<'_, PyAny>,
+        listeners: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        message_objects::call_kinds(dispatcher.py())?;
+        let route = route::Route::new(self.server.progress(), dispatcher, listeners)?;
+        hub.register(self.server.id(), route);
+        Ok(())
+    }
+
+    /// Adds a route; its number. `wire` is as for a `Call`; `signed` is `(auth token, public URL)` where upgrades are signed; `options`
+    /// is a `stapes.calls.CallOptions`.
+    fn add_route(
+        &self,
+        path: String,
+        carrier: String,
+        options: &Bound<'_, PyAny>,
+        wire: Wire,
+        signed: Option<(String, String)>,
+    ) -> Outcome<usize> {
+        let wire = carrier_options(wire)?;
+        if carriers::by_name(&carrier, wire).is_none() {
+            return Err(unknown_carrier(&carrier).into());
+        }
+        let subprotocol = carriers::subprotocol(&carrier);
+        let make = move || {
+            let codec = carriers::by_name(&carrier, wire);
+            codec.unwrap_or_else(|| Box::<carriers::Twilio>::default())
+        };
+        Ok(self.server.add(Route {
+            path,
+            carrier: Arc::new(make),
+            subprotocol,
+            signed: signed.map(|(auth_token, public_url)| SignedUpgrade {
+                auth_token,
+                public_url,
+            }),
+            options: CallOptions::read(options, calls::CallOptions::default())?,
+        })?)
+    }
+
+    /// Listens for WebSockets on all routes, or for streams on one. `options` is a
+    /// `stapes.calls.ListenOptions`; `tls` is `(certificate chain, key)` as PEM. Returns the port.
+    #[pyo3(signature = (host, port, options, *, stream_route=None, tls=None))]
+    fn listen(
+        &self,
+        host: &str,
+        port: u16,
+        options: &Bound<'_, PyAny>,
+        stream_route: Option<usize>,
+        tls: Option<(Vec<u8>, Vec<u8>)>,
+    ) -> Outcome<u16> {
+        let ip = host.parse().map_err(|_| {
+            PyValueError::new_err(format!(
+                "host is {host:?}: give the address of an interface, such as \"127.0.0.1\" or \"0.0.0.0\""
+            ))
+        })?;
+        let mut options = ListenOptions::read(options, listen::ListenOptions::default())?;
+        if let Some((chain, key)) = tls {
+            let tls = ServerTls::from_pem(&chain, &key);
+            options.tls = Some(tls.map_err(|error| PyValueError::new_err(error.to_string()))?);
+        }
+        let address = SocketAddr::new(ip, port);
+        let listener = self.server.listen(address, options, stream_route);
+        let listener = listener.map_err(PyErr::from)?;
+        let port = listener.address().port();
+        let mut listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        listeners.push(listener);
+        Ok(port)
+    }
+
+    /// Accepts no more.
+    fn stop(&self) {
+        let mut listeners = self
+            .listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        listeners.drain(..).for_each(|listener| listener.stop());
+    }
+
+    /// The call of an `IncomingCall`; `None` where it is gone.
+    fn take(&self, token: u64) -> Option<Call> {
+        self.server.take(token).map(|call| Call(Arc::new(call)))
+    }
+
+    /// How many calls stand.
+    #[getter]
+    fn standing(&self) -> usize {
+        self.server.standing()
+    }
+
+    /// Hangs up all calls.
+    fn hang_up(&self) {
+        self.server.hang_up();
+    }
+}
