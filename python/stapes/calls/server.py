@@ -169,8 +169,8 @@ class CallServer:
             auth_token: the carrier's secret, where it signs the upgrade (Twilio, SignalWire); the
                 server's `public_url` is needed then.
             tokens: made the one-time token that the call has to bring: see `twiml_connect`.
-            sound: what Telnyx and jambonz are configured to be sent, such as `("audio/pcm", 16000)`;
-                the others tell.
+            sound: what Telnyx and jambonz are configured to be sent, such as
+                `("audio/pcm", 16000)`; the others tell.
             big_endian: PCM is so on the wire of SignalWire, Telnyx or Plivo.
             options: how calls are carried.
         """
@@ -288,9 +288,7 @@ class CallServer:
             certificate, key = self._tls_files
             tls = (Path(certificate).read_bytes(), Path(key).read_bytes())
         numbers = [
-            core.add_route(
-                route.path, route.carrier, route.options, route.wire, route.signed
-            )
+            core.add_route(route.path, route.carrier, route.options, route.wire, route.signed)
             for route in self._routes
         ]
         self._core = core

@@ -79,7 +79,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         workflow_name, group_id, trace_metadata: name, group and metadata of the provider's traces.
         tool_execution: see `stapes.ToolExecution`.
         tool_error_formatter: makes the message for a rejected call, as in `openai-agents`.
-        automatically_trigger_response_for_mcp_tool_calls: ask for a response after hosted MCP calls.
+        automatically_trigger_response_for_mcp_tool_calls: ask for a response after MCP calls.
         speech_interrupts: a user who begins to speak interrupts the answer. `False`: speech
             interrupts nothing, only `interrupt()` and guardrails do.
         playback: `"clock"` (what was played is worked out from the time, as the reference does) or
@@ -90,7 +90,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         max_waiting_responses: requests for a response with settings of their own that may wait
             until no response is active; one more is refused, with an `error` event.
         max_answered_calls: answered function calls that are remembered, to answer repeats.
-        max_queued_events: events that may wait for a reader or async callback: see `stapes.Lagging`.
+        max_queued_events: events that may wait for a reader or callback: see `stapes.Lagging`.
         max_queued_bytes: bytes of audio and raw events that may wait for one.
         call: the caller's end of a phone call, which hears and speaks: a `stapes.calls.Call`.
         reconnect: how the session goes on when its connection is lost: by default it connects
@@ -240,8 +240,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
 
     def snapshot(self) -> dict[str, Any]:
         """The session as JSON, for another process: see `restore`. It has no key, header or URL."""
-        call_id = self._parts.connector.call_id
-        history = self._core.history
+        call_id, history = self._parts.connector.call_id, self._core.history
         return snapshot(self.current_agent, history, self.usage, self._options, call_id)
 
     @classmethod

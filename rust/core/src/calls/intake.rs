@@ -51,6 +51,9 @@ pub struct IntakeStats {
 /// milliseconds.
 const TOLERANCE_MS: f64 = 15.0;
 
+/// A step of the packets' numbers beyond this is no loss: 20 s of packets of 20 ms.
+const MAX_JUMP: u64 = 1_000;
+
 /// How long an incomplete batch waits for more.
 const PATIENCE: Duration = Duration::from_millis(120);
 
@@ -156,11 +159,17 @@ impl Intake {
             self.place(media.at_ms, media.sound);
             return;
         };
-        let next = *self.next_number.get_or_insert(number);
+        let mut next = *self.next_number.get_or_insert(number);
+        if number.abs_diff(next) > MAX_JUMP {
+            // The carrier counts from somewhere else now.
+            self.forget_place();
+            self.next_number = Some(number);
+            next = number;
+        }
         if number < next {
             self.late(media);
         } else if number == next || !reorders {
-            self.next_number = Some(number + 1);
+            self.next_number = Some(number.saturating_add(1));
             self.place(media.at_ms, media.sound);
             self.take_early();
         } else {
@@ -182,7 +191,7 @@ impl Intake {
             && Some(*first.key()) <= self.next_number
         {
             let (number, (at_ms, sound)) = first.remove_entry();
-            self.next_number = Some(number + 1);
+            self.next_number = Some(number.saturating_add(1));
             self.place(at_ms, &sound);
         }
     }

@@ -85,7 +85,7 @@ fn a_gap_is_filled_with_silence_of_its_format() {
 fn a_long_gap_is_filled_up_to_the_bound() {
     let mut intake = intake(IntakeOptions::default());
     give(&mut intake, 0, false);
-    give(&mut intake, 1_000, false);
+    give(&mut intake, 900, false);
     assert_eq!(intake.take().len(), 2 * FRAME + 80_000);
 }
 
@@ -162,6 +162,21 @@ fn silence_that_went_in_is_taken_off_the_gap() {
     // The next packet is the one of 800 ms: 780 ms are missing, 750 are there.
     give(&mut intake, 40, false);
     assert_eq!(inserted + intake.take().len(), (780 + 20) * 8);
+}
+
+#[test]
+fn a_number_from_elsewhere_does_not_make_the_call_deaf() {
+    let mut intake = intake(IntakeOptions::default());
+    give(&mut intake, 0, true);
+    let sound = packet(7);
+    let media = Media {
+        sound: &sound,
+        number: Some(u64::MAX),
+        at_ms: None,
+    };
+    intake.packet(media, true, at(20));
+    give(&mut intake, 1, true);
+    assert_eq!(packets(&intake.take()), [1, 8, 2]);
 }
 
 #[test]

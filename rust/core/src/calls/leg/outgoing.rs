@@ -22,6 +22,9 @@ const MAX_MESSAGE: usize = 32 * 1024;
 /// The least sound between two marks, in milliseconds.
 const MIN_PIECE_MS: f64 = 20.0;
 
+/// Frames that may wait for a far side that does not read, where this side paces: 5 s of them.
+const MAX_WAITING: usize = 250;
+
 /// How long a part of a frame waits for the rest.
 const REST: Duration = Duration::from_millis(60);
 
@@ -176,6 +179,13 @@ impl Leg {
             } else {
                 due + FRAME
             });
+            if self.waiting.len() >= MAX_WAITING {
+                return self.finish(
+                    EndedBy::LineLost,
+                    "the far side reads nothing any more",
+                    now,
+                );
+            }
             let frame = self.bytes_of(FRAME.as_secs_f64() * 1000.0);
             let length = self.whole(self.unsent.len().min(frame));
             if length > 0 {

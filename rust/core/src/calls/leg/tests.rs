@@ -188,6 +188,15 @@ fn frames_are_paced_and_silence_is_kept_up() {
 }
 
 #[test]
+fn a_paced_far_side_that_reads_nothing_ends_the_call() {
+    let mut stage = Stage::started(PACED);
+    for frame in 0..=250 {
+        stage.wait(20 * frame);
+    }
+    assert_eq!(stage.leg.end().map(|end| end.by), Some(EndedBy::LineLost));
+}
+
+#[test]
 fn hanging_up_after_playback_waits_for_the_mark() {
     let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
     stage.play(400, 0);
