@@ -1,6 +1,7 @@
 """The caller's end. `stapes.calls` is the face of what is here."""
 
-from typing import Any, Final, Protocol, TypeAlias, final
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias, final
 
 from numpy import float32, int16
 from numpy.typing import NDArray
@@ -135,9 +136,6 @@ _About: TypeAlias = tuple[str, str, str | None, str | None, str | None, str, str
 
 _Wire: TypeAlias = tuple[tuple[str, int | None] | None, bool]
 
-class _Dispatcher(Protocol):
-    def __call__(self, message: Any, /) -> None: ...
-
 @final
 class Call:
     """The caller's end of a call."""
@@ -153,7 +151,9 @@ class Call:
     ) -> Call: ...
     @property
     def id(self) -> int: ...
-    def dispatch_to(self, hub: Hub, dispatcher: _Dispatcher, listeners: object) -> None: ...
+    def dispatch_to(
+        self, hub: Hub, dispatcher: Callable[[Any], None], listeners: object
+    ) -> None: ...
     def about(self) -> _About | None: ...
     @property
     def carrier(self) -> str: ...
@@ -182,7 +182,9 @@ class CallServer:
     def __new__(cls, hub: Hub) -> CallServer: ...
     @property
     def id(self) -> int: ...
-    def dispatch_to(self, hub: Hub, dispatcher: _Dispatcher, listeners: object) -> None: ...
+    def dispatch_to(
+        self, hub: Hub, dispatcher: Callable[[Any], None], listeners: object
+    ) -> None: ...
     def add_route(
         self,
         path: str,

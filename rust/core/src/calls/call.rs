@@ -321,7 +321,7 @@ impl Call {
 
     /// Handles all that is due.
     pub fn handle_timeouts(&self) {
-        self.act(|leg, now, effects| leg.handle_timeout(now, effects));
+        self.act(Leg::handle_timeout);
     }
 
     /// Advances a virtual clock.

@@ -22,6 +22,10 @@ pub enum Marks {
 
 /// What a carrier can do, and who does what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "capabilities that are independent of each other"
+)]
 pub struct Capabilities {
     /// How much sound may be sent ahead of what is heard; `None`: the carrier keeps no buffer, this side
     /// sends each frame when it is due, and silence where there is none.

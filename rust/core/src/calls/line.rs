@@ -32,9 +32,9 @@ impl std::fmt::Debug for WeakWriter {
 }
 
 impl CallLine {
-    pub fn new(call: Arc<Call>, registry: Option<Arc<Registry>>, is_external: bool) -> Arc<Self> {
+    pub fn new(call: &Arc<Call>, registry: Option<Arc<Registry>>, is_external: bool) -> Arc<Self> {
         let line = Arc::new_cyclic(|myself| Self {
-            call: Mutex::new(Arc::clone(&call)),
+            call: Mutex::new(Arc::clone(call)),
             registry,
             is_external,
             ready: Notify::new(),

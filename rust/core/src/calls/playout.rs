@@ -127,12 +127,12 @@ impl PlayoutTracker {
     /// Sound is sent now.
     pub fn sent(&mut self, length_ms: f64, now: Duration) {
         if self.is_dry(now) {
-            let (begin_ms, begun_ms) = (self.sent_ms, ms(now));
+            let (begin_ms, since_ms) = (self.sent_ms, ms(now));
             let delay_ms = self.start_delay_ms.unwrap_or(0.0);
             self.run = Some(Run {
                 begin_ms,
-                begun_ms,
-                offsets: VecDeque::from([begin_ms - begun_ms - delay_ms]),
+                begun_ms: since_ms,
+                offsets: VecDeque::from([begin_ms - since_ms - delay_ms]),
                 is_estimated: true,
                 marks: 0,
             });
@@ -187,7 +187,7 @@ impl PlayoutTracker {
             return false;
         };
         // They come back in their order: those before it were lost.
-        let mark = self.marks.drain(..=at).last();
+        let mark = self.marks.drain(..=at).next_back();
         let Some(mark) = mark else {
             return false;
         };

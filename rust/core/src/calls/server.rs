@@ -105,7 +105,7 @@ impl CallServer {
         routes.len() - 1
     }
 
-    /// Listens for WebSockets on all routes.
+    /// Listens on all routes of WebSocket carriers.
     pub fn listen(
         self: &Arc<Self>,
         address: SocketAddr,
@@ -164,7 +164,7 @@ impl CallServer {
             observer,
         );
         let registry = Arc::clone(&self.registry);
-        Some(CallLine::new(call, Some(registry), false))
+        Some(CallLine::new(&call, Some(registry), false))
     }
 
     fn find(&self, path: &str) -> Option<(usize, Arc<Route>)> {
@@ -218,9 +218,10 @@ impl Service for Door {
         let Some(route) = self.stream_route else {
             return Some(stream);
         };
-        match self.server.line(route) {
-            Some(line) => drop(tokio::spawn(plain::run(stream, line))),
-            None => debug!(%from, "a call came and nobody takes it"),
+        if let Some(line) = self.server.line(route) {
+            tokio::spawn(plain::run(stream, line));
+        } else {
+            debug!(%from, "a call came and nobody takes it");
         }
         None
     }

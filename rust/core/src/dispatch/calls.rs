@@ -134,7 +134,7 @@ impl DispatchedCall {
         let observer = Arc::new(Observer(Arc::clone(&sink)));
         let call = Call::new(codec, options, clock, &carrier.handle, observer);
         Ok(Self {
-            line: Some(CallLine::new(Arc::clone(&call), None, true)),
+            line: Some(CallLine::new(&call, None, true)),
             call,
             sink,
             process: Process::current(),
@@ -294,7 +294,7 @@ impl DispatchedCallServer {
         Ok(self.server()?.add(route))
     }
 
-    /// Listens for WebSockets on all routes, or for streams on one.
+    /// Listens on all routes of WebSocket carriers, or for streams on one.
     pub fn listen(
         &self,
         address: SocketAddr,

@@ -1,4 +1,4 @@
-//! A listener: from an address to the HTTP requests, WebSockets and plain streams of those who come to it.
+//! A listener: from an address to the requests and streams of those who come to it.
 //!
 //! Everything that a stranger can make long is bounded: how many connections there are, how long a
 //! request's head may take and be, how long frames and messages are.
@@ -37,7 +37,7 @@ pub struct ListenOptions {
     pub max_head: usize,
     /// The longest body of a request, in bytes: 64 KiB.
     pub max_body: usize,
-    /// Of WebSockets that are accepted; messages of up to 256 KiB.
+    /// Of each WebSocket that is accepted; messages of up to 256 KiB.
     pub websocket: WebSocketOptions,
     pub tls: Option<ServerTls>,
 }

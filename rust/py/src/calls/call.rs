@@ -111,11 +111,13 @@ impl Call {
         }))
     }
 
+    /// The carrier's name.
     #[getter]
     fn carrier(&self) -> Outcome<&'static str> {
         Ok(self.0.call()?.look(calls::Leg::carrier_name))
     }
 
+    /// Whether it has ended.
     #[getter]
     fn is_over(&self) -> Outcome<bool> {
         Ok(self.0.call()?.look(calls::Leg::is_over))
@@ -191,6 +193,7 @@ impl Call {
         Ok(self.0.call()?.send_dtmf(digit))
     }
 
+    /// Drops the caller's sound, or stops dropping it.
     fn pause_input(&self, paused: bool) -> Outcome<()> {
         self.0.call()?.pause_input(paused);
         Ok(())

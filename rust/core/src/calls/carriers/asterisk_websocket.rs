@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::wire::{self, Loose, MARK, Object, Word};
+use super::wire::{self, Loose, MARK, Object, TextOrNumber};
 use crate::audio::AudioFormat;
 use crate::calls::carrier::{
     Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Media, Started,
@@ -62,18 +62,18 @@ struct Stream {
 #[serde(default)]
 struct Event<'a> {
     #[serde(borrow, rename = "event")]
-    name: Word<'a>,
+    name: TextOrNumber<'a>,
     #[serde(borrow)]
-    connection_id: Word<'a>,
+    connection_id: TextOrNumber<'a>,
     #[serde(borrow)]
-    channel_id: Word<'a>,
+    channel_id: TextOrNumber<'a>,
     #[serde(borrow)]
-    format: Word<'a>,
+    format: TextOrNumber<'a>,
     optimal_frame_size: Loose,
     #[serde(borrow)]
-    digit: Word<'a>,
+    digit: TextOrNumber<'a>,
     #[serde(borrow)]
-    correlation_id: Word<'a>,
+    correlation_id: TextOrNumber<'a>,
     channel_variables: Object,
 }
 
@@ -83,12 +83,12 @@ impl<'a> Event<'a> {
     fn of_plain(text: &'a str) -> Self {
         let mut words = text.split_ascii_whitespace();
         let mut event = Self {
-            name: Word::of(words.next().unwrap_or_default()),
+            name: TextOrNumber::of(words.next().unwrap_or_default()),
             ..Self::default()
         };
         for word in words {
             let (key, value) = word.split_once(':').unwrap_or(("", word));
-            let value_of = || Word::of(value);
+            let value_of = || TextOrNumber::of(value);
             match key {
                 "connection_id" => event.connection_id = value_of(),
                 "channel_id" => event.channel_id = value_of(),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::wire::{self, Converter, Loose, MARK, Word};
+use super::wire::{self, Converter, Loose, MARK, TextOrNumber};
 use crate::audio::AudioFormat;
 use crate::calls::carrier::{
     Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Media, Started,
@@ -38,12 +38,12 @@ pub struct Jambonz {
 struct Message<'a> {
     /// Of what jambonz tells.
     #[serde(borrow, default, rename = "type")]
-    kind: Word<'a>,
+    kind: TextOrNumber<'a>,
     /// Of a digit.
     #[serde(borrow, default)]
-    event: Word<'a>,
+    event: TextOrNumber<'a>,
     #[serde(borrow, default)]
-    dtmf: Word<'a>,
+    dtmf: TextOrNumber<'a>,
     #[serde(default)]
     duration: Loose,
     #[serde(borrow)]
@@ -53,9 +53,9 @@ struct Message<'a> {
 #[derive(Deserialize)]
 struct Data<'a> {
     #[serde(borrow, default)]
-    name: Word<'a>,
+    name: TextOrNumber<'a>,
     #[serde(borrow, default)]
-    event: Word<'a>,
+    event: TextOrNumber<'a>,
 }
 
 impl Jambonz {

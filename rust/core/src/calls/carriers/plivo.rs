@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::wire::{self, Base64Sound, Loose, MARK, Word};
+use super::wire::{self, Base64Sound, Loose, MARK, TextOrNumber};
 use crate::audio::AudioFormat;
 use crate::calls::carrier::{
     Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Started,
@@ -38,12 +38,12 @@ pub struct Plivo {
 #[serde(rename_all = "camelCase")]
 struct Message<'a> {
     #[serde(borrow, default)]
-    event: Word<'a>,
+    event: TextOrNumber<'a>,
     #[serde(borrow, default)]
-    stream_id: Word<'a>,
+    stream_id: TextOrNumber<'a>,
     /// Of a checkpoint.
     #[serde(borrow, default)]
-    name: Word<'a>,
+    name: TextOrNumber<'a>,
     #[serde(borrow)]
     media: Option<MediaMessage<'a>>,
     #[serde(borrow)]
@@ -58,30 +58,30 @@ struct Message<'a> {
 #[derive(Deserialize)]
 struct MediaMessage<'a> {
     #[serde(borrow, default)]
-    track: Word<'a>,
+    track: TextOrNumber<'a>,
     #[serde(default)]
     chunk: Loose,
     #[serde(borrow, default)]
-    payload: Word<'a>,
+    payload: TextOrNumber<'a>,
 }
 
 #[derive(Deserialize)]
 struct DtmfMessage<'a> {
     #[serde(borrow, default)]
-    digit: Word<'a>,
+    digit: TextOrNumber<'a>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct StartMessage<'a> {
     #[serde(borrow)]
-    stream_id: Word<'a>,
+    stream_id: TextOrNumber<'a>,
     #[serde(borrow)]
-    call_id: Word<'a>,
+    call_id: TextOrNumber<'a>,
     #[serde(borrow)]
-    from: Word<'a>,
+    from: TextOrNumber<'a>,
     #[serde(borrow)]
-    to: Word<'a>,
+    to: TextOrNumber<'a>,
     /// An object with `encoding` and `sampleRate`, or `audio/x-l16;rate=16000`.
     media_format: Value,
 }

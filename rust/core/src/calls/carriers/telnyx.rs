@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::wire::{self, Base64Sound, Converter, Loose, MARK, Object, Word};
+use super::wire::{self, Base64Sound, Converter, Loose, MARK, Object, TextOrNumber};
 use crate::audio::AudioFormat;
 use crate::calls::carrier::{Capabilities, Carrier, Ignored, LegCommand, LegMessage, Started};
 use crate::transport::{Frame, Outgoing};
@@ -41,9 +41,9 @@ pub struct Telnyx {
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow, default)]
-    event: Word<'a>,
+    event: TextOrNumber<'a>,
     #[serde(borrow, default)]
-    stream_id: Word<'a>,
+    stream_id: TextOrNumber<'a>,
     #[serde(borrow)]
     media: Option<MediaMessage<'a>>,
     #[serde(borrow)]
@@ -59,51 +59,51 @@ struct Message<'a> {
 #[derive(Deserialize)]
 struct MediaMessage<'a> {
     #[serde(borrow, default)]
-    track: Word<'a>,
+    track: TextOrNumber<'a>,
     #[serde(default)]
     chunk: Loose,
     #[serde(default)]
     timestamp: Loose,
     #[serde(borrow, default)]
-    payload: Word<'a>,
+    payload: TextOrNumber<'a>,
 }
 
 #[derive(Deserialize)]
 struct MarkMessage<'a> {
     #[serde(borrow, default)]
-    name: Word<'a>,
+    name: TextOrNumber<'a>,
 }
 
 #[derive(Deserialize)]
 struct DtmfMessage<'a> {
     #[serde(borrow, default)]
-    digit: Word<'a>,
+    digit: TextOrNumber<'a>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct ErrorMessage<'a> {
     #[serde(borrow)]
-    code: Word<'a>,
+    code: TextOrNumber<'a>,
     #[serde(borrow)]
-    title: Word<'a>,
+    title: TextOrNumber<'a>,
     #[serde(borrow)]
-    detail: Word<'a>,
+    detail: TextOrNumber<'a>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct StartMessage<'a> {
     #[serde(borrow)]
-    call_control_id: Word<'a>,
+    call_control_id: TextOrNumber<'a>,
     #[serde(borrow)]
-    call_session_id: Word<'a>,
+    call_session_id: TextOrNumber<'a>,
     #[serde(borrow)]
-    from: Word<'a>,
+    from: TextOrNumber<'a>,
     #[serde(borrow)]
-    to: Word<'a>,
+    to: TextOrNumber<'a>,
     #[serde(borrow)]
-    direction: Word<'a>,
+    direction: TextOrNumber<'a>,
     client_state: Value,
     tags: Value,
     custom_parameters: Value,
@@ -115,7 +115,7 @@ struct StartMessage<'a> {
 #[serde(default)]
 struct FormatMessage<'a> {
     #[serde(borrow)]
-    encoding: Word<'a>,
+    encoding: TextOrNumber<'a>,
     sample_rate: Loose,
     channels: Loose,
 }

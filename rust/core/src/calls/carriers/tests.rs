@@ -315,7 +315,7 @@ fn a_leg_sends_all_that_is_played_whatever_the_length_of_the_carriers_frames() {
 }
 
 /// The texts that mean something to one carrier or another.
-const WORDS: [&str; 40] = [
+const KEYS: [&str; 40] = [
     "event",
     "start",
     "media",
@@ -365,11 +365,11 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<u64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
-        prop::sample::select(&WORDS[..]).prop_map(Value::from),
+        prop::sample::select(&KEYS[..]).prop_map(Value::from),
         ".{0,8}".prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 24, 6, |inner| {
-        let key = prop::sample::select(&WORDS[..]).prop_map(str::to_owned);
+        let key = prop::sample::select(&KEYS[..]).prop_map(str::to_owned);
         prop_oneof![
             3 => prop::collection::vec((key, inner.clone()), 0..6)
                 .prop_map(|pairs| Value::Object(pairs.into_iter().collect::<Map<_, _>>())),
@@ -390,7 +390,7 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let plain = prop::collection::vec(prop::sample::select(&WORDS[..]), 0..5);
+    let plain = prop::collection::vec(prop::sample::select(&KEYS[..]), 0..5);
     let step = prop_oneof![
         4 => any_json().prop_map(|json| Step::Text(json.to_string())),
         1 => plain.prop_map(|words| Step::Text(words.join(" "))),
@@ -407,7 +407,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn plain_pairs() -> impl Strategy<Value = String> {
-    let words = || prop::sample::select(&WORDS[..]);
+    let words = || prop::sample::select(&KEYS[..]);
     let pairs = prop::collection::vec((words(), words()), 0..4);
     (words(), pairs).prop_map(|(name, pairs)| {
         let pairs: Vec<_> = pairs

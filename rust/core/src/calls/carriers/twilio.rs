@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::wire::{self, Base64Sound, Loose, MARK, Object, Word};
+use super::wire::{self, Base64Sound, Loose, MARK, Object, TextOrNumber};
 use crate::audio::AudioFormat;
 use crate::calls::carrier::{Capabilities, Carrier, Ignored, LegCommand, LegMessage, Started};
 use crate::transport::{Frame, Outgoing};
@@ -44,9 +44,9 @@ pub struct Twilio {
 #[serde(rename_all = "camelCase")]
 struct Message<'a> {
     #[serde(borrow, default)]
-    event: Word<'a>,
+    event: TextOrNumber<'a>,
     #[serde(borrow, default)]
-    stream_sid: Word<'a>,
+    stream_sid: TextOrNumber<'a>,
     #[serde(borrow)]
     media: Option<MediaMessage<'a>>,
     #[serde(borrow)]
@@ -60,25 +60,25 @@ struct Message<'a> {
 #[derive(Deserialize)]
 struct MediaMessage<'a> {
     #[serde(borrow, default)]
-    track: Word<'a>,
+    track: TextOrNumber<'a>,
     #[serde(default)]
     chunk: Loose,
     #[serde(default)]
     timestamp: Loose,
     #[serde(borrow, default)]
-    payload: Word<'a>,
+    payload: TextOrNumber<'a>,
 }
 
 #[derive(Deserialize)]
 struct MarkMessage<'a> {
     #[serde(borrow, default)]
-    name: Word<'a>,
+    name: TextOrNumber<'a>,
 }
 
 #[derive(Deserialize)]
 struct DtmfMessage<'a> {
     #[serde(borrow, default)]
-    digit: Word<'a>,
+    digit: TextOrNumber<'a>,
     #[serde(default)]
     duration: Loose,
 }
@@ -87,9 +87,9 @@ struct DtmfMessage<'a> {
 #[serde(rename_all = "camelCase", default)]
 struct StartMessage<'a> {
     #[serde(borrow)]
-    stream_sid: Word<'a>,
+    stream_sid: TextOrNumber<'a>,
     #[serde(borrow)]
-    call_sid: Word<'a>,
+    call_sid: TextOrNumber<'a>,
     custom_parameters: Object,
     #[serde(borrow)]
     media_format: Option<FormatMessage<'a>>,
@@ -99,7 +99,7 @@ struct StartMessage<'a> {
 #[serde(rename_all = "camelCase")]
 struct FormatMessage<'a> {
     #[serde(borrow, default)]
-    encoding: Word<'a>,
+    encoding: TextOrNumber<'a>,
     #[serde(default)]
     sample_rate: Loose,
 }

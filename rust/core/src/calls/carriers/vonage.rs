@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::wire::{self, Loose, MARK, Word};
+use super::wire::{self, Loose, MARK, TextOrNumber};
 use crate::audio::AudioFormat;
 use crate::calls::carrier::{
     Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Media, Started,
@@ -30,9 +30,9 @@ pub struct Vonage {
 #[derive(serde::Deserialize)]
 struct Message<'a> {
     #[serde(borrow, default)]
-    event: Word<'a>,
+    event: TextOrNumber<'a>,
     #[serde(borrow, default)]
-    digit: Word<'a>,
+    digit: TextOrNumber<'a>,
     #[serde(default)]
     duration: Loose,
     #[serde(borrow)]
@@ -44,7 +44,7 @@ struct Message<'a> {
 #[derive(serde::Deserialize)]
 struct DtmfMessage<'a> {
     #[serde(borrow, default)]
-    digit: Word<'a>,
+    digit: TextOrNumber<'a>,
 }
 
 /// Of a `notify`; that of others may be anything.
@@ -53,7 +53,7 @@ struct DtmfMessage<'a> {
 enum Payload<'a> {
     Ours {
         #[serde(borrow, default)]
-        name: Word<'a>,
+        name: TextOrNumber<'a>,
     },
     Other(serde::de::IgnoredAny),
 }

@@ -78,12 +78,12 @@ impl<'de> Deserialize<'de> for Scalar<'de> {
 
 /// A text, or a number in its place. The empty text is none.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Word<'a> {
+pub(super) struct TextOrNumber<'a> {
     text: Option<Cow<'a, str>>,
     is_number: bool,
 }
 
-impl<'a> Word<'a> {
+impl<'a> TextOrNumber<'a> {
     pub fn of(text: &'a str) -> Self {
         Self {
             text: (!text.is_empty()).then_some(Cow::Borrowed(text)),
@@ -114,7 +114,7 @@ impl<'a> Word<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Word<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for TextOrNumber<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let scalar = Scalar::deserialize(deserializer)?;
         let is_number = matches!(scalar, Scalar::Number(_));
@@ -259,7 +259,7 @@ impl Base64Sound {
     /// Tells of a packet, unless it is empty.
     pub fn media(
         &mut self,
-        payload: &Word<'_>,
+        payload: &TextOrNumber<'_>,
         format: AudioFormat,
         (number, at_ms): (Loose, Loose),
         take: &mut dyn FnMut(LegMessage<'_>),
@@ -386,16 +386,18 @@ mod tests {
 
     #[test]
     fn a_text_without_escapes_is_borrowed() {
-        let plain: Word<'_> = serde_json::from_str("\"abc\"").unwrap();
+        let plain: TextOrNumber<'_> = serde_json::from_str("\"abc\"").unwrap();
         assert!(matches!(plain.text, Some(Cow::Borrowed("abc"))));
-        let word: Word<'_> = serde_json::from_str("\"a\\nb\"").unwrap();
+        let word: TextOrNumber<'_> = serde_json::from_str("\"a\\nb\"").unwrap();
         assert!(word.is("a\nb"));
         assert_eq!(
-            serde_json::from_str::<Word<'_>>("5").unwrap().digit(),
+            serde_json::from_str::<TextOrNumber<'_>>("5")
+                .unwrap()
+                .digit(),
             Some('5')
         );
         assert!(
-            serde_json::from_str::<Word<'_>>("\"\"")
+            serde_json::from_str::<TextOrNumber<'_>>("\"\"")
                 .unwrap()
                 .as_str()
                 .is_none()
@@ -445,7 +447,7 @@ mod tests {
         assert_eq!(text, "AgEEAw==");
         let mut heard = Vec::new();
         sound.media(
-            &Word::of(&text),
+            &TextOrNumber::of(&text),
             linear,
             Default::default(),
             &mut |message| {
@@ -465,7 +467,7 @@ mod tests {
         for payload in ["AQ==", "A Q", "\u{e9}\u{e9}"] {
             let mut why = None;
             sound.media(
-                &Word::of(payload),
+                &TextOrNumber::of(payload),
                 linear,
                 Default::default(),
                 &mut |message| {

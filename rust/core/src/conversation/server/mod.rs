@@ -149,11 +149,7 @@ impl Conversation {
                 }
                 self.note_speech(true);
             }
-            "input_audio_buffer.speech_stopped" => {
-                self.note_speech(false);
-                self.turn_ended = Some(now);
-                self.own_response_due = self.server_responds && !self.responses.is_busy();
-            }
+            "input_audio_buffer.speech_stopped" => self.speech_stopped(now),
             "input_audio_buffer.committed" => {
                 self.uncommitted = false;
                 self.turn_ended.get_or_insert(now);
@@ -161,6 +157,12 @@ impl Conversation {
             "input_audio_buffer.cleared" => self.uncommitted = false,
             _ => {}
         }
+    }
+
+    fn speech_stopped(&mut self, now: Duration) {
+        self.note_speech(false);
+        self.turn_ended = Some(now);
+        self.own_response_due = self.server_responds && !self.responses.is_busy();
     }
 
     /// Tracing can be set only once, so it is set when the server has stated its configuration.

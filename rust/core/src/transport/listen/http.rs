@@ -1,4 +1,4 @@
-//! The HTTP half of a listener: requests, and the handshake of WebSockets (RFC 6455, section 4.2).
+//! The HTTP half of a listener: requests, and the handshake of a WebSocket (RFC 6455, section 4.2).
 
 use std::convert::Infallible;
 use std::io;
@@ -86,7 +86,7 @@ async fn respond(
     };
     let accept = match handshake {
         Ok(accept) => accept,
-        Err(problem) => return Ok(problem),
+        Err(problem) => return Ok(*problem),
     };
     let websocket = options.websocket.clone();
     tokio::spawn(async move {
@@ -113,7 +113,7 @@ async fn respond(
 }
 
 /// What the server answers the client's key with, or why the request is no handshake.
-fn accept_key(method: &Method, headers: &HeaderMap) -> Result<HeaderValue, Response<Body>> {
+fn accept_key(method: &Method, headers: &HeaderMap) -> Result<HeaderValue, Box<Response<Body>>> {
     let lists = |name, token: &str| {
         let values = headers.get_all(name).iter();
         let mut entries = values
@@ -125,7 +125,7 @@ fn accept_key(method: &Method, headers: &HeaderMap) -> Result<HeaderValue, Respo
         let mut response = plain(StatusCode::UPGRADE_REQUIRED, "this path is a WebSocket\n");
         let upgrade = HeaderValue::from_static("websocket");
         response.headers_mut().insert(UPGRADE, upgrade);
-        return Err(response);
+        return Err(Box::new(response));
     }
     if headers
         .get(SEC_WEBSOCKET_VERSION)
@@ -139,14 +139,15 @@ fn accept_key(method: &Method, headers: &HeaderMap) -> Result<HeaderValue, Respo
         response
             .headers_mut()
             .insert(SEC_WEBSOCKET_VERSION, version);
-        return Err(response);
+        return Err(Box::new(response));
     }
     let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
     let accept = key.map(|key| HeaderValue::from_str(&derive_accept_key(key)));
-    match accept {
-        Some(Ok(accept)) => Ok(accept),
-        _ => Err(plain(StatusCode::BAD_REQUEST, "the handshake has no key\n")),
+    if let Some(Ok(accept)) = accept {
+        return Ok(accept);
     }
+    let response = plain(StatusCode::BAD_REQUEST, "the handshake has no key\n");
+    Err(Box::new(response))
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response<Body> {

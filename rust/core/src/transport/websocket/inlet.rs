@@ -43,6 +43,10 @@ enum Turn {
 
 /// Splits the incoming frames between the driver and tungstenite.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that are independent of each other"
+)]
 pub(super) struct Inlet<S> {
     stream: S,
     /// Bytes per read.
