@@ -150,30 +150,47 @@ class Call:
         virtual_clock: bool = False,
     ) -> Call: ...
     @property
-    def id(self) -> int: ...
-    def dispatch_to(
-        self, hub: Hub, dispatcher: Callable[[Any], None], listeners: object
-    ) -> None: ...
-    def about(self) -> _About | None: ...
+    def id(self) -> int:
+        """The number that the hub knows it by."""
+    def dispatch_to(self, hub: Hub, dispatcher: Callable[[Any], None], listeners: object) -> None:
+        """Has `hub` dispatch its messages to `dispatcher`, through `dispatcher.run`."""
+    def about(self) -> _About | None:
+        """What the carrier told when the stream started; `None` before that."""
     @property
-    def carrier(self) -> str: ...
+    def carrier(self) -> str:
+        """The carrier's name."""
     @property
-    def is_over(self) -> bool: ...
+    def is_over(self) -> bool:
+        """Whether it has ended."""
     @property
-    def can(self) -> tuple[bool, bool, bool]: ...
-    def stats(self) -> tuple[int, int, int, int, int]: ...
-    def play(self, audio: _Sound, sample_rate: int | None) -> None: ...
-    def clear(self) -> None: ...
-    def when_played(self, token: int) -> None: ...
-    def hang_up(self, after_playback: bool) -> None: ...
-    def send_dtmf(self, digit: str) -> bool: ...
-    def pause_input(self, paused: bool) -> None: ...
-    def pause_output(self, paused: bool) -> bool: ...
-    def receive_text(self, frame: str) -> None: ...
-    def receive_bytes(self, frame: bytes) -> None: ...
-    def take_outgoing(self) -> list[str | bytes | None]: ...
-    def line_ended(self, code: int | None, reason: str) -> None: ...
-    def advance_clock(self, by: float) -> None: ...
+    def can(self) -> tuple[bool, bool, bool]:
+        """`(can pause what the caller hears, can send keys, can hang up by itself)`."""
+    def stats(self) -> tuple[int, int, int, int, int]:
+        """`(packets, dropped, reordered, milliseconds of silence, frames ignored)`."""
+    def play(self, audio: _Sound, sample_rate: int | None) -> None:
+        """Plays sound behind all that is played; without `sample_rate` in the call's format."""
+    def clear(self) -> None:
+        """Stops all that is played."""
+    def when_played(self, token: int) -> None:
+        """The message `CallPlayed` says with `token` when all that was played so far was heard."""
+    def hang_up(self, after_playback: bool) -> None:
+        """Ends the call: at once, or when all was heard."""
+    def send_dtmf(self, digit: str) -> bool:
+        """Sends a key; false where the carrier cannot."""
+    def pause_input(self, paused: bool) -> None:
+        """Drops the caller's sound, or stops dropping it."""
+    def pause_output(self, paused: bool) -> bool:
+        """Stops what the caller hears, or lets it go on; false where the carrier cannot."""
+    def receive_text(self, frame: str) -> None:
+        """A text frame has come."""
+    def receive_bytes(self, frame: bytes) -> None:
+        """A binary frame has come."""
+    def take_outgoing(self) -> list[str | bytes | None]:
+        """The frames that are to be sent now: texts, bytes, and `None` to close the connection."""
+    def line_ended(self, code: int | None, reason: str) -> None:
+        """Whoever carries the frames carries no more; `code`: of the close frame, if any."""
+    def advance_clock(self, by: float) -> None:
+        """Advances a virtual clock, of its session too."""
 
 @final
 class CallServer:
@@ -181,10 +198,10 @@ class CallServer:
 
     def __new__(cls, hub: Hub) -> CallServer: ...
     @property
-    def id(self) -> int: ...
-    def dispatch_to(
-        self, hub: Hub, dispatcher: Callable[[Any], None], listeners: object
-    ) -> None: ...
+    def id(self) -> int:
+        """The number that the hub knows it by."""
+    def dispatch_to(self, hub: Hub, dispatcher: Callable[[Any], None], listeners: object) -> None:
+        """Has `hub` dispatch its messages to `dispatcher`, through `dispatcher.run`."""
     def add_route(
         self,
         path: str,
@@ -192,7 +209,9 @@ class CallServer:
         options: CallOptions,
         wire: _Wire,
         signed: tuple[str, str] | None,
-    ) -> int: ...
+    ) -> int:
+        """Adds a route; its number. `options` is a `stapes.calls.CallOptions`, `wire` as for a
+        `Call`; `signed` is `(auth token, public URL)` where upgrades are signed."""
     def listen(
         self,
         host: str,
@@ -201,9 +220,15 @@ class CallServer:
         *,
         stream_route: int | None = None,
         tls: tuple[bytes, bytes] | None = None,
-    ) -> int: ...
-    def stop(self) -> None: ...
-    def take(self, token: int) -> Call | None: ...
+    ) -> int:
+        """Listens for WebSockets on all routes, or for streams on one. Returns the port.
+        `options` is a `stapes.calls.ListenOptions`; `tls` is `(certificate chain, key)` as PEM."""
+    def stop(self) -> None:
+        """Accepts no more."""
+    def take(self, token: int) -> Call | None:
+        """The call of an `IncomingCall`; `None` where it is gone."""
     @property
-    def standing(self) -> int: ...
-    def hang_up(self) -> None: ...
+    def standing(self) -> int:
+        """How many calls stand."""
+    def hang_up(self) -> None:
+        """Hangs up all calls."""

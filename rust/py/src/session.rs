@@ -73,13 +73,12 @@ impl Session {
         call: Option<&Call>,
     ) -> Outcome<PyClassInitializer<Self>> {
         let options = CoreOptions::read(options, SessionOptions::default())?;
-        let (clock, carrier) = match call {
+        let (clock, carrier) = if let Some(call) = call {
             // One task of one worker drives both ends, whatever the event loop does meanwhile.
-            Some(call) => (call.0.call()?.clock().clone(), call.0.carrier()),
-            None => {
-                let clock = virtual_clock.then(Clock::stopped).unwrap_or_default();
-                (clock, hub.carrier()?)
-            }
+            (call.0.call()?.clock().clone(), call.0.carrier())
+        } else {
+            let clock = virtual_clock.then(Clock::stopped).unwrap_or_default();
+            (clock, hub.carrier()?)
         };
         let session = DispatchedSession::new(options, clock, &hub.queues, carrier);
         if let Some(call) = call

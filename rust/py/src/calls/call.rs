@@ -130,7 +130,7 @@ impl Call {
         Ok((can.pause, can.dtmf, can.hang_up))
     }
 
-    /// `(packets, dropped, reordered, milliseconds filled with silence, frames ignored)`.
+    /// `(packets, dropped, reordered, milliseconds of silence, frames ignored)`.
     fn stats(&self) -> Outcome<(u64, u64, u64, u64, u64)> {
         Ok(self.0.call()?.look(|leg| {
             let stats = leg.intake_stats();
@@ -145,7 +145,7 @@ impl Call {
         }))
     }
 
-    /// Plays sound behind all that is played. Without `sample_rate` it is in the format of the call.
+    /// Plays sound behind all that is played; without `sample_rate` in the call's format.
     fn play(&self, audio: &Bound<'_, PyAny>, sample_rate: Option<u32>) -> Outcome<()> {
         let call = self.0.call()?;
         let format = call.look(calls::Leg::format);
@@ -226,7 +226,7 @@ impl Call {
             .collect()
     }
 
-    /// Whoever carries the frames carries no more; `code`: of the close frame, where there was one.
+    /// Whoever carries the frames carries no more; `code`: of the close frame, if any.
     fn line_ended(&self, code: Option<u16>, reason: String) {
         self.0.line_ended(match code {
             Some(code) => CloseReason::ClosedByPeer { code, reason },

@@ -54,8 +54,8 @@ impl CallServer {
         Ok(())
     }
 
-    /// Adds a route; its number. `wire` is as for a `Call`; `signed` is `(auth token, public URL)` where upgrades are signed; `options`
-    /// is a `stapes.calls.CallOptions`.
+    /// Adds a route; its number. `options` is a `stapes.calls.CallOptions`, `wire` as for a
+    /// `Call`; `signed` is `(auth token, public URL)` where upgrades are signed.
     fn add_route(
         &self,
         path: String,
@@ -85,8 +85,8 @@ impl CallServer {
         })?)
     }
 
-    /// Listens for WebSockets on all routes, or for streams on one. `options` is a
-    /// `stapes.calls.ListenOptions`; `tls` is `(certificate chain, key)` as PEM. Returns the port.
+    /// Listens for WebSockets on all routes, or for streams on one. Returns the port.
+    /// `options` is a `stapes.calls.ListenOptions`; `tls` is `(certificate chain, key)` as PEM.
     #[pyo3(signature = (host, port, options, *, stream_route=None, tls=None))]
     fn listen(
         &self,
