@@ -343,7 +343,7 @@ mod tests {
         let said = read(&mut codec, b"GET / HTTP/1.1\r\n", &mut sound);
         assert_eq!(
             said,
-            ["Refused(\"the first frame is no UUID: this is not AudioSocket\")"]
+            ["Unusable(\"the first frame is no UUID: this is not AudioSocket\")"]
         );
         assert!(codec.partial.is_empty());
         assert!(read(&mut codec, b"Host: x", &mut sound).is_empty());
@@ -356,7 +356,7 @@ mod tests {
             let mut codec = AudioSocket::new(format);
             let said = read(&mut codec, &frame(ID, &UUID), &mut sound);
             assert!(
-                said[0].starts_with("Refused(\"the route's format is"),
+                said[0].starts_with("Unusable(\"the route's format is"),
                 "{said:?}"
             );
         }
