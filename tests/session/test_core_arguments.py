@@ -28,7 +28,7 @@ def make() -> Iterator[Make]:
 
 
 def test_a_source_of_playback_that_is_not_known_is_refused(make: Make) -> None:
-    with pytest.raises(ValueError, match=r'playback is "tape": give "clock" or "reports"'):
+    with pytest.raises(ValueError, match=r'"tape": give "clock", "reports" or "caller"'):
         make(playback="tape")
 
 

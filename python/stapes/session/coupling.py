@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from stapes._core import calls as _core
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from stapes.config import SessionConfig
+    from stapes.providers import Provider
 
 __all__ = ["CallerEnd", "chosen_config"]
 
@@ -31,7 +30,7 @@ class CallerEnd(Protocol):
 
 
 def chosen_config(
-    config: SessionConfig | None, call: CallerEnd | None, audio_types: Collection[str]
+    config: SessionConfig | None, call: CallerEnd | None, provider: Provider
 ) -> SessionConfig:
     """The configuration: with a call, with its format on both ways where it names none.
 
@@ -50,7 +49,7 @@ def chosen_config(
             "to its answers, and TwilioCall(websocket) makes one in an ASGI app"
         )
     wanted: Mapping[str, Any] = _MODEL_PCM
-    if call.codec in ("audio/pcmu", "audio/pcma") and call.codec in audio_types:
+    if call.codec in ("audio/pcmu", "audio/pcma") and call.codec in provider.audio_types:
         wanted = {"type": call.codec}
     # What is no mapping is refused, by name, where the configuration is checked.
     audio: Any = config.get("audio", {})

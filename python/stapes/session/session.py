@@ -140,7 +140,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
             model=model,
             output_guardrails=tuple(output_guardrails),
             output_guardrail_settings=output_guardrail_settings,
-            config=chosen_config(config, call, provider.audio_types),
+            config=chosen_config(config, call, provider),
             history=tuple(history),
             history_store_audio=history_store_audio,
             tracing_disabled=tracing_disabled,
