@@ -1,4 +1,4 @@
-//! Conversion between PCM at any rate and the formats of the wire.
+//! Conversion between PCM at any rate and the formats of the wire, and between these formats.
 
 use super::format::{AudioFormat, linear_encode};
 use super::resample::{ResampleError, Resampler};
@@ -162,6 +162,49 @@ impl FromWire {
         self.format.decode(whole, &mut samples);
         self.half = rest.first().copied().or(self.half);
         samples
+    }
+}
+
+/// Turns a stream of sound into another format.
+#[derive(Debug)]
+pub struct Converter {
+    from: FromWire,
+    to: AudioFormat,
+    samples: Vec<i16>,
+    converted: Vec<u8>,
+}
+
+impl Converter {
+    /// `None` where the formats are the same, or their rates are none that can be converted.
+    pub fn new(from: AudioFormat, to: AudioFormat) -> Option<Self> {
+        let needed = (from != to).then(|| FromWire::new(from, to.sample_rate()).ok());
+        Some(Self {
+            from: needed??,
+            to,
+            samples: Vec::new(),
+            converted: Vec::new(),
+        })
+    }
+
+    pub fn source(&self) -> AudioFormat {
+        self.from.format()
+    }
+
+    pub fn convert(&mut self, sound: &[u8]) -> &[u8] {
+        let linear = self.from.push(sound);
+        self.samples.clear();
+        let format = AudioFormat::Pcm {
+            rate: self.to.sample_rate(),
+        };
+        format.decode(&linear, &mut self.samples);
+        self.converted.clear();
+        self.to.encode(&self.samples, &mut self.converted);
+        &self.converted
+    }
+
+    /// What was converted is followed by something else.
+    pub fn reset(&mut self) {
+        self.from.reset();
     }
 }
 

@@ -16,7 +16,7 @@ use super::event::EndedBy;
 use super::intake::{Intake, IntakeStats};
 use super::playout::PlayoutTracker;
 use crate::audio::AudioFormat;
-use crate::audio::convert::FromWire;
+use crate::audio::convert::Converter;
 use crate::transport::Outgoing;
 
 /// A message that waits to be sent.
@@ -61,7 +61,7 @@ pub struct Leg {
     /// Sound that was not sent, in the format of the leg.
     unsent: VecDeque<u8>,
     /// Converts sound that comes in another format than that of the leg.
-    converter: Option<FromWire>,
+    converter: Option<Converter>,
     waiting: VecDeque<Waiting>,
     /// The far side takes no more for now.
     is_full: bool,

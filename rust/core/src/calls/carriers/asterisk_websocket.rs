@@ -25,7 +25,7 @@ use serde::Deserialize;
 use super::wire::{self, Loose, MARK, Object, TextOrNumber};
 use crate::audio::AudioFormat;
 use crate::calls::carrier::{
-    Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Media, Started,
+    Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Started,
 };
 use crate::transport::{Frame, Outgoing};
 
@@ -142,22 +142,6 @@ impl AsteriskWebSocket {
             format,
         })));
     }
-
-    fn binary(&self, sound: &[u8], take: &mut dyn FnMut(LegMessage<'_>)) {
-        let message = match self.stream {
-            None => LegMessage::Ignored(Ignored::BeforeStart),
-            Some(stream) if !sound.len().is_multiple_of(stream.format.bytes_per_sample()) => {
-                LegMessage::Ignored(Ignored::BadSound)
-            }
-            Some(_) if sound.is_empty() => return,
-            Some(_) => LegMessage::Media(Media {
-                sound,
-                number: None,
-                at_ms: None,
-            }),
-        };
-        take(message);
-    }
 }
 
 impl Carrier for AsteriskWebSocket {
@@ -183,7 +167,10 @@ impl Carrier for AsteriskWebSocket {
     fn read(&mut self, frame: Frame<'_>, take: &mut dyn FnMut(LegMessage<'_>)) {
         let text = match frame {
             Frame::Text(text) => text.trim_start(),
-            Frame::Binary(sound) => return self.binary(sound, take),
+            Frame::Binary(sound) => {
+                let format = self.stream.map(|stream| stream.format);
+                return wire::binary_sound(format, sound, take);
+            }
         };
         let is_json = text.starts_with('{');
         let event = if is_json {

@@ -20,8 +20,8 @@ use std::fmt::Write as _;
 
 use serde_json::Map;
 
-use super::wire::Converter;
 use crate::audio::AudioFormat;
+use crate::audio::convert::Converter;
 use crate::calls::carrier::{
     Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Media, Started,
 };

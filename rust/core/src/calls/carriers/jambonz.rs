@@ -17,10 +17,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::wire::{self, Converter, Loose, MARK, TextOrNumber};
+use super::wire::{self, Loose, MARK, TextOrNumber};
 use crate::audio::AudioFormat;
+use crate::audio::convert::Converter;
 use crate::calls::carrier::{
-    Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Media, Started,
+    Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Started,
 };
 use crate::transport::{Frame, Outgoing};
 
@@ -116,19 +117,6 @@ impl Jambonz {
             format,
         })));
     }
-
-    fn binary(&self, sound: &[u8], take: &mut dyn FnMut(LegMessage<'_>)) {
-        take(match self.format {
-            None => LegMessage::Ignored(Ignored::BeforeStart),
-            Some(_) if !sound.len().is_multiple_of(2) => LegMessage::Ignored(Ignored::BadSound),
-            Some(_) if sound.is_empty() => return,
-            Some(_) => LegMessage::Media(Media {
-                sound,
-                number: None,
-                at_ms: None,
-            }),
-        });
-    }
 }
 
 impl Carrier for Jambonz {
@@ -151,7 +139,7 @@ impl Carrier for Jambonz {
     fn read(&mut self, frame: Frame<'_>, take: &mut dyn FnMut(LegMessage<'_>)) {
         let text = match frame {
             Frame::Text(text) => text,
-            Frame::Binary(sound) => return self.binary(sound, take),
+            Frame::Binary(sound) => return wire::binary_sound(self.format, sound, take),
         };
         if self.format.is_none() {
             return self.start(text, take);

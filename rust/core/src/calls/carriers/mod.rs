@@ -6,6 +6,7 @@
 mod asterisk_websocket;
 mod audiosocket;
 mod jambonz;
+mod media_stream;
 mod plivo;
 mod telnyx;
 mod twilio;

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::media_stream::{DtmfMessage, MediaMessage, format_of_stream, stopped};
 use super::wire::{self, Base64Sound, Loose, MARK, TextOrNumber};
 use crate::audio::AudioFormat;
 use crate::calls::carrier::{
@@ -53,22 +54,6 @@ struct Message<'a> {
     /// Every message has them; they are read where the stream starts.
     #[serde(borrow, rename = "extra_headers", alias = "extraHeaders")]
     extra_headers: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct MediaMessage<'a> {
-    #[serde(borrow, default)]
-    track: TextOrNumber<'a>,
-    #[serde(default)]
-    chunk: Loose,
-    #[serde(borrow, default)]
-    payload: TextOrNumber<'a>,
-}
-
-#[derive(Deserialize)]
-struct DtmfMessage<'a> {
-    #[serde(borrow, default)]
-    digit: TextOrNumber<'a>,
 }
 
 #[derive(Deserialize, Default)]
@@ -197,37 +182,24 @@ impl Carrier for Plivo {
             "start" => return self.start(message, take),
             _ => {}
         }
-        let (Some(stream_id), Some(format)) = (&self.stream_id, self.format) else {
-            return take(LegMessage::Ignored(Ignored::BeforeStart));
+        let started = self.stream_id.as_deref();
+        let format = match format_of_stream(started, self.format, &message.stream_id) {
+            Ok(format) => format,
+            Err(why) => return take(LegMessage::Ignored(why)),
         };
-        if message.stream_id.as_str().is_some_and(|id| id != stream_id) {
-            return take(LegMessage::Ignored(Ignored::ForeignStream));
-        }
         match event {
-            "media" => match &message.media {
-                None => take(LegMessage::Ignored(Ignored::Lacks("media"))),
-                Some(media) if media.track.is("outbound") => {}
-                Some(media) => {
-                    let at = (media.chunk, Loose(None));
-                    self.sound.media(&media.payload, format, at, take);
-                }
-            },
+            "media" => {
+                let media = message.media.map(MediaMessage::without_time);
+                MediaMessage::tell(media.as_ref(), &mut self.sound, format, take);
+            }
             "playedStream" => {
                 if let Some(id) = message.name.mark() {
                     take(LegMessage::Mark(id));
                 }
             }
             "clearedAudio" => {}
-            "dtmf" => take(match message.dtmf.and_then(|dtmf| dtmf.digit.digit()) {
-                Some(digit) => LegMessage::Dtmf {
-                    digit,
-                    duration: None,
-                },
-                None => LegMessage::Ignored(Ignored::Lacks("dtmf.digit")),
-            }),
-            "stop" => take(LegMessage::Stopped(
-                "the carrier has ended the stream".to_owned(),
-            )),
+            "dtmf" => take(DtmfMessage::message(message.dtmf.as_ref(), None)),
+            "stop" => take(stopped()),
             kind => take(wire::unknown(kind)),
         }
     }

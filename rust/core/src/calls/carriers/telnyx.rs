@@ -18,8 +18,10 @@ use std::fmt::Write as _;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::wire::{self, Base64Sound, Converter, Loose, MARK, Object, TextOrNumber};
+use super::media_stream::{DtmfMessage, MarkMessage, MediaMessage, format_of_stream, stopped};
+use super::wire::{self, Base64Sound, Loose, MARK, Object, TextOrNumber};
 use crate::audio::AudioFormat;
+use crate::audio::convert::Converter;
 use crate::calls::carrier::{Capabilities, Carrier, Ignored, LegCommand, LegMessage, Started};
 use crate::transport::{Frame, Outgoing};
 
@@ -54,30 +56,6 @@ struct Message<'a> {
     start: Option<StartMessage<'a>>,
     #[serde(borrow)]
     payload: Option<ErrorMessage<'a>>,
-}
-
-#[derive(Deserialize)]
-struct MediaMessage<'a> {
-    #[serde(borrow, default)]
-    track: TextOrNumber<'a>,
-    #[serde(default)]
-    chunk: Loose,
-    #[serde(default)]
-    timestamp: Loose,
-    #[serde(borrow, default)]
-    payload: TextOrNumber<'a>,
-}
-
-#[derive(Deserialize)]
-struct MarkMessage<'a> {
-    #[serde(borrow, default)]
-    name: TextOrNumber<'a>,
-}
-
-#[derive(Deserialize)]
-struct DtmfMessage<'a> {
-    #[serde(borrow, default)]
-    digit: TextOrNumber<'a>,
 }
 
 #[derive(Deserialize, Default)]
@@ -231,36 +209,20 @@ impl Carrier for Telnyx {
             }
             _ => {}
         }
-        let (Some(stream_id), Some(format)) = (&self.stream_id, self.format) else {
-            return take(LegMessage::Ignored(Ignored::BeforeStart));
+        let started = self.stream_id.as_deref();
+        let format = match format_of_stream(started, self.format, &message.stream_id) {
+            Ok(format) => format,
+            Err(why) => return take(LegMessage::Ignored(why)),
         };
-        if message.stream_id.as_str().is_some_and(|id| id != stream_id) {
-            return take(LegMessage::Ignored(Ignored::ForeignStream));
-        }
         match event {
-            "media" => match &message.media {
-                None => take(LegMessage::Ignored(Ignored::Lacks("media"))),
-                Some(media) if media.track.is("outbound") => {}
-                Some(media) => {
-                    let at = (media.chunk, media.timestamp);
-                    self.sound.media(&media.payload, format, at, take);
-                }
-            },
+            "media" => MediaMessage::tell(message.media.as_ref(), &mut self.sound, format, take),
             "mark" => {
                 if let Some(id) = message.mark.and_then(|mark| mark.name.mark()) {
                     take(LegMessage::Mark(id));
                 }
             }
-            "dtmf" => take(match message.dtmf.and_then(|dtmf| dtmf.digit.digit()) {
-                Some(digit) => LegMessage::Dtmf {
-                    digit,
-                    duration: None,
-                },
-                None => LegMessage::Ignored(Ignored::Lacks("dtmf.digit")),
-            }),
-            "stop" => take(LegMessage::Stopped(
-                "the carrier has ended the stream".to_owned(),
-            )),
+            "dtmf" => take(DtmfMessage::message(message.dtmf.as_ref(), None)),
+            "stop" => take(stopped()),
             kind => take(wire::unknown(kind)),
         }
     }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::media_stream::{DtmfMessage, MarkMessage, MediaMessage, format_of_stream, stopped};
 use super::wire::{self, Base64Sound, Loose, MARK, Object, TextOrNumber};
 use crate::audio::AudioFormat;
 use crate::calls::carrier::{Capabilities, Carrier, Ignored, LegCommand, LegMessage, Started};
@@ -55,32 +56,6 @@ struct Message<'a> {
     dtmf: Option<DtmfMessage<'a>>,
     #[serde(borrow)]
     start: Option<StartMessage<'a>>,
-}
-
-#[derive(Deserialize)]
-struct MediaMessage<'a> {
-    #[serde(borrow, default)]
-    track: TextOrNumber<'a>,
-    #[serde(default)]
-    chunk: Loose,
-    #[serde(default)]
-    timestamp: Loose,
-    #[serde(borrow, default)]
-    payload: TextOrNumber<'a>,
-}
-
-#[derive(Deserialize)]
-struct MarkMessage<'a> {
-    #[serde(borrow, default)]
-    name: TextOrNumber<'a>,
-}
-
-#[derive(Deserialize)]
-struct DtmfMessage<'a> {
-    #[serde(borrow, default)]
-    digit: TextOrNumber<'a>,
-    #[serde(default)]
-    duration: Loose,
 }
 
 #[derive(Deserialize, Default)]
@@ -205,44 +180,27 @@ impl Carrier for Twilio {
             "start" => return self.start(message, take),
             _ => {}
         }
-        let (Some(stream_id), Some(format)) = (&self.stream_id, self.format) else {
-            return take(LegMessage::Ignored(Ignored::BeforeStart));
+        let started = self.stream_id.as_deref();
+        let format = match format_of_stream(started, self.format, &message.stream_sid) {
+            Ok(format) => format,
+            Err(why) => return take(LegMessage::Ignored(why)),
         };
-        if message
-            .stream_sid
-            .as_str()
-            .is_some_and(|id| id != stream_id)
-        {
-            return take(LegMessage::Ignored(Ignored::ForeignStream));
-        }
         match event {
-            "media" => match &message.media {
-                None => take(LegMessage::Ignored(Ignored::Lacks("media"))),
-                Some(media) if media.track.is("outbound") => {}
-                Some(media) => {
-                    let at = (media.chunk, media.timestamp);
-                    self.sound.media(&media.payload, format, at, take);
-                }
-            },
+            "media" => MediaMessage::tell(message.media.as_ref(), &mut self.sound, format, take),
             "mark" => {
                 if let Some(id) = message.mark.and_then(|mark| mark.name.mark()) {
                     take(LegMessage::Mark(id));
                 }
             }
             "dtmf" => {
-                let digit = message.dtmf.as_ref().and_then(|dtmf| dtmf.digit.digit());
-                let duration = message.dtmf.and_then(|dtmf| dtmf.duration.0);
-                take(match digit {
-                    Some(digit) => LegMessage::Dtmf {
-                        digit,
-                        duration: duration.map(Duration::from_millis),
-                    },
-                    None => LegMessage::Ignored(Ignored::Lacks("dtmf.digit")),
-                });
+                let dtmf = message.dtmf.as_ref();
+                let duration = dtmf.and_then(|dtmf| dtmf.duration.0);
+                take(DtmfMessage::message(
+                    dtmf,
+                    duration.map(Duration::from_millis),
+                ));
             }
-            "stop" => take(LegMessage::Stopped(
-                "the carrier has ended the stream".to_owned(),
-            )),
+            "stop" => take(stopped()),
             kind => take(wire::unknown(kind)),
         }
     }

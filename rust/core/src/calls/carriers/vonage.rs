@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use super::wire::{self, Loose, MARK, TextOrNumber};
 use crate::audio::AudioFormat;
 use crate::calls::carrier::{
-    Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Media, Started,
+    Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Started,
 };
 use crate::transport::{Frame, Outgoing};
 
@@ -93,19 +93,6 @@ impl Vonage {
             format,
         })));
     }
-
-    fn binary(&self, sound: &[u8], take: &mut dyn FnMut(LegMessage<'_>)) {
-        take(match self.format {
-            None => LegMessage::Ignored(Ignored::BeforeStart),
-            Some(_) if !sound.len().is_multiple_of(2) => LegMessage::Ignored(Ignored::BadSound),
-            Some(_) if sound.is_empty() => return,
-            Some(_) => LegMessage::Media(Media {
-                sound,
-                number: None,
-                at_ms: None,
-            }),
-        });
-    }
 }
 
 impl Carrier for Vonage {
@@ -126,7 +113,7 @@ impl Carrier for Vonage {
     fn read(&mut self, frame: Frame<'_>, take: &mut dyn FnMut(LegMessage<'_>)) {
         let text = match frame {
             Frame::Text(text) => text,
-            Frame::Binary(sound) => return self.binary(sound, take),
+            Frame::Binary(sound) => return wire::binary_sound(self.format, sound, take),
         };
         let message: Message<'_> = match wire::read(frame) {
             Ok(message) => message,

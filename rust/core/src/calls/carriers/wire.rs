@@ -7,7 +7,6 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::audio::convert::FromWire;
 use crate::audio::{AudioFormat, base64};
 use crate::calls::carrier::{Ignored, LegMessage, Media};
 use crate::transport::Frame;
@@ -179,6 +178,26 @@ pub(super) fn unknown<'a>(kind: &str) -> LegMessage<'a> {
     LegMessage::Ignored(Ignored::UnknownKind(brief(kind)))
 }
 
+/// Tells of sound that comes in a binary message, in the format of the stream that has started.
+pub(super) fn binary_sound(
+    format: Option<AudioFormat>,
+    sound: &[u8],
+    take: &mut dyn FnMut(LegMessage<'_>),
+) {
+    take(match format {
+        None => LegMessage::Ignored(Ignored::BeforeStart),
+        Some(format) if !sound.len().is_multiple_of(format.bytes_per_sample()) => {
+            LegMessage::Ignored(Ignored::BadSound)
+        }
+        Some(_) if sound.is_empty() => return,
+        Some(_) => LegMessage::Media(Media {
+            sound,
+            number: None,
+            at_ms: None,
+        }),
+    });
+}
+
 /// `text` as JSON, with its quotes.
 pub(super) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
@@ -310,49 +329,6 @@ impl Base64Sound {
         }
         text.push_str(after);
         text
-    }
-}
-
-/// Turns a stream of sound into another format.
-#[derive(Debug)]
-pub(super) struct Converter {
-    from: FromWire,
-    to: AudioFormat,
-    samples: Vec<i16>,
-    converted: Vec<u8>,
-}
-
-impl Converter {
-    /// `None` where the formats are the same, or their rates are none that can be converted.
-    pub fn new(from: AudioFormat, to: AudioFormat) -> Option<Self> {
-        let needed = (from != to).then(|| FromWire::new(from, to.sample_rate()).ok());
-        Some(Self {
-            from: needed??,
-            to,
-            samples: Vec::new(),
-            converted: Vec::new(),
-        })
-    }
-
-    pub fn source(&self) -> AudioFormat {
-        self.from.format()
-    }
-
-    pub fn convert(&mut self, sound: &[u8]) -> &[u8] {
-        let linear = self.from.push(sound);
-        self.samples.clear();
-        let format = AudioFormat::Pcm {
-            rate: self.to.sample_rate(),
-        };
-        format.decode(&linear, &mut self.samples);
-        self.converted.clear();
-        self.to.encode(&self.samples, &mut self.converted);
-        &self.converted
-    }
-
-    /// What was converted is followed by something else.
-    pub fn reset(&mut self) {
-        self.from.reset();
     }
 }
 

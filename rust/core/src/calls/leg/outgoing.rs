@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{CallEnd, Leg, Stage, Waiting};
 use crate::audio::AudioFormat;
-use crate::audio::convert::FromWire;
+use crate::audio::convert::Converter;
 use crate::calls::carrier::LegCommand;
 use crate::calls::event::EndedBy;
 use crate::conversation::CallerCommand;
@@ -57,24 +57,17 @@ impl Leg {
     }
 
     fn convert(&mut self, sound: &[u8], format: AudioFormat) {
-        let rate = self.format.sample_rate();
         if self
             .converter
             .as_ref()
-            .is_none_or(|it| it.format() != format)
+            .is_none_or(|it| it.source() != format)
         {
             // The rates of all formats are ones that the resampler takes.
-            self.converter = FromWire::new(format, rate).ok();
+            self.converter = Converter::new(format, self.format);
         }
-        let Some(converter) = &mut self.converter else {
-            return;
-        };
-        let pcm = converter.push(sound);
-        let (pairs, _) = pcm.as_chunks();
-        let samples: Vec<i16> = pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect();
-        let mut encoded = Vec::new();
-        self.format.encode(&samples, &mut encoded);
-        self.unsent.extend(encoded);
+        if let Some(converter) = &mut self.converter {
+            self.unsent.extend(converter.convert(sound));
+        }
     }
 
     pub(super) fn bytes_of(&self, ms: f64) -> usize {
