@@ -189,7 +189,6 @@ impl Call {
             self.finish();
         }
         self.flush();
-        self.arm();
     }
 
     /// The call is over: so is the conversation, which nobody hears.
@@ -273,7 +272,6 @@ impl Call {
             self.leg().play(sound, format, now);
         }
         self.flush();
-        self.arm();
     }
 
     /// Stops all that is played: an answer is cut where it was heard to.
@@ -423,12 +421,11 @@ impl CallerEnd for Call {
         if self.has_early.load(Ordering::Acquire) {
             self.send_input(Vec::new());
         }
-        if !self.look(Leg::has_outgoing) {
-            return;
-        }
-        let line = lock(&self.line).clone();
-        if let Some(line) = line {
-            line.announce();
+        if self.look(Leg::has_outgoing) {
+            let line = lock(&self.line).clone();
+            if let Some(line) = line {
+                line.announce();
+            }
         }
         self.arm();
     }
