@@ -3,8 +3,9 @@
 use pyo3::prelude::*;
 use stapes_core::audio::AudioFormat;
 use stapes_core::delivery::process::Process;
-use stapes_core::session::{Sound, Stream};
+use stapes_core::session::{self, Sound, Stream};
 
+use crate::audio::recording::Recording;
 use crate::audio::samples::{self, Samples};
 
 /// Reads PCM where there is a `sample_rate` or the wire has PCM, else bytes of the wire's `format`.
@@ -22,6 +23,18 @@ pub fn read<'a>(
     } else {
         samples::bytes(audio, "audio").map(Sound::Wire)
     }
+}
+
+/// Reads the same to be kept; a `stapes.audio.Recording` is shared.
+pub fn read_recording(
+    audio: &Bound<'_, PyAny>,
+    sample_rate: Option<u32>,
+    format: AudioFormat,
+) -> PyResult<session::Recording> {
+    if let Ok(recording) = audio.cast::<Recording>() {
+        return Ok(recording.get().sound());
+    }
+    Ok(read(audio, sample_rate, format)?.into_recording())
 }
 
 /// Recorded audio that is being streamed.

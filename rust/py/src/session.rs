@@ -19,7 +19,6 @@ use stapes_core::transport::SoundStats;
 use stapes_core::transport::net::ConnectRequest;
 
 use crate::acts::{self, Acts};
-use crate::audio::recording::Recording;
 use crate::audio_input::{self, AudioStream};
 use crate::calls::Call;
 use crate::errors::Outcome;
@@ -363,12 +362,8 @@ impl Session {
         token: u64,
     ) -> Outcome<AudioStream> {
         self.0.session()?;
-        let recording = if let Ok(recording) = audio.cast::<Recording>() {
-            recording.get().sound()
-        } else {
-            let format = self.0.microphone().format();
-            audio_input::read(audio, sample_rate, format)?.into_recording()
-        };
+        let format = self.0.microphone().format();
+        let recording = audio_input::read_recording(audio, sample_rate, format)?;
         let interval = seconds(interval, "interval")?;
         Ok(AudioStream {
             stream: self.0.stream(recording, interval, commit, token)?,

@@ -10,16 +10,13 @@ use stapes_core::audio::AudioFormat;
 use stapes_core::calls;
 use stapes_core::calls::carriers::{self, CarrierOptions};
 use stapes_core::dispatch::DispatchedCall;
-use stapes_core::session::{self, Clock, Sound};
+use stapes_core::session::{Clock, Recording};
 use stapes_core::transport::{CloseReason, Frame, Outgoing};
 
-use crate::audio::recording::Recording;
 use crate::audio_input;
 use crate::errors::Outcome;
 use crate::hub::Hub;
-use crate::message_objects;
 use crate::options::{CallOptions, seconds};
-use crate::route::Route;
 
 /// Bytes of messages that are taken at once.
 const BATCH: usize = 64 * 1024;
@@ -86,10 +83,7 @@ impl Call {
         dispatcher: &Bound<'_, PyAny>,
         listeners: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        message_objects::call_kinds(dispatcher.py())?;
-        let route = Route::new(self.0.progress(), dispatcher, listeners)?;
-        hub.register(self.0.id(), route);
-        Ok(())
+        super::dispatch(hub, self.0.id(), self.0.progress(), dispatcher, listeners)
     }
 
     /// What the carrier told when the stream started; `None` before that.
@@ -149,22 +143,11 @@ impl Call {
     fn play(&self, audio: &Bound<'_, PyAny>, sample_rate: Option<u32>) -> Outcome<()> {
         let call = self.0.call()?;
         let format = call.look(calls::Leg::format);
-        let pcm = |rate: Option<u32>| AudioFormat::Pcm {
-            rate: rate.unwrap_or(format.sample_rate()),
-        };
-        if let Ok(recording) = audio.cast::<Recording>() {
-            match recording.get().sound() {
-                session::Recording::Wire(bytes) => call.play(&bytes, format),
-                session::Recording::Samples(samples, rate) => {
-                    call.play(bytemuck::cast_slice(&samples), pcm(rate));
-                }
-            }
-            return Ok(());
-        }
-        match audio_input::read(audio, sample_rate, format)? {
-            Sound::Wire(bytes) => call.play(&bytes, format),
-            Sound::Samples(samples, rate) => {
-                call.play(bytemuck::cast_slice(&samples), pcm(rate));
+        match audio_input::read_recording(audio, sample_rate, format)? {
+            Recording::Wire(bytes) => call.play(&bytes, format),
+            Recording::Samples(samples, rate) => {
+                let rate = rate.unwrap_or(format.sample_rate());
+                call.play(bytemuck::cast_slice(&samples), AudioFormat::Pcm { rate });
             }
         }
         Ok(())

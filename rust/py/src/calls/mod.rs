@@ -11,12 +11,30 @@ mod server;
 
 pub use call::Call;
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use stapes_core::calls::{CallEvent, carriers};
 use stapes_core::conversation::Record as _;
+use stapes_core::dispatch::DispatchProgress;
 
+use crate::hub::Hub;
 use crate::message_objects;
+use crate::route::Route;
+
+/// Has `hub` dispatch the messages of a call, or of a server, which it knows by that number.
+fn dispatch(
+    hub: &Hub,
+    id: u64,
+    progress: &Arc<DispatchProgress>,
+    dispatcher: &Bound<'_, PyAny>,
+    listeners: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    message_objects::call_kinds(dispatcher.py())?;
+    hub.register(id, Route::new(progress, dispatcher, listeners)?);
+    Ok(())
+}
 
 /// Adds the submodule `calls` and makes it importable by its full name.
 pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {

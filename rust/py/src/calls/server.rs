@@ -13,9 +13,7 @@ use stapes_core::transport::listen::{self, Listener, ServerTls};
 use super::call::{Call, Wire, carrier_options, unknown_carrier};
 use crate::errors::Outcome;
 use crate::hub::Hub;
-use crate::message_objects;
 use crate::options::{CallOptions, ListenOptions};
-use crate::route;
 
 /// Paths and ports, and the calls that come to them.
 #[pyclass(frozen, module = "stapes._core.calls")]
@@ -48,10 +46,8 @@ impl CallServer {
         dispatcher: &Bound<'_, PyAny>,
         listeners: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
-        message_objects::call_kinds(dispatcher.py())?;
-        let route = route::Route::new(self.server.progress(), dispatcher, listeners)?;
-        hub.register(self.server.id(), route);
-        Ok(())
+        let (id, progress) = (self.server.id(), self.server.progress());
+        super::dispatch(hub, id, progress, dispatcher, listeners)
     }
 
     /// Adds a route; its number. `options` is a `stapes.calls.CallOptions`, `wire` as for a
