@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stapes._core import calls as _core
-from stapes.calls.answers import TOKEN_PARAMETER
+from stapes.calls.admission import check_token
 from stapes.calls.call import Call, CallError
 from stapes.calls.messages import CallOutgoing, CallStarted
 from stapes.calls.options import CallOptions
@@ -100,8 +100,7 @@ class AsgiCall(Call):
         path = self._token_path
         if path is None:
             path = str(getattr(getattr(self._websocket, "url", None), "path", "/"))
-        token = self.parameters.get(TOKEN_PARAMETER)
-        self._tokens.check(token if isinstance(token, str) else "", path)
+        check_token(self, self._tokens, path)
 
     async def __aexit__(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import json
 import logging
@@ -11,6 +10,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
+from stapes.calls.dispatching import MessageDispatcher
 from stapes.calls.events import CallEnded, CallEvent
 from stapes.calls.messages import CallPlayed
 from stapes.errors import StapesError
@@ -37,22 +37,6 @@ class CallError(StapesError):
     """A call cannot do what was asked for, or was not what it should be."""
 
 
-class CallDispatcher:
-    """Gives the messages of one call to it; the hub keeps the dispatcher alive, not the call."""
-
-    __slots__ = ("__weakref__", "_call_ref", "audio", "run")
-
-    def __init__(self, call: Call) -> None:
-        self._call_ref = weakref.ref(call)
-        self.run = contextvars.copy_context().run
-        # A call has no listeners of sound of its own: its session has.
-        self.audio: tuple[Any, ...] = ()
-
-    def __call__(self, message: Any) -> None:
-        if (call := self._call_ref()) is not None:
-            call.handle(message)
-
-
 class Call:
     """The caller's end of a phone call. `RealtimeSession(agent, call=call)` couples the two.
 
@@ -71,7 +55,7 @@ class Call:
         self._played: dict[int, asyncio.Future[bool]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._about: tuple[Any, ...] | None = None
-        dispatcher = CallDispatcher(self)
+        dispatcher = MessageDispatcher(self)
         core.dispatch_to(self._hub.core, dispatcher, dispatcher)
         self._unregister = weakref.finalize(self, self._hub.core.unregister, core.id)
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import ipaddress
 import logging
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import stapes.event_loop
 from stapes._core import calls as _core
-from stapes.calls.answers import TOKEN_PARAMETER
+from stapes.calls.admission import check_token
 from stapes.calls.call import Call
+from stapes.calls.dispatching import MessageDispatcher
 from stapes.calls.messages import IncomingCall
 from stapes.calls.options import CallOptions, ListenOptions
 from stapes.errors import TokenError
@@ -66,22 +65,6 @@ class _Route:
     def is_checked(self) -> bool:
         """Whether strangers are told from carriers."""
         return self.signed is not None or self.tokens is not None
-
-
-class _Dispatcher:
-    """Gives the messages of a server to it."""
-
-    __slots__ = ("__weakref__", "_server_ref", "audio", "run")
-
-    def __init__(self, server: CallServer) -> None:
-        self._server_ref = weakref.ref(server)
-        self.run = contextvars.copy_context().run
-        self.audio: tuple[Any, ...] = ()
-
-    def __call__(self, message: Any) -> None:
-        server = self._server_ref()
-        if server is not None and isinstance(message, IncomingCall):
-            server.arrived(message.token, message.route)
 
 
 class CallServer:
@@ -281,7 +264,7 @@ class CallServer:
         self._hub = LoopHub.current()
         self._stopped = asyncio.Event()
         core = _core.CallServer(self._hub.core)
-        dispatcher = _Dispatcher(self)
+        dispatcher = MessageDispatcher(self)
         core.dispatch_to(self._hub.core, dispatcher, dispatcher)
         tls = None
         if self._tls_files is not None:
@@ -335,13 +318,15 @@ class CallServer:
         """The calls that are being answered."""
         return tuple(self._answering.values())
 
-    def arrived(self, token: int, route: int) -> None:
-        """Answers a call that has come in by that route."""
-        core = None if self._core is None else self._core.take(token)
+    def handle(self, message: Any) -> None:
+        """Takes a message of the core: answers a call that has come in."""
+        if not isinstance(message, IncomingCall):
+            return
+        core = None if self._core is None else self._core.take(message.token)
         if core is None:
             return
         call = Call(core)
-        task = asyncio.ensure_future(self._answer(call, self._routes[route]))
+        task = asyncio.ensure_future(self._answer(call, self._routes[message.route]))
         self._answering[task] = call
         task.add_done_callback(self._answered)
 
@@ -350,7 +335,8 @@ class CallServer:
 
     async def _answer(self, call: Call, route: _Route) -> None:
         try:
-            self._check_token(route, call)
+            if route.tokens is not None:
+                check_token(call, route.tokens, route.path)
         except TokenError as error:
             logger.warning("a call was refused: %s", error)
             call.hang_up()
@@ -368,9 +354,3 @@ class CallServer:
         logger.info(
             "%s call %s ended after %.1f s, by %s", call.carrier, call.id, ended.duration, ended.by
         )
-
-    @staticmethod
-    def _check_token(route: _Route, call: Call) -> None:
-        if route.tokens is not None:
-            token = call.parameters.get(TOKEN_PARAMETER)
-            route.tokens.check(token if isinstance(token, str) else "", route.path)
