@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,31 +36,18 @@ _OPTIONS = CallOptions()
 _LIMITS = ListenOptions()
 
 
+@dataclass(frozen=True, slots=True)
 class _Route:
     """A path or a port, and who answers its calls."""
 
-    __slots__ = ("answer", "carrier", "options", "path", "port", "signed", "tokens", "wire")
-
-    def __init__(
-        self,
-        answer: Answer,
-        carrier: str,
-        path: str,
-        options: CallOptions,
-        *,
-        port: int | None = None,
-        signed: tuple[str, str] | None = None,
-        tokens: CallTokens | None = None,
-        wire: tuple[tuple[str, int | None] | None, bool] = (None, False),
-    ) -> None:
-        self.wire = wire
-        self.answer = answer
-        self.carrier = carrier
-        self.path = path
-        self.options = options
-        self.port = port
-        self.signed = signed
-        self.tokens = tokens
+    answer: Answer
+    carrier: str
+    path: str
+    options: CallOptions
+    port: int | None = None
+    signed: tuple[str, str] | None = None
+    tokens: CallTokens | None = None
+    wire: tuple[tuple[str, int | None] | None, bool] = (None, False)
 
     @property
     def is_checked(self) -> bool:

@@ -102,6 +102,15 @@ impl Call {
         lock(&self.leg)
     }
 
+    /// Who called; `None` before the stream has started.
+    pub fn started(&self) -> Option<Started> {
+        self.look(|leg| leg.started().cloned())
+    }
+
+    pub(super) fn observer(&self) -> &Arc<dyn CallObserver> {
+        &self.observer
+    }
+
     /// Reads from the leg.
     pub fn look<T>(&self, look: impl FnOnce(&Leg) -> T) -> T {
         look(&self.leg())
@@ -432,16 +441,5 @@ impl CallerEnd for Call {
 
     fn clock_advanced(&self) {
         self.handle_timeouts();
-    }
-}
-
-impl Call {
-    /// Who called; `None` before the stream has started.
-    pub fn started(&self) -> Option<Started> {
-        self.look(|leg| leg.started().cloned())
-    }
-
-    pub(super) fn observer(&self) -> &Arc<dyn CallObserver> {
-        &self.observer
     }
 }

@@ -81,7 +81,7 @@ pub struct Leg {
     /// Until then the end of playback may be unconfirmed.
     confirm_by: Option<Duration>,
     ignored: u64,
-    /// What is left over between calls of [`Carrier::write`].
+    /// What [`Carrier::write`] fills, to be used again.
     out: Vec<Outgoing>,
 }
 

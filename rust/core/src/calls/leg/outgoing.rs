@@ -217,7 +217,6 @@ impl Leg {
         self.last_voice = self.last_voice.max(now);
         if may_play && self.is_standing() && self.capabilities.far_buffer.is_some() {
             self.write(LegCommand::Clear);
-            // It overtakes nothing: what is left before it is no sound.
         }
     }
 
