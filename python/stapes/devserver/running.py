@@ -98,6 +98,11 @@ class DevServer:
         self._task: asyncio.Task[None] | None = None
 
     @property
+    def options(self) -> Options:
+        """How the server behaves."""
+        return self._options
+
+    @property
     def url(self) -> str:
         """The WebSocket URL, such as `ws://127.0.0.1:49152/v1/realtime`."""
         return _url("ws", self._bound)

@@ -181,7 +181,10 @@ class AgentCall:
                     "barge_in_at needs the call's own playback: leave out playback= and WebRTC"
                 )
             near = self._ear.stop_at(
-                barge_in_at, lambda response_id: self._witness.is_of(response_id, before)
+                barge_in_at,
+                lambda response_id: self._witness.is_of(response_id, before),
+                # A server that sends answers at once has sent all of it before it hears a voice.
+                waits_for_end=bool(voice or is_sound(what)) and self.server.options.pace is None,
             )
         said = "" if is_sound(what) else str(what)
         turn = AgentTurn(said, user_is_heard=not said)

@@ -59,6 +59,7 @@ class Ear:
         self._parts: dict[tuple[str, int], _Part] = {}
         self._word: re.Pattern[str] | None = None
         self._holds: Callable[[str], bool] = lambda _: False
+        self._waits_for_end = False
         self._near = asyncio.Event()
         self._held_part: _Part | None = None
         self._is_there = False
@@ -68,13 +69,18 @@ class Ear:
         """Whether this is what the session takes as its player."""
         return self._tracker is not None
 
-    def stop_at(self, word: str, holds: Callable[[str], bool]) -> asyncio.Event:
+    def stop_at(
+        self, word: str, holds: Callable[[str], bool], *, waits_for_end: bool
+    ) -> asyncio.Event:
         """Hear answers of which `holds(response_id)` no further than to the end of a word.
 
-        Returns what is set when its time is known; `reach` hears up to there.
+        Returns what is set when its time is known; `reach` hears up to there. The time is a share
+        of the answer: with `waits_for_end` it is told when the whole answer has come, and else as
+        soon as some of what follows the word has.
         """
         self._word = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
         self._holds = holds
+        self._waits_for_end = waits_for_end
         self._near, self._held_part, self._is_there = asyncio.Event(), None, False
         return self._near
 
@@ -138,7 +144,7 @@ class Ear:
             self.reach()
         elif isinstance(held, re.Match) and self._held_part is None:
             lead = part.sound_ms - part.time_of(held.end())
-            if part.whole or lead >= _LEAD_MS:
+            if part.whole or (lead >= _LEAD_MS and not self._waits_for_end):
                 self._held_part = part
                 self._near.set()
 
