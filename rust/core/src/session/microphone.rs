@@ -95,9 +95,13 @@ impl Microphone {
             return Ok(self.session.send_sound(samples, commit)?);
         }
         let (append, wire) = append_of(converter, input, is_last)?;
-        Ok(self
+        let sent = self
             .session
-            .act(|conversation, now| conversation.send_audio(append, wire, commit, now))?)
+            .act(|conversation, now| conversation.send_audio(append, &wire, commit, now));
+        if let Cow::Owned(converted) = wire {
+            buffers::release(converted);
+        }
+        Ok(sent?)
     }
 }
 
@@ -109,16 +113,18 @@ fn append_of(
     is_last: bool,
 ) -> Result<(Option<ClientEvent>, Cow<'_, [u8]>), ResampleError> {
     let format = converter.format();
+    // Most sound is in the format of the wire already, and is not copied.
+    let ready: Option<&[u8]> = match input {
+        _ if converter.is_resampling() => None,
+        AudioInput::Samples(samples, None) => Some(bytemuck::cast_slice(samples)),
+        AudioInput::Samples(..) => None,
+        AudioInput::Wire(bytes) => Some(bytes),
+    };
+    if let Some(bytes) = ready {
+        return Ok((audio_append(bytes), Cow::Borrowed(bytes)));
+    }
     let mut wire = buffers::acquire();
     match input {
-        // Most sound is in the format of the wire already, and is not copied.
-        AudioInput::Samples(samples, None) if !converter.is_resampling() => {
-            let bytes: &[u8] = bytemuck::cast_slice(samples);
-            return Ok((audio_append(bytes), Cow::Borrowed(bytes)));
-        }
-        AudioInput::Wire(bytes) if !converter.is_resampling() => {
-            return Ok((audio_append(bytes), Cow::Borrowed(bytes)));
-        }
         AudioInput::Samples(samples, rate) => {
             let rate = rate.unwrap_or(format.sample_rate());
             converter.push(samples, rate, &mut wire)?;

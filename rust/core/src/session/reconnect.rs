@@ -35,6 +35,9 @@ pub(super) struct Reconnecting {
     held_by_server: bool,
     /// The server speaks first, as it did on the connection before.
     server_begins: bool,
+    /// The connection whose loss, or whose attempt's failure, was taken note of last: what ends it for
+    /// good is no other one.
+    ended: Option<u64>,
 }
 
 impl fmt::Debug for Reconnecting {
@@ -51,6 +54,7 @@ impl Reconnecting {
             rollover: None,
             held_by_server: false,
             server_begins: true,
+            ended: None,
         }
     }
 
@@ -176,6 +180,12 @@ impl Session {
         }
         let now = self.clock.now();
         let status = conversation.status();
+        if let Some(it) = &mut state.reconnecting
+            && it.ended.replace(wire_id) == Some(wire_id)
+            && status == Status::Reconnecting
+        {
+            return;
+        }
         let verdict = match &mut state.reconnecting {
             Some(it) if status == Status::Connected => {
                 it.survival.lost(&end, conversation.is_in_turn(), now)
@@ -385,6 +395,10 @@ impl Session {
             let mut state = self.lock();
             if state.conversation.status() != Status::Reconnecting {
                 return self.second_failed(&mut state);
+            }
+            if let Some(it) = &mut state.reconnecting {
+                // The attempt has no connection, and fails in the name of the last one.
+                it.ended = None;
             }
             state.conversation.wire_id()
         };
