@@ -6,6 +6,7 @@
 
 pub mod base64;
 pub mod buffers;
+pub mod cold_copy;
 pub mod convert;
 pub mod format;
 pub mod g711;

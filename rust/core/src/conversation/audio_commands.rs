@@ -1,6 +1,5 @@
 //! The commands that send the user's sound.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -10,7 +9,6 @@ use super::client_event::ClientEvent;
 use super::commands::{Rejected, text_of};
 use super::early_audio::Early;
 use super::event::{CoreError, Status};
-use crate::audio::buffers;
 
 impl Conversation {
     /// Sends audio: an `input_audio_buffer.append`, or nothing, and `wire`, the same as bytes; where
@@ -19,7 +17,7 @@ impl Conversation {
     pub fn send_audio(
         &mut self,
         append: Option<ClientEvent>,
-        wire: Cow<'_, [u8]>,
+        wire: &[u8],
         commit: bool,
         now: Duration,
     ) -> Result<(), Rejected> {
@@ -59,7 +57,7 @@ impl Conversation {
             match early {
                 Early::Append(append) => {
                     self.uncommitted = true;
-                    self.keep_sound(&append, Cow::default());
+                    self.keep_sound(&append, &[]);
                     self.outbox.message(append);
                 }
                 Early::Commit(then) => self.commit_audio(then)?,
@@ -78,17 +76,13 @@ impl Conversation {
     }
 
     /// Keeps the user's sound for another connection.
-    pub(super) fn keep_sound(&mut self, append: &ClientEvent, wire: Cow<'_, [u8]>) {
-        if !self.survives() {
-            if let Cow::Owned(unkept) = wire {
-                buffers::release(unkept);
+    pub(super) fn keep_sound(&mut self, append: &ClientEvent, wire: &[u8]) {
+        if self.survives() {
+            if wire.is_empty() {
+                self.note_sound(&append.sound());
+            } else {
+                self.note_sound(wire);
             }
-            return;
-        }
-        if wire.is_empty() {
-            self.note_sound(append.sound().into());
-        } else {
-            self.note_sound(wire);
         }
     }
 

@@ -1,6 +1,5 @@
 //! The commands of the session.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -187,7 +186,7 @@ impl Conversation {
         let event = ClientEvent::from_user(event);
         if event.is_audio {
             self.uncommitted = true;
-            self.keep_sound(&event, Cow::default());
+            self.keep_sound(&event, &[]);
         }
         if !(kept && self.status == Status::Reconnecting) {
             self.outbox.message(event);

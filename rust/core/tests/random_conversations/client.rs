@@ -1,6 +1,5 @@
 //! What the session layer and its user do, at random.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -85,9 +84,7 @@ impl World {
         self.note(|| format!("client: send_audio, commit: {commit}"));
         let append = ClientEvent::audio_append(&[0; 96], String::new());
         let now = self.time();
-        let sent = self
-            .conversation
-            .send_audio(Some(append), Cow::default(), commit, now);
+        let sent = self.conversation.send_audio(Some(append), &[], commit, now);
         self.honoured(sent.as_ref().err())?;
         self.look().map(drop)
     }

@@ -7,7 +7,6 @@
 //!
 //! Positions are in bytes since the connection began, as the server counts its milliseconds.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::sound_pieces::SoundPieces;
@@ -124,7 +123,9 @@ impl KeptSound {
                 .sum::<usize>()
     }
 
-    pub fn append(&mut self, wire: Cow<'_, [u8]>) {
+    pub fn append(&mut self, wire: &[u8]) {
+        // First what goes, so that its memory is there for what comes.
+        self.trim_to(self.end() + wire.len() as u64);
         self.waiting.push(wire);
         self.trim();
     }
@@ -135,20 +136,26 @@ impl KeptSound {
     }
 
     fn trim(&mut self) {
-        let end = self.end();
+        self.trim_to(self.end());
+    }
+
+    /// Drops what is not needed once the sound ends there.
+    fn trim_to(&mut self, end: u64) {
         let bound = end.saturating_sub(self.most);
         let keep_from = match &self.speech {
             Speech::Open(from) | Speech::Over { from, .. } => (*from).max(bound),
             Speech::Silent if self.by_hand || self.waits || !self.commits.is_empty() => bound,
             Speech::Silent => bound.max(end.saturating_sub(self.idle)),
         };
-        if self.waits {
-            self.dropped += keep_from.saturating_sub(self.start);
-        }
+        let start = self.start;
         self.drop_to(keep_from);
+        if self.waits {
+            self.dropped += self.start - start;
+        }
     }
 
     fn drop_to(&mut self, position: u64) {
+        let position = position.min(self.end());
         if position > self.start {
             self.waiting.drop_front((position - self.start) as usize);
             self.start = position;
@@ -276,8 +283,7 @@ impl KeptSound {
                 from = since;
                 let quiet = self.end().saturating_sub(to);
                 let missing = self.bytes(PAUSE_MS).saturating_sub(quiet) as usize;
-                self.waiting
-                    .push(vec![self.format.silence(); missing].into());
+                self.waiting.push(&vec![self.format.silence(); missing]);
                 true
             }
             Speech::Silent => false,
@@ -339,10 +345,6 @@ mod tests {
         vec![value; ms * 8]
     }
 
-    fn chunk(ms: usize, value: u8) -> Cow<'static, [u8]> {
-        piece(ms, value).into()
-    }
-
     fn heard(kept: &mut KeptSound) -> Vec<Unheard> {
         kept.suspend();
         kept.resume().0
@@ -352,7 +354,7 @@ mod tests {
     fn while_nobody_speaks_the_last_second_is_kept() {
         let mut kept = sound(15_000);
         for value in 0..50 {
-            kept.append(chunk(100, value));
+            kept.append(&piece(100, value));
         }
         assert_eq!(kept.len(), 8000);
         let expected: Vec<u8> = (40..50).flat_map(|value| piece(100, value)).collect();
@@ -363,16 +365,16 @@ mod tests {
     fn speech_is_kept_from_where_the_server_heard_it_begin() {
         let mut kept = sound(15_000);
         for value in 0..30 {
-            kept.append(chunk(100, value));
+            kept.append(&piece(100, value));
         }
         kept.speech_started(Some(2500));
         for value in 30..60 {
-            kept.append(chunk(100, value));
+            kept.append(&piece(100, value));
         }
         let expected: Vec<u8> = (25..60).flat_map(|value| piece(100, value)).collect();
         assert_eq!(heard(&mut kept), [Unheard::Sound(expected.clone())]);
         // It is still speech on the new connection, which counts from its own beginning.
-        kept.append(chunk(2000, 99));
+        kept.append(&piece(2000, 99));
         let both: Vec<u8> = expected.into_iter().chain(piece(2000, 99)).collect();
         assert_eq!(heard(&mut kept), [Unheard::Sound(both)]);
     }
@@ -380,9 +382,9 @@ mod tests {
     #[test]
     fn what_an_item_holds_is_sent_no_more_and_kept_until_its_transcript() {
         let mut kept = sound(15_000);
-        kept.append(chunk(500, 1));
+        kept.append(&piece(500, 1));
         kept.speech_started(Some(100));
-        kept.append(chunk(500, 2));
+        kept.append(&piece(500, 2));
         kept.speech_stopped(Some(900));
         kept.committed(Some("item"));
         assert_eq!(kept.of_item("item").map(|it| it.len()), Some(800 * 8));
@@ -394,7 +396,7 @@ mod tests {
     #[test]
     fn a_turn_that_ended_unseen_is_to_end_again() {
         let mut kept = sound(15_000);
-        kept.append(chunk(500, 1));
+        kept.append(&piece(500, 1));
         kept.speech_started(Some(0));
         kept.speech_stopped(Some(400));
         assert!(kept.is_turn_over());
@@ -413,9 +415,9 @@ mod tests {
     fn without_turn_detection_all_since_the_last_commit_is_kept() {
         let mut kept = sound(15_000);
         kept.configured(kept.format, true, false);
-        kept.append(chunk(3000, 1));
+        kept.append(&piece(3000, 1));
         kept.commit();
-        kept.append(chunk(2000, 2));
+        kept.append(&piece(2000, 2));
         let expected = [
             Unheard::Sound(piece(3000, 1)),
             Unheard::Commit,
@@ -435,7 +437,7 @@ mod tests {
         kept.speech_started(Some(0));
         kept.suspend();
         for value in 0..50 {
-            kept.append(chunk(100, value));
+            kept.append(&piece(100, value));
         }
         assert_eq!(kept.len(), 16_000);
         let (unheard, lost_ms) = kept.resume();

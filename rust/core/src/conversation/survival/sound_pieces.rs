@@ -1,15 +1,11 @@
-//! Sound in the pieces in which it came: what is given away is kept without a copy.
+//! Sound in small pieces: what is kept takes as much memory as it has bytes, whatever comes and goes.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use crate::audio::buffers;
+use crate::audio::cold_copy;
 
-/// Bytes of a piece that is filled by copies: half a second of G.711, 85 ms of PCM at 24 kHz.
-const PIECE: usize = 4096;
-
-/// Less is copied to the others: a piece has its own cost.
-const LEAST: usize = 512;
+/// Bytes of a piece. The allocator hands out and takes back what is not longer at once.
+const PIECE: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct SoundPieces {
@@ -17,8 +13,6 @@ pub(super) struct SoundPieces {
     /// How many bytes of the first piece are gone.
     gone: usize,
     len: usize,
-    /// The piece of copies that was emptied last, for the next one.
-    spare: Option<Vec<u8>>,
 }
 
 impl SoundPieces {
@@ -26,37 +20,19 @@ impl SoundPieces {
         self.len
     }
 
-    pub fn push(&mut self, sound: Cow<'_, [u8]>) {
+    pub fn push(&mut self, mut sound: &[u8]) {
         self.len += sound.len();
-        match sound {
-            // Not where most of its room is empty.
-            Cow::Owned(piece) if piece.len() >= LEAST.max(piece.capacity() / 2) => {
-                self.pieces.push_back(piece);
+        while !sound.is_empty() {
+            let room = |piece: &mut Vec<u8>| piece.capacity() - piece.len();
+            if self.pieces.back_mut().map_or(0, room) == 0 {
+                self.pieces.push_back(Vec::with_capacity(PIECE));
             }
-            sound => self.copy_in(&sound),
-        }
-    }
-
-    fn copy_in(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let Some(last) = self.pieces.back_mut() else {
-                self.begin_piece();
-                continue;
-            };
-            let room = last.capacity() - last.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            last.extend_from_slice(now);
-            bytes = later;
-            if !bytes.is_empty() {
-                self.begin_piece();
+            if let Some(last) = self.pieces.back_mut() {
+                let (now, later) = sound.split_at(room(last).min(sound.len()));
+                cold_copy::append(last, now);
+                sound = later;
             }
         }
-    }
-
-    fn begin_piece(&mut self) {
-        let spare = self.spare.take();
-        self.pieces
-            .push_back(spare.unwrap_or_else(|| Vec::with_capacity(PIECE)));
     }
 
     pub fn drop_front(&mut self, bytes: usize) {
@@ -68,16 +44,11 @@ impl SoundPieces {
         }
         self.len -= bytes;
         self.gone += bytes;
-        while let Some(first) = self.pieces.front_mut()
+        while let Some(first) = self.pieces.front()
             && self.gone >= first.len()
         {
             self.gone -= first.len();
-            if first.capacity() == PIECE {
-                first.clear();
-                self.spare = self.pieces.pop_front();
-            } else if let Some(empty) = self.pieces.pop_front() {
-                buffers::release(empty);
-            }
+            self.pieces.pop_front();
         }
     }
 
@@ -88,7 +59,6 @@ impl SoundPieces {
             pieces: VecDeque::new(),
             gone: self.gone,
             len: bytes,
-            spare: None,
         };
         let mut left = self.gone + bytes;
         while let Some(first) = self.pieces.front()
@@ -129,14 +99,6 @@ impl SoundPieces {
     }
 }
 
-impl Drop for SoundPieces {
-    fn drop(&mut self) {
-        for piece in self.pieces.drain(..) {
-            buffers::release(piece);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -146,23 +108,33 @@ mod tests {
     #[test]
     fn what_is_empty_takes_no_memory() {
         let mut sound = SoundPieces::default();
-        sound.push(Cow::Borrowed(&[1; 9000]));
+        sound.push(&[1; 9000]);
         sound.drop_front(9000);
-        assert_eq!((sound.pieces.capacity(), sound.spare.is_none()), (0, true));
+        assert_eq!(sound.pieces.capacity(), 0);
+    }
+
+    #[test]
+    fn what_is_kept_takes_its_bytes_and_little_more() {
+        let mut sound = SoundPieces::default();
+        for _ in 0..100 {
+            sound.drop_front((sound.len() + 4800).saturating_sub(48_000));
+            sound.push(&[1; 4800]);
+        }
+        let taken: usize = sound.pieces.iter().map(Vec::capacity).sum();
+        assert_eq!(sound.len(), 48_000);
+        assert!(taken < 48_000 + 2 * PIECE, "{taken} bytes");
     }
 
     #[derive(Debug, Clone)]
     enum Act {
-        Give(usize),
-        Copy(usize),
+        Push(usize),
         Drop(usize),
         Take(usize),
     }
 
     fn any_act() -> impl Strategy<Value = Act> {
         prop_oneof![
-            (0..9000_usize).prop_map(Act::Give),
-            (0..9000_usize).prop_map(Act::Copy),
+            (0..9000_usize).prop_map(Act::Push),
             (0..9000_usize).prop_map(Act::Drop),
             (0..9000_usize).prop_map(Act::Take),
         ]
@@ -178,15 +150,10 @@ mod tests {
             };
             for act in acts {
                 match act {
-                    Act::Give(length) => {
+                    Act::Push(length) => {
                         let piece = made(length);
                         plain.extend_from_slice(&piece);
-                        sound.push(Cow::Owned(piece));
-                    }
-                    Act::Copy(length) => {
-                        let piece = made(length);
-                        plain.extend_from_slice(&piece);
-                        sound.push(Cow::Borrowed(&piece));
+                        sound.push(&piece);
                     }
                     Act::Drop(length) => {
                         plain.drain(..length.min(plain.len()));

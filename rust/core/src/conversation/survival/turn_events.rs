@@ -1,7 +1,5 @@
 //! What the server says of the user's sound.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 use crate::conversation::Conversation;
@@ -34,7 +32,7 @@ impl Conversation {
     }
 
     /// The user's sound was sent, or waits to be.
-    pub(in crate::conversation) fn note_sound(&mut self, wire: Cow<'_, [u8]>) {
+    pub(in crate::conversation) fn note_sound(&mut self, wire: &[u8]) {
         if let Some(survival) = &mut self.survival {
             survival.sound.append(wire);
         }
