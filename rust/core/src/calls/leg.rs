@@ -205,7 +205,7 @@ impl Leg {
             self.frame_due,
             self.rest_due,
             self.hang_up_by,
-            self.confirm_by,
+            self.confirm_by.filter(|by| *by > now),
             self.playout.end_of_sent(now),
             self.refill_due(now),
             self.idle_due(now),

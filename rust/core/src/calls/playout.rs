@@ -249,15 +249,21 @@ impl PlayoutTracker {
             return self.sent_ms;
         };
         let (now_ms, mut most_ms) = (ms(now), self.sent_ms);
-        let round_trip_ms = self.round_trip_ms.unwrap_or(0.0);
-        if let Some(mark) = self.marks.iter().find(|mark| !mark.is_probe) {
-            let due_ms = mark.position_ms - run.offset() + round_trip_ms;
-            if now_ms < due_ms + MARK_LOST_MS {
-                most_ms = most_ms.min(mark.position_ms + round_trip_ms + MARK_GRACE_MS);
-            }
+        if let Some((mark, lost_ms)) = self.awaited_mark(run)
+            && now_ms < lost_ms
+        {
+            let round_trip_ms = self.round_trip_ms.unwrap_or(0.0);
+            most_ms = most_ms.min(mark.position_ms + round_trip_ms + MARK_GRACE_MS);
         }
         let least_ms = self.confirmed_ms.max(run.begin_ms).min(most_ms);
         (run.offset() + now_ms).clamp(least_ms, most_ms)
+    }
+
+    /// The mark that is to come back next, and when it counts as lost.
+    fn awaited_mark(&self, run: &Run) -> Option<(&Mark, f64)> {
+        let mark = self.marks.iter().find(|mark| !mark.is_probe)?;
+        let due_ms = mark.position_ms - run.offset() + self.round_trip_ms.unwrap_or(0.0);
+        Some((mark, due_ms + MARK_LOST_MS))
     }
 
     /// How much of what the leg was given is still to be heard.
@@ -276,13 +282,19 @@ impl PlayoutTracker {
         (self.sent_ms - self.heard_ms(now)).max(0.0)
     }
 
-    /// When all that was sent will have been heard, unless that is so already.
+    /// When all that was sent will have been heard, as far as is known now, unless that is so already.
     pub fn end_of_sent(&self, now: Duration) -> Option<Duration> {
         let run = self.run.as_ref().filter(|_| self.paused_ms.is_none())?;
         if self.is_dry(now) {
             return None;
         }
-        let end_ms = self.sent_ms - run.offset();
+        let mut end_ms = self.sent_ms - run.offset();
+        if end_ms <= ms(now)
+            && let Some((_, lost_ms)) = self.awaited_mark(run)
+        {
+            // It is overdue, and holds the position back until then.
+            end_ms = lost_ms;
+        }
         Some(Duration::from_secs_f64(end_ms.max(ms(now)) / 1000.0) + Duration::from_millis(1))
     }
 

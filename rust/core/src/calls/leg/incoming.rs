@@ -267,6 +267,8 @@ impl Leg {
         if self.intake.is_ready(now) || (self.is_over() && self.intake.has_sound()) {
             effects.sound = self.intake.take();
         }
+        // Before the end, which drops what was not heard.
+        let is_played = !self.played_waiters.is_empty() && !self.is_over() && self.is_played(now);
         if self.is_hang_up_due(now) {
             self.finish(
                 EndedBy::Us,
@@ -275,14 +277,16 @@ impl Leg {
             );
         }
         let is_over = self.is_over();
-        if is_over || (!self.played_waiters.is_empty() && self.is_played(now)) {
+        if is_over || is_played {
             let waiters = self.played_waiters.drain(..);
             effects
                 .played
-                .extend(waiters.map(|token| (token, !is_over)));
+                .extend(waiters.map(|token| (token, is_played)));
         }
-        if self.confirm_by.is_some_and(|by| by <= now) {
-            self.confirm_by = None;
+        let awaits_end = self.hang_up_by.is_some() || !self.played_waiters.is_empty();
+        if awaits_end && self.confirm_by.is_none() {
+            // All of it may have been sent only now.
+            self.await_confirmation(now);
         }
         effects.ended |= is_over;
     }

@@ -266,7 +266,7 @@ impl Leg {
     }
 
     /// Asks for a mark at the end of what is played.
-    fn await_confirmation(&mut self, now: Duration) {
+    pub(super) fn await_confirmation(&mut self, now: Duration) {
         if self.playout.is_confirmed(now) || !self.is_standing() {
             return;
         }

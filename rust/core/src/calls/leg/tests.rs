@@ -222,6 +222,54 @@ fn a_mark_that_never_comes_is_waited_for_a_second() {
     assert_eq!(stage.effects.played, [(9, true)]);
 }
 
+/// Moves time on as a driver does, up to `ms`; how often it had to.
+fn run(stage: &mut Stage, from_ms: u64, ms: u64) -> usize {
+    let mut now = at(from_ms);
+    let mut wakes = 0;
+    while let Some(due) = stage.leg.poll_timeout(now)
+        && due <= at(ms)
+        && wakes < 10_000
+    {
+        now = due.max(now);
+        stage.leg.handle_timeout(now, &mut stage.effects);
+        wakes += 1;
+    }
+    wakes
+}
+
+#[test]
+fn marks_that_were_lost_hold_up_nobody_for_ever_and_cost_no_time() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    stage.play(8 * 4000, 0);
+    stage.leg.when_played(1, at(10));
+    stage.leg.hang_up(true, at(10));
+    let wakes = run(&mut stage, 10, 20_000);
+    assert_eq!(stage.effects.played, [(1, true)]);
+    assert!(stage.leg.is_over());
+    assert!(wakes < 50, "woken {wakes} times");
+}
+
+#[test]
+fn what_a_caller_who_hangs_up_has_not_heard_was_not_played() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    stage.play(8 * 4000, 0);
+    stage.leg.when_played(1, at(10));
+    stage.receive("stop", 20);
+    assert_eq!(stage.effects.played, [(1, false)]);
+}
+
+#[test]
+fn what_waits_to_be_sent_when_a_hang_up_is_asked_for_is_confirmed_as_well() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    stage.receive("full", 0);
+    stage.play(8 * 2000, 0);
+    stage.leg.hang_up(true, at(10));
+    stage.receive("room", 20);
+    let wakes = run(&mut stage, 20, 20_000);
+    assert!(stage.leg.is_over());
+    assert!(wakes < 50, "woken {wakes} times");
+}
+
 #[test]
 fn a_stream_that_does_not_start_ends() {
     let mut stage = Stage::new(Capabilities::MEDIA_STREAM, LegOptions::default());
