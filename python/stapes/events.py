@@ -40,6 +40,7 @@ __all__ = [
     "McpTool",
     "McpToolCallCompleted",
     "McpToolsChanged",
+    "MediaChanged",
     "PlaybackEnded",
     "ResponseDone",
     "SessionEvent",
@@ -119,6 +120,22 @@ class SessionRestored:
     left_out: int
     resumed: bool
     type: ClassVar[Literal["session_restored"]] = "session_restored"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaChanged:
+    """The answer's sound on a media track does not come, comes again, or is lost with the call.
+
+    Attributes:
+        status: `stalled`: none came while an answer plays, or nothing came from the server at all.
+            `resumed`: it comes again. `lost`: the call ended before it did; a `ConnectionChanged`
+            follows.
+        silence: seconds for which none had come.
+    """
+
+    status: Literal["stalled", "resumed", "lost"]
+    silence: float
+    type: ClassVar[Literal["media_changed"]] = "media_changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +430,7 @@ class Error:
 SessionEvent: TypeAlias = (
     ConnectionChanged
     | SessionRestored
+    | MediaChanged
     | AgentStart
     | AgentEnd
     | ResponseDone

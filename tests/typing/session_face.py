@@ -30,6 +30,7 @@ from stapes import (
     Lagging,
     McpToolCallCompleted,
     McpToolsChanged,
+    MediaChanged,
     PlaybackEnded,
     RealtimeAgent,
     RealtimeSession,
@@ -76,7 +77,7 @@ async def exhaustive(session: RealtimeSession[None]) -> None:
                 pass
             case HistoryAdded() | HistoryUpdated() | McpToolsChanged() | McpToolCallCompleted():
                 pass
-            case PlaybackEnded() | Lagging() | Error():
+            case PlaybackEnded() | MediaChanged() | Lagging() | Error():
                 pass
             case _:
                 assert_never(event)

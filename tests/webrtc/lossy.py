@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import time
 import urllib.request
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -47,12 +49,14 @@ class LossyNetwork:
 
     It is a good network until `spoil`. What is lost, and how late the rest is, depends on the seed
     and on the order of the packets alone. `admits` says from which addresses the client is let in.
+    `ahead_s` is how far the server's clock, as its answers state it, is ahead of this machine's.
     """
 
     server: str
     seed: int = 1
     loss: float = 0.0
     jitter_s: float = 0.0
+    ahead_s: float | None = None
     admits: Callable[[tuple[str, int]], bool] = lambda _address: True
     carried: int = 0
     lost: int = 0
@@ -108,9 +112,13 @@ class LossyNetwork:
         assert host is not None, answer
         far.towards = (host[1], int(host[2]))
         body = _through(answer, near.port).encode()
+        date = ""
+        if self.ahead_s is not None:
+            date = f"date: {formatdate(time.time() + self.ahead_s, usegmt=True)}\r\n"
         writer.write(
             b"HTTP/1.1 201 Created\r\ncontent-type: application/sdp\r\n"
-            b"location: /v1/realtime/calls/rtc_1\r\nconnection: close\r\n"
+            + date.encode()
+            + b"location: /v1/realtime/calls/rtc_1\r\nconnection: close\r\n"
             b"content-length: %d\r\n\r\n%b" % (len(body), body)
         )
         await writer.drain()

@@ -76,6 +76,18 @@ class EventSource:
     @overload
     def on(
         self,
+        event: Literal["media_changed"],
+        callback: _Call[ev.MediaChanged, R],
+        *,
+        concurrency: _N = None,
+    ) -> _Call[ev.MediaChanged, R]: ...
+    @overload
+    def on(
+        self, event: Literal["media_changed"], *, concurrency: _N = None
+    ) -> _Mark[ev.MediaChanged]: ...
+    @overload
+    def on(
+        self,
         event: Literal["agent_start"],
         callback: _Call[ev.AgentStart, R],
         *,

@@ -76,6 +76,8 @@ class WebRTCTransport(Transport):
         first_event_timeout: how long the server's first event is then awaited. An error in its
             place, or a server that closes, fails `connect`; silence does not. 0: not awaited.
         close_timeout: how long, at the end, what was sent may take to arrive.
+        stalled_after: how long no sound may come while an answer plays, until it counts as stalled:
+            a `stapes.MediaChanged` says so.
         disconnected_after: silence of the server after which the call counts as disconnected.
         disconnected_grace: how long it may be disconnected before it counts as lost.
         ice_servers: STUN and TURN servers. None are needed to reach a server on the open internet;
@@ -111,6 +113,7 @@ class WebRTCTransport(Transport):
     connect_timeout: float = 15.0
     first_event_timeout: float = 2.0
     close_timeout: float = 2.0
+    stalled_after: float = 2.0
     disconnected_after: float = 5.0
     disconnected_grace: float = 5.0
     ice_servers: Sequence[IceServer] = ()

@@ -281,6 +281,7 @@ options! {
         connect_timeout: connect_timeout,
         first_event_timeout: first_event_timeout,
         close_timeout: close_timeout,
+        stalled_after: stalled_after,
         disconnected_after: disconnected_after,
         disconnected_grace: disconnected_grace,
         ice_servers: ice_servers,

@@ -149,6 +149,16 @@ class Peer:
         # spoil it for aiortc.
         await asyncio.shield(self._connection.close())
 
+    def hold_sound(self, held: bool) -> None:
+        """Send no sound while held."""
+        self._speaker.hold(held)
+
+    def close_channel(self) -> None:
+        """Close the data channel, and leave the connection as it is."""
+        if self._channel is not None:
+            self._channel.remove_listener("close", self._leave)
+            self._channel.close()
+
     async def vanish(self) -> None:
         """Fall silent without a word, as a network does that fails."""
         if self._connection.sctp is not None:

@@ -86,6 +86,14 @@ class PeerCall(ServedCall):
         """Drop the connection without a word, as a network does that fails."""
         self._vanishing = asyncio.create_task(self._peer.vanish())
 
+    def hold_sound(self, held: bool = True) -> None:
+        """Send no sound while held, not even silence; what there is waits."""
+        self._peer.hold_sound(held)
+
+    def close_channel(self) -> None:
+        """Close the data channel, and leave the peer connection as it is."""
+        self._peer.close_channel()
+
     async def _read(self) -> str | bytes | None:
         return await self._peer.receive()
 

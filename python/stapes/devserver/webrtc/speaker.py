@@ -32,11 +32,21 @@ class Speaker(MediaStreamTrack):
         self._output = output
         self._sent = 0
         self._began: float | None = None
+        self._flows = asyncio.Event()
+        self._flows.set()
+
+    def hold(self, held: bool) -> None:
+        """Send no sound at all while held; what there is waits."""
+        if held:
+            self._flows.clear()
+        else:
+            self._flows.set()
 
     async def recv(self) -> AudioFrame:
         """Return the next frame when it is due."""
         if self.readyState != "live":
             raise MediaStreamError
+        await self._flows.wait()
         await self._due()
         pcm = self._output.take(2 * _FRAME_SAMPLES)
         frame = AudioFrame(format="s16", layout="mono", samples=_FRAME_SAMPLES)

@@ -120,7 +120,7 @@ impl Endpoint for CallLine {
                     is_clean,
                 )
             }
-            CloseReason::Lost { cause } => (cause, false),
+            CloseReason::Lost { cause } | CloseReason::Unsayable { cause } => (cause, false),
         };
         let call = self.call();
         if let Some(line) = self.myself.upgrade() {

@@ -66,6 +66,11 @@ impl Conversation {
         Ok(())
     }
 
+    /// The user's sound is sent over a media track.
+    pub(crate) fn sound_on_track(&mut self) {
+        self.uncommitted = true;
+    }
+
     /// Commits the user's audio: the user's turn ends here.
     pub fn commit_audio(&mut self, now: Duration) -> Result<(), Rejected> {
         self.connected()?;

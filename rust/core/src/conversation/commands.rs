@@ -99,7 +99,7 @@ impl Conversation {
         self.status_changed(Status::Connected, None);
         self.note_formats(&session_update);
         if let Some(survival) = &mut self.survival {
-            survival.begin_with(&session_update);
+            survival.begin_with(&session_update, self.capabilities.media);
         }
         self.outbox.message(session_update);
         self.history.clear();

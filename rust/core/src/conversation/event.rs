@@ -187,6 +187,8 @@ pub struct ConnectionEnd {
     pub reason: String,
     /// Nothing was lost: this side closed it, or the server did, as it was to.
     pub is_clean: bool,
+    /// This side closed it.
+    pub is_ours: bool,
     /// The server's close code, where it gave one.
     pub code: Option<u16>,
     /// The HTTP status with which it refused the handshake.
@@ -205,13 +207,9 @@ impl ConnectionEnd {
         Self {
             reason: "closed by this side".to_owned(),
             is_clean: true,
+            is_ours: true,
             ..Self::default()
         }
-    }
-
-    /// Whether this side closed it.
-    pub fn is_by_us(&self) -> bool {
-        self.is_clean && self.code.is_none()
     }
 
     /// It was lost, for a reason of this side's: another one may be made at once.
@@ -299,6 +297,13 @@ event_table! {
             left_out: u64,
             /// The server had the conversation still.
             resumed: bool,
+        }
+        /// The answer's sound on a media track does not come, comes again, or is lost with the call.
+        MediaChanged {
+            /// `stalled`, `resumed` or `lost`.
+            status: &'static str,
+            /// How long nothing had come.
+            silence: Duration,
         }
         /// Nothing is left to play: for whoever waits with this token.
         Played { token: u64, heard: bool }

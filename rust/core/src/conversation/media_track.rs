@@ -213,6 +213,13 @@ impl Conversation {
         self.settle_played();
     }
 
+    /// The answer's sound does not come, comes again, or is lost: `stalled`, `resumed` or `lost`.
+    pub fn media_changed(&mut self, wire_id: u64, status: &'static str, silence: Duration) {
+        if wire_id == self.wire_id && self.status.is_standing() {
+            self.outbox.event(Event::MediaChanged { status, silence });
+        }
+    }
+
     /// Notes that audio was passed on for playback.
     pub(super) fn audio_arrived(&mut self) {
         self.spoken = true;

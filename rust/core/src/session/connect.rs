@@ -61,14 +61,14 @@ impl Session {
         rates: SampleRates,
         setup: SessionSetup,
     ) -> Result<u64, Rejected> {
-        use crate::transport::webrtc::{self, WebRtcConnection};
+        use crate::transport::webrtc;
 
         let settings = webrtc_settings(&request, &options, rates);
         let kept = self
             .keeps_redial()
             .then(|| (request.clone(), options.clone()));
         let connecting = Box::pin(async move { webrtc::connect(&request, &options, rates).await });
-        let connection_id = self.dial(settings, setup, connecting, WebRtcConnection::run)?;
+        let connection_id = self.dial(settings, setup, connecting, run_webrtc)?;
         if let Some((request, options)) = kept {
             self.redial_by(false, move |session| {
                 session.reconnect_webrtc(request.clone(), options.clone(), rates)
@@ -85,11 +85,11 @@ impl Session {
         options: crate::transport::webrtc::WebRtcOptions,
         rates: SampleRates,
     ) -> Result<u64, Rejected> {
-        use crate::transport::webrtc::{self, WebRtcConnection};
+        use crate::transport::webrtc;
 
         let settings = webrtc_settings(&request, &options, rates);
         let connecting = Box::pin(async move { webrtc::connect(&request, &options, rates).await });
-        self.dial_again(settings, connecting, WebRtcConnection::run)
+        self.dial_again(settings, connecting, run_webrtc)
     }
 
     /// Begins a connection that the caller carries; `again`: in place of one that was lost. With `rates`
@@ -146,6 +146,18 @@ fn run_websocket(
         connection.note_server_date(date);
     }
     socket.run(connection)
+}
+
+/// Runs a call over WebRTC; the connection learns the server's time from the answer to the offer.
+#[cfg(feature = "webrtc")]
+fn run_webrtc(
+    call: crate::transport::webrtc::WebRtcConnection,
+    connection: Arc<Connection>,
+) -> impl Future<Output = ()> + Send {
+    if let Some(date) = call.server_date() {
+        connection.note_server_date(date);
+    }
+    call.run(connection)
 }
 
 /// Whether the URL joins a call that the server holds, such as one over SIP or WebRTC: the conversation

@@ -16,14 +16,15 @@ use super::outgoing::{Counters, OutgoingLimits};
 use super::outgoing_queue::{OutgoingQueue, Unqueued};
 use super::output_audio::{OutputAudio, Source};
 use super::text_pool;
+use super::user_sound::UserSound;
 use super::{EventSink, Session};
 use crate::conversation::{
     Capabilities, ClientEvent, Conversation, Interest, Rejected, ServerEvent, TrackAudio,
 };
 use crate::transport::net::Secrets;
 use crate::transport::{
-    CloseReason, DecodeMode, DownlinkFrame, Endpoint, Frame, Outgoing, SampleRates, SoundEndpoint,
-    SoundStats, Uplink, Writer,
+    CloseReason, DecodeMode, DownlinkFrame, Endpoint, Frame, MediaChange, Outgoing, SampleRates,
+    SoundEndpoint, SoundStats, Uplink, UplinkFrame, Writer,
 };
 
 /// How a connection is run.
@@ -54,24 +55,21 @@ pub struct SoundSettings {
 #[derive(Debug)]
 pub(super) struct ConnectionAudio {
     rates: SampleRates,
-    pub(super) uplink: Uplink,
-    /// A sender may wait until fewer bytes are queued.
-    congested: AtomicBool,
+    /// The session's.
+    user: Arc<UserSound>,
+    /// Its driver takes no more of it.
+    pub(super) is_stopped: AtomicBool,
     pub(super) stats: Mutex<SoundStats>,
 }
 
 impl ConnectionAudio {
-    fn new(settings: SoundSettings) -> Self {
+    pub(super) fn new(rates: SampleRates, user: Arc<UserSound>) -> Self {
         Self {
-            rates: settings.rates,
-            uplink: Uplink::new(settings.max_waiting),
-            congested: AtomicBool::new(false),
+            rates,
+            user,
+            is_stopped: AtomicBool::new(false),
             stats: Mutex::default(),
         }
-    }
-
-    pub(super) fn note_congestion(&self, congested: bool) {
-        self.congested.fetch_or(congested, Ordering::AcqRel);
     }
 }
 
@@ -147,9 +145,7 @@ impl Connection {
             first_event_timeout: settings.first_event_timeout,
             counters: Arc::default(),
             announced: settings.announced,
-            sound: settings
-                .sound
-                .map(|sound| Box::new(ConnectionAudio::new(sound))),
+            sound: None,
             output,
             half_samples: HalfSamples::default(),
             role: AtomicU8::new(Role::InCharge as u8),
@@ -172,7 +168,7 @@ impl Connection {
         self.wake_driver();
     }
 
-    fn wake_driver(&self) {
+    pub(super) fn wake_driver(&self) {
         self.ready.notify_one();
         if self.announced
             && let Some(session) = self.session.upgrade()
@@ -183,7 +179,7 @@ impl Connection {
 
     /// How many bytes wait to be sent.
     pub(super) fn bytes(&self) -> usize {
-        let sound = self.sound.as_ref().map_or(0, |sound| sound.uplink.bytes());
+        let sound = self.sound.as_ref().map_or(0, |it| it.user.uplink.bytes());
         self.queue().bytes() + sound
     }
 
@@ -208,6 +204,7 @@ impl Connection {
 
     /// Drops all that waits, and closes the connection.
     pub(super) fn abandon(&self) {
+        self.stop_sound();
         let mut queue = self.queue();
         queue.clear();
         queue.push_close(1011, String::new());
@@ -377,7 +374,8 @@ impl Endpoint for Connection {
 
 impl SoundEndpoint for Connection {
     fn uplink(&self) -> Option<&Uplink> {
-        self.sound.as_ref().map(|sound| &sound.uplink)
+        let sound = self.sound.as_ref().filter(|_| self.carries_sound())?;
+        Some(&sound.user.uplink)
     }
 
     fn wanted(&self) -> DecodeMode {
@@ -393,9 +391,8 @@ impl SoundEndpoint for Connection {
     }
 
     fn segment(&self) -> u64 {
-        self.session
-            .upgrade()
-            .map_or(0, |session| session.look(Conversation::segment))
+        let session = self.session.upgrade().filter(|_| self.carries_sound());
+        session.map_or(0, |session| session.look(Conversation::segment))
     }
 
     fn on_sound(&self, segment: u64, piece: DownlinkFrame<'_>) {
@@ -436,7 +433,7 @@ impl SoundEndpoint for Connection {
         if let Some(session) = self.session.upgrade() {
             // If the connection is over, there is nothing to commit.
             let _ = session.act(|conversation, now| {
-                if conversation.connection_id() == self.id {
+                if conversation.wire_id() == self.id {
                     conversation.commit_audio(now)
                 } else {
                     Err(Rejected::Stale)
@@ -456,11 +453,27 @@ impl SoundEndpoint for Connection {
             return;
         };
         if let Some(sound) = &self.sound
-            && sound.congested.load(Ordering::Acquire)
-            && self.bytes() <= self.high_water
-            && sound.congested.swap(false, Ordering::AcqRel)
+            && sound.user.relieve(|| self.bytes() <= self.high_water)
         {
             session.sink.drained();
+        }
+    }
+
+    fn on_unsent(&self, taken: Vec<UplinkFrame>) {
+        let Some(sound) = &self.sound else { return };
+        let is_replaced = self.has_role(Role::Replaced);
+        if is_replaced || self.has_role(Role::InCharge) {
+            sound.user.uplink.give_back(taken);
+        }
+        if let Some(session) = self.session.upgrade().filter(|_| is_replaced) {
+            session.hand_over_sound();
+        }
+    }
+
+    fn on_media(&self, change: MediaChange) {
+        if let Some(session) = self.session.upgrade() {
+            let (status, silence) = (change.status.as_str(), change.silence);
+            session.act(|conversation, _| conversation.media_changed(self.id, status, silence));
         }
     }
 }

@@ -9,6 +9,7 @@ impl From<CloseReason> for ConnectionEnd {
         Self {
             reason: ended.to_string(),
             is_clean: ended.is_clean(),
+            is_ours: ended == CloseReason::ClosedByUs,
             code: ended.code(),
             is_retryable: ended.is_retryable(),
             ..Self::default()

@@ -16,6 +16,8 @@ pub(super) enum Role {
     Replacement,
     /// It is told the conversation, and takes over at a quiet moment.
     Second,
+    /// Another one has taken over.
+    Replaced,
 }
 
 impl Connection {
@@ -25,6 +27,29 @@ impl Connection {
 
     pub(super) fn has_role(&self, role: Role) -> bool {
         self.role.load(Ordering::Acquire) == role as u8
+    }
+
+    /// Whether the sound of both sides goes over it.
+    pub(super) fn carries_sound(&self) -> bool {
+        let sound = self.sound.as_ref();
+        self.has_role(Role::InCharge)
+            && sound.is_some_and(|it| !it.is_stopped.load(Ordering::Acquire))
+    }
+
+    /// Its driver takes no more of the user's sound: it is being closed, and another one may follow; or
+    /// the one before is still to give back what it has not sent.
+    pub(super) fn stop_sound(&self) {
+        if let Some(sound) = &self.sound {
+            sound.is_stopped.store(true, Ordering::Release);
+        }
+    }
+
+    /// Its driver takes the user's sound.
+    pub(super) fn start_sound(&self) {
+        if let Some(sound) = &self.sound {
+            sound.is_stopped.store(false, Ordering::Release);
+            self.wake_driver();
+        }
     }
 
     /// Takes the server's time, as its answer to the handshake states it.

@@ -103,6 +103,7 @@ impl Session {
                     if let Some(connection) = state.connection.take() {
                         connection.close(code, reason);
                     }
+                    state.forget_user_sound();
                 }
             }
         }

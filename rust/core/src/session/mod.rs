@@ -29,6 +29,7 @@ mod setup;
 mod sound;
 mod survival;
 mod text_pool;
+mod user_sound;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -44,8 +45,8 @@ use crate::audio::AudioFormat;
 use crate::audio::convert::FromWire;
 use crate::audio::resample::ResampleError;
 use crate::conversation::{ConnectionEnd, Conversation, Interest, Options, Rejected, Status};
+use crate::transport::SoundStats;
 use crate::transport::net::Secrets;
-use crate::transport::{SoundStats, UplinkFrame};
 
 pub use audio_stream::{Recording, Stream, Streamed};
 pub use caller_end::CallerEnd;
@@ -59,9 +60,11 @@ pub use setup::{Connecting, SessionSetup};
 pub use sound::Sound;
 pub use survival::{Endings, ReconnectOptions, ReconnectPolicy, SurvivalStats};
 
+use connection::ConnectionAudio;
 use outgoing::Counters;
 use output_audio::OutputAudio;
 use reconnect::Reconnecting;
+use user_sound::UserSound;
 
 struct State {
     conversation: Conversation,
@@ -69,6 +72,8 @@ struct State {
     connection: Option<Arc<Connection>>,
     /// The connection that has new messages since it was last announced.
     unsent: Option<Arc<Connection>>,
+    /// The user's sound, where a media track carries it.
+    user_sound: Option<Arc<UserSound>>,
     /// The format of the answer's audio on the wire, and the rate at which the user wants it, where that
     /// is to be converted.
     output: Option<(AudioFormat, u32)>,
@@ -117,6 +122,7 @@ impl Session {
                 conversation: Conversation::new(options),
                 connection: None,
                 unsent: None,
+                user_sound: None,
                 output: None,
                 counters: Arc::default(),
                 timer: None,
@@ -247,6 +253,7 @@ impl Session {
     pub fn connecting(&self, settings: ConnectionSettings) -> Result<Arc<Connection>, Rejected> {
         let mut state = self.lock();
         let connection_id = state.conversation.connecting(settings.capabilities)?;
+        state.user_sound = None;
         let connection = self.new_connection(&mut state, connection_id, settings);
         state.connection = Some(Arc::clone(&connection));
         let unsent = self.deliver(&mut state);
@@ -266,7 +273,7 @@ impl Session {
         let output = state
             .output
             .and_then(|(wire, rate)| FromWire::new(wire, rate).ok());
-        let connection = Arc::new(Connection::new(
+        let mut connection = Connection::new(
             session,
             connection_id,
             &settings,
@@ -274,7 +281,12 @@ impl Session {
             held,
             self.limits,
             output.map(|from_wire| Box::new(OutputAudio::new(from_wire))),
-        ));
+        );
+        connection.sound = settings.sound.map(|it| {
+            let user = state.user_sound(it.rates.input, it.max_waiting);
+            Box::new(ConnectionAudio::new(it.rates, user))
+        });
+        let connection = Arc::new(connection);
         state.secrets = settings.secrets;
         state.counters = Arc::clone(&connection.counters);
         connection
@@ -299,6 +311,7 @@ impl Session {
         {
             state.connection = None;
         }
+        state.forget_user_sound();
         drop(state);
         self.announce(unsent);
     }
@@ -322,59 +335,12 @@ impl Session {
         self.look(Conversation::status)
     }
 
-    /// The bytes that wait to be sent, of messages and of the media track.
-    pub fn outgoing_bytes(&self) -> usize {
-        self.lock()
-            .connection
-            .as_ref()
-            .map_or(0, |connection| connection.bytes())
-    }
-
-    /// Sends the user's sound on the media track. With `commit` the user's turn ends after it. While the
-    /// session is muted, the sound is dropped.
-    pub fn send_sound(&self, samples: Vec<i16>, commit: bool) -> Result<(), Rejected> {
-        let state = self.lock();
-        state.conversation.takes_audio()?;
-        let Some((connection, sound)) = state
-            .connection
-            .as_ref()
-            .and_then(|connection| Some((connection, connection.sound.as_ref()?)))
-        else {
-            return Err(Rejected::NotConnected);
-        };
-        if !state.conversation.muted() && !samples.is_empty() {
-            let dropped = sound.uplink.push(UplinkFrame::Samples(samples));
-            connection.counters.dropped(u64::from(dropped > 0));
-        }
-        if commit {
-            sound.uplink.mark();
-        }
-        if connection.announced && state.conversation.connected().is_ok() {
-            self.sink.outgoing_ready();
-        }
-        sound.note_congestion(connection.bytes() > self.limits.high_water);
-        Ok(())
-    }
-
     /// The statistics of the media track, if the connection has one.
     pub fn sound_stats(&self) -> Option<SoundStats> {
         let connection = self.lock().connection.clone()?;
         let sound = connection.sound.as_ref()?;
         let stats = sound.stats.lock().unwrap_or_else(PoisonError::into_inner);
         Some(*stats)
-    }
-
-    /// While muted, the user's sound is dropped before it is sent. Sound that waits for a media track is
-    /// dropped too.
-    pub fn mute(&self, muted: bool) {
-        let mut state = self.lock();
-        state.conversation.mute(muted);
-        if muted
-            && let Some(connection) = &state.connection
-            && let Some(sound) = &connection.sound
-        {
-            sound.uplink.clear();
-        }
     }
 
     /// Whether a message of this length may be sent now. One that is longer than `max_outgoing_bytes`

@@ -206,6 +206,7 @@ impl Session {
                     reason, "the connection is lost: it is made again"
                 );
                 conversation.suspend(wire_id, end, reason, now);
+                state.suspend_user_sound();
             }
             Verdict::Reconnect(_) => {
                 info!(error = end.reason, "an attempt to connect again failed");
@@ -357,6 +358,10 @@ impl Session {
             .as_ref()
             .is_some_and(|it| it.held_by_server);
         state.conversation.resume(wire_id, held_by_server, now)?;
+        state.resume_user_sound();
+        if let Some(connection) = &state.connection {
+            connection.set_role(Role::InCharge);
+        }
         if let Some(reconnecting) = &mut state.reconnecting {
             reconnecting.survival.resumed(now);
         }
@@ -383,7 +388,10 @@ impl Session {
     pub(super) fn not_resumed(&self, wire_id: u64, ended: &CloseReason) {
         let end = ConnectionEnd {
             // Whatever it closed with, it did not begin: that may be different next time.
-            is_retryable: !matches!(ended, CloseReason::ClosedByUs),
+            is_retryable: !matches!(
+                ended,
+                CloseReason::ClosedByUs | CloseReason::Unsayable { .. }
+            ),
             ..ConnectionEnd::from(ended.clone())
         };
         self.ended(wire_id, end);
@@ -423,6 +431,7 @@ impl Session {
         };
         state.conversation.reported(CoreError::GaveUp(why));
         state.conversation.give_up(end);
+        state.forget_user_sound();
         let unsent = self.deliver(&mut state);
         drop(state);
         self.announce(unsent);

@@ -145,6 +145,7 @@ impl Session {
             }
             reconnecting.cut();
             if let Some(connection) = state.connection.take() {
+                connection.stop_sound();
                 connection.close(1000, String::new());
             }
             self.lose(&mut state, wire_id, ConnectionEnd::lost("its time is over"));
@@ -259,7 +260,8 @@ impl Session {
             let rollover = state.reconnecting.as_ref()?.rollover.as_ref()?;
             rollover.is_ready().then_some(())
         };
-        if is_ready(&state).is_none() || !state.conversation.is_quiet(now) {
+        let sounds = state.user_sound.as_ref().is_some_and(|it| !it.is_quiet());
+        if is_ready(&state).is_none() || sounds || !state.conversation.is_quiet(now) {
             return;
         }
         let Some(reconnecting) = &mut state.reconnecting else {
@@ -271,6 +273,8 @@ impl Session {
         reconnecting.rolled_over();
         let connection = second.connection;
         let wire_id = connection.connection_id();
+        // Until the first one has given back what it has not sent.
+        connection.stop_sound();
         let first = state.connection.replace(Arc::clone(&connection));
         state.counters = Arc::clone(&connection.counters);
         connection.set_role(Role::InCharge);
@@ -279,6 +283,7 @@ impl Session {
         let unsent = self.deliver(&mut state);
         drop(state);
         if let Some(first) = first {
+            first.set_role(Role::Replaced);
             first.close(1000, String::new());
         }
         self.announce(unsent);

@@ -192,10 +192,12 @@ impl Session {
                 self.ended(connection_id, ended.into());
                 return self.sink.not_opened(connection_id, None);
             }
-            CloseReason::Lost { cause } => ConnectError::Interrupted {
-                phase: ConnectPhase::Session,
-                cause: secrets.presentable(&cause),
-            },
+            CloseReason::Lost { cause } | CloseReason::Unsayable { cause } => {
+                ConnectError::Interrupted {
+                    phase: ConnectPhase::Session,
+                    cause: secrets.presentable(&cause),
+                }
+            }
             CloseReason::ClosedByPeer { code, reason } => ConnectError::SessionClosed {
                 ended: CloseReason::ClosedByPeer {
                     code,

@@ -191,7 +191,7 @@ impl Survival {
     pub fn lost(&mut self, end: &ConnectionEnd, in_turn: bool, now: Duration) -> Verdict {
         let expired = self.is_expiry();
         let said = self.said.take();
-        if end.is_by_us() {
+        if end.is_ours {
             return Verdict::Over(None);
         }
         let overrides = self.policy.overrides;
@@ -203,9 +203,10 @@ impl Survival {
         let endings = &self.policy.endings;
         let is_loss = match end.code {
             _ if expired => true,
-            Some(1000 | 1005) => in_turn,
+            Some(1000) => in_turn,
             Some(code) => endings.loss_close_codes.contains(&code) || end.is_retryable,
-            None => end.is_retryable,
+            // A call over WebRTC that the server closes has no code.
+            None => end.is_retryable || (end.is_clean && in_turn),
         };
         if !is_loss && !overrides {
             return Verdict::Over(None);
@@ -328,6 +329,7 @@ impl Survival {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::CloseReason;
 
     const NOW: Duration = Duration::from_secs(100);
 
@@ -360,12 +362,15 @@ mod tests {
             &lost,
             false
         ));
+        let without_code = ConnectionEnd::from(CloseReason::ClosedByPeer {
+            code: 1005,
+            reason: String::new(),
+        });
         for (in_turn, replaced) in [(true, true), (false, false)] {
             let mut survival = survival(ReconnectPolicy::default());
-            assert_eq!(
-                is_replaced(&mut survival, &closed(1000, false), in_turn),
-                replaced
-            );
+            for end in [closed(1000, false), without_code.clone()] {
+                assert_eq!(is_replaced(&mut survival, &end, in_turn), replaced);
+            }
         }
         for end in [
             ConnectionEnd::by_us(),

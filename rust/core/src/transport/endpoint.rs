@@ -53,6 +53,11 @@ pub enum CloseReason {
         /// A text for people, which names the remedy where there is one.
         cause: String,
     },
+    /// This side cannot say over it what it has to, and could not over another one.
+    Unsayable {
+        /// A text for people, which names the remedy.
+        cause: String,
+    },
 }
 
 impl CloseReason {
@@ -61,7 +66,7 @@ impl CloseReason {
         match self {
             Self::ClosedByUs => true,
             Self::ClosedByPeer { code, .. } => matches!(code, 1000 | 1005),
-            Self::Lost { .. } => false,
+            Self::Lost { .. } | Self::Unsayable { .. } => false,
         }
     }
 
@@ -77,7 +82,7 @@ impl CloseReason {
     /// 4400 on are read as the HTTP status that they are made from.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::ClosedByUs => false,
+            Self::ClosedByUs | Self::Unsayable { .. } => false,
             Self::Lost { .. } => true,
             Self::ClosedByPeer { code, .. } => match code {
                 // Going away, lost, failed inside, restarting, try later, a gateway's, timed out.
@@ -112,6 +117,7 @@ impl fmt::Display for CloseReason {
                 )
             }
             Self::Lost { cause } => write!(f, "the connection was lost: {cause}"),
+            Self::Unsayable { cause } => write!(f, "the connection was given up: {cause}"),
         }
     }
 }

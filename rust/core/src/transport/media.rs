@@ -55,6 +55,45 @@ pub trait SoundEndpoint: Endpoint {
 
     /// Reports statistics: once a second, and at the end.
     fn on_stats(&self, stats: SoundStats);
+
+    /// The driver has taken this from the uplink and not sent it, because its connection is over.
+    fn on_unsent(&self, taken: Vec<UplinkFrame>) {
+        drop(taken);
+    }
+
+    /// The answer's sound does not come, comes again, or is lost.
+    fn on_media(&self, change: MediaChange) {
+        let _ = change;
+    }
+}
+
+/// What has become of sound that is to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaStatus {
+    /// It does not come, and the connection lives.
+    Stalled,
+    /// It comes again.
+    Resumed,
+    /// The connection is over, and it had not come again.
+    Lost,
+}
+
+impl MediaStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stalled => "stalled",
+            Self::Resumed => "resumed",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// A change of whether sound comes that is to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MediaChange {
+    pub status: MediaStatus,
+    /// How long none had come.
+    pub silence: Duration,
 }
 
 /// The statistics of a media track.
@@ -110,7 +149,19 @@ pub enum UplinkFrame {
 struct Waiting {
     pieces: VecDeque<UplinkFrame>,
     bytes: usize,
+    /// The most bytes; past this, the oldest are dropped.
+    max_bytes: usize,
     cut: bool,
+    /// While there is no driver: the bytes that came and were dropped since.
+    gap: Option<Gap>,
+    /// Bytes that are to be sent faster than they are spoken.
+    late: usize,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Gap {
+    came: usize,
+    dropped: usize,
 }
 
 /// The queue of the user's sound between its sources, on any thread, and the driver.
@@ -126,8 +177,12 @@ pub struct Uplink {
 impl Uplink {
     /// Holds no more than `max_bytes` of sound; the oldest is dropped.
     pub fn new(max_bytes: usize) -> Self {
+        let waiting = Waiting {
+            max_bytes,
+            ..Waiting::default()
+        };
         Self {
-            waiting: Mutex::default(),
+            waiting: Mutex::new(waiting),
             ready: Notify::new(),
             max_bytes,
             held: AtomicUsize::new(0),
@@ -142,9 +197,12 @@ impl Uplink {
     pub fn push(&self, piece: UplinkFrame) -> usize {
         let mut waiting = self.waiting();
         waiting.bytes += size(&piece);
+        if let Some(gap) = &mut waiting.gap {
+            gap.came += size(&piece);
+        }
         waiting.pieces.push_back(piece);
         let mut dropped = 0;
-        while waiting.bytes > self.max_bytes {
+        while waiting.bytes > waiting.max_bytes {
             let oldest = waiting.pieces.iter().position(|piece| size(piece) > 0);
             let Some(piece) = oldest.and_then(|at| waiting.pieces.remove(at)) else {
                 break;
@@ -152,9 +210,45 @@ impl Uplink {
             waiting.bytes -= size(&piece);
             dropped += size(&piece);
         }
+        if let Some(gap) = &mut waiting.gap {
+            gap.dropped += dropped;
+        }
         drop(waiting);
         self.ready.notify_one();
         dropped
+    }
+
+    /// The driver gives back what it has taken and not sent, because its connection is over.
+    pub fn give_back(&self, taken: Vec<UplinkFrame>) {
+        let mut waiting = self.waiting();
+        for piece in taken.into_iter().rev() {
+            waiting.bytes += size(&piece);
+            waiting.pieces.push_front(piece);
+        }
+        self.held.store(0, Ordering::Release);
+    }
+
+    /// There is no driver, and another one follows: no more than `most` bytes are added to what waits.
+    pub fn suspend(&self, most: usize) {
+        let mut waiting = self.waiting();
+        let before = waiting.bytes + self.held.load(Ordering::Acquire);
+        waiting.max_bytes = self.max_bytes.min(before + most);
+        waiting.gap.get_or_insert_default();
+    }
+
+    /// Another driver takes what waits. Returns the bytes that were dropped meanwhile.
+    pub fn resume(&self) -> usize {
+        let mut waiting = self.waiting();
+        waiting.max_bytes = self.max_bytes;
+        let gap = waiting.gap.take().unwrap_or_default();
+        waiting.late = gap.came.min(waiting.bytes);
+        gap.dropped
+    }
+
+    /// The bytes that waited for a driver while there was none, once: they are to be sent faster than they
+    /// are spoken, or all later sound would be as late.
+    pub fn take_late(&self) -> usize {
+        std::mem::take(&mut self.waiting().late)
     }
 
     /// Adds a mark behind all that was added before.
@@ -166,7 +260,7 @@ impl Uplink {
     pub fn clear(&self) {
         let mut waiting = self.waiting();
         waiting.pieces.retain(|piece| *piece == UplinkFrame::Mark);
-        waiting.bytes = 0;
+        (waiting.bytes, waiting.late) = (0, 0);
         waiting.cut = true;
         drop(waiting);
         self.ready.notify_one();
@@ -233,5 +327,29 @@ mod tests {
         assert!(uplink.take_flush() && !uplink.take_flush());
         assert_eq!(uplink.take(), Some(UplinkFrame::Mark));
         assert_eq!(uplink.take(), None);
+    }
+
+    #[test]
+    fn what_a_driver_gives_back_comes_before_the_sound_of_the_gap_which_is_bounded() {
+        let uplink = Uplink::new(100);
+        uplink.push(UplinkFrame::Samples(vec![1, 2]));
+        assert_eq!(uplink.take(), Some(UplinkFrame::Samples(vec![1, 2])));
+        uplink.push(UplinkFrame::Samples(vec![3]));
+        uplink.give_back(vec![UplinkFrame::Samples(vec![2]), UplinkFrame::Mark]);
+        assert_eq!(uplink.bytes(), 4);
+        uplink.suspend(4);
+        assert_eq!(uplink.push(UplinkFrame::Samples(vec![4, 5])), 0);
+        assert_eq!(uplink.push(UplinkFrame::Samples(vec![6])), 2);
+        assert_eq!(uplink.resume(), 2);
+        assert_eq!((uplink.take_late(), uplink.take_late()), (6, 0));
+        for piece in [
+            UplinkFrame::Mark,
+            UplinkFrame::Samples(vec![3]),
+            UplinkFrame::Samples(vec![4, 5]),
+            UplinkFrame::Samples(vec![6]),
+        ] {
+            assert_eq!(uplink.take(), Some(piece));
+        }
+        assert_eq!(uplink.push(UplinkFrame::Samples(vec![7; 50])), 0);
     }
 }

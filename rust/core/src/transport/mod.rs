@@ -20,5 +20,6 @@ pub mod websocket;
 
 pub use endpoint::{CloseReason, Endpoint, Frame, Outgoing, Writer};
 pub use media::{
-    DecodeMode, DownlinkFrame, SampleRates, SoundEndpoint, SoundStats, Uplink, UplinkFrame,
+    DecodeMode, DownlinkFrame, MediaChange, MediaStatus, SampleRates, SoundEndpoint, SoundStats,
+    Uplink, UplinkFrame,
 };

@@ -32,6 +32,9 @@ const FRAME_TICKS: u32 = CLOCK_RATE / 50;
 /// it does a fast clock.
 const HASTY_FRAME: Duration = Duration::from_millis(19);
 
+/// The time between frames that came late.
+const CATCH_UP_FRAME: Duration = Duration::from_millis(10);
+
 /// The queue that is tolerated without shortening it.
 const SLACK: Duration = Duration::from_millis(2);
 
@@ -111,6 +114,8 @@ pub struct OpusSender {
     marker: bool,
     /// The last frame was silence, of which the receiver has been told.
     silent: bool,
+    /// Samples of which one frame is sent every 10 ms, because there were late ones before them.
+    late: usize,
     frame: Vec<i16>,
     packet: Vec<u8>,
     stats: SenderStats,
@@ -135,6 +140,7 @@ impl OpusSender {
             timestamp: options.first_timestamp,
             marker: true,
             silent: false,
+            late: 0,
             frame: Vec::new(),
             packet: Vec::new(),
             stats: SenderStats::default(),
@@ -175,6 +181,19 @@ impl OpusSender {
     pub fn clear(&mut self) {
         self.queue = VecDeque::new();
         self.waits.clear();
+        self.late = 0;
+    }
+
+    /// Sends sound twice as fast as it is spoken until that many samples are made up for, or nothing is
+    /// queued: they came late, and the sound after them is not to.
+    pub fn catch_up(&mut self, samples: usize) {
+        // While they are sent, as many come.
+        self.late = samples.saturating_mul(2);
+    }
+
+    /// Gives up the queue, because nothing more is sent here.
+    pub fn take_queue(&mut self) -> Vec<i16> {
+        std::mem::take(&mut self.queue).into()
     }
 
     /// Returns the next packet if it is due. Several may be due: call this until it returns `None`. A
@@ -266,6 +285,9 @@ impl OpusSender {
         self.frame.clear();
         self.frame.extend(self.queue.drain(..there));
         self.frame.resize(samples, 0);
+        if self.queue.is_empty() {
+            self.late = 0;
+        }
         if self.queue.is_empty() && self.queue.capacity() > self.rate() as usize {
             // Free the memory of a long input such as a file: a server holds thousands of queues.
             self.queue = VecDeque::new();
@@ -278,7 +300,15 @@ impl OpusSender {
         let slot = if now > slot + FRAME { now } else { slot };
         let wait = Duration::from_micros(self.waits.get().unwrap_or_default().max(0) as u64);
         let hasty = wait > SLACK && wait < LIVE;
-        self.slot = Some(slot + if hasty { HASTY_FRAME } else { FRAME });
+        let next = match std::mem::take(&mut self.late) {
+            0 if hasty => HASTY_FRAME,
+            0 => FRAME,
+            late => {
+                self.late = late.saturating_sub(self.frame.len());
+                CATCH_UP_FRAME
+            }
+        };
+        self.slot = Some(slot + next);
     }
 }
 

@@ -4,10 +4,12 @@ use serde_json::{Map, Value};
 
 use super::Surviving;
 use crate::audio::AudioFormat;
+use crate::conversation::capabilities::Media;
 
 impl Surviving {
     /// Takes the configuration that a connection begins with.
-    pub fn begin_with(&mut self, session_update: &str) {
+    pub fn begin_with(&mut self, session_update: &str, media: Media) {
+        self.sound.goes_apart(media == Media::Track);
         self.configuration = session_update.into();
         if let Ok(update) = serde_json::from_str(session_update) {
             self.note_sound(&update);

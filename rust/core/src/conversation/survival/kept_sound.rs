@@ -41,6 +41,10 @@ pub(in crate::conversation) enum Unheard {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that are independent of each other"
+)]
 pub(in crate::conversation) struct KeptSound {
     /// Milliseconds that may be kept of speech, and of committed items together.
     most_ms: u64,
@@ -61,6 +65,8 @@ pub(in crate::conversation) struct KeptSound {
     commits: VecDeque<u64>,
     /// The sound of committed items, oldest first.
     items: VecDeque<(ItemId, SoundPieces)>,
+    /// Sound goes over a media track, and messages have to be short.
+    is_apart: bool,
     /// There is no connection: nothing is trimmed but by the bound.
     waits: bool,
     /// Bytes that were dropped at the bound since the connection was lost.
@@ -81,6 +87,7 @@ impl KeptSound {
             speech: Speech::Silent,
             commits: VecDeque::new(),
             items: VecDeque::new(),
+            is_apart: false,
             waits: false,
             dropped: 0,
         };
@@ -98,7 +105,9 @@ impl KeptSound {
     pub fn configured(&mut self, format: AudioFormat, by_hand: bool, transcribed: bool) {
         if format != self.format {
             // What was kept is noise in another format.
+            let is_apart = self.is_apart;
             *self = Self::new(self.most_ms);
+            self.is_apart = is_apart;
         }
         (self.format, self.by_hand, self.transcribed) = (format, by_hand, transcribed);
         self.measure();
@@ -247,6 +256,20 @@ impl KeptSound {
         Some(sound.copy(0, sound.len()))
     }
 
+    /// Sound goes over a media track: no message has any.
+    pub fn goes_apart(&mut self, is_apart: bool) {
+        self.is_apart = is_apart;
+    }
+
+    pub fn is_apart(&self) -> bool {
+        self.is_apart
+    }
+
+    /// Whether the client ends the user's turns.
+    pub fn is_by_hand(&self) -> bool {
+        self.by_hand
+    }
+
     pub fn is_speech_open(&self) -> bool {
         matches!(self.speech, Speech::Open(_))
     }
@@ -325,6 +348,7 @@ impl KeptSound {
     /// Forgets everything: the conversation begins anew.
     pub fn reset(&mut self) {
         let before = std::mem::replace(self, Self::new(self.most_ms));
+        self.is_apart = before.is_apart;
         self.configured(before.format, before.by_hand, before.transcribed);
     }
 }

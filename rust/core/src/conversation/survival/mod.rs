@@ -24,6 +24,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::capabilities::Media;
 use super::client_event::ClientEvent;
 use super::commands::Rejected;
 use super::event::{ConnectionEnd, CoreError, Status};
@@ -149,7 +150,10 @@ impl Conversation {
 
     /// Whether something of a turn is under way: an answer, a request for one, a call, or speech.
     pub fn is_in_turn(&self) -> bool {
-        self.responses.is_busy()
+        // Sound on a track comes as it plays, after the server has ended the response.
+        let plays = self.capabilities.media == Media::Track && !self.playback.is_empty();
+        plays
+            || self.responses.is_busy()
             || !self.sequencer.is_idle()
             || self.own_response_due
             || self.tool_calls.any_open()
@@ -221,6 +225,12 @@ impl Conversation {
         {
             suspended.summary = Some(summary).filter(|summary| !summary.trim().is_empty());
         }
+    }
+
+    /// How much of the user's sound waits for another connection, at most.
+    pub fn max_unsent_audio(&self) -> Duration {
+        let survival = self.survival.as_ref();
+        survival.map_or(Duration::ZERO, |it| it.options.max_unsent_audio)
     }
 
     /// Bytes of sound that are kept for another connection.

@@ -159,7 +159,7 @@ pub(super) fn replayed(
         ItemKind::Message { role, content, .. } => {
             let parts = content
                 .iter()
-                .filter_map(|part| input_part(part, || sound.of_item(id)));
+                .filter_map(|part| input_part(part, sound.is_apart(), || sound.of_item(id)));
             let (mut replayed, mut characters) = (Vec::new(), 0);
             for (part, length) in parts {
                 replayed.push(part);
@@ -203,9 +203,11 @@ fn message(id: &str, role: Role, content: &[Value]) -> Value {
     json!({"type": "message", "id": id, "role": role.as_str(), "content": content})
 }
 
-/// A part of the user's or of the system's, and the characters of text in it.
+/// A part of the user's or of the system's, and the characters of text in it. `apart`: sound is told by its
+/// words, for what goes over a data channel has to be short.
 fn input_part(
     part: &ContentPart,
+    apart: bool,
     kept: impl FnOnce() -> Option<Vec<u8>>,
 ) -> Option<(Value, usize)> {
     match part {
@@ -215,7 +217,7 @@ fn input_part(
         ContentPart::InputImage { .. } => Some((part.to_value(), 0)),
         ContentPart::InputAudio {
             audio: Some(audio), ..
-        } => Some((json!({"type": "input_audio", "audio": audio}), 0)),
+        } if !apart => Some((json!({"type": "input_audio", "audio": audio}), 0)),
         ContentPart::InputAudio { transcript, .. } => {
             let words = transcript.as_deref().unwrap_or_default().trim();
             if words.is_empty()

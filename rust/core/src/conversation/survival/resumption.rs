@@ -10,6 +10,7 @@ use super::kept_sound::Unheard;
 use super::restore::{self, Replay, heard_text};
 use super::{Surviving, Suspended};
 use crate::conversation::Conversation;
+use crate::conversation::capabilities::Media;
 use crate::conversation::client_event::ClientEvent;
 use crate::conversation::commands::Rejected;
 use crate::conversation::event::{CoreError, Event, Status};
@@ -147,6 +148,9 @@ impl Conversation {
     }
 
     pub(super) fn replay_sound(&mut self, survival: &mut Surviving) {
+        if self.capabilities.media == Media::Track {
+            return self.give_up_sound(survival);
+        }
         let (unheard, lost_ms) = survival.sound.resume();
         if lost_ms > 0 {
             self.report(CoreError::NotSent(format!(
@@ -170,6 +174,21 @@ impl Conversation {
                 }
             }
         }
+    }
+
+    /// What had gone over a media track before the server put it into an item is lost: it is no message,
+    /// and nobody has kept it.
+    fn give_up_sound(&mut self, survival: &mut Surviving) {
+        let sound = &survival.sound;
+        let in_turn = std::mem::take(&mut self.uncommitted) && sound.is_by_hand();
+        if in_turn || sound.is_speech_open() || sound.is_turn_over() {
+            self.report(CoreError::NotSent(
+                "what the user had said in this turn before the call was lost is lost too: sound on a \
+                 media track is not kept; the model has not heard it"
+                    .to_owned(),
+            ));
+        }
+        survival.sound.reset();
     }
 
     /// Whether an item that the server confirms was told to it: it is known, and no news.

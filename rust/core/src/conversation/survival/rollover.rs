@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Surviving;
 use super::restore::{self, Replay};
 use crate::conversation::Conversation;
 use crate::conversation::client_event::ClientEvent;
@@ -36,7 +37,11 @@ impl Conversation {
             .survival
             .as_ref()
             .is_none_or(|it| it.sound.is_speech_open() || it.sound.is_turn_over());
+        // Sound that went over a media track is not told again.
+        let is_lost = |it: &Surviving| it.sound.is_apart() && it.sound.is_by_hand();
+        let in_turn = self.uncommitted && self.survival.as_deref().is_some_and(is_lost);
         !speaks
+            && !in_turn
             && !self.responses.is_busy()
             && !self.responses.any_out_of_band()
             && self.mcp_approvals.values().all(|it| it.is_answered)

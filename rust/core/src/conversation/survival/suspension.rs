@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Suspended;
 use super::restore::heard_text;
 use crate::conversation::Conversation;
+use crate::conversation::capabilities::Media;
 use crate::conversation::event::{ConnectionEnd, Status};
 use crate::conversation::item::{ContentPart, Item, ItemKind, Progress, Role};
 use crate::conversation::response::Response;
@@ -37,7 +38,9 @@ impl Conversation {
         self.outbox.hold();
         let settled = self.settle_lost_response(now);
         let detects = self.survival.as_ref();
-        let detects = detects.is_some_and(|it| it.sound.is_to_be_detected());
+        // Sound that went over a media track is no message, and the next server does not hear it.
+        let detects = self.capabilities.media == Media::InFrames
+            && detects.is_some_and(|it| it.sound.is_to_be_detected());
         // Where the next server hears the turn end, it answers by itself as well.
         let own_response = std::mem::take(&mut self.own_response_due) && !detects;
         self.sequencer.suspend(settled.ask_again || own_response);
@@ -72,10 +75,6 @@ impl Conversation {
             response_id: id.clone(),
             ..Settled::default()
         };
-        if !self.responses.is_busy() {
-            self.end_unfinished_but_calls();
-            return settled;
-        }
         let unwanted = self.responses.is_cancelling()
             || id
                 .as_deref()
@@ -86,13 +85,13 @@ impl Conversation {
             let spoken = self.responses.get(id).is_some_and(Response::had_audio);
             spoken && !unwanted && self.playback.is_complete(id)
         });
+        self.settle_lost_track(&mut settled, now);
+        if !self.responses.is_busy() {
+            self.end_unfinished_but_calls();
+            return settled;
+        }
         if !is_whole && id.as_deref().is_some_and(|id| self.playback.holds(id)) {
-            let cuts = self.stop_playback(now);
-            self.count_heard();
-            for cut in &cuts {
-                self.responses.silence(&cut.response_id, self.agent_version);
-            }
-            self.cut(cuts);
+            self.cut_lost_playback(now);
         }
         let heard = self.settle_lost_messages(id.as_deref(), is_whole);
         self.end_unfinished_but_calls();
@@ -100,19 +99,56 @@ impl Conversation {
         let calls = id
             .as_deref()
             .is_some_and(|id| self.partial_calls.any_of(id));
-        settled.was_cut = heard && !unwanted && !is_whole;
-        settled.ask_again = (!heard || calls) && !unwanted && !has_calls;
+        settled.was_cut |= heard && !unwanted && !is_whole;
+        settled.ask_again |= (!heard || calls) && !unwanted && !has_calls;
         settled
     }
 
-    /// Removes the messages of the lost response of which nothing was heard. Returns whether anything of
-    /// it was.
+    /// Ends where they were heard to the answers that the server has ended, and played still: sound on a
+    /// media track comes as it plays, and what has not come is lost.
+    fn settle_lost_track(&mut self, settled: &mut Settled, now: Duration) {
+        if self.capabilities.media != Media::Track || self.playback.is_empty() {
+            return;
+        }
+        for id in self.cut_lost_playback(now) {
+            if self.responses.is_current(&id) || self.responses.is_out_of_band(&id) {
+                continue;
+            }
+            let heard = self.settle_lost_messages(Some(&id), false);
+            let calls = self.tool_calls.any_of(&id);
+            settled.was_cut |= heard;
+            settled.ask_again |= !heard && !calls;
+        }
+    }
+
+    /// Cuts all that plays where it was heard to. Returns whose playback it ended that was wanted.
+    fn cut_lost_playback(&mut self, now: Duration) -> Vec<Arc<str>> {
+        let cuts = self.stop_playback(now);
+        self.count_heard();
+        let mut wanted: Vec<Arc<str>> = Vec::new();
+        for cut in &cuts {
+            let id = &cut.response_id;
+            if !self.responses.is_silenced(id) && !wanted.contains(id) {
+                wanted.push(Arc::clone(id));
+            }
+        }
+        for id in &wanted {
+            self.responses.silence(id, self.agent_version);
+        }
+        self.cut(cuts);
+        wanted
+    }
+
+    /// Removes the messages of that response of which nothing was heard. Returns whether anything of it
+    /// was.
     fn settle_lost_messages(&mut self, response_id: Option<&str>, is_whole: bool) -> bool {
         let response = response_id.and_then(|id| self.responses.get(id));
         let words = response.map_or_else(Vec::new, |it| it.transcripts.clone());
         let written = response.is_some_and(|it| it.written);
+        let is_current = response_id.is_none_or(|id| self.responses.is_current(id));
         let of_response = |item: &Item| {
-            item.is_in_progress() || words.iter().any(|(item_id, ..)| *item_id == item.id)
+            (is_current && item.is_in_progress())
+                || words.iter().any(|(item_id, ..)| *item_id == item.id)
         };
         let messages: Vec<Arc<Item>> = self
             .history

@@ -11,14 +11,16 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
+use tracing::info;
 
 use super::downlink::DownlinkDecoder;
+use super::media_watch::MediaWatch;
 use super::options::WebRtcOptions;
 use super::peer::{Peer, PeerError, PeerEvent, PeerState};
 use super::uplink::UplinkEncoder;
 use crate::audio::rtp::sender::SenderOptions;
 use crate::transport::endpoint::{CloseReason, Frame, Outgoing};
-use crate::transport::media::{SampleRates, SoundEndpoint, SoundStats};
+use crate::transport::media::{MediaChange, SampleRates, SoundEndpoint, SoundStats, Uplink};
 use crate::transport::net::ConnectError;
 use crate::transport::timer_grid::{GRID, TimerGrid};
 
@@ -28,6 +30,10 @@ const STATS_INTERVAL: Duration = Duration::from_secs(1);
 /// The longest time that the timer is set ahead.
 const FAR: Duration = Duration::from_secs(3600);
 
+/// How long the end of the call may follow that of its data channel: without it the channel was lost, and
+/// the server did not hang up.
+const CHANNEL_GRACE: Duration = Duration::from_millis(250);
+
 /// How far anything can be from its nearest point of the grid.
 const HALF_GRID: Duration = Duration::from_micros(GRID.as_micros() as u64 / 2);
 
@@ -35,6 +41,7 @@ const HALF_GRID: Duration = Duration::from_micros(GRID.as_micros() as u64 / 2);
 #[derive(Debug, Clone)]
 pub(super) struct DriverSettings {
     close_timeout: Duration,
+    stalled_after: Duration,
     disconnected_after: Duration,
     disconnected_grace: Duration,
     send_batch_bytes: usize,
@@ -44,6 +51,7 @@ impl From<&WebRtcOptions> for DriverSettings {
     fn from(options: &WebRtcOptions) -> Self {
         Self {
             close_timeout: options.close_timeout,
+            stalled_after: options.stalled_after,
             disconnected_after: options.disconnected_after,
             disconnected_grace: options.disconnected_grace,
             send_batch_bytes: options.send_batch_bytes,
@@ -106,11 +114,18 @@ pub(super) async fn drive<P: Peer, E: SoundEndpoint + ?Sized>(
         pipelines,
         play_at: None,
         lost_at: None,
+        channel_lost_at: None,
         stats_at: STATS_INTERVAL,
+        media: MediaWatch::new(settings.stalled_after),
     };
     let ended = driver.run().await;
-    driver.report_stats();
-    peer.close(settings.close_timeout).await;
+    driver.finish(&ended);
+    // What was sent over a call that is lost is not acknowledged any more.
+    let patience = match ended {
+        CloseReason::ClosedByUs => settings.close_timeout,
+        _ => Duration::ZERO,
+    };
+    peer.close(patience).await;
     ended
 }
 
@@ -125,10 +140,13 @@ struct Driver<'a, P, E: ?Sized> {
     play_at: Option<Duration>,
     /// When the connection counts as lost, unless it recovers before.
     lost_at: Option<Duration>,
+    /// When the data channel counts as lost, unless the call ends before.
+    channel_lost_at: Option<Duration>,
     stats_at: Duration,
+    media: MediaWatch,
 }
 
-impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
+impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
@@ -142,6 +160,10 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
         loop {
             if let Break(ended) = self.handle_timers() {
                 return ended;
+            }
+            if holding {
+                // What comes is not looked at.
+                self.media.playing(0, self.now());
             }
             let next = self.next_deadline().unwrap_or(self.now() + FAR);
             if timer.deadline() != self.started + next {
@@ -164,11 +186,17 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
                             Continue(())
                         }
                         Ok(Sent::Close) => Break(CloseReason::ClosedByUs),
-                        Err(PeerError::Closed) => Break(closed_by_peer()),
+                        Err(PeerError::Closed) => self.channel_closed(),
+                        // Another call would be told the same.
+                        Err(error @ PeerError::TooLong { .. }) => {
+                            Break(CloseReason::Unsayable { cause: error.to_string() })
+                        }
                         Err(error) => Break(CloseReason::Lost { cause: error.to_string() }),
                     }
                 },
-                () = endpoint.outgoing_ready().notified(), if sending.is_none() => {
+                () = endpoint.outgoing_ready().notified(),
+                    if sending.is_none() && self.channel_lost_at.is_none() =>
+                {
                     sending = Self::next_batch(peer, endpoint, self.settings);
                     Continue(())
                 }
@@ -209,29 +237,71 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
     fn receive(&mut self, event: PeerEvent) -> ControlFlow<CloseReason> {
         match event {
             PeerEvent::Opus(packet) => {
-                self.pipelines.downlink_decoder.insert(packet, self.now());
+                let now = self.now();
+                self.pipelines.downlink_decoder.insert(packet, now);
                 self.play_at = self.next_play();
+                let change = self.media.sound(now);
+                self.media_changed(change);
             }
             PeerEvent::Text(text) => {
                 self.endpoint.on_frame(Frame::Text(&text));
-                self.pipelines
-                    .downlink_decoder
-                    .set_arriving(self.endpoint.segment(), self.now());
+                let (segment, now) = (self.endpoint.segment(), self.now());
+                self.pipelines.downlink_decoder.set_arriving(segment, now);
+                self.media.playing(segment, now);
                 // The text may have cut the answer: its segment then ends at once.
                 self.play_at = Some(Duration::ZERO);
             }
             PeerEvent::Binary(bytes) => self.endpoint.on_frame(Frame::Binary(&bytes)),
             PeerEvent::Changed(PeerState::Disconnected) => {
-                self.lost_at = Some(self.now() + self.settings.disconnected_grace);
+                let now = self.now();
+                self.lost_at = Some(now + self.settings.disconnected_grace);
+                let change = self.media.no_sign(self.settings.disconnected_after, now);
+                self.media_changed(change);
             }
-            PeerEvent::Changed(PeerState::Connected) => self.lost_at = None,
+            PeerEvent::Changed(PeerState::Connected) => {
+                self.lost_at = None;
+                let change = self.media.sign(self.now());
+                self.media_changed(change);
+            }
             PeerEvent::Changed(PeerState::Failed) => return Break(self.timed_out()),
-            PeerEvent::ChannelClosed | PeerEvent::Changed(PeerState::Closed) => {
-                return Break(closed_by_peer());
-            }
+            PeerEvent::ChannelClosed => return self.channel_closed(),
+            PeerEvent::Changed(PeerState::Closed) => return Break(closed_by_peer()),
             PeerEvent::Opened | PeerEvent::Changed(_) => {}
         }
         Continue(())
+    }
+
+    /// The user's sound. When the channel is lost, the next call sends what waits.
+    fn uplink(&self) -> Option<&'a Uplink> {
+        let endpoint: &'a E = self.endpoint;
+        let uplink = endpoint.uplink();
+        uplink.filter(|_| self.channel_lost_at.is_none())
+    }
+
+    fn media_changed(&self, change: Option<MediaChange>) {
+        if let Some(change) = change {
+            let silence = change.silence.as_secs_f64();
+            info!(silence, "the answer's sound has {}", change.status.as_str());
+            self.endpoint.on_media(change);
+        }
+    }
+
+    /// The data channel is closed. Where the server hangs up, the end of the call follows at once.
+    fn channel_closed(&mut self) -> ControlFlow<CloseReason> {
+        let due = self.now() + CHANNEL_GRACE;
+        self.channel_lost_at.get_or_insert(due);
+        Continue(())
+    }
+
+    /// Tells the endpoint what it has to know before it hears of the end.
+    fn finish(&mut self, ended: &CloseReason) {
+        self.report_stats();
+        let unsent = self.pipelines.uplink_encoder.take_unsent();
+        self.endpoint.on_unsent(unsent);
+        if *ended != CloseReason::ClosedByUs {
+            let change = self.media.lost(self.now());
+            self.media_changed(change);
+        }
     }
 
     fn timed_out(&self) -> CloseReason {
@@ -261,9 +331,17 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
 
     /// Handles every deadline that has passed.
     fn handle_timers(&mut self) -> ControlFlow<CloseReason> {
-        if self.lost_at.is_some_and(|at| at <= self.now()) {
+        let now = self.now();
+        if self.lost_at.is_some_and(|at| at <= now) {
             return Break(self.timed_out());
         }
+        if self.channel_lost_at.is_some_and(|at| at <= now) {
+            return Break(CloseReason::Lost {
+                cause: "the server closed the data channel, and not the call".to_owned(),
+            });
+        }
+        let change = self.media.poll(now);
+        self.media_changed(change);
         // Statistics set no timer of their own: an idle call reports nothing.
         if self.stats_at <= self.now() {
             self.stats_at = self.now() + STATS_INTERVAL;
@@ -278,7 +356,7 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
             }
             self.play_at = self.next_play();
         }
-        let Some(uplink) = self.endpoint.uplink() else {
+        let Some(uplink) = self.uplink() else {
             return Continue(());
         };
         loop {
@@ -320,10 +398,13 @@ impl<P: Peer, E: SoundEndpoint + ?Sized> Driver<'_, P, E> {
     }
 
     fn next_deadline(&self) -> Option<Duration> {
+        let uplink = self.uplink();
         [
             self.lost_at,
+            self.channel_lost_at,
+            self.media.deadline(),
             self.play_at,
-            self.pipelines.uplink_encoder.next_deadline(),
+            uplink.and_then(|_| self.pipelines.uplink_encoder.next_deadline()),
         ]
         .into_iter()
         .flatten()

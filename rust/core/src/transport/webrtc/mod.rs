@@ -6,6 +6,7 @@
 
 mod downlink;
 mod driver;
+mod media_watch;
 mod offer;
 mod options;
 mod peer;

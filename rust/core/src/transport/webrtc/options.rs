@@ -22,6 +22,8 @@ pub struct WebRtcOptions {
     pub first_event_timeout: Duration,
     /// On closing: how long to wait for the far side to acknowledge what was sent. 2 s.
     pub close_timeout: Duration,
+    /// How long no sound may come while an answer plays, until it counts as stalled. 2 s.
+    pub stalled_after: Duration,
     /// Silence of the far side after which the connection counts as disconnected. 5 s.
     pub disconnected_after: Duration,
     /// How long the connection may be disconnected before it counts as lost. 5 s.
@@ -96,6 +98,7 @@ impl Default for WebRtcOptions {
             connect_timeout: Duration::from_secs(15),
             first_event_timeout: FIRST_EVENT_TIMEOUT,
             close_timeout: Duration::from_secs(2),
+            stalled_after: Duration::from_secs(2),
             disconnected_after: Duration::from_secs(5),
             disconnected_grace: Duration::from_secs(5),
             ice_servers: Vec::new(),

@@ -77,7 +77,7 @@ pub enum PeerEvent {
     Binary(Bytes),
     Opus(Received),
     Changed(PeerState),
-    /// The far side closed the data channel.
+    /// The far side closed the data channel, and perhaps the connection a moment later.
     ChannelClosed,
 }
 

@@ -44,6 +44,10 @@ impl UplinkEncoder {
             self.sender.clear();
             self.packets.waiting.clear();
         }
+        let late = uplink.take_late() / 2;
+        if late > 0 {
+            self.sender.catch_up(late);
+        }
         while !self.marked {
             match uplink.take() {
                 Some(UplinkFrame::Samples(samples)) => {
@@ -58,6 +62,16 @@ impl UplinkEncoder {
             }
         }
         self.report_held(uplink);
+    }
+
+    /// Gives up what waits here, because the connection is over.
+    pub fn take_unsent(&mut self) -> Vec<UplinkFrame> {
+        let samples = Some(self.sender.take_queue()).filter(|samples| !samples.is_empty());
+        let packets = std::mem::take(&mut self.packets.waiting);
+        let mark = std::mem::take(&mut self.marked).then_some(UplinkFrame::Mark);
+        let packets = packets.into_iter().map(UplinkFrame::Packet);
+        let samples = samples.map(UplinkFrame::Samples);
+        packets.chain(samples).chain(mark).collect()
     }
 
     /// Tells the uplink how many bytes wait here.
@@ -164,6 +178,51 @@ mod tests {
         // 700 samples are a frame and a half; the half is padded with silence.
         assert_eq!((sent_before_mark, sent), (Some(2), 3));
         assert_eq!(uplink.bytes(), 0);
+    }
+
+    #[test]
+    fn what_was_not_sent_goes_on_over_the_next_connection() {
+        let uplink = Uplink::new(1 << 20);
+        let encoder = || UplinkEncoder::new(24_000, SenderOptions::default()).unwrap();
+        let mut first = encoder();
+        uplink.push(UplinkFrame::Samples(vec![1000; 960]));
+        uplink.mark();
+        first.take(&uplink, ms(0));
+        assert!(first.poll(ms(0)).unwrap().is_some() && !first.passed_mark());
+        uplink.push(UplinkFrame::Samples(vec![1000; 480]));
+        uplink.give_back(first.take_unsent());
+        assert_eq!(uplink.bytes(), 2 * 960);
+        let mut second = encoder();
+        second.take(&uplink, ms(0));
+        assert!(second.poll(ms(0)).unwrap().is_some());
+        second.report_held(&uplink);
+        assert!(second.passed_mark());
+        assert_eq!(uplink.bytes(), 2 * 480);
+    }
+
+    #[test]
+    fn sound_of_while_there_was_no_call_is_sent_twice_as_fast() {
+        let uplink = Uplink::new(1 << 20);
+        uplink.suspend(1 << 20);
+        uplink.push(UplinkFrame::Samples(vec![1000; 24_000]));
+        uplink.resume();
+        let mut encoder = UplinkEncoder::new(24_000, SenderOptions::default()).unwrap();
+        let mut behind = Vec::new();
+        for at in 0..150 {
+            // A microphone goes on.
+            uplink.push(UplinkFrame::Samples(vec![1000; 480]));
+            encoder.take(&uplink, ms(at * 20));
+            for now in [at * 20, at * 20 + 10] {
+                while encoder.poll(ms(now)).unwrap().is_some() {}
+            }
+            encoder.report_held(&uplink);
+            behind.push(uplink.bytes());
+        }
+        assert!(behind[25] > 20_000, "{behind:?}");
+        assert!(
+            behind[60..].iter().all(|bytes| *bytes <= 2 * 2 * 480),
+            "{behind:?}"
+        );
     }
 
     #[test]

@@ -422,11 +422,15 @@ impl State {
                 self.opened = false;
                 self.events.push_back(PeerEvent::ChannelClosed);
             }
-            Event::Closed if self.opened => {
+            Event::Closed => {
                 self.opened = false;
-                self.events.push_back(PeerEvent::ChannelClosed);
+                // Where nothing comes from the far side, our own stack has given up.
+                self.push_state(if self.phase == Phase::Silent {
+                    PeerState::Failed
+                } else {
+                    PeerState::Closed
+                });
             }
-            Event::Closed => self.push_state(PeerState::Closed),
             _ => {}
         }
     }
