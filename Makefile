@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev release test prepare pythons test-rust test-python test-pythons lint lint-rust lint-python format bench bench-core bench-load bench-survival bench-webrtc fuzz faults clean
+.PHONY: help demo dev release test prepare pythons test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-survival bench-webrtc fuzz faults clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -67,14 +67,18 @@ test-rust: dev
 
 # What listens in real time must not share the machine.
 test-python: dev
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m 'not real_time'
-	$(BIN)/python -m pytest -m real_time
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m 'not real_time and not far'
+	$(BIN)/python -m pytest -m 'real_time and not far'
 
 pythons: $(VENV)/.tools
 	$(BIN)/python scripts/test_on_pythons.py --prepare $(PYTHONS)
 
 test-pythons: dev
 	$(BIN)/python scripts/test_on_pythons.py $(PYTHONS)
+
+# Each part installs its own peer into a folder that is kept, and skips where it cannot.
+test-far: dev ## Talk to software of others: a real Asterisk, serializers of Pipecat (minutes; FAR_CACHE keeps them)
+	$(BIN)/python -m pytest -m far tests/far
 
 lint: lint-rust lint-python ## Check formats, lints, types and stubs
 

@@ -24,8 +24,17 @@ FRAME = 160
 class TwilioPhone:
     """Speaks to a listener; marks come back when the test says so."""
 
-    def __init__(self, url: str, *, call: str = "CA1", stream: str = "MZ1", **parameters: str):
+    def __init__(
+        self,
+        url: str,
+        *,
+        call: str = "CA1",
+        stream: str = "MZ1",
+        headers: dict[str, str] | None = None,
+        **parameters: str,
+    ) -> None:
         self.url = url
+        self.headers = headers
         self.call = call
         self.stream = stream
         self.parameters = parameters
@@ -46,7 +55,7 @@ class TwilioPhone:
         return self._socket
 
     async def __aenter__(self) -> TwilioPhone:
-        self._socket = await connect(self.url)
+        self._socket = await connect(self.url, additional_headers=self.headers)
         self._reading = asyncio.create_task(self._read())
         await self.send({"event": "connected", "protocol": "Call", "version": "1.0.0"})
         return self
