@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev release test prepare pythons test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-survival bench-webrtc fuzz faults clean
+.PHONY: help demo dev release test prepare pythons test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-phone bench-survival bench-webrtc fuzz faults clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -125,6 +125,11 @@ SURVIVAL ?=
 bench-survival: release ## Measure lost, replaced and restarted connections: numbers of docs/survival.md (ten minutes)
 	cargo build --release -p stapes-load
 	$(BIN)/python -m benches.survival $(SURVIVAL)
+
+PHONE ?=
+bench-phone: release ## Measure phone calls with both ends, on two idle cores: docs/phone-benchmarks.md (a quarter of an hour)
+	cargo build --release --manifest-path benches/phone/load/Cargo.toml
+	$(BIN)/python -m benches.phone $(PHONE)
 
 WEBRTC ?=
 bench-webrtc: release ## Compare WebRTC calls with aiortc's, on two idle cores (a quarter of an hour)
