@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "AuthenticationError",
+    "CallError",
     "CertificateError",
     "ConnectError",
     "ConnectTimeoutError",
@@ -80,6 +81,10 @@ class ConnectionLostError(StapesError, ConnectionError):
         super().__init__(message)
         self.code = code
         self.retryable = retryable
+
+
+class CallError(StapesError):
+    """A call cannot do what was asked for, or was not what it should be."""
 
 
 class NotConnectedError(StapesError, ConnectionError):

@@ -135,7 +135,12 @@ class AsgiCall(Call):
     async def _receive(self) -> None:
         receive, core = self._websocket.receive, self.core
         while True:
-            message = await receive()
+            try:
+                message = await receive()
+            except Exception as error:
+                # An app's own WebSocket, or one that is over already.
+                core.line_ended(None, str(error) or type(error).__name__)
+                return
             if message["type"] == "websocket.disconnect":
                 core.line_ended(message.get("code") or 1005, message.get("reason") or "")
                 return

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from stapes.calls.dispatching import MessageDispatcher
 from stapes.calls.events import CallEnded, CallEvent
 from stapes.calls.messages import CallPlayed
-from stapes.errors import StapesError
+from stapes.errors import CallError
 from stapes.hub import LoopHub
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ logger = logging.getLogger("stapes.calls")
 
 _MAX_WAITING = 1000
 """Events that a reader may leave unread; past it the oldest is lost."""
-
-
-class CallError(StapesError):
-    """A call cannot do what was asked for, or was not what it should be."""
 
 
 class Call:

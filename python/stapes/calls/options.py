@@ -16,13 +16,16 @@ class CallOptions:
             by itself.
         max_gap: the longest gap in the caller's sound that is filled with silence.
         inactivity_timeout: how long nothing may come while the caller speaks before silence goes
-            in, so that the turn can end; `None`: for ever.
+            in, so that the turn can end, more than 0; `None`: for ever.
         start_timeout: how long a stream may take to start.
-        resume_timeout: how long a line that broke is waited for before the call is over; 0: not.
+        resume_timeout: how long a listener waits for a line that broke before the call is over; 0:
+            not. In an ASGI app it is over at once: each WebSocket there is a call of its own.
         max_call: the longest call; `None`: no bound.
         idle_timeout: how long both sides may be silent before `CallIdle`, and as long again before
             this side hangs up; `None`: for ever.
         max_unsent: sound that may wait to be sent to the caller, beyond what the carrier buffers.
+        session_timeout: how long a call stands without its session, once that was lost for good and
+            all that it said is heard; `None`: for ever.
         hang_up_timeout: how long `hang_up(after_playback=True)` waits for the end at most.
         max_early: the caller's sound that is kept, the newest of it, until a session takes it.
     """
@@ -35,8 +38,21 @@ class CallOptions:
     max_call: float | None = 4 * 60 * 60.0
     idle_timeout: float | None = None
     max_unsent: float = 600.0
+    session_timeout: float | None = 10.0
     hang_up_timeout: float = 30.0
     max_early: float = 15.0
+
+    def __post_init__(self) -> None:
+        """Refuses what makes no sense.
+
+        Raises:
+            ValueError: names the option.
+        """
+        if self.inactivity_timeout is not None and self.inactivity_timeout <= 0:
+            raise ValueError(
+                f"inactivity_timeout is {self.inactivity_timeout!r}: give the seconds after which "
+                "silence goes in, or None for never"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

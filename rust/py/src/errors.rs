@@ -100,6 +100,7 @@ fn rejected(rejected: &Rejected) -> PyErr {
     let message = rejected.to_string();
     match rejected {
         Rejected::NotConnected => raise("NotConnectedError", (message,)),
+        Rejected::CallOver => raise("CallError", (message,)),
         Rejected::AlreadyConnected => PyRuntimeError::new_err(message),
         Rejected::Invalid(_) => PyValueError::new_err(message),
         _ => raise("StapesError", (message,)),

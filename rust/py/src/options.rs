@@ -239,6 +239,7 @@ options! {
         max_call: leg.max_call,
         idle_timeout: leg.idle_timeout,
         max_unsent: leg.max_unsent,
+        session_timeout: leg.session_timeout,
         hang_up_timeout: leg.hang_up_timeout,
         max_early: max_early,
     } unset {}

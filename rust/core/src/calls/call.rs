@@ -425,6 +425,10 @@ impl CallerEnd for Call {
         self.leg().left_to_play_ms(now)
     }
 
+    fn is_over(&self) -> bool {
+        self.has_ended.load(Ordering::Acquire)
+    }
+
     fn flush(&self) {
         // The session may take now what was said before.
         if self.has_early.load(Ordering::Acquire) {

@@ -54,6 +54,16 @@ const TOLERANCE_MS: f64 = 15.0;
 /// A step of the packets' numbers beyond this is no loss: 20 s of packets of 20 ms.
 const MAX_JUMP: u64 = 1_000;
 
+/// A packet that is later than this is not late: the carrier's clock was set back, in milliseconds.
+const MAX_LATE_MS: f64 = 2_000.0;
+
+/// A step of the packets' times beyond this is no loss, in milliseconds.
+const MAX_STEP_MS: f64 = 3_600_000.0;
+
+/// So many packets one behind the other that are all too late are not late either: the carrier counts
+/// from somewhere else.
+const MAX_BEHIND: u32 = 3;
+
 /// How long an incomplete batch waits for more.
 const PATIENCE: Duration = Duration::from_millis(120);
 
@@ -74,6 +84,10 @@ pub struct Intake {
     /// Where the sound that came ends, in milliseconds of the stream.
     end_ms: Option<f64>,
     next_number: Option<u64>,
+    /// The number and the time of the packet that came last.
+    last: Option<(u64, Option<u64>)>,
+    /// How many packets, one behind the other, were too late, and where the last of them stood.
+    behind: Option<(u64, u32)>,
     /// Packets whose predecessors have not come.
     early: BTreeMap<u64, (Option<u64>, Vec<u8>)>,
     /// Silence that went in while nothing came, in milliseconds.
@@ -94,6 +108,8 @@ impl Intake {
             holes: Vec::new(),
             end_ms: None,
             next_number: None,
+            last: None,
+            behind: None,
             early: BTreeMap::new(),
             advanced_ms: 0.0,
             is_speech_open: false,
@@ -113,6 +129,11 @@ impl Intake {
 
     /// The stream begins anew, perhaps in another format: its numbers and times mean something else.
     pub fn restart(&mut self, format: AudioFormat) {
+        if format != self.format {
+            // It would be read as something else.
+            self.batch.clear();
+            self.batch_since = None;
+        }
         self.format = format;
         self.forget_place();
         self.advanced_ms = 0.0;
@@ -121,8 +142,15 @@ impl Intake {
     fn forget_place(&mut self) {
         self.end_ms = None;
         self.next_number = None;
+        self.last = None;
+        self.behind = None;
         self.early.clear();
         self.holes.clear();
+    }
+
+    /// What came before is told to nobody: no gap is made of the time until the next packet.
+    pub fn begin_anew(&mut self) {
+        self.forget_place();
     }
 
     /// The caller has begun to speak, as the server says, or has stopped.
@@ -159,20 +187,28 @@ impl Intake {
             self.place(media.at_ms, media.sound);
             return;
         };
+        let this = Some((number, media.at_ms));
+        if std::mem::replace(&mut self.last, this) == this {
+            self.stats.dropped += 1;
+            return;
+        }
+        if !reorders {
+            // They come in the order of their numbers, whatever these are.
+            self.place(media.at_ms, media.sound);
+            return;
+        }
         let mut next = *self.next_number.get_or_insert(number);
-        if number.abs_diff(next) > MAX_JUMP {
+        if number.abs_diff(next) > MAX_JUMP || (number < next && !self.is_late(number, media)) {
             // The carrier counts from somewhere else now.
             self.forget_place();
             self.next_number = Some(number);
             next = number;
         }
-        if number < next {
-            self.late(media);
-        } else if number == next || !reorders {
+        if number == next {
             self.next_number = Some(number.saturating_add(1));
             self.place(media.at_ms, media.sound);
             self.take_early();
-        } else {
+        } else if number > next {
             self.stats.reordered += 1;
             let known = self
                 .early
@@ -196,8 +232,26 @@ impl Intake {
         }
     }
 
-    /// A packet that comes after a later one: it has a place only where silence stands for it.
-    fn late(&mut self, media: Media<'_>) {
+    /// Takes a packet that comes after a later one: it has a place only where silence stands for it.
+    /// False: it is not late, but the next of a carrier that counts from somewhere else. `key` tells
+    /// which of two such packets is the later.
+    fn is_late(&mut self, key: u64, media: Media<'_>) -> bool {
+        if self.fill_hole(media) {
+            return true;
+        }
+        let count = match self.behind {
+            Some((last, count)) if key > last => count + 1,
+            Some((_, count)) => count,
+            None => 1,
+        };
+        self.behind = Some((key, count));
+        let is_late = count < MAX_BEHIND;
+        self.stats.dropped += u64::from(is_late);
+        is_late
+    }
+
+    /// Puts a late packet in the place of the silence that stands for it, if there is such.
+    fn fill_hole(&mut self, media: Media<'_>) -> bool {
         let length = media.sound.len();
         let hole = media.at_ms.and_then(|at_ms| {
             let at_ms = at_ms as f64;
@@ -211,8 +265,7 @@ impl Intake {
                 })
         });
         let Some((index, offset)) = hole else {
-            self.stats.dropped += 1;
-            return;
+            return false;
         };
         self.batch[offset..offset + length].copy_from_slice(media.sound);
         self.stats.reordered += 1;
@@ -224,32 +277,53 @@ impl Intake {
             .extend((!before.is_empty()).then_some((begin_ms, before)));
         self.holes
             .extend((!behind.is_empty()).then_some((behind_ms, behind)));
+        true
     }
 
     /// Appends sound that begins at `at_ms` of the stream.
     fn place(&mut self, at_ms: Option<u64>, sound: &[u8]) {
         let length_ms = self.format.duration_ms(sound.len() as u64);
-        if let Some(at_ms) = at_ms.map(|at_ms| at_ms as f64) {
-            let off_ms = self.end_ms.map_or(0.0, |end_ms| at_ms - end_ms);
-            if off_ms < -TOLERANCE_MS.max(length_ms / 2.0) {
-                let media = Media {
-                    sound,
-                    number: None,
-                    at_ms: Some(at_ms as u64),
-                };
-                return self.late(media);
+        let Some(key) = at_ms else {
+            self.end_ms = self.end_ms.map(|end_ms| end_ms + length_ms);
+            return self.append(sound);
+        };
+        let at_ms = key as f64;
+        let mut off_ms = self.end_ms.map_or(0.0, |end_ms| at_ms - end_ms);
+        if off_ms < -TOLERANCE_MS.max(length_ms / 2.0) {
+            let media = Media {
+                sound,
+                number: None,
+                at_ms: Some(key),
+            };
+            if off_ms >= -MAX_LATE_MS && self.is_late(key, media) {
+                return;
             }
+            off_ms = self.begin_at(at_ms);
+        } else if off_ms > MAX_STEP_MS {
+            off_ms = self.begin_at(at_ms);
+        } else if off_ms > TOLERANCE_MS {
+            // Times are whole milliseconds: what is missing is, too.
             let most_ms = self.options.max_gap.as_secs_f64() * 1000.0;
-            if off_ms > TOLERANCE_MS {
-                let gap_ms = (off_ms - self.advanced_ms).clamp(0.0, most_ms);
-                self.fill(gap_ms, at_ms - gap_ms);
-            }
-            // Small steps of the carrier's clock do not add up.
-            let is_jitter = off_ms.abs() <= TOLERANCE_MS;
-            let begin_ms = self.end_ms.filter(|_| is_jitter).unwrap_or(at_ms);
-            let drift_ms = if is_jitter { off_ms / 16.0 } else { 0.0 };
-            self.end_ms = Some(begin_ms + drift_ms + length_ms);
+            let gap_ms = (off_ms - self.advanced_ms).clamp(0.0, most_ms).round();
+            self.fill(gap_ms, at_ms - gap_ms);
         }
+        // Small steps of the carrier's clock do not add up.
+        let is_jitter = off_ms.abs() <= TOLERANCE_MS;
+        let begin_ms = self.end_ms.filter(|_| is_jitter).unwrap_or(at_ms);
+        let drift_ms = if is_jitter { off_ms / 16.0 } else { 0.0 };
+        self.end_ms = Some(begin_ms + drift_ms + length_ms);
+        self.append(sound);
+    }
+
+    /// The carrier's clock was set: its times begin anew. Returns how far they are off now.
+    fn begin_at(&mut self, at_ms: f64) -> f64 {
+        self.end_ms = Some(at_ms);
+        self.holes.clear();
+        0.0
+    }
+
+    fn append(&mut self, sound: &[u8]) {
+        self.behind = None;
         self.advanced_ms = 0.0;
         self.batch.extend_from_slice(sound);
     }

@@ -56,6 +56,8 @@ pub struct Leg {
     /// What the URL of the stream brought: parameters of the call, where its start has none of the name.
     query: Vec<(String, String)>,
     format: AudioFormat,
+    /// Sound that was given before the stream has started, and with it its format.
+    early: Vec<(AudioFormat, Vec<u8>)>,
     intake: Intake,
     playout: PlayoutTracker,
     /// Sound that was not sent, in the format of the leg.
@@ -71,6 +73,8 @@ pub struct Leg {
     rest_due: Option<Duration>,
     /// Hang up as soon as all was heard, at this time at the latest.
     hang_up_by: Option<Duration>,
+    /// The session is lost: the call ends then, unless another connection takes its place.
+    unattended_until: Option<Duration>,
     begun: Duration,
     /// When the caller or the agent was last heard.
     last_voice: Duration,
@@ -99,6 +103,7 @@ impl Leg {
             started: None,
             query: Vec::new(),
             format: AudioFormat::Mulaw,
+            early: Vec::new(),
             intake: Intake::new(options.intake, AudioFormat::Mulaw),
             playout: PlayoutTracker::new(max_marks),
             options,
@@ -109,6 +114,7 @@ impl Leg {
             frame_due: None,
             rest_due: None,
             hang_up_by: None,
+            unattended_until: None,
             begun: now,
             last_voice: now,
             is_speech_open: false,
@@ -177,7 +183,7 @@ impl Leg {
         }
     }
 
-    /// The format of the sound in both directions.
+    /// The format of the sound in both directions; before the stream has started, a guess.
     pub fn format(&self) -> AudioFormat {
         self.format
     }
@@ -205,6 +211,7 @@ impl Leg {
             self.frame_due,
             self.rest_due,
             self.hang_up_by,
+            self.unattended_until,
             self.confirm_by.filter(|by| *by > now),
             self.playout.end_of_sent(now),
             self.refill_due(now),

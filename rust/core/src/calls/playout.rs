@@ -114,6 +114,11 @@ impl PlayoutTracker {
         self.queued_ms += length_ms;
     }
 
+    /// What was not sent lasts so long now.
+    pub fn unsent_is(&mut self, length_ms: f64) {
+        self.queued_ms = self.sent_ms + length_ms;
+    }
+
     /// Whether the far side has nothing to play, as far as this side knows.
     pub fn is_dry(&self, now: Duration) -> bool {
         self.run.is_none() || self.heard_ms(now) + ROUNDING_MS >= self.sent_ms
@@ -273,6 +278,9 @@ impl PlayoutTracker {
 
     /// Whether the far side may still play something: it is not believed to the millisecond.
     pub fn may_play(&self, now: Duration) -> bool {
+        if self.confirmed_ms + ROUNDING_MS >= self.sent_ms {
+            return false;
+        }
         let of_run = |run: &Run| run.offset() + ms(now) < self.sent_ms + MARK_GRACE_MS;
         self.paused_ms.is_some() || self.run.as_ref().is_some_and(of_run)
     }
@@ -310,9 +318,13 @@ impl PlayoutTracker {
         had_sound
     }
 
-    /// The far side begins anew, and has none of what was sent before.
-    pub fn restart(&mut self, now: Duration) {
-        self.clear(now);
+    /// The far side begins anew, and has none of what was sent before: that counts as over. What was not
+    /// sent is still to come.
+    pub fn restart(&mut self) {
+        self.confirmed_ms = self.sent_ms;
+        self.run = None;
+        self.marks.clear();
+        self.paused_ms = None;
         self.round_trip_ms = None;
         self.start_delay_ms = None;
     }

@@ -11,6 +11,8 @@ use super::client_event::ClientEvent;
 use super::event::{ConnectionChange, ConnectionEnd, CoreError, Event, Status};
 use super::guard::GuardSource;
 use super::item::{ItemId, text};
+use super::outbox::CallerCommand;
+use super::playback::PlaybackSource;
 use super::replay::WrittenItem;
 use super::server_event::ServerEvent;
 use super::{Conversation, replay};
@@ -23,6 +25,10 @@ pub enum Rejected {
     NotConnected,
     #[error("the session is already connected or connecting: call close() first")]
     AlreadyConnected,
+    #[error(
+        "the call has ended: nobody would hear the session. The next call needs a session of its own"
+    )]
+    CallOver,
     /// The connection, response or call that the command belongs to is over.
     #[error("it belongs to a connection, response or call that is over")]
     Stale,
@@ -62,8 +68,23 @@ impl Conversation {
 
     pub(super) fn status_changed(&mut self, status: Status, end: Option<ConnectionEnd>) {
         self.status = status;
+        if self.playback.source() == PlaybackSource::Caller {
+            self.tell_caller(status, end.as_ref());
+        }
         let change = ConnectionChange { status, end };
         self.outbox.event(Event::ConnectionChanged(change.into()));
+    }
+
+    fn tell_caller(&mut self, status: Status, end: Option<&ConnectionEnd>) {
+        if status != Status::Connected {
+            // Nobody would say that the caller has stopped.
+            self.note_speech(false);
+        }
+        // A session that was closed is its owner's affair.
+        if end.is_none_or(|end| !end.is_ours) {
+            let is_attended = status != Status::Disconnected;
+            self.outbox.caller(CallerCommand::Attended(is_attended));
+        }
     }
 
     /// Begins a connection over a transport with these capabilities. Returns its connection id.

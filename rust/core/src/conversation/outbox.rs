@@ -29,6 +29,8 @@ pub enum CallerCommand {
     Clear,
     /// The caller has begun to speak, as the server says, or has stopped.
     Speech(bool),
+    /// The session is in charge; false: it was lost, and no other connection takes its place.
+    Attended(bool),
 }
 
 /// An output with its sequence number.

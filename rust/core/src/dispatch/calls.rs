@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
@@ -122,13 +123,15 @@ pub struct DispatchedCall {
 }
 
 impl DispatchedCall {
-    /// A call whose frames somebody else carries.
+    /// A call whose frames somebody else carries. Each of its lines is a call of its own: one that is lost
+    /// is not waited for.
     pub fn external(
         hub: &Arc<MessageHub>,
         codec: Box<dyn Carrier>,
-        options: CallOptions,
+        mut options: CallOptions,
         clock: Clock,
     ) -> Result<Self, StartError> {
+        options.leg.resume_timeout = Duration::ZERO;
         let carrier = next_worker()?;
         let sink = CallSink::new(hub, carrier.clone(), None);
         let observer = Arc::new(Observer(Arc::clone(&sink)));

@@ -20,6 +20,9 @@ pub trait CallerEnd: fmt::Debug + Send + Sync + 'static {
     /// How much of what was given is still to be heard, in milliseconds.
     fn left_to_play_ms(&self, now: Duration) -> f64;
 
+    /// Whether the call has ended: nobody hears what is said from now on.
+    fn is_over(&self) -> bool;
+
     /// Sends what waits. Called after the session's lock is released, and before its own messages are
     /// sent.
     fn flush(&self);

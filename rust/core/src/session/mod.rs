@@ -252,6 +252,9 @@ impl Session {
     /// Begins a connection, for a driver of the caller's to run. [`dial`](Self::dial) does all of it.
     pub fn connecting(&self, settings: ConnectionSettings) -> Result<Arc<Connection>, Rejected> {
         let mut state = self.lock();
+        if self.caller.get().is_some_and(|caller| caller.is_over()) {
+            return Err(Rejected::CallOver);
+        }
         let connection_id = state.conversation.connecting(settings.capabilities)?;
         state.user_sound = None;
         let connection = self.new_connection(&mut state, connection_id, settings);

@@ -133,7 +133,7 @@ pub(super) struct Loose(pub Option<u64>);
 impl<'de> Deserialize<'de> for Loose {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = match Scalar::deserialize(deserializer)? {
-            Scalar::Text(text) => text.trim().parse().ok(),
+            Scalar::Text(text) => return Ok(Self::read(&text)),
             Scalar::Number(number) => Some(number),
             Scalar::Nothing => None,
         };
@@ -142,6 +142,12 @@ impl<'de> Deserialize<'de> for Loose {
 }
 
 impl Loose {
+    /// Digits: what else a number may be written as is none of a carrier's counters.
+    fn read(text: &str) -> Self {
+        let number: Option<u64> = text.trim().parse().ok();
+        Self(number.filter(|number| *number <= MAX_NUMBER))
+    }
+
     pub fn of(number: Option<f64>) -> Self {
         let number = number.filter(|number| (0.0..=MAX_NUMBER as f64).contains(number));
         Self(number.map(|number| number as u64))

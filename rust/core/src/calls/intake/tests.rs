@@ -194,6 +194,104 @@ fn what_is_said_while_paused_leaves_no_trace() {
     assert_eq!(packets(&intake.take()), [51, 52, 53, 54]);
 }
 
+#[test]
+fn a_stream_in_another_format_begins_without_the_sound_of_the_one_before() {
+    let mut intake = intake(IntakeOptions::default());
+    give(&mut intake, 0, false);
+    intake.restart(AudioFormat::Pcm { rate: 16_000 });
+    assert!(!intake.has_sound());
+}
+
+fn give_at(intake: &mut Intake, n: u64, number: Option<u64>, at_ms: Option<u64>, reorders: bool) {
+    let media = Media {
+        sound: &packet(n),
+        number,
+        at_ms,
+    };
+    intake.packet(media, reorders, at(n * 20));
+}
+
+#[test]
+fn a_clock_that_is_set_back_does_not_make_the_call_deaf() {
+    let mut intake = intake(IntakeOptions::default());
+    for (n, at_ms) in [1_000, 500, 520, 540, 560].into_iter().enumerate() {
+        give_at(&mut intake, n as u64, Some(n as u64), Some(at_ms), false);
+    }
+    // Two are taken for late ones.
+    assert_eq!(packets(&intake.take()), [1, 4, 5]);
+    assert_eq!(intake.stats().dropped, 2);
+    // A loss after that is one.
+    give_at(&mut intake, 5, Some(5), Some(620), false);
+    assert_eq!(packets(&intake.take()), [0, 0, 6]);
+}
+
+#[test]
+fn a_clock_that_begins_anew_costs_nothing() {
+    let mut intake = intake(IntakeOptions::default());
+    for (n, at_ms) in [100_000, 0, 20].into_iter().enumerate() {
+        give_at(&mut intake, n as u64, None, Some(at_ms), false);
+    }
+    assert_eq!(packets(&intake.take()), [1, 2, 3]);
+}
+
+#[test]
+fn a_time_from_elsewhere_is_no_loss() {
+    let mut intake = intake(IntakeOptions::default());
+    for (n, at_ms) in [0, 1 << 53, 40].into_iter().enumerate() {
+        give_at(&mut intake, n as u64, None, Some(at_ms), false);
+    }
+    assert_eq!(packets(&intake.take()), [1, 2, 3]);
+}
+
+#[test]
+fn a_packet_without_a_time_takes_its_room() {
+    let mut intake = intake(IntakeOptions::default());
+    for (n, at_ms) in [Some(0), None, Some(40), None, Some(100)]
+        .into_iter()
+        .enumerate()
+    {
+        give_at(&mut intake, n as u64, None, at_ms, false);
+    }
+    assert_eq!(packets(&intake.take()), [1, 2, 3, 4, 0, 5]);
+}
+
+#[test]
+fn numbers_that_begin_anew_do_not_make_the_call_deaf() {
+    for reorders in [false, true] {
+        let mut intake = intake(IntakeOptions::default());
+        for (n, number) in [500, 501, 1, 2, 3, 4].into_iter().enumerate() {
+            give_at(&mut intake, n as u64, Some(number), None, reorders);
+        }
+        let expected: &[u8] = if reorders {
+            &[1, 2, 5, 6]
+        } else {
+            &[1, 2, 3, 4, 5, 6]
+        };
+        assert_eq!(packets(&intake.take()), expected);
+    }
+}
+
+#[test]
+fn a_packet_that_comes_twice_is_taken_once() {
+    for reorders in [false, true] {
+        let mut intake = intake(IntakeOptions::default());
+        for n in [0, 0, 1, 1, 1, 1, 2] {
+            give_at(&mut intake, n, Some(n), None, reorders);
+        }
+        assert_eq!(packets(&intake.take()), [1, 2, 3]);
+        assert_eq!(intake.stats().dropped, 4);
+    }
+}
+
+#[test]
+fn what_was_lost_with_the_session_is_no_gap() {
+    let mut intake = intake(IntakeOptions::default());
+    give(&mut intake, 0, false);
+    intake.begin_anew();
+    give(&mut intake, 100, false);
+    assert_eq!(packets(&intake.take()), [1, 101]);
+}
+
 proptest! {
     /// Whatever is lost, doubled or shuffled within the window, each packet that came stands in its
     /// place once, and the length is that of the time.

@@ -109,18 +109,19 @@ impl Leg {
             let given = started.parameters.entry(name);
             given.or_insert_with(|| value.into());
         }
-        self.format = started.format;
+        self.set_format(started.format);
         self.capabilities = self.carrier.capabilities();
         self.intake.restart(started.format);
         self.started = Some(started);
         if !is_first {
             // A new stream has nothing of what was sent to the one before.
-            self.playout.restart(now);
+            self.playout.restart();
             effects.events.push(CallEvent::CallResumed {});
         }
         self.stage = Stage::Started;
         self.last_voice = now;
         effects.started |= is_first;
+        self.play_early(now);
         self.pump(now);
     }
 
@@ -161,7 +162,7 @@ impl Leg {
             Stage::Started if !is_clean && !self.options.resume_timeout.is_zero() => {
                 self.stage = Stage::Lost(now + self.options.resume_timeout);
                 self.waiting.clear();
-                self.playout.restart(now);
+                self.playout.restart();
                 self.frame_due = None;
                 effects.progressed = true;
                 let reason = reason.to_owned();
@@ -177,8 +178,7 @@ impl Leg {
                     by,
                     reason: reason.to_owned(),
                 });
-                self.playout.clear(now);
-                self.unsent.clear();
+                self.drop_unheard(now);
             }
         }
         self.pass_on(now, effects);
@@ -220,12 +220,30 @@ impl Leg {
                     self.fill_rest(now);
                 }
                 self.pump(now);
+                self.look_for_session(now);
                 self.look_for_voices(now, effects);
                 effects.progressed = true;
             }
             Stage::Awaited | Stage::Lost(_) => {}
         }
         self.pass_on(now, effects);
+    }
+
+    /// Ends a call whose session was lost, once the caller has heard what it still said.
+    fn look_for_session(&mut self, now: Duration) {
+        if self.unattended_until.is_none_or(|until| until > now) {
+            return;
+        }
+        let left = Duration::from_secs_f64(self.playout.left_ms(now) / 1000.0);
+        if left.is_zero() {
+            self.finish(
+                EndedBy::Limit,
+                "its session was lost, and no other took its place (session_timeout)",
+                now,
+            );
+        } else {
+            self.unattended_until = Some(now + left);
+        }
     }
 
     /// When both sides will have been silent for too long.

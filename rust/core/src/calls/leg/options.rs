@@ -19,6 +19,9 @@ pub struct LegOptions {
     /// The sound that may wait to be sent to the caller, besides what the far side buffers: 10 minutes.
     /// Past it the newest is dropped.
     pub max_unsent: Duration,
+    /// How long a call stands without its session, once that was lost for good and all is heard: 10 s;
+    /// `None`: for ever.
+    pub session_timeout: Option<Duration>,
     /// How long the end of what is played is waited for before this side hangs up all the same: 30 s.
     pub hang_up_timeout: Duration,
 }
@@ -32,6 +35,7 @@ impl Default for LegOptions {
             max_call: Some(Duration::from_secs(4 * 60 * 60)),
             idle_timeout: None,
             max_unsent: Duration::from_secs(10 * 60),
+            session_timeout: Some(Duration::from_secs(10)),
             hang_up_timeout: Duration::from_secs(30),
         }
     }

@@ -34,11 +34,21 @@ const REFILL: Duration = Duration::from_millis(250);
 /// How long a mark may take to confirm the end of playback, beyond the time at which it is expected.
 const CONFIRM: Duration = Duration::from_secs(1);
 
+/// Whole samples that last so long, in bytes.
+fn bytes_of(format: AudioFormat, ms: f64) -> usize {
+    let samples = (ms.max(0.0) * f64::from(format.sample_rate()) / 1000.0).round();
+    // Infinity becomes the largest number.
+    (samples as usize).saturating_mul(format.bytes_per_sample())
+}
+
 impl Leg {
     /// Adds sound to the end of what is played. Returns its length in milliseconds.
     pub fn play(&mut self, sound: &[u8], format: AudioFormat, now: Duration) -> f64 {
         if self.is_over() {
             return 0.0;
+        }
+        if self.started.is_none() {
+            return self.keep_early(sound, format, now);
         }
         let before = self.unsent.len();
         if format == self.format {
@@ -56,6 +66,47 @@ impl Leg {
         length_ms
     }
 
+    /// Keeps sound as it is until the format of the stream is known.
+    fn keep_early(&mut self, sound: &[u8], format: AudioFormat, now: Duration) -> f64 {
+        let most_ms = self.options.max_unsent.as_secs_f64() * 1000.0;
+        let room_ms = most_ms - self.playout.left_ms(now);
+        let most = bytes_of(format, room_ms);
+        let kept = &sound[..sound.len().min(most)];
+        let length_ms = format.duration_ms(kept.len() as u64);
+        self.early.push((format, kept.to_vec()));
+        self.playout.queued(length_ms);
+        length_ms
+    }
+
+    /// The format of the stream is known: plays what was kept until then.
+    pub(super) fn play_early(&mut self, now: Duration) {
+        if self.early.is_empty() {
+            return;
+        }
+        // It is counted again, in the format of the stream.
+        self.playout.unsent_is(0.0);
+        for (format, sound) in std::mem::take(&mut self.early) {
+            self.play(&sound, format, now);
+        }
+    }
+
+    /// A stream has started in this format, perhaps after one in another.
+    pub(super) fn set_format(&mut self, format: AudioFormat) {
+        let before = std::mem::replace(&mut self.format, format);
+        if before == format {
+            return;
+        }
+        self.converter = None;
+        if !self.unsent.is_empty() {
+            let unsent: Vec<u8> = self.unsent.drain(..).collect();
+            self.convert(&unsent, before);
+            // What follows comes in a format of its own.
+            self.converter = None;
+            let length_ms = format.duration_ms(self.unsent.len() as u64);
+            self.playout.unsent_is(length_ms);
+        }
+    }
+
     fn convert(&mut self, sound: &[u8], format: AudioFormat) {
         if self
             .converter
@@ -71,9 +122,7 @@ impl Leg {
     }
 
     pub(super) fn bytes_of(&self, ms: f64) -> usize {
-        let samples = (ms.max(0.0) * f64::from(self.format.sample_rate()) / 1000.0).round();
-        // Infinity becomes the largest number.
-        (samples as usize).saturating_mul(self.format.bytes_per_sample())
+        bytes_of(self.format, ms)
     }
 
     /// Sends what may be sent now.
@@ -200,14 +249,20 @@ impl Leg {
                 self.was_idle = false;
                 self.intake.speech(is_open, now);
             }
+            CallerCommand::Attended(is_attended) => {
+                let most = self.options.session_timeout.filter(|_| !is_attended);
+                self.unattended_until = most.map(|most| now + most);
+                if !is_attended {
+                    self.intake.begin_anew();
+                }
+            }
         }
     }
 
     /// Drops the sound that was not heard.
     pub fn clear(&mut self, now: Duration) {
         let may_play = self.playout.may_play(now);
-        self.playout.clear(now);
-        self.unsent.clear();
+        self.drop_unheard(now);
         self.rest_due = None;
         self.confirm_by = None;
         if let Some(converter) = &mut self.converter {
@@ -218,6 +273,13 @@ impl Leg {
         if may_play && self.is_standing() && self.capabilities.far_buffer.is_some() {
             self.write(LegCommand::Clear);
         }
+    }
+
+    /// Counts all that was given as over.
+    pub(super) fn drop_unheard(&mut self, now: Duration) {
+        self.playout.clear(now);
+        self.unsent.clear();
+        self.early.clear();
     }
 
     /// How much of what was given is still to be heard, in milliseconds.
@@ -324,8 +386,7 @@ impl Leg {
                 is_sound: false,
             });
         }
-        self.playout.clear(now);
-        self.unsent.clear();
+        self.drop_unheard(now);
         self.stage = Stage::Over(CallEnd {
             by,
             reason: reason.to_owned(),

@@ -8,6 +8,20 @@ use crate::transport::Frame;
 #[derive(Debug)]
 struct Plain(Capabilities);
 
+const WIDE: AudioFormat = AudioFormat::Pcm { rate: 16_000 };
+
+fn started<'a>(format: AudioFormat) -> LegMessage<'a> {
+    LegMessage::Started(Box::new(Started {
+        call_id: "call".to_owned(),
+        stream_id: "stream".to_owned(),
+        caller: None,
+        callee: None,
+        direction: None,
+        parameters: serde_json::Map::new(),
+        format,
+    }))
+}
+
 impl Carrier for Plain {
     fn name(&self) -> &'static str {
         "plain"
@@ -19,15 +33,8 @@ impl Carrier for Plain {
 
     fn read(&mut self, frame: Frame<'_>, take: &mut dyn FnMut(LegMessage<'_>)) {
         match frame {
-            Frame::Text("start") => take(LegMessage::Started(Box::new(Started {
-                call_id: "call".to_owned(),
-                stream_id: "stream".to_owned(),
-                caller: None,
-                callee: None,
-                direction: None,
-                parameters: serde_json::Map::new(),
-                format: AudioFormat::Mulaw,
-            }))),
+            Frame::Text("start") => take(started(AudioFormat::Mulaw)),
+            Frame::Text("start wide") => take(started(WIDE)),
             Frame::Text("stop") => take(LegMessage::Stopped("the test ends".to_owned())),
             Frame::Text("full") => take(LegMessage::Full(true)),
             Frame::Text("room") => take(LegMessage::Full(false)),
@@ -357,4 +364,130 @@ fn sound_of_another_format_is_converted() {
     let pcm = vec![0; 24_000 * 2];
     let length_ms = stage.leg.play(&pcm, AudioFormat::default(), at(0));
     assert!((length_ms - 1_000.0).abs() < 10.0, "{length_ms}");
+}
+
+/// The sound that was sent, all of it.
+fn sound_of(stage: &mut Stage) -> Vec<u8> {
+    let mut batch = Vec::new();
+    stage.leg.take_outgoing(&mut batch, usize::MAX);
+    let sound = batch.into_iter().filter_map(|message| match message {
+        Outgoing::Binary(sound) => Some(sound),
+        _ => None,
+    });
+    sound.flatten().collect()
+}
+
+#[test]
+fn sound_before_the_start_keeps_its_format_until_that_of_the_stream_is_known() {
+    let mut stage = Stage::new(Capabilities::MEDIA_STREAM, LegOptions::default());
+    let pcm: Vec<u8> = (0..3_200).map(|n| n as u8).collect();
+    stage.leg.play(&pcm, WIDE, at(0));
+    stage.leg.play(&[7; 800], AudioFormat::Mulaw, at(0));
+    assert!((stage.leg.left_to_play_ms(at(0)) - 200.0).abs() < 0.01);
+    stage.receive("start wide", 10);
+    let sent = sound_of(&mut stage);
+    assert!(sent.starts_with(&pcm), "it was made narrow on its way");
+    let length_ms = WIDE.duration_ms(sent.len() as u64);
+    assert!((length_ms - 200.0).abs() < 10.0, "{length_ms}");
+    let left_ms = stage.leg.left_to_play_ms(at(10));
+    assert!((left_ms - length_ms).abs() < 0.01, "{left_ms}");
+}
+
+#[test]
+fn no_more_is_kept_before_the_start_than_may_wait() {
+    let options = LegOptions {
+        max_unsent: Duration::from_millis(100),
+        ..LegOptions::default()
+    };
+    let mut stage = Stage::new(Capabilities::MEDIA_STREAM, options);
+    stage.play(400, 0);
+    stage.leg.play(&vec![0; 32_000], WIDE, at(0));
+    assert!((stage.leg.left_to_play_ms(at(0)) - 100.0).abs() < 0.01);
+    stage.leg.clear(at(0));
+    stage.receive("start", 10);
+    assert!(stage.sent().is_empty());
+}
+
+#[test]
+fn a_stream_that_starts_again_in_another_format_gets_that() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    stage
+        .leg
+        .play(&vec![0; 48_000], AudioFormat::default(), at(0));
+    stage.sent();
+    stage.receive("start wide", 500);
+    stage
+        .leg
+        .play(&vec![0; 48_000], AudioFormat::default(), at(500));
+    let length_ms = WIDE.duration_ms(sound_of(&mut stage).len() as u64);
+    assert!((length_ms - 1_000.0).abs() < 10.0, "{length_ms}");
+}
+
+#[test]
+fn what_was_not_sent_is_played_on_the_next_stream_in_its_format() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    stage.play(800, 0);
+    stage.sent();
+    stage.receive("full", 0);
+    stage.play(1_600, 0);
+    stage.receive("room", 10);
+    stage
+        .leg
+        .line_ended("reset", false, at(20), &mut stage.effects);
+    stage.play(800, 20);
+    let left_ms = stage.leg.left_to_play_ms(at(20));
+    assert!(
+        (left_ms - 100.0).abs() < 0.01,
+        "what was sent is over: {left_ms}"
+    );
+    let mut other = Stage::new(Capabilities::MEDIA_STREAM, LegOptions::default());
+    other.receive("start wide", 0);
+    let (carrier, started) = std::mem::replace(&mut other.leg, Leg::over(at(0))).into_line();
+    let started = started.expect("it has started");
+    stage
+        .leg
+        .resume(carrier, started, at(30), &mut stage.effects);
+    let length_ms = WIDE.duration_ms(sound_of(&mut stage).len() as u64);
+    assert!((length_ms - 100.0).abs() < 10.0, "{length_ms}");
+    let left_ms = stage.leg.left_to_play_ms(at(30));
+    assert!((left_ms - length_ms).abs() < 0.01, "{left_ms}");
+}
+
+#[test]
+fn a_call_whose_session_is_lost_ends_when_all_was_heard() {
+    let mut stage = Stage::started(Capabilities::MEDIA_STREAM);
+    stage.play(8 * 15_000, 0);
+    stage.leg.command(CallerCommand::Attended(false), at(0));
+    stage.leg.command(CallerCommand::Attended(true), at(1_000));
+    stage.wait(11_000);
+    assert!(!stage.leg.is_over());
+    stage
+        .leg
+        .command(CallerCommand::Attended(false), at(11_000));
+    assert!(
+        stage
+            .leg
+            .poll_timeout(at(11_000))
+            .is_some_and(|due| due <= at(21_000))
+    );
+    for ms in [12_000, 13_000, 14_000, 15_000, 20_999] {
+        stage.wait(ms);
+        assert!(!stage.leg.is_over(), "{ms}");
+    }
+    stage.wait(21_000);
+    assert_eq!(stage.leg.end().map(|end| end.by), Some(EndedBy::Limit));
+}
+
+#[test]
+fn a_call_whose_session_is_lost_plays_to_its_end_first() {
+    let mut stage = Stage::started(Capabilities {
+        marks: Marks::None,
+        ..Capabilities::MEDIA_STREAM
+    });
+    stage.play(8 * 15_000, 0);
+    stage.leg.command(CallerCommand::Attended(false), at(0));
+    stage.wait(10_000);
+    assert!(!stage.leg.is_over());
+    stage.wait(15_001);
+    assert_eq!(stage.leg.end().map(|end| end.by), Some(EndedBy::Limit));
 }

@@ -203,6 +203,26 @@ fn a_pause_stops_the_clock() {
     assert!((tracker.heard_ms(at(5_100.0)) - 400.0).abs() < 0.1);
 }
 
+#[test]
+fn a_restart_costs_what_was_sent_and_not_what_waits() {
+    let mut tracker = PlayoutTracker::new(64);
+    tracker.queued(1_000.0);
+    tracker.sent(600.0, at(0.0));
+    tracker.restart();
+    assert!((tracker.left_ms(at(100.0)) - 400.0).abs() < 0.1);
+    tracker.sent(400.0, at(100.0));
+    assert!((tracker.left_ms(at(300.0)) - 200.0).abs() < 0.1);
+}
+
+#[test]
+fn what_a_mark_at_its_end_has_confirmed_plays_no_more() {
+    let (mut tracker, mut phone) = (PlayoutTracker::new(64), Phone::new(0.0, 0.0, 0.0));
+    let mut now = 0.0;
+    send(&mut tracker, &mut phone, now, 100.0, 0.0);
+    run(&mut tracker, &mut phone, &mut now, 102.0);
+    assert!(!tracker.may_play(at(now)));
+}
+
 proptest! {
     /// Over any line, what is cut is near what the phone had played when the clear reached it: once the
     /// line is known, which takes the first answer. Never more than was sent, never backward.
