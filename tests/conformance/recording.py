@@ -29,6 +29,7 @@ class Recording:
     steps: list[dict[str, Any]] = field(default_factory=list)
     _messages: ClientMessages = field(default_factory=ClientMessages)
     _messages_taken: int = 0
+    _client_messages: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     _raw_seen: int = 0
     _new: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
 
@@ -89,8 +90,18 @@ class Recording:
     def snapshot(self) -> None:
         """What the session knows now."""
         if self.session is not None:
-            entry = {"k": "snapshot", **self._shape(normalise.snapshot(self.session))}
+            entry = {"k": "snapshot", **self._state(self.session)}
             self._new.append((self.session.probe.sequence, _SETTLED, entry))
+
+    def _state(self, session: stapes.RealtimeSession[Any]) -> dict[str, Any]:
+        return self._shape(normalise.snapshot(session))
+
+    def _final(self) -> dict[str, Any]:
+        return {} if self.session is None else self._state(self.session)
+
+    def _shown(self, message: dict[str, Any]) -> list[dict[str, Any]]:
+        """A message of the client's as the traces have it."""
+        return [message]
 
     def has_event(self, subset: dict[str, Any], after: int) -> int | None:
         """Where an event that matches stands, from `after` on."""
@@ -103,8 +114,10 @@ class Recording:
     def step(self, index: int, step: dict[str, Any]) -> None:
         """The step is over: what is new belongs to it."""
         for place, text in self._messages.messages[self._messages_taken :]:
-            entry = {"k": "client", "i": self._messages_taken, "type": json.loads(text)["type"]}
-            self._new.append((place, _ITSELF, entry))
+            for message in self._shown(json.loads(text)):
+                entry = {"k": "client", "i": len(self._client_messages), "type": message["type"]}
+                self._new.append((place, _ITSELF, entry))
+                self._client_messages.append((self._messages_taken, message))
             self._messages_taken += 1
         # Python's sort keeps what stands at one place in the order in which it was recorded.
         self._new.sort(key=lambda entry: entry[:2])
@@ -121,9 +134,14 @@ class Recording:
                 for shake in self.server.handshakes
             ],
             "events": self.events,
-            "client_messages": self.server.received,
+            # Those that have arrived: the last ones may not.
+            "client_messages": [
+                message
+                for number, message in self._client_messages
+                if number < len(self.server.received)
+            ],
             "steps": self.steps,
-            "final": {} if self.session is None else self._shape(normalise.snapshot(self.session)),
+            "final": self._final(),
         }
 
 

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-DATA = Path(__file__).parent / "data"
-ROOT = Path(__file__).parents[2]
+from tests.conformance.verdict import DATA, check, verdict_of
+
 NAMES = sorted(path.stem for path in (DATA / "scenarios").glob("*.json"))
 
 
 @pytest.fixture(scope="session")
 def verdict(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What `compare.py` says of the traces of all scenarios."""
-    out = tmp_path_factory.mktemp("traces")
-    replay = [sys.executable, "-m", "tests.conformance.replay"]
-    options = ["--scenarios", str(DATA / "scenarios"), "--out", str(out)]
-    subprocess.run([*replay, *options], cwd=ROOT, check=True, timeout=300)
-    compare = [sys.executable, str(DATA / "compare.py"), str(DATA / "golden"), str(out)]
-    return subprocess.run(compare, capture_output=True, text=True, check=False).stdout.splitlines()
+    return verdict_of(DATA, tmp_path_factory.mktemp("traces"))
 
 
 def test_every_scenario_has_a_golden_trace() -> None:
@@ -40,6 +32,4 @@ def test_every_scenario_was_compared(verdict: list[str]) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_agrees_with_the_reference(name: str, verdict: list[str]) -> None:
-    for at, line in enumerate(verdict):
-        if line.split()[:2] in (["DIFF", name], ["MISSING", name]):
-            pytest.fail("\n".join(verdict[at : at + 3]), pytrace=False)
+    check(name, verdict)
