@@ -66,7 +66,8 @@ class TwilioPhone:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.socket.close()
+        if self.close_code is None:
+            await self.socket.close()
         assert self._reading is not None
         await self._reading
 
