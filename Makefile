@@ -128,6 +128,7 @@ bench-survival: release ## Measure lost, replaced and restarted connections: num
 
 PHONE ?=
 bench-phone: release ## Measure phone calls with both ends, on two idle cores: docs/phone-benchmarks.md (a quarter of an hour)
+	cargo build --release -p stapes-load
 	cargo build --release --manifest-path benches/phone/load/Cargo.toml
 	$(BIN)/python -m benches.phone $(PHONE)
 

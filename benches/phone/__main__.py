@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benches.phone.churn import churn
 from benches.phone.page import write
 from benches.phone.processes import HERE, MODEL_PORT, PORT, serving
 
@@ -93,6 +94,7 @@ def main() -> None:
     parser.add_argument("servers", nargs="*")
     parser.add_argument("--n", type=int, nargs="*")
     parser.add_argument("--cycles", type=int, default=3, help="of 7 s that are measured")
+    parser.add_argument("--calls", type=int, default=10_000, help="that come and go; 0: none")
     parser.add_argument("--page", action="store_true")
     options = parser.parse_args()
     if not options.page:
@@ -108,6 +110,11 @@ def main() -> None:
                     results.write(json.dumps(row) + "\n")
                 cost = row.get("cpu_ms_per_call_s")
                 print(f"{name:22} N={n:<4} {row.get('missing') or f'{cost:.3f} ms'}", flush=True)
+        if options.calls and (not options.servers or "churn" in options.servers):
+            row = churn(options.calls)
+            with RESULTS.open("a") as results:
+                results.write(json.dumps(row) + "\n")
+            print(f"{options.calls} calls came and went: {row['samples'][-1]}", flush=True)
     rows = [json.loads(line) for line in RESULTS.read_text().splitlines()]
     write(Path("docs/phone-benchmarks.md"), rows)
 
