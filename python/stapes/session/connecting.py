@@ -190,6 +190,8 @@ class Connector:
             dialled = self._dial(request, credentials.secrets, opening, opened)
             self._attempt = (dialled, opened)
             await self._wait(opened)
+            if options.speaks_first == "agent":
+                self._scope.tasks.command(self._scope.core.request_response, None)
         finally:
             self._attempt = None
             if not opened.cancel() and not opened.cancelled():

@@ -54,6 +54,7 @@ class SessionOptions:
     tool_error_formatter: Callable[[ToolErrorFormatterArgs[Any]], Any] | None
     automatically_trigger_response_for_mcp_tool_calls: bool
     speech_interrupts: bool
+    speaks_first: Literal["user", "agent"]
     playback: Literal["clock"] | PlaybackTracker
     output_sample_rate: int | None
     response_timeout: float
@@ -86,6 +87,8 @@ class SessionOptions:
                 "reconnect must be a stapes.ReconnectPolicy, or None, "
                 f"not {type(self.reconnect).__name__}"
             )
+        if self.speaks_first not in ("user", "agent"):
+            raise ValueError(f"speaks_first is {self.speaks_first!r}: use 'user' or 'agent'")
         if not isinstance(self.playback, PlaybackTracker) and self.playback != "clock":
             raise ValueError(f"playback is {self.playback!r}: use 'clock' or a PlaybackTracker()")
         if self.call is not None and self.playback != "clock":

@@ -82,6 +82,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         automatically_trigger_response_for_mcp_tool_calls: ask for a response after MCP calls.
         speech_interrupts: a user who begins to speak interrupts the answer. `False`: speech
             interrupts nothing, only `interrupt()` and guardrails do.
+        speaks_first: `"agent"`: `connect()` asks for a response, such as a greeting.
         playback: `"clock"` (what was played is worked out from the time, as the reference does) or
             a `stapes.PlaybackTracker` that your player feeds.
         output_sample_rate: the rate of `Audio` events, in Hz: PCM, 16 bit, mono. Default: as the
@@ -122,6 +123,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         tool_error_formatter: Callable[[ToolErrorFormatterArgs[Any]], Any] | None = None,
         automatically_trigger_response_for_mcp_tool_calls: bool = True,
         speech_interrupts: bool = True,
+        speaks_first: Literal["user", "agent"] = "user",
         playback: Literal["clock"] | PlaybackTracker = "clock",
         output_sample_rate: int | None = None,
         response_timeout: float = 30.0,
@@ -153,6 +155,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
                 automatically_trigger_response_for_mcp_tool_calls
             ),
             speech_interrupts=speech_interrupts,
+            speaks_first=speaks_first,
             playback=playback,
             output_sample_rate=output_sample_rate,
             response_timeout=response_timeout,
@@ -303,12 +306,9 @@ class RealtimeSession(EventSource, Generic[TContext]):
     ) -> None:
         """Connects and configures the session.
 
-        In charge is the initial agent, or the one that `update_agent` has named while there was no
-        connection.
-
-        It is done when the server has sent its first event, or has said nothing for the
-        transport's `first_event_timeout`. An error in place of that event fails it, and so does a
-        server that closes.
+        In charge is the initial agent, or the one that `update_agent` has named meanwhile. It is
+        done when the server has sent its first event, or nothing for the transport's
+        `first_event_timeout`. An error in place of that event fails it, as does a close.
 
         Args:
             api_key: in place of the session's.
