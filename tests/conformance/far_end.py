@@ -23,7 +23,7 @@ class TwilioSocket:
     def __init__(self, take: Callable[[dict[str, Any]], None]) -> None:
         self.is_open = True
         self._take = take
-        self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._inbox: asyncio.Queue[dict[str, Any] | Exception] = asyncio.Queue()
 
     def say(self, text: str) -> None:
         """Twilio sends a frame."""
@@ -35,6 +35,10 @@ class TwilioSocket:
         if self.is_open:
             self.is_open = False
             self._inbox.put_nowait({"type": "websocket.disconnect", "code": code, "reason": ""})
+
+    def fail(self, error: Exception) -> None:
+        """Reading raises, as that of an app's own WebSocket may."""
+        self._inbox.put_nowait(error)
 
     @property
     def is_read(self) -> bool:
@@ -48,7 +52,10 @@ class TwilioSocket:
 
     async def receive(self) -> MutableMapping[str, Any]:
         """The next message."""
-        return await self._inbox.get()
+        message = await self._inbox.get()
+        if isinstance(message, Exception):
+            raise message
+        return message
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
         """Takes a message of the app's."""

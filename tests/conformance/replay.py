@@ -26,10 +26,11 @@ from tests.conformance.twilio_replay import HoldingServer, TwilioReplay, is_twil
 async def replay(scenario: dict[str, Any]) -> dict[str, Any]:
     """The trace that stapes leaves."""
     options = scenario.get("server") or {}
-    if is_twilio(scenario):
-        async with HoldingServer(holds=options.get("hold_upgrade", False)) as server:
-            return await TwilioReplay(scenario, server).run()
     status = options.get("reject_status")
+    if is_twilio(scenario):
+        holds = options.get("hold_upgrade", False)
+        async with HoldingServer(holds=holds, reject_status=status) as server:
+            return await TwilioReplay(scenario, server).run()
     async with ScriptedServer(reject_status=status, first_event=None) as server:
         return await Replay(scenario, server).run()
 

@@ -44,8 +44,8 @@ def is_twilio(scenario: dict[str, Any]) -> bool:
 class HoldingServer(ScriptedServer):
     """A scripted server that may leave a handshake unanswered until it is told otherwise."""
 
-    def __init__(self, *, holds: bool) -> None:
-        super().__init__(first_event=None)
+    def __init__(self, *, holds: bool, reject_status: int | None = None) -> None:
+        super().__init__(reject_status=reject_status, first_event=None)
         self._free = asyncio.Event()
         self.waiting = 0
         """Handshakes that wait."""
@@ -94,6 +94,8 @@ class TwilioReplay(Replay):
         # Where the marks of the reference would stand, in bytes that the phone got.
         self._ends: list[int] = []
         self._open_part: tuple[Any, ...] | None = None
+        # The reference drops what comes of an interrupted response, until its end.
+        self._drops = False
 
     def _new_recording(self) -> TwilioRecording:
         return TwilioRecording(self._server)
@@ -200,9 +202,14 @@ class TwilioReplay(Replay):
         if not self._is_direct:
             await super()._server_send(event)
         await self._settle()
-        if kind == "response.output_audio.delta" and self._phone.got > got:
+        if kind == "response.done":
+            self._drops = False
+        elif kind == "response.output_audio.delta" and self._phone.got > got:
             self._ends.append(self._phone.got)
             self._open_part = part
+        elif kind == "response.output_audio.delta" and self._phone.stream_id and not self._drops:
+            # The reference would have sent it, and a mark.
+            self._ends.append(self._phone.got)
         elif kind == "response.output_audio.done" and self._open_part == part:
             self._ends.append(self._phone.got)
             self._open_part = None
@@ -310,7 +317,7 @@ class TwilioReplay(Replay):
                 self._recording.mark(message, self._phone.mark(message["mark"]["name"]))
             case "clear":
                 self._recording.other(message)
-                self._open_part = None
+                self._open_part, self._drops = None, True
                 dropped = self._phone.clear()
                 if self._phone.plays:
                     self._recording.cleared(self._now_ms, dropped)

@@ -14,7 +14,8 @@ class CallOptions:
     Attributes:
         input_batch: how much of the caller's sound goes to the model in one message; 0: each packet
             by itself.
-        max_gap: the longest gap in the caller's sound that is filled with silence.
+        max_gap: the longest gap in the caller's sound that is filled with silence; of a longer one
+            as much as that.
         inactivity_timeout: how long nothing may come while the caller speaks before silence goes
             in, so that the turn can end, more than 0; `None`: for ever.
         start_timeout: how long a stream may take to start.

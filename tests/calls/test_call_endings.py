@@ -1,0 +1,104 @@
+"""How a call in an ASGI app ends, and its session with it: in memory, under a virtual clock."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.conformance.far_end import TwilioSocket
+
+from stapes import RealtimeAgent, RealtimeSession
+from stapes.calls import CallError, CallOptions, TwilioCall
+from stapes.testing import ScriptedServer, settle
+from stapes.virtual_time import has_virtual_time
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+AGENT = RealtimeAgent(name="desk", instructions="Answer the phone.")
+START = {
+    "event": "start",
+    "start": {"streamSid": "MZ1", "callSid": "CA1"},
+    "streamSid": "MZ1",
+}
+
+
+@asynccontextmanager
+async def called(options: CallOptions | None = None) -> AsyncIterator[tuple[TwilioCall, Any]]:
+    """A call whose stream has started, and its WebSocket."""
+    socket = TwilioSocket(lambda message: None)
+    socket.say(json.dumps(START))
+    token = has_virtual_time.set(True)
+    try:
+        call = TwilioCall(socket, options=options or CallOptions())
+        async with call:
+            yield call, socket
+            call.hang_up()
+    finally:
+        has_virtual_time.reset(token)
+
+
+async def test_a_websocket_that_raises_ends_the_call() -> None:
+    async with called() as (call, socket):
+        socket.fail(RuntimeError("WebSocket is not connected"))
+        async with asyncio.timeout(5):
+            ended = await call.ended()
+    assert (ended.by, ended.reason) == ("line", "WebSocket is not connected")
+
+
+async def test_a_line_that_breaks_in_an_app_is_not_waited_for() -> None:
+    async with called() as (call, socket):
+        socket.end(1006)
+        async with asyncio.timeout(5):
+            ended = await call.ended()
+    assert ended.by == "line"
+
+
+async def test_a_session_that_is_lost_for_good_ends_the_call_unless_it_is_connected_again() -> None:
+    async with ScriptedServer() as model, called() as (call, _):
+        session = RealtimeSession(AGENT, call=call, api_key="test", reconnect=None)
+        await session.connect(url=model.url)
+        await settle(session, model)
+        await model.close(1001)
+        await settle(session, model)
+        call.core.advance_clock(9.0)
+        await session.connect(url=model.url)
+        await settle(session, model)
+        call.core.advance_clock(60.0)
+        assert not call.is_over
+        await model.close(1001)
+        await settle(session, model)
+        call.core.advance_clock(9.9)
+        assert not call.is_over
+        call.core.advance_clock(0.2)
+        async with asyncio.timeout(5):
+            ended = await call.ended()
+    assert ended.by == "limit"
+    assert "session_timeout" in ended.reason
+
+
+async def test_a_session_that_is_closed_leaves_the_call_to_its_owner() -> None:
+    async with ScriptedServer() as model, called() as (call, _):
+        session = RealtimeSession(AGENT, call=call, api_key="test")
+        await session.connect(url=model.url)
+        await session.close()
+        call.core.advance_clock(60.0)
+        assert not call.is_over
+
+
+async def test_no_session_connects_to_a_call_that_has_ended() -> None:
+    async with ScriptedServer() as model, called() as (call, _):
+        session = RealtimeSession(AGENT, call=call, api_key="test")
+        call.hang_up()
+        with pytest.raises(CallError, match="the call has ended"):
+            await session.connect(url=model.url)
+        assert model.handshakes == []
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_an_inactivity_that_is_no_time_is_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match="inactivity_timeout"):
+        CallOptions(inactivity_timeout=seconds)
