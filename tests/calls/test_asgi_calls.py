@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket  # noqa: TC002 - Starlette reads annotations
+from tests.calls.asgi_server import served
 from tests.calls.test_twilio_calls import sound_of, speak, until
 from tests.calls.twilio_phone import FRAME, TwilioPhone
 
@@ -28,15 +26,8 @@ AGENT = RealtimeAgent(name="desk", instructions="Answer the phone.")
 async def app(answer: Callable[[WebSocket], Awaitable[None]]) -> AsyncIterator[str]:
     """An app on a free port, whose route answers calls; the URL of the route."""
     routes = [WebSocketRoute("/twilio", answer)]
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(Starlette(routes=routes), log_level="warning", lifespan="off")
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
-            yield f"ws://127.0.0.1:{listening.getsockname()[1]}/twilio"
-        finally:
-            server.should_exit = True
-            await serving
+    async with served(Starlette(routes=routes)) as port:
+        yield f"ws://127.0.0.1:{port}/twilio"
 
 
 async def test_sound_passes_both_ways_and_an_interruption_clears_the_phone():

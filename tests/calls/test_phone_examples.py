@@ -7,15 +7,13 @@ import base64
 import hashlib
 import hmac
 import importlib.util
-import socket
 import struct
 import uuid
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest_asyncio
-import uvicorn
+from tests.calls.asgi_server import served
 from tests.calls.twilio_phone import FRAME, TwilioPhone
 from websockets.asyncio.client import connect
 
@@ -81,19 +79,6 @@ async def test_the_example_of_the_listener_answers_twilio(model: DevServer) -> N
             await phone.until(lambda: phone.close_code is not None)
         call = await model.next_call()
         assert [tool["name"] for tool in call.conversation.session["tools"]] == ["opening_hours"]
-
-
-@asynccontextmanager
-async def served(app: Any) -> AsyncIterator[int]:
-    """An ASGI app on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            server.should_exit = True
-            await serving
 
 
 async def post(port: int, path: str, form: dict[str, str], headers: dict[str, str]) -> str:
