@@ -208,10 +208,10 @@ class CallServer:
         carrier: str,
         options: CallOptions,
         wire: _Wire,
-        signed: tuple[str, str] | None,
+        upgrades: tuple[str, str] | None,
     ) -> int:
         """Adds a route; its number. `options` is a `stapes.calls.CallOptions`, `wire` as for a
-        `Call`; `signed` is `(auth token, public URL)` where upgrades are signed."""
+        `Call`; `upgrades` is `(secret, public URL)` where they are checked."""
     def listen(
         self,
         host: str,

@@ -32,6 +32,7 @@ __all__ = ["CallServer"]
 
 logger = logging.getLogger("stapes.calls")
 
+_CHECKED_UPGRADES = ("plivo", "signalwire", "twilio")
 _OPTIONS = CallOptions()
 _LIMITS = ListenOptions()
 
@@ -45,14 +46,14 @@ class _Route:
     path: str
     options: CallOptions
     port: int | None = None
-    signed: tuple[str, str] | None = None
+    upgrades: tuple[str, str] | None = None
     tokens: CallTokens | None = None
     wire: tuple[tuple[str, int | None] | None, bool] = (None, False)
 
     @property
     def is_checked(self) -> bool:
         """Whether strangers are told from carriers."""
-        return self.signed is not None or self.tokens is not None
+        return self.upgrades is not None or self.tokens is not None
 
 
 class CallServer:
@@ -137,8 +138,9 @@ class CallServer:
             carrier: its name: `twilio`, `signalwire`, `telnyx`, `plivo`, `vonage`, `asterisk` (the
                 WebSocket channel), `jambonz`.
             path: of the WebSocket's URL, such as `/twilio`.
-            auth_token: the carrier's secret, where it signs the upgrade (Twilio, SignalWire); the
-                server's `public_url` is needed then.
+            auth_token: the account's secret, where the carrier signs the upgrade (Twilio, Plivo);
+                the server's `public_url` is needed then. Of SignalWire the `auth_bearer_token` that
+                `signalwire_connect` was given.
             tokens: made the one-time token that the call has to bring: see `twiml_connect`.
             sound: what Telnyx and jambonz are configured to be sent, such as
                 `("audio/pcm", 16000)`; the others tell.
@@ -151,14 +153,18 @@ class CallServer:
             raise ValueError(f"path is {path!r}: it begins with a slash, such as '/{carrier}'")
         if any(route.path == path for route in self._routes):
             raise ValueError(f"path is {path!r}, which has an answer already")
-        signed = None
+        upgrades = None
         if auth_token is not None:
-            if self._public_url is None:
+            if carrier not in _CHECKED_UPGRADES:
+                raise ValueError(
+                    f"auth_token: {carrier} does not sign the upgrade: use tokens= (CallTokens)"
+                )
+            if self._public_url is None and carrier != "signalwire":
                 raise ValueError(
                     "auth_token: the carrier signs the public URL: give "
                     "CallServer(public_url=...), such as 'wss://voice.example.com'"
                 )
-            signed = (auth_token, self._public_url)
+            upgrades = (auth_token, self._public_url or "")
 
         def decorate(answer: Answer) -> Answer:
             route = _Route(
@@ -166,7 +172,7 @@ class CallServer:
                 carrier,
                 path,
                 options,
-                signed=signed,
+                upgrades=upgrades,
                 tokens=tokens,
                 wire=(sound, big_endian),
             )
@@ -259,7 +265,7 @@ class CallServer:
             certificate, key = self._tls_files
             tls = (Path(certificate).read_bytes(), Path(key).read_bytes())
         numbers = [
-            core.add_route(route.path, route.carrier, route.options, route.wire, route.signed)
+            core.add_route(route.path, route.carrier, route.options, route.wire, route.upgrades)
             for route in self._routes
         ]
         self._core = core

@@ -17,7 +17,7 @@ use super::carrier::Carrier;
 use super::line::CallLine;
 use super::options::CallOptions;
 use super::registry::Registry;
-use super::security::signatures::{Content, twilio};
+use super::security::upgrades::UpgradeCheck;
 use crate::session::Clock;
 use crate::transport::listen::{Answer, ByteStream, ListenOptions, Listener, Service};
 use crate::transport::plain;
@@ -38,28 +38,12 @@ pub trait CallHost: fmt::Debug + Send + Sync + 'static {
     fn observer(&self, route: usize) -> Option<Arc<dyn CallObserver>>;
 }
 
-/// How a carrier's requests are told from those of strangers, before anything is answered.
-#[derive(Clone)]
-pub struct SignedUpgrade {
-    pub auth_token: String,
-    /// The server's public address, as the carrier has it: `wss://voice.example.com`; the path follows.
-    pub public_url: String,
-}
-
-impl fmt::Debug for SignedUpgrade {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SignedUpgrade")
-            .field("public_url", &self.public_url)
-            .finish_non_exhaustive()
-    }
-}
-
 /// A path of the server, and whose it is.
 pub struct Route {
     pub path: String,
     pub carrier: MakeCarrier,
     pub subprotocol: Option<&'static str>,
-    pub signed: Option<SignedUpgrade>,
+    pub upgrades: Option<UpgradeCheck>,
     pub options: CallOptions,
 }
 
@@ -186,11 +170,14 @@ impl Service for Door {
         let Some((number, route)) = self.server.find(request.uri().path()) else {
             return refuse(StatusCode::NOT_FOUND, "no calls are taken on this path\n");
         };
-        if let Some(signed) = &route.signed
-            && let Err(error) = check(signed, &request)
+        if let Some(upgrades) = &route.upgrades
+            && let Err(error) = upgrades.check(request.uri(), request.headers())
         {
             info!(%from, path = route.path, %error, "a call was refused");
-            return refuse(StatusCode::FORBIDDEN, "the signature is missing or wrong\n");
+            return refuse(
+                StatusCode::FORBIDDEN,
+                "the signature or token is missing or wrong\n",
+            );
         }
         let offered = request.headers().get(SEC_WEBSOCKET_PROTOCOL);
         let offered = offered
@@ -225,19 +212,6 @@ impl Service for Door {
         }
         None
     }
-}
-
-/// Checks the signature of an upgrade, over the public URL of the path.
-fn check(
-    signed: &SignedUpgrade,
-    request: &Request<Bytes>,
-) -> Result<(), super::security::signatures::SignatureError> {
-    let path = request.uri().path_and_query();
-    let path = path.map_or("/", |path| path.as_str());
-    let url = format!("{}{path}", signed.public_url.trim_end_matches('/'));
-    let signature = request.headers().get(twilio::HEADER);
-    let signature = signature.and_then(|value| value.to_str().ok());
-    twilio::validate(&signed.auth_token, &url, signature, Content::Nothing)
 }
 
 /// The fields of a query, decoded.

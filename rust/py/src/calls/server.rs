@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use stapes_core::calls::server::{Route, SignedUpgrade};
+use stapes_core::calls::security::upgrades::UpgradeCheck;
+use stapes_core::calls::server::Route;
 use stapes_core::calls::{self, carriers};
 use stapes_core::dispatch::DispatchedCallServer;
 use stapes_core::transport::listen::{self, Listener, ServerTls};
@@ -51,20 +52,22 @@ impl CallServer {
     }
 
     /// Adds a route; its number. `options` is a `stapes.calls.CallOptions`, `wire` as for a
-    /// `Call`; `signed` is `(auth token, public URL)` where upgrades are signed.
+    /// `Call`; `upgrades` is `(secret, public URL)` where they are checked.
     fn add_route(
         &self,
         path: String,
         carrier: String,
         options: &Bound<'_, PyAny>,
         wire: Wire,
-        signed: Option<(String, String)>,
+        upgrades: Option<(String, String)>,
     ) -> Outcome<usize> {
         let wire = carrier_options(wire)?;
         if carriers::by_name(&carrier, wire).is_none() {
             return Err(unknown_carrier(&carrier).into());
         }
         let subprotocol = carriers::subprotocol(&carrier);
+        let upgrades =
+            upgrades.and_then(|(secret, url)| UpgradeCheck::of_carrier(&carrier, secret, url));
         let make = move || {
             let codec = carriers::by_name(&carrier, wire);
             codec.unwrap_or_else(|| Box::<carriers::Twilio>::default())
@@ -73,10 +76,7 @@ impl CallServer {
             path,
             carrier: Arc::new(make),
             subprotocol,
-            signed: signed.map(|(auth_token, public_url)| SignedUpgrade {
-                auth_token,
-                public_url,
-            }),
+            upgrades,
             options: CallOptions::read(options, calls::CallOptions::default())?,
         })?)
     }

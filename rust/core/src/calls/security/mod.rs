@@ -9,3 +9,4 @@
 
 pub mod signatures;
 pub mod tokens;
+pub mod upgrades;
