@@ -37,10 +37,11 @@ def load(processes: int) -> Iterator[None]:
 
 def replay(out: Path) -> None:
     command = [sys.executable, "-m", "tests.conformance.replay"]
-    options = ["--scenarios", str(DATA / "scenarios"), "--out", str(out)]
-    subprocess.run(
-        [*command, *options], cwd=ROOT, check=True, timeout=600, stderr=subprocess.DEVNULL
-    )
+    for folder in (DATA, DATA / "twilio"):
+        options = ["--scenarios", str(folder / "scenarios"), "--out", str(out / folder.name)]
+        subprocess.run(
+            [*command, *options], cwd=ROOT, check=True, timeout=600, stderr=subprocess.DEVNULL
+        )
 
 
 def main() -> None:
@@ -52,7 +53,7 @@ def main() -> None:
         runs = [Path(folder) / str(run) for run in range(options.runs)]
         for run in runs:
             replay(run)
-        names = sorted(path.name for path in runs[0].iterdir())
+        names = sorted(str(path.relative_to(runs[0])) for path in runs[0].rglob("*.json"))
         for run in runs[1:]:
             _, differing, missing = filecmp.cmpfiles(runs[0], run, names, shallow=False)
             if differing or missing:
