@@ -12,7 +12,8 @@ class Endings:
     """What the ends of a provider's connections mean to a session that may connect again.
 
     A *loss* is replaced by another connection; a *refusal* ends the session, by name; anything else
-    is a goodbye. Close code 1000 is a loss within a turn, and a goodbye between two.
+    is a goodbye. Close code 1000, and an end without a code as a call over WebRTC has it, is a loss
+    within a turn, and a goodbye between two.
 
     Attributes:
         loss_close_codes: WebSocket close codes of a loss.

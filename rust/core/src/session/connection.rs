@@ -366,6 +366,10 @@ impl Endpoint for Connection {
             } else {
                 session.not_resumed(self.id, &ended);
             }
+            if self.has_role(Role::Replaced) {
+                // Where its driver had no time to.
+                session.hand_over_sound();
+            }
             // Senders that wait go on, and hear that the connection is over.
             session.sink.drained();
         }
