@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -102,3 +103,40 @@ async def test_no_session_connects_to_a_call_that_has_ended() -> None:
 def test_an_inactivity_that_is_no_time_is_refused(seconds: float) -> None:
     with pytest.raises(ValueError, match="inactivity_timeout"):
         CallOptions(inactivity_timeout=seconds)
+
+
+async def test_a_call_whose_tokens_are_used_up_is_hung_up_when_the_answer_was_heard() -> None:
+    options = CallOptions(max_tokens=100)
+    async with ScriptedServer() as model, called(options) as (call, _):
+        session = RealtimeSession(AGENT, call=call, api_key="test")
+        await session.connect(url=model.url)
+        for used in (60, 40):
+            assert not call.is_over
+            await respond(model, used)
+            await settle(session, model)
+        call.core.advance_clock(5.0)
+        assert not call.is_over
+        await respond(model, 1)
+        await settle(session, model)
+        # The caller may still hear the answer: Twilio tells that it was played, or has a second.
+        call.core.advance_clock(5.0)
+        async with asyncio.timeout(5):
+            ended = await call.ended()
+    assert ended.by == "us"
+
+
+async def respond(model: ScriptedServer, tokens: int) -> None:
+    """The model answers, which uses so many tokens."""
+    sound = base64.b64encode(bytes([1]) * 800).decode()
+    ids = {"response_id": "r", "item_id": "i", "content_index": 0}
+    usage = {"total_tokens": tokens, "input_tokens": 0, "output_tokens": tokens}
+    await model.send({"type": "response.created", "response": {"id": "r"}})
+    await model.send({"type": "response.output_audio.delta", "delta": sound, **ids})
+    await model.send(
+        {"type": "response.done", "response": {"id": "r", "output": [], "usage": usage}}
+    )
+
+
+def test_a_budget_is_a_whole_number() -> None:
+    with pytest.raises(ValueError, match="max_tokens"):
+        CallOptions(max_tokens=0)

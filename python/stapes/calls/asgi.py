@@ -70,7 +70,8 @@ class AsgiCall(Call):
         self._outgoing = asyncio.Event()
         self._pumps: list[asyncio.Task[None]] = []
         hub, is_virtual = LoopHub.current().core, has_virtual_time.get()
-        super().__init__(_core.Call(hub, carrier, options, virtual_clock=is_virtual))
+        core = _core.Call(hub, carrier, options, virtual_clock=is_virtual)
+        super().__init__(core, max_tokens=options.max_tokens)
 
     async def __aenter__(self) -> AsgiCall:
         state = getattr(self._websocket, "application_state", None)

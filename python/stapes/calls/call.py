@@ -40,9 +40,12 @@ class Call:
     `async for event in call`, or by callbacks: `call.on(Dtmf, fn)`.
     """
 
-    def __init__(self, core: CoreCall) -> None:
+    def __init__(self, core: CoreCall, *, max_tokens: int | None = None) -> None:
         self.core = core
         """The core's half, which a session is coupled with."""
+        self.max_tokens = max_tokens
+        """The bound of `spend`; `None`: there is none."""
+        self._spent = 0
         self._loop = asyncio.get_running_loop()
         self._hub = LoopHub.current()
         self._callbacks: list[tuple[type[Any], Callable[[Any], Any]]] = []
@@ -194,6 +197,18 @@ class Call:
         What a carrier does then depends on it: see the page on phones.
         """
         self.core.hang_up(after_playback)
+
+    def spend(self, tokens: int) -> None:
+        """Counts tokens of the session; past `CallOptions.max_tokens` the call is hung up."""
+        before, self._spent = self._spent, self._spent + tokens
+        if self.max_tokens is not None and before <= self.max_tokens < self._spent:
+            logger.warning(
+                "call %s is hung up: its session used %d tokens, and max_tokens is %d",
+                self.id,
+                self._spent,
+                self.max_tokens,
+            )
+            self.hang_up(after_playback=True)
 
     async def ended(self) -> CallEnded:
         """Waits until the call is over."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stapes.config import whole_number
+
 __all__ = ["CallOptions", "ListenOptions"]
 
 
@@ -22,6 +24,8 @@ class CallOptions:
         resume_timeout: how long a listener waits for a line that broke before the call is over; 0:
             not. In an ASGI app it is over at once: each WebSocket there is a call of its own.
         max_call: the longest call; `None`: no bound.
+        max_tokens: of all responses together, after which this side hangs up when the answer has
+            been heard; `None`: no bound.
         idle_timeout: how long both sides may be silent before `CallIdle`, and as long again before
             this side hangs up; `None`: for ever.
         max_unsent: sound that may wait to be sent to the caller, beyond what the carrier buffers.
@@ -37,6 +41,7 @@ class CallOptions:
     start_timeout: float = 10.0
     resume_timeout: float = 5.0
     max_call: float | None = 4 * 60 * 60.0
+    max_tokens: int | None = None
     idle_timeout: float | None = None
     max_unsent: float = 600.0
     session_timeout: float | None = 10.0
@@ -54,6 +59,8 @@ class CallOptions:
                 f"inactivity_timeout is {self.inactivity_timeout!r}: give the seconds after which "
                 "silence goes in, or None for never"
             )
+        if self.max_tokens is not None:
+            whole_number(self.max_tokens, "max_tokens", at_least=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -319,8 +319,9 @@ class CallServer:
         core = None if self._core is None else self._core.take(message.token)
         if core is None:
             return
-        call = Call(core)
-        task = asyncio.ensure_future(self._answer(call, self._routes[message.route]))
+        route = self._routes[message.route]
+        call = Call(core, max_tokens=route.options.max_tokens)
+        task = asyncio.ensure_future(self._answer(call, route))
         self._answering[task] = call
         task.add_done_callback(self._answered)
 

@@ -9,9 +9,11 @@ from stapes._core import calls as _core
 
 if TYPE_CHECKING:
     from stapes.config import SessionConfig
+    from stapes.events import ResponseDone
     from stapes.providers import Provider
+    from stapes.session.dispatch.listeners import Listeners
 
-__all__ = ["CallerEnd", "chosen_config"]
+__all__ = ["CallerEnd", "chosen_config", "count_tokens"]
 
 _MODEL_PCM = {"type": "audio/pcm", "rate": 24_000}
 """What every model takes and gives, where it does not have the call's format."""
@@ -27,6 +29,25 @@ class CallerEnd(Protocol):
     @property
     def codec(self) -> str:
         """The format of its sound, such as `audio/pcmu`."""
+
+    @property
+    def max_tokens(self) -> int | None:
+        """What its session may use; `None`: it counts nothing."""
+
+    def spend(self, tokens: int) -> None:
+        """Counts what its session has used."""
+
+
+def count_tokens(call: CallerEnd | None, listeners: Listeners) -> None:
+    """Has the call count what responses use, where that is bounded."""
+    if call is None or call.max_tokens is None:
+        return
+
+    def count(event: ResponseDone) -> None:
+        tokens = (event.usage or {}).get("total_tokens")
+        call.spend(tokens if isinstance(tokens, int) else 0)
+
+    listeners.on("response_done", count)
 
 
 def chosen_config(
