@@ -29,7 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Sound that is sent in real time suffers where the machine is busy, which is not what is tested.
     """
     for item in items:
-        if item.get_closest_marker("real_time") or "webrtc" in item.path.name:
+        is_timed = any(item.get_closest_marker(name) for name in ("real_time", "far"))
+        if is_timed or "webrtc" in item.path.name:
             item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
 
 
