@@ -14,9 +14,17 @@ import stapes.calls
 from stapes import RealtimeSession, WebSocketTransport, _core
 from stapes.session.options import CoreOptions
 
-# Options that the core does not see: where to, what a session holds for its transport, and what is
-# a function of the user's.
-PYTHON_ONLY = {"url", "headers", "max_outgoing_bytes", "high_water", "summarise", "should_retry"}
+# Options that the core does not see: where to, what a session holds for its transport, what is a
+# function of the user's, and what is counted in Python.
+PYTHON_ONLY = {
+    "headers",
+    "high_water",
+    "max_outgoing_bytes",
+    "max_tokens",
+    "should_retry",
+    "summarise",
+    "url",
+}
 
 
 # Options of a session that have another name in the core's half.
