@@ -11,7 +11,15 @@ import pytest
 from tests.calls.twilio_phone import FRAME, TwilioPhone
 
 from stapes import RealtimeAgent, RealtimeSession
-from stapes.calls import Call, CallEnded, CallServer, CallTokens, Dtmf
+from stapes.calls import (
+    Call,
+    CallEnded,
+    CallInterrupted,
+    CallResumed,
+    CallServer,
+    CallTokens,
+    Dtmf,
+)
 from stapes.testing import ScriptedServer
 
 if TYPE_CHECKING:
@@ -183,7 +191,11 @@ async def test_a_line_that_breaks_is_waited_for_and_the_call_goes_on():
     ended: list[CallEnded] = []
     calls: list[Call] = []
 
+    changes: list[Any] = []
+
     async def answer(call: Call) -> None:
+        call.on(CallInterrupted, changes.append)
+        call.on(CallResumed, changes.append)
         calls.append(call)
         ended.append(await call.ended())
 
@@ -192,8 +204,10 @@ async def test_a_line_that_breaks_is_waited_for_and_the_call_goes_on():
             await first.start()
             await until(lambda: calls)
             first.socket.transport.abort()
+        await until(lambda: len(changes) == 1)
         async with TwilioPhone(url_of(server), stream="MZ2") as second:
             await second.start()
+            await until(lambda: len(changes) == 2)
             calls[0].play(b"\x22" * FRAME)
             await second.until(lambda: len(second.heard) == FRAME)
             assert len(calls) == 1
