@@ -20,9 +20,6 @@ PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 # tests of sessions use on each interpreter as well (the development server): the interpreter of
 # the development environment is enough for them. What takes real time is tested there alone, too.
 TESTED_ONCE = ("architecture", "benches", "cli", "devserver", "far", "listening", "webrtc")
-# So are these: on CPython 3.12 their replayer does not come to rest in one scenario, for a reason
-# that is not known yet.
-FILES_TESTED_ONCE = ("tests/conformance/test_twilio_conformance.py",)
 # Of these, what imports and runs each part of the package once.
 TESTED_EVERYWHERE = (
     "cli/test_help.py",
@@ -76,8 +73,7 @@ def test(python: str, wheel: Path) -> None:
     version, inside = environment(python)
     print(f"CPython {version} with {wheel.name}", flush=True)
     run(inside, *PIP, "--force-reinstall", "--no-deps", wheel)
-    options = ["-p", "no:cacheprovider", "--numprocesses=2", "--dist=loadfile"]
-    options += [f"--ignore={path}" for path in FILES_TESTED_ONCE]
+    options = ("-p", "no:cacheprovider", "--numprocesses=2", "--dist=loadfile")
     run(inside, "-m", "pytest", *options, "-m", "not real_time", *tests())
 
 
