@@ -154,8 +154,9 @@ class TwilioReplay(Replay):
         hub, quiet = LoopHub.current(), 0
         deadline = asyncio.get_running_loop().time() + _PATIENCE
         while quiet < _QUIET_TURNS:
-            if self._app is not None and self._app.done():
-                self._app.result()
+            app_is_over = (app := self._app) is not None and app.done()
+            if app_is_over:
+                app.result()
             if asyncio.get_running_loop().time() > deadline:
                 raise NotSettledError(f"after {_PATIENCE} s there was still movement")
             session = self._session
@@ -165,7 +166,9 @@ class TwilioReplay(Replay):
                 and session.probe.is_connecting
                 and not (session.status == "connecting" and self._server.waiting)
             )
-            is_still = hub.is_idle and self._socket.is_read and not is_dialling
+            # An app that has returned may leave the end of its own WebSocket unread.
+            is_read = self._socket.is_read or app_is_over
+            is_still = hub.is_idle and is_read and not is_dialling
             quiet = quiet + 1 if is_still else 0
             await asyncio.sleep(0 if is_still else 0.0005)
 
