@@ -13,6 +13,7 @@ from stapes.calls.options import CallOptions, ListenOptions
 
 __all__ = [
     "CARRIERS",
+    "CHECKED_UPGRADES",
     "MAX_AGE",
     "MESSAGES",
     "TOKEN_LIFETIME",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 CARRIERS: Final[tuple[str, ...]]
+CHECKED_UPGRADES: Final[tuple[str, ...]]
 MAX_AGE: Final[float]
 MESSAGES: Final[dict[str, dict[str, str]]]
 TOKEN_LIFETIME: Final[float]

@@ -32,7 +32,6 @@ __all__ = ["CallServer"]
 
 logger = logging.getLogger("stapes.calls")
 
-_CHECKED_UPGRADES = ("plivo", "signalwire", "twilio")
 _OPTIONS = CallOptions()
 _LIMITS = ListenOptions()
 
@@ -155,7 +154,7 @@ class CallServer:
             raise ValueError(f"path is {path!r}, which has an answer already")
         upgrades = None
         if auth_token is not None:
-            if carrier not in _CHECKED_UPGRADES:
+            if carrier not in _core.CHECKED_UPGRADES:
                 raise ValueError(
                     f"auth_token: {carrier} does not sign the upgrade: use tokens= (CallTokens)"
                 )

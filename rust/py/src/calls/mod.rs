@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use stapes_core::calls::security::upgrades;
 use stapes_core::calls::{CallEvent, carriers};
 use stapes_core::conversation::Record as _;
 use stapes_core::dispatch::DispatchProgress;
@@ -46,6 +47,7 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     let types = CallEvent::TYPES.iter();
     module.add("MESSAGES", message_objects::table(py, types)?)?;
     module.add("CARRIERS", PyTuple::new(py, carriers::NAMES)?)?;
+    module.add("CHECKED_UPGRADES", PyTuple::new(py, upgrades::CARRIERS)?)?;
     parent.add_submodule(&module)?;
     // The import system finds no submodules of an extension module: it has no `__path__`.
     let name = format!("{}.calls", parent.name()?);

@@ -66,8 +66,12 @@ impl CallServer {
             return Err(unknown_carrier(&carrier).into());
         }
         let subprotocol = carriers::subprotocol(&carrier);
-        let upgrades =
-            upgrades.and_then(|(secret, url)| UpgradeCheck::of_carrier(&carrier, secret, url));
+        let check = |(secret, url)| {
+            UpgradeCheck::of_carrier(&carrier, secret, url).ok_or_else(|| {
+                PyValueError::new_err(format!("upgrades: {carrier} has nothing to check"))
+            })
+        };
+        let upgrades = upgrades.map(check).transpose()?;
         let make = move || {
             let codec = carriers::by_name(&carrier, wire);
             codec.unwrap_or_else(|| Box::<carriers::Twilio>::default())

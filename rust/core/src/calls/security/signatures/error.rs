@@ -71,6 +71,15 @@ pub enum SignatureError {
         /// The header.
         header: &'static str,
     },
+    /// The upgrade has another token than the one that the answer to the webhook named.
+    #[error(
+        "the token in {header} is not the one of this route: give the answer to the webhook \
+         (auth_bearer_token=) and the route (auth_token=) the same"
+    )]
+    BearerMismatch {
+        /// The header.
+        header: &'static str,
+    },
     /// The signature is good, but the body is not the one whose hash was signed.
     #[error(
         "the body is not the one that was signed: its SHA-256 is not the {field}. The body must be \
@@ -151,9 +160,10 @@ impl SignatureError {
             Self::Argument { .. } => "argument",
             Self::Missing { .. } => "missing",
             Self::Malformed { .. } => "malformed",
-            Self::UrlMismatch { .. } | Self::BodyMismatch { .. } | Self::TokenMismatch { .. } => {
-                "mismatch"
-            }
+            Self::UrlMismatch { .. }
+            | Self::BodyMismatch { .. }
+            | Self::TokenMismatch { .. }
+            | Self::BearerMismatch { .. } => "mismatch",
             Self::BodyChanged { .. } => "body_changed",
             Self::BodyNotSigned { .. } => "body_not_signed",
             Self::TooOld { .. } => "too_old",

@@ -5,7 +5,9 @@
 //! key that comes more than once stay in their order; bodies of other types (SWML, Relay) in
 //! hexadecimal digits of the URL and the body.
 
-use super::hmac::{from_base64, from_hex, is_of, sha1_key};
+use ring::hmac::sign;
+
+use super::hmac::{from_base64, from_hex, is_of, sha1_key, sha256_key};
 use super::twilio::check_body;
 use super::url::PublicUrl;
 use super::{Content, SignatureError, secret};
@@ -52,6 +54,27 @@ pub fn validate(
     content.body().map_or(Ok(()), |body| check_body(&url, body))
 }
 
+/// Checks that an upgrade, which is not signed, has the token in its `Authorization` that the answer to the
+/// webhook named.
+pub fn validate_bearer(token: &str, authorization: Option<&str>) -> Result<(), SignatureError> {
+    let key = sha256_key(secret(token, "auth_token")?);
+    let (carrier, header) = (CARRIER, "Authorization");
+    let given = authorization.ok_or(SignatureError::Missing { carrier, header })?;
+    let expected = "Bearer and a token";
+    let given = given
+        .strip_prefix("Bearer ")
+        .ok_or(SignatureError::Malformed { header, expected })?;
+    // Digests are compared: the time that it takes tells nothing of the token.
+    if !is_of(
+        &key,
+        given.as_bytes(),
+        sign(&key, token.as_bytes()).as_ref(),
+    ) {
+        return Err(SignatureError::BearerMismatch { header });
+    }
+    Ok(())
+}
+
 /// Names and values, sorted by name.
 fn concatenated(fields: &[(&str, &str)]) -> String {
     let mut fields = fields.to_vec();
@@ -67,6 +90,21 @@ mod tests {
     use super::*;
 
     const KEY: &str = "PSKtest1234567890abcdef";
+
+    #[test]
+    fn a_bearer_token_is_the_one_that_was_named() {
+        let check = |given| validate_bearer("12345", given).err().map(|it| it.reason());
+        assert_eq!(check(Some("Bearer 12345")), None);
+        assert_eq!(check(None), Some("missing"));
+        for other in ["Bearer 1234", "Bearer 123456", "Bearer "] {
+            assert_eq!(check(Some(other)), Some("mismatch"), "{other}");
+        }
+        for other in ["12345", "Basic 12345", ""] {
+            assert_eq!(check(Some(other)), Some("malformed"), "{other}");
+        }
+        let empty = validate_bearer("", Some("Bearer "));
+        assert_eq!(empty.expect_err("a refusal").reason(), "argument");
+    }
 
     fn reason(url: &str, signature: &str, content: Content<'_>) -> Option<&'static str> {
         let result = validate(KEY, url, Some(signature), content);
