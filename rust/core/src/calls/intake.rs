@@ -139,18 +139,14 @@ impl Intake {
         self.advanced_ms = 0.0;
     }
 
-    fn forget_place(&mut self) {
+    /// What came before is told to nobody: no gap is made of the time until the next packet.
+    pub fn forget_place(&mut self) {
         self.end_ms = None;
         self.next_number = None;
         self.last = None;
         self.behind = None;
         self.early.clear();
         self.holes.clear();
-    }
-
-    /// What came before is told to nobody: no gap is made of the time until the next packet.
-    pub fn begin_anew(&mut self) {
-        self.forget_place();
     }
 
     /// The caller has begun to speak, as the server says, or has stopped.
@@ -198,7 +194,7 @@ impl Intake {
             return;
         }
         let mut next = *self.next_number.get_or_insert(number);
-        if number.abs_diff(next) > MAX_JUMP || (number < next && !self.is_late(number, media)) {
+        if number.abs_diff(next) > MAX_JUMP || (number < next && !self.take_late(number, media)) {
             // The carrier counts from somewhere else now.
             self.forget_place();
             self.next_number = Some(number);
@@ -233,9 +229,9 @@ impl Intake {
     }
 
     /// Takes a packet that comes after a later one: it has a place only where silence stands for it.
-    /// False: it is not late, but the next of a carrier that counts from somewhere else. `key` tells
-    /// which of two such packets is the later.
-    fn is_late(&mut self, key: u64, media: Media<'_>) -> bool {
+    /// False, and not taken: it is the next packet of a carrier that counts from somewhere else. `key`
+    /// tells which of two such packets is the later.
+    fn take_late(&mut self, key: u64, media: Media<'_>) -> bool {
         if self.fill_hole(media) {
             return true;
         }
@@ -295,7 +291,7 @@ impl Intake {
                 number: None,
                 at_ms: Some(key),
             };
-            if off_ms >= -MAX_LATE_MS && self.is_late(key, media) {
+            if off_ms >= -MAX_LATE_MS && self.take_late(key, media) {
                 return;
             }
             off_ms = self.begin_at(at_ms);

@@ -82,12 +82,13 @@ impl Conversation {
 
     /// Keeps the user's sound for another connection.
     pub(super) fn keep_sound(&mut self, append: &ClientEvent, wire: &[u8]) {
-        if self.survives() {
-            if wire.is_empty() {
-                self.note_sound(&append.sound());
-            } else {
-                self.note_sound(wire);
-            }
+        if !self.survives() {
+            return;
+        }
+        if wire.is_empty() {
+            self.note_sound(&append.sound());
+        } else {
+            self.note_sound(wire);
         }
     }
 

@@ -25,6 +25,17 @@ pub enum AudioInput<'a> {
     Wire(&'a [u8]),
 }
 
+impl<'a> AudioInput<'a> {
+    /// Its bytes, where they are in the format of the wire.
+    fn wire(self) -> Option<&'a [u8]> {
+        match self {
+            Self::Samples(samples, None) => Some(bytemuck::cast_slice(samples)),
+            Self::Samples(_, Some(_)) => None,
+            Self::Wire(bytes) => Some(bytes),
+        }
+    }
+}
+
 /// Why sound was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -114,13 +125,7 @@ fn append_of(
 ) -> Result<(Option<ClientEvent>, Cow<'_, [u8]>), ResampleError> {
     let format = converter.format();
     // Most sound is in the format of the wire already, and is not copied.
-    let ready: Option<&[u8]> = match input {
-        _ if converter.is_resampling() => None,
-        AudioInput::Samples(samples, None) => Some(bytemuck::cast_slice(samples)),
-        AudioInput::Samples(..) => None,
-        AudioInput::Wire(bytes) => Some(bytes),
-    };
-    if let Some(bytes) = ready {
+    if let Some(bytes) = input.wire().filter(|_| !converter.is_resampling()) {
         return Ok((audio_append(bytes), Cow::Borrowed(bytes)));
     }
     let mut wire = buffers::acquire();

@@ -35,8 +35,8 @@ pub(super) struct Reconnecting {
     held_by_server: bool,
     /// The server speaks first, as it did on the connection before.
     server_begins: bool,
-    /// The connection whose loss, or whose attempt's failure, was taken note of last: what ends it for
-    /// good is no other one.
+    /// The connection whose end was handled last. An end may be told twice: a server refuses an attempt,
+    /// and then this side closes it.
     ended: Option<u64>,
 }
 

@@ -287,7 +287,7 @@ fn a_packet_that_comes_twice_is_taken_once() {
 fn what_was_lost_with_the_session_is_no_gap() {
     let mut intake = intake(IntakeOptions::default());
     give(&mut intake, 0, false);
-    intake.begin_anew();
+    intake.forget_place();
     give(&mut intake, 100, false);
     assert_eq!(packets(&intake.take()), [1, 101]);
 }

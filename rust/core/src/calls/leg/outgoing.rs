@@ -253,7 +253,7 @@ impl Leg {
                 let most = self.options.session_timeout.filter(|_| !is_attended);
                 self.unattended_until = most.map(|most| now + most);
                 if !is_attended {
-                    self.intake.begin_anew();
+                    self.intake.forget_place();
                 }
             }
         }

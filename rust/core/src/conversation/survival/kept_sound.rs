@@ -133,10 +133,12 @@ impl KeptSound {
     }
 
     pub fn append(&mut self, wire: &[u8]) {
+        let from = self.needed_from(self.end() + wire.len() as u64);
         // First what goes, so that its memory is there for what comes.
-        self.trim_to(self.end() + wire.len() as u64);
+        self.trim_to(from);
         self.waiting.push(wire);
-        self.trim();
+        // What came may be longer than what is kept.
+        self.trim_to(from);
     }
 
     /// The client ends the user's turn here.
@@ -145,19 +147,22 @@ impl KeptSound {
     }
 
     fn trim(&mut self) {
-        self.trim_to(self.end());
+        self.trim_to(self.needed_from(self.end()));
     }
 
-    /// Drops what is not needed once the sound ends there.
-    fn trim_to(&mut self, end: u64) {
+    /// From where sound is needed once it ends at `end`.
+    fn needed_from(&self, end: u64) -> u64 {
         let bound = end.saturating_sub(self.most);
-        let keep_from = match &self.speech {
+        match &self.speech {
             Speech::Open(from) | Speech::Over { from, .. } => (*from).max(bound),
             Speech::Silent if self.by_hand || self.waits || !self.commits.is_empty() => bound,
             Speech::Silent => bound.max(end.saturating_sub(self.idle)),
-        };
+        }
+    }
+
+    fn trim_to(&mut self, position: u64) {
         let start = self.start;
-        self.drop_to(keep_from);
+        self.drop_to(position);
         if self.waits {
             self.dropped += self.start - start;
         }

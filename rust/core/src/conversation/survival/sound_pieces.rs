@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::audio::cold_copy;
 
-/// Bytes of a piece. The allocator hands out and takes back what is not longer at once.
+/// Bytes of a piece: what is not longer, allocators keep at hand.
 const PIECE: usize = 1024;
 
 #[derive(Debug, Default)]
@@ -23,14 +23,14 @@ impl SoundPieces {
     pub fn push(&mut self, mut sound: &[u8]) {
         self.len += sound.len();
         while !sound.is_empty() {
-            let room = |piece: &mut Vec<u8>| piece.capacity() - piece.len();
-            if self.pieces.back_mut().map_or(0, room) == 0 {
-                self.pieces.push_back(Vec::with_capacity(PIECE));
-            }
-            if let Some(last) = self.pieces.back_mut() {
-                let (now, later) = sound.split_at(room(last).min(sound.len()));
-                cold_copy::append(last, now);
-                sound = later;
+            match self.pieces.back_mut() {
+                Some(last) if last.len() < last.capacity() => {
+                    let room = last.capacity() - last.len();
+                    let (now, later) = sound.split_at(room.min(sound.len()));
+                    cold_copy::append(last, now);
+                    sound = later;
+                }
+                _ => self.pieces.push_back(Vec::with_capacity(PIECE)),
             }
         }
     }
