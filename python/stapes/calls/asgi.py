@@ -140,8 +140,7 @@ class AsgiCall(Call):
                 message = await receive()
             except Exception as error:
                 # An app's own WebSocket, or one that is over already.
-                core.line_ended(None, str(error) or type(error).__name__)
-                return
+                return self._line_broke(error)
             if message["type"] == "websocket.disconnect":
                 core.line_ended(message.get("code") or 1005, message.get("reason") or "")
                 return
@@ -170,14 +169,16 @@ class AsgiCall(Call):
                     await send({"type": "websocket.send", kind: frame})
                 except Exception as error:
                     # The far side is gone; every server says that in its own way.
-                    self.core.line_ended(None, str(error) or type(error).__name__)
-                    return
+                    return self._line_broke(error)
 
     async def _quietly(self, message: MutableMapping[str, Any]) -> None:
         try:
             await self._websocket.send(message)
         except Exception as error:
-            self.core.line_ended(None, str(error) or type(error).__name__)
+            self._line_broke(error)
+
+    def _line_broke(self, error: Exception) -> None:
+        self.core.line_ended(None, str(error) or type(error).__name__)
 
 
 class TwilioCall(AsgiCall):

@@ -12,7 +12,7 @@ from agents import UserError
 
 from stapes import _core
 from stapes.core_logging import follow_levels
-from stapes.errors import CallError, ConnectError, NotConnectedError, StapesError
+from stapes.errors import ConnectError, NotConnectedError, StapesError
 from stapes.events import Error
 from stapes.providers import Credentials
 from stapes.session.failures import ends_more, report_failure
@@ -152,12 +152,6 @@ class Connector:
         """See `RealtimeSession.connect`; `agent` is the initial one."""
         if self._scope.core.status != "disconnected" or self.is_busy:
             raise UserError("The session is already connected or connecting: call close() first.")
-        call = self._options.call
-        if call is not None and call.core.is_over:
-            raise CallError(
-                "the call has ended: nobody would hear the session. The next call needs a session "
-                "of its own"
-            )
         follow_levels()
         options = self._options
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
