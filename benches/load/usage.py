@@ -1,4 +1,4 @@
-"""What this process uses of the machine."""
+"""What a process uses of the machine: this one, or another one by its number."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ def cpu_s() -> tuple[float, float]:
     return usage.ru_utime, usage.ru_stime
 
 
-def rss_kb() -> int:
+def cpu_s_of(process: int) -> float:
+    """Seconds of user and system time of all threads of another process."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_kb(process: int | str = "self") -> int:
     """Resident memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_KB
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE_KB
 
 
 def switches() -> int:
@@ -26,14 +32,14 @@ def switches() -> int:
     return usage.ru_nvcsw + usage.ru_nivcsw
 
 
-def threads() -> int:
+def threads(process: int | str = "self") -> int:
     """Threads of the process, those that Python does not know included."""
-    return len(os.listdir("/proc/self/task"))
+    return len(os.listdir(f"/proc/{process}/task"))
 
 
-def descriptors() -> int:
+def descriptors(process: int | str = "self") -> int:
     """Open file descriptors."""
-    return len(os.listdir("/proc/self/fd"))
+    return len(os.listdir(f"/proc/{process}/fd"))
 
 
 def cpu_by_thread() -> dict[str, float]:

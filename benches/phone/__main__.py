@@ -20,9 +20,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benches.load.processes import pinned
 from benches.phone.churn import churn
 from benches.phone.page import write
-from benches.phone.processes import HERE, MODEL_PORT, PORT, serving
+from benches.phone.processes import HERE, LOAD_CORE, MODEL_PORT, PORT, serving
 
 LOAD = HERE / "load" / "target" / "release"
 RESULTS = HERE / "results" / "phone.jsonl"
@@ -74,7 +75,7 @@ def measure(name: str, n: int, cycles: int) -> dict[str, Any]:
         with serving(command, {}) as server:
             phones = [sys.executable, "-m", "benches.phone.bare_phones"]
             words = map(str, (n, 7 * cycles, PORT, server.pid))
-            out = subprocess.check_output(["taskset", "-c", "0", *phones, *words], text=True)
+            out = subprocess.check_output(pinned(LOAD_CORE, [*phones, *words]), text=True)
         return json.loads(out) | {"server": name, "n": n}
     command, sound, more = SERVERS[name]
     lacks_packages = command[0] == "node" and not (HERE / "node_modules").exists()
@@ -84,7 +85,7 @@ def measure(name: str, n: int, cycles: int) -> dict[str, Any]:
         load = [str(LOAD / "load"), "--n", str(n), "--cycles", str(cycles)]
         load += ["--pid", str(server.pid), "--url", f"ws://127.0.0.1:{PORT}/media-stream"]
         load += ["--model-port", str(MODEL_PORT), "--sound", sound]
-        out = subprocess.check_output(["taskset", "-c", "0", *load], text=True, timeout=600)
+        out = subprocess.check_output(pinned(LOAD_CORE, load), text=True, timeout=600)
     return json.loads(out) | {"server": name, "n": n}
 
 

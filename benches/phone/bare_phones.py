@@ -12,7 +12,7 @@ import time
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from benches.phone.processes import cpu_s
+from benches.load.usage import cpu_s_of
 
 PAYLOAD = "f" * (160 * 4 // 3 + 1)
 FRAME = json.dumps(
@@ -38,7 +38,7 @@ async def main() -> None:
     url = f"ws://127.0.0.1:{port}/"
     phones = [(await ws_connect(Phone, url))[0] for _ in range(count)]
     frames = seconds * 50
-    before, begun = cpu_s(pid), time.monotonic()
+    before, begun = cpu_s_of(pid), time.monotonic()
     for tick in range(frames):
         for at, phone in enumerate(phones):
             # Spread over the 20 ms, as real phones are.
@@ -46,7 +46,7 @@ async def main() -> None:
                 due = begun + tick * 0.02 + 0.02 * at / count
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
             phone.send(WSMsgType.TEXT, FRAME)
-    used = cpu_s(pid) - before
+    used = cpu_s_of(pid) - before
     took = time.monotonic() - begun
     print(json.dumps({"cpu_ms_per_call_s": used * 1000 / took / count, "seconds": took}))
 

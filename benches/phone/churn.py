@@ -6,13 +6,14 @@ import asyncio
 import base64
 import json
 import random
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import connect
 
+from benches.load.processes import serving as serving_model
+from benches.load.usage import descriptors, rss_kb, threads
 from benches.phone.processes import PORT, serving
 
 __all__ = ["churn"]
@@ -21,18 +22,12 @@ AT_ONCE = 50
 FRAMES = 10
 SAMPLES = 10
 """How often it is looked at the server meanwhile."""
-LOAD_SERVER = Path("target/release/stapes-load-server")
+BINARIES = Path("target/release")
 
 
 def _used(pid: int) -> dict[str, int]:
     """Memory in KB, open files, threads of a process."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    return {
-        "rss_kb": int(fields["VmRSS"].split()[0]),
-        "files": len(list(Path(f"/proc/{pid}/fd").iterdir())),
-        "threads": int(fields["Threads"]),
-    }
+    return {"rss_kb": rss_kb(pid), "files": descriptors(pid), "threads": threads(pid)}
 
 
 async def _call(number: int, chance: random.Random) -> None:
@@ -79,13 +74,9 @@ async def _churn(calls: int, pid: int) -> list[dict[str, int]]:
 
 def churn(calls: int) -> dict[str, Any]:
     """The row of so many calls."""
-    command = ["taskset", "-c", "0", str(LOAD_SERVER)]
-    model = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert model.stdout is not None
-    url = model.stdout.readline().strip()
-    try:
+    with serving_model(BINARIES) as model:
         listener = [sys.executable, "servers/stapes_listener.py"]
-        more = {"REALTIME_URL": f"{url}/v1/realtime?mode=paced&chunks=1"}
+        more = {"REALTIME_URL": f"{model.url}/v1/realtime?mode=paced&chunks=1"}
         with serving(listener, more) as server:
             return {
                 "server": "churn",
@@ -93,6 +84,3 @@ def churn(calls: int) -> dict[str, Any]:
                 "before": _used(server.pid),
                 "samples": asyncio.run(_churn(calls, server.pid)),
             }
-    finally:
-        model.terminate()
-        model.wait()

@@ -1,4 +1,4 @@
-"""Servers under load: starting them, and what they use."""
+"""Servers under load, each on a core of its own."""
 
 from __future__ import annotations
 
@@ -11,21 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benches.load.processes import pinned
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = ["HERE", "MODEL_PORT", "PORT", "cpu_s", "serving"]
+__all__ = ["HERE", "LOAD_CORE", "MODEL_PORT", "PORT", "serving"]
 
 HERE = Path(__file__).parent
 PORT = 18_080
 MODEL_PORT = 18_765
-_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_s(pid: int) -> float:
-    """Seconds of CPU that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+LOAD_CORE, PHONE_CORE = 0, 1
+"""Of load and model, and of the server under test."""
 
 
 @contextmanager
@@ -41,7 +38,7 @@ def serving(
         **more,
     }
     server = subprocess.Popen(
-        ["taskset", "-c", "1", *command],
+        pinned(PHONE_CORE, command),
         cwd=HERE,
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import tempfile
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from benches.load.processes import CLIENT_CORE, ROOT, SERVER_CORE, busy_s, children_s, pinned
+from benches.load.usage import cpu_s_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 WINDOW_S = 0.5
 
@@ -40,15 +40,11 @@ class Reflector:
         self._watching.join()
 
     def _watch(self) -> None:
-        used, at = self._cpu_s(), time.monotonic()
+        used, at = cpu_s_of(self._pid), time.monotonic()
         while not self._stop.wait(WINDOW_S):
-            now, here = self._cpu_s(), time.monotonic()
+            now, here = cpu_s_of(self._pid), time.monotonic()
             self.shares.append((now - used) / (here - at))
             used, at = now, here
-
-    def _cpu_s(self) -> float:
-        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(") ")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager

@@ -140,7 +140,8 @@ class AsgiCall(Call):
                 message = await receive()
             except Exception as error:
                 # An app's own WebSocket, or one that is over already.
-                return self._line_broke(error)
+                self._line_broke(error)
+                return
             if message["type"] == "websocket.disconnect":
                 core.line_ended(message.get("code") or 1005, message.get("reason") or "")
                 return
@@ -169,7 +170,8 @@ class AsgiCall(Call):
                     await send({"type": "websocket.send", kind: frame})
                 except Exception as error:
                     # The far side is gone; every server says that in its own way.
-                    return self._line_broke(error)
+                    self._line_broke(error)
+                    return
 
     async def _quietly(self, message: MutableMapping[str, Any]) -> None:
         try:
