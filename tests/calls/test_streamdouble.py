@@ -121,9 +121,8 @@ async def test_a_call_keeps_to_the_protocol_and_is_heard_to_its_end(door: str) -
     assert desk.ended.by == "caller"
 
 
-async def test_a_caller_who_interrupts_clears_the_phone_and_gets_an_answer(
-    door: str, question: Path
-) -> None:
+async def interrupted(door: str, question: Path, after: float, *expected: Any) -> tuple[Any, Any]:
+    """A caller who asks for breakfast amid the greeting: the simulator's result, and the desk."""
     mind = ScriptedMind(
         [Turn(when="breakfast", say="At eight."), Turn(say=GREETING, times=1)],
         hears=["And the breakfast?"],
@@ -133,18 +132,24 @@ async def test_a_caller_who_interrupts_clears_the_phone_and_gets_an_answer(
             url,
             scripted(
                 {"wait_for": "audio"},
-                {"wait": 0.6},
+                {"wait": after},
                 {"say": str(question)},
                 {"wait_for": {"event": "clear", "timeout": 3}},
-                {"expect": "clear"},
-                {"expect": "no_violations"},
+                *expected,
                 {"wait": 0.5},
                 {"wait_for": "quiet"},
             ),
             config=PATIENCE,
         )
         await until(lambda: desk.ended)
-    result = report.result
+    return report.result, desk
+
+
+async def test_a_caller_who_interrupts_clears_the_phone_and_gets_an_answer(
+    door: str, question: Path
+) -> None:
+    expected = ({"expect": "clear"}, {"expect": "no_violations"})
+    result, desk = await interrupted(door, question, 0.6, *expected)
     assert result.failed_expectations == []
     assert result.clears_received == 1
     first, cleared = result.first_audio_at, result.events_of("clear_received")[0].at
@@ -164,28 +169,11 @@ async def test_marks_that_the_simulator_drops_on_a_clear_do_not_matter(
 
     Were they waited for, what is played later would never count as heard.
     """
-    mind = ScriptedMind(
-        [Turn(when="breakfast", say="At eight."), Turn(say=GREETING, times=1)],
-        hears=["And the breakfast?"],
-    )
-    async with front_desk(door, mind) as (url, desk):
-        report = await api.run_scenario(
-            url,
-            scripted(
-                {"wait_for": "audio"},
-                {"wait": 0.3},
-                {"say": str(question)},
-                {"wait_for": {"event": "clear", "timeout": 3}},
-                {"wait": 0.5},
-                {"wait_for": "quiet"},
-            ),
-            config=PATIENCE,
-        )
-        await until(lambda: desk.ended)
-    (cleared,) = report.result.events_of("clear_received")
+    result, desk = await interrupted(door, question, 0.3)
+    (cleared,) = result.events_of("clear_received")
     dropped = cleared.detail["dropped_marks"]
     assert dropped, "no mark was on its way"
-    assert not {*dropped} & {*report.result.marks_echoed}
+    assert not {*dropped} & {*result.marks_echoed}
     answer = [item for item in desk.history if item.role == "assistant"][-1]
     assert answer.status == "completed"
     assert answer.content[0].audio_end_ms is None

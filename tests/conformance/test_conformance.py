@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 
 import pytest
 
-from tests.conformance.verdict import DATA, check, verdict_of
+from tests.conformance.verdict import DATA, check, count_compared, names_in, verdict_of
 
-NAMES = sorted(path.stem for path in (DATA / "scenarios").glob("*.json"))
+NAMES = names_in(DATA / "scenarios")
 
 
 @pytest.fixture(scope="session")
@@ -20,14 +19,13 @@ def verdict(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 def test_every_scenario_has_a_golden_trace() -> None:
     assert len(NAMES) == 138
-    assert sorted(path.stem for path in (DATA / "golden").glob("*.json")) == NAMES
+    assert names_in(DATA / "golden") == NAMES
     departures = json.loads((DATA / "departures.json").read_text())
     assert set(departures) <= set(NAMES)
 
 
 def test_every_scenario_was_compared(verdict: list[str]) -> None:
-    counts = [int(number) for number in re.findall(r"\d+", verdict[-1])]
-    assert sum(counts) == len(NAMES)
+    assert count_compared(verdict) == len(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -7,18 +7,17 @@ by what follows from them.
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conformance.verdict import DATA, check, verdict_of
+from tests.conformance.verdict import DATA, check, count_compared, names_in, verdict_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CALLS = DATA / "twilio"
-NAMES = sorted(path.stem for path in (CALLS / "scenarios").glob("*.json"))
+NAMES = names_in(CALLS / "scenarios")
 DEPARTURES = json.loads((CALLS / "departures.json").read_text())
 HEARD = [name for name in NAMES if name.startswith("phone_barge_in")]
 
@@ -37,13 +36,12 @@ def verdict(traces: Path) -> list[str]:
 
 def test_every_call_has_a_golden_trace() -> None:
     assert len(NAMES) == 84
-    assert sorted(path.stem for path in (CALLS / "golden").glob("*.json")) == NAMES
+    assert names_in(CALLS / "golden") == NAMES
     assert set(DEPARTURES) <= set(NAMES)
 
 
 def test_every_call_was_compared(verdict: list[str]) -> None:
-    counts = [int(number) for number in re.findall(r"\d+", verdict[-1])]
-    assert sum(counts) == len(NAMES)
+    assert count_compared(verdict) == len(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,16 @@ import pytest
 
 DATA = Path(__file__).parent / "data"
 _ROOT = Path(__file__).parents[2]
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names of a folder's scenarios, or of their golden traces."""
+    return sorted(path.stem for path in folder.glob("*.json"))
+
+
+def count_compared(verdict: list[str]) -> int:
+    """How many scenarios were compared, as its last line sums up."""
+    return sum(int(number) for number in re.findall(r"\d+", verdict[-1]))
 
 
 def verdict_of(folder: Path, out: Path, *flags: str) -> list[str]:

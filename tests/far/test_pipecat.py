@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tests.far.sounds import at_rate, correlation, speech
+from tests.sounds import at_rate, correlation, speech
 
 from stapes import RealtimeAgent, RealtimeSession
 from stapes.audio import mulaw_decode, mulaw_encode

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from tests.far.sounds import at_rate, correlation, found, speech
+from tests.sounds import at_rate, correlation, found, speech
 
 from stapes import RealtimeAgent, RealtimeSession
 from stapes.calls import Call, CallEnded, CallServer, Dtmf
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from numpy.typing import NDArray
-    from tests.far.asterisk_pbx import Asterisk
+    from tests.far.asterisk_pbx import Asterisk, AsteriskCall
 
 pytestmark = pytest.mark.far
 
@@ -61,6 +61,16 @@ class Answered:
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.02)
+
+
+async def answered_with(
+    answered: Answered, asterisk: Asterisk, extension: str, answer: NDArray[np.int16], stays: float
+) -> AsteriskCall:
+    """A call of Asterisk's that the model answers with that sound."""
+    call = asterisk.call(extension, stays=stays, port=answered.port)
+    await answered.until(lambda: answered.calls)
+    await answered.speaks(answer)
+    return call
 
 
 @asynccontextmanager
@@ -127,9 +137,7 @@ async def test_a_call_that_is_hung_up_here_goes_on_in_the_dial_plan_when_all_was
 ) -> None:
     answer = speech(1, MODEL_RATE, 3)
     async with answering(websocket_port) as answered:
-        call = asterisk.call(extension, stays=10, port=answered.port)
-        await answered.until(lambda: answered.calls)
-        await answered.speaks(answer)
+        call = await answered_with(answered, asterisk, extension, answer, stays=10)
         await answered.until(lambda: answered.said)
         answered.calls[0].hang_up(after_playback=True)
         await answered.until(lambda: answered.ended)
@@ -145,9 +153,7 @@ async def test_an_interruption_stops_what_the_caller_hears(
 ) -> None:
     answer = speech(8, MODEL_RATE, 4)
     async with answering(websocket_port) as answered:
-        call = asterisk.call(extension, stays=4, port=answered.port)
-        await answered.until(lambda: answered.calls)
-        await answered.speaks(answer)
+        call = await answered_with(answered, asterisk, extension, answer, stays=4)
         await answered.until(lambda: len(call.heard()) > 8000)
         started = {"type": "input_audio_buffer.speech_started", "item_id": "u"}
         await answered.model.send(started)

@@ -15,6 +15,7 @@ sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 from browser_peer import BrowserPeer
 from calling import KEY, SECONDS, Seen, eventually
 from chromium import PROGRAM, Chromium
+from tests.sounds import correlation
 
 from stapes import Audio, AudioStopped, RealtimeAgent, RealtimeSession, WebRTCTransport
 from stapes.devserver import ToneVoice
@@ -111,7 +112,7 @@ def likeness(sent: Any, heard: Any) -> float:
         if np.sqrt(np.mean(piece**2)) < 500:
             continue
         around = heard[max(0, start + lag - 2_400) : start + lag + WINDOW + 2_400]
-        least = min(least, best_correlation(piece, around))
+        least = min(least, correlation(piece, around))
     return least
 
 
@@ -119,9 +120,3 @@ def best_lag(sent: Any, heard: Any) -> int:
     size = 1 << (len(sent) + len(heard)).bit_length()
     product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sent, size)), size)
     return int(np.argmax(product[: len(heard)]))
-
-
-def best_correlation(piece: Any, around: Any) -> float:
-    windows = np.lib.stride_tricks.sliding_window_view(around, len(piece))
-    norms = np.linalg.norm(windows, axis=1) * np.linalg.norm(piece) + 1e-9
-    return float(np.max(windows @ piece / norms))

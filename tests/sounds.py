@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def at_rate(sound: NDArray[np.int16], rate: int, wanted: int) -> NDArray[np.int1
     return np.frombuffer(resampler.process(sound) + resampler.flush(), np.int16)
 
 
-def correlation(part: NDArray[np.int16], whole: NDArray[np.int16]) -> float:
+def correlation(part: NDArray[Any], whole: NDArray[Any]) -> float:
     """How alike a sound is to the place in another one where it fits best: 1 where equal."""
     if len(whole) < len(part):
         whole = np.pad(whole, (0, len(part) - len(whole)))
