@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect as connect_here
 from websockets.sync.client import connect
 
 import stapes.devserver
@@ -72,3 +73,15 @@ def test_minds_and_voices_need_no_web_server():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "False"
+
+
+async def test_one_that_keeps_no_calls_serves_them_all_the_same():
+    async with DevServer(records=False) as server:
+        for _ in range(2):
+            key = {"Authorization": "Bearer any"}
+            async with connect_here(server.url, additional_headers=key) as one:
+                assert json.loads(await one.recv())["type"] == "session.created"
+        with pytest.raises(RuntimeError, match="records=False"):
+            _ = server.calls
+        with pytest.raises(RuntimeError, match="records=False"):
+            await server.next_call()

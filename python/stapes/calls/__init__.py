@@ -2,6 +2,7 @@
 
 - `CallServer`: a listener for carriers' media streams.
 - `TwilioCall`, `AsgiCall`: the same in an ASGI app.
+- `CallSummary`: what became of a call, in a line for a log.
 - `Call`: the caller's end, which `RealtimeSession(agent, call=call)` is coupled with.
 - Who may call: the signatures of the carriers, one-time tokens, and the answers that tell a carrier
   where to stream a call's sound.
@@ -40,6 +41,7 @@ from stapes.calls.security import (
     validate_vonage,
 )
 from stapes.calls.server import CallServer
+from stapes.calls.summary import CallSummary
 from stapes.errors import (
     SignatureError,
     TokenError,
@@ -66,6 +68,7 @@ __all__ = [
     "CallOptions",
     "CallResumed",
     "CallServer",
+    "CallSummary",
     "CallTokens",
     "Dtmf",
     "ListenOptions",

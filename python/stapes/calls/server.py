@@ -16,6 +16,7 @@ from stapes.calls.call import Call
 from stapes.calls.dispatching import MessageDispatcher
 from stapes.calls.messages import IncomingCall
 from stapes.calls.options import CallOptions, ListenOptions
+from stapes.calls.stop_signals import StopSignals
 from stapes.errors import TokenError
 from stapes.hub import LoopHub
 
@@ -219,15 +220,37 @@ class CallServer:
 
     # Serving
 
-    def run(self) -> None:
-        """Serves until it is interrupted, on an event loop of its own."""
-        stapes.event_loop.run(self.serve())
+    def run(self, *, drain: float = 0.0) -> None:
+        """Serves until SIGTERM or Ctrl-C, on an event loop of its own.
 
-    async def serve(self) -> None:
-        """Serves until `stop` is called, or the task is cancelled."""
+        Args:
+            drain: seconds that standing calls have then to end by themselves. A second signal ends
+                them at once.
+        """
+        stapes.event_loop.run(self.serve(drain=drain, signals=True))
+
+    async def serve(self, *, drain: float = 0.0, signals: bool = False) -> None:
+        """Listens until `stop` is called or the task is cancelled: see `until_stopped`."""
         async with self:
-            assert self._stopped is not None
+            await self.until_stopped(drain=drain, signals=signals)
+
+    async def until_stopped(self, *, drain: float = 0.0, signals: bool = False) -> None:
+        """Waits for `stop`, in `async with server:`, and ends the calls that stand then.
+
+        Args:
+            drain: seconds that calls have to end by themselves.
+            signals: SIGTERM and SIGINT stop it as well, and a second one ends the standing calls at
+                once. Only the main thread gets signals.
+        """
+        if self._stopped is None:
+            raise RuntimeError("the server does not listen: use it in `async with server:`")
+        if not signals:
             await self._stopped.wait()
+            await self.close(drain=drain)
+            return
+        with StopSignals() as signalled:
+            await _first_of(self._stopped.wait(), signalled.stop.wait())
+            await _first_of(self.close(drain=drain), signalled.at_once.wait())
 
     async def __aenter__(self) -> CallServer:
         self._listen()
@@ -283,7 +306,7 @@ class CallServer:
                 logger.info("calls are answered on %s:%d", self._host, self.ports[route.carrier])
 
     def stop(self) -> None:
-        """Has `serve` return; calls that stand are hung up."""
+        """Has `serve` and `until_stopped` return, when the calls that stand have ended."""
         if self._stopped is not None:
             self._stopped.set()
 
@@ -348,3 +371,14 @@ class CallServer:
         logger.info(
             "%s call %s ended after %.1f s, by %s", call.carrier, call.id, ended.duration, ended.by
         )
+
+
+async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Waits until one is done, and cancels the others."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The command line: `stapes demo`, `stapes talk`, `stapes dev-server`."""
+"""The command line: `stapes serve`, `stapes talk`, `stapes dev-server`, `stapes demo`."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("stapes"):
             raise
-        sys.exit(f"stapes: the command line needs {error.name}: pip install 'stapes[demo]'")
+        sys.exit(f"stapes: the command line needs {error.name}: pip install stapes")
     app()

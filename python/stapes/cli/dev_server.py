@@ -132,8 +132,12 @@ def drop_help() -> str:
     )
 
 
-def make_server(mind: Mind, voice: Voice, options: Options | None = None) -> DevServer:
+def make_server(
+    mind: Mind, voice: Voice, options: Options | None = None, *, records: bool = True
+) -> DevServer:
     """Return a server for the running loop, on a free loopback port.
+
+    With `records=False` it keeps nothing of its calls.
 
     Raises:
         ServerSetupError: the web server is not installed.
@@ -142,7 +146,7 @@ def make_server(mind: Mind, voice: Voice, options: Options | None = None) -> Dev
         from stapes.devserver import DevServer, Options
     except ImportError as error:
         raise ServerSetupError(f"the development server {_needs_server(error)}") from None
-    return DevServer(mind, voice, options or Options())
+    return DevServer(mind, voice, options or Options(), records=records)
 
 
 def run_server(

@@ -75,7 +75,8 @@ class DevServer:
             await call.received.wait_for("response.create")
 
     Without options it sends answers at once (`pace=None`). `rudeness`, `arm` and `refuse_next` have
-    it misbehave: see `stapes.devserver.Rudeness`.
+    it misbehave: see `stapes.devserver.Rudeness`. With `records=False` it keeps no call for a test
+    to look at (`calls`, `next_call`), so that it may run for long.
     """
 
     def __init__(
@@ -87,9 +88,12 @@ class DevServer:
         rudeness: Rudeness | None = None,
         host: str = LOOPBACK,
         port: int = 0,
+        records: bool = True,
     ) -> None:
         self._options = options or Options(pace=None)
-        self._calls = _TestCalls(mind or ScriptedMind(), voice or ToneVoice(), self._options)
+        mind, voice = mind or ScriptedMind(), voice or ToneVoice()
+        self._records = _Records(mind, voice, self._options) if records else None
+        self._calls = self._records or Calls(mind, voice, self._options)
         if rudeness is not None:
             self._calls.trouble.set(rudeness)
         self._address = (host, port)
@@ -120,7 +124,7 @@ class DevServer:
     @property
     def calls(self) -> list[ServedCall]:
         """All calls so far, those that are over included."""
-        return list(self._calls.all)
+        return list(self._recorded.all)
 
     async def next_call(self, *, seconds: float = 5.0) -> ServedCall:
         """Return the next call that nobody has asked for yet, once it is there.
@@ -129,7 +133,7 @@ class DevServer:
             TimeoutError: nobody called in time.
         """
         async with asyncio.timeout(seconds):
-            return await self._calls.arrivals.get()
+            return await self._recorded.arrivals.get()
 
     @property
     def rudeness(self) -> Rudeness:
@@ -218,13 +222,19 @@ class DevServer:
         await self._task
 
     @property
+    def _recorded(self) -> _Records:
+        if self._records is None:
+            raise RuntimeError("the server keeps no calls: it was made with records=False")
+        return self._records
+
+    @property
     def _bound(self) -> socket.socket:
         if self._socket is None:
             raise RuntimeError("the server does not run: use it in `async with DevServer(...)`")
         return self._socket
 
 
-class _TestCalls(Calls):
+class _Records(Calls):
     """Calls that are recorded and kept."""
 
     def __init__(self, mind: Mind, voice: Voice, options: Options) -> None:

@@ -1,0 +1,103 @@
+"""What became of a call, in a line for a log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from stapes.calls.events import CallEnded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agents import Usage
+    from agents.realtime import RealtimeAgent
+
+    from stapes.calls.call import Call
+    from stapes.events import AgentHandoff, AgentToolStart
+
+__all__ = ["CallSummary"]
+
+_LONGEST = 120
+"""Characters of a name or reason that came from outside."""
+
+
+class _Session(Protocol):
+    """What is read of a `RealtimeSession`."""
+
+    @property
+    def initial_agent(self) -> RealtimeAgent[Any]: ...
+    @property
+    def usage(self) -> Usage: ...
+    @property
+    def on(self) -> Callable[..., Any]: ...
+
+
+class CallSummary:
+    """Counts what happens in a call and its session. Make it before the session connects.
+
+        session = RealtimeSession(agent, call=call)
+        summary = CallSummary(call, session)
+        async with session:
+            await call.ended()
+        logger.info("%s", summary)
+
+    Its text has no keys that the caller pressed and nothing that was said.
+    """
+
+    def __init__(self, call: Call, session: _Session) -> None:
+        self._call = call
+        self._session = session
+        self.agents: list[str] = [session.initial_agent.name]
+        """The names of the agents, in the order in which they were in charge."""
+        self.tools: dict[str, int] = {}
+        """How often each tool was called."""
+        self.interruptions = 0
+        """Answers that the caller cut."""
+        self.ended: CallEnded | None = None
+        """How the call ended."""
+        session.on("agent_handoff", self._handed_over)
+        session.on("agent_tool_start", self._tool_called)
+        session.on("audio_interrupted", self._interrupted)
+        call.on(CallEnded, self._call_ended)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all responses and transcriptions so far."""
+        return self._session.usage.total_tokens
+
+    def _handed_over(self, event: AgentHandoff) -> None:
+        self.agents.append(event.to_agent.name)
+
+    def _tool_called(self, event: AgentToolStart) -> None:
+        name = event.tool.name
+        self.tools[name] = self.tools.get(name, 0) + 1
+
+    def _interrupted(self, _event: object) -> None:
+        self.interruptions += 1
+
+    def _call_ended(self, event: CallEnded) -> None:
+        self.ended = event
+
+    def __str__(self) -> str:
+        call, ended = self._call, self.ended
+        tools = ", ".join(
+            _plain(name) if count == 1 else f"{_plain(name)} x{count}"
+            for name, count in self.tools.items()
+        )
+        parts = [
+            f"{call.carrier} {_plain(call.id)}",
+            "standing" if ended is None else f"{ended.duration:.1f} s",
+            f"agents: {' > '.join(map(_plain, self.agents))}",
+            f"tools: {tools or 'none'}",
+            f"interruptions: {self.interruptions}",
+            f"tokens: {self.tokens}",
+        ]
+        if ended is not None:
+            parts.append(f"ended by: {ended.by}, {_plain(ended.reason) or 'no reason given'}")
+        return " | ".join(parts)
+
+
+def _plain(text: str) -> str:
+    """One line, and not too long: ids and reasons come from the other end."""
+    line = "".join(character if character.isprintable() else " " for character in text)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
