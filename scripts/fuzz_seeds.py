@@ -32,6 +32,7 @@ CALLS = (
     "b\x01\0\x100123456789abcdef",
     "MEDIA_START connection_id:s channel_id:c format:slin16 optimal_frame_size:640 ptime:20",
     '{"callSid":"c","sampleRate":16000,"mixType":"mono"}',
+    '{"type":"start","call_id":"0123456789abcdef","sample_rate":24000}',
 )
 
 

@@ -12,6 +12,7 @@ from stapes._core.audio import Recording
 from stapes.calls.options import CallOptions, ListenOptions
 
 __all__ = [
+    "BROWSER_SUBPROTOCOL",
     "CARRIERS",
     "CHECKED_UPGRADES",
     "MAX_AGE",
@@ -20,6 +21,7 @@ __all__ = [
     "Call",
     "CallServer",
     "CallTokens",
+    "Origins",
     "validate_plivo",
     "validate_signalwire",
     "validate_telnyx",
@@ -27,6 +29,7 @@ __all__ = [
     "validate_vonage",
 ]
 
+BROWSER_SUBPROTOCOL: Final[str]
 CARRIERS: Final[tuple[str, ...]]
 CHECKED_UPGRADES: Final[tuple[str, ...]]
 MAX_AGE: Final[float]
@@ -179,6 +182,8 @@ class Call:
         """Ends the call: at once, or when all was heard."""
     def send_dtmf(self, digit: str) -> bool:
         """Sends a key; false where the carrier cannot."""
+    def send_message(self, json: str) -> bool:
+        """Sends the application at the far end a message, as JSON; false where there is none."""
     def pause_input(self, paused: bool) -> None:
         """Drops the caller's sound, or stops dropping it."""
     def pause_output(self, paused: bool) -> bool:
@@ -195,10 +200,19 @@ class Call:
         """Advances a virtual clock, of its session too."""
 
 @final
+class Origins:
+    """Which web pages may use a server: `allowed` are origins besides its own, `public` is its
+    public host and port, `is_local` whether it is reached over loopback only."""
+
+    def __new__(cls, allowed: list[str], public: str | None, is_local: bool) -> Origins: ...
+    def refusal(self, host: str | None, origin: str | None) -> str | None:
+        """Why a request with these headers is refused; `None`: it is not."""
+
+@final
 class CallServer:
     """Paths and ports, and the calls that come to them."""
 
-    def __new__(cls, hub: Hub) -> CallServer: ...
+    def __new__(cls, hub: Hub, max_calls: int | None) -> CallServer: ...
     @property
     def id(self) -> int:
         """The number that the hub knows it by."""
@@ -211,9 +225,13 @@ class CallServer:
         options: CallOptions,
         wire: _Wire,
         upgrades: tuple[str, str] | None,
+        origins: Origins | None,
     ) -> int:
         """Adds a route; its number. `options` is a `stapes.calls.CallOptions`, `wire` as for a
-        `Call`; `upgrades` is `(secret, public URL)` where they are checked."""
+        `Call`; `upgrades` is `(secret, public URL)` where they are checked, `origins` those of the
+        pages that may come."""
+    def serve_files(self, files: list[tuple[str, str, bytes]], origins: Origins) -> None:
+        """Gives browsers files: by path, their type and content. Once."""
     def listen(
         self,
         host: str,

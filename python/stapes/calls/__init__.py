@@ -1,7 +1,7 @@
 """Calls: the caller's end of a conversation.
 
 - `CallServer`: a listener for carriers' media streams.
-- `TwilioCall`, `AsgiCall`: the same in an ASGI app.
+- `TwilioCall`, `BrowserCall`, `AsgiCall`: the same in an ASGI app.
 - `CallSummary`: what became of a call, in a line for a log.
 - `Call`: the caller's end, which `RealtimeSession(agent, call=call)` is coupled with.
 - Who may call: the signatures of the carriers, one-time tokens, and the answers that tell a carrier
@@ -19,7 +19,7 @@ from stapes.calls.answers import (
     twiml_connect,
     vonage_connect,
 )
-from stapes.calls.asgi import AsgiCall, AsgiWebSocket, TwilioCall
+from stapes.calls.asgi import AsgiCall, AsgiWebSocket, BrowserCall, TwilioCall
 from stapes.calls.call import Call, CallError
 from stapes.calls.events import (
     CallEnded,
@@ -28,10 +28,12 @@ from stapes.calls.events import (
     CallHeld,
     CallIdle,
     CallInterrupted,
+    CallMessage,
     CallResumed,
     Dtmf,
 )
 from stapes.calls.options import CallOptions, ListenOptions
+from stapes.calls.page_events import PageEvents
 from stapes.calls.security import (
     CallTokens,
     validate_plivo,
@@ -57,6 +59,7 @@ __all__ = [
     "TOKEN_PARAMETER",
     "AsgiCall",
     "AsgiWebSocket",
+    "BrowserCall",
     "Call",
     "CallEnded",
     "CallError",
@@ -65,6 +68,7 @@ __all__ = [
     "CallHeld",
     "CallIdle",
     "CallInterrupted",
+    "CallMessage",
     "CallOptions",
     "CallResumed",
     "CallServer",
@@ -72,6 +76,7 @@ __all__ = [
     "CallTokens",
     "Dtmf",
     "ListenOptions",
+    "PageEvents",
     "SignatureError",
     "TokenError",
     "TokenExpiredError",

@@ -6,6 +6,7 @@ Frames pass as they are; what is to be sent waits in Rust, where a `clear` overt
 from __future__ import annotations
 
 import asyncio
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Protocol
 
 from stapes._core import calls as _core
@@ -13,11 +14,13 @@ from stapes.calls.admission import check_token
 from stapes.calls.call import Call, CallError
 from stapes.calls.messages import CallOutgoing, CallStarted
 from stapes.calls.options import CallOptions
+from stapes.calls.origins import core_origins
+from stapes.calls.page_events import PageEvents
 from stapes.hub import LoopHub
 from stapes.virtual_time import has_virtual_time
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Iterable, MutableMapping
     from types import TracebackType
 
     from stapes.calls.security import CallTokens
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["AsgiCall", "AsgiWebSocket", "TwilioCall"]
 
 _OPTIONS = CallOptions()
+_PAGE_EVENTS = PageEvents()
 
 
 class AsgiWebSocket(Protocol):
@@ -52,6 +56,7 @@ class AsgiCall(Call):
         tokens: made the one-time token that the call has to bring.
         token_path: the path that the token was made for; without one, that of the WebSocket's URL.
         options: how the call is carried.
+        page_events: what a web page is told of the conversation.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class AsgiCall(Call):
         tokens: CallTokens | None = None,
         token_path: str | None = None,
         options: CallOptions = _OPTIONS,
+        page_events: PageEvents | None = None,
     ) -> None:
         self._websocket = websocket
         self._tokens = tokens
@@ -71,12 +77,12 @@ class AsgiCall(Call):
         self._pumps: list[asyncio.Task[None]] = []
         hub, is_virtual = LoopHub.current().core, has_virtual_time.get()
         core = _core.Call(hub, carrier, options, virtual_clock=is_virtual)
-        super().__init__(core, max_tokens=options.max_tokens)
+        super().__init__(core, max_tokens=options.max_tokens, page_events=page_events)
 
     async def __aenter__(self) -> AsgiCall:
         state = getattr(self._websocket, "application_state", None)
         if getattr(state, "name", "CONNECTING") == "CONNECTING":
-            await self._websocket.accept()
+            await self._accept()
         self._pumps = [asyncio.create_task(self._receive()), asyncio.create_task(self._send())]
         started = asyncio.ensure_future(asyncio.shield(self._started))
         ended = asyncio.ensure_future(self.ended())
@@ -94,6 +100,9 @@ class AsgiCall(Call):
             started.cancel()
             ended.cancel()
         return self
+
+    async def _accept(self) -> None:
+        await self._websocket.accept()
 
     def _check_token(self) -> None:
         if self._tokens is None:
@@ -197,3 +206,66 @@ class TwilioCall(AsgiCall):
         super().__init__(
             websocket, carrier="twilio", tokens=tokens, token_path=token_path, options=options
         )
+
+
+class BrowserCall(AsgiCall):
+    """A call from a web page, which uses `stapes.js`, in an ASGI app: see `AsgiCall`.
+
+    Pages of the app's own origin may call, and pages of `origins`. Another page's WebSocket is
+    refused when the call is entered, by a `CallError`.
+
+    Args:
+        websocket: of Starlette or FastAPI: its `headers` tell whose page it is.
+        tokens: made the one-time token that the page has to bring, as the parameter `stapes_token`.
+        token_path: the path that the token was made for; without one, that of the WebSocket's URL.
+        origins: of other pages that may call, such as `https://app.example.com`; `*`: all.
+        public_url: how browsers reach the app where a proxy has another name for it, such as
+            `wss://voice.example.com`.
+        events: what the page is told of the conversation.
+        options: how the call is carried.
+    """
+
+    def __init__(
+        self,
+        websocket: AsgiWebSocket,
+        *,
+        tokens: CallTokens | None = None,
+        token_path: str | None = None,
+        origins: Iterable[str] = (),
+        public_url: str | None = None,
+        events: PageEvents = _PAGE_EVENTS,
+        options: CallOptions = _OPTIONS,
+    ) -> None:
+        server = getattr(websocket, "scope", {}).get("server")
+        is_local = server is not None and _is_loopback(server[0])
+        self._origins = core_origins(origins, public_url, is_local=is_local)
+        super().__init__(
+            websocket,
+            carrier="browser",
+            tokens=tokens,
+            token_path=token_path,
+            options=options,
+            page_events=events,
+        )
+
+    async def __aenter__(self) -> BrowserCall:
+        headers = getattr(self._websocket, "headers", {})
+        refusal = self._origins.refusal(headers.get("host"), headers.get("origin"))
+        if refusal is not None:
+            self.hang_up()
+            await self._websocket.send({"type": "websocket.close", "code": 4403})
+            raise CallError(refusal)
+        await super().__aenter__()
+        return self
+
+    async def _accept(self) -> None:
+        offered = getattr(self._websocket, "scope", {}).get("subprotocols", ())
+        known = _core.BROWSER_SUBPROTOCOL in offered
+        await self._websocket.accept(_core.BROWSER_SUBPROTOCOL if known else None)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -11,8 +11,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
 from stapes.calls.dispatching import MessageDispatcher
-from stapes.calls.events import CallEnded, CallEvent
-from stapes.calls.messages import CallPlayed
+from stapes.calls.events import CallEnded, CallEvent, CallMessage, CallResumed
+from stapes.calls.messages import CallPlayed, CallText
+from stapes.calls.page_events import PageConversation, PageEvents
 from stapes.errors import CallError
 from stapes.hub import LoopHub
 
@@ -40,12 +41,21 @@ class Call:
     `async for event in call`, or by callbacks: `call.on(Dtmf, fn)`.
     """
 
-    def __init__(self, core: CoreCall, *, max_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        core: CoreCall,
+        *,
+        max_tokens: int | None = None,
+        page_events: PageEvents | None = None,
+    ) -> None:
         self.core = core
         """The core's half, which a session is coupled with."""
         self.max_tokens = max_tokens
         """The bound of `spend`; `None`: there is none."""
         self._spent = 0
+        self._page = (
+            None if page_events is None else PageConversation(core.send_message, page_events)
+        )
         self._loop = asyncio.get_running_loop()
         self._hub = LoopHub.current()
         self._callbacks: list[tuple[type[Any], Callable[[Any], Any]]] = []
@@ -189,6 +199,23 @@ class Call:
             if not self.core.send_dtmf(digit):
                 raise CallError(f"{self.carrier} sends no keys over its media stream")
 
+    def send_message(self, data: Any) -> None:
+        """Sends the caller's web page a message: its `message` event has `data`.
+
+        Raises:
+            CallError: the caller has no page, or the call is over.
+            TypeError: `data` is not JSON.
+        """
+        if not self.core.send_message(json.dumps({"type": "message", "data": data})):
+            raise CallError(
+                "the call is over" if self.is_over else f"{self.carrier} takes no messages"
+            )
+
+    def follow(self, session: Any, events: Any) -> None:
+        """Tells the caller's web page, if there is one, what happens in its session."""
+        if self._page is not None:
+            self._page.follow(session, events)
+
     # Its end
 
     def hang_up(self, *, after_playback: bool = False) -> None:
@@ -235,6 +262,8 @@ class Call:
                 waiter = self._played.get(token)
                 if waiter is not None and not waiter.done():
                     waiter.set_result(heard)
+            case CallText(json=text):
+                self._take_text(text)
             case CallEnded():
                 if not self._ended.done():
                     self._ended.set_result(message)
@@ -242,8 +271,19 @@ class Call:
                     if not waiter.done():
                         waiter.set_result(False)
                 self._emit(message)
+            case CallResumed():
+                if self._page is not None:
+                    self._page.resume()
+                self._emit(message)
             case _ if type(message).__module__ == CallEnded.__module__:
                 self._emit(message)
+
+    def _take_text(self, text: str) -> None:
+        message = json.loads(text)
+        if message["type"] == "message":
+            self._emit(CallMessage(message["data"]))
+        elif self._page is not None:
+            self._page.take(message)
 
     def _emit(self, event: CallEvent) -> None:
         for reader in tuple(self._readers):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 __all__ = [
     "CallEnded",
@@ -12,6 +12,7 @@ __all__ = [
     "CallHeld",
     "CallIdle",
     "CallInterrupted",
+    "CallMessage",
     "CallResumed",
     "Dtmf",
 ]
@@ -33,6 +34,18 @@ class CallHeld:
 
     held: bool
     type: ClassVar[Literal["call_held"]] = "call_held"
+
+
+@dataclass(frozen=True, slots=True)
+class CallMessage:
+    """The caller's web page has sent the application something: `call.send(data)` of `stapes.js`.
+
+    It is what a stranger's browser says: do not trust it.
+    """
+
+    data: Any
+    """JSON, of at most 16 KiB."""
+    type: ClassVar[Literal["call_message"]] = "call_message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,5 +95,12 @@ class CallEnded:
 
 
 CallEvent: TypeAlias = (
-    Dtmf | CallHeld | CallInterrupted | CallResumed | CallIdle | CallFrameIgnored | CallEnded
+    Dtmf
+    | CallHeld
+    | CallMessage
+    | CallInterrupted
+    | CallResumed
+    | CallIdle
+    | CallFrameIgnored
+    | CallEnded
 )

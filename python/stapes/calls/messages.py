@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-__all__ = ["CallOutgoing", "CallPlayed", "CallStarted", "IncomingCall"]
+__all__ = ["CallOutgoing", "CallPlayed", "CallStarted", "CallText", "IncomingCall"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +41,11 @@ class CallOutgoing:
     """There are frames for the application to send."""
 
     type: ClassVar[str] = "call_outgoing"
+
+
+@dataclass(frozen=True, slots=True)
+class CallText:
+    """The page at the far end says something."""
+
+    json: str
+    type: ClassVar[str] = "call_text"

@@ -28,6 +28,7 @@ class CallOptions:
             been heard; `None`: no bound.
         idle_timeout: how long both sides may be silent before `CallIdle`, and as long again before
             this side hangs up; `None`: for ever.
+        max_ahead: sound that the caller may send faster than in real time; more is dropped.
         max_unsent: sound that may wait to be sent to the caller, beyond what the carrier buffers.
         session_timeout: how long a call stands without its session, once that was lost for good and
             all that it said is heard; `None`: for ever.
@@ -43,6 +44,7 @@ class CallOptions:
     max_call: float | None = 4 * 60 * 60.0
     max_tokens: int | None = None
     idle_timeout: float | None = None
+    max_ahead: float = 15.0
     max_unsent: float = 600.0
     session_timeout: float | None = 10.0
     hang_up_timeout: float = 30.0

@@ -7,7 +7,7 @@ import ipaddress
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import stapes.event_loop
 from stapes._core import calls as _core
@@ -16,12 +16,15 @@ from stapes.calls.call import Call
 from stapes.calls.dispatching import MessageDispatcher
 from stapes.calls.messages import IncomingCall
 from stapes.calls.options import CallOptions, ListenOptions
+from stapes.calls.origins import core_origins
+from stapes.calls.page_events import PageEvents
 from stapes.calls.stop_signals import StopSignals
+from stapes.config import whole_number
 from stapes.errors import TokenError
 from stapes.hub import LoopHub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
     from types import TracebackType
 
     from stapes.audio import Recording
@@ -35,6 +38,19 @@ logger = logging.getLogger("stapes.calls")
 
 _OPTIONS = CallOptions()
 _LIMITS = ListenOptions()
+_PAGE_EVENTS = PageEvents()
+
+
+class File(Protocol):
+    """A file that browsers get, such as a `stapes.web.WebFile`."""
+
+    @property
+    def content_type(self) -> str:
+        """Its media type, such as `text/html; charset=utf-8`."""
+
+    @property
+    def content(self) -> bytes:
+        """What is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +65,14 @@ class _Route:
     upgrades: tuple[str, str] | None = None
     tokens: CallTokens | None = None
     wire: tuple[tuple[str, int | None] | None, bool] = (None, False)
+    is_public: bool = False
+    origins: _core.Origins | None = None
+    page_events: PageEvents | None = None
 
     @property
     def is_checked(self) -> bool:
         """Whether strangers are told from carriers."""
-        return self.upgrades is not None or self.tokens is not None
+        return self.is_public or self.upgrades is not None or self.tokens is not None
 
 
 class CallServer:
@@ -75,12 +94,13 @@ class CallServer:
         host: the address to listen on: an interface's, or `0.0.0.0` for all. Without a check of who
             calls on every route only a loopback address is allowed.
         port: the port of all WebSocket routes; 0: one that the system chooses.
-        public_url: how carriers reach this server, such as `wss://voice.example.com`: needed where
-            they sign their requests.
+        public_url: how carriers and browsers reach this server, such as `wss://voice.example.com`:
+            needed where carriers sign their requests, and where a proxy is in front of pages.
         certificate: path of a PEM file with the certificate chain; with `key`: TLS is spoken.
         key: path of the PEM file with its private key.
         limits: bounds on connections, requests and messages.
         apology: what a caller hears when `answer` raises.
+        max_calls: how many may stand at once; `None`: no bound besides that of connections.
     """
 
     def __init__(
@@ -93,6 +113,7 @@ class CallServer:
         key: str | Path | None = None,
         limits: ListenOptions = _LIMITS,
         apology: Recording | None = None,
+        max_calls: int | None = None,
     ) -> None:
         if (certificate is None) != (key is None):
             raise ValueError("certificate and key: TLS needs both, as PEM files")
@@ -109,6 +130,10 @@ class CallServer:
         self._tls_files = None if certificate is None or key is None else (certificate, key)
         self._limits = limits
         self._apology = apology
+        if max_calls is not None:
+            whole_number(max_calls, "max_calls", at_least=1)
+        self._max_calls = max_calls
+        self._files: list[tuple[str, str, bytes]] = []
         self._routes: list[_Route] = []
         self._core: _core.CallServer | None = None
         self._hub: LoopHub | None = None
@@ -149,10 +174,9 @@ class CallServer:
         """
         if carrier not in _core.CARRIERS:
             raise ValueError(f"carrier is {carrier!r}: use one of {', '.join(_core.CARRIERS)}")
-        if not path.startswith("/"):
-            raise ValueError(f"path is {path!r}: it begins with a slash, such as '/{carrier}'")
-        if any(route.path == path for route in self._routes):
-            raise ValueError(f"path is {path!r}, which has an answer already")
+        if carrier == "browser":
+            raise ValueError("carrier is 'browser': use CallServer.browser(path)")
+        self._check_path(path)
         upgrades = None
         if auth_token is not None:
             if carrier not in _core.CHECKED_UPGRADES:
@@ -192,6 +216,67 @@ class CallServer:
         """Decorates the `answer` of calls over Twilio Media Streams: see `route`."""
         return self.route("twilio", path, auth_token=auth_token, tokens=tokens, options=options)
 
+    def browser(
+        self,
+        path: str,
+        *,
+        tokens: CallTokens | None = None,
+        origins: Iterable[str] = (),
+        public: bool = False,
+        events: PageEvents = _PAGE_EVENTS,
+        options: CallOptions = _OPTIONS,
+    ) -> Callable[[Answer], Answer]:
+        """Decorates the `answer` of calls from web pages, which use `stapes.js`.
+
+        The server's own pages may call, and pages of `origins`.
+
+        Args:
+            path: of the WebSocket's URL, such as `/talk`.
+            tokens: made the one-time token that the page has to bring, as the parameter
+                `stapes_token`.
+            origins: of other pages that may call, such as `https://app.example.com`; `*`: all.
+            public: anybody may call, from wherever the server is reached. What their calls cost is
+                yours to pay: see `max_calls` and `CallOptions`.
+            events: what the page is told of the conversation.
+            options: how calls are carried.
+
+        Raises:
+            TypeError, ValueError: names the argument that is wrong.
+        """
+        self._check_path(path)
+        checked = self._origins(origins)
+
+        def decorate(answer: Answer) -> Answer:
+            route = _Route(
+                answer,
+                "browser",
+                path,
+                options,
+                tokens=tokens,
+                is_public=public,
+                origins=checked,
+                page_events=events,
+            )
+            self._add(route)
+            return answer
+
+        return decorate
+
+    def serve_files(self, files: Mapping[str, File]) -> None:
+        """Gives browsers files: a page and what belongs to it, such as `stapes.web.page_files()`.
+
+        They may load what is served here, and nothing else (`Content-Security-Policy`).
+
+        Args:
+            files: by path, such as `/` or `/main.js`.
+        """
+        if self._core is not None:
+            raise RuntimeError("the server listens already: add files before")
+        for path, file in files.items():
+            if not path.startswith("/"):
+                raise ValueError(f"files: the path {path!r} does not begin with a slash")
+            self._files.append((path, file.content_type, file.content))
+
     def audiosocket(
         self, *, port: int, sample_rate: int = 8000, options: CallOptions = _OPTIONS
     ) -> Callable[[Answer], Answer]:
@@ -212,6 +297,12 @@ class CallServer:
             return answer
 
         return decorate
+
+    def _check_path(self, path: str) -> None:
+        if not path.startswith("/"):
+            raise ValueError(f"path is {path!r}: it begins with a slash, such as '/call'")
+        if any(route.path == path for route in self._routes):
+            raise ValueError(f"path is {path!r}, which has an answer already")
 
     def _add(self, route: _Route) -> None:
         if self._core is not None:
@@ -275,11 +366,12 @@ class CallServer:
         if open_routes and not self._is_local:
             raise ValueError(
                 f"host is {self._host}, where strangers can call, and nothing checks who does on "
-                f"{', '.join(open_routes)}: give auth_token= or tokens=, or listen on 127.0.0.1"
+                f"{', '.join(open_routes)}: give auth_token= or tokens=, or listen on 127.0.0.1 "
+                "(pages may be public=True)"
             )
         self._hub = LoopHub.current()
         self._stopped = asyncio.Event()
-        core = _core.CallServer(self._hub.core)
+        core = _core.CallServer(self._hub.core, self._max_calls)
         dispatcher = MessageDispatcher(self)
         core.dispatch_to(self._hub.core, dispatcher, dispatcher)
         tls = None
@@ -287,9 +379,18 @@ class CallServer:
             certificate, key = self._tls_files
             tls = (Path(certificate).read_bytes(), Path(key).read_bytes())
         numbers = [
-            core.add_route(route.path, route.carrier, route.options, route.wire, route.upgrades)
+            core.add_route(
+                route.path,
+                route.carrier,
+                route.options,
+                route.wire,
+                route.upgrades,
+                route.origins,
+            )
             for route in self._routes
         ]
+        if self._files:
+            core.serve_files(self._files, self._origins(()))
         self._core = core
         if any(route.port is None for route in self._routes):
             self.port = core.listen(self._host, self._asked_port, self._limits, tls=tls)
@@ -304,6 +405,9 @@ class CallServer:
                     self._host, route.port, self._limits, stream_route=number
                 )
                 logger.info("calls are answered on %s:%d", self._host, self.ports[route.carrier])
+
+    def _origins(self, allowed: Iterable[str]) -> _core.Origins:
+        return core_origins(allowed, self._public_url, is_local=self._is_local)
 
     def stop(self) -> None:
         """Has `serve` and `until_stopped` return, when the calls that stand have ended."""
@@ -342,7 +446,7 @@ class CallServer:
         if core is None:
             return
         route = self._routes[message.route]
-        call = Call(core, max_tokens=route.options.max_tokens)
+        call = Call(core, max_tokens=route.options.max_tokens, page_events=route.page_events)
         task = asyncio.ensure_future(self._answer(call, route))
         self._answering[task] = call
         task.add_done_callback(self._answered)

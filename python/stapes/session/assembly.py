@@ -16,7 +16,7 @@ from stapes.session.agents.switching import AgentSwitching
 from stapes.session.audio_input import AudioInput
 from stapes.session.configuration import Configuration
 from stapes.session.connecting import Connector
-from stapes.session.coupling import count_tokens
+from stapes.session.coupling import attach_call
 from stapes.session.dispatch.dispatcher import Dispatcher, Handlers
 from stapes.session.dispatch.interest import Interest
 from stapes.session.dispatch.listeners import Listeners
@@ -107,7 +107,7 @@ def assemble(
     )
     listeners.attach(handlers)
     hub.register(core, Dispatcher(handlers), listeners)
-    count_tokens(options.call, listeners)
+    attach_call(options.call, session, listeners)
     interest.update()
     return SessionParts(
         hub=hub,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stapes.providers import Provider
     from stapes.session.dispatch.listeners import Listeners
 
-__all__ = ["CallerEnd", "chosen_config", "count_tokens"]
+__all__ = ["CallerEnd", "attach_call", "chosen_config"]
 
 _MODEL_PCM = {"type": "audio/pcm", "rate": 24_000}
 """What every model takes and gives, where it does not have the call's format."""
@@ -37,10 +37,16 @@ class CallerEnd(Protocol):
     def spend(self, tokens: int) -> None:
         """Counts what its session has used."""
 
+    def follow(self, session: Any, events: Listeners) -> None:
+        """Hears what happens in its session."""
 
-def count_tokens(call: CallerEnd | None, listeners: Listeners) -> None:
-    """Has the call count what responses use, where that is bounded."""
-    if call is None or call.max_tokens is None:
+
+def attach_call(call: CallerEnd | None, session: object, listeners: Listeners) -> None:
+    """Has the call hear what happens, and count what responses use, where that is bounded."""
+    if call is None:
+        return
+    call.follow(session, listeners)
+    if call.max_tokens is None:
         return
 
     def count(event: ResponseDone) -> None:

@@ -238,6 +238,7 @@ options! {
         resume_timeout: leg.resume_timeout,
         max_call: leg.max_call,
         idle_timeout: leg.idle_timeout,
+        max_ahead: leg.max_ahead,
         max_unsent: leg.max_unsent,
         session_timeout: leg.session_timeout,
         hang_up_timeout: leg.hang_up_timeout,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 use super::carrier::{Carrier, Started};
 use super::event::CallEvent;
@@ -20,6 +20,9 @@ use crate::audio::AudioFormat;
 use crate::conversation::{CallerCommand, Conversation, Status};
 use crate::session::{AudioInput, CallerEnd, Clock, Microphone, Session};
 use crate::transport::{Frame, Outgoing};
+
+/// A line that is silent for so long may be broken: carriers send a packet each 10 to 60 ms.
+const SILENT_LINE: Duration = Duration::from_millis(200);
 
 /// Hears what happens to a call. Nothing may block or run users' code.
 pub trait CallObserver: fmt::Debug + Send + Sync + 'static {
@@ -51,6 +54,8 @@ pub struct Call {
     armed: Mutex<Option<Duration>>,
     rearmed: Arc<Notify>,
     has_ended: AtomicBool,
+    /// Its place among the calls of a server.
+    seat: Mutex<Option<OwnedSemaphorePermit>>,
     myself: Weak<Self>,
 }
 
@@ -84,6 +89,7 @@ impl Call {
             armed: Mutex::default(),
             rearmed: Arc::default(),
             has_ended: AtomicBool::new(false),
+            seat: Mutex::default(),
             myself: Weak::clone(myself),
             clock,
         });
@@ -121,9 +127,22 @@ impl Call {
         self.leg().set_query(query);
     }
 
-    /// The line that carries the call from now on.
-    pub(super) fn carried_by(&self, line: &Arc<CallLine>) {
-        *lock(&self.line) = Some(Arc::clone(line));
+    /// The line that carries the call from now on, in place of the one that it returns.
+    pub(super) fn carried_by(&self, line: &Arc<CallLine>) -> Option<Arc<CallLine>> {
+        lock(&self.line).replace(Arc::clone(line))
+    }
+
+    /// It has a place among the calls of a server, until it ends.
+    pub(super) fn sit(&self, seat: OwnedSemaphorePermit) {
+        *lock(&self.seat) = Some(seat);
+    }
+
+    /// Ends a call that nobody has been told of.
+    pub(super) fn refuse(&self, reason: &str) {
+        self.act(|leg, now, effects| {
+            leg.refuse(reason, now);
+            leg.settle(now, effects);
+        });
     }
 
     /// Changes the leg, and carries out what follows.
@@ -156,7 +175,7 @@ impl Call {
         self.act(|leg, now, effects| leg.line_ended(reason, is_clean, now, effects));
     }
 
-    /// Gives its codec away: the call goes on as `other`, which had lost its line.
+    /// Gives its codec away: the call goes on as `other`, over this line.
     pub(super) fn go_on_as(&self, other: &Self, line: &Arc<CallLine>) {
         let now = self.clock.now();
         let leg = std::mem::replace(&mut *self.leg(), Leg::over(now));
@@ -166,12 +185,16 @@ impl Call {
         let Some(started) = started else {
             return;
         };
-        other.carried_by(line);
+        if let (Some(before), Some(over)) = (other.carried_by(line), self.myself.upgrade()) {
+            before.abandon(&over);
+        }
         other.act(|leg, now, effects| leg.resume(carrier, started, now, effects));
     }
 
-    pub(super) fn is_lost(&self) -> bool {
-        self.look(Leg::is_lost)
+    /// Whether another line may carry it: its own is lost, or silent.
+    pub(super) fn awaits_line(&self) -> bool {
+        let now = self.clock.now();
+        self.look(|leg| leg.is_lost() || leg.is_silent(SILENT_LINE, now))
     }
 
     pub(super) fn carry_out(&self, effects: Effects) {
@@ -217,6 +240,7 @@ impl Call {
             self.observer.event(event);
         }
         lock(&self.early).clear();
+        *lock(&self.seat) = None;
     }
 
     fn session(&self) -> Option<Arc<Session>> {
@@ -311,6 +335,11 @@ impl Call {
     /// Sends a key; false where the carrier cannot.
     pub fn send_dtmf(&self, digit: char) -> bool {
         self.act(|leg, _, _| leg.send_dtmf(digit))
+    }
+
+    /// Sends the application at the far end a message, as JSON; false where there is none.
+    pub fn send_message(&self, json: &str) -> bool {
+        self.act(|leg, now, _| leg.send_message(json, now))
     }
 
     /// Stops the caller's sound on its way to the model, or lets it go on.

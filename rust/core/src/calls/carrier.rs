@@ -43,6 +43,8 @@ pub struct Capabilities {
     pub hang_up: bool,
     /// Packets may come in another order than that of their numbers.
     pub reorders: bool,
+    /// The far end is an application: it is told that the call has started, and takes messages.
+    pub messages: bool,
 }
 
 impl Capabilities {
@@ -56,6 +58,7 @@ impl Capabilities {
         dtmf: false,
         hang_up: false,
         reorders: false,
+        messages: false,
     };
 }
 
@@ -105,6 +108,10 @@ pub enum Ignored {
     SecondStart,
     #[error("sound is not base64, or no whole samples")]
     BadSound,
+    #[error("{0} is too long")]
+    TooLong(&'static str),
+    #[error("the far end sends more than in real time")]
+    TooFast,
     #[error("a frame lacks {0}")]
     Lacks(&'static str),
     #[error("the carrier reports: {0}")]
@@ -124,6 +131,10 @@ pub enum LegMessage<'a> {
     },
     /// The sound before a mark was played, or cleared.
     Mark(u64),
+    /// Of the sound that was sent so much was still to be played, in milliseconds.
+    Unplayed(f64),
+    /// A message for the application, as JSON.
+    Message(&'a str),
     /// The far buffer takes no more, or takes more again.
     Full(bool),
     /// The caller was put on hold, or taken back.
@@ -145,7 +156,14 @@ pub enum LegCommand<'a> {
     Dtmf(char),
     Pause,
     Resume,
-    HangUp,
+    /// The call stands; `resumed`: it stood before, over another line.
+    Started {
+        resumed: bool,
+    },
+    /// A message of the application, as JSON.
+    Message(&'a str),
+    /// The call ends, for this reason.
+    HangUp(&'a str),
 }
 
 /// The codec of one carrier, for one stream. It knows no socket and no clock.

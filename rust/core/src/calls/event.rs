@@ -54,6 +54,8 @@ event_table! {
         CallStarted {}
         /// The caller pressed a key.
         Dtmf { digit: Digit, duration: Option<Duration> }
+        /// The application at the far end says something, as JSON.
+        CallText { json: String }
         /// The caller was put on hold, or taken back.
         CallHeld { held: bool }
         /// The caller's line is lost, and waited for.

@@ -4,6 +4,7 @@
 mod incoming;
 mod options;
 mod outgoing;
+mod rates;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,6 +19,19 @@ use super::playout::PlayoutTracker;
 use crate::audio::AudioFormat;
 use crate::audio::convert::Converter;
 use crate::transport::Outgoing;
+use rates::Rate;
+
+/// Milliseconds of sound that the far end may send in a second, for as long as it likes: a little more than
+/// real time, for its clock is another one.
+const SOUND_PER_SECOND: f64 = 1_100.0;
+
+/// Messages that an application at the far end may send at once, and in a second.
+const MESSAGE_BURST: f64 = 50.0;
+const MESSAGES_PER_SECOND: f64 = 10.0;
+
+fn ms(length: Duration) -> f64 {
+    length.as_secs_f64() * 1000.0
+}
 
 /// A message that waits to be sent.
 #[derive(Debug)]
@@ -76,6 +90,11 @@ pub struct Leg {
     /// The session is lost: the call ends then, unless another connection takes its place.
     unattended_until: Option<Duration>,
     begun: Duration,
+    /// When the far end last sent anything.
+    last_frame: Duration,
+    /// How much sound, in milliseconds, and how many messages the far end may send.
+    sound_rate: Rate,
+    message_rate: Rate,
     /// When the caller or the agent was last heard.
     last_voice: Duration,
     is_speech_open: bool,
@@ -106,6 +125,8 @@ impl Leg {
             early: Vec::new(),
             intake: Intake::new(options.intake, AudioFormat::Mulaw),
             playout: PlayoutTracker::new(max_marks),
+            sound_rate: Rate::new(ms(options.max_ahead), SOUND_PER_SECOND, now),
+            message_rate: Rate::new(MESSAGE_BURST, MESSAGES_PER_SECOND, now),
             options,
             unsent: VecDeque::new(),
             converter: None,
@@ -116,6 +137,7 @@ impl Leg {
             hang_up_by: None,
             unattended_until: None,
             begun: now,
+            last_frame: now,
             last_voice: now,
             is_speech_open: false,
             was_idle: false,
@@ -137,6 +159,13 @@ impl Leg {
             by: EndedBy::LineLost,
             reason: "the call goes on over another line".to_owned(),
         });
+        leg.waiting.push_back(Waiting {
+            message: Outgoing::Close {
+                code: 1000,
+                reason: "the call goes on over another line".to_owned(),
+            },
+            is_sound: false,
+        });
         leg
     }
 
@@ -152,6 +181,11 @@ impl Leg {
     /// Whether the line is lost, and another one may take its place.
     pub fn is_lost(&self) -> bool {
         matches!(self.stage, Stage::Lost(_))
+    }
+
+    /// Whether nothing has come for so long: its line may be over without anybody knowing.
+    pub fn is_silent(&self, length: Duration, now: Duration) -> bool {
+        self.is_standing() && self.last_frame + length <= now
     }
 
     pub fn carrier_name(&self) -> &'static str {

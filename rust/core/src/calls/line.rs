@@ -6,7 +6,7 @@ use tokio::sync::{Notify, watch};
 
 use super::call::Call;
 use super::event::CallEvent;
-use super::registry::Registry;
+use super::registry::{Beginning, Registry};
 use crate::transport::{CloseReason, Endpoint, Frame, Outgoing, Writer};
 
 /// One line of a call, as its driver sees it.
@@ -42,7 +42,7 @@ impl CallLine {
             held: watch::Sender::new(false),
             myself: Weak::clone(myself),
         });
-        call.carried_by(&line);
+        let _ = call.carried_by(&line);
         line
     }
 
@@ -67,18 +67,32 @@ impl CallLine {
         }
     }
 
-    /// Another call has lost its line, and this is its new one.
-    fn take_over(&self, call: &Arc<Call>) -> bool {
-        let Some(registry) = &self.registry else {
-            return false;
+    /// The stream has started: whether the call that was made for it goes on.
+    fn begin(&self, call: &Arc<Call>) -> bool {
+        let (Some(registry), Some(line)) = (&self.registry, self.myself.upgrade()) else {
+            return true;
         };
-        let (Some(lost), Some(line)) = (registry.lost_call(call), self.myself.upgrade()) else {
-            registry.add(call);
-            return false;
-        };
-        *self.guard() = Arc::clone(&lost);
-        call.go_on_as(&lost, &line);
-        true
+        match registry.begin(call) {
+            Beginning::New(seat) => {
+                call.sit(seat);
+                true
+            }
+            Beginning::Continued(known) => {
+                *self.guard() = Arc::clone(&known);
+                call.go_on_as(&known, &line);
+                false
+            }
+            Beginning::Refused => {
+                call.refuse("too many calls stand (max_calls)");
+                false
+            }
+        }
+    }
+
+    /// Another line carries the call: this one closes, for a call that is over.
+    pub(super) fn abandon(&self, over: &Arc<Call>) {
+        *self.guard() = Arc::clone(over);
+        self.announce();
     }
 }
 
@@ -86,7 +100,7 @@ impl Endpoint for CallLine {
     fn on_frame(&self, frame: Frame<'_>) {
         let call = self.call();
         let effects = call.receive(frame);
-        if !(effects.started && self.take_over(&call)) {
+        if !effects.started || self.begin(&call) {
             call.carry_out(effects);
         }
     }

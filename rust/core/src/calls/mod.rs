@@ -10,6 +10,7 @@ mod call;
 pub mod carrier;
 pub mod carriers;
 mod event;
+mod files;
 mod intake;
 mod leg;
 mod line;
@@ -21,6 +22,7 @@ pub mod server;
 
 pub use call::{Call, CallObserver};
 pub use event::{CallEvent, Digit, EndedBy};
+pub use files::Files;
 pub use intake::{Intake, IntakeOptions, IntakeStats};
 pub use leg::{CallEnd, Effects, Leg, LegOptions};
 pub use line::CallLine;

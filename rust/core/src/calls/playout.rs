@@ -205,6 +205,16 @@ impl PlayoutTracker {
         true
     }
 
+    /// The far side has said that so much of what was sent was not played. Returns whether all of it is
+    /// played now.
+    pub fn unplayed_is(&mut self, unplayed_ms: f64, now: Duration) -> bool {
+        let position_ms = (self.sent_ms - unplayed_ms).max(0.0);
+        let was_played = self.confirmed_ms + ROUNDING_MS >= self.sent_ms;
+        self.confirmed_ms = self.confirmed_ms.max(position_ms);
+        self.learn_offset(position_ms, ms(now));
+        !was_played && unplayed_ms <= ROUNDING_MS
+    }
+
     fn learn_round_trip(&mut self, measured_ms: f64) {
         if !(0.0..MAX_DELAY_MS).contains(&measured_ms) {
             return;

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{CONTENT_TYPE, HOST, SEC_WEBSOCKET_PROTOCOL};
 use http::{HeaderValue, Request, Response, StatusCode};
 use percent_encoding::percent_decode_str;
 use tokio::runtime::Handle;
@@ -14,9 +14,11 @@ use tracing::{debug, info};
 
 use super::call::{Call, CallObserver};
 use super::carrier::Carrier;
+use super::files::Files;
 use super::line::CallLine;
 use super::options::CallOptions;
 use super::registry::Registry;
+use super::security::origins::Origins;
 use super::security::upgrades::UpgradeCheck;
 use crate::session::Clock;
 use crate::transport::listen::{Answer, ByteStream, ListenOptions, Listener, Service};
@@ -44,6 +46,8 @@ pub struct Route {
     pub carrier: MakeCarrier,
     pub subprotocol: Option<&'static str>,
     pub upgrades: Option<UpgradeCheck>,
+    /// Where browsers come from, if it is their route.
+    pub origins: Option<Origins>,
     pub options: CallOptions,
 }
 
@@ -59,6 +63,7 @@ impl fmt::Debug for Route {
 #[derive(Debug)]
 pub struct CallServer {
     routes: Mutex<Vec<Arc<Route>>>,
+    files: OnceLock<(Files, Origins)>,
     registry: Arc<Registry>,
     host: Arc<dyn CallHost>,
 }
@@ -70,10 +75,12 @@ struct Door {
 }
 
 impl CallServer {
-    pub fn new(host: Arc<dyn CallHost>) -> Arc<Self> {
+    /// `max_calls`: how many may stand at once; `None`: no bound.
+    pub fn new(host: Arc<dyn CallHost>, max_calls: Option<usize>) -> Arc<Self> {
         Arc::new(Self {
             routes: Mutex::default(),
-            registry: Arc::default(),
+            files: OnceLock::new(),
+            registry: Arc::new(Registry::new(max_calls)),
             host,
         })
     }
@@ -87,6 +94,11 @@ impl CallServer {
         let mut routes = self.routes();
         routes.push(Arc::new(route));
         routes.len() - 1
+    }
+
+    /// Gives files to those browsers; false where it has files already.
+    pub fn serve_files(&self, files: Files, origins: Origins) -> bool {
+        self.files.set((files, origins)).is_ok()
     }
 
     /// Listens on all routes of WebSocket carriers.
@@ -161,15 +173,41 @@ impl CallServer {
     }
 }
 
+impl Door {
+    fn file(&self, request: &Request<Bytes>, path: &str, from: SocketAddr) -> Answer {
+        let known = self.server.files.get().and_then(|(files, origins)| {
+            // A strange page may not read it; that another page links to it is fine.
+            if let Err(error) = origins.check_names(host_of(request), None) {
+                info!(%from, path, %error, "a request was refused");
+                return Some(refuse(StatusCode::FORBIDDEN, format!("{error}\n")));
+            }
+            let response = files.answer(request.method(), path, request.headers())?;
+            Some(Answer::Respond(response))
+        });
+        known.unwrap_or_else(|| refuse(StatusCode::NOT_FOUND, "no calls are taken on this path\n"))
+    }
+}
+
+fn host_of(request: &Request<Bytes>) -> Option<&str> {
+    request.headers().get(HOST)?.to_str().ok()
+}
+
 impl Service for Door {
     fn runtime(&self) -> Option<Handle> {
         self.server.host.runtime()
     }
 
     fn answer(&self, request: Request<Bytes>, from: SocketAddr) -> Answer {
-        let Some((number, route)) = self.server.find(request.uri().path()) else {
-            return refuse(StatusCode::NOT_FOUND, "no calls are taken on this path\n");
+        let path = request.uri().path();
+        let Some((number, route)) = self.server.find(path) else {
+            return self.file(&request, path, from);
         };
+        if let Some(origins) = &route.origins
+            && let Err(error) = origins.check(request.headers())
+        {
+            info!(%from, path, %error, "a page was refused");
+            return refuse(StatusCode::FORBIDDEN, format!("{error}\n"));
+        }
         if let Some(upgrades) = &route.upgrades
             && let Err(error) = upgrades.check(request.uri(), request.headers())
         {
@@ -232,8 +270,8 @@ fn query_of(query: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn refuse(status: StatusCode, text: &'static str) -> Answer {
-    let mut response = Response::new(Bytes::from_static(text.as_bytes()));
+fn refuse(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(text.into());
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);

@@ -11,8 +11,9 @@ use tokio::runtime::Handle;
 
 use super::{DispatchProgress, Message, MessageHub, SessionCarrier, next_worker};
 use crate::calls::carrier::Carrier;
+use crate::calls::security::origins::Origins;
 use crate::calls::server::{CallHost, CallServer, Route};
-use crate::calls::{Call, CallEvent, CallLine, CallObserver, CallOptions};
+use crate::calls::{Call, CallEvent, CallLine, CallObserver, CallOptions, Files};
 use crate::delivery::process::{Forked, Process};
 use crate::delivery::queue::{PastBound, QueueSettings};
 use crate::delivery::workers::StartError;
@@ -262,7 +263,8 @@ pub struct DispatchedCallServer {
 }
 
 impl DispatchedCallServer {
-    pub fn new(hub: &Arc<MessageHub>) -> Result<Self, StartError> {
+    /// `max_calls`: how many may stand at once.
+    pub fn new(hub: &Arc<MessageHub>, max_calls: Option<usize>) -> Result<Self, StartError> {
         let sink = CallSink::new(hub, next_worker()?, None);
         let arrivals = Arc::new(Arrivals {
             sink,
@@ -273,7 +275,7 @@ impl DispatchedCallServer {
             arrivals: Arc::downgrade(&arrivals),
         });
         Ok(Self {
-            server: CallServer::new(host),
+            server: CallServer::new(host, max_calls),
             arrivals,
             process: Process::current(),
         })
@@ -295,6 +297,11 @@ impl DispatchedCallServer {
 
     pub fn add(&self, route: Route) -> Result<usize, Forked> {
         Ok(self.server()?.add(route))
+    }
+
+    /// Gives files to those browsers; false where it has files already.
+    pub fn serve_files(&self, files: Files, origins: Origins) -> Result<bool, Forked> {
+        Ok(self.server()?.serve_files(files, origins))
     }
 
     /// Listens on all routes of WebSocket carriers, or for streams on one.

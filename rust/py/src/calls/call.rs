@@ -176,6 +176,11 @@ impl Call {
         Ok(self.0.call()?.send_dtmf(digit))
     }
 
+    /// Sends the application at the far end a message, as JSON; false where there is none.
+    fn send_message(&self, json: &str) -> Outcome<bool> {
+        Ok(self.0.call()?.send_message(json))
+    }
+
     /// Drops the caller's sound, or stops dropping it.
     fn pause_input(&self, paused: bool) -> Outcome<()> {
         self.0.call()?.pause_input(paused);

@@ -6,6 +6,7 @@
 )]
 
 mod call;
+mod origins;
 mod security;
 mod server;
 
@@ -44,9 +45,11 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     security::register(&module)?;
     module.add_class::<call::Call>()?;
     module.add_class::<server::CallServer>()?;
+    module.add_class::<origins::Origins>()?;
     let types = CallEvent::TYPES.iter();
     module.add("MESSAGES", message_objects::table(py, types)?)?;
     module.add("CARRIERS", PyTuple::new(py, carriers::NAMES)?)?;
+    module.add("BROWSER_SUBPROTOCOL", carriers::BROWSER_SUBPROTOCOL)?;
     module.add("CHECKED_UPGRADES", PyTuple::new(py, upgrades::CARRIERS)?)?;
     parent.add_submodule(&module)?;
     // The import system finds no submodules of an extension module: it has no `__path__`.

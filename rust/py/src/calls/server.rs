@@ -7,11 +7,12 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use stapes_core::calls::security::upgrades::UpgradeCheck;
 use stapes_core::calls::server::Route;
-use stapes_core::calls::{self, carriers};
+use stapes_core::calls::{self, Files, carriers};
 use stapes_core::dispatch::DispatchedCallServer;
 use stapes_core::transport::listen::{self, Listener, ServerTls};
 
 use super::call::{Call, Wire, carrier_options, unknown_carrier};
+use super::origins::Origins;
 use crate::errors::Outcome;
 use crate::hub::Hub;
 use crate::options::{CallOptions, ListenOptions};
@@ -26,10 +27,11 @@ pub struct CallServer {
 
 #[pymethods]
 impl CallServer {
+    /// `max_calls`: how many may stand at once.
     #[new]
-    fn new(hub: &Hub) -> Outcome<Self> {
+    fn new(hub: &Hub, max_calls: Option<usize>) -> Outcome<Self> {
         Ok(Self {
-            server: DispatchedCallServer::new(&hub.queues)?,
+            server: DispatchedCallServer::new(&hub.queues, max_calls)?,
             listeners: Mutex::default(),
         })
     }
@@ -52,7 +54,8 @@ impl CallServer {
     }
 
     /// Adds a route; its number. `options` is a `stapes.calls.CallOptions`, `wire` as for a
-    /// `Call`; `upgrades` is `(secret, public URL)` where they are checked.
+    /// `Call`; `upgrades` is `(secret, public URL)` where they are checked, `origins` those of the
+    /// pages that may come.
     fn add_route(
         &self,
         path: String,
@@ -60,6 +63,7 @@ impl CallServer {
         options: &Bound<'_, PyAny>,
         wire: Wire,
         upgrades: Option<(String, String)>,
+        origins: Option<&Origins>,
     ) -> Outcome<usize> {
         let wire = carrier_options(wire)?;
         if carriers::by_name(&carrier, wire).is_none() {
@@ -81,8 +85,24 @@ impl CallServer {
             carrier: Arc::new(make),
             subprotocol,
             upgrades,
+            origins: origins.map(|it| it.0.clone()),
             options: CallOptions::read(options, calls::CallOptions::default())?,
         })?)
+    }
+
+    /// Gives browsers files: by path, their type and content. Once.
+    fn serve_files(&self, files: Vec<(String, String, Vec<u8>)>, origins: &Origins) -> Outcome<()> {
+        let mut served = Files::default();
+        for (path, content_type, content) in files {
+            if !served.add(path, &content_type, content) {
+                let why = format!("content_type is {content_type:?}: it is no header");
+                return Err(PyValueError::new_err(why).into());
+            }
+        }
+        if !self.server.serve_files(served, origins.0.clone())? {
+            return Err(PyValueError::new_err("the server has files already").into());
+        }
+        Ok(())
     }
 
     /// Listens for WebSockets on all routes, or for streams on one. Returns the port.

@@ -241,9 +241,9 @@ impl Carrier for AsteriskWebSocket {
                 self.is_paused = false;
                 say("CONTINUE_MEDIA", None);
             }
-            LegCommand::HangUp => say("HANGUP", None),
+            LegCommand::HangUp(_) => say("HANGUP", None),
             // Not among the capabilities.
-            LegCommand::Dtmf(_) => {}
+            LegCommand::Dtmf(_) | LegCommand::Started { .. } | LegCommand::Message(_) => {}
         }
     }
 }
@@ -378,7 +378,7 @@ mod tests {
             LegCommand::Pause,
             LegCommand::Resume,
             LegCommand::Clear,
-            LegCommand::HangUp,
+            LegCommand::HangUp(""),
         ];
         let mut codec = AsteriskWebSocket::default();
         said(&mut codec, PLAIN);

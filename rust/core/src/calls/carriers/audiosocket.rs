@@ -262,13 +262,15 @@ impl Carrier for AudioSocket {
                 let whole = &sound[..sound.len() - sound.len() % 2];
                 out.extend(whole.chunks(frame).map(|frame| message(kind, frame)));
             }
-            LegCommand::HangUp => out.push(message(HANG_UP, &[])),
+            LegCommand::HangUp(_) => out.push(message(HANG_UP, &[])),
             // Not among the capabilities; any other frame would end the call.
             LegCommand::Mark(_)
             | LegCommand::Clear
             | LegCommand::Dtmf(_)
             | LegCommand::Pause
-            | LegCommand::Resume => {}
+            | LegCommand::Resume
+            | LegCommand::Started { .. }
+            | LegCommand::Message(_) => {}
         }
     }
 }
@@ -379,7 +381,7 @@ mod tests {
         let mut out = Vec::new();
         codec.write(LegCommand::Sound(&[7; 640 + 640 + 11]), &mut out);
         codec.write(LegCommand::Sound(&[]), &mut out);
-        codec.write(LegCommand::HangUp, &mut out);
+        codec.write(LegCommand::HangUp(""), &mut out);
         let lengths: Vec<_> = out
             .iter()
             .map(|message| match message {

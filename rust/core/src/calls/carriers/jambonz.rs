@@ -193,9 +193,13 @@ impl Carrier for Jambonz {
                 }
                 r#"{"type":"killAudio"}"#.to_owned()
             }
-            LegCommand::HangUp => r#"{"type":"disconnect"}"#.to_owned(),
+            LegCommand::HangUp(_) => r#"{"type":"disconnect"}"#.to_owned(),
             // Not among the capabilities.
-            LegCommand::Dtmf(_) | LegCommand::Pause | LegCommand::Resume => return,
+            LegCommand::Dtmf(_)
+            | LegCommand::Pause
+            | LegCommand::Resume
+            | LegCommand::Started { .. }
+            | LegCommand::Message(_) => return,
         };
         out.push(Outgoing::Text(text));
     }
@@ -249,7 +253,7 @@ mod tests {
             LegCommand::Sound(&[0; 641 * 2]),
             LegCommand::Mark(3),
             LegCommand::Clear,
-            LegCommand::HangUp,
+            LegCommand::HangUp(""),
         ];
         assert_eq!(
             texts(&mut codec, &commands),

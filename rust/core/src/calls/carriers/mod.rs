@@ -5,6 +5,7 @@
 
 mod asterisk_websocket;
 mod audiosocket;
+mod browser;
 mod jambonz;
 mod media_stream;
 mod plivo;
@@ -15,6 +16,7 @@ mod wire;
 
 pub use asterisk_websocket::AsteriskWebSocket;
 pub use audiosocket::AudioSocket;
+pub use browser::{Browser, SUBPROTOCOL as BROWSER_SUBPROTOCOL};
 pub use jambonz::Jambonz;
 pub use plivo::Plivo;
 pub use telnyx::Telnyx;
@@ -36,7 +38,7 @@ pub struct CarrierOptions {
 }
 
 /// The names that [`by_name`] knows.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "twilio",
     "signalwire",
     "telnyx",
@@ -45,6 +47,7 @@ pub const NAMES: [&str; 8] = [
     "audiosocket",
     "asterisk",
     "jambonz",
+    "browser",
 ];
 
 /// A codec for one stream of the carrier with one of the [`NAMES`].
@@ -62,6 +65,7 @@ pub fn by_name(name: &str, options: CarrierOptions) -> Option<Box<dyn Carrier>> 
         "audiosocket" => Box::new(format.map_or_else(AudioSocket::default, AudioSocket::new)),
         "asterisk" => Box::new(AsteriskWebSocket::default()),
         "jambonz" => Box::new(Jambonz::new(format)),
+        "browser" => Box::new(Browser::default()),
         _ => return None,
     })
 }
@@ -71,6 +75,7 @@ pub fn subprotocol(name: &str) -> Option<&'static str> {
     match name {
         "asterisk" => Some("media"),
         "jambonz" => Some("audio.jambonz.org"),
+        "browser" => Some(BROWSER_SUBPROTOCOL),
         _ => None,
     }
 }

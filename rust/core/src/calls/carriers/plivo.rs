@@ -221,7 +221,11 @@ impl Carrier for Plivo {
                 format!(r#"{{"event":"sendDTMF","dtmf":{digit}}}"#)
             }
             // Not among the capabilities.
-            LegCommand::Pause | LegCommand::Resume | LegCommand::HangUp => return,
+            LegCommand::Pause
+            | LegCommand::Resume
+            | LegCommand::HangUp(_)
+            | LegCommand::Started { .. }
+            | LegCommand::Message(_) => return,
         };
         out.push(Outgoing::Text(text));
     }

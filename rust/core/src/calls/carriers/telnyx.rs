@@ -253,7 +253,12 @@ impl Carrier for Telnyx {
                 r#"{"event":"clear"}"#.to_owned()
             }
             // Not among the capabilities.
-            LegCommand::Dtmf(_) | LegCommand::Pause | LegCommand::Resume | LegCommand::HangUp => {
+            LegCommand::Dtmf(_)
+            | LegCommand::Pause
+            | LegCommand::Resume
+            | LegCommand::HangUp(_)
+            | LegCommand::Started { .. }
+            | LegCommand::Message(_) => {
                 return;
             }
         };

@@ -37,6 +37,8 @@ pub(super) fn said_by(codec: &mut dyn Carrier, frame: Frame<'_>) -> Vec<String> 
             }
             LegMessage::Dtmf { digit, duration } => format!("digit {digit} {duration:?}"),
             LegMessage::Mark(id) => format!("mark {id}"),
+            LegMessage::Unplayed(ms) => format!("unplayed {ms}"),
+            LegMessage::Message(text) => format!("message {text}"),
             LegMessage::Full(full) => format!("full {full}"),
             LegMessage::Held(held) => format!("held {held}"),
             LegMessage::Stopped(_) => "stopped".to_owned(),
@@ -77,6 +79,7 @@ fn start(name: &str) -> Result<&'static str, Vec<u8>> {
         "vonage" => r#"{"event":"websocket:connected","content-type":"audio/l16;rate=8000"}"#,
         "asterisk" => r#"{"event":"MEDIA_START","connection_id":"s","format":"slin"}"#,
         "jambonz" => r#"{"callSid":"c","sampleRate":8000}"#,
+        "browser" => r#"{"type":"start","call_id":"0123456789abcdef","sample_rate":8000}"#,
         _ => return Err([&[1, 0, 16][..], &[7; 16]].concat()),
     })
 }
@@ -110,7 +113,10 @@ fn far_end(name: &str, message: Outgoing) -> Heard {
             }
         }
         Outgoing::Binary(bytes) => {
-            assert!(matches!(name, "vonage" | "asterisk" | "jambonz"));
+            assert!(matches!(
+                name,
+                "vonage" | "asterisk" | "jambonz" | "browser"
+            ));
             let most = match name {
                 "vonage" => 320,
                 "asterisk" => 65_500,
@@ -141,13 +147,14 @@ fn far_end(name: &str, message: Outgoing) -> Heard {
         "media" | "playAudio" => {
             return Heard::Sound(STANDARD.decode(at("/media/payload").unwrap()).unwrap());
         }
+        "mark" if name == "browser" => format!("mark stapes-{}", json["id"]),
         "mark" | "checkpoint" | "notify" | "MARK_MEDIA" => format!("mark {}", mark()),
         "clear" | "clearAudio" | "killAudio" | "FLUSH_MEDIA" => "clear".to_owned(),
         "dtmf" => format!("digit {}", at("/dtmf/digit").unwrap()),
         "sendDTMF" => format!("digit {}", at("/dtmf").unwrap()),
-        "PAUSE_MEDIA" => "pause".to_owned(),
-        "CONTINUE_MEDIA" => "resume".to_owned(),
-        "HANGUP" | "disconnect" => "hang up".to_owned(),
+        "PAUSE_MEDIA" | "pause" => "pause".to_owned(),
+        "CONTINUE_MEDIA" | "resume" => "resume".to_owned(),
+        "HANGUP" | "disconnect" | "end" => "hang up".to_owned(),
         other => panic!("{other} is no command"),
     })
 }
@@ -472,7 +479,7 @@ proptest! {
                 Act::Dtmf(digit) => LegCommand::Dtmf(*digit),
                 Act::Pause => LegCommand::Pause,
                 Act::Resume => LegCommand::Resume,
-                Act::HangUp => LegCommand::HangUp,
+                Act::HangUp => LegCommand::HangUp("over"),
             };
             codec.write(command, &mut out);
         }

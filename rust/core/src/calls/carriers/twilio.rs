@@ -228,7 +228,12 @@ impl Carrier for Twilio {
                 out.push(self.text("dtmf", dtmf));
             }
             // Not among the capabilities. The stream's end lets the call go on with the TwiML behind it.
-            LegCommand::Dtmf(_) | LegCommand::Pause | LegCommand::Resume | LegCommand::HangUp => {}
+            LegCommand::Dtmf(_)
+            | LegCommand::Pause
+            | LegCommand::Resume
+            | LegCommand::HangUp(_)
+            | LegCommand::Started { .. }
+            | LegCommand::Message(_) => {}
         }
     }
 }
@@ -344,7 +349,7 @@ mod tests {
             LegCommand::Mark(3),
             LegCommand::Clear,
             LegCommand::Dtmf('1'),
-            LegCommand::HangUp,
+            LegCommand::HangUp(""),
         ];
         assert_eq!(
             texts(&mut codec, &commands),

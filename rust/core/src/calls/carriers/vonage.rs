@@ -163,7 +163,12 @@ impl Carrier for Vonage {
             ))),
             LegCommand::Clear => out.push(Outgoing::Text(r#"{"action":"clear"}"#.to_owned())),
             // Not among the capabilities.
-            LegCommand::Dtmf(_) | LegCommand::Pause | LegCommand::Resume | LegCommand::HangUp => {}
+            LegCommand::Dtmf(_)
+            | LegCommand::Pause
+            | LegCommand::Resume
+            | LegCommand::HangUp(_)
+            | LegCommand::Started { .. }
+            | LegCommand::Message(_) => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{CallEnd, Leg, Stage};
-use crate::calls::carrier::{Carrier, Ignored, LegMessage, Started};
+use crate::calls::carrier::{Carrier, Ignored, LegCommand, LegMessage, Started};
 use crate::calls::event::{CallEvent, Digit, EndedBy};
 use crate::transport::Frame;
 
@@ -29,6 +29,8 @@ enum Said {
     Unusable(String),
     Dtmf(char, Option<Duration>),
     Mark(u64),
+    Unplayed(f64),
+    Message(String),
     Full(bool),
     Held(bool),
     Stopped(String),
@@ -41,11 +43,14 @@ impl Leg {
         if self.is_over() {
             return;
         }
+        self.last_frame = now;
         let Self {
             carrier,
             capabilities,
             intake,
             stage,
+            sound_rate,
+            format,
             ..
         } = self;
         let mut said = Vec::new();
@@ -53,14 +58,20 @@ impl Leg {
             let is_started = matches!(stage, Stage::Started);
             said.push(match message {
                 LegMessage::Media(media) if is_started => {
-                    intake.packet(media, capabilities.reorders, now);
-                    return;
+                    let length_ms = format.duration_ms(media.sound.len() as u64);
+                    if sound_rate.take(length_ms, now) {
+                        intake.packet(media, capabilities.reorders, now);
+                        return;
+                    }
+                    Said::Ignored(Ignored::TooFast)
                 }
                 LegMessage::Media(_) => Said::Ignored(Ignored::BeforeStart),
                 LegMessage::Started(started) => Said::Started(started),
                 LegMessage::Unusable(why) => Said::Unusable(why),
                 LegMessage::Dtmf { digit, duration } => Said::Dtmf(digit, duration),
                 LegMessage::Mark(id) => Said::Mark(id),
+                LegMessage::Unplayed(ms) => Said::Unplayed(ms),
+                LegMessage::Message(json) => Said::Message(json.to_owned()),
                 LegMessage::Full(full) => Said::Full(full),
                 LegMessage::Held(held) => Said::Held(held),
                 LegMessage::Stopped(reason) => Said::Stopped(reason),
@@ -84,6 +95,13 @@ impl Leg {
                 effects.events.push(CallEvent::Dtmf { digit, duration });
             }
             Said::Mark(id) => effects.progressed |= self.playout.mark_returned(id, now),
+            Said::Unplayed(ms) => effects.progressed |= self.playout.unplayed_is(ms, now),
+            Said::Message(json) if self.message_rate.take(1.0, now) => {
+                self.last_voice = now;
+                self.was_idle = false;
+                effects.events.push(CallEvent::CallText { json });
+            }
+            Said::Message(_) => self.handle(Said::Ignored(Ignored::TooFast), now, effects),
             Said::Full(full) => {
                 self.is_full = full;
                 self.pump(now);
@@ -116,10 +134,14 @@ impl Leg {
         if !is_first {
             // A new stream has nothing of what was sent to the one before.
             self.playout.restart();
+            effects.progressed = true;
             effects.events.push(CallEvent::CallResumed {});
         }
         self.stage = Stage::Started;
         self.last_voice = now;
+        if self.capabilities.messages {
+            self.write(LegCommand::Started { resumed: !is_first });
+        }
         effects.started |= is_first;
         self.play_early(now);
         self.pump(now);

@@ -16,6 +16,8 @@ pub struct LegOptions {
     /// How long both sides may be silent before an event says so, and as long again before this side
     /// hangs up: `None`: for ever.
     pub idle_timeout: Option<Duration>,
+    /// How much sound the caller may send faster than in real time: 15 s. What is beyond is dropped.
+    pub max_ahead: Duration,
     /// The sound that may wait to be sent to the caller, besides what the far side buffers: 10 minutes.
     /// Past it the newest is dropped.
     pub max_unsent: Duration,
@@ -34,6 +36,7 @@ impl Default for LegOptions {
             resume_timeout: Duration::from_secs(5),
             max_call: Some(Duration::from_secs(4 * 60 * 60)),
             idle_timeout: None,
+            max_ahead: Duration::from_secs(15),
             max_unsent: Duration::from_secs(10 * 60),
             session_timeout: Some(Duration::from_secs(10)),
             hang_up_timeout: Duration::from_secs(30),

@@ -25,6 +25,9 @@ const MIN_PIECE_MS: f64 = 20.0;
 /// Frames that may wait for a far side that does not read, where this side paces: 5 s of them.
 const MAX_WAITING: usize = 250;
 
+/// Messages that may wait for a far side that does not read.
+const MAX_WAITING_MESSAGES: usize = 2_000;
+
 /// How long a part of a frame waits for the rest.
 const REST: Duration = Duration::from_millis(60);
 
@@ -296,6 +299,23 @@ impl Leg {
         can
     }
 
+    /// Sends the application at the far end a message, as JSON. False where there is none.
+    pub fn send_message(&mut self, json: &str, now: Duration) -> bool {
+        if !self.capabilities.messages || !self.is_standing() {
+            return false;
+        }
+        if self.waiting.len() >= MAX_WAITING_MESSAGES {
+            self.finish(
+                EndedBy::LineLost,
+                "the far side reads nothing any more",
+                now,
+            );
+            return false;
+        }
+        self.write(LegCommand::Message(json));
+        true
+    }
+
     /// Stops what the far side plays, or lets it go on. False where the carrier cannot.
     pub fn pause_output(&mut self, paused: bool, now: Duration) -> bool {
         if !self.capabilities.pause || !self.is_standing() {
@@ -361,6 +381,11 @@ impl Leg {
         self.finish(EndedBy::Us, "hung up by this side", now);
     }
 
+    /// Ends a call that is not taken.
+    pub fn refuse(&mut self, reason: &str, now: Duration) {
+        self.finish(EndedBy::Limit, reason, now);
+    }
+
     /// Whether this side hangs up now.
     pub(super) fn is_hang_up_due(&self, now: Duration) -> bool {
         self.hang_up_by
@@ -374,7 +399,7 @@ impl Leg {
         }
         self.waiting.retain(|waiting| !waiting.is_sound);
         if self.is_standing() && self.capabilities.hang_up && by != EndedBy::Caller {
-            self.write(LegCommand::HangUp);
+            self.write(LegCommand::HangUp(reason));
         }
         if !matches!(self.stage, Stage::Lost(_)) {
             let message = Outgoing::Close {

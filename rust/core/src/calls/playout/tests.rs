@@ -285,3 +285,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_report_of_what_is_unplayed_places_the_position_and_holds_it_where_the_player_stands() {
+    let mut playout = PlayoutTracker::new(64);
+    playout.queued(5_000.0);
+    playout.sent(5_000.0, at(0.0));
+    // The player starts late, then stands still at 800 ms.
+    for (now, played) in [(40.0, 0.0), (80.0, 0.0), (180.0, 100.0), (880.0, 800.0)] {
+        assert!(!playout.unplayed_is(5_000.0 - played, at(now)));
+        let heard = playout.heard_ms(at(now));
+        assert!((heard - played).abs() < 50.0, "{heard} at {now}");
+    }
+    for now in [920.0, 960.0, 1_000.0, 1_040.0] {
+        playout.unplayed_is(4_200.0, at(now));
+    }
+    let heard = playout.heard_ms(at(1_040.0));
+    assert!((800.0..900.0).contains(&heard), "{heard}");
+    assert!(playout.unplayed_is(0.0, at(9_000.0)));
+    assert!(
+        !playout.unplayed_is(0.0, at(9_020.0)),
+        "it was played before"
+    );
+}

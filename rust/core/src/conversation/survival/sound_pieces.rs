@@ -4,12 +4,17 @@ use std::collections::VecDeque;
 
 use crate::audio::cold_copy;
 
-/// Bytes of a piece: what is not longer, allocators keep at hand.
-const PIECE: usize = 1024;
+/// Bytes of a piece, below a power of two by what an allocator adds.
+const PIECE: usize = 2 * 1024 - 16;
+
+/// Emptied pieces that are kept for what comes next: as many as a packet of sound fills.
+const SPARES: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct SoundPieces {
     pieces: VecDeque<Vec<u8>>,
+    /// To give memory back for each packet, and to ask for as much, costs more than to fill it: it is cold.
+    spares: Vec<Vec<u8>>,
     /// How many bytes of the first piece are gone.
     gone: usize,
     len: usize,
@@ -30,7 +35,11 @@ impl SoundPieces {
                     cold_copy::append(last, now);
                     sound = later;
                 }
-                _ => self.pieces.push_back(Vec::with_capacity(PIECE)),
+                _ => {
+                    let empty = self.spares.pop();
+                    let empty = empty.unwrap_or_else(|| Vec::with_capacity(PIECE));
+                    self.pieces.push_back(empty);
+                }
             }
         }
     }
@@ -48,7 +57,13 @@ impl SoundPieces {
             && self.gone >= first.len()
         {
             self.gone -= first.len();
-            self.pieces.pop_front();
+            if let Some(mut emptied) = self.pieces.pop_front()
+                && emptied.capacity() == PIECE
+                && self.spares.len() < SPARES
+            {
+                emptied.clear();
+                self.spares.push(emptied);
+            }
         }
     }
 
@@ -57,6 +72,7 @@ impl SoundPieces {
         let bytes = bytes.min(self.len);
         let mut taken = Self {
             pieces: VecDeque::new(),
+            spares: Vec::new(),
             gone: self.gone,
             len: bytes,
         };
@@ -110,7 +126,7 @@ mod tests {
         let mut sound = SoundPieces::default();
         sound.push(&[1; 9000]);
         sound.drop_front(9000);
-        assert_eq!(sound.pieces.capacity(), 0);
+        assert_eq!(sound.pieces.capacity() + sound.spares.capacity(), 0);
     }
 
     #[test]
@@ -120,7 +136,8 @@ mod tests {
             sound.drop_front((sound.len() + 4800).saturating_sub(48_000));
             sound.push(&[1; 4800]);
         }
-        let taken: usize = sound.pieces.iter().map(Vec::capacity).sum();
+        let all = sound.pieces.iter().chain(&sound.spares);
+        let taken: usize = all.map(Vec::capacity).sum();
         assert_eq!(sound.len(), 48_000);
         assert!(taken < 48_000 + 2 * PIECE, "{taken} bytes");
     }

@@ -1,0 +1,259 @@
+"""What a caller's web page is told of the conversation, and what it may ask for."""
+
+from __future__ import annotations
+
+import json
+import logging
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from stapes.items import InputAudio, InputText, MessageItem, OutputAudio, OutputText
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from stapes.items import HistoryItem
+
+__all__ = ["PageConversation", "PageEvents"]
+
+logger = logging.getLogger("stapes.calls")
+
+_LATEST = 6
+"""Items at the end of the history that may still change."""
+
+_MAX_ITEMS = 64
+"""Items whose text is remembered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageEvents:
+    """What a page is told: everything that it is told can be read by whoever opened it.
+
+    Attributes:
+        transcripts: what caller and agent say. Messages that the application adds are not told.
+        tools: that tools are called: `names`, `all` (with arguments and output), or `none`.
+        agents: the name of the agent in charge.
+    """
+
+    transcripts: bool = True
+    tools: Literal["none", "names", "all"] = "names"
+    agents: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuses what makes no sense.
+
+        Raises:
+            ValueError: names the option.
+        """
+        if self.tools not in ("none", "names", "all"):
+            raise ValueError(f"tools is {self.tools!r}: use 'none', 'names' or 'all'")
+
+
+class Session(Protocol):
+    """The session that the page talks with."""
+
+    @property
+    def current_agent(self) -> Any:
+        """The agent in charge."""
+
+    @property
+    def history(self) -> Sequence[HistoryItem]:
+        """The conversation so far."""
+
+    def interrupt(self) -> Any:
+        """Stops the answer."""
+
+    def send_message(self, message: str) -> Any:
+        """Sends a text of the user."""
+
+
+class Events(Protocol):
+    """Where the events of a session are had."""
+
+    def on(self, event: str, callback: Callable[[Any], Any]) -> Any:
+        """Calls back for each event of a type."""
+
+
+class PageConversation:
+    """Tells a page about a session, and has the session do what the page asks for.
+
+    Args:
+        send: sends the page a JSON text.
+        events: what the page is told.
+    """
+
+    def __init__(self, send: Callable[[str], bool], events: PageEvents) -> None:
+        self._send = send
+        self._events = events
+        self._session: Callable[[], Session | None] = _nobody
+        self._texts: OrderedDict[str, str] = OrderedDict()
+        """What items say so far, the newest of them."""
+        self._told: OrderedDict[str, tuple[str, bool]] = OrderedDict()
+        """What the page knows to be final of an item, and whether it was interrupted."""
+        self._typed: OrderedDict[str, None] = OrderedDict()
+        """Lines that the caller typed: they may be told back."""
+        self._state = ""
+
+    def follow(self, session: Session, events: Events) -> None:
+        """Tells the page about a session from now on."""
+        self._session = weakref.ref(session)
+        self._tell_state("connecting")
+        events.on("connection_changed", self._connection_changed)
+        events.on("agent_start", lambda _: self._tell_state("thinking"))
+        events.on("audio_start", lambda _: self._tell_state("speaking"))
+        events.on("playback_ended", lambda _: self._tell_state("listening"))
+        events.on("audio_interrupted", self._interrupted)
+        events.on("guardrail_tripped", lambda _: self._tell({"type": "guardrail"}))
+        if self._events.agents:
+            events.on("agent_handoff", lambda event: self._tell_agent(event.to_agent))
+        if self._events.transcripts:
+            events.on("transcript_delta", self._transcript_delta)
+            events.on("history_updated", self._history_updated)
+        if self._events.tools != "none":
+            events.on("agent_tool_start", self._tool_started)
+            events.on("agent_tool_end", self._tool_ended)
+            events.on("tool_approval_requested", self._tool_waits)
+
+    def resume(self) -> None:
+        """Tells a page that has come back where the conversation is."""
+        if (session := self._session()) is None:
+            return
+        state, self._state = self._state, ""
+        self._tell_state(state)
+        if self._events.agents:
+            self._tell_agent(session.current_agent)
+        if self._events.transcripts:
+            self._told.clear()
+            self._tell_items(session.history)
+
+    def take(self, message: dict[str, Any]) -> None:
+        """Does what the page asks for."""
+        if (session := self._session()) is None:
+            self._tell({"type": "error", "message": "The agent is not there."})
+            return
+        match message:
+            case {"type": "interrupt"}:
+                _unwaited(session.interrupt())
+            case {"type": "say", "text": str(text)}:
+                self._typed[text] = None
+                _forget(self._typed)
+                _unwaited(session.send_message(text))
+            case _:
+                pass
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        self._send(json.dumps({"type": "event", "event": event}, ensure_ascii=False))
+
+    def _tell_state(self, state: str) -> None:
+        if state and state != self._state:
+            self._state = state
+            self._tell({"type": "state", "state": state})
+
+    def _tell_agent(self, agent: Any) -> None:
+        self._tell({"type": "agent", "name": agent.name})
+
+    # What the session says
+
+    def _connection_changed(self, event: Any) -> None:
+        match event.status:
+            case "connected":
+                self._tell_state("listening")
+                session = self._session()
+                if session is not None and self._events.agents:
+                    self._tell_agent(session.current_agent)
+            case "disconnected":
+                if event.error is not None:
+                    self._tell({"type": "error", "message": "The agent cannot be reached."})
+            case status:
+                self._tell_state(status)
+
+    def _interrupted(self, _: Any) -> None:
+        self._tell({"type": "interrupted"})
+        self._tell_state("listening")
+
+    def _transcript_delta(self, event: Any) -> None:
+        text = self._texts.get(event.item_id, "") + event.delta
+        self._texts[event.item_id] = text
+        _forget(self._texts)
+        self._tell_transcript(event.role, event.item_id, text, final=False)
+
+    def _history_updated(self, event: Any) -> None:
+        self._tell_items(event.history[-_LATEST:])
+
+    def _tell_items(self, items: Sequence[HistoryItem]) -> None:
+        for item in items:
+            if not isinstance(item, MessageItem) or item.status == "in_progress":
+                continue
+            text, interrupted = self._shown(item)
+            if text is None or self._told.get(item.item_id) == (text, interrupted):
+                continue
+            self._told[item.item_id] = (text, interrupted)
+            _forget(self._told)
+            self._texts.pop(item.item_id, None)
+            role = item.role
+            self._tell_transcript(role, item.item_id, text, final=True, interrupted=interrupted)
+
+    def _tell_transcript(
+        self, role: str, item_id: str, text: str, *, final: bool, interrupted: bool = False
+    ) -> None:
+        event = {
+            "type": "transcript",
+            "role": role,
+            "item_id": item_id,
+            "text": text,
+            "final": final,
+        }
+        if interrupted:
+            event["interrupted"] = True
+        self._tell(event)
+
+    def _shown(self, item: MessageItem) -> tuple[str | None, bool]:
+        """What a message says, as far as it may be told, and whether it was interrupted."""
+        texts, interrupted = [], False
+        for part in item.content:
+            match part:
+                case OutputAudio():
+                    cut = part.heard is not None
+                    interrupted |= cut
+                    texts.append((part.heard if cut else part.transcript) or "")
+                case OutputText() if item.role == "assistant":
+                    texts.append(part.text)
+                case InputAudio(transcript=str(transcript)):
+                    texts.append(transcript)
+                case InputText() if item.role == "user" and part.text in self._typed:
+                    texts.append(part.text)
+                case _:
+                    pass
+        return (" ".join(texts), interrupted) if texts else (None, False)
+
+    def _tool_started(self, event: Any) -> None:
+        more = {"arguments": event.tool_call.arguments} if self._events.tools == "all" else {}
+        self._tell_tool(event.tool_call.call_id, event.tool.name, "started", more)
+
+    def _tool_ended(self, event: Any) -> None:
+        more = {"output": event.result} if self._events.tools == "all" else {}
+        self._tell_tool(event.tool_call.call_id, event.tool.name, "finished", more)
+
+    def _tool_waits(self, event: Any) -> None:
+        call = event.approval.tool_call
+        self._tell_tool(call.call_id, call.name, "waiting", {})
+
+    def _tell_tool(self, call_id: str, name: str, status: str, more: dict[str, Any]) -> None:
+        tool = {"type": "tool", "call_id": call_id, "name": name, "status": status}
+        self._tell(tool | more)
+
+
+def _nobody() -> None:
+    return None
+
+
+def _forget(known: OrderedDict[str, Any]) -> None:
+    if len(known) > _MAX_ITEMS:
+        known.popitem(last=False)
+
+
+def _unwaited(command: Any) -> None:
+    """A failure of it is an `error` event of the session."""
+    del command
