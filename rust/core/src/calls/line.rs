@@ -82,7 +82,7 @@ impl CallLine {
                 call.go_on_as(&known, &line);
                 false
             }
-            Beginning::Refused => {
+            Beginning::Full => {
                 call.refuse("too many calls stand (max_calls)");
                 false
             }

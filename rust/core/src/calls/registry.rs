@@ -33,7 +33,7 @@ pub(super) enum Beginning {
     /// The next line of this call.
     Continued(Arc<Call>),
     /// There are too many calls.
-    Refused,
+    Full,
 }
 
 impl Default for Registry {
@@ -63,7 +63,7 @@ impl Registry {
             return Beginning::Continued(known);
         }
         let Ok(seat) = Arc::clone(&self.room).try_acquire_owned() else {
-            return Beginning::Refused;
+            return Beginning::Full;
         };
         self.add(call);
         Beginning::New(seat)

@@ -55,7 +55,7 @@ pub struct Browser {
     format: Option<AudioFormat>,
     opus: Option<Box<Opus>>,
     /// How many times the page was told to clear.
-    generation: u32,
+    clears: u32,
     /// Samples that were sent since then.
     sent: u64,
     /// Whether the page has played all of them, as far as it has said.
@@ -191,12 +191,12 @@ impl Browser {
     /// The page has played so many samples since that `clear`.
     fn report(
         &mut self,
-        generation: u32,
+        clears: u32,
         played: u32,
         format: AudioFormat,
         take: &mut dyn FnMut(LegMessage<'_>),
     ) {
-        if generation != self.generation || self.is_played {
+        if clears != self.clears || self.is_played {
             return;
         }
         let unplayed = self.sent.saturating_sub(u64::from(played));
@@ -282,10 +282,10 @@ impl Carrier for Browser {
             }
             LegCommand::Mark(id) => format!(r#"{{"type":"mark","id":{id}}}"#),
             LegCommand::Clear => {
-                self.generation = self.generation.wrapping_add(1);
+                self.clears = self.clears.wrapping_add(1);
                 self.sent = 0;
-                let generation = self.generation;
-                let clear = format!(r#"{{"type":"clear","generation":{generation}}}"#);
+                let clears = self.clears;
+                let clear = format!(r#"{{"type":"clear","generation":{clears}}}"#);
                 if std::mem::take(&mut self.is_paused) {
                     out.push(Outgoing::Text(clear));
                     r#"{"type":"resume"}"#.to_owned()
@@ -321,13 +321,13 @@ mod tests {
     const START: &str = r#"{"type":"start","call_id":"0123456789abcdef","codec":"pcm",
         "sample_rate":24000,"parameters":{"room":"12"}}"#;
 
-    fn message(generation: u32, played: u32, sound: &[u8]) -> Vec<u8> {
-        let header = [generation.to_le_bytes(), played.to_le_bytes()].concat();
+    fn message(clears: u32, played: u32, sound: &[u8]) -> Vec<u8> {
+        let header = [clears.to_le_bytes(), played.to_le_bytes()].concat();
         [&header[..], sound].concat()
     }
 
-    fn sent(codec: &mut Browser, generation: u32, played: u32, sound: &[u8]) -> Vec<String> {
-        said_by(codec, Frame::Binary(&message(generation, played, sound)))
+    fn sent(codec: &mut Browser, clears: u32, played: u32, sound: &[u8]) -> Vec<String> {
+        said_by(codec, Frame::Binary(&message(clears, played, sound)))
     }
 
     fn started(start: &str) -> Browser {
@@ -397,7 +397,7 @@ mod tests {
     #[test]
     fn reports_count_from_the_last_clear_and_older_ones_say_nothing() {
         let mut codec = started(START);
-        texts(&mut codec, &[LegCommand::Sound(&[0; 48_000])]);
+        texts(&mut codec, &[LegCommand::Sound(&vec![0; 48_000])]);
         assert_eq!(sent(&mut codec, 0, 6_000, &[]), ["unplayed 750"]);
         let cleared = texts(
             &mut codec,

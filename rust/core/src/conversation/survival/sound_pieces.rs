@@ -8,13 +8,13 @@ use crate::audio::cold_copy;
 const PIECE: usize = 2 * 1024 - 16;
 
 /// Emptied pieces that are kept for what comes next: as many as a packet of sound fills.
-const SPARES: usize = 4;
+const MAX_EMPTIED: usize = 4;
 
 #[derive(Debug, Default)]
 pub(super) struct SoundPieces {
     pieces: VecDeque<Vec<u8>>,
     /// To give memory back for each packet, and to ask for as much, costs more than to fill it: it is cold.
-    spares: Vec<Vec<u8>>,
+    emptied: Vec<Vec<u8>>,
     /// How many bytes of the first piece are gone.
     gone: usize,
     len: usize,
@@ -36,7 +36,7 @@ impl SoundPieces {
                     sound = later;
                 }
                 _ => {
-                    let empty = self.spares.pop();
+                    let empty = self.emptied.pop();
                     let empty = empty.unwrap_or_else(|| Vec::with_capacity(PIECE));
                     self.pieces.push_back(empty);
                 }
@@ -57,12 +57,12 @@ impl SoundPieces {
             && self.gone >= first.len()
         {
             self.gone -= first.len();
-            if let Some(mut emptied) = self.pieces.pop_front()
-                && emptied.capacity() == PIECE
-                && self.spares.len() < SPARES
+            if let Some(mut piece) = self.pieces.pop_front()
+                && piece.capacity() == PIECE
+                && self.emptied.len() < MAX_EMPTIED
             {
-                emptied.clear();
-                self.spares.push(emptied);
+                piece.clear();
+                self.emptied.push(piece);
             }
         }
     }
@@ -72,7 +72,7 @@ impl SoundPieces {
         let bytes = bytes.min(self.len);
         let mut taken = Self {
             pieces: VecDeque::new(),
-            spares: Vec::new(),
+            emptied: Vec::new(),
             gone: self.gone,
             len: bytes,
         };
@@ -126,7 +126,7 @@ mod tests {
         let mut sound = SoundPieces::default();
         sound.push(&[1; 9000]);
         sound.drop_front(9000);
-        assert_eq!(sound.pieces.capacity() + sound.spares.capacity(), 0);
+        assert_eq!(sound.pieces.capacity() + sound.emptied.capacity(), 0);
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
             sound.drop_front((sound.len() + 4800).saturating_sub(48_000));
             sound.push(&[1; 4800]);
         }
-        let all = sound.pieces.iter().chain(&sound.spares);
+        let all = sound.pieces.iter().chain(&sound.emptied);
         let taken: usize = all.map(Vec::capacity).sum();
         assert_eq!(sound.len(), 48_000);
         assert!(taken < 48_000 + 2 * PIECE, "{taken} bytes");
