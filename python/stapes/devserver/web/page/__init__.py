@@ -1,12 +1,17 @@
-"""A page to talk to the server with: plain HTML, CSS and JavaScript, served as they are."""
+"""A page to talk to the server with: that of `stapes serve`, with an agent of its own.
+
+The agent and its tools run in the page, so that the server stays what a provider is.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starlette.responses import FileResponse
+from starlette.responses import Response
 from starlette.routing import Route
+
+from stapes.web import WebFile, page_files
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,13 +29,13 @@ _HEADERS = {
 
 
 def page_routes() -> list[Route]:
-    """Return the routes of the page: itself at `/`, what it is made of under `/page/`."""
-    files = [Route(f"/page/{file.name}", _serving(file)) for file in sorted(_FILES.iterdir())]
-    return [Route("/", _serving(_FILES / "index.html")), *files]
+    """Return the routes of the page and of what it is made of."""
+    own = {f"/{path.name}": WebFile.read(path) for path in sorted(_FILES.iterdir())}
+    return [Route(path, _serving(file)) for path, file in {**page_files(), **own}.items()]
 
 
-def _serving(file: Path) -> Callable[[Request], Awaitable[FileResponse]]:
-    async def serve(_: Request) -> FileResponse:
-        return FileResponse(file, headers=_HEADERS)
+def _serving(file: WebFile) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(_: Request) -> Response:
+        return Response(file.content, media_type=file.content_type, headers=_HEADERS)
 
     return serve

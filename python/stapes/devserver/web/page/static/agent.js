@@ -1,6 +1,12 @@
 // The agent that answers: its instructions, and tools that run in this page.
 
+export const title = "Harbour Hotel, front desk";
 export const name = "Front desk";
+export const examples = [
+  "“What is the weather in Paris today?”",
+  "“When does the pool open?”",
+  "“Can you tell me about the history of the hotel?” and interrupt the answer",
+];
 
 const instructions = `You are the front desk of the Harbour Hotel. Be friendly and brief.
 The history of the hotel begins in 1908, when a merchant built it as a warehouse for tea.

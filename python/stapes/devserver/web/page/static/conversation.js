@@ -1,12 +1,11 @@
-// What the events of a call mean for the page: who speaks, what is said, which tools run.
+// What the events of a realtime server mean for the page: who speaks, what is said, which tools run.
 
 import * as agent from "./agent.js";
 
+/** The dialect of a WebRTCCarrier; one for each call. */
 export class Conversation {
-  #transcript;
-  #send;
-  #onState;
-  #onInterrupted;
+  #line = null;
+  #texts = new Map();
   #spokenItems = new Map();
   #response = null;
   #playing = null;
@@ -14,139 +13,148 @@ export class Conversation {
   #hearing = false;
   #callsWaiting = 0;
 
-  // `send(event)` speaks to the server; `onState(name)` is told listening, hearing, thinking or speaking.
-  constructor(transcript, { send, onState, onInterrupted }) {
-    this.#transcript = transcript;
-    this.#send = send;
-    this.#onState = onState;
-    this.#onInterrupted = onInterrupted;
+  outgoing(message) {
+    switch (message.type) {
+      case "interrupt":
+        return this.#interruption();
+      case "say": {
+        const content = [{ type: "input_text", text: message.text }];
+        const item = { type: "message", role: "user", content };
+        this.#stoppedAt = null;
+        return [...this.#interruption(), { type: "conversation.item.create", item }, { type: "response.create" }];
+      }
+      default:
+        return [message.data];
+    }
   }
 
-  get speaking() {
-    return this.#playing !== null;
-  }
-
-  say(text) {
-    this.interrupt();
-    const id = `msg_${crypto.randomUUID().replaceAll("-", "").slice(0, 20)}`;
-    const content = [{ type: "input_text", text }];
-    this.#send({ type: "conversation.item.create", item: { id, type: "message", role: "user", content } });
-    this.#send({ type: "response.create" });
-    this.#stoppedAt = null;
-    this.#transcript.caller(id, text);
-  }
-
-  interrupt() {
-    if (this.#response !== null) this.#send({ type: "response.cancel" });
-    if (this.#playing !== null) this.#send({ type: "output_audio_buffer.clear" });
-  }
-
-  handle(event) {
+  incoming(event, line, carrier) {
+    this.#line = line;
     switch (event.type) {
       case "session.created":
-        this.#onState("listening");
+        this.#become("listening");
         break;
       case "input_audio_buffer.speech_started":
         this.#hearing = true;
-        this.#transcript.caller(event.item_id);
-        this.#onState("hearing");
+        this.#become("hearing");
+        this.#said("user", event.item_id, "");
         break;
       case "input_audio_buffer.speech_stopped":
         this.#hearing = false;
         this.#stoppedAt = performance.now() - agent.silence;
-        this.#onState("thinking");
+        this.#become("thinking");
         break;
       case "conversation.item.input_audio_transcription.delta":
-        this.#transcript.callerHeard(event.item_id, event.delta);
+        this.#said("user", event.item_id, (this.#texts.get(event.item_id) ?? "") + event.delta);
         break;
       case "conversation.item.input_audio_transcription.completed":
-        this.#transcript.callerSaid(event.item_id, event.transcript);
+        this.#said("user", event.item_id, event.transcript, true);
         break;
       case "conversation.item.input_audio_transcription.failed":
-        this.#transcript.callerSaid(event.item_id, "");
+        this.#said("user", event.item_id, "", true);
         break;
       case "response.created":
         this.#response = event.response.id;
-        if (!this.speaking) this.#onState("thinking");
+        if (this.#playing === null) this.#become("thinking");
         break;
       case "response.content_part.added":
         if (event.part.type === "audio") this.#spokenItems.set(event.item_id, event.response_id);
         break;
       case "response.output_audio_transcript.delta":
       case "response.output_text.delta":
-        this.#transcript.agentSays(event.item_id, event.delta);
+        this.#said("assistant", event.item_id, (this.#texts.get(event.item_id) ?? "") + event.delta);
         break;
       case "response.output_item.done":
-        if (event.item.type === "function_call" && event.item.status === "completed") this.#call(event.item);
+        if (event.item.type === "function_call" && event.item.status === "completed") this.#call(event.item, carrier);
         break;
       case "response.done":
-        this.#finished(event.response);
+        this.#finished(event.response, carrier);
         break;
       case "output_audio_buffer.started":
+        carrier.playing = true;
         this.#started(event.response_id);
         break;
       case "output_audio_buffer.stopped":
       case "output_audio_buffer.cleared":
-        this.#ended(event);
+        carrier.playing = false;
+        this.#ended(event.response_id);
         break;
       case "conversation.item.truncated":
         this.#spokenItems.delete(event.item_id);
-        this.#onInterrupted();
-        this.#send({ type: "conversation.item.retrieve", item_id: event.item_id });
+        line.event({ type: "interrupted" });
+        tell(carrier, { type: "conversation.item.retrieve", item_id: event.item_id });
         break;
       case "conversation.item.retrieved":
-        this.#transcript.cut(event.item.id, event.item.content?.[0]?.transcript ?? "");
+        this.#said("assistant", event.item.id, event.item.content?.[0]?.transcript ?? "", true, true);
         break;
       case "error":
         // What was over before it could be interrupted needs no interruption.
-        if (event.error.code !== "response_cancel_not_active") this.#transcript.alert(event.error.message);
+        if (event.error.code !== "response_cancel_not_active") this.#failed(event.error.message);
         break;
     }
+  }
+
+  #interruption() {
+    const events = [];
+    if (this.#response !== null) events.push({ type: "response.cancel" });
+    if (this.#playing !== null) events.push({ type: "output_audio_buffer.clear" });
+    return events;
+  }
+
+  #become(state) {
+    this.#line.event({ type: "state", state });
+  }
+
+  #failed(message) {
+    this.#line.event({ type: "error", message });
+  }
+
+  #said(role, id, text, final = false, interrupted = false) {
+    this.#texts.set(id, text);
+    this.#line.event({ type: "transcript", role, item_id: id, text, final, interrupted });
   }
 
   #started(response) {
     this.#playing = response;
-    const now = performance.now();
-    let after = this.#stoppedAt === null ? null : now - this.#stoppedAt;
+    let after = this.#stoppedAt === null ? null : (performance.now() - this.#stoppedAt) / 1000;
     for (const [item, of] of this.#spokenItems) {
       if (of !== response) continue;
-      this.#transcript.playing(item, now, after);
+      this.#line.event({ type: "playing", item_id: item, after });
       after = null;
     }
     this.#stoppedAt = null;
-    this.#onState("speaking");
+    this.#become("speaking");
   }
 
-  #ended(event) {
+  #ended(response) {
     for (const [item, of] of this.#spokenItems) {
-      if (of !== event.response_id) continue;
-      this.#transcript.played(item);
+      if (of !== response) continue;
+      this.#line.event({ type: "played", item_id: item });
       this.#spokenItems.delete(item);
     }
-    if (this.#playing === event.response_id) this.#playing = null;
-    if (!this.#hearing && this.#response === null) this.#onState("listening");
+    if (this.#playing === response) this.#playing = null;
+    if (!this.#hearing && this.#response === null) this.#become("listening");
   }
 
-  #call(item) {
-    this.#transcript.toolCalled(item.call_id, item.name, item.arguments);
-    const output = agent.run(item.name, item.arguments);
-    this.#transcript.toolAnswered(item.call_id, output);
-    this.#send({
-      type: "conversation.item.create",
-      item: { type: "function_call_output", call_id: item.call_id, output },
-    });
+  #call({ call_id, name, arguments: given }, carrier) {
+    this.#line.event({ type: "tool", call_id, name, arguments: given, status: "started" });
+    const output = agent.run(name, given);
+    this.#line.event({ type: "tool", call_id, name, output, status: "finished" });
+    tell(carrier, { type: "conversation.item.create", item: { type: "function_call_output", call_id, output } });
     this.#callsWaiting += 1;
   }
 
-  #finished(response) {
+  #finished(response, carrier) {
     if (this.#response === response.id) this.#response = null;
-    if (response.status === "failed") this.#transcript.alert(response.status_details.error.message);
-    if (response.status === "completed" && this.#callsWaiting) this.#send({ type: "response.create" });
-    else if (!this.speaking && response.status !== "cancelled" && !this.#speaks(response)) this.#onState("listening");
+    const { status } = response;
+    const speaks = [...this.#spokenItems.values()].includes(response.id);
+    if (status === "failed") this.#failed(response.status_details.error.message);
+    if (status === "completed" && this.#callsWaiting) tell(carrier, { type: "response.create" });
+    else if (this.#playing === null && status !== "cancelled" && !speaks) this.#become("listening");
     this.#callsWaiting = 0;
   }
+}
 
-  #speaks(response) {
-    return [...this.#spokenItems.values()].includes(response.id);
-  }
+function tell(carrier, event) {
+  carrier.send({ type: "message", data: event });
 }

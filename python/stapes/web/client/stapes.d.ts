@@ -1,0 +1,217 @@
+// Types of stapes.js.
+
+/** What went wrong, and what helps, in `message`. */
+export class VoiceError extends Error {
+  constructor(code: VoiceErrorCode, message: string, options?: { cause?: unknown; status?: number });
+  readonly code: VoiceErrorCode;
+  /** The HTTP status, where a server answered with one. */
+  readonly status?: number;
+}
+
+export type VoiceErrorCode =
+  /** The page is neither https nor localhost. */
+  | "insecure"
+  | "no-permission"
+  | "no-microphone"
+  | "microphone-busy"
+  /** The sound device has a sample rate that the wire does not know. */
+  | "unsupported"
+  | "unreachable"
+  /** The server does not allow the page's origin or its token. */
+  | "refused"
+  /** The server has as many calls as it takes. */
+  | "busy"
+  /** The line broke, and could not be had again in time. */
+  | "lost"
+  /** The server closed the line. */
+  | "closed"
+  /** `end()` was called before the call stood. */
+  | "ended"
+  /** `start()` was called twice. */
+  | "used"
+  /** `say` or `send` while there is no line. */
+  | "no-line"
+  /** The server is further ahead than the page can hold, and sound was dropped. */
+  | "full"
+  /** The browser plays no sound before a click. */
+  | "silent"
+  /** The agent's side reports an error. */
+  | "agent"
+  | "failed";
+
+export type VoiceState =
+  | "idle"
+  | "connecting"
+  | "listening"
+  | "hearing"
+  | "thinking"
+  | "speaking"
+  | "reconnecting"
+  | "ended";
+
+export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+
+export interface Transcript {
+  type: "transcript";
+  role: "user" | "assistant";
+  item_id: string;
+  /** All of it so far; of an answer that was cut, what was heard. */
+  text: string;
+  final: boolean;
+  interrupted?: boolean;
+}
+
+export interface ToolStatus {
+  type: "tool";
+  call_id: string;
+  name: string;
+  /** `waiting`: for an approval. */
+  status: "started" | "finished" | "failed" | "waiting";
+  /** Where the server shows them. */
+  arguments?: Json;
+  output?: Json;
+}
+
+/** The type of each event, and what its `detail` is. */
+export interface VoiceCallEvents {
+  state: { state: VoiceState };
+  /** The line stands; `resumed`: again, and it is the same call. */
+  started: { resumed: boolean };
+  transcript: Transcript;
+  tool: ToolStatus;
+  /** Who answers: at the beginning, and after a handoff. */
+  agent: { type: "agent"; name: string };
+  /** The answer was cut. */
+  interrupted: { type: "interrupted" };
+  /** An answer was stopped by a guardrail. */
+  guardrail: { type: "guardrail" };
+  /** Data of the application. */
+  message: Json;
+  /** Something failed, and the call goes on. */
+  error: VoiceError;
+  /** The last event. `error` is null where the call was ended in order. */
+  ended: { reason: string; error: VoiceError | null };
+}
+
+export interface VoiceCallOptions extends WebSocketCarrierOptions {
+  /** Another line than a WebSocket; the options of the WebSocket have no meaning then. */
+  carrier?: Carrier;
+  /** Names and values that the application gets with the call. Default: none. */
+  parameters?: Record<string, string>;
+  /**
+   * Constraints of the microphone, such as `{ deviceId }`. Echo cancellation, noise suppression and gain control are on
+   * unless they say otherwise.
+   */
+  microphone?: MediaTrackConstraints;
+}
+
+export class VoiceCall extends EventTarget {
+  constructor(options?: VoiceCallOptions);
+  /** Opens the microphone and the line; rejects with a VoiceError. Call it from a click. */
+  start(): Promise<void>;
+  readonly state: VoiceState;
+  /** The name of the agent that answers, when it is known. */
+  readonly agent: string | null;
+  /** Whether the agent does not hear the microphone. It may be set at any time. */
+  muted: boolean;
+  /** How loud it is on either side now, from 0 (-50 dB) to 1 (-8 dB). */
+  readonly levels: { microphone: number; loudspeaker: number };
+  /** Seconds of voice that the loudspeaker was given. */
+  readonly played: number;
+  /** Seconds of voice that arrived, without what was dropped unheard; NaN where the carrier does not know. */
+  readonly received: number;
+  /** How often the voice had to stop because the next sound was late. */
+  readonly underruns: number;
+  /** Stops the agent, as speaking does. */
+  interrupt(): void;
+  /** Says something in writing, at most 4,000 characters. */
+  say(text: string): void;
+  /** Sends data to the application. */
+  send(data: Json): void;
+  /** Hangs up, whatever the state. */
+  end(): void;
+  /** Calls `heard` with the detail of each event of this type; returns what ends that. */
+  on<T extends keyof VoiceCallEvents>(type: T, heard: (detail: VoiceCallEvents[T]) => void): () => void;
+  addEventListener<T extends keyof VoiceCallEvents>(
+    type: T,
+    listener: (event: CustomEvent<VoiceCallEvents[T]>) => void,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+export interface WebSocketCarrierOptions {
+  /** Where the server takes calls, relative to the page. Default: `talk`. */
+  url?: string | URL;
+  /** `opus` (a tenth of the bytes) falls back to `pcm` where the browser has no WebCodecs. Default: `pcm`. */
+  codec?: "pcm" | "opus";
+  /** For how many seconds a line that broke is dialled again. Default: 5, which is how long the server waits. */
+  reconnect?: number;
+  /** Where worklet.js is, for pages that are built by a bundler which moves files. Default: beside stapes.js. */
+  worklet?: string | URL;
+}
+
+/** The line of `stapes serve`, of `@calls.browser` and of `BrowserCall`. */
+export class WebSocketCarrier implements Carrier {
+  constructor(options?: WebSocketCarrierOptions);
+  readonly played: number;
+  readonly received: number;
+  readonly underruns: number;
+  muted: boolean;
+  prepare(): Promise<number | undefined>;
+  open(call: CarrierCall): Promise<void>;
+  listen(stream: MediaStream, source: MediaStreamAudioSourceNode): void;
+  send(message: PageMessage): boolean;
+  close(): void;
+}
+
+/** What the page says besides sound. */
+export type PageMessage =
+  | { type: "interrupt" }
+  | { type: "say"; text: string }
+  | { type: "message"; data: Json };
+
+/** What carries the sound and the events of one call. */
+export interface Carrier {
+  readonly played: number;
+  readonly received: number;
+  readonly underruns: number;
+  muted: boolean;
+  /** Returns the sample rate that the AudioContext should have; undefined: the device's. */
+  prepare(): Promise<number | undefined>;
+  /** Resolves when the call stands. */
+  open(call: CarrierCall): Promise<void>;
+  /** Another microphone than before. */
+  listen(stream: MediaStream, source: MediaStreamAudioSourceNode): void;
+  /** False: there is no line now. */
+  send(message: PageMessage): boolean;
+  /** Ends the call, whatever the state. */
+  close(): void;
+}
+
+/** What a carrier is given when it opens. */
+export interface CarrierCall {
+  context: AudioContext;
+  stream: MediaStream;
+  source: MediaStreamAudioSourceNode;
+  parameters: Record<string, string>;
+  line: Line;
+}
+
+/** What a carrier tells its call. */
+export interface Line {
+  started(resumed: boolean): void;
+  /** The node that plays the agent's voice, to be measured. */
+  voice(node: AudioNode): void;
+  /** A `state`, or an event of `VoiceCallEvents`. */
+  event(event: { type: string } & Record<string, unknown>): void;
+  message(data: Json): void;
+  reconnecting(): void;
+  /** The call goes on. */
+  problem(error: VoiceError): void;
+  ended(reason: string, error?: VoiceError | null): void;
+}

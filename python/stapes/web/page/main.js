@@ -1,0 +1,10 @@
+// The page of `stapes serve`. What its address asks for (`?name=Ana`) goes along with each call.
+
+import { VoiceCall } from "./stapes.js";
+import { Screen } from "./screen.js";
+
+const { searchParams } = new URL(location.href);
+const codec = searchParams.get("codec") ?? "pcm";
+const parameters = Object.fromEntries(searchParams);
+
+new Screen(() => new VoiceCall({ url: `talk${location.search}`, codec, parameters }));

@@ -1,0 +1,171 @@
+// What is seen and pressed while a call lasts: one button, the voices, the conversation.
+
+import { Scope } from "./scope.js";
+import { Transcript } from "./transcript.js";
+
+const STATES = {
+  idle: "not connected",
+  connecting: "connecting",
+  listening: "listening",
+  hearing: "hearing you",
+  thinking: "thinking",
+  speaking: "speaking",
+  reconnecting: "reconnecting",
+  ended: "call ended",
+  failed: "no call",
+  lost: "call lost",
+};
+const OVER = ["idle", "ended", "failed", "lost"];
+const find = (id) => document.getElementById(id);
+
+function fill(meter, level) {
+  const box = find(meter);
+  box.firstElementChild.style.transform = `scaleX(${level.toFixed(3)})`;
+  const rounded = level.toFixed(1);
+  if (box.getAttribute("aria-valuenow") !== rounded) box.setAttribute("aria-valuenow", rounded);
+}
+
+export class Screen {
+  #makeCall;
+  #keyAsked;
+  #scope = new Scope(find("scope"));
+  #transcript = new Transcript(find("log"), find("empty"));
+  #call = null;
+  #agent = null;
+  #began = null;
+  #state = "idle";
+
+  // `makeCall(key)` returns a VoiceCall. Where `keyAsked(error)` returns a text, a key is asked for with it.
+  constructor(makeCall, { agent, keyAsked = () => null } = {}) {
+    this.#makeCall = makeCall;
+    this.#keyAsked = keyAsked;
+    if (agent) this.#transcript.agent = agent;
+    find("call").addEventListener("click", () => (this.#call ? this.#call.end() : this.#start()));
+    find("stop").addEventListener("click", () => this.#call?.interrupt());
+    find("mute").addEventListener("click", () => this.#mute(!this.#call?.muted));
+    find("write").addEventListener("submit", (submitted) => this.#write(submitted));
+    find("key-form").addEventListener("submit", (submitted) => {
+      submitted.preventDefault();
+      this.#start(find("key").value.trim());
+    });
+    document.addEventListener("keydown", ({ key }) => key === "Escape" && this.#call?.interrupt());
+    this.#show("idle");
+    this.#scope.draw(0);
+  }
+
+  #start(key) {
+    this.#complain("");
+    find("key-form").hidden = true;
+    this.#transcript.clear();
+    this.#scope.clear();
+    this.#began = null;
+    let call;
+    try {
+      call = this.#makeCall(key);
+    } catch (problem) {
+      return this.#complain(problem.message);
+    }
+    this.#call = call;
+    const transcript = this.#transcript;
+    call.on("state", ({ state }) => this.#become(state));
+    call.on("started", () => this.#stands());
+    call.on("agent", ({ name }) => this.#answers(name));
+    call.on("transcript", (said) => transcript.said(said, call.received));
+    call.on("playing", ({ item_id: id, after }) => transcript.playing(id, call.played, after));
+    call.on("played", ({ item_id: id }) => transcript.played(id));
+    call.on("tool", (tool) => transcript.tool(tool));
+    call.on("interrupted", () => this.#scope.mark(performance.now() - this.#began));
+    call.on("guardrail", () => transcript.alert("This answer was stopped."));
+    call.on("error", (problem) => transcript.alert(problem.message));
+    call.on("ended", ({ error }) => this.#ended(error));
+    // What goes wrong is told by `ended`.
+    call.start().catch(() => {});
+  }
+
+  #write(submitted) {
+    submitted.preventDefault();
+    const text = find("words").value.trim();
+    if (!text || !this.#call) return;
+    try {
+      this.#call.say(text);
+    } catch (problem) {
+      return this.#transcript.alert(problem.message);
+    }
+    this.#transcript.wrote(text);
+    find("words").value = "";
+  }
+
+  #stands() {
+    if (this.#began !== null) return;
+    this.#began = performance.now();
+    requestAnimationFrame(() => this.#tick(this.#call));
+  }
+
+  #answers(name) {
+    if (this.#agent !== null && this.#agent !== name) this.#transcript.handoff(name);
+    this.#agent = name;
+    this.#transcript.agent = name;
+    find("title").textContent = name;
+  }
+
+  #become(state) {
+    if (state === "ended") return;
+    if (state === "hearing") this.#transcript.hearing();
+    this.#show(state);
+  }
+
+  #tick(call) {
+    if (!call || this.#call !== call) return;
+    const at = performance.now() - this.#began;
+    const { microphone, loudspeaker } = call.levels;
+    fill("mic-level", microphone);
+    fill("agent-level", loudspeaker);
+    this.#scope.add(at, microphone, loudspeaker);
+    this.#scope.draw(at);
+    this.#transcript.advance(call.played);
+    const stops = ["speaking", "thinking"].includes(this.#state) || call.received - call.played > 0.1;
+    find("stop").disabled = !stops;
+    const seconds = Math.floor(at / 1000);
+    const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    if (find("clock").textContent !== clock) find("clock").textContent = clock;
+    requestAnimationFrame(() => this.#tick(call));
+  }
+
+  #show(state) {
+    this.#state = state;
+    document.body.dataset.state = state;
+    find("state").lastElementChild.textContent = STATES[state] ?? state;
+    const inCall = !OVER.includes(state);
+    const talking = inCall && state !== "connecting";
+    document.body.classList.toggle("in-call", inCall);
+    find("call").lastElementChild.textContent = talking ? "Hang up" : inCall ? "Cancel" : "Call";
+    find("mute").disabled = !talking;
+    find("stop").disabled = !["speaking", "thinking"].includes(state);
+    for (const control of find("write").elements) control.disabled = !talking || state === "reconnecting";
+  }
+
+  #mute(muted) {
+    if (this.#call) this.#call.muted = muted;
+    find("mute").setAttribute("aria-pressed", String(muted));
+    find("mute").lastElementChild.textContent = muted ? "Muted" : "Mute";
+  }
+
+  #complain(text) {
+    find("problem").textContent = text;
+    find("problem").hidden = !text;
+  }
+
+  #ended(error) {
+    const stood = this.#began !== null;
+    const asked = error && this.#keyAsked(error);
+    this.#call = null;
+    this.#agent = null;
+    this.#transcript.end();
+    for (const meter of ["mic-level", "agent-level"]) fill(meter, 0);
+    this.#mute(false);
+    this.#show(error ? (stood ? "lost" : "failed") : "ended");
+    this.#complain(error?.message ?? "");
+    find("key-form").hidden = !asked;
+    if (asked) find("key-form").firstElementChild.textContent = asked;
+  }
+}
