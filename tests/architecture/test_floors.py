@@ -162,11 +162,23 @@ def test_the_session_knows_nothing_of_what_stands_on_it() -> None:
 
 
 def test_the_development_server_shares_no_code_with_the_client() -> None:
+    """The page that it serves is the browser's code, which is no client of this language."""
     found = [
         f"{shown(file.path)}:{one.line}: {file.module} must not import {one.module}"
         for file in package_files()
         if _part(file.module) == "devserver"
         for one in file.imports
-        if _part(one.module) != "devserver"
+        if _part(one.module) not in ("devserver", "web")
+    ]
+    assert not found, report(found)
+
+
+def test_what_a_browser_is_given_needs_nothing_of_the_package() -> None:
+    found = [
+        f"{shown(file.path)}:{one.line}: {file.module} must not import {one.module}"
+        for file in package_files()
+        if _part(file.module) == "web"
+        for one in file.imports
+        if _part(one.module) != "web"
     ]
     assert not found, report(found)

@@ -148,7 +148,8 @@ class VoiceProcessor extends AudioWorkletProcessor {
   #hear(samples) {
     if (!samples || this.#muted) {
       this.#filled = 0;
-      if (this.#read - this.#reported >= REPORT * sampleRate) this.#report(null);
+      const unreported = this.#read - this.#reported;
+      if (unreported >= (this.#running ? REPORT * sampleRate : 1)) this.#report(null);
       return;
     }
     for (const sample of samples) {
