@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
+import os
+import threading
 import urllib.error
 import urllib.request
 from contextlib import asynccontextmanager
@@ -21,7 +24,7 @@ from tests.calls.test_twilio_calls import AGENT, Desk, sound_of, speak, until
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from stapes import RealtimeAgent, RealtimeSession
+from stapes import RealtimeAgent, RealtimeSession, WebSocketTransport
 from stapes.audio import OpusDecoder, OpusEncoder
 from stapes.calls import (
     BrowserCall,
@@ -34,6 +37,7 @@ from stapes.calls import (
     CallTokens,
     PageEvents,
 )
+from stapes.devserver import DevServer, Options, ScriptedMind, ToneVoice
 from stapes.testing import ScriptedServer
 
 if TYPE_CHECKING:
@@ -160,6 +164,42 @@ async def test_what_a_page_reports_of_before_a_clear_says_nothing_of_what_comes_
                 if message["type"] == "mark":
                     await page.send(message)
             assert await waiting
+
+
+@either
+async def test_the_query_of_the_url_is_among_the_parameters(serving: Callable[..., Any]):
+    calls: list[Call] = []
+
+    async def answer(call: Call) -> None:
+        calls.append(call)
+        await call.ended()
+
+    async with (
+        serving(answer) as url,
+        BrowserPage(f"{url}?room=9&a=%C3%A9", a="of the start") as page,
+    ):
+        await page.start()
+        await until(lambda: calls)
+        assert calls[0].parameters == {"a": "of the start", "room": "9"}
+
+
+async def test_a_client_that_reports_nothing_sends_sound_alone_and_is_cut_by_the_clock():
+    async with ScriptedServer() as model:
+        desk = Desk(model)
+        async with listening(desk) as url, BrowserPage(url) as page:
+            start = {"type": "start", "call_id": page.call_id, "reports": False}
+            await page.send(start)
+            await until(lambda: desk.session is not None)
+            await page.socket.send(tone(0.1))
+            await until(lambda: sound_of(model.received) == tone(0.1))
+            await speak(model, tone(4.0))
+            await page.until(lambda: len(page.heard) == 4 * SECOND)
+            await model.send({"type": "input_audio_buffer.speech_started", "item_id": "u"})
+            await page.until(lambda: page.generation == 1)
+            await until(lambda: any(is_cut(message) for message in model.received))
+            cut = next(message for message in model.received if is_cut(message))
+            assert cut["audio_end_ms"] < 2_000
+            assert not [message for message in page.messages if message["type"] == "mark"]
 
 
 async def test_opus_is_spoken_both_ways():
@@ -455,6 +495,47 @@ async def test_more_calls_than_may_stand_are_ended_with_a_reason():
         async with BrowserPage(url) as page:
             await page.start()
             await until(lambda: len(calls) == 2)
+
+
+async def test_200_pages_come_and_go_a_third_of_them_rudely_and_nothing_is_left():
+    def used() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    mind = ScriptedMind(otherwise="Once upon a time there was a very long story. " * 5)
+    async with DevServer(mind, ToneVoice(), Options(pace=None)) as model:
+        standing: list[Call] = []
+
+        async def answer(call: Call) -> None:
+            transport = WebSocketTransport(url=model.url)
+            session = RealtimeSession(AGENT, call=call, api_key="any", transport=transport)
+            standing.append(call)
+            async with session:
+                session.send_message("Say something long.")
+                await call.ended()
+            standing.remove(call)
+
+        async def come_and_go(url: str, number: int) -> None:
+            async with BrowserPage(url) as page:
+                await page.start()
+                await page.until(lambda: len(page.heard) > 4_800)
+                if number % 3 == 0:
+                    page.break_off()
+                else:
+                    await page.send({"type": "end"})
+
+        options = CallOptions(resume_timeout=0.1)
+        async with listening(answer, options=options) as url:
+            await come_and_go(url, 0)
+            await until(lambda: not standing)
+            files, threads = used()
+            for at in range(0, 200, 20):
+                await asyncio.gather(*(come_and_go(url, at + number) for number in range(20)))
+            await until(lambda: not standing)
+            await until(lambda: used()[0] <= files + 4)
+            assert used()[1] <= threads
+            gc.collect()
+            left = [it for it in gc.get_objects() if isinstance(it, Call | RealtimeSession)]
+            assert len(left) <= 2
 
 
 async def test_a_page_brings_a_token():

@@ -188,6 +188,8 @@ class Call:
         """Drops the caller's sound, or stops dropping it."""
     def pause_output(self, paused: bool) -> bool:
         """Stops what the caller hears, or lets it go on; false where the carrier cannot."""
+    def set_query(self, query: list[tuple[str, str]]) -> None:
+        """The URL of the stream brought these parameters."""
     def receive_text(self, frame: str) -> None:
         """A text frame has come."""
     def receive_bytes(self, frame: bytes) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import parse_qsl
 
 from stapes._core import calls as _core
 from stapes.calls.admission import check_token
@@ -29,6 +30,9 @@ __all__ = ["AsgiCall", "AsgiWebSocket", "TwilioCall"]
 
 _OPTIONS = CallOptions()
 _PAGE_EVENTS = PageEvents()
+
+_MAX_FIELDS: Final = 64
+"""The fields of a query that are read."""
 
 
 class AsgiWebSocket(Protocol):
@@ -78,6 +82,8 @@ class AsgiCall(Call):
         hub, is_virtual = LoopHub.current().core, has_virtual_time.get()
         core = _core.Call(hub, carrier, options, virtual_clock=is_virtual)
         super().__init__(core, max_tokens=options.max_tokens, page_events=page_events)
+        query: bytes = getattr(websocket, "scope", {}).get("query_string", b"")
+        core.set_query(parse_qsl(query.decode("latin-1"), keep_blank_values=True)[:_MAX_FIELDS])
 
     async def __aenter__(self) -> AsgiCall:
         state = getattr(self._websocket, "application_state", None)

@@ -60,6 +60,14 @@ impl Capabilities {
         reorders: false,
         messages: false,
     };
+
+    /// How many marks may be on their way.
+    pub fn marks_at_once(self) -> usize {
+        match self.marks {
+            Marks::None => 0,
+            Marks::LostOnClear | Marks::ReturnedOnClear => self.max_marks,
+        }
+    }
 }
 
 /// Who called, and how the sound is coded.

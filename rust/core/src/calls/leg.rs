@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use incoming::Effects;
 pub use options::LegOptions;
 
-use super::carrier::{Capabilities, Carrier, LegCommand, Marks, Started};
+use super::carrier::{Capabilities, Carrier, LegCommand, Started};
 use super::event::EndedBy;
 use super::intake::{Intake, IntakeStats};
 use super::playout::PlayoutTracker;
@@ -111,10 +111,6 @@ pub struct Leg {
 impl Leg {
     pub fn new(carrier: Box<dyn Carrier>, options: LegOptions, now: Duration) -> Self {
         let capabilities = carrier.capabilities();
-        let max_marks = match capabilities.marks {
-            Marks::None => 0,
-            Marks::LostOnClear | Marks::ReturnedOnClear => capabilities.max_marks,
-        };
         Self {
             carrier,
             capabilities,
@@ -124,7 +120,7 @@ impl Leg {
             format: AudioFormat::Mulaw,
             early: Vec::new(),
             intake: Intake::new(options.intake, AudioFormat::Mulaw),
-            playout: PlayoutTracker::new(max_marks),
+            playout: PlayoutTracker::new(capabilities.marks_at_once()),
             sound_rate: Rate::new(ms(options.max_ahead), SOUND_PER_SECOND, now),
             message_rate: Rate::new(MESSAGE_BURST, MESSAGES_PER_SECOND, now),
             options,

@@ -109,6 +109,12 @@ impl PlayoutTracker {
         }
     }
 
+    /// The carrier takes so many marks at once: it tells when the stream starts.
+    pub fn take_marks(&mut self, max_marks: usize) {
+        self.has_marks = max_marks > 0;
+        self.max_marks = max_marks;
+    }
+
     /// Sound was given to the leg.
     pub fn queued(&mut self, length_ms: f64) {
         self.queued_ms += length_ms;

@@ -192,6 +192,12 @@ impl Call {
         Ok(self.0.call()?.pause_output(paused))
     }
 
+    /// The URL of the stream brought these parameters.
+    fn set_query(&self, query: Vec<(String, String)>) -> Outcome<()> {
+        self.0.call()?.set_query(query);
+        Ok(())
+    }
+
     /// A text frame has come.
     fn receive_text(&self, frame: &str) {
         self.0.receive(Frame::Text(frame));

@@ -6,6 +6,8 @@
 //!   last `clear`, whose number it repeats: a report from before a `clear` says nothing of what is sent after it.
 //! - The page chooses the call's id, so that it finds its call when it dials again. Only a long one is
 //!   taken: who guesses it could take over the call.
+//! - A client that is no page may say that it reports nothing: its messages are sound alone, and the clock
+//!   tells what it has played.
 //! - Sound is linear PCM, or Opus in packets of 20 ms, which is decoded and encoded here.
 
 use serde::Deserialize;
@@ -60,6 +62,8 @@ pub struct Browser {
     sent: u64,
     /// Whether the page has played all of them, as far as it has said.
     is_played: bool,
+    /// It reports nothing, and returns no marks.
+    is_silent: bool,
     is_paused: bool,
 }
 
@@ -83,6 +87,7 @@ struct Start<'a> {
     codec: TextOrNumber<'a>,
     #[serde(default)]
     sample_rate: Loose,
+    reports: Option<bool>,
     #[serde(default)]
     parameters: Object,
 }
@@ -147,6 +152,7 @@ impl Browser {
                 return take(LegMessage::Unusable(why));
             }
         }
+        self.is_silent = start.reports == Some(false);
         self.format = Some(format);
         let parameters = start.parameters.0;
         take(LegMessage::Started(Box::new(Started {
@@ -164,14 +170,14 @@ impl Browser {
         let Some(format) = self.format else {
             return take(LegMessage::Ignored(Ignored::BeforeStart));
         };
-        let Some((header, sound)) = message.split_at_checked(HEADER) else {
+        let header = if self.is_silent { 0 } else { HEADER };
+        let Some((header, sound)) = message.split_at_checked(header) else {
             return take(LegMessage::Ignored(Ignored::Lacks("its header")));
         };
-        let number = |at: usize| {
-            let bytes = header[at..at + 4].try_into().unwrap_or_default();
-            u32::from_le_bytes(bytes)
-        };
-        self.report(number(0), number(4), format, take);
+        if let ([clears, played], []) = header.as_chunks() {
+            let (clears, played) = (u32::from_le_bytes(*clears), u32::from_le_bytes(*played));
+            self.report(clears, played, format, take);
+        }
         if sound.is_empty() {
             return;
         }
@@ -213,7 +219,11 @@ impl Carrier for Browser {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            marks: Marks::ReturnedOnClear,
+            marks: if self.is_silent {
+                Marks::None
+            } else {
+                Marks::ReturnedOnClear
+            },
             whole_frames: self.opus.is_some().then_some(PACKET),
             pause: true,
             hang_up: true,
@@ -392,6 +402,15 @@ mod tests {
             said_by(&mut codec, Frame::Binary(&[0; 7])),
             [r#"ignored Lacks("its header")"#]
         );
+    }
+
+    #[test]
+    fn a_client_that_reports_nothing_sends_sound_alone_and_is_sent_no_marks() {
+        let silent = START.replace("\"codec\"", "\"reports\":false,\"codec\"");
+        let mut codec = started(&silent);
+        assert_eq!(codec.capabilities().marks, Marks::None);
+        let sound = said_by(&mut codec, Frame::Binary(&[1, 2, 3, 4]));
+        assert_eq!(sound, ["sound [1, 2, 3, 4] - -"]);
     }
 
     #[test]

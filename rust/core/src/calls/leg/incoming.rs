@@ -129,6 +129,7 @@ impl Leg {
         }
         self.set_format(started.format);
         self.capabilities = self.carrier.capabilities();
+        self.playout.take_marks(self.capabilities.marks_at_once());
         self.intake.restart(started.format);
         self.started = Some(started);
         if !is_first {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::calls::carrier::{Ignored, LegMessage, Media};
+use crate::calls::carrier::{Ignored, LegMessage, Marks, Media};
 use crate::calls::event::CallEvent;
 use crate::conversation::CallerCommand;
 use crate::transport::Frame;
