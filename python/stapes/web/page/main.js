@@ -3,8 +3,7 @@
 import { VoiceCall } from "./stapes.js";
 import { Screen } from "./screen.js";
 
-const { searchParams } = new URL(location.href);
+const { search, searchParams } = new URL(location.href);
 const codec = searchParams.get("codec") ?? "pcm";
-const parameters = Object.fromEntries(searchParams);
 
-new Screen(() => new VoiceCall({ url: `talk${location.search}`, codec, parameters }));
+new Screen(() => new VoiceCall({ url: `talk${search}`, codec }));

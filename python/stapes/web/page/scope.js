@@ -1,7 +1,12 @@
 // The voices of the last seconds as bars that move to the left: the caller's above, the agent's below.
 
-const SECONDS = 12;
-const BAR_MS = 60;
+// A bar is the loudest of so many milliseconds, and has so much room, in pixels.
+const BAR_MS = 80;
+const BAR_ROOM = 5;
+// What is kept, in seconds: no window shows more.
+const KEPT = 40;
+// Where the names of the voices stand, in pixels.
+const LEFT = 60;
 
 export class Scope {
   #canvas;
@@ -35,7 +40,7 @@ export class Scope {
     } else {
       this.#bars.push({ slot, at, you, agent });
     }
-    const oldest = slot - (SECONDS * 1000) / BAR_MS - 2;
+    const oldest = slot - (KEPT * 1000) / BAR_MS;
     while (this.#bars.length && this.#bars[0].slot < oldest) this.#bars.shift();
     while (this.#marks.length && this.#marks[0] < oldest * BAR_MS) this.#marks.shift();
   }
@@ -56,18 +61,16 @@ export class Scope {
     const pen = canvas.getContext("2d");
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
-    const left = 60;
-    const step = (width - left) / ((SECONDS * 1000) / BAR_MS);
-    const x = (at) => width - ((now - at) / BAR_MS) * step;
-    this.#grid(pen, x, now, left, width, height);
+    const x = (at) => width - ((now - at) / BAR_MS) * BAR_ROOM;
+    this.#grid(pen, x, now, width, height);
     const swing = height * 0.2;
     pen.lineCap = "round";
-    pen.lineWidth = Math.max(2, step * 0.58);
+    pen.lineWidth = 3;
     for (const [voice, middle] of [["you", height * 0.27], ["agent", height * 0.73]]) {
       pen.strokeStyle = this.#colours[voice];
       for (const bar of this.#bars) {
         const place = x(bar.slot * BAR_MS + BAR_MS / 2);
-        if (place < left || bar[voice] < 0.02) continue;
+        if (place < LEFT || bar[voice] < 0.02) continue;
         const reach = Math.max(1, bar[voice] ** 1.4 * swing);
         pen.beginPath();
         pen.moveTo(place, middle - reach);
@@ -78,7 +81,7 @@ export class Scope {
     pen.strokeStyle = this.#colours.alert;
     pen.lineWidth = 1.5;
     for (const at of this.#marks) {
-      if (x(at) < left) continue;
+      if (x(at) < LEFT) continue;
       pen.beginPath();
       pen.moveTo(x(at), height * 0.06);
       pen.lineTo(x(at), height * 0.94);
@@ -86,18 +89,17 @@ export class Scope {
     }
   }
 
-  #grid(pen, x, now, left, width, height) {
+  #grid(pen, x, now, width, height) {
     pen.lineWidth = 1;
     pen.strokeStyle = this.#colours.rule;
     for (const middle of [height * 0.27, height * 0.73]) {
       pen.beginPath();
-      pen.moveTo(left, Math.round(middle) + 0.5);
+      pen.moveTo(LEFT, Math.round(middle) + 0.5);
       pen.lineTo(width, Math.round(middle) + 0.5);
       pen.stroke();
     }
     pen.strokeStyle = this.#colours.grid;
-    for (let second = Math.ceil(now / 1000 - SECONDS); second * 1000 <= now; second += 1) {
-      if (second < 0 || x(second * 1000) < left) continue;
+    for (let second = Math.floor(now / 1000); second > 0 && x(second * 1000) >= LEFT; second -= 1) {
       pen.beginPath();
       pen.moveTo(x(second * 1000), 8);
       pen.lineTo(x(second * 1000), height - 8);

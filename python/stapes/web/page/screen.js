@@ -1,5 +1,6 @@
 // What is seen and pressed while a call lasts: one button, the voices, the conversation.
 
+import { Presence } from "./presence.js";
 import { Scope } from "./scope.js";
 import { Transcript } from "./transcript.js";
 
@@ -15,6 +16,8 @@ const STATES = {
   failed: "no call",
   lost: "call lost",
 };
+// Told to a screen reader; it is silent about the rest, because the agent is heard.
+const ANNOUNCED = ["connecting", "reconnecting", "ended", "failed", "lost"];
 const OVER = ["idle", "ended", "failed", "lost"];
 const find = (id) => document.getElementById(id);
 
@@ -28,6 +31,7 @@ function fill(meter, level) {
 export class Screen {
   #makeCall;
   #keyAsked;
+  #presence = new Presence(find("presence"));
   #scope = new Scope(find("scope"));
   #transcript = new Transcript(find("log"), find("empty"));
   #call = null;
@@ -98,6 +102,7 @@ export class Screen {
   #stands() {
     if (this.#began !== null) return;
     this.#began = performance.now();
+    find("announced").textContent = "connected";
     requestAnimationFrame(() => this.#tick(this.#call));
   }
 
@@ -120,6 +125,7 @@ export class Screen {
     const { microphone, loudspeaker } = call.levels;
     fill("mic-level", microphone);
     fill("agent-level", loudspeaker);
+    this.#presence.show(microphone, loudspeaker);
     this.#scope.add(at, microphone, loudspeaker);
     this.#scope.draw(at);
     this.#transcript.advance(call.played);
@@ -135,6 +141,7 @@ export class Screen {
     this.#state = state;
     document.body.dataset.state = state;
     find("state").lastElementChild.textContent = STATES[state] ?? state;
+    if (ANNOUNCED.includes(state)) find("announced").textContent = STATES[state];
     const inCall = !OVER.includes(state);
     const talking = inCall && state !== "connecting";
     document.body.classList.toggle("in-call", inCall);
@@ -162,6 +169,7 @@ export class Screen {
     this.#agent = null;
     this.#transcript.end();
     for (const meter of ["mic-level", "agent-level"]) fill(meter, 0);
+    this.#presence.rest();
     this.#mute(false);
     this.#show(error ? (stood ? "lost" : "failed") : "ended");
     this.#complain(error?.message ?? "");

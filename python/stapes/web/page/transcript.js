@@ -210,10 +210,18 @@ export class Transcript {
     else {
       turn = new Turn("you", "You");
       turn.wait();
-      this.#add(turn.row);
+      this.#add(turn.row, this.#answering());
     }
     this.#turns.set(id, turn);
     return turn;
+  }
+
+  // What a caller said is often known only when the answer to it has begun: the first line of that answer, if any.
+  #answering() {
+    const isAnswer = (row) => row?.matches(".chip:not(.alert)") || [...this.#speaking].some((turn) => turn.row === row);
+    let first = null;
+    for (let row = this.#list.lastElementChild; isAnswer(row); row = row.previousElementSibling) first = row;
+    return first;
   }
 
   // The answer was cut: `heard` is what is remembered of it.
@@ -238,11 +246,11 @@ export class Transcript {
     return chip;
   }
 
-  #add(row) {
+  #add(row, before = null) {
     this.#empty.hidden = true;
     // What no words have come for is no turn to look at, once the conversation goes on.
     for (const turn of this.#waiting) if (!turn.text && turn.row !== row) turn.row.hidden = true;
-    this.#list.append(row);
+    this.#list.insertBefore(row, before);
     this.#follow();
   }
 

@@ -11,9 +11,8 @@ document.title = "Talk to the development server";
 find("brand").textContent = "development server";
 find("title").textContent = agent.title;
 find("empty-title").textContent = "Ask, for instance";
-for (const example of agent.examples) {
-  find("examples").append(Object.assign(document.createElement("li"), { textContent: example }));
-}
+const examples = agent.examples.map((textContent) => Object.assign(document.createElement("li"), { textContent }));
+find("examples").replaceChildren(...examples);
 
 new Screen(
   (key = "development") =>
