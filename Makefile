@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev release test prepare pythons test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-phone bench-survival bench-webrtc fuzz faults clean
+.PHONY: help install demo dev release test prepare pythons test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-phone bench-survival bench-webrtc fuzz faults clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -44,6 +44,8 @@ python/stapes/_core.abi3.so: $(RUST) | $(VENV)/.tools
 $(VENV)/.installed: $(VENV)/.demo python/stapes/_core.abi3.so
 	$(BIN)/python scripts/link_package.py
 	@touch $@
+
+install: $(VENV)/.installed ## Build, and install into .venv: .venv/bin/stapes serve examples/front_desk.py
 
 demo: $(VENV)/.installed ## Hold a spoken conversation: no key, no network, no server to install
 	$(BIN)/python -m stapes.cli demo --transport $(TRANSPORT)

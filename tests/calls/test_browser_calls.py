@@ -501,6 +501,10 @@ async def test_200_pages_come_and_go_a_third_of_them_rudely_and_nothing_is_left(
     def used() -> tuple[int, int]:
         return len(os.listdir("/proc/self/fd")), threading.active_count()
 
+    def left() -> int:
+        gc.collect()
+        return sum(isinstance(it, Call | RealtimeSession) for it in gc.get_objects())
+
     mind = ScriptedMind(otherwise="Once upon a time there was a very long story. " * 5)
     async with DevServer(mind, ToneVoice(), Options(pace=None)) as model:
         standing: list[Call] = []
@@ -528,14 +532,13 @@ async def test_200_pages_come_and_go_a_third_of_them_rudely_and_nothing_is_left(
             await come_and_go(url, 0)
             await until(lambda: not standing)
             files, threads = used()
+            before = left()
             for at in range(0, 200, 20):
                 await asyncio.gather(*(come_and_go(url, at + number) for number in range(20)))
             await until(lambda: not standing)
             await until(lambda: used()[0] <= files + 4)
             assert used()[1] <= threads
-            gc.collect()
-            left = [it for it in gc.get_objects() if isinstance(it, Call | RealtimeSession)]
-            assert len(left) <= 2
+            assert left() <= before + 2
 
 
 async def test_a_page_brings_a_token():
@@ -576,7 +579,8 @@ async def test_a_flood_of_sound_or_of_messages_is_dropped_and_counted():
         await until(lambda: calls[0].core.stats()[4] >= 150)
         packets = calls[0].core.stats()[0]
         assert 20 <= packets <= 30
-        assert 50 <= len(said) <= 80
+        await until(lambda: len(said) >= 50)
+        assert len(said) <= 80
         assert not calls[0].is_over
 
 

@@ -18,7 +18,7 @@ from stapes.calls.messages import IncomingCall
 from stapes.calls.options import CallOptions, ListenOptions
 from stapes.calls.origins import core_origins
 from stapes.calls.page_events import PageEvents
-from stapes.calls.stop_signals import StopSignals
+from stapes.calls.stop_signals import StopSignals, first_of
 from stapes.config import whole_number
 from stapes.errors import TokenError
 from stapes.hub import LoopHub
@@ -153,6 +153,7 @@ class CallServer:
         *,
         auth_token: str | None = None,
         tokens: CallTokens | None = None,
+        public: bool = False,
         sound: tuple[str, int | None] | None = None,
         big_endian: bool = False,
         options: CallOptions = _OPTIONS,
@@ -167,6 +168,7 @@ class CallServer:
                 the server's `public_url` is needed then. Of SignalWire the `auth_bearer_token` that
                 `signalwire_connect` was given.
             tokens: made the one-time token that the call has to bring: see `twiml_connect`.
+            public: anybody may call without a check, from wherever the server is reached.
             sound: what Telnyx and jambonz are configured to be sent, such as
                 `("audio/pcm", 16000)`; the others tell.
             big_endian: PCM is so on the wire of SignalWire, Telnyx or Plivo.
@@ -199,6 +201,7 @@ class CallServer:
                 upgrades=upgrades,
                 tokens=tokens,
                 wire=(sound, big_endian),
+                is_public=public,
             )
             self._add(route)
             return answer
@@ -211,10 +214,13 @@ class CallServer:
         *,
         auth_token: str | None = None,
         tokens: CallTokens | None = None,
+        public: bool = False,
         options: CallOptions = _OPTIONS,
     ) -> Callable[[Answer], Answer]:
         """Decorates the `answer` of calls over Twilio Media Streams: see `route`."""
-        return self.route("twilio", path, auth_token=auth_token, tokens=tokens, options=options)
+        return self.route(
+            "twilio", path, auth_token=auth_token, tokens=tokens, public=public, options=options
+        )
 
     def browser(
         self,
@@ -278,7 +284,12 @@ class CallServer:
             self._files.append((path, file.content_type, file.content))
 
     def audiosocket(
-        self, *, port: int, sample_rate: int = 8000, options: CallOptions = _OPTIONS
+        self,
+        *,
+        port: int,
+        sample_rate: int = 8000,
+        public: bool = False,
+        options: CallOptions = _OPTIONS,
     ) -> Callable[[Answer], Answer]:
         """Decorates the `answer` of calls over Asterisk's AudioSocket, on a TCP port of their own.
 
@@ -288,12 +299,16 @@ class CallServer:
             port: of this route alone; 0: one that the system chooses.
             sample_rate: of the PCM that goes both ways: 8,000 where `AudioSocket()` is in the dial
                 plan, up to 48,000 with `Dial(AudioSocket/.../c(slin48))`.
+            public: anybody may call, from wherever the port is reached.
             options: how calls are carried.
         """
 
         def decorate(answer: Answer) -> Answer:
             wire = (("audio/pcm", sample_rate), False)
-            self._add(_Route(answer, "audiosocket", "", options, port=port, wire=wire))
+            route = _Route(
+                answer, "audiosocket", "", options, port=port, wire=wire, is_public=public
+            )
+            self._add(route)
             return answer
 
         return decorate
@@ -340,8 +355,8 @@ class CallServer:
             await self.close(drain=drain)
             return
         with StopSignals() as signalled:
-            await _first_of(self._stopped.wait(), signalled.stop.wait())
-            await _first_of(self.close(drain=drain), signalled.at_once.wait())
+            await first_of(self._stopped.wait(), signalled.stop.wait())
+            await first_of(self.close(drain=drain), signalled.at_once.wait())
 
     async def __aenter__(self) -> CallServer:
         self._listen()
@@ -366,8 +381,8 @@ class CallServer:
         if open_routes and not self._is_local:
             raise ValueError(
                 f"host is {self._host}, where strangers can call, and nothing checks who does on "
-                f"{', '.join(open_routes)}: give auth_token= or tokens=, or listen on 127.0.0.1 "
-                "(pages may be public=True)"
+                f"{', '.join(open_routes)}: give auth_token= or tokens=, listen on 127.0.0.1, or "
+                "say public=True"
             )
         self._hub = LoopHub.current()
         self._stopped = asyncio.Event()
@@ -475,14 +490,3 @@ class CallServer:
         logger.info(
             "%s call %s ended after %.1f s, by %s", call.carrier, call.id, ended.duration, ended.by
         )
-
-
-async def _first_of(*waits: Coroutine[Any, Any, Any]) -> None:
-    """Waits until one is done, and cancels the others."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -8,9 +8,10 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from types import TracebackType
 
-__all__ = ["StopSignals"]
+__all__ = ["StopSignals", "first_of"]
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -49,3 +50,14 @@ class StopSignals:
 
     def _signalled(self) -> None:
         (self.at_once if self.stop.is_set() else self.stop).set()
+
+
+async def first_of(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Waits until one is done, and cancels the others."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

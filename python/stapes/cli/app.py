@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-_RUDE = "Rude on purpose"
+from stapes.cli.failing import fail
+from stapes.cli.serve.command import serve
 
+_RUDE = "Rude on purpose"
 app = typer.Typer(
-    help="Realtime voice sessions: see one, talk to your own agent, serve one to develop against.",
+    help="Realtime voice sessions: serve your agent, talk to it, develop against one.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -50,6 +52,9 @@ class ApproveKind(StrEnum):
     NONE = "none"
 
 
+app.command()(serve)
+
+
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Directory for the recording and the picture.")] = Path(
@@ -73,7 +78,7 @@ def demo(
     try:
         passed = run_demo(out, examples, transport=transport.value, quick=quick)
     except DemoError as error:
-        _fail(str(error))
+        fail(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     if not passed:
@@ -146,7 +151,7 @@ def talk(
     try:
         run_talk(agent, options)
     except TalkError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @app.command("dev-server")
@@ -274,7 +279,7 @@ def dev_server(
             on_trouble=trouble,
         )
     except ServerSetupError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @app.command()
@@ -286,9 +291,4 @@ def devices() -> None:
     try:
         typer.echo(describe_devices(load_sounddevice()))
     except SoundDeviceError as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"stapes: {message}", err=True)
-    raise typer.Exit(1)
+        fail(str(error))

@@ -1,0 +1,1 @@
+"""`stapes serve`: an agent for browsers and phones."""

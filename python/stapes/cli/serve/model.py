@@ -1,0 +1,81 @@
+"""Which model answers the calls of `stapes serve`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from stapes import WebSocketTransport
+from stapes._core import shown_url
+from stapes.cli.builtin import BuiltinMind, BuiltinVoice
+from stapes.cli.dev_server import ServerSetupError, make_mind, make_server, make_voice
+from stapes.devserver import Options
+from stapes.providers.openai import OPENAI
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from stapes.cli.serve.options import ServeOptions
+    from stapes.devserver import Mind, Voice
+
+KEY: Final = "OPENAI_API_KEY"
+_ANY_KEY = "none-needed"
+_FIRST_WITHOUT_SPEECH = (3, 14)
+"""PocketSphinx has wheels for CPython 3.11 to 3.13."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What answers.
+
+    Attributes:
+        name: what it is, in words.
+        more: what to do for a better one, if there is.
+        session: the options of `RealtimeSession` that lead there.
+    """
+
+    name: str
+    more: str | None
+    session: Mapping[str, Any] = field(repr=False)
+
+
+@asynccontextmanager
+async def chosen_model(options: ServeOptions) -> AsyncIterator[Model]:
+    """Give what answers; where there is no provider, a development server runs meanwhile."""
+    key = os.environ.get(KEY)
+    named = {} if options.model is None else {"model": options.model}
+    if options.url is not None:
+        transport = WebSocketTransport(url=options.url)
+        reached = {"transport": transport, "api_key": key or _ANY_KEY}
+        yield Model(shown_url(options.url), None, {**reached, **named})
+    elif key and not options.dev:
+        yield Model(f"{options.model or OPENAI.default_model} of OpenAI", None, named)
+    else:
+        name, more, mind, voice = _offline()
+        # It paces sound as a provider does.
+        async with make_server(mind, voice, Options(), records=False) as server:
+            transport = WebSocketTransport(url=server.url)
+            yield Model(name, more, {"transport": transport, "api_key": _ANY_KEY, **named})
+
+
+def _offline() -> tuple[str, str, Mind, Voice]:
+    """Return the best that this machine has without a key: what it is, what is better, itself."""
+    try:
+        # The voice first: a mind that listens has a process, which nobody would end.
+        voice = make_voice("natural")
+        mind = make_mind("listening")
+    except ServerSetupError:
+        better = f"set {KEY}"
+        if sys.version_info < _FIRST_WITHOUT_SPEECH:
+            better += ", or pip install 'stapes[speech]' for one on this machine"
+        return (
+            "built in: it hears that you speak and answers, but understands no words",
+            f"for a model that understands, {better}",
+            BuiltinMind(),
+            BuiltinVoice(),
+        )
+    name = "a development server on this machine: it recognises speech and answers by rules"
+    return name, f"for a model that understands, set {KEY}", mind, voice
