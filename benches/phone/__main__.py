@@ -29,7 +29,7 @@ LOAD = HERE / "load" / "target" / "release"
 RESULTS = HERE / "results" / "phone.jsonl"
 OWN = sys.executable
 
-# Command, kind of sound (a tone where the server converts it), more of the environment.
+# Command, kind of sound (a tone where the server converts it; `page`: that of a web page), more of the environment.
 SERVERS: dict[str, tuple[list[str], str, dict[str, str]]] = {
     "relay": ([str(LOAD / "relay")], "stamped", {}),
     "listener": ([OWN, "servers/stapes_listener.py"], "stamped", {}),
@@ -42,6 +42,8 @@ SERVERS: dict[str, tuple[list[str], str, dict[str, str]]] = {
     ),
     "JS Twilio transport": (["node", "servers/agents_js.mjs"], "stamped", {}),
     "Pipecat": ([os.environ.get("PIPECAT_PYTHON", ""), "servers/pipecat_server.py"], "tone", {}),
+    "page relay": ([str(LOAD / "page_relay")], "page", {}),
+    "page": ([OWN, "servers/stapes_browser.py"], "page", {}),
     "blocked loop": ([OWN, "servers/stapes_listener.py"], "stamped", {"BLOCK": "loop"}),
     "blocked loop, asyncio": (
         [OWN, "servers/stapes_listener.py"],
@@ -61,6 +63,7 @@ PLAN: list[tuple[int, list[str]]] = [
     (50, ["Pipecat", "blocked loop", "blocked loop, asyncio", "held GIL", "held GIL, asyncio"]),
     (100, ["relay", "listener", "listener, asyncio", "asgi", "bare asgi"]),
     (100, ["openai-agents", "JS Twilio transport"]),
+    (100, ["page relay", "page"]),
     (200, ["relay", "listener"]),
     (300, ["relay", "listener"]),
     (400, ["relay", "listener"]),
@@ -85,6 +88,7 @@ def measure(name: str, n: int, cycles: int) -> dict[str, Any]:
         load = [str(LOAD / "load"), "--n", str(n), "--cycles", str(cycles)]
         load += ["--pid", str(server.pid), "--url", f"ws://127.0.0.1:{PORT}/media-stream"]
         load += ["--model-port", str(MODEL_PORT), "--sound", sound]
+        load += ["--wire", "browser" if sound == "page" else "twilio"]
         out = subprocess.check_output(pinned(LOAD_CORE, load), text=True, timeout=600)
     return json.loads(out) | {"server": name, "n": n}
 
