@@ -29,7 +29,8 @@ LOAD = HERE / "load" / "target" / "release"
 RESULTS = HERE / "results" / "phone.jsonl"
 OWN = sys.executable
 
-# Command, kind of sound (a tone where the server converts it; `page`: that of a web page), more of the environment.
+# Command, kind of sound (a tone where the server converts it, `page`: that of a web page), more of
+# the environment.
 SERVERS: dict[str, tuple[list[str], str, dict[str, str]]] = {
     "relay": ([str(LOAD / "relay")], "stamped", {}),
     "listener": ([OWN, "servers/stapes_listener.py"], "stamped", {}),

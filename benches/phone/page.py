@@ -48,6 +48,14 @@ HANDLERS = """\
 50 calls; every 5 s a handler blocks the event loop for 2 s, or holds the GIL for 500 ms.
 """
 
+PAGES = """\
+## Web pages
+
+A page in place of the phone: PCM at 24 kHz in binary messages of 40 ms, with what it has played; the
+session's events are told to it. `page relay` moves the same frames, each by itself, and keeps no
+session.
+"""
+
 CHURN = """\
 ## {calls:,} calls that come and go
 
@@ -127,6 +135,20 @@ def _handlers(rows: list[Row]) -> list[str]:
     return [HANDLERS, table(head, cells), ""]
 
 
+def _pages(rows: list[Row]) -> list[str]:
+    relayed = median(row["cpu_ms_per_call_s"] for row in rows if row["server"] == "page relay")
+    head = ["server", "N", "CPU ms a call-second", "times the relay"]
+    head += ["sound", "clear", "cut, off by", "holds"]
+    cells = []
+    for name in ("page relay", "page"):
+        own = [row for row in rows if row["server"] == name]
+        costs, last = [row["cpu_ms_per_call_s"] for row in own], own[-1]
+        times = [_shares(last, key) for key in ("out_ms", "clear_ms", "cut_error_abs_ms")]
+        ratio = f"{median(costs) / relayed:.2f}"
+        cells.append([name, str(last["n"]), in_short(costs), ratio, *times, _held(last)])
+    return [PAGES, table(head, cells), ""]
+
+
 def _churn(row: Row) -> list[str]:
     done = row["calls"] // len(row["samples"])
     looks = [("before", row["before"])]
@@ -144,8 +166,12 @@ def write(path: Path, rows: Iterable[Row]) -> None:
     measured = [row for row in rows if "missing" not in row]
     churned = [row for row in measured if row["server"] == "churn"]
     blocked = [row for row in measured if row["server"] in BLOCKED]
-    calls = [row for row in measured if row not in churned and row not in blocked]
+    pages = [row for row in measured if row["server"] in ("page", "page relay")]
+    others = (*churned, *blocked, *pages)
+    calls = [row for row in measured if row not in others]
     lines = [INTRODUCTION.format(**describe()), *_costs(calls), *_times(calls)]
+    if pages:
+        lines += _pages(pages)
     lines += _handlers(blocked)
     for row in churned:
         lines += _churn(row)
