@@ -51,9 +51,9 @@ HANDLERS = """\
 PAGES = """\
 ## Web pages
 
-A page in place of the phone: PCM at 24 kHz in binary messages of 40 ms, with what it has played; the
-session's events are told to it. `page relay` moves the same frames, each by itself, and keeps no
-session.
+A page in place of the phone: PCM at 24 kHz in binary messages of 40 ms, with what it has played;
+the session's events are told to it. `page relay` moves the same frames, each by itself, and
+keeps no session.
 """
 
 CHURN = """\
