@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from agents import function_tool
@@ -19,7 +19,7 @@ from stapes.cli.serve.reloading import free_port
 from stapes.devserver import Options
 
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
 QUESTION = voice(0.6, 24_000)
 
@@ -47,7 +47,9 @@ def _built_in_model(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("stapes.cli.serve.model.make_voice", make_voice)
     # Answers are played as fast as ever, but they come at once.
-    monkeypatch.setattr("stapes.cli.serve.model.Options", lambda: Options(pace=None))
+    monkeypatch.setattr(
+        "stapes.cli.serve.model.Options", lambda **limits: Options(pace=None, **limits)
+    )
 
 
 async def test_a_page_is_greeted_answered_and_logged_without_what_was_said() -> None:
@@ -140,6 +142,21 @@ async def test_a_model_that_cannot_be_had_is_an_apology_and_a_line(
     assert "the model cannot be had" in caplog.text
     assert "Traceback" not in caplog.text
     assert "secret" not in server.text + caplog.text
+
+
+async def test_an_agent_that_raises_is_an_apology_and_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def instructions(_context: Any, _agent: Any) -> str:
+        raise KeyError("instructions")
+
+    agent = RealtimeAgent(name="Broken", instructions=instructions)
+    async with ServedHere(agent) as server:
+        async with PageCaller(server.talk) as caller:
+            await caller.until(lambda: caller.close_code is not None)
+            assert len(caller.heard) > 24_000
+        await server.until(lambda: "ended by: us" in server.text)
+    assert "KeyError" in caplog.text
 
 
 async def test_more_calls_than_allowed_are_refused() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stapes.calls.call import Call
     from stapes.events import AgentHandoff, AgentToolStart
 
-__all__ = ["CallSummary"]
+__all__ = ["CallSummary", "one_line"]
 
 _LONGEST = 120
 """Characters of a name or reason that came from outside."""
@@ -81,23 +81,23 @@ class CallSummary:
     def __str__(self) -> str:
         call, ended = self._call, self.ended
         tools = ", ".join(
-            _plain(name) if count == 1 else f"{_plain(name)} x{count}"
+            one_line(name) if count == 1 else f"{one_line(name)} x{count}"
             for name, count in self.tools.items()
         )
         parts = [
-            f"{call.carrier} {_plain(call.id)}",
+            f"{call.carrier} {one_line(call.id)}",
             "standing" if ended is None else f"{ended.duration:.1f} s",
-            f"agents: {' > '.join(map(_plain, self.agents))}",
+            f"agents: {' > '.join(map(one_line, self.agents))}",
             f"tools: {tools or 'none'}",
             f"interruptions: {self.interruptions}",
             f"tokens: {self.tokens}",
         ]
         if ended is not None:
-            parts.append(f"ended by: {ended.by}, {_plain(ended.reason) or 'no reason given'}")
+            parts.append(f"ended by: {ended.by}, {one_line(ended.reason) or 'no reason given'}")
         return " | ".join(parts)
 
 
-def _plain(text: str) -> str:
-    """One line, and not too long: ids and reasons come from the other end."""
+def one_line(text: str) -> str:
+    """One line, and not too long, of a text that comes from the other end."""
     line = "".join(character if character.isprintable() else " " for character in text)
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."

@@ -55,8 +55,9 @@ async def chosen_model(options: ServeOptions) -> AsyncIterator[Model]:
         yield Model(f"{options.model or OPENAI.default_model} of OpenAI", None, named)
     else:
         name, more, mind, voice = _offline()
-        # It paces sound as a provider does.
-        async with make_server(mind, voice, Options(), records=False) as server:
+        # It paces sound as a provider does. A session that is replaced has two calls for a moment.
+        limits = Options(max_calls=2 * options.max_calls)
+        async with make_server(mind, voice, limits, records=False) as server:
             transport = WebSocketTransport(url=server.url)
             yield Model(name, more, {"transport": transport, "api_key": _ANY_KEY, **named})
 

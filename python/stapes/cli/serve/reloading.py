@@ -123,7 +123,8 @@ def _python_files(folder: Path) -> Iterator[Path]:
 
 def free_port(host: str) -> int:
     """Return a free port, which all children have."""
-    with socket.create_server((host, 0)) as listening:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listening:
         port: int = listening.getsockname()[1]
         return port
 

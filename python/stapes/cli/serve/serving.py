@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stapes import RealtimeSession
 from stapes.calls import CallOptions, CallServer, CallSummary, PageEvents
+from stapes.calls.summary import one_line
 from stapes.cli.builtin import apology
 from stapes.cli.dev_server import ServerSetupError
 from stapes.cli.load_agent import AgentFileError, load_agent
@@ -86,7 +87,6 @@ def _routed(desk: _Desk, options: ServeOptions) -> CallServer:
             certificate=options.certificate,
             key=options.key,
             max_calls=options.max_calls,
-            apology=desk.apology,
         )
         if options.page:
             calls.serve_files(page_files())
@@ -130,7 +130,7 @@ class _Desk:
         options: ServeOptions,
         say: Callable[[str], None],
     ) -> None:
-        self.apology = apology()
+        self._apology = apology()
         self._agent = agent
         self._model = model
         self._options = options
@@ -145,7 +145,8 @@ class _Desk:
             **self._model.session,
         )
         summary = CallSummary(call, session)
-        session.on("error", lambda event: logger.warning("%s: %s", call.id, event.error))
+        name = one_line(call.id)
+        session.on("error", lambda event: logger.warning("%s: %s", name, event.error))
 
         @session.on("tool_approval_requested")
         def decide(event: ToolApprovalRequested) -> None:
@@ -158,11 +159,18 @@ class _Desk:
             async with session:
                 await call.ended()
         except StapesError as error:
-            logger.error("%s: the model cannot be had: %s", call.id, error)
-            call.play(self.apology)
-            call.hang_up(after_playback=True)
-            await call.ended()
+            logger.error("%s: the model cannot be had: %s", name, error)
+            await self._apologise(call)
+        except Exception:
+            logger.exception("%s: the answer failed", name)
+            await self._apologise(call)
         finally:
             with suppress(TimeoutError):
                 await asyncio.wait_for(call.ended(), _END_TOLD_S)
             self._say(f"{datetime.now():%Y-%m-%d %H:%M:%S} | {summary}")
+
+    async def _apologise(self, call: Call) -> None:
+        call.clear()
+        call.play(self._apology)
+        call.hang_up(after_playback=True)
+        await call.ended()
