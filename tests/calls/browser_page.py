@@ -100,7 +100,7 @@ class BrowserPage:
         """Sends sound, and with it what was played; nothing: the report alone."""
         await self.socket.send(struct.pack("<II", self.generation, self.played) + sound)
 
-    async def until(self, condition: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], object]) -> None:
         """Waits for a condition that what comes makes true."""
         async with asyncio.timeout(10):
             while not condition():
@@ -111,6 +111,9 @@ class BrowserPage:
         """The events of a type that it was told."""
         events = [message["event"] for message in self.messages if message["type"] == "event"]
         return [event for event in events if event["type"] == kind]
+
+    async def take(self, message: bytes | dict[str, Any]) -> None:
+        """Does what a page would do with what has come; nothing: the test says what."""
 
     def break_off(self) -> None:
         """Breaks the connection."""
@@ -127,9 +130,11 @@ class BrowserPage:
             if isinstance(message, bytes):
                 self.heard += message
                 self.packets.append(message)
+                await self.take(message)
             else:
                 read = json.loads(message)
                 self.messages.append(read)
                 if read["type"] == "clear":
                     self.generation, self.played = read["generation"], 0
+                await self.take(read)
             self._changed.set()

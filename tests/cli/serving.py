@@ -129,8 +129,8 @@ class Server:
         self._changed.set()
 
     async def ready(self, page: str = "Talk to ") -> None:
-        """Wait until it says where its page is."""
-        await self.until(lambda: self.is_over or page in self.text)
+        """Wait until it has said what is served, and where its page is."""
+        await self.until(lambda: self.is_over or "Ctrl-C" in self.text.partition(page)[2])
         found = re.findall(r"Talk to .*: (https?://\S+/)$", self.text, re.M)
         assert found, self.text
         self.url = found[-1]

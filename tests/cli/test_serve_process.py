@@ -89,7 +89,7 @@ async def test_with_nothing_installed_a_page_is_greeted_and_standing_calls_outli
             assert len(caller.heard) > 3 * 48_000
             server.signal(signal.SIGTERM)
             await no_call_is_taken(server)
-            await caller.say(QUESTION)
+            await caller.speak(QUESTION)
             await caller.until(lambda: texts.INSTALL in caller.said("assistant"))
             assert not server.is_over
         assert await server.exit_code() == 0
