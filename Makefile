@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev release test prepare pythons test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-phone bench-survival bench-webrtc fuzz faults clean
+.PHONY: help install demo dev release test prepare pythons test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-phone bench-survival bench-turns bench-webrtc fuzz faults clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -133,6 +133,9 @@ bench-phone: release ## Measure phone calls with both ends, on two idle cores: d
 	cargo build --release -p stapes-load
 	cargo build --release --manifest-path benches/phone/load/Cargo.toml
 	$(BIN)/python -m benches.phone $(PHONE)
+
+bench-turns: dev ## Measure turn-taking by ear, with voicebench against stapes serve: docs/turn-taking.md (two minutes)
+	$(BIN)/python -m benches.turn_taking
 
 WEBRTC ?=
 bench-webrtc: release ## Compare WebRTC calls with aiortc's, on two idle cores (a quarter of an hour)

@@ -339,3 +339,18 @@ async def test_the_tone_voice_says_the_same_the_same_way():
     fast = (await ToneVoice().speak("hello there", voice="a", speed=1.5)).pcm
     assert abs(len(once) / len(fast) - 1.5) < 0.01
     assert (await ToneVoice().speak(" ", voice="a", speed=1.0)).pcm == b""
+
+
+@pytest.mark.parametrize("loudness", [3_000, 12_000])
+async def test_a_cough_is_no_speech_and_a_voice_behind_it_is(call, loudness):
+    client = await call(TALKER)
+    await client.ask("session.update", session=session())
+    noise = np.random.default_rng(5).normal(0, loudness, 24_000 * 3 // 10)
+    cough = np.clip(noise, -32_000, 32_000).astype("<i2").tobytes()
+    question = await spoken(QUESTION)
+    await client.hear(silence(1_000) + cough + silence(1_500))
+    await client.hear(question + silence(1_000))
+    await client.until("response.created")
+    assert client.types().count("input_audio_buffer.speech_started") == 1
+    started = next(e for e in client.events if e["type"] == "input_audio_buffer.speech_started")
+    assert started["audio_start_ms"] > 2_000

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from agents.realtime import RealtimeAgent
 
     from stapes.calls.call import Call
-    from stapes.events import AgentHandoff, AgentToolStart
+    from stapes.events import AgentHandoff, AgentToolStart, PlaybackEnded
 
 __all__ = ["CallSummary", "one_line"]
 
@@ -57,7 +57,7 @@ class CallSummary:
         """How the call ended."""
         session.on("agent_handoff", self._handed_over)
         session.on("agent_tool_start", self._tool_called)
-        session.on("audio_interrupted", self._interrupted)
+        session.on("playback_ended", self._playback_ended)
         call.on(CallEnded, self._call_ended)
 
     @property
@@ -72,8 +72,8 @@ class CallSummary:
         name = event.tool.name
         self.tools[name] = self.tools.get(name, 0) + 1
 
-    def _interrupted(self, _event: object) -> None:
-        self.interruptions += 1
+    def _playback_ended(self, event: PlaybackEnded) -> None:
+        self.interruptions += event.interrupted
 
     def _call_ended(self, event: CallEnded) -> None:
         self.ended = event

@@ -1,0 +1,1 @@
+"""Turn-taking: how long answers take, and whether the agent stops, by ear."""
