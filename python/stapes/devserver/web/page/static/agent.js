@@ -1,6 +1,6 @@
 // The agent that answers: its instructions, and tools that run in this page.
 
-export const title = "Harbour Hotel, front desk";
+export const title = "Harbour Hotel";
 export const name = "Front desk";
 export const examples = [
   "“What is the weather in Paris today?”",
