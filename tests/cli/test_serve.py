@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+import ssl
+import struct
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
+from uuid import uuid4
 
 import pytest
+import trustme
 from agents import function_tool
 from page_caller import PageCaller
 from serving import ServedHere
 from simulated import voice
 from tests.calls.twilio_phone import TwilioPhone
+from websockets.exceptions import InvalidStatus
 
 from stapes import RealtimeAgent
 from stapes.cli.builtin import texts
@@ -19,6 +27,7 @@ from stapes.cli.serve.reloading import free_port
 from stapes.devserver import Options
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import NoReturn
 
 QUESTION = voice(0.6, 24_000)
@@ -126,6 +135,46 @@ async def test_a_phone_is_answered_by_the_same_server() -> None:
             await phone.until(lambda: len(phone.heard) > 8_000)
             await phone.hang_up()
         await server.until(lambda: "twilio CA1 | " in server.text)
+
+
+async def test_a_carrier_that_signs_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "secret-of-twilio")
+    public = "wss://voice.example.com"
+    phones = read_phones(["twilio=/twilio"], public)
+    port = free_port("127.0.0.1")
+    async with ServedHere(AGENT, port=port, phones=phones, public_url=public) as server:
+        assert f"{public}/twilio (signatures are checked)" in server.text
+        with pytest.raises(InvalidStatus, match="403"):
+            async with TwilioPhone(f"ws://127.0.0.1:{port}/twilio"):
+                pass
+    assert "secret" not in server.text
+
+
+async def test_asterisk_calls_a_port_of_its_own() -> None:
+    async with ServedHere(AGENT, audiosocket=0) as server:
+        found = re.search(r"audiosocket +127\.0\.0\.1:(\d+)", server.text)
+        assert found is not None, server.text
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(found[1]))
+        call_id = uuid4()
+        writer.write(b"\x01\x00\x10" + call_id.bytes)
+        kind, size = struct.unpack(">BH", await reader.readexactly(3))
+        assert (kind, size) == (0x10, 320)
+        writer.close()
+        await server.until(lambda: f"audiosocket {call_id} | " in server.text)
+
+
+async def test_a_certificate_makes_it_https(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "chain.pem")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    files = {"certificate": tmp_path / "chain.pem", "key": tmp_path / "key.pem"}
+    async with ServedHere(AGENT, **files) as server:
+        assert server.url.startswith("https://127.0.0.1:")
+        page = await asyncio.to_thread(urlopen, server.url, context=context)
+        assert b"stapes.js" in page.read()
 
 
 async def test_a_model_that_cannot_be_had_is_an_apology_and_a_line(
