@@ -6,12 +6,13 @@ import asyncio
 import os
 import signal
 import threading
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.calls.test_twilio_calls import until, url_of
 from tests.calls.twilio_phone import TwilioPhone
+from websockets.exceptions import ConnectionClosed
 
 from stapes.calls import Call, CallServer
 
@@ -89,6 +90,20 @@ async def test_at_the_deadline_calls_are_ended():
         send(signal.SIGTERM)
         await phone.until(lambda: phone.close_code is not None)
     assert serving.ended in (["us"], ["cancelled"])
+
+
+async def test_a_stream_that_starts_meanwhile_is_not_answered():
+    serving = Serving(drain=60.0)
+    async with standing(serving) as (phone, _):
+        async with TwilioPhone(url_of(serving.server), call="CA2", stream="MZ2") as late:
+            send(signal.SIGTERM)
+            await until(lambda: not is_listening(serving.server.port))
+            with suppress(ConnectionClosed):
+                await late.start()
+            await late.until(lambda: late.close_code is not None)
+        assert [call.id for call in serving.server.standing] == ["CA1"]
+        await phone.hang_up()
+    assert serving.ended == ["caller"]
 
 
 @pytest.mark.parametrize("signals", [True, False])

@@ -11,7 +11,7 @@ def python(code: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("verb", [[], ["demo"], ["talk"], ["dev-server"], ["devices"]])
+@pytest.mark.parametrize("verb", [[], ["serve"], ["demo"], ["talk"], ["dev-server"], ["devices"]])
 def test_every_verb_explains_itself(verb: list[str]) -> None:
     from typer.testing import CliRunner
 

@@ -246,7 +246,7 @@ class CallServer:
         """Listens for WebSockets on all routes, or for streams on one. Returns the port.
         `options` is a `stapes.calls.ListenOptions`; `tls` is `(certificate chain, key)` as PEM."""
     def stop(self) -> None:
-        """Accepts no more."""
+        """Takes no new call."""
     def take(self, token: int) -> Call | None:
         """The call of an `IncomingCall`; `None` where it is gone."""
     @property

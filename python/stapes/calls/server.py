@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -438,8 +439,11 @@ class CallServer:
         if self._core is None:
             return
         self._core.stop()
-        if drain > 0 and self._answering:
-            await asyncio.wait(self._answering, timeout=drain)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(drain):
+                # One that has just come is told of a little later.
+                while self._answering:
+                    await asyncio.wait(self._answering)
         self._core.hang_up()
         for task in self._answering:
             task.cancel()

@@ -86,6 +86,10 @@ impl CallLine {
                 call.refuse("too many calls stand (max_calls)");
                 false
             }
+            Beginning::Closed => {
+                call.refuse("the server takes no more calls");
+                false
+            }
         }
     }
 

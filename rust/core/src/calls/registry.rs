@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::call::Call;
 
@@ -34,6 +34,8 @@ pub(super) enum Beginning {
     Continued(Arc<Call>),
     /// There are too many calls.
     Full,
+    /// No new call is taken any more.
+    Closed,
 }
 
 impl Default for Registry {
@@ -62,11 +64,19 @@ impl Registry {
         if let Some(known) = self.waiting(call) {
             return Beginning::Continued(known);
         }
-        let Ok(seat) = Arc::clone(&self.room).try_acquire_owned() else {
-            return Beginning::Full;
-        };
-        self.add(call);
-        Beginning::New(seat)
+        match Arc::clone(&self.room).try_acquire_owned() {
+            Ok(seat) => {
+                self.add(call);
+                Beginning::New(seat)
+            }
+            Err(TryAcquireError::NoPermits) => Beginning::Full,
+            Err(TryAcquireError::Closed) => Beginning::Closed,
+        }
+    }
+
+    /// From now on only lines of calls that stand are taken.
+    pub(super) fn close(&self) {
+        self.room.close();
     }
 
     fn key(call: &Call) -> Option<Key> {

@@ -139,6 +139,11 @@ impl CallServer {
         Ok(listener)
     }
 
+    /// Takes no new call, on lines that are open already neither.
+    pub fn stop(&self) {
+        self.registry.close();
+    }
+
     /// The calls that stand.
     pub fn calls(&self) -> Vec<Arc<Call>> {
         self.registry.standing()

@@ -319,6 +319,11 @@ impl DispatchedCallServer {
         }
     }
 
+    /// Takes no new call, on lines that are open already neither.
+    pub fn stop(&self) {
+        self.server.stop();
+    }
+
     /// A call that has come, by the token of its [`CallEvent::IncomingCall`].
     pub fn take(&self, token: u64) -> Option<DispatchedCall> {
         self.arrivals.waiting().1.remove(&token)

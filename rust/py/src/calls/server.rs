@@ -138,13 +138,14 @@ impl CallServer {
         Ok(port)
     }
 
-    /// Accepts no more.
+    /// Takes no new call.
     fn stop(&self) {
         let mut listeners = self
             .listeners
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         listeners.drain(..).for_each(|listener| listener.stop());
+        self.server.stop();
     }
 
     /// The call of an `IncomingCall`; `None` where it is gone.
