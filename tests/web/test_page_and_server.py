@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 import wave
 from pathlib import Path
@@ -14,11 +15,11 @@ from stapes import RealtimeAgent, RealtimeSession, WebSocketTransport
 from stapes.calls import Call, CallServer, PageEvents
 from stapes.devserver import Call as ToolCall
 from stapes.devserver import ScriptedMind, ToneVoice, Turn
-from stapes.web import WebFile, page_files
+from stapes.web import page_files
 
 sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 
-from chromium import PROGRAM, Chromium, write_wav
+from chromium import PROGRAM, Chromium
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,9 +41,13 @@ pytestmark = [
 ]
 
 
-def question(name: str) -> bytes:
+SILENCE = np.zeros(48_000, "<i2")
+
+
+def question(name: str) -> np.ndarray:
+    """A question as the microphone hears it, at 48 kHz."""
     with wave.open(str(QUESTIONS / name)) as file:
-        return file.readframes(file.getnframes())
+        return np.repeat(np.frombuffer(file.readframes(file.getnframes()), "<i2"), 3)
 
 
 class Desk:
@@ -66,32 +71,14 @@ class Desk:
 
 
 @pytest.fixture
-def serve(stack) -> Callable[..., Any]:
+def serve(stack, bare_files) -> Callable[..., Any]:
     async def start(agent: RealtimeAgent, model: Any) -> tuple[Desk, str]:
         desk = Desk(agent, model.url)
         server = CallServer(port=0)
         server.browser("/talk", events=PageEvents(tools="all"))(desk)
-        files = dict(page_files())
-        here = Path(__file__).parent
-        bare = b"""<!doctype html><title>bare</title><link rel="icon" href="icon.svg">
-            <script type="module" src="bare.js"></script>"""
-        files["/bare"] = WebFile("text/html", bare)
-        for script in ("bare.js", "tap.js"):
-            files[f"/{script}"] = WebFile.read(here / script)
-        server.serve_files(files)
+        server.serve_files({**page_files(), **bare_files})
         await stack.enter_async_context(server)
         return desk, f"http://127.0.0.1:{server.port}/"
-
-    return start
-
-
-@pytest.fixture
-def browse(tmp_path, stack):
-    async def start(url: str, heard: bytes) -> Chromium:
-        microphone = write_wav(tmp_path / "heard.wav", heard, RATE)
-        browser = await stack.enter_async_context(Chromium(tmp_path / "browser", microphone))
-        await browser.open(url)
-        return browser
 
     return start
 
@@ -102,8 +89,7 @@ async def test_an_interrupted_answer_is_remembered_as_far_as_the_page_had_played
 ):
     model = await run(ScriptedMind([Turn(say=COUNTING)]), ToneVoice(), pace=8.0)
     desk, url = await serve(RealtimeAgent(name="Counter", instructions="Count."), model)
-    browser = await browse(url + "bare", bytes(2 * RATE))
-    await browser.until("window.ready")
+    browser = await browse(url + "bare", SILENCE)
     await browser.evaluate(f"dial({{ codec: '{codec}', parameters: {{ name: 'Ana' }} }})")
     await browser.until("of('agent').length")
     await browser.evaluate("call.say('Count')")
@@ -131,8 +117,7 @@ async def test_an_interrupted_answer_is_remembered_as_far_as_the_page_had_played
 async def test_a_call_goes_on_when_its_line_breaks(run, serve, browse):
     model = await run(ScriptedMind([Turn(say="Good day.")]), ToneVoice(), pace=8.0)
     desk, url = await serve(RealtimeAgent(name="Counter", instructions="Count."), model)
-    browser = await browse(url + "bare", bytes(2 * RATE))
-    await browser.until("window.ready")
+    browser = await browse(url + "bare", SILENCE)
     # The page's own socket, so that it can be broken as a network does.
     await browser.evaluate(
         "(() => { const Usual = WebSocket; window.sockets = [];"
@@ -170,7 +155,7 @@ async def test_the_page_shows_a_conversation_with_an_interruption(run, serve, br
     model = await run(mind, ToneVoice(), pace=8.0)
     agent = RealtimeAgent(name="Front desk", instructions="Be brief.", tools=[weather])
     desk, url = await serve(agent, model)
-    browser = await browse(url, bytes(2 * RATE))
+    browser = await browse(url, SILENCE)
     await browser.until("document.body.dataset.state === 'idle'")
     await browser.click("#call")
     await browser.until("document.getElementById('title').textContent === 'Front desk'")
@@ -213,7 +198,7 @@ async def test_a_person_with_a_microphone_is_heard_and_answered(run, serve, brow
     mind = ListeningMind()
     await mind.hear(bytes(2 * RATE), instructions="", tools=())
     model = await run(mind, pace=8.0)
-    heard = bytes(2 * RATE) + question("1-weather.wav") + bytes(9 * 2 * RATE)
+    heard = np.concatenate([SILENCE, question("1-weather.wav"), np.tile(SILENCE, 9)])
     _, url = await serve(front_desk.agent, model)
     browser = await browse(url, heard)
     await browser.until("document.body.dataset.state === 'idle'")
@@ -234,16 +219,13 @@ async def test_what_is_played_is_what_the_model_said(run, serve, browse):
     voice = ToneVoice()
     model = await run(ScriptedMind([Turn(say=said)]), voice, pace=8.0)
     _, url = await serve(RealtimeAgent(name="Counter", instructions="Count."), model)
-    browser = await browse(url + "bare", bytes(2 * RATE))
-    await browser.until("window.ready")
+    browser = await browse(url + "bare", SILENCE)
     await browser.evaluate("dial()")
     await browser.until("of('agent').length")
     await browser.evaluate("tap()")
     await browser.evaluate("call.say('Count')")
     await browser.until("of('transcript').some(({ role, final }) => final && role === 'assistant')")
     await browser.until("call.played > 0.5 && call.played === call.received")
-    import base64
-
     sound = np.frombuffer(base64.b64decode(await browser.evaluate("playedBack()")), "<f4")
     loud = np.flatnonzero(np.abs(sound) > 1e-4)
     played = sound[loud[0] : loud[-1] + 1]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from page_server import PageServer
-
-from stapes.web import WebFile
 
 sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 
-from chromium import PROGRAM, Chromium, write_wav
+from chromium import PROGRAM, Chromium
 
 RATE = 24_000
 pytestmark = [
@@ -25,9 +23,6 @@ pytestmark = [
     ),
 ]
 
-BARE = """<!doctype html><title>bare</title><link rel="icon" href="icon.svg">
-<script type="module" src="bare.js"></script>"""
-
 
 def tone(seconds: float, hz: float = 440.0, rate: int = RATE) -> np.ndarray:
     """A tone that begins and ends without a step."""
@@ -37,46 +32,7 @@ def tone(seconds: float, hz: float = 440.0, rate: int = RATE) -> np.ndarray:
     return np.round(12_000 * edge * np.sin(2 * np.pi * hz * at / rate)).astype("<i2")
 
 
-@pytest.fixture
-async def server(stack) -> PageServer:
-    server = await stack.enter_async_context(PageServer())
-    server.files["/bare"] = WebFile("text/html", BARE.encode())
-    for script in ("bare.js", "tap.js"):
-        server.files[f"/{script}"] = WebFile.read(Path(__file__).parent / script)
-    return server
-
-
-@pytest.fixture
-def browse(tmp_path, stack, server):
-    async def start(heard: np.ndarray | None = None, *flags: str) -> Chromium:
-        microphone = None
-        if heard is not None:
-            microphone = write_wav(tmp_path / "heard.wav", heard.tobytes(), 48_000)
-        browser = await stack.enter_async_context(
-            Chromium(tmp_path / "browser", microphone, *flags)
-        )
-        await browser.open(server.url + "bare")
-        await browser.until("window.ready")
-        return browser
-
-    return start
-
-
-@pytest.fixture
-def call(browse, server):
-    """Open a page and have it call; return the browser and the line."""
-
-    async def start(options: str = "{}", heard: np.ndarray | None = None):
-        browser = await browse(heard)
-        await browser.evaluate(f"dial({options})")
-        return browser, await server.next_line()
-
-    return start
-
-
 async def tapped(browser: Chromium) -> np.ndarray:
-    import base64
-
     encoded = await browser.evaluate("playedBack()")
     return np.frombuffer(base64.b64decode(encoded), "<f4")
 
@@ -365,7 +321,7 @@ async def test_what_the_server_tells_becomes_events(call):
     ("code", "name"), [(4403, "refused"), (1013, "busy"), (1011, "unreachable")]
 )
 async def test_a_refused_call_says_why_and_gives_the_microphone_back(browse, server, code, name):
-    browser = await browse()
+    browser = await browse(server.url + "bare")
     server.refusals = [code]
     failure = await browser.evaluate("failure(dial())")
     assert failure["name"] == "VoiceError"
@@ -376,7 +332,7 @@ async def test_a_refused_call_says_why_and_gives_the_microphone_back(browse, ser
 
 
 async def test_a_refused_microphone_says_what_helps(browse, server):
-    browser = await browse(None, "--deny-permission-prompts")
+    browser = await browse(server.url + "bare", None, "--deny-permission-prompts")
     await browser.evaluate(
         "navigator.mediaDevices.getUserMedia = async () => {"
         " throw new DOMException('Permission denied', 'NotAllowedError') }"
@@ -389,7 +345,7 @@ async def test_a_refused_microphone_says_what_helps(browse, server):
 
 
 async def test_a_call_is_ended_while_it_is_made(browse, server):
-    browser = await browse()
+    browser = await browse(server.url + "bare")
     failure = await browser.evaluate(
         "(() => { const made = failure(dial()); call.end(); return made })()"
     )

@@ -284,6 +284,7 @@ export class WebSocketCarrier {
   get played() { return this.#counts.total / this.#rate; }
   get received() { return (this.#pushed - this.#counts.lost) / this.#rate; }
   get underruns() { return this.#counts.underruns; }
+  get muted() { return this.#muted; }
   set muted(muted) {
     this.#muted = muted;
     this.#node?.port.postMessage({ type: "muted", muted });

@@ -38,7 +38,7 @@ export class WebRTCCarrier {
   get received() { return NaN; }
   get underruns() { return 0; }
   // A muted track is silent; there is nothing else to do.
-  set muted(_) {}
+  muted = false;
   set playing(playing) {
     if (playing === (this.#playingSince !== null)) return;
     if (!playing) this.#heard = this.played * 1000;

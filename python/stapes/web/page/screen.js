@@ -1,5 +1,6 @@
 // What is seen and pressed while a call lasts: one button, the voices, the conversation.
 
+import { Awake } from "./awake.js";
 import { Presence } from "./presence.js";
 import { Scope } from "./scope.js";
 import { Transcript } from "./transcript.js";
@@ -33,6 +34,7 @@ export class Screen {
   #keyAsked;
   #presence = new Presence(find("presence"));
   #scope = new Scope(find("scope"));
+  #awake = new Awake();
   #transcript = new Transcript(find("log"), find("empty"));
   #call = null;
   #agent = null;
@@ -103,6 +105,7 @@ export class Screen {
     if (this.#began !== null) return;
     this.#began = performance.now();
     find("announced").textContent = "connected";
+    this.#awake.keep(true);
     requestAnimationFrame(() => this.#tick(this.#call));
   }
 
@@ -167,6 +170,7 @@ export class Screen {
     const asked = error && this.#keyAsked(error);
     this.#call = null;
     this.#agent = null;
+    this.#awake.keep(false);
     this.#transcript.end();
     for (const meter of ["mic-level", "agent-level"]) fill(meter, 0);
     this.#presence.rest();

@@ -6,6 +6,8 @@ const SPEECH_RATE = 15.5;
 const [SLOWEST, FASTEST] = [9, 26];
 // How much is shown of what was not heard any more, in words.
 const CUT_WORDS = 8;
+// How many lines are kept; the oldest go.
+const MOST_LINES = 400;
 // For how long a caller's words may still arrive after another turn began, in milliseconds.
 const LATEST_WORDS = 15000;
 const TOOL_STATUS = { started: "…", finished: "✓", failed: "failed", waiting: "waits for an approval" };
@@ -251,7 +253,14 @@ export class Transcript {
     // What no words have come for is no turn to look at, once the conversation goes on.
     for (const turn of this.#waiting) if (!turn.text && turn.row !== row) turn.row.hidden = true;
     this.#list.insertBefore(row, before);
+    if (this.#list.childElementCount > MOST_LINES) this.#forget(this.#list.firstElementChild);
     this.#follow();
+  }
+
+  #forget(row) {
+    for (const [id, turn] of this.#turns) if (turn.row === row) this.#turns.delete(id);
+    for (const [id, chip] of this.#tools) if (chip === row) this.#tools.delete(id);
+    row.remove();
   }
 
   #follow() {

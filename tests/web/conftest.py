@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from page_server import PageServer
+
+from stapes.web import WebFile
+
+sys.path.append(str(Path(__file__).parents[1] / "devserver"))
+
+from chromium import Chromium, write_wav
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AsyncExitStack
+
+    import numpy as np
+
+BARE = """<!doctype html><title>bare</title><link rel="icon" href="icon.svg">
+<script type="module" src="bare.js"></script>"""
+
+
+@pytest.fixture
+def bare_files() -> dict[str, WebFile]:
+    """A page with nothing but stapes.js, at `/bare`: what happens is kept."""
+    here = Path(__file__).parent
+    scripts = {f"/{name}": WebFile.read(here / name) for name in ("bare.js", "tap.js")}
+    return {"/bare": WebFile("text/html", BARE.encode()), **scripts}
+
+
+@pytest.fixture
+async def server(stack: AsyncExitStack, bare_files: dict[str, WebFile]) -> PageServer:
+    server = await stack.enter_async_context(PageServer())
+    server.files |= bare_files
+    return server
+
+
+@pytest.fixture
+def browse(tmp_path: Path, stack: AsyncExitStack) -> Callable[..., Awaitable[Chromium]]:
+    """Open a page in a browser whose microphone hears what is given, at 48 kHz, or beeps."""
+
+    async def start(url: str, heard: np.ndarray | None = None, *flags: str) -> Chromium:
+        microphone = None
+        if heard is not None:
+            microphone = write_wav(tmp_path / "heard.wav", heard.tobytes(), 48_000)
+        chromium = Chromium(tmp_path / "browser", microphone, *flags)
+        browser = await stack.enter_async_context(chromium)
+        await browser.open(url)
+        if url.endswith("/bare"):
+            await browser.until("window.ready")
+        return browser
+
+    return start
+
+
+@pytest.fixture
+def call(browse: Any, server: PageServer) -> Callable[..., Any]:
+    """Open the bare page and have it call; return the browser and the line."""
+
+    async def start(options: str = "{}", heard: np.ndarray | None = None) -> Any:
+        browser = await browse(server.url + "bare", heard)
+        await browser.evaluate(f"dial({options})")
+        return browser, await server.next_line()
+
+    return start
