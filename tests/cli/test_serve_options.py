@@ -179,6 +179,8 @@ def test_carriers_that_sign_are_checked_with_secrets_of_the_environment(
         (["--phone", "vonage=/a", "--phone", "telnyx=/a"], "two carriers have the path /a"),
         (["--phone", "vonage=/talk"], "/talk"),
         (["--dev", "--url", "ws://127.0.0.1:1"], "give one of the two"),
+        (["--url", "voice.example.com?key=secret"], "--url"),
+        (["--public-url", "secret-of-mine"], "public_url"),
         (["--host", "here"], "host is 'here'"),
         (["--host", "0.0.0.0"], "--public"),
         (["--host", "0.0.0.0", "--no-page", "--phone", "vonage=/v"], "/v: add --public"),
@@ -197,6 +199,7 @@ def test_what_cannot_be_served_is_refused_by_name(
     assert ended.exit_code == 1, ended.output
     assert named in ended.output
     assert "Traceback" not in ended.output
+    assert "key=secret" not in ended.output
 
 
 def test_where_each_route_is_checked_strangers_may_reach_it(
@@ -219,6 +222,7 @@ def test_with_public_anybody_may_call_and_is_told_of_the_microphone(agent: Path)
     assert ended.exit_code == 0, ended.output
     assert "anyone may call" in ended.output
     assert "microphone over https only" in ended.output
+    assert "http://localhost:" in ended.output
 
 
 def test_a_signing_carrier_needs_the_public_url(

@@ -12,6 +12,7 @@ from stapes import WebSocketTransport
 from stapes._core import shown_url
 from stapes.cli.builtin import BuiltinMind, BuiltinVoice
 from stapes.cli.dev_server import ServerSetupError, make_mind, make_server, make_voice
+from stapes.cli.serve.errors import ServeError
 from stapes.devserver import Options
 from stapes.providers.openai import OPENAI
 
@@ -44,10 +45,19 @@ class Model:
 
 @asynccontextmanager
 async def chosen_model(options: ServeOptions) -> AsyncIterator[Model]:
-    """Give what answers; where there is no provider, a development server runs meanwhile."""
+    """Give what answers; where there is no provider, a development server runs meanwhile.
+
+    Raises:
+        ServeError: the URL is none.
+    """
     key = os.environ.get(KEY)
     named = {} if options.model is None else {"model": options.model}
     if options.url is not None:
+        if not options.url.startswith(("ws://", "wss://")):
+            raise ServeError(
+                f"--url {shown_url(options.url)}: give the model's WebSocket, such as "
+                "wss://models.example.com/v1/realtime"
+            )
         transport = WebSocketTransport(url=options.url)
         reached = {"transport": transport, "api_key": key or _ANY_KEY}
         yield Model(shown_url(options.url), None, {**reached, **named})

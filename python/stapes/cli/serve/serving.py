@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -59,15 +59,16 @@ async def serve_agent(
     Raises:
         ServeError: it cannot be done.
     """
-    async with chosen_model(options) as model:
-        calls = _routed(_Desk(agent, model, options, say), options)
+    async with AsyncExitStack() as stack:
         try:
-            async with calls:
-                for line in lines_about(agent.name, calls, model, options):
-                    say(line)
-                await calls.until_stopped(drain=options.drain, signals=True)
+            model = await stack.enter_async_context(chosen_model(options))
+            calls = _routed(_Desk(agent, model, options, say), options)
+            await stack.enter_async_context(calls)
         except (OSError, ValueError) as error:
             raise ServeError(str(error)) from error
+        for line in lines_about(agent.name, calls, model, options):
+            say(line)
+        await calls.until_stopped(drain=options.drain, signals=True)
 
 
 def _routed(desk: _Desk, options: ServeOptions) -> CallServer:
@@ -79,28 +80,25 @@ def _routed(desk: _Desk, options: ServeOptions) -> CallServer:
     # On one's own machine the page shows what tools get and give.
     is_ours = not options.public and options.public_url is None
     shown = PageEvents(tools="all" if is_ours else "names")
-    try:
-        calls = CallServer(
-            host=options.host,
-            port=options.port,
-            public_url=options.public_url,
-            certificate=options.certificate,
-            key=options.key,
-            max_calls=options.max_calls,
+    calls = CallServer(
+        host=options.host,
+        port=options.port,
+        public_url=options.public_url,
+        certificate=options.certificate,
+        key=options.key,
+        max_calls=options.max_calls,
+    )
+    if options.page:
+        calls.serve_files(page_files())
+        calls.browser(
+            TALK, origins=options.origins, public=options.public, events=shown, options=how
+        )(desk.answer)
+    for phone in options.phones:
+        calls.route(phone.carrier, phone.path, public=options.public, options=how, **phone.checks)(
+            desk.answer
         )
-        if options.page:
-            calls.serve_files(page_files())
-            calls.browser(
-                TALK, origins=options.origins, public=options.public, events=shown, options=how
-            )(desk.answer)
-        for phone in options.phones:
-            calls.route(
-                phone.carrier, phone.path, public=options.public, options=how, **phone.checks
-            )(desk.answer)
-        if (port := options.audiosocket) is not None:
-            calls.audiosocket(port=port, public=options.public, options=how)(desk.answer)
-    except (OSError, ValueError) as error:
-        raise ServeError(str(error)) from error
+    if (port := options.audiosocket) is not None:
+        calls.audiosocket(port=port, public=options.public, options=how)(desk.answer)
     return calls
 
 

@@ -45,6 +45,9 @@ def _url(scheme: str, calls: CallServer, options: ServeOptions) -> str:
         return f"{scheme}{'s' if is_secure else ''}://{rest.rstrip('/')}"
     secure = "s" if options.certificate is not None else ""
     host = f"[{options.host}]" if ":" in options.host else options.host
+    if ipaddress.ip_address(options.host).is_unspecified:
+        # It is reached by any name of this machine; of these, browsers trust this one.
+        host = "localhost"
     return f"{scheme}{secure}://{host}:{calls.port}"
 
 
