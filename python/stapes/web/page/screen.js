@@ -131,7 +131,7 @@ export class Screen {
     this.#presence.show(microphone, loudspeaker);
     this.#scope.add(at, microphone, loudspeaker);
     this.#scope.draw(at);
-    this.#transcript.advance(call.played);
+    this.#transcript.advance(call.played, call.received);
     const stops = ["speaking", "thinking"].includes(this.#state) || call.received - call.played > 0.1;
     find("stop").disabled = !stops;
     const seconds = Math.floor(at / 1000);

@@ -4,6 +4,8 @@
 // fast an agent is taken to speak, in characters a second; and what the real number may be.
 const SPEECH_RATE = 15.5;
 const [SLOWEST, FASTEST] = [9, 26];
+// Nothing has come for so long: the voice of all that was said is there. In milliseconds.
+const ARRIVED = 700;
 // How much is shown of what was not heard any more, in words.
 const CUT_WORDS = 8;
 // How many lines are kept; the oldest go.
@@ -64,12 +66,12 @@ class Turn {
 
   // Shows what has been heard by now, of a voice that is at this second.
   advance(played) {
-    if (this.from === null || played <= this.from) return;
+    if (this.from === null || (played <= this.from && this.until === null)) return;
     const measured = this.until === null ? SPEECH_RATE : this.text.length / (this.until - this.from);
     const rate = Math.min(FASTEST, Math.max(SLOWEST, measured));
     const isOver = this.until !== null && played >= this.until - 0.05;
-    const heard = isOver ? this.text.length : Math.min(this.text.length, Math.floor((played - this.from) * rate));
-    this.heardLength = Math.max(heard, this.heardLength);
+    const spoken = isOver ? this.text.length : Math.floor((played - this.from) * rate);
+    this.heardLength = Math.max(this.heardLength, Math.min(this.text.length, spoken));
     this.show(this.heardLength);
     if (isOver) this.from = null;
   }
@@ -84,6 +86,8 @@ export class Transcript {
   // Lines of the caller's that no words have come for yet.
   #waiting = [];
   #speaking = new Set();
+  #received = 0;
+  #receivedAt = 0;
 
   constructor(list, empty) {
     this.#list = list;
@@ -93,6 +97,7 @@ export class Transcript {
   clear() {
     this.#list.replaceChildren();
     for (const kept of [this.#turns, this.#tools, this.#speaking]) kept.clear();
+    this.#received = 0;
     this.#waiting = [];
     this.#empty.hidden = false;
   }
@@ -128,14 +133,16 @@ export class Transcript {
     if (!turn) {
       if (!text) return;
       turn = new Turn("agent", this.agent);
+      if (!Number.isNaN(received)) {
+        turn.from = received;
+        for (const earlier of this.#speaking) earlier.until ??= received;
+      }
       this.#turns.set(id, turn);
       this.#speaking.add(turn);
       this.#add(turn.row);
-      if (!Number.isNaN(received)) turn.from = received;
     }
     turn.text = text;
     turn.final = final;
-    if (final && received > turn.from) turn.until = received;
     turn.show(turn.heardLength);
     this.#follow();
   }
@@ -157,8 +164,13 @@ export class Transcript {
     turn.show();
   }
 
-  advance(played) {
+  // The voice is at this second of those that are there, or NaN.
+  advance(played, received) {
+    const now = performance.now();
+    if (received !== this.#received) [this.#received, this.#receivedAt] = [received, now];
+    const isThere = now - this.#receivedAt > ARRIVED;
     for (const turn of this.#speaking) {
+      if (turn.final && isThere) turn.until ??= received;
       turn.advance(played);
       if (turn.final && turn.from === null && turn.heardLength === turn.text.length) this.#speaking.delete(turn);
     }
