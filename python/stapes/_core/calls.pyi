@@ -17,6 +17,7 @@ __all__ = [
     "CHECKED_UPGRADES",
     "MAX_AGE",
     "MESSAGES",
+    "PAUSING_CARRIERS",
     "TOKEN_LIFETIME",
     "Call",
     "CallServer",
@@ -34,6 +35,7 @@ CARRIERS: Final[tuple[str, ...]]
 CHECKED_UPGRADES: Final[tuple[str, ...]]
 MAX_AGE: Final[float]
 MESSAGES: Final[dict[str, dict[str, str]]]
+PAUSING_CARRIERS: Final[tuple[str, ...]]
 TOKEN_LIFETIME: Final[float]
 
 @final

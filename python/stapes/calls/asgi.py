@@ -79,9 +79,10 @@ class AsgiCall(Call):
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._outgoing = asyncio.Event()
         self._pumps: list[asyncio.Task[None]] = []
+        options.check_for(carrier)
         hub, is_virtual = LoopHub.current().core, has_virtual_time.get()
         core = _core.Call(hub, carrier, options, virtual_clock=is_virtual)
-        super().__init__(core, max_tokens=options.max_tokens, page_events=page_events)
+        super().__init__(core, options=options, page_events=page_events)
         query: bytes = getattr(websocket, "scope", {}).get("query_string", b"")
         core.set_query(parse_qsl(query.decode("latin-1"), keep_blank_values=True)[:_MAX_FIELDS])
 

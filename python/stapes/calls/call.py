@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from stapes.calls.dispatching import MessageDispatcher
 from stapes.calls.events import CallEnded, CallEvent, CallMessage, CallResumed
 from stapes.calls.messages import CallPlayed, CallText
+from stapes.calls.options import CallOptions
 from stapes.calls.page_events import PageConversation, PageEvents
 from stapes.errors import CallError
 from stapes.hub import LoopHub
@@ -30,6 +31,8 @@ __all__ = ["Call", "CallError"]
 
 logger = logging.getLogger("stapes.calls")
 
+_OPTIONS = CallOptions()
+
 _MAX_WAITING = 1000
 """Events that a reader may leave unread; past it the oldest is lost."""
 
@@ -45,13 +48,15 @@ class Call:
         self,
         core: CoreCall,
         *,
-        max_tokens: int | None = None,
+        options: CallOptions = _OPTIONS,
         page_events: PageEvents | None = None,
     ) -> None:
         self.core = core
         """The core's half, which a session is coupled with."""
-        self.max_tokens = max_tokens
+        self.max_tokens = options.max_tokens
         """The bound of `spend`; `None`: there is none."""
+        self.resume_after = options.resume_after
+        """Seconds after which an answer goes on that was paused for a sound; `None`: none is."""
         self._spent = 0
         self._page = (
             None if page_events is None else PageConversation(core.send_message, page_events)

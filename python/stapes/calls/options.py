@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from stapes._core import calls as _core
 from stapes.config import whole_number
 
 __all__ = ["CallOptions", "ListenOptions"]
@@ -26,6 +27,10 @@ class CallOptions:
         max_call: the longest call; `None`: no bound.
         max_tokens: of all responses together, after which this side hangs up when the answer has
             been heard; `None`: no bound.
+        resume_after: an answer is paused when the caller makes a sound, and interrupted when there
+            are words or an answer to it; if there are none for so long after it, the answer goes
+            on. It needs transcription, or a model that answers by itself, and a carrier that can
+            pause: `browser`, `asterisk`. `None`: a sound interrupts at once.
         idle_timeout: how long both sides may be silent before `CallIdle`, and as long again before
             this side hangs up; `None`: for ever.
         max_ahead: sound that the caller may send faster than in real time; more is dropped.
@@ -43,6 +48,7 @@ class CallOptions:
     resume_timeout: float = 5.0
     max_call: float | None = 4 * 60 * 60.0
     max_tokens: int | None = None
+    resume_after: float | None = None
     idle_timeout: float | None = None
     max_ahead: float = 15.0
     max_unsent: float = 600.0
@@ -63,6 +69,20 @@ class CallOptions:
             )
         if self.max_tokens is not None:
             whole_number(self.max_tokens, "max_tokens", at_least=1)
+        if self.resume_after is not None and self.resume_after <= 0:
+            raise ValueError(f"resume_after is {self.resume_after!r}: give seconds, or None")
+
+    def check_for(self, carrier: str) -> None:
+        """Refuses what a carrier cannot do.
+
+        Raises:
+            ValueError: names the option.
+        """
+        if self.resume_after is not None and carrier not in _core.PAUSING_CARRIERS:
+            raise ValueError(
+                f"resume_after: {carrier} cannot stop playback and go on; leave it out, or use "
+                f"{' or '.join(_core.PAUSING_CARRIERS)}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -323,6 +323,7 @@ class CallServer:
     def _add(self, route: _Route) -> None:
         if self._core is not None:
             raise RuntimeError("the server listens already: add routes before")
+        route.options.check_for(route.carrier)
         self._routes.append(route)
 
     # Serving
@@ -465,7 +466,7 @@ class CallServer:
         if core is None:
             return
         route = self._routes[message.route]
-        call = Call(core, max_tokens=route.options.max_tokens, page_events=route.page_events)
+        call = Call(core, options=route.options, page_events=route.page_events)
         task = asyncio.ensure_future(self._answer(call, route))
         self._answering[task] = call
         task.add_done_callback(self._answered)

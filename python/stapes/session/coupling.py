@@ -34,6 +34,10 @@ class CallerEnd(Protocol):
     def max_tokens(self) -> int | None:
         """What its session may use; `None`: it counts nothing."""
 
+    @property
+    def resume_after(self) -> float | None:
+        """Seconds after which an answer goes on that was paused for a sound; `None`: none is."""
+
     def spend(self, tokens: int) -> None:
         """Counts what its session has used."""
 

@@ -119,6 +119,8 @@ class CoreOptions:
         history_store_audio: keep the audio of messages in the history.
         guardrail_debounce: characters between two checks of an answer; negative: one at its end.
         speech_interrupts: a user who begins to speak interrupts the answer.
+        resume_after: how long a caller who made a sound may say nothing before the answer that was
+            paused for it goes on; `None`: it is interrupted at once.
         playback: what was played is worked out from the time, or reported, or the caller's end of a
             call tells.
         respond_to_mcp_calls: ask for a response when a hosted MCP call is complete.
@@ -134,6 +136,7 @@ class CoreOptions:
     history_store_audio: bool = False
     guardrail_debounce: int = 100
     speech_interrupts: bool = True
+    resume_after: float | None = None
     playback: Literal["clock", "reports", "caller"] = "clock"
     respond_to_mcp_calls: bool = True
     response_timeout: float = 30.0
@@ -198,6 +201,7 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
         history_store_audio=options.history_store_audio,
         guardrail_debounce=settings.get("debounce_text_length", CoreOptions.guardrail_debounce),
         speech_interrupts=options.speech_interrupts,
+        resume_after=None if options.call is None else options.call.resume_after,
         playback=playback,
         respond_to_mcp_calls=options.automatically_trigger_response_for_mcp_tool_calls,
         response_timeout=options.response_timeout,

@@ -198,6 +198,7 @@ options! {
         history_store_audio: conversation.history_store_audio,
         guardrail_debounce: conversation.guardrail_debounce,
         speech_interrupts: conversation.speech_interrupts,
+        resume_after: conversation.resume_after,
         playback: conversation.playback,
         respond_to_mcp_calls: conversation.respond_to_mcp_calls,
         response_timeout: conversation.response_timeout,

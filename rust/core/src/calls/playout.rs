@@ -217,6 +217,10 @@ impl PlayoutTracker {
         let position_ms = (self.sent_ms - unplayed_ms).max(0.0);
         let was_played = self.confirmed_ms + ROUNDING_MS >= self.sent_ms;
         self.confirmed_ms = self.confirmed_ms.max(position_ms);
+        if let Some(paused_ms) = &mut self.paused_ms {
+            // It may have played on until it was told.
+            *paused_ms = paused_ms.max(position_ms);
+        }
         self.learn_offset(position_ms, ms(now));
         !was_played && unplayed_ms <= ROUNDING_MS
     }
@@ -282,7 +286,9 @@ impl PlayoutTracker {
 
     /// The mark that is to come back next, and when it counts as lost.
     fn awaited_mark(&self, run: &Run) -> Option<(&Mark, f64)> {
-        let mark = self.marks.iter().find(|mark| !mark.is_probe)?;
+        let passed_ms = self.confirmed_ms;
+        let is_awaited = |mark: &&Mark| !mark.is_probe && mark.position_ms > passed_ms;
+        let mark = self.marks.iter().find(is_awaited)?;
         let due_ms = mark.position_ms - run.offset() + self.round_trip_ms.unwrap_or(0.0);
         Some((mark, due_ms + MARK_LOST_MS))
     }

@@ -77,8 +77,9 @@ impl Conversation {
 
     fn tell_caller(&mut self, status: Status, end: Option<&ConnectionEnd>) {
         if status != Status::Connected {
-            // Nobody would say that the caller has stopped.
+            // Nobody would say that the caller has stopped, or what they said.
             self.note_speech(false);
+            self.resume_paused();
         }
         // A session that was closed is its owner's affair.
         if end.is_none_or(|end| !end.is_ours) {

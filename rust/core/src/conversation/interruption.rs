@@ -101,6 +101,7 @@ impl Conversation {
     /// Stops playback, at the caller's end first: what that still holds is not heard any more. Returns
     /// the parts that were not heard to their end.
     pub(super) fn stop_playback(&mut self, now: Duration) -> Vec<Cut> {
+        self.forget_pause();
         if self.playback.source() == PlaybackSource::Caller {
             self.outbox.caller(CallerCommand::Clear);
         }

@@ -25,6 +25,7 @@ mod normalise;
 mod outbox;
 mod output_audio;
 mod partial_calls;
+mod paused_answer;
 mod playback;
 mod played;
 pub(crate) mod record;
@@ -77,6 +78,7 @@ use mcp_failures::McpFailures;
 use media_track::MediaTrack;
 use outbox::Outbox;
 use partial_calls::PartialCalls;
+use paused_answer::PausedAnswer;
 use playback::Playback;
 use played::PlayedWaiter;
 use response::Responses;
@@ -96,6 +98,9 @@ pub struct Options {
     pub guardrail_debounce: i64,
     /// Whether a user who starts to speak interrupts the answer: yes.
     pub speech_interrupts: bool,
+    /// How long a caller who made a sound may be silent before the answer that was paused for it goes on: `None`:
+    /// it is interrupted at once. The caller's end must be able to pause.
+    pub resume_after: Option<Duration>,
     pub playback: PlaybackSource,
     /// Whether a response is requested when a hosted MCP call has completed: yes.
     pub respond_to_mcp_calls: bool,
@@ -113,6 +118,7 @@ impl Default for Options {
             history_store_audio: false,
             guardrail_debounce: 100,
             speech_interrupts: true,
+            resume_after: None,
             playback: PlaybackSource::default(),
             respond_to_mcp_calls: true,
             response_timeout: Duration::from_secs(30),
@@ -177,6 +183,8 @@ pub struct Conversation {
     /// The user has spoken: the next response that begins is the server's own.
     own_response_due: bool,
     sound: Sound,
+    /// The answer is paused, for the caller may want to speak.
+    paused: Option<PausedAnswer>,
     /// Whether the assistant has spoken on this connection. The voice cannot change after that.
     spoken: bool,
     /// Whether audio of the user's was sent, and neither this side nor the server has committed it.
@@ -233,6 +241,7 @@ impl Conversation {
             server_responds: true,
             own_response_due: false,
             sound: Sound::default(),
+            paused: None,
             spoken: false,
             uncommitted: false,
             turn_ended: None,
@@ -302,7 +311,8 @@ impl Conversation {
     pub fn poll_timeout(&self) -> Option<Duration> {
         let request = self.sequencer.deadline();
         let response = self.response_deadline();
-        let deadlines = [request, response, self.playback_deadline()];
+        let pause = self.pause_deadline();
+        let deadlines = [request, response, self.playback_deadline(), pause];
         deadlines.into_iter().flatten().min()
     }
 
@@ -315,6 +325,7 @@ impl Conversation {
 
     /// Gives up requests and responses whose deadline has passed, and says what was heard to its end.
     pub fn handle_timeout(&mut self, now: Duration) {
+        self.resume_when_due(now);
         let seconds = self.options.response_timeout.as_secs_f64();
         if let Some(event_id) = self.sequencer.expire(now) {
             self.report(CoreError::Unanswered(format!(

@@ -27,6 +27,8 @@ pub enum Output {
 pub enum CallerCommand {
     /// Drop the sound that was not heard.
     Clear,
+    /// Stop playback where it is, or go on.
+    Pause(bool),
     /// The caller has begun to speak, as the server says, or has stopped.
     Speech(bool),
     /// The session is in charge; false: it was lost, and no other connection takes its place.

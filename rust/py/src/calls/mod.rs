@@ -49,6 +49,7 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     let types = CallEvent::TYPES.iter();
     module.add("MESSAGES", message_objects::table(py, types)?)?;
     module.add("CARRIERS", PyTuple::new(py, carriers::NAMES)?)?;
+    module.add("PAUSING_CARRIERS", PyTuple::new(py, carriers::pausing())?)?;
     module.add("BROWSER_SUBPROTOCOL", carriers::BROWSER_SUBPROTOCOL)?;
     module.add("CHECKED_UPGRADES", PyTuple::new(py, upgrades::CARRIERS)?)?;
     parent.add_submodule(&module)?;

@@ -70,6 +70,15 @@ pub fn by_name(name: &str, options: CarrierOptions) -> Option<Box<dyn Carrier>> 
     })
 }
 
+/// The carriers that can stop playback and go on.
+pub fn pausing() -> Vec<&'static str> {
+    let can_pause = |name: &&str| {
+        let codec = by_name(name, CarrierOptions::default());
+        codec.is_some_and(|codec| codec.capabilities().pause)
+    };
+    NAMES.into_iter().filter(can_pause).collect()
+}
+
 /// The subprotocol that a carrier's WebSocket may ask for.
 pub fn subprotocol(name: &str) -> Option<&'static str> {
     match name {

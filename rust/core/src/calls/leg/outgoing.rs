@@ -246,6 +246,9 @@ impl Leg {
     pub fn command(&mut self, command: CallerCommand, now: Duration) {
         match command {
             CallerCommand::Clear => self.clear(now),
+            CallerCommand::Pause(paused) => {
+                self.pause_output(paused, now);
+            }
             CallerCommand::Speech(is_open) => {
                 self.is_speech_open = is_open;
                 self.last_voice = self.last_voice.max(now);

@@ -308,3 +308,17 @@ fn a_report_of_what_is_unplayed_places_the_position_and_holds_it_where_the_playe
         "it was played before"
     );
 }
+
+#[test]
+fn what_is_reported_while_paused_is_where_it_stands() {
+    let mut playout = PlayoutTracker::new(64);
+    playout.queued(5_000.0);
+    playout.sent(5_000.0, at(0.0));
+    playout.pause(at(10.0));
+    playout.unplayed_is(4_900.0, at(120.0));
+    let heard = playout.heard_ms(at(2_000.0));
+    assert!((heard - 100.0).abs() < 1.0, "{heard}");
+    playout.resume(at(2_000.0));
+    let heard = playout.heard_ms(at(2_100.0));
+    assert!((heard - 200.0).abs() < 1.0, "{heard}");
+}

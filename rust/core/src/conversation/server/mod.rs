@@ -122,19 +122,9 @@ impl Conversation {
             // The event carries the transcript. Retrieving the item would transfer all of its
             // audio.
             "conversation.item.input_audio_transcription.completed" => {
-                match (text(&event, "item_id"), text(&event, "transcript")) {
-                    (Some(id), Some(transcript)) => self.history.transcribed(id, transcript),
-                    (None, _) => self.incomplete(kind, "an item_id"),
-                    (_, None) => self.incomplete(kind, "a transcript"),
-                }
-                self.history_updated();
-                if let Some(usage) = event.get("usage").filter(|usage| usage.is_object()) {
-                    self.outbox.event(Event::TranscriptionUsage {
-                        usage: usage.clone(),
-                    });
-                }
+                self.transcribed(kind, &event, now);
             }
-            "conversation.item.input_audio_transcription.delta" => self.user_delta(&event),
+            "conversation.item.input_audio_transcription.delta" => self.user_delta(&event, now),
             "conversation.item.input_audio_transcription.failed" => {
                 self.transcription_failed(&event);
             }
@@ -145,7 +135,7 @@ impl Conversation {
             }
             "input_audio_buffer.speech_started" => {
                 if self.options.speech_interrupts {
-                    self.interrupt_answer(!self.server_interrupts, now);
+                    self.caller_speaks(now);
                 }
                 self.note_speech(true);
             }
@@ -159,8 +149,28 @@ impl Conversation {
         }
     }
 
+    fn transcribed(&mut self, kind: &str, event: &Value, now: Duration) {
+        match (text(event, "item_id"), text(event, "transcript")) {
+            (Some(id), Some(transcript)) => {
+                self.history.transcribed(id, transcript);
+                if !transcript.trim().is_empty() {
+                    self.caller_has_spoken(now);
+                }
+            }
+            (None, _) => self.incomplete(kind, "an item_id"),
+            (_, None) => self.incomplete(kind, "a transcript"),
+        }
+        self.history_updated();
+        if let Some(usage) = event.get("usage").filter(|usage| usage.is_object()) {
+            self.outbox.event(Event::TranscriptionUsage {
+                usage: usage.clone(),
+            });
+        }
+    }
+
     fn speech_stopped(&mut self, now: Duration) {
         self.note_speech(false);
+        self.caller_is_silent(now);
         self.turn_ended = Some(now);
         self.own_response_due = self.server_responds && !self.responses.is_busy();
     }

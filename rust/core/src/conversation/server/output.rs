@@ -200,10 +200,13 @@ impl Conversation {
         }
     }
 
-    pub(super) fn user_delta(&mut self, event: &Value) {
+    pub(super) fn user_delta(&mut self, event: &Value, now: Duration) {
         let Some(delta) = text(event, "delta") else {
             return self.incomplete("delta of a transcription", "a delta");
         };
+        if !delta.trim().is_empty() {
+            self.caller_has_spoken(now);
+        }
         if self.outbox.wants(Interest::TRANSCRIPT) {
             self.outbox.event(Event::TranscriptDelta {
                 role: Speaker::User,

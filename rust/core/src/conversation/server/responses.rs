@@ -23,6 +23,9 @@ impl Conversation {
         } else {
             self.turn_ended.take()
         };
+        if !out_of_band && self.own_response_due {
+            self.caller_has_spoken(now);
+        }
         // The format is fixed when the response begins: a later change of the session's has no
         // effect.
         let usual = self.playback.format().or(self.asked.output());
