@@ -14,13 +14,14 @@ import stapes.calls
 from stapes import RealtimeSession, WebSocketTransport, _core
 from stapes.session.options import CoreOptions
 
-# Options that the core does not see: where to, what a session holds for its transport, what is a
-# function of the user's, and what is counted in Python.
+# Options that the core does not see there: where to, what a session holds for its transport or has of
+# its call, what is a function of the user's, and what is counted in Python.
 PYTHON_ONLY = {
     "headers",
     "high_water",
     "max_outgoing_bytes",
     "max_tokens",
+    "resume_after",
     "should_retry",
     "summarise",
     "url",
@@ -65,5 +66,6 @@ def test_a_session_and_its_transport_have_the_defaults_of_the_core():
     declared = {field.name: field.default for field in dataclasses.fields(WebSocketTransport)}
     declared |= {name: parameter.default for name, parameter in parameters.items()}
     declared["guardrail_debounce"] = CoreOptions.guardrail_debounce
+    declared["resume_after"] = stapes.calls.CallOptions().resume_after
     defaults = _core.OPTION_DEFAULTS["CoreOptions"]
     assert {name: declared[RENAMED.get(name, name)] for name in defaults} == defaults

@@ -8,6 +8,7 @@ mod audiosocket;
 mod browser;
 mod jambonz;
 mod media_stream;
+mod opus_packets;
 mod plivo;
 mod telnyx;
 mod twilio;
