@@ -14,8 +14,8 @@ import stapes.calls
 from stapes import RealtimeSession, WebSocketTransport, _core
 from stapes.session.options import CoreOptions
 
-# Options that the core does not see there: where to, what a session holds for its transport or has of
-# its call, what is a function of the user's, and what is counted in Python.
+# Options that the core does not see there: where to, what a session holds for its transport or has
+# of its call, what is a function of the user's, and what is counted in Python.
 PYTHON_ONLY = {
     "headers",
     "high_water",
