@@ -55,7 +55,7 @@ async def test_what_a_caller_said_stands_before_the_answer_to_it_though_it_is_kn
     await line.event("agent", name="Desk")
     await line.event("tool", call_id="c", name="weather", status="started")
     await line.event("transcript", **said("assistant", "a", "It is sunny"))
-    await line.play(np.full(RATE, 50))
+    await line.play(np.full(3 * RATE, 50))
     await line.event("transcript", **said("user", "u", "What is"))
     await line.event("transcript", **said("user", "u", "What is the weather?", final=True))
     await line.event("tool", call_id="c", name="weather", status="finished")
@@ -65,6 +65,7 @@ async def test_what_a_caller_said_stands_before_the_answer_to_it_though_it_is_kn
     )
     # What is said after the answer stands after it.
     await line.event("transcript", **said("assistant", "a", "It is sunny.", final=True))
+    await browser.until("!document.getElementById('stop').disabled")
     await browser.until("document.getElementById('stop').disabled")
     await line.event("transcript", **said("user", "v", "Thanks.", final=True))
     await browser.until("document.querySelectorAll('.turn.you').length === 2")

@@ -3,7 +3,7 @@
 import { Awake } from "./awake.js";
 import { Presence } from "./presence.js";
 import { Scope } from "./scope.js";
-import { Transcript } from "./transcript.js";
+import { OVER_SOON, Transcript } from "./transcript.js";
 
 const STATES = {
   idle: "not connected",
@@ -132,7 +132,7 @@ export class Screen {
     this.#scope.add(at, microphone, loudspeaker);
     this.#scope.draw(at);
     this.#transcript.advance(call.played, call.received);
-    const stops = ["speaking", "thinking"].includes(this.#state) || call.received - call.played > 0.1;
+    const stops = ["speaking", "thinking"].includes(this.#state) || call.received - call.played > OVER_SOON;
     find("stop").disabled = !stops;
     const seconds = Math.floor(at / 1000);
     const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;

@@ -6,6 +6,8 @@ const SPEECH_RATE = 15.5;
 const [SLOWEST, FASTEST] = [9, 26];
 // Nothing has come for so long: the voice of all that was said is there. In milliseconds.
 const ARRIVED = 700;
+// A voice that ends within so many seconds is at its end.
+export const OVER_SOON = 0.05;
 // How much is shown of what was not heard any more, in words.
 const CUT_WORDS = 8;
 // How many lines are kept; the oldest go.
@@ -69,7 +71,7 @@ class Turn {
     if (this.from === null || (played <= this.from && this.until === null)) return;
     const measured = this.until === null ? SPEECH_RATE : this.text.length / (this.until - this.from);
     const rate = Math.min(FASTEST, Math.max(SLOWEST, measured));
-    const isOver = this.until !== null && played >= this.until - 0.05;
+    const isOver = this.until !== null && played >= this.until - OVER_SOON;
     const spoken = isOver ? this.text.length : Math.floor((played - this.from) * rate);
     this.heardLength = Math.max(this.heardLength, Math.min(this.text.length, spoken));
     this.show(this.heardLength);
