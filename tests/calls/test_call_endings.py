@@ -99,6 +99,21 @@ async def test_no_session_connects_to_a_call_that_has_ended() -> None:
         assert model.handshakes == []
 
 
+async def test_a_caller_who_hangs_up_when_the_session_connects_is_not_greeted() -> None:
+    failures: list[Any] = []
+    async with ScriptedServer() as model, called() as (call, _):
+        session = RealtimeSession(AGENT, call=call, api_key="test", speaks_first="agent")
+        session.on("error", failures.append)
+        session.on(
+            "connection_changed",
+            lambda change: call.hang_up() if change.status == "connected" else None,
+        )
+        await session.connect(url=model.url)
+        await settle(session, model)
+        await session.close()
+    assert not failures
+
+
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_an_inactivity_that_is_no_time_is_refused(seconds: float) -> None:
     with pytest.raises(ValueError, match="inactivity_timeout"):

@@ -192,6 +192,19 @@ async def test_a_model_that_cannot_be_had_is_an_apology_and_a_line(
     assert "secret" not in server.text + caplog.text
 
 
+async def test_who_hangs_up_at_once_is_a_line_and_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with ServedHere(AGENT) as server:
+        for _ in range(20):
+            async with PageCaller(server.talk):
+                pass
+            async with PageCaller(server.talk) as caller:
+                await caller.until(lambda caller=caller: caller.told("state"))
+        await server.until(lambda: server.text.count("ended by: caller") == 40)
+    assert not caplog.text
+
+
 async def test_an_agent_that_raises_is_an_apology_and_a_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

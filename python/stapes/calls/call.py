@@ -136,6 +136,11 @@ class Call:
         """Whether it has ended."""
         return self.core.is_over
 
+    @property
+    def ending(self) -> CallEnded | None:
+        """How it ended, once that was told; `None` before."""
+        return self._ended.result() if self._ended.done() else None
+
     # What is heard
 
     def play(

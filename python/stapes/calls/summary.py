@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from stapes.calls.events import CallEnded
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -53,12 +51,9 @@ class CallSummary:
         """How often each tool was called."""
         self.interruptions = 0
         """Answers that the caller cut."""
-        self.ended: CallEnded | None = None
-        """How the call ended."""
         session.on("agent_handoff", self._handed_over)
         session.on("agent_tool_start", self._tool_called)
         session.on("playback_ended", self._playback_ended)
-        call.on(CallEnded, self._call_ended)
 
     @property
     def tokens(self) -> int:
@@ -75,11 +70,8 @@ class CallSummary:
     def _playback_ended(self, event: PlaybackEnded) -> None:
         self.interruptions += event.interrupted
 
-    def _call_ended(self, event: CallEnded) -> None:
-        self.ended = event
-
     def __str__(self) -> str:
-        call, ended = self._call, self.ended
+        call, ended = self._call, self._call.ending
         tools = ", ".join(
             one_line(name) if count == 1 else f"{one_line(name)} x{count}"
             for name, count in self.tools.items()

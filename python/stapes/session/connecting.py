@@ -184,7 +184,8 @@ class Connector:
             dialled = self._dial(request, credentials.secrets, opening, opened)
             self._attempt = (dialled, opened)
             await self._wait(opened)
-            if options.speaks_first == "agent":
+            # A caller may have hung up at this very moment.
+            if options.speaks_first == "agent" and self._scope.core.status != "disconnected":
                 self._scope.tasks.command(self._scope.core.request_response, None)
         finally:
             self._attempt = None

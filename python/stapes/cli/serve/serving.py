@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from stapes.calls import Call
     from stapes.cli.serve.model import Model
     from stapes.cli.serve.options import ServeOptions
-    from stapes.events import ToolApprovalRequested
+    from stapes.events import Error, ToolApprovalRequested
 
 TALK = "/talk"
 """Where browsers call: the page beside it knows."""
@@ -144,7 +144,12 @@ class _Desk:
         )
         summary = CallSummary(call, session)
         name = one_line(call.id)
-        session.on("error", lambda event: logger.warning("%s: %s", name, event.error))
+
+        @session.on("error")
+        def warn(event: Error) -> None:
+            # Whoever hangs up at once leaves a session that is still connecting.
+            if not call.is_over:
+                logger.warning("%s: %s", name, event.error)
 
         @session.on("tool_approval_requested")
         def decide(event: ToolApprovalRequested) -> None:
@@ -157,8 +162,9 @@ class _Desk:
             async with session:
                 await call.ended()
         except StapesError as error:
-            logger.error("%s: the model cannot be had: %s", name, error)
-            await self._apologise(call)
+            if not call.is_over:
+                logger.error("%s: the model cannot be had: %s", name, error)
+                await self._apologise(call)
         except Exception:
             logger.exception("%s: the answer failed", name)
             await self._apologise(call)
