@@ -243,6 +243,7 @@ async def test_everything_is_there_at_each_size(page, width, height):
 
 async def test_controls_have_names_and_the_page_is_silent_while_the_agent_speaks(page):
     browser, line = await page()
+    await browser.until("document.body.dataset.state === 'listening'")
     tree = await browser.command("Accessibility.getFullAXTree")
     named = [
         (node["role"]["value"], node.get("name", {}).get("value", ""))
