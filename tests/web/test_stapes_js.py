@@ -332,15 +332,20 @@ async def test_a_refused_call_says_why_and_gives_the_microphone_back(browse, ser
 
 
 async def test_a_refused_microphone_says_what_helps(browse, server):
-    browser = await browse(server.url + "bare", None, "--deny-permission-prompts")
-    await browser.evaluate(
-        "navigator.mediaDevices.getUserMedia = async () => {"
-        " throw new DOMException('Permission denied', 'NotAllowedError') }"
-    )
+    browser = await browse(server.url + "bare", None, "--use-fake-ui-for-media-stream=deny")
     failure = await browser.evaluate("failure(dial())")
     assert failure["code"] == "no-permission"
     assert "Allow it" in failure["message"]
     assert await browser.evaluate("call.state") == "ended"
+    assert server.dials == 0
+
+
+async def test_a_page_that_is_not_secure_says_what_helps(browse, server):
+    rules = f"--host-resolver-rules=MAP page.test:80 127.0.0.1:{server.port}"
+    browser = await browse("http://page.test/bare", None, rules)
+    failure = await browser.evaluate("failure(dial())")
+    assert failure["code"] == "insecure"
+    assert "https" in failure["message"]
     assert server.dials == 0
 
 
