@@ -47,6 +47,7 @@ DEFAULTS: dict[str, Any] = {
     "drain": 0.0,
     "certificate": None,
     "key": None,
+    "ends_with_input": False,
 }
 
 BASE_ONLY = """

@@ -122,6 +122,7 @@ def test_the_command_line_wins_over_the_file(told: list[ServeOptions], tmp_path:
         ("prot = 9000\n", "'prot', which is no option"),
         ("max_calls = 3\n", "'max_calls', which is no option"),
         ('twilio-auth-token = "secret-token"\n', "Secrets come from the environment"),
+        ("ends-with-input = true\n", "'ends-with-input', which is no option"),
         ('config = "other.toml"\n', "'config', which is no option"),
         ('port = "high"\n', "--port"),
         ("port = 70000\n", "--port"),

@@ -51,6 +51,18 @@ async def test_a_change_beside_the_agent_is_served_and_drops_calls(agent: Path) 
         assert server.lines[-1].endswith("ended by: caller, the page hung up")
 
 
+async def test_a_child_ends_with_its_parent_however_that_ends(agent: Path) -> None:
+    async with Served(agent, "--port", 0, "--drain", 0, "--reload") as server:
+        await server.ready()
+        async with PageCaller(server.talk) as caller:
+            await caller.until(lambda: caller.agents)
+            server.signal(signal.SIGKILL)
+            # The output ends when nobody has it open any more.
+            await server.exit_code()
+            await caller.until(lambda: caller.close_code is not None)
+    assert "ended by: us" in server.text
+
+
 async def test_a_broken_file_is_shown_and_waited_for(agent: Path) -> None:
     write(agent, "def broken(:\n")
     async with Served(agent, "--port", 0, "--reload") as server:

@@ -126,6 +126,7 @@ def serve(
             help="Start again when the agent's file, or one beside it, changes: calls are dropped."
         ),
     ] = False,
+    ends_with_input: Annotated[bool, typer.Option(hidden=True)] = False,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -172,6 +173,7 @@ def serve(
             drain=drain,
             certificate=certificate,
             key=key,
+            ends_with_input=ends_with_input,
         )
         run_serve(agent, options, typer.echo)
     except ServeError as error:

@@ -33,7 +33,7 @@ def _defaults(context: typer.Context, given: dict[str, Any], path: Path) -> dict
     known = {
         option.removeprefix("--"): parameter
         for parameter in context.command.params
-        if parameter.param_type_name == "option"
+        if parameter.param_type_name == "option" and not getattr(parameter, "hidden", False)
         for option in parameter.opts
         if option.startswith("--")
     }

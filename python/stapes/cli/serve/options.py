@@ -35,6 +35,8 @@ class ServeOptions:
         drain: how long calls may go on after SIGTERM or Ctrl-C.
         certificate: the PEM file with the certificate chain.
         key: the PEM file with its private key.
+        ends_with_input: it stops when its standard input ends, as it does with the process that
+            started it.
     """
 
     host: str
@@ -55,3 +57,4 @@ class ServeOptions:
     drain: float
     certificate: Path | None
     key: Path | None
+    ends_with_input: bool

@@ -71,8 +71,9 @@ class Reloader:
 
     def _start(self) -> None:
         if not self._stopping:
-            # In a group of its own: Ctrl-C comes to this process alone, which passes it on.
-            self._child = subprocess.Popen(self._command, process_group=0)
+            # In a group of its own: Ctrl-C comes to this process alone, which passes it on. Its
+            # input ends with this process, however that ends.
+            self._child = subprocess.Popen(self._command, process_group=0, stdin=subprocess.PIPE)
 
     def _drop(self) -> None:
         """End the child and its calls."""
@@ -131,4 +132,5 @@ def free_port(host: str) -> int:
 
 def child_command(arguments: Sequence[str], port: int) -> list[str]:
     """Return the command that serves without `--reload`, on that port."""
-    return [sys.executable, "-m", "stapes.cli", *arguments, "--no-reload", "--port", str(port)]
+    alone = ["--no-reload", "--ends-with-input", "--port", str(port)]
+    return [sys.executable, "-m", "stapes.cli", *arguments, *alone]

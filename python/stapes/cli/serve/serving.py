@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +71,22 @@ async def serve_agent(
             raise ServeError(str(error)) from error
         for line in lines_about(agent.name, calls, model, options):
             say(line)
+        if options.ends_with_input:
+            stack.callback(_at_end_of_input(calls.stop))
         await calls.until_stopped(drain=options.drain, signals=True)
+
+
+def _at_end_of_input(stop: Callable[[], None]) -> Callable[[], object]:
+    """Have `stop` called when standard input ends; return what has it called no more."""
+    loop, source = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def read() -> None:
+        if not os.read(source, 1024):
+            loop.remove_reader(source)
+            stop()
+
+    loop.add_reader(source, read)
+    return partial(loop.remove_reader, source)
 
 
 def _routed(desk: _Desk, options: ServeOptions) -> CallServer:
