@@ -114,8 +114,10 @@ async def test_an_interrupted_answer_is_remembered_as_far_as_the_page_had_played
     assert desk.problems == []
 
 
-async def test_a_call_goes_on_when_its_line_breaks(run, serve, browse):
-    model = await run(ScriptedMind([Turn(say="Good day.")]), ToneVoice(), pace=8.0)
+@pytest.mark.parametrize("is_speaking", [False, True])
+async def test_a_call_goes_on_when_its_line_breaks(run, serve, browse, is_speaking):
+    mind = ScriptedMind([Turn(when="Count", say=COUNTING), Turn(say="Good day.")])
+    model = await run(mind, ToneVoice(), pace=8.0)
     desk, url = await serve(RealtimeAgent(name="Counter", instructions="Count."), model)
     browser = await browse(url + "bare", SILENCE)
     # The page's own socket, so that it can be broken as a network does.
@@ -126,15 +128,22 @@ async def test_a_call_goes_on_when_its_line_breaks(run, serve, browse):
     )
     await browser.evaluate("dial()")
     await browser.until("of('agent').length")
+    if is_speaking:
+        await browser.evaluate("call.say('Count')")
+        await browser.until("call.played > 1")
     await browser.evaluate("sockets[0].close(4000)")
     await browser.until("of('started').length === 2")
     assert await browser.evaluate("of('started')[1].resumed")
     await browser.evaluate("call.say('Hello')")
     await browser.until("of('transcript').some(({ text, final }) => final && text === 'Good day.')")
-    await browser.until("call.played > 0.3 && call.played === call.received")
+    played = await browser.evaluate("call.played")
+    await browser.until("call.state === 'listening' && call.played === call.received")
+    assert await browser.evaluate("call.played") - played < 3
+    assert await browser.evaluate("call.underruns") == 0
     assert len(desk.calls) == 1
     await browser.evaluate("call.end()")
     assert (await desk.calls[0].ended()).by == "caller"
+    assert desk.problems == []
 
 
 async def test_the_page_shows_a_conversation_with_an_interruption(run, serve, browse):
@@ -212,6 +221,34 @@ async def test_a_person_with_a_microphone_is_heard_and_answered(run, serve, brow
         ["agent", "It is cloudy in Paris, with 17 degrees."],
     ]
     assert browser.problems == []
+
+
+async def test_a_voice_interrupts_and_the_cut_is_where_the_page_was(
+    run, serve, browse, monkeypatch
+):
+    from stapes.devserver.listening import ListeningMind
+
+    monkeypatch.syspath_prepend(str(QUESTIONS.parent))
+    import front_desk
+
+    mind = ListeningMind()
+    await mind.hear(bytes(2 * RATE), instructions="", tools=())
+    model = await run(mind, pace=8.0)
+    heard = [SILENCE, question("2-history.wav"), np.tile(SILENCE, 5), question("3-interrupt.wav")]
+    desk, url = await serve(front_desk.agent, model)
+    browser = await browse(url + "bare", np.concatenate([*heard, np.tile(SILENCE, 9)]))
+    await browser.evaluate("dial()")
+    # The next answer does not begin before the caller has ended.
+    await browser.until("of('interrupted').length")
+    played = await browser.evaluate("call.played")
+    await browser.until("of('transcript').some(({ interrupted }) => interrupted)")
+    [cut] = model.calls[0].sent.of("conversation.item.truncated")
+    assert cut["audio_end_ms"] > 1_000
+    assert abs(cut["audio_end_ms"] - played * 1000) <= 60
+    await browser.until("of('transcript').some(({ final, text }) => final && /Lisbon/.test(text))")
+    await browser.until("call.played === call.received")
+    assert await browser.evaluate("call.underruns") == 0
+    assert desk.problems == []
 
 
 async def test_what_is_played_is_what_the_model_said(run, serve, browse):
