@@ -121,3 +121,6 @@ async def test_the_page_says_what_went_wrong(run, browse):
     await browser.until("document.body.dataset.state === 'listening'")
     await server.calls[0].close()
     await browser.until("document.body.dataset.state === 'lost'")
+    # The key is remembered.
+    await browser.click("#call")
+    await browser.until("document.body.dataset.state === 'listening'")

@@ -38,6 +38,7 @@ export class Screen {
   #transcript = new Transcript(find("log"), find("empty"));
   #call = null;
   #agent = null;
+  #key = undefined;
   #began = null;
   #state = "idle";
 
@@ -59,7 +60,8 @@ export class Screen {
     this.#scope.draw(0);
   }
 
-  #start(key) {
+  #start(key = this.#key) {
+    this.#key = key;
     this.#complain("");
     find("key-form").hidden = true;
     this.#transcript.clear();
