@@ -9,6 +9,7 @@ mod cancellations;
 mod capabilities;
 mod client_event;
 mod commands;
+mod dialect;
 mod early_audio;
 mod ending;
 mod event;
@@ -191,6 +192,8 @@ pub struct Conversation {
     uncommitted: bool,
     /// When the user's turn ended, if an event or a command told.
     turn_ended: Option<Duration>,
+    /// The transcript of a user's item so far, where the server sends all of it each time.
+    cumulative: Option<(ItemId, String)>,
     /// Those who wait until nothing is left to play.
     played_waiters: Vec<PlayedWaiter>,
     cancellations: Cancellations,
@@ -245,6 +248,7 @@ impl Conversation {
             spoken: false,
             uncommitted: false,
             turn_ended: None,
+            cumulative: None,
             played_waiters: Vec::new(),
             cancellations: Cancellations::default(),
             truncations: 0,

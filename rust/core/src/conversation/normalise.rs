@@ -27,7 +27,7 @@ const RATES: [&str; 2] = ["/audio/input/format/rate", "/audio/output/format/rate
 /// Brings a server event to the shape of the protocol, where that is clear.
 pub(super) fn normalise(event: &mut Value) {
     write_ids_as_text(event);
-    let mut has_item = false;
+    let (mut has_item, mut has_usage) = (false, false);
     // One pass over the fields takes less time than a look-up for each.
     for (key, value) in event.as_object_mut().into_iter().flatten() {
         match value {
@@ -37,6 +37,7 @@ pub(super) fn normalise(event: &mut Value) {
                     has_item = true;
                     write_ids_as_text(value);
                 }
+                "usage" => has_usage = true,
                 "error" => write_ids_as_text(value),
                 "response" => normalise_response(value),
                 "session" => {
@@ -51,6 +52,23 @@ pub(super) fn normalise(event: &mut Value) {
     }
     if has_item {
         complete_item(event);
+    }
+    if has_usage {
+        complete_usage(event);
+    }
+}
+
+/// Moves the usage of a response to where it belongs: xAI has it beside the response.
+fn complete_usage(event: &mut Value) {
+    if event["type"] != "response.done" {
+        return;
+    }
+    let usage = event["usage"].clone();
+    let is_empty = |known: &Value| known.as_object().is_none_or(serde_json::Map::is_empty);
+    if let Some(response) = event.get_mut("response").and_then(Value::as_object_mut)
+        && response.get("usage").is_none_or(is_empty)
+    {
+        response.insert("usage".to_owned(), usage);
     }
 }
 
@@ -196,6 +214,22 @@ mod tests {
             name_type(&mut item);
             assert_eq!(item.get("type").unwrap_or(&json!(null)), &kind);
         }
+    }
+
+    #[test]
+    fn usage_beside_a_response_is_the_responses() {
+        let usage = json!({"total_tokens": 3});
+        for response in [json!({}), json!({"usage": null}), json!({"usage": {}})] {
+            let mut event =
+                json!({"type": "response.done", "response": response, "usage": usage.clone()});
+            normalise(&mut event);
+            assert_eq!(event["response"]["usage"], usage);
+        }
+        let own = json!({"total_tokens": 5});
+        let mut event =
+            json!({"type": "response.done", "response": {"usage": own.clone()}, "usage": usage});
+        normalise(&mut event);
+        assert_eq!(event["response"]["usage"], own);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::audio::base64;
 
+use super::dialect::{current_name, is_whole};
 use super::event::Interest;
 use super::guard::GuardSource;
 use super::lenient;
@@ -81,6 +82,9 @@ const TRANSCRIPT_DELTA: &str = "response.output_audio_transcript.delta";
 const TEXT_DELTA: &str = "response.output_text.delta";
 /// The common prefix of the three types.
 const OUTPUT: &str = "response.output_";
+/// That of the beta's names.
+const RESPONSE: &str = "\"response.";
+static FIND_RESPONSE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(RESPONSE));
 static FIND_OUTPUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(OUTPUT));
 static FIND_DELTA: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(DELTA_KEY));
 const DELTA_KEY: &str = "\"delta\":";
@@ -164,10 +168,15 @@ impl<'a> ServerEvent<'a> {
     /// Whether the event confirms an item that was created.
     pub fn confirmed(&self) -> Confirmed {
         match &self.body {
-            Body::Event { kind, value } if kind == "conversation.item.done" => value
-                .pointer("/item/id")
-                .and_then(Value::as_str)
-                .map_or(Confirmed::Other, |id| Confirmed::Item(id.to_owned())),
+            Body::Event { kind, value }
+                if kind == "conversation.item.done"
+                    || (kind == "conversation.item.created" && is_whole(value)) =>
+            {
+                value
+                    .pointer("/item/id")
+                    .and_then(Value::as_str)
+                    .map_or(Confirmed::Other, |id| Confirmed::Item(id.to_owned()))
+            }
             Body::Event { kind, .. } if kind == "error" => Confirmed::Failed,
             _ => Confirmed::Other,
         }
@@ -198,6 +207,7 @@ fn read_object<'a>(mut value: Value, interest: Interest) -> Body<'a> {
             &value.to_string(),
         );
     };
+    let kind = current_name(kind);
     let source = source_of(kind);
     if kind != AUDIO_DELTA && source.is_none() {
         return Body::Event {
@@ -255,7 +265,12 @@ fn source_of(kind: &str) -> Option<GuardSource> {
 /// does not look exactly as expected takes the slow path, [`read_object`].
 fn fast_path(text: &str, interest: Interest, buffer: impl FnOnce() -> Vec<u8>) -> Option<Body<'_>> {
     let head = &text.as_bytes()[..text.len().min(TYPE_WITHIN)];
-    match FIND_OUTPUT.find(head).map(|at| &head[at + OUTPUT.len()..]) {
+    let after = |finder: &Finder<'static>, name: &str| {
+        let at = finder.find(head)?;
+        Some(&head[at + name.len()..])
+    };
+    let rest = after(&FIND_OUTPUT, OUTPUT).or_else(|| after(&FIND_RESPONSE, RESPONSE));
+    match rest {
         Some([b'a', b'u', b'd', b'i', b'o', b'.', ..]) => audio_delta(text, interest, buffer),
         Some([b'a', b'u', b'd', b'i', b'o', b'_', ..] | [b't', b'e', b'x', b't', ..]) => {
             text_delta(text)
@@ -267,7 +282,7 @@ fn fast_path(text: &str, interest: Interest, buffer: impl FnOnce() -> Vec<u8>) -
 fn text_delta(text: &str) -> Option<Body<'_>> {
     let read: Delta<'_> = serde_json::from_str(text).ok()?;
     Some(Body::TextDelta(TextDelta {
-        source: source_of(&read.kind)?,
+        source: source_of(current_name(&read.kind))?,
         response_id: read.response_id,
         item_id: read.item_id.unwrap_or_default(),
         content_index: read.content_index.unwrap_or(0),
@@ -293,7 +308,7 @@ fn audio_delta<'a>(
     }
     let envelope = [&text[..=open], rest].concat();
     let read: Delta<'_> = serde_json::from_str(&envelope).ok()?;
-    if read.kind != AUDIO_DELTA || !read.content.is_empty() {
+    if current_name(&read.kind) != AUDIO_DELTA || !read.content.is_empty() {
         return None;
     }
     // The frame is valid JSON only if the base64 has neither an escape nor a control character.
@@ -325,6 +340,29 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde_json::json;
+
+    #[test]
+    fn the_betas_names_are_read_like_todays_on_both_paths() {
+        let interest = Interest::AUDIO;
+        for (beta, current) in [
+            ("response.audio.delta", AUDIO_DELTA),
+            ("response.audio_transcript.delta", TRANSCRIPT_DELTA),
+            ("response.text.delta", TEXT_DELTA),
+        ] {
+            let of = |kind: &str, text: &str| text.replace("KIND", kind);
+            for text in [
+                r#"{"type":"KIND","response_id":"r","item_id":"i","content_index":1,"delta":"AAAA"}"#,
+                r#"{"delta":"AAAA","event_id":"e", "type" : "KIND","response_id":"r","item_id":"i","content_index":"1"}"#,
+            ] {
+                assert_eq!(
+                    ServerEvent::parse(&of(beta, text), interest).body,
+                    ServerEvent::parse(&of(current, text), interest).body
+                );
+            }
+        }
+        let beta = r#"{"type":"response.audio.delta","delta":"AAAA"}"#;
+        assert!(fast_path(beta, interest, Vec::new).is_some());
+    }
 
     fn both_ways(text: &str) -> (Option<Body<'_>>, Body<'_>) {
         let long = match serde_json::from_str::<Value>(text) {

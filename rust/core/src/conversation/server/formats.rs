@@ -65,6 +65,8 @@ pub(super) fn format_at(
         "g711_ulaw" => "audio/pcmu",
         "g711_alaw" => "audio/pcma",
         "pcm16" => "audio/pcm",
+        // xAI's word for none.
+        "not specified" | "" => return Ok(None),
         name => name,
     };
     let format = AudioFormat::from_wire(name, rate).map_err(|error| error.to_string())?;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::conversation::capabilities::Media;
 use crate::conversation::event::{CoreError, Event};
 use crate::conversation::history_requests::RequestKind;
-use crate::conversation::item::{Item, ItemPosition, Progress, text};
+use crate::conversation::item::{Item, ItemKind, ItemPosition, Progress, text};
 
 use crate::conversation::{Conversation, McpApproval};
 
@@ -63,6 +63,26 @@ impl Conversation {
                 None => self.unreadable_item("message"),
             },
             _ => {}
+        }
+    }
+
+    /// Takes from the end of a response what its messages say, where nothing said that before: xAI has items
+    /// without their content.
+    pub(super) fn complete_answers(&mut self, output: &[Value]) {
+        for wire in output {
+            let known = text(wire, "id").and_then(|id| self.history.get(id));
+            let is_bare = known.is_some_and(|known| {
+                let status = Some(Progress::Completed);
+                matches!(&known.kind, ItemKind::Message { content, status: is, .. }
+                    if content.is_empty() && *is == status)
+            });
+            let has_content = wire["content"].as_array().is_some_and(|it| !it.is_empty());
+            if is_bare && has_content {
+                let position = ItemPosition::Unstated;
+                if let Some(item) = Item::message(wire, position, Progress::Completed) {
+                    self.put_item(item);
+                }
+            }
         }
     }
 

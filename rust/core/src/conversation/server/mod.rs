@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::conversation::Conversation;
 use crate::conversation::client_event::ClientEvent;
+use crate::conversation::dialect::is_whole;
 use crate::conversation::event::{CoreError, Event, Status};
 use crate::conversation::history_requests::RequestKind;
 use crate::conversation::item::{ItemPosition, Progress, text};
@@ -85,6 +86,7 @@ impl Conversation {
             "response.output_item.done" => self.output_item(&event, Progress::Completed, now),
             "conversation.item.added" | "conversation.item.done"
                 if self.is_replayed(kind, &event) => {}
+            "conversation.item.created" => self.item_created(event, now),
             "conversation.item.deleted" if self.is_replaced(&event) => {}
             "conversation.item.added" => {
                 if let Some(id) = event.pointer("/item/id").and_then(Value::as_str) {
@@ -124,6 +126,9 @@ impl Conversation {
             "conversation.item.input_audio_transcription.completed" => {
                 self.transcribed(kind, &event, now);
             }
+            "conversation.item.input_audio_transcription.updated" => {
+                self.user_transcript(&event, now);
+            }
             "conversation.item.input_audio_transcription.delta" => self.user_delta(&event, now),
             "conversation.item.input_audio_transcription.failed" => {
                 self.transcription_failed(&event);
@@ -146,6 +151,15 @@ impl Conversation {
             }
             "input_audio_buffer.cleared" => self.uncommitted = false,
             _ => {}
+        }
+    }
+
+    /// The beta's one event of an item, where today there are two.
+    fn item_created(&mut self, event: Value, now: Duration) {
+        let whole = is_whole(&event).then(|| event.clone());
+        self.server_event("conversation.item.added", event, now);
+        if let Some(event) = whole {
+            self.server_event("conversation.item.done", event, now);
         }
     }
 

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::conversation::Conversation;
 use crate::conversation::capabilities::Media;
+use crate::conversation::dialect::added;
 use crate::conversation::ending::Sound;
 use crate::conversation::event::{CoreError, Event, Interest, Speaker};
 use crate::conversation::guard::GuardSource;
@@ -197,6 +198,25 @@ impl Conversation {
                 response_index: self.responses.index(),
                 connection_id: self.connection_id,
             });
+        }
+    }
+
+    /// A transcript of the user's speech, as far as it goes.
+    pub(super) fn user_transcript(&mut self, event: &Value, now: Duration) {
+        let kind = "conversation.item.input_audio_transcription.updated";
+        let (Some(item_id), Some(transcript)) = (text(event, "item_id"), text(event, "transcript"))
+        else {
+            return self.incomplete(kind, "an item_id and a transcript");
+        };
+        let before = self.cumulative.take();
+        let before = before.filter(|(id, _)| **id == *item_id);
+        let before = before.map(|(_, text)| text).unwrap_or_default();
+        let delta = added(&before, transcript);
+        self.cumulative = Some((item_id.into(), transcript.to_owned()));
+        if !delta.is_empty() {
+            let index = event.get("content_index").cloned().unwrap_or_default();
+            let event = json!({"item_id": item_id, "content_index": index, "delta": delta});
+            self.user_delta(&event, now);
         }
     }
 

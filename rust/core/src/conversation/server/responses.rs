@@ -98,6 +98,9 @@ impl Conversation {
             .and_then(Value::as_array)
             .map_or(&[][..], Vec::as_slice);
         let (item_id, output_text) = last_text(output);
+        if !out_of_band {
+            self.complete_answers(output);
+        }
         if !out_of_band && (is_current || !known) {
             self.sequencer.ended(was_busy);
         }
