@@ -34,6 +34,7 @@ OWN = sys.executable
 SERVERS: dict[str, tuple[list[str], str, dict[str, str]]] = {
     "relay": ([str(LOAD / "relay")], "stamped", {}),
     "listener": ([OWN, "servers/stapes_listener.py"], "stamped", {}),
+    "listener, long lines": ([OWN, "servers/stapes_listener.py"], "stamped", {}),
     "listener, asyncio": ([OWN, "servers/stapes_listener.py"], "stamped", {"LOOP": "asyncio"}),
     "asgi": ([OWN, "servers/stapes_asgi.py"], "stamped", {}),
     "openai-agents": (
@@ -64,7 +65,7 @@ PLAN: list[tuple[int, list[str]]] = [
     (50, ["Pipecat", "blocked loop", "blocked loop, asyncio", "held GIL", "held GIL, asyncio"]),
     (100, ["relay", "listener", "listener, asyncio", "asgi", "bare asgi"]),
     (100, ["openai-agents", "JS Twilio transport"]),
-    (100, ["page relay", "page"]),
+    (100, ["page relay", "page", "listener, long lines"]),
     (200, ["relay", "listener"]),
     (300, ["relay", "listener"]),
     (400, ["relay", "listener"]),
@@ -90,6 +91,7 @@ def measure(name: str, n: int, cycles: int) -> dict[str, Any]:
         load += ["--pid", str(server.pid), "--url", f"ws://127.0.0.1:{PORT}/media-stream"]
         load += ["--model-port", str(MODEL_PORT), "--sound", sound]
         load += ["--wire", "browser" if sound == "page" else "twilio"]
+        load += ["--line", "long" if "long lines" in name else "none"]
         out = subprocess.check_output(pinned(LOAD_CORE, load), text=True, timeout=600)
     return json.loads(out) | {"server": name, "n": n}
 
