@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -136,3 +137,59 @@ async def test_a_carrier_that_cannot_pause_is_refused_in_an_app():
     websocket: Any = None
     with pytest.raises(ValueError, match="resume_after: plivo"):
         AsgiCall(websocket, carrier="plivo", options=OPTIONS)
+
+
+async def test_words_that_come_late_interrupt_what_went_on():
+    async with in_an_answer() as (page, _, model):
+        await sound_of_the_caller(model)
+        await page.until(lambda: kinds(page) == ["pause", "resume"])
+        await transcribed(model, "Stop, please.")
+        await page.until(lambda: page.generation == 1)
+        await until(lambda: any(is_cut(message) for message in model.received))
+
+
+async def test_a_turn_without_words_is_over_when_that_is_known():
+    async with in_an_answer() as (page, _, model):
+        await sound_of_the_caller(model)
+        await page.until(lambda: kinds(page) == ["pause", "resume"])
+        await transcribed(model, "")
+        # Of an older turn: nothing was paused for it.
+        await transcribed(model, "An older turn.")
+        await sound_of_the_caller(model)
+        await page.until(lambda: kinds(page) == ["pause", "resume"] * 2)
+        assert not any(is_cut(message) for message in model.received)
+
+
+async def test_a_page_that_has_played_all_that_came_is_not_left_paused():
+    async with in_an_answer(CallOptions(resume_after=30)) as (page, _, model):
+        page.played = 4 * 24_000
+        # It is not known yet that the answer has no more.
+        ids = {"response_id": "r2", "item_id": "i2", "content_index": 0}
+        await model.send({"type": "response.created", "response": {"id": "r2"}})
+        sound = base64.b64encode(tone(0.1)).decode()
+        await model.send({"type": "response.output_audio.delta", "delta": sound, **ids})
+        await page.until(lambda: len(page.heard) > 4 * SECOND)
+        await sound_of_the_caller(model)
+        await page.until(lambda: kinds(page) == ["pause"])
+        page.played += 2_400
+        await page.say(tone(0.1))
+        await until(lambda: len(sound_of(model.received)) > len(tone(0.1)))
+        await transcribed(model, "Wait.")
+        await page.until(lambda: kinds(page)[-1] == "resume")
+
+
+async def test_a_sound_does_not_end_a_hold_of_the_application():
+    async with in_an_answer() as (page, desk, model):
+        desk.call.pause_output()
+        await page.until(lambda: kinds(page) == ["pause"])
+        await sound_of_the_caller(model)
+        await transcribed(model, "")
+        await sound_of_the_caller(model)
+        desk.call.pause_output(False)
+        await page.until(lambda: kinds(page) == ["pause", "resume"])
+
+
+async def test_the_server_does_not_interrupt_by_itself_what_may_go_on():
+    async with in_an_answer() as (_, _, model):
+        detection = model.received[0]["session"]["audio"]["input"]["turn_detection"]
+        assert detection == {"type": "semantic_vad", "interrupt_response": False}

@@ -122,7 +122,8 @@ class PageServer:
     def __init__(self) -> None:
         self.files = dict(page_files())
         self.lines: asyncio.Queue[Line] = asyncio.Queue()
-        self.resumed = False
+        # Ids of the calls that stand: a page that dials again goes on with its own.
+        self.standing: set[str] = set()
         # Close codes for the next connections, before they are taken.
         self.refusals: list[int] = []
         self.dials = 0
@@ -173,6 +174,8 @@ class PageServer:
             await socket.close(self.refusals.pop(0))
             return
         line = Line(socket, json.loads(await socket.recv()))
-        await line.tell("started", resumed=self.resumed)
+        call_id = line.start["call_id"]
+        await line.tell("started", resumed=call_id in self.standing)
+        self.standing.add(call_id)
         self.lines.put_nowait(line)
         await line.read()

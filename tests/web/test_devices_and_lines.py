@@ -134,3 +134,13 @@ async def test_leaving_the_page_hangs_up(call):
     await browser.command("Page.navigate", url="about:blank")
     await line.until(lambda: line.close_code, "the close")
     assert line.of("end") == [{"type": "end"}]
+
+
+async def test_a_line_that_comes_back_to_no_call_is_the_end(call, server):
+    browser, line = await call()
+    server.standing.clear()
+    line.socket.transport.abort()
+    await browser.until("call.state === 'ended'")
+    again = await server.next_line()
+    await again.until(lambda: again.close_code, "the close")
+    assert await browser.evaluate("of('ended')[0].error.code") == "lost"

@@ -200,7 +200,6 @@ async def test_a_broken_line_is_seen_and_taken_up_again(page, server):
     await line.event("agent", name="Desk")
     await line.event("transcript", **said("assistant", "a", "Good day.", final=True))
     server.refusals = [1011]
-    server.resumed = True
     line.socket.transport.abort()
     await browser.until("document.body.dataset.state === 'reconnecting'")
     again = await server.next_line()

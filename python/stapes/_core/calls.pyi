@@ -182,6 +182,8 @@ class Call:
         """The message `CallPlayed` says with `token` when all that was played so far was heard."""
     def hang_up(self, after_playback: bool) -> None:
         """Ends the call: at once, or when all was heard."""
+    def refuse(self, close_code: int, reason: str) -> None:
+        """Ends a call that is not taken, and closes its line with that code."""
     def send_dtmf(self, digit: str) -> bool:
         """Sends a key; false where the carrier cannot."""
     def send_message(self, json: str) -> bool:
@@ -196,8 +198,8 @@ class Call:
         """A text frame has come."""
     def receive_bytes(self, frame: bytes) -> None:
         """A binary frame has come."""
-    def take_outgoing(self) -> list[str | bytes | None]:
-        """The frames that are to be sent now: texts, bytes, and `None` to close the connection."""
+    def take_outgoing(self) -> list[str | bytes | int]:
+        """The frames that are to be sent now: texts, bytes, and a close code to close the line."""
     def line_ended(self, code: int | None, reason: str) -> None:
         """Whoever carries the frames carries no more; `code`: of the close frame, if any."""
     def advance_clock(self, by: float) -> None:

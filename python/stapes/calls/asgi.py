@@ -17,6 +17,7 @@ from stapes.calls.messages import CallOutgoing, CallStarted
 from stapes.calls.options import CallOptions
 from stapes.calls.origins import core_origins
 from stapes.calls.page_events import PageEvents
+from stapes.errors import TokenError
 from stapes.hub import LoopHub
 from stapes.virtual_time import has_virtual_time
 
@@ -99,6 +100,10 @@ class AsgiCall(Call):
                 reason = ended.result().reason
                 raise CallError(f"the call ended before its stream started: {reason}")
             self._check_token()
+        except TokenError as error:
+            self.refuse(str(error))
+            await self._finish()
+            raise
         except BaseException:
             self.hang_up()
             await self._finish()
@@ -178,8 +183,8 @@ class AsgiCall(Call):
                     await self._outgoing.wait()
                 continue
             for frame in frames:
-                if frame is None:
-                    await self._quietly({"type": "websocket.close", "code": 1000})
+                if isinstance(frame, int):
+                    await self._quietly({"type": "websocket.close", "code": frame})
                     return
                 kind = "text" if isinstance(frame, str) else "bytes"
                 try:

@@ -33,6 +33,9 @@ logger = logging.getLogger("stapes.calls")
 
 _OPTIONS = CallOptions()
 
+_REFUSED = 4403
+"""The close code of a call that is not taken: 403 of HTTP, among the codes of applications."""
+
 _MAX_WAITING = 1000
 """Events that a reader may leave unread; past it the oldest is lost."""
 
@@ -235,6 +238,10 @@ class Call:
         """
         self.core.hang_up(after_playback)
 
+    def refuse(self, reason: str) -> None:
+        """Ends a call that is not taken: a page is told why, by close code 4403 and `reason`."""
+        self.core.refuse(_REFUSED, reason)
+
     def spend(self, tokens: int) -> None:
         """Counts tokens of the session; past `CallOptions.max_tokens` the call is hung up."""
         before, self._spent = self._spent, self._spent + tokens
@@ -289,7 +296,12 @@ class Call:
                 self._emit(message)
 
     def _take_text(self, text: str) -> None:
-        message = json.loads(text)
+        try:
+            message = json.loads(text)
+        except (ValueError, RecursionError):
+            # Too deep, or a number of thousands of digits: the core did not look into it.
+            logger.debug("a message of the page of call %s cannot be read", self.id)
+            return
         if message["type"] == "message":
             self._emit(CallMessage(message["data"]))
         elif self._page is not None:

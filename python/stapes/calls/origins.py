@@ -33,7 +33,7 @@ def core_origins(
     origins = [_origin(origin) for origin in allowed]
     public = None
     if public_url is not None:
-        public = urlsplit(public_url).netloc.rpartition("@")[2]
+        public = _authority(public_url)
         if not public:
             raise ValueError(
                 f"public_url is {shown_url(public_url)!r}: give scheme and host, such as "
@@ -52,4 +52,12 @@ def _origin(origin: str) -> str:
             f"origins has {shown_url(origin)!r}: an origin is scheme, host and port alone, such as "
             "'https://app.example.com'"
         )
-    return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}://{_authority(origin)}"
+
+
+def _authority(url: str) -> str:
+    """Host and port; browsers leave out the port that a scheme has anyway."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    usual = ":443" if parts.scheme in ("https", "wss") else ":80"
+    return host.removesuffix(usual)

@@ -480,7 +480,7 @@ class CallServer:
                 check_token(call, route.tokens, route.path)
         except TokenError as error:
             logger.warning("a call was refused: %s", error)
-            call.hang_up()
+            call.refuse(str(error))
             return
         logger.info("%s call %s begins", call.carrier, call.id)
         try:

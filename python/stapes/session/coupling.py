@@ -91,4 +91,18 @@ def chosen_config(
         part = parts.get(direction, {})
         if isinstance(part, Mapping):
             parts[direction] = {"format": wanted, **part}
+    if call.resume_after is not None:
+        parts["input"] = _left_to_us(parts["input"], provider)
     return cast("SessionConfig", {**config, "audio": parts})
+
+
+def _left_to_us(audio_input: Any, provider: Provider) -> Any:
+    """Has this side decide what interrupts: the server would end an answer at a cough."""
+    if not isinstance(audio_input, Mapping):
+        return audio_input
+    detection = audio_input.get("turn_detection", {})
+    if detection == {}:
+        detection = provider.defaults.turn_detection
+    if not isinstance(detection, Mapping):
+        return audio_input
+    return {**audio_input, "turn_detection": {"interrupt_response": False, **detection}}

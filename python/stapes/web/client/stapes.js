@@ -266,6 +266,7 @@ export class WebSocketCarrier {
   #makeOpus = null;
   #socket = null;
   #stands = false;
+  #stood = false;
   #muted = false;
   #over = false;
   #rate = 24000;
@@ -367,6 +368,13 @@ export class WebSocketCarrier {
         if (message.type !== "started") return this.#told(message);
         clearTimeout(late);
         this.#stands = true;
+        if (this.#stood && !message.resumed) {
+          // Another call was begun in place of the one that is over.
+          taken();
+          const why = "The call was over before the line came back. Call again.";
+          return this.#line.ended("lost", new VoiceError("lost", why));
+        }
+        this.#stood = true;
         this.#line.started(message.resumed);
         taken();
       };

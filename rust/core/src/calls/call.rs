@@ -137,10 +137,10 @@ impl Call {
         *lock(&self.seat) = Some(seat);
     }
 
-    /// Ends a call that nobody has been told of.
-    pub(super) fn refuse(&self, reason: &str) {
+    /// Ends a call that is not taken, and closes its line with that code.
+    pub fn refuse(&self, close_code: u16, reason: &str) {
         self.act(|leg, now, effects| {
-            leg.refuse(reason, now);
+            leg.refuse(close_code, reason, now);
             leg.settle(now, effects);
         });
     }

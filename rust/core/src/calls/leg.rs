@@ -79,6 +79,12 @@ pub struct Leg {
     /// Converts sound that comes in another format than that of the leg.
     converter: Option<Converter>,
     waiting: VecDeque<Waiting>,
+    /// Whether the far side was paused, by the application or for a sound of the caller's.
+    paused_for: [bool; 2],
+    /// Messages of the application that wait for the next line.
+    held: VecDeque<String>,
+    /// The close code of the line, when the call ends.
+    close_code: u16,
     /// The far side takes no more for now.
     is_full: bool,
     /// When the next frame is due, where this side paces.
@@ -127,6 +133,9 @@ impl Leg {
             unsent: VecDeque::new(),
             converter: None,
             waiting: VecDeque::new(),
+            paused_for: [false; 2],
+            held: VecDeque::new(),
+            close_code: 1000,
             is_full: false,
             frame_due: None,
             rest_due: None,

@@ -9,6 +9,9 @@ use super::event::CallEvent;
 use super::registry::{Beginning, Registry};
 use crate::transport::{CloseReason, Endpoint, Frame, Outgoing, Writer};
 
+/// The close code of a server that is busy (RFC 6455, registry of close codes).
+const TRY_AGAIN_LATER: u16 = 1013;
+
 /// One line of a call, as its driver sees it.
 #[derive(Debug)]
 pub struct CallLine {
@@ -83,11 +86,11 @@ impl CallLine {
                 false
             }
             Beginning::Full => {
-                call.refuse("too many calls stand (max_calls)");
+                call.refuse(TRY_AGAIN_LATER, "too many calls stand (max_calls)");
                 false
             }
             Beginning::Closed => {
-                call.refuse("the server takes no more calls");
+                call.refuse(TRY_AGAIN_LATER, "the server takes no more calls");
                 false
             }
         }

@@ -73,6 +73,7 @@ impl Run {
 #[derive(Debug)]
 pub struct PlayoutTracker {
     has_marks: bool,
+    may_stall: bool,
     max_marks: usize,
     queued_ms: f64,
     sent_ms: f64,
@@ -96,6 +97,7 @@ impl PlayoutTracker {
     pub fn new(max_marks: usize) -> Self {
         Self {
             has_marks: max_marks > 0,
+            may_stall: false,
             max_marks,
             queued_ms: 0.0,
             sent_ms: 0.0,
@@ -109,9 +111,11 @@ impl PlayoutTracker {
         }
     }
 
-    /// The carrier takes so many marks at once: it tells when the stream starts.
-    pub fn take_marks(&mut self, max_marks: usize) {
+    /// The carrier takes so many marks at once: it tells when the stream starts. `may_stall`: its player may
+    /// stand still, as a page's does that the browser has put to sleep.
+    pub fn take_marks(&mut self, max_marks: usize, may_stall: bool) {
         self.has_marks = max_marks > 0;
+        self.may_stall = may_stall;
         self.max_marks = max_marks;
     }
 
@@ -303,7 +307,11 @@ impl PlayoutTracker {
         if self.confirmed_ms + ROUNDING_MS >= self.sent_ms {
             return false;
         }
-        let of_run = |run: &Run| run.offset() + ms(now) < self.sent_ms + MARK_GRACE_MS;
+        let of_run = |run: &Run| {
+            let awaited = self.awaited_mark(run).filter(|_| self.may_stall);
+            let is_awaited = awaited.is_some_and(|(_, lost_ms)| ms(now) < lost_ms);
+            is_awaited || run.offset() + ms(now) < self.sent_ms + MARK_GRACE_MS
+        };
         self.paused_ms.is_some() || self.run.as_ref().is_some_and(of_run)
     }
 

@@ -37,9 +37,10 @@ pub(super) fn is_whole(event: &Value) -> bool {
     event.pointer("/item/status").and_then(Value::as_str) != Some("in_progress")
 }
 
-/// What a cumulative transcript has that the one before had not; all of it where it was rewritten.
+/// What a cumulative transcript has that the one before had not; nothing where it was rewritten, for what
+/// was told cannot be taken back: its end has all of it.
 pub(super) fn added<'a>(before: &str, now: &'a str) -> &'a str {
-    now.strip_prefix(before).unwrap_or(now)
+    now.strip_prefix(before).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -60,7 +61,7 @@ mod tests {
     #[test]
     fn a_cumulative_transcript_has_what_was_added() {
         assert_eq!(added("It is", "It is fine"), " fine");
-        assert_eq!(added("Its", "It is"), "It is");
+        assert_eq!(added("Its", "It is"), "");
         assert_eq!(added("", "a"), "a");
     }
 }

@@ -329,7 +329,7 @@ impl Conversation {
 
     /// Gives up requests and responses whose deadline has passed, and says what was heard to its end.
     pub fn handle_timeout(&mut self, now: Duration) {
-        self.resume_when_due(now);
+        self.settle_pause(now);
         let seconds = self.options.response_timeout.as_secs_f64();
         if let Some(event_id) = self.sequencer.expire(now) {
             self.report(CoreError::Unanswered(format!(

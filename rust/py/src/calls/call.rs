@@ -171,6 +171,12 @@ impl Call {
         Ok(())
     }
 
+    /// Ends a call that is not taken, and closes its line with that code.
+    fn refuse(&self, close_code: u16, reason: &str) -> Outcome<()> {
+        self.0.call()?.refuse(close_code, reason);
+        Ok(())
+    }
+
     /// Sends a key; false where the carrier cannot.
     fn send_dtmf(&self, digit: char) -> Outcome<bool> {
         Ok(self.0.call()?.send_dtmf(digit))
@@ -208,14 +214,14 @@ impl Call {
         self.0.receive(Frame::Binary(frame));
     }
 
-    /// The frames that are to be sent now: texts, bytes, and `None` to close the connection.
+    /// The frames that are to be sent now: texts, bytes, and a close code to close the line.
     fn take_outgoing(&self, py: Python<'_>) -> PyResult<Vec<Py<PyAny>>> {
         let messages = self.0.take_outgoing(BATCH).into_iter();
         messages
             .map(|message| match message {
                 Outgoing::Text(text) => text.into_py_any(py),
                 Outgoing::Binary(bytes) => PyBytes::new(py, &bytes).into_py_any(py),
-                Outgoing::Close { .. } => Ok(py.None()),
+                Outgoing::Close { code, .. } => code.into_py_any(py),
             })
             .collect()
     }

@@ -86,8 +86,11 @@ impl Browser {
             return take(LegMessage::Ignored(Ignored::NotOfTheProtocol));
         };
         let id = start.call_id.owned().unwrap_or_default();
-        if !(MIN_ID..=MAX_ID).contains(&id.chars().count()) {
-            let why = format!("call_id must have {MIN_ID} to {MAX_ID} characters: use a UUID");
+        let is_printable = id.chars().all(|it| it.is_ascii_graphic());
+        if !is_printable || !(MIN_ID..=MAX_ID).contains(&id.len()) {
+            let why = format!(
+                "call_id must have {MIN_ID} to {MAX_ID} printable ASCII characters: use a UUID"
+            );
             return take(LegMessage::Unusable(why));
         }
         let rate = start.sample_rate.0.unwrap_or(24_000);
@@ -226,7 +229,13 @@ impl Carrier for Browser {
     }
 
     fn write(&mut self, command: LegCommand<'_>, out: &mut Vec<Outgoing>) {
-        let Some(format) = self.format else { return };
+        let Some(format) = self.format else {
+            // A call that cannot be taken is ended with its reason.
+            if let LegCommand::HangUp(reason) = command {
+                out.push(end(reason));
+            }
+            return;
+        };
         let text = match command {
             LegCommand::Sound(sound) => {
                 self.sent += match &mut self.opus {
@@ -263,16 +272,18 @@ impl Carrier for Browser {
                 self.is_paused = false;
                 r#"{"type":"resume"}"#.to_owned()
             }
-            LegCommand::HangUp(reason) => {
-                let reason = wire::quoted(reason);
-                format!(r#"{{"type":"end","reason":{reason}}}"#)
-            }
+            LegCommand::HangUp(reason) => return out.push(end(reason)),
             LegCommand::Message(json) => json.to_owned(),
             // Not among the capabilities.
             LegCommand::Dtmf(_) => return,
         };
         out.push(Outgoing::Text(text));
     }
+}
+
+fn end(reason: &str) -> Outgoing {
+    let reason = wire::quoted(reason);
+    Outgoing::Text(format!(r#"{{"type":"end","reason":{reason}}}"#))
 }
 
 #[cfg(test)]

@@ -129,7 +129,8 @@ impl Leg {
         }
         self.set_format(started.format);
         self.capabilities = self.carrier.capabilities();
-        self.playout.take_marks(self.capabilities.marks_at_once());
+        let can = self.capabilities;
+        self.playout.take_marks(can.marks_at_once(), can.messages);
         self.intake.restart(started.format);
         self.started = Some(started);
         if !is_first {
@@ -142,6 +143,9 @@ impl Leg {
         self.last_voice = now;
         if self.capabilities.messages {
             self.write(LegCommand::Started { resumed: !is_first });
+            for json in std::mem::take(&mut self.held) {
+                self.write(LegCommand::Message(&json));
+            }
         }
         effects.started |= is_first;
         self.play_early(now);
@@ -161,6 +165,7 @@ impl Leg {
         }
         self.carrier = carrier;
         self.is_full = false;
+        self.paused_for = [false; 2];
         self.frame_due = None;
         self.waiting.clear();
         self.start(started, now, effects);

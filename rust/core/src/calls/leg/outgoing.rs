@@ -25,6 +25,9 @@ const MIN_PIECE_MS: f64 = 20.0;
 /// Frames that may wait for a far side that does not read, where this side paces: 5 s of them.
 const MAX_WAITING: usize = 250;
 
+/// Messages that are kept while the line is lost.
+const MAX_HELD: usize = 100;
+
 /// Messages that may wait for a far side that does not read.
 const MAX_WAITING_MESSAGES: usize = 2_000;
 
@@ -37,11 +40,28 @@ const REFILL: Duration = Duration::from_millis(250);
 /// How long a mark may take to confirm the end of playback, beyond the time at which it is expected.
 const CONFIRM: Duration = Duration::from_secs(1);
 
+/// As much of a reason as a close frame holds (RFC 6455, section 5.5).
+fn close_reason(reason: &str) -> String {
+    let mut length = reason.len().min(123);
+    while !reason.is_char_boundary(length) {
+        length -= 1;
+    }
+    reason[..length].to_owned()
+}
+
 /// Whole samples that last so long, in bytes.
 fn bytes_of(format: AudioFormat, ms: f64) -> usize {
     let samples = (ms.max(0.0) * f64::from(format.sample_rate()) / 1000.0).round();
     // Infinity becomes the largest number.
     (samples as usize).saturating_mul(format.bytes_per_sample())
+}
+
+/// Why playback is paused.
+#[derive(Debug, Clone, Copy)]
+enum Pause {
+    Application,
+    /// The caller makes a sound, and may say something.
+    Sound,
 }
 
 impl Leg {
@@ -247,7 +267,7 @@ impl Leg {
         match command {
             CallerCommand::Clear => self.clear(now),
             CallerCommand::Pause(paused) => {
-                self.pause_output(paused, now);
+                self.pause_for(Pause::Sound, paused, now);
             }
             CallerCommand::Speech(is_open) => {
                 self.is_speech_open = is_open;
@@ -268,6 +288,7 @@ impl Leg {
     /// Drops the sound that was not heard.
     pub fn clear(&mut self, now: Duration) {
         let may_play = self.playout.may_play(now);
+        let was_paused = std::mem::take(&mut self.paused_for) != [false; 2];
         self.drop_unheard(now);
         self.rest_due = None;
         self.confirm_by = None;
@@ -277,7 +298,10 @@ impl Leg {
         self.waiting.retain(|waiting| !waiting.is_sound);
         self.last_voice = self.last_voice.max(now);
         if may_play && self.is_standing() && self.capabilities.far_buffer.is_some() {
+            // A codec has the far side go on.
             self.write(LegCommand::Clear);
+        } else if was_paused && self.is_standing() {
+            self.write(LegCommand::Resume);
         }
     }
 
@@ -302,8 +326,16 @@ impl Leg {
         can
     }
 
-    /// Sends the application at the far end a message, as JSON. False where there is none.
+    /// Sends the application at the far end a message, as JSON. False where there is none. While the line is
+    /// lost, the newest are kept for the next one.
     pub fn send_message(&mut self, json: &str, now: Duration) -> bool {
+        if self.capabilities.messages && self.is_lost() {
+            if self.held.len() >= MAX_HELD {
+                self.held.pop_front();
+            }
+            self.held.push_back(json.to_owned());
+            return true;
+        }
         if !self.capabilities.messages || !self.is_standing() {
             return false;
         }
@@ -321,13 +353,21 @@ impl Leg {
 
     /// Stops what the far side plays, or lets it go on. False where the carrier cannot.
     pub fn pause_output(&mut self, paused: bool, now: Duration) -> bool {
+        self.pause_for(Pause::Application, paused, now)
+    }
+
+    /// Playback stands as long as there is a reason for it.
+    fn pause_for(&mut self, why: Pause, paused: bool, now: Duration) -> bool {
         if !self.capabilities.pause || !self.is_standing() {
             return false;
         }
-        if paused {
+        let was_paused = self.paused_for != [false; 2];
+        self.paused_for[why as usize] = paused;
+        let is_paused = self.paused_for != [false; 2];
+        if is_paused && !was_paused {
             self.playout.pause(now);
             self.write(LegCommand::Pause);
-        } else {
+        } else if was_paused && !is_paused {
             self.playout.resume(now);
             self.write(LegCommand::Resume);
         }
@@ -385,7 +425,9 @@ impl Leg {
     }
 
     /// Ends a call that is not taken.
-    pub fn refuse(&mut self, reason: &str, now: Duration) {
+    pub fn refuse(&mut self, close_code: u16, reason: &str, now: Duration) {
+        self.waiting.clear();
+        self.close_code = close_code;
         self.finish(EndedBy::Limit, reason, now);
     }
 
@@ -401,13 +443,24 @@ impl Leg {
             return;
         }
         self.waiting.retain(|waiting| !waiting.is_sound);
-        if self.is_standing() && self.capabilities.hang_up && by != EndedBy::Caller {
+        let can_hang_up = self.is_standing() && self.capabilities.hang_up;
+        // A page is told why it cannot be taken; a refusal is told by the close code.
+        let is_told = self.capabilities.messages && !self.is_lost() && self.close_code == 1000;
+        let is_said = if self.capabilities.messages {
+            is_told
+        } else {
+            can_hang_up
+        };
+        if is_said && by != EndedBy::Caller {
             self.write(LegCommand::HangUp(reason));
         }
         if !matches!(self.stage, Stage::Lost(_)) {
             let message = Outgoing::Close {
-                code: 1000,
-                reason: String::new(),
+                code: self.close_code,
+                reason: match self.close_code {
+                    1000 => String::new(),
+                    _ => close_reason(reason),
+                },
             };
             self.waiting.push_back(Waiting {
                 message,

@@ -131,6 +131,7 @@ impl Conversation {
             }
             "conversation.item.input_audio_transcription.delta" => self.user_delta(&event, now),
             "conversation.item.input_audio_transcription.failed" => {
+                self.caller_said_nothing();
                 self.transcription_failed(&event);
             }
             "conversation.item.truncated"
@@ -167,7 +168,9 @@ impl Conversation {
         match (text(event, "item_id"), text(event, "transcript")) {
             (Some(id), Some(transcript)) => {
                 self.history.transcribed(id, transcript);
-                if !transcript.trim().is_empty() {
+                if transcript.trim().is_empty() {
+                    self.caller_said_nothing();
+                } else {
                     self.caller_has_spoken(now);
                 }
             }

@@ -212,6 +212,7 @@ impl Conversation {
         let before = before.filter(|(id, _)| **id == *item_id);
         let before = before.map(|(_, text)| text).unwrap_or_default();
         let delta = added(&before, transcript);
+        // After a rewritten one, what follows it is told.
         self.cumulative = Some((item_id.into(), transcript.to_owned()));
         if !delta.is_empty() {
             let index = event.get("content_index").cloned().unwrap_or_default();
