@@ -59,6 +59,17 @@ def is_cut(message: Any) -> bool:
     return bool(message["type"] == "conversation.item.truncate")
 
 
+class Waiting:
+    """An answer that waits for the end of its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    async def __call__(self, call: Call) -> None:
+        self.calls.append(call)
+        await call.ended()
+
+
 @asynccontextmanager
 async def listening(answer: Any, **options: Any) -> AsyncIterator[str]:
     """A listener that `answer` answers for: the URL."""
@@ -169,11 +180,8 @@ async def test_what_a_page_reports_of_before_a_clear_says_nothing_of_what_comes_
 
 @either
 async def test_the_query_of_the_url_is_among_the_parameters(serving: Callable[..., Any]):
-    calls: list[Call] = []
-
-    async def answer(call: Call) -> None:
-        calls.append(call)
-        await call.ended()
+    answer = Waiting()
+    calls = answer.calls
 
     async with (
         serving(answer) as url,
@@ -384,11 +392,8 @@ async def test_a_page_that_dials_again_with_its_id_goes_on_with_its_call(rude: b
 
 
 async def test_a_page_cannot_take_over_a_call_of_another_kind_or_one_that_is_spoken_on():
-    calls: list[Call] = []
-
-    async def answer(call: Call) -> None:
-        calls.append(call)
-        await call.ended()
+    answer = Waiting()
+    calls = answer.calls
 
     async with listening(answer) as url, BrowserPage(url) as page:
         await page.start()
@@ -475,11 +480,8 @@ async def test_files_are_served_beside_the_calls():
 
 
 async def test_more_calls_than_may_stand_are_ended_with_a_reason():
-    calls: list[Call] = []
-
-    async def answer(call: Call) -> None:
-        calls.append(call)
-        await call.ended()
+    answer = Waiting()
+    calls = answer.calls
 
     server = CallServer(port=0, max_calls=1)
     server.browser("/talk")(answer)
@@ -546,11 +548,8 @@ async def test_200_pages_come_and_go_a_third_of_them_rudely_and_nothing_is_left(
 
 
 async def test_a_page_brings_a_token():
-    calls: list[Call] = []
-
-    async def answer(call: Call) -> None:
-        calls.append(call)
-        await call.ended()
+    answer = Waiting()
+    calls = answer.calls
 
     tokens = CallTokens()
     async with listening(answer, tokens=tokens) as url:
@@ -589,11 +588,8 @@ async def test_a_flood_of_sound_or_of_messages_is_dropped_and_counted():
 
 
 async def test_a_page_that_says_nonsense_harms_nobody():
-    calls: list[Call] = []
-
-    async def answer(call: Call) -> None:
-        calls.append(call)
-        await call.ended()
+    answer = Waiting()
+    calls = answer.calls
 
     async with listening(answer) as url, BrowserPage(url) as good:
         await good.start()
@@ -627,11 +623,8 @@ def test_a_server_that_is_reached_from_elsewhere_must_say_that_anybody_may_call(
 
 
 async def test_a_page_that_is_refused_is_told_why_by_the_close_code():
-    calls: list[Call] = []
-
-    async def answer(call: Call) -> None:
-        calls.append(call)
-        await call.ended()
+    answer = Waiting()
+    calls = answer.calls
 
     tokens = CallTokens()
     server = CallServer(port=0, max_calls=1)

@@ -6,17 +6,17 @@ Frames pass as they are; what is to be sent waits in Rust, where a `clear` overt
 from __future__ import annotations
 
 import asyncio
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import parse_qsl
 
 from stapes._core import calls as _core
 from stapes.calls.admission import check_token
-from stapes.calls.call import Call, CallError
+from stapes.calls.call import REFUSED, Call, CallError
 from stapes.calls.messages import CallOutgoing, CallStarted
 from stapes.calls.options import CallOptions
 from stapes.calls.origins import core_origins
 from stapes.calls.page_events import PageEvents
+from stapes.calls.stream_urls import is_loopback
 from stapes.errors import TokenError
 from stapes.hub import LoopHub
 from stapes.virtual_time import has_virtual_time
@@ -249,7 +249,7 @@ class BrowserCall(AsgiCall):
         options: CallOptions = _OPTIONS,
     ) -> None:
         server = getattr(websocket, "scope", {}).get("server")
-        is_local = server is not None and _is_loopback(server[0])
+        is_local = server is not None and is_loopback(server[0])
         self._origins = core_origins(origins, public_url, is_local=is_local)
         super().__init__(
             websocket,
@@ -265,7 +265,7 @@ class BrowserCall(AsgiCall):
         refusal = self._origins.refusal(headers.get("host"), headers.get("origin"))
         if refusal is not None:
             self.hang_up()
-            await self._websocket.send({"type": "websocket.close", "code": 4403})
+            await self._websocket.send({"type": "websocket.close", "code": REFUSED})
             raise CallError(refusal)
         await super().__aenter__()
         return self
@@ -274,10 +274,3 @@ class BrowserCall(AsgiCall):
         offered = getattr(self._websocket, "scope", {}).get("subprotocols", ())
         known = _core.BROWSER_SUBPROTOCOL in offered
         await self._websocket.accept(_core.BROWSER_SUBPROTOCOL if known else None)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

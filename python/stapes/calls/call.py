@@ -33,7 +33,7 @@ logger = logging.getLogger("stapes.calls")
 
 _OPTIONS = CallOptions()
 
-_REFUSED = 4403
+REFUSED = 4403
 """The close code of a call that is not taken: 403 of HTTP, among the codes of applications."""
 
 _MAX_WAITING = 1000
@@ -240,7 +240,7 @@ class Call:
 
     def refuse(self, reason: str) -> None:
         """Ends a call that is not taken: a page is told why, by close code 4403 and `reason`."""
-        self.core.refuse(_REFUSED, reason)
+        self.core.refuse(REFUSED, reason)
 
     def spend(self, tokens: int) -> None:
         """Counts tokens of the session; past `CallOptions.max_tokens` the call is hung up."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from stapes.items import HistoryItem
 
 __all__ = ["PageConversation", "PageEvents"]
-
-logger = logging.getLogger("stapes.calls")
 
 _LATEST = 6
 """Items at the end of the history that may still change."""
@@ -129,17 +126,17 @@ class PageConversation:
             self._tell_items(session.history)
 
     def take(self, message: dict[str, Any]) -> None:
-        """Does what the page asks for."""
+        """Does what the page asks for. What fails of it is an `error` event of the session."""
         if (session := self._session()) is None:
             self._tell({"type": "error", "message": "The agent is not there."})
             return
         match message:
             case {"type": "interrupt"}:
-                _unwaited(session.interrupt())
+                session.interrupt()
             case {"type": "say", "text": str(text)}:
                 self._typed[text] = None
                 _forget(self._typed)
-                _unwaited(session.send_message(text))
+                session.send_message(text)
             case _:
                 pass
 
@@ -252,8 +249,3 @@ def _nobody() -> None:
 def _forget(known: OrderedDict[str, Any]) -> None:
     if len(known) > _MAX_ITEMS:
         known.popitem(last=False)
-
-
-def _unwaited(command: Any) -> None:
-    """A failure of it is an `error` event of the session."""
-    del command

@@ -23,7 +23,7 @@ def checked_stream_url(url: str, *, may_have_query: bool) -> SplitResult:
     parts = urlsplit(url)
     if parts.scheme not in ("wss", "ws") or not parts.hostname:
         raise ValueError(f"url is {shown_url(url)!r}: give wss:// and the public host and path")
-    if parts.scheme == "ws" and not _is_loopback(parts.hostname):
+    if parts.scheme == "ws" and not is_loopback(parts.hostname):
         raise ValueError(
             f"url is {shown_url(url)!r}: carriers stream over wss:// only; ws:// is for tests on "
             "this machine"
@@ -49,7 +49,8 @@ def with_query(parts: SplitResult, parameters: Mapping[str, str]) -> str:
     return urlunsplit(parts._replace(query=query))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host, by address or name, is this machine alone."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
