@@ -15,7 +15,7 @@ pub use options::LegOptions;
 use super::carrier::{Capabilities, Carrier, LegCommand, Started};
 use super::event::EndedBy;
 use super::intake::{Intake, IntakeStats};
-use super::playout::PlayoutTracker;
+use super::playout::{PlayoutTracker, ms};
 use crate::audio::AudioFormat;
 use crate::audio::convert::Converter;
 use crate::transport::Outgoing;
@@ -28,10 +28,6 @@ const SOUND_PER_SECOND: f64 = 1_100.0;
 /// Messages that an application at the far end may send at once, and in a second.
 const MESSAGE_BURST: f64 = 50.0;
 const MESSAGES_PER_SECOND: f64 = 10.0;
-
-fn ms(length: Duration) -> f64 {
-    length.as_secs_f64() * 1000.0
-}
 
 /// A message that waits to be sent.
 #[derive(Debug)]

@@ -88,7 +88,8 @@ pub struct PlayoutTracker {
     paused_ms: Option<f64>,
 }
 
-fn ms(at: Duration) -> f64 {
+/// Milliseconds, in which positions are counted.
+pub(super) fn ms(at: Duration) -> f64 {
     at.as_secs_f64() * 1000.0
 }
 

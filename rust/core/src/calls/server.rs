@@ -96,7 +96,7 @@ impl CallServer {
         routes.len() - 1
     }
 
-    /// Gives files to those browsers; false where it has files already.
+    /// Gives files to browsers, as far as `origins` lets them in; false where it has files already.
     pub fn serve_files(&self, files: Files, origins: Origins) -> bool {
         self.files.set((files, origins)).is_ok()
     }
@@ -139,7 +139,7 @@ impl CallServer {
         Ok(listener)
     }
 
-    /// Takes no new call, on lines that are open already neither.
+    /// Takes no new call, not even on a line that is open already.
     pub fn stop(&self) {
         self.registry.close();
     }

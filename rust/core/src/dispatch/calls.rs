@@ -299,7 +299,7 @@ impl DispatchedCallServer {
         Ok(self.server()?.add(route))
     }
 
-    /// Gives files to those browsers; false where it has files already.
+    /// Gives files to browsers, as far as `origins` lets them in; false where it has files already.
     pub fn serve_files(&self, files: Files, origins: Origins) -> Result<bool, Forked> {
         Ok(self.server()?.serve_files(files, origins))
     }
@@ -319,7 +319,7 @@ impl DispatchedCallServer {
         }
     }
 
-    /// Takes no new call, on lines that are open already neither.
+    /// Takes no new call, not even on a line that is open already.
     pub fn stop(&self) {
         self.server.stop();
     }

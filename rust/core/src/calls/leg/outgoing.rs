@@ -298,7 +298,7 @@ impl Leg {
         self.waiting.retain(|waiting| !waiting.is_sound);
         self.last_voice = self.last_voice.max(now);
         if may_play && self.is_standing() && self.capabilities.far_buffer.is_some() {
-            // A codec has the far side go on.
+            // The codec tells a far side that was paused to go on.
             self.write(LegCommand::Clear);
         } else if was_paused && self.is_standing() {
             self.write(LegCommand::Resume);
