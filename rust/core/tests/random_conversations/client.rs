@@ -219,6 +219,7 @@ impl World {
         let call = Arc::clone(&self.calls[at].call);
         self.note(|| format!("client: answers {}, respond: {respond}", call.call_id));
         self.wish_for_call(at, respond);
+        self.settle_deferred(Some(at));
         let token = self.token();
         let now = self.time();
         let (id, connection) = (&call.call_id, call.connection_id);
@@ -246,6 +247,7 @@ impl World {
             return Ok(());
         }
         self.note(|| format!("client: asks for approval of {}", call.call_id));
+        self.settle_deferred(self.is_live(at).then_some(at));
         let token = self.token();
         let now = self.time();
         let result =
@@ -301,6 +303,7 @@ impl World {
         let call = Arc::clone(&self.calls[at].call);
         self.note(|| format!("client: {} is a handoff", call.call_id));
         self.wish_for_call(at, true);
+        self.settle_deferred(Some(at));
         let switch = self.agent_switch(true);
         let now = self.time();
         let result =

@@ -14,12 +14,14 @@ pub struct Request {
     pub count: usize,
     /// An interruption came while it was in flight.
     pub unwanted: bool,
+    /// Another response was first of it before: if one is again, that has seen all that it is about.
+    again: bool,
 }
 
 /// A request that waits. Those without a payload coalesce, but not across one with a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waiting {
-    Plain(usize),
+    Plain { count: usize, again: bool },
     Payload,
 }
 
@@ -74,7 +76,8 @@ pub struct Expectations {
     pub payloads: HashSet<u32>,
     /// An interruption came while a request was in flight.
     pub doomed: Option<Doom>,
-    /// Calls were answered that ask for a response: these responses made them.
+    /// Calls of these responses were answered, and ask for a response when their own has ended and none
+    /// of its calls is open.
     deferred: Vec<u32>,
     /// Responses that a guardrail has tripped on.
     pub tripped: HashSet<u32>,
@@ -177,6 +180,7 @@ impl Expectations {
                 unwanted |= request.is_some_and(|request| request.unwanted);
                 let count = request.map_or(0, |request| request.count);
                 let payload = request.is_some_and(|request| request.count == 0);
+                let again = request.is_some_and(|request| request.again);
                 if unwanted {
                     self.excuse();
                 }
@@ -184,10 +188,13 @@ impl Expectations {
                     // It is not asked again.
                 } else if *busy && payload {
                     self.waiting.push_front(Waiting::Payload);
-                } else if *busy {
-                    self.put_back(count);
-                } else {
-                    self.put_back(count.saturating_sub(1));
+                } else if *busy && self.active.is_none() && count > 1 {
+                    // The client gave the response up that the server still has.
+                    self.put_back(count - 1, false);
+                } else if *busy && !again {
+                    self.put_back(count, true);
+                } else if !*busy {
+                    self.put_back(count.saturating_sub(1), false);
                     self.excuse();
                 }
             }
@@ -206,8 +213,14 @@ impl Expectations {
     pub fn request(&mut self, payload: bool) {
         match self.waiting.back_mut() {
             _ if payload => self.waiting.push_back(Waiting::Payload),
-            Some(Waiting::Plain(count)) => *count += 1,
-            _ => self.waiting.push_back(Waiting::Plain(1)),
+            Some(Waiting::Plain { count, again }) => {
+                *count += 1;
+                *again = false;
+            }
+            _ => self.waiting.push_back(Waiting::Plain {
+                count: 1,
+                again: false,
+            }),
         }
     }
 
@@ -215,6 +228,16 @@ impl Expectations {
     pub fn request_after(&mut self, response: u32) {
         if !self.deferred.contains(&response) {
             self.deferred.push(response);
+        }
+    }
+
+    /// What was deferred is asked for now, unless its response is active or has calls that are `open`.
+    pub fn settle_deferred(&mut self, open: &HashSet<u32>) {
+        let waits = |response: &u32| self.active == Some(*response) || open.contains(response);
+        let (waiting, ready): (Vec<u32>, Vec<u32>) = self.deferred.iter().partition(|it| waits(it));
+        self.deferred = waiting;
+        for _ in ready {
+            self.request(false);
         }
     }
 
@@ -234,11 +257,13 @@ impl Expectations {
     }
 
     /// So many requests of a `response.create` that was refused are open again.
-    fn put_back(&mut self, count: usize) {
+    fn put_back(&mut self, more: usize, again: bool) {
         match self.waiting.front_mut() {
-            _ if count == 0 => {}
-            Some(Waiting::Plain(waiting)) => *waiting += count,
-            _ => self.waiting.push_front(Waiting::Plain(count)),
+            _ if more == 0 => {}
+            Some(Waiting::Plain { count, .. }) => *count += more,
+            _ => self
+                .waiting
+                .push_front(Waiting::Plain { count: more, again }),
         }
     }
 
@@ -246,7 +271,7 @@ impl Expectations {
     pub fn give_up(&mut self) {
         if let Some(event_id) = self.in_flight.take() {
             let count = self.requests.get(&event_id).map_or(0, |it| it.count);
-            self.put_back(count.saturating_sub(1));
+            self.put_back(count.saturating_sub(1), false);
         }
         self.active = None;
         self.excuse();
@@ -303,12 +328,12 @@ impl Expectations {
             .iter()
             .position(|waiting| matches!(waiting, Waiting::Payload) == payload);
         let waiting = found.and_then(|at| self.waiting.remove(at));
-        let count = match waiting {
-            Some(Waiting::Plain(count)) => count,
-            Some(Waiting::Payload) => 0,
+        let (count, again) = match waiting {
+            Some(Waiting::Plain { count, again }) => (count, again),
+            Some(Waiting::Payload) => (0, false),
             // One that was refused and is asked again.
-            None if payload => 0,
-            None if self.deferred.pop().is_some() => 1,
+            None if payload => (0, false),
+            None if self.deferred.pop().is_some() => (1, false),
             None => {
                 return broken(
                     Rule::CreateForARequest,
@@ -319,6 +344,7 @@ impl Expectations {
         let request = Request {
             count,
             unwanted: false,
+            again,
         };
         self.requests.insert(event_id.to_owned(), request);
         Ok(())

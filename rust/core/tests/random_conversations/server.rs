@@ -42,8 +42,8 @@ pub struct Server {
     pub last_answer: u64,
     /// Whether there has been a response out of band.
     pub any_apart: bool,
-    /// It has begun a response by itself since it read the last request.
-    own_began: bool,
+    /// It has begun a response by itself since both sides knew the same.
+    pub own_began: bool,
     speaking: bool,
     configured: bool,
     /// Whether responses that begin now make no calls.
@@ -323,8 +323,7 @@ impl Server {
         }
         // Nobody can tell which of several requests an error without an id is about, nor whether it is
         // about one that a response may have been the answer to.
-        let own_began = !apart && std::mem::take(&mut self.own_began);
-        let clear = self.persona.links_errors || !(apart || own_began);
+        let clear = self.persona.links_errors || !(apart || self.own_began);
         if rng.chance(2) && clear {
             let fact = Fact::Refused {
                 event_id: event_id.clone(),

@@ -18,7 +18,7 @@ use crate::rng::Rng;
 use crate::rules::{Check, Rule, Violation, broken, require};
 use crate::server::Server;
 use crate::watch::{Batch, Watch};
-use crate::wire::{Fact, Frame};
+use crate::wire::{Fact, Frame, number};
 
 /// A call that the client was given and has not answered.
 #[derive(Debug, Clone)]
@@ -131,7 +131,7 @@ impl World {
             let known = self
                 .server
                 .calls
-                .contains_key(&crate::wire::number(&call.call_id).unwrap_or(0));
+                .contains_key(&number(&call.call_id).unwrap_or(0));
             require(known, Rule::CallIsHandedOut, || {
                 format!("{call:?} was never made")
             })?;
@@ -235,6 +235,7 @@ impl World {
             let interruption = self
                 .expect
                 .arrives(&fact, &self.persona, self.agent, self.now);
+            self.settle_deferred(None);
             let event = ServerEvent::parse(&text, interest());
             let connection_id = self.conversation.connection_id();
             self.conversation
@@ -243,7 +244,24 @@ impl World {
             let batch = self.look_at(Some(&fact), &interruption)?;
             crate::outcome::frame(&fact, &batch, &self.expect)?;
         }
+        self.compare_knowledge();
         Ok(any)
+    }
+
+    /// The client asks for what it had deferred, where nothing stands in the way; `but`: a call that is
+    /// open no more.
+    pub fn settle_deferred(&mut self, but: Option<usize>) {
+        let calls = self.calls.iter().enumerate();
+        let running = calls.filter(|(at, open)| !open.awaits_approval && Some(*at) != but);
+        let open = running.filter_map(|(_, open)| number(&open.call.response_id));
+        self.expect.settle_deferred(&open.collect());
+    }
+
+    /// Where nothing is on its way, both sides know which request each response was the answer to.
+    fn compare_knowledge(&mut self) {
+        if self.up.is_empty() && self.server.line.is_empty() {
+            self.server.own_began = false;
+        }
     }
 
     /// The server reads up to `count` messages.
@@ -257,6 +275,7 @@ impl World {
             self.note(|| format!("server: reads {}", message["type"]));
             self.server.read(&message, rng)?;
         }
+        self.compare_knowledge();
         Ok(any)
     }
 
