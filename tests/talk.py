@@ -129,7 +129,7 @@ class Talks:
     """Makes conversations, and ends them."""
 
     def __init__(self, server: ScriptedServer) -> None:
-        self._server = server
+        self.server = server
         self._made: list[Talk] = []
 
     async def begin(self, *tools: Any, connect: bool = True, **options: Any) -> Talk:
@@ -137,11 +137,11 @@ class Talks:
         clock = VirtualClock()
         agent = RealtimeAgent(name="Desk", instructions="x", tools=list(tools), handoffs=handoffs)
         options.setdefault("reconnect", None)
-        talk = Talk(clock.session(agent, api_key="key", **options), self._server, clock)
+        talk = Talk(clock.session(agent, api_key="key", **options), self.server, clock)
         talk.session.on("*", talk.events.append)
         self._made.append(talk)
         if connect:
-            await talk.session.connect(url=self._server.url)
+            await talk.session.connect(url=self.server.url)
             await talk.settle()
         return talk
 

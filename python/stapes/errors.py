@@ -16,6 +16,7 @@ __all__ = [
     "ConsumerTooSlow",
     "HandshakeError",
     "NotConnectedError",
+    "NotSupportedError",
     "ServerError",
     "SignatureError",
     "StapesError",
@@ -92,6 +93,25 @@ class NotConnectedError(StapesError, ConnectionError):
 
     sent: float | None = None
     """Seconds of the sound that were sent before, where `RealtimeSession.stream_audio` failed."""
+
+
+class NotSupportedError(StapesError, ValueError):
+    """The provider cannot do what is asked for. Nothing was sent.
+
+    Args:
+        provider: the profile's name, such as `"Qwen"`.
+        feature: what it does not have.
+        remedy: what to do.
+
+    Attributes:
+        provider: see above.
+        feature: see above.
+    """
+
+    def __init__(self, provider: str, feature: str, remedy: str) -> None:
+        super().__init__(f"{provider} does not support {feature}: {remedy}")
+        self.provider = provider
+        self.feature = feature
 
 
 class ToolOutputNotSent(NotConnectedError):

@@ -11,19 +11,30 @@ import pytest
 
 import stapes
 import stapes.calls
+import stapes.providers
 from stapes import RealtimeSession, WebSocketTransport, _core
 from stapes.session.options import CoreOptions
 
 # Options that the core does not see there: where to, what a session holds for its transport or has
-# of its call, what is a function of the user's, and what is counted in Python.
+# of its call, what is a function of the user's, what is counted in Python, and what a provider is
+# not asked for.
 PYTHON_ONLY = {
+    "changes_voice",
     "headers",
     "high_water",
+    "hosted_mcp",
+    "images",
+    "manual_turns",
     "max_outgoing_bytes",
     "max_tokens",
+    "out_of_band",
+    "prompts",
+    "response_settings",
     "resume_after",
     "should_retry",
     "summarise",
+    "text_output",
+    "turn_detection",
     "url",
 }
 
@@ -40,7 +51,8 @@ def class_of(name: str) -> Any:
     """Give the class whose attributes the core reads."""
     if name == "CoreOptions":
         return CoreOptions
-    return getattr(stapes.calls if hasattr(stapes.calls, name) else stapes, name)
+    modules = (stapes.providers, stapes.calls, stapes)
+    return next(getattr(module, name) for module in modules if hasattr(module, name))
 
 
 @pytest.mark.parametrize("name", sorted(_core.OPTION_DEFAULTS))

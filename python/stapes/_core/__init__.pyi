@@ -9,6 +9,7 @@ from stapes._core import audio as audio
 from stapes._core import calls as calls
 from stapes.events import AnyEvent
 from stapes.items import HistoryItem
+from stapes.providers import Capabilities, Dialect
 from stapes.session.options import CoreOptions
 from stapes.transport import WebRTCTransport, WebSocketTransport
 
@@ -191,6 +192,7 @@ class Session(Acts):
     def history(self) -> History: ...
     def dispatch_to(self, hub: Hub, dispatcher: object, listeners: object) -> None: ...
     def set_interest(self, interest: int) -> None: ...
+    def follow_profile(self, dialect: Dialect, capabilities: Capabilities) -> None: ...
     def set_formats(
         self,
         wire_input: tuple[str, int | None],

@@ -6,11 +6,14 @@ import inspect
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal, cast
 
 from agents import UserError
 
+from stapes.providers.audio_formats import AudioFormats
+from stapes.providers.capabilities import Capabilities, Source
+from stapes.providers.dialect import GA, Dialect
 from stapes.providers.endings import Endings
 
 __all__ = ["ApiKey", "Credentials", "Provider", "SessionDefaults"]
@@ -54,12 +57,14 @@ class SessionDefaults:
 
 
 _ENDINGS = Endings()
+_CAPABILITIES = Capabilities()
 
 
 class Provider(ABC):
-    """A provider that speaks the GA realtime protocol: its URLs, its authentication, its defaults.
+    """A provider of the realtime protocol: where it is, how it differs, and what it cannot do.
 
-    A subclass is a frozen dataclass: sessions share its instances.
+    A subclass is a frozen dataclass: sessions share its instances. What it does not override is
+    OpenAI's. `repr=False` keeps the repr of this class, which says what nobody has tried.
     """
 
     __slots__ = ()
@@ -91,6 +96,56 @@ class Provider(ABC):
     def audio_types(self) -> frozenset[str]:
         """The `type`s of the audio formats that the provider offers."""
         return frozenset({"audio/pcm", "audio/pcmu", "audio/pcma"})
+
+    @property
+    def input_audio(self) -> AudioFormats:
+        """The formats of the user's sound."""
+        return AudioFormats(types=self.audio_types)
+
+    @property
+    def output_audio(self) -> AudioFormats:
+        """The formats of the answer's sound."""
+        return AudioFormats(types=self.audio_types)
+
+    @property
+    def dialect(self) -> Dialect:
+        """How client events are written."""
+        return GA
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What of the protocol it has."""
+        return _CAPABILITIES
+
+    @property
+    def unknown_settings(self) -> frozenset[str]:
+        """Settings of a session that it does not know, as paths in `config`: `audio.output.speed`.
+
+        They are left out where they have their default; another value is refused.
+        """
+        return frozenset()
+
+    @property
+    def max_session_duration(self) -> float | None:
+        """How long a connection lasts, in seconds, where the server does not say so by itself."""
+        return None
+
+    @property
+    def source(self) -> Source | None:
+        """Where the facts of the profile come from."""
+        return None
+
+    def __repr__(self) -> str:
+        """The fields, and whether anybody has tried it."""
+        shown = (
+            f"{item.name}={getattr(self, item.name)!r}"
+            for item in (fields(cast("Any", self)) if is_dataclass(self) else ())
+            if item.repr
+        )
+        made = f"{type(self).__name__}({', '.join(shown)})"
+        source = self.source
+        untried = source is not None and not source.recorded
+        return f"<{made}, from documentation, not tried>" if untried else made
 
     @abstractmethod
     def url(

@@ -7,15 +7,21 @@ from typing import Literal
 from urllib.parse import quote
 
 from stapes.providers.base import Provider, SessionDefaults
+from stapes.providers.capabilities import Source
 
 __all__ = ["OPENAI", "OpenAI"]
 
 _DEFAULTS = SessionDefaults(
     transcription={"model": "gpt-4o-mini-transcribe"}, turn_detection={"type": "semantic_vad"}
 )
+_SOURCE = Source(
+    text="OpenAI's reference and recorded conversations over WebSocket and WebRTC sidebands",
+    date="2026-11",
+    recorded=True,
+)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class OpenAI(Provider):
     """OpenAI's realtime API."""
 
@@ -33,6 +39,11 @@ class OpenAI(Provider):
     def defaults(self) -> SessionDefaults:
         """The reference's."""
         return _DEFAULTS
+
+    @property
+    def source(self) -> Source:
+        """Recorded."""
+        return _SOURCE
 
     def url(
         self, model: str, *, call_id: str | None = None, kind: Literal["websocket", "webrtc"]

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from stapes.config import wire_format
+from stapes.providers.refusing import refusal
 from stapes.session.agents.payload import session_payload
 from stapes.session.agents.snapshot import prepare_agent
 from stapes.session.failures import uncancelled
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from agents.realtime import RealtimeAgent
 
+    from stapes.providers import AudioFormats
     from stapes.session.agents.snapshot import AgentSnapshot
     from stapes.session.options import SessionOptions
     from stapes.session.scope import Scope
@@ -90,13 +92,13 @@ class Configuration:
                 snapshot,
                 self._scope.context,
                 config,
-                options.provider.defaults,
+                options.provider,
                 chosen,
                 switching=switching,
             )
         )
         output = payload["audio"]["output"]
-        if not self._scope.core.has_spoken:
+        if options.provider.capabilities.changes_voice or not self._scope.core.has_spoken:
             self._voice = output.get("voice")
         elif output.get("voice") != self._voice:
             # The provider would refuse the whole update, the new agent's instructions included.
@@ -120,17 +122,15 @@ class Configuration:
 
     def _set_formats(self, audio: Mapping[str, Any]) -> None:
         """Tells the core the formats on the wire: `audio` is that of a session's configuration."""
+        provider = self._options.provider
 
-        def of(part: Mapping[str, Any], where: str) -> tuple[str, int | None]:
-            found = wire_format(part.get("format", "pcm16"), where)
-            offered = self._options.provider.audio_types
-            if found["type"] not in offered:
-                raise ValueError(
-                    f"{where} is {found['type']}, which {type(self._options.provider).__name__} "
-                    f"does not offer: use {', '.join(sorted(offered))}"
-                )
+        def of(direction: str, offered: AudioFormats) -> tuple[str, int | None]:
+            where = f"config.audio.{direction}.format"
+            given = audio.get(direction, {}).get("format", offered.usual)
+            found = wire_format(given, where)
+            if (instead := offered.why_not(found)) is not None:
+                raise refusal(provider, f"{where} {dict(found)}", instead)
             return found["type"], found.get("rate")
 
-        given = of(audio.get("input", {}), "config.audio.input.format")
-        made = of(audio.get("output", {}), "config.audio.output.format")
+        given, made = of("input", provider.input_audio), of("output", provider.output_audio)
         self.wire_rate = self._scope.core.set_formats(given, made, self._options.output_sample_rate)

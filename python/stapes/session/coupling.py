@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CallerEnd", "attach_call", "chosen_config"]
 
-_MODEL_PCM = {"type": "audio/pcm", "rate": 24_000}
-"""What every model takes and gives, where it does not have the call's format."""
-
 
 class CallerEnd(Protocol):
     """The caller's end of a call, such as a `stapes.calls.Call`."""
@@ -79,15 +76,16 @@ def chosen_config(
             f"call must be a stapes.calls.Call, not {type(call).__name__}: a CallServer gives them "
             "to its answers, and TwilioCall(websocket) makes one in an ASGI app"
         )
-    wanted: Mapping[str, Any] = _MODEL_PCM
-    if call.codec in ("audio/pcmu", "audio/pcma") and call.codec in provider.audio_types:
-        wanted = {"type": call.codec}
+    offered = {"input": provider.input_audio, "output": provider.output_audio}
+    is_g711 = call.codec in ("audio/pcmu", "audio/pcma")
     # What is no mapping is refused, by name, where the configuration is checked.
     audio: Any = config.get("audio", {})
     if not isinstance(audio, Mapping):
         return config
     parts = {**audio}
-    for direction in ("input", "output"):
+    for direction, formats in offered.items():
+        passes = is_g711 and call.codec in formats.types
+        wanted = {"type": call.codec} if passes else formats.usual
         part = parts.get(direction, {})
         if isinstance(part, Mapping):
             parts[direction] = {"format": wanted, **part}

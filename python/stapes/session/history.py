@@ -14,12 +14,19 @@ from agents import UserError
 from stapes.errors import StapesError
 from stapes.items import HistoryItem, items_to_dicts, part_to_value
 from stapes.session.completion import Completion, done
+from stapes.session.refusals import (
+    refuse_images,
+    refuse_message,
+    refuse_response,
+    refuse_rewriting,
+)
 
 if TYPE_CHECKING:
     from stapes import _core
+    from stapes.providers import Provider
     from stapes.session.scope import Scope
 
-__all__ = ["begin_with", "items_as_json", "message_event", "update_history"]
+__all__ = ["begin_with", "items_as_json", "message_event", "response_settings", "update_history"]
 
 logger = logging.getLogger("stapes")
 
@@ -34,11 +41,13 @@ def _json(value: object) -> str:
 def message_event(
     message: str | Mapping[str, Any] | Sequence[Mapping[str, Any]],
     other_event_data: Mapping[str, Any] | None,
+    provider: Provider,
 ) -> str:
     """A `conversation.item.create` with a message of the user's, as JSON.
 
     Raises:
         TypeError: `message` is neither text nor a message nor parts.
+        stapes.NotSupportedError: the provider takes no messages, or not with what is in this one.
     """
     if isinstance(message, str):
         parts: Sequence[Any] = [{"type": "input_text", "text": message}]
@@ -56,7 +65,20 @@ def message_event(
         "item": {"type": "message", "role": "user", "content": [_part(part) for part in parts]},
         **(other_event_data or {}),
     }
+    refuse_message(event["item"], provider)
     return _json(event)
+
+
+def response_settings(response: Mapping[str, Any] | None, provider: Provider) -> str | None:
+    """The settings of a response, as JSON.
+
+    Raises:
+        stapes.NotSupportedError: the provider has none, or not these.
+    """
+    if response is None:
+        return None
+    refuse_response(response, provider)
+    return json.dumps(response, ensure_ascii=False)
 
 
 def _part(part: Any) -> Any:
@@ -79,7 +101,10 @@ def items_as_json(history: Sequence[HistoryItem | Mapping[str, Any]]) -> str:
 
 
 def begin_with(
-    core: _core.Session, history: Sequence[HistoryItem | Mapping[str, Any]], most_bytes: int
+    core: _core.Session,
+    history: Sequence[HistoryItem | Mapping[str, Any]],
+    most_bytes: int,
+    provider: Provider,
 ) -> None:
     """Has each conversation of the session begin with that history.
 
@@ -87,11 +112,13 @@ def begin_with(
         core: the core's half of the session.
         history: items, or mappings of their fields.
         most_bytes: what may wait to be sent, for all of it is sent at once.
+        provider: the session's.
 
     Raises:
-        TypeError, ValueError: names the item that is wrong.
+        TypeError, ValueError: names the item that is wrong, or that the provider cannot take.
     """
     try:
+        refuse_images(history, provider)
         text = items_as_json(history)
         if (size := len(text.encode())) > most_bytes:
             raise ValueError(
@@ -109,12 +136,14 @@ def begin_with(
 
 def update_history(
     scope: Scope,
+    provider: Provider,
     history: Sequence[HistoryItem | Mapping[str, Any]]
     | Callable[[list[HistoryItem]], Sequence[HistoryItem | Mapping[str, Any]]],
 ) -> Completion[None]:
     """See `RealtimeSession.update_history`."""
     old = list(scope.core.history)
     new = history(old) if callable(history) else history
+    refuse_rewriting(new, provider)
     try:
         left_out = scope.core.update_history(items_as_json(new), at_first=False)
     except ValueError as error:

@@ -80,7 +80,8 @@ class SessionOptions:
             )
         if not isinstance(self.provider, Provider):
             raise TypeError(
-                f"provider must be a stapes.providers.Provider, not {type(self.provider).__name__}"
+                "provider must be a name or a stapes.providers.Provider, "
+                f"not {type(self.provider).__name__}"
             )
         if not (self.reconnect is None or isinstance(self.reconnect, ReconnectPolicy)):
             raise TypeError(
@@ -214,7 +215,8 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
     )
     call = None if options.call is None else options.call.core
     session = _core.Session(hub, core, virtual_clock=virtual_clock, call=call)
+    session.follow_profile(options.provider.dialect, options.provider.capabilities)
     if options.reconnect is not None:
         reconnect_by(session, options.reconnect, options.provider, limits.max_outgoing_bytes)
-    begin_with(session, options.history, limits.max_outgoing_bytes)
+    begin_with(session, options.history, limits.max_outgoing_bytes, options.provider)
     return session

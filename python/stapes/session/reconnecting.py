@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from stapes import _core
@@ -142,7 +142,7 @@ def reconnect_by(
     Args:
         core: the core's half of the session.
         policy: the session's.
-        provider: its profile says what the ends of its connections mean.
+        provider: its profile says what the ends of its connections mean, and how long they last.
         max_held_bytes: what may wait for a new connection.
     """
     ends = provider.endings
@@ -152,6 +152,10 @@ def reconnect_by(
         sorted(ends.expiry_codes),
         sorted(ends.retry_statuses),
     )
+    if (most := provider.max_session_duration) is not None:
+        # What the user says holds where it is shorter.
+        most = min(most, policy.max_session_duration or most)
+        policy = replace(policy, max_session_duration=most)
     core.reconnect_by(policy, endings, max_held_bytes)
 
 

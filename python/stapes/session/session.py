@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from agents import (
@@ -16,11 +15,11 @@ from agents import (
 
 from stapes.errors import StapesError
 from stapes.items import HistoryItem, InputImage
-from stapes.providers.openai import OPENAI
+from stapes.providers.named import chosen
 from stapes.session.assembly import assemble
 from stapes.session.completion import Completion, done
 from stapes.session.coupling import chosen_config
-from stapes.session.history import message_event, update_history
+from stapes.session.history import message_event, response_settings, update_history
 from stapes.session.invocation import session_and_history
 from stapes.session.listening import EventSource
 from stapes.session.options import SessionOptions, check_agent, chosen_transport
@@ -96,7 +95,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         call: the caller's end of a phone call, which hears and speaks: a `stapes.calls.Call`.
         reconnect: how the session goes on when its connection is lost: by default it connects
             again, and the conversation goes on. `None`: it is disconnected then.
-        provider: the provider's profile, see `stapes.providers`. Default: OpenAI's.
+        provider: the provider's name, or its profile: see `stapes.providers`. Default: OpenAI's.
 
     Raises:
         ValueError, TypeError: names the option that is wrong.
@@ -132,17 +131,18 @@ class RealtimeSession(EventSource, Generic[TContext]):
         max_queued_events: int = 10_000,
         max_queued_bytes: int = 8 * 1024 * 1024,
         reconnect: ReconnectPolicy | None = _RECONNECT,
-        provider: Provider = OPENAI,
+        provider: Provider | str = "openai",
         call: CallerEnd | None = None,
     ) -> None:
         check_agent(agent)
+        profile = chosen(provider)
         options = SessionOptions(
             transport=chosen_transport(transport),
             api_key=api_key,
             model=model,
             output_guardrails=tuple(output_guardrails),
             output_guardrail_settings=output_guardrail_settings,
-            config=chosen_config(config, call, provider),
+            config=chosen_config(config, call, profile),
             history=tuple(history),
             history_store_audio=history_store_audio,
             tracing_disabled=tracing_disabled,
@@ -164,7 +164,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
             max_queued_events=max_queued_events,
             max_queued_bytes=max_queued_bytes,
             reconnect=reconnect,
-            provider=provider,
+            provider=profile,
             call=call,
         )
         self._options = options
@@ -394,14 +394,13 @@ class RealtimeSession(EventSource, Generic[TContext]):
             other_event_data: more keys for the `conversation.item.create` event.
             trigger_response: whether the model is to answer; else it only takes note.
         """
-        event = message_event(message, other_event_data)
+        event = message_event(message, other_event_data, self._options.provider)
         return self._scope.tasks.command(self._core.send_message, event, trigger_response)
 
     def add_image(self, image: str, *, trigger_response: bool = True) -> Completion[None]:
         """Shows the model an image: a URL, `data:` or other."""
         part = {"type": "input_image", "image_url": InputImage(image).image_url}
-        event = message_event([part], None)
-        return self._scope.tasks.command(self._core.send_message, event, trigger_response)
+        return self.send_message([part], trigger_response=trigger_response)
 
     def send_audio(
         self, audio: Samples, *, sample_rate: int | None = None, commit: bool = False
@@ -494,7 +493,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
 
     def request_response(self, response: Mapping[str, Any] | None = None) -> Completion[None]:
         """Asks for a response, with these settings for it if any."""
-        text = None if response is None else json.dumps(response, ensure_ascii=False)
+        text = response_settings(response, self._options.provider)
         return self._scope.tasks.command(self._core.request_response, text)
 
     def update_history(
@@ -514,7 +513,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         Returns:
             It fails with `agents.UserError` where MCP items are added or changed.
         """
-        return update_history(self._scope, history)
+        return update_history(self._scope, self._options.provider, history)
 
     # Agents and approvals
 

@@ -12,7 +12,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use stapes_core::calls;
-use stapes_core::conversation::{PlaybackSource, SharedText};
+use stapes_core::conversation::{PlaybackSource, Profile, SessionLayout, SharedText};
 use stapes_core::dispatch::SessionOptions;
 use stapes_core::session::ReconnectOptions;
 use stapes_core::transport::listen;
@@ -102,6 +102,20 @@ impl OptionValue for PlaybackSource {
             PyValueError::new_err(format!(
                 "{name} is {source:?}: give \"clock\", \"reports\" or \"caller\""
             ))
+        })
+    }
+
+    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.as_str().into_bound_py_any(py)
+    }
+}
+
+impl OptionValue for SessionLayout {
+    fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
+        let layout = String::read(value, name)?;
+        Self::parse(&layout).ok_or_else(|| {
+            let known = Self::NAMES.map(|(known, _)| known).join(", ");
+            PyValueError::new_err(format!("{name} is {layout:?}: give one of {known}"))
         })
     }
 
@@ -212,6 +226,28 @@ options! {
 }
 
 options! {
+    Dialect, stapes_core::conversation::Dialect {
+        session: session,
+        nested_tools: nested_tools,
+        beta_parts: beta_parts,
+        pcm: pcm,
+        max_tokens: max_tokens,
+        states_input_rate: states_input_rate,
+    } unset {}
+}
+
+options! {
+    Capabilities, Profile {
+        truncates: truncates,
+        retrieves: retrieves,
+        cancels_by_id: cancels_by_id,
+        traces: traces,
+        messages: messages,
+        ends_items: ends_items,
+    } unset {}
+}
+
+options! {
     ReconnectPolicy, ReconnectOptions {
         attempts: policy.attempts,
         max_reconnects: policy.max_reconnects,
@@ -307,7 +343,9 @@ options! {
 pub fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let all = PyDict::new(py);
     all.set_item("CallOptions", CallOptions::defaults(py)?)?;
+    all.set_item("Capabilities", Capabilities::defaults(py)?)?;
     all.set_item("CoreOptions", CoreOptions::defaults(py)?)?;
+    all.set_item("Dialect", Dialect::defaults(py)?)?;
     all.set_item("ListenOptions", ListenOptions::defaults(py)?)?;
     all.set_item("ReconnectPolicy", ReconnectPolicy::defaults(py)?)?;
     all.set_item("WebSocketTransport", WebSocketTransport::defaults(py)?)?;

@@ -12,7 +12,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde_json::Value;
 use stapes_core::audio::AudioFormat;
-use stapes_core::conversation::{Conversation, Interest, Status, WrittenItem};
+use stapes_core::conversation::{Conversation, Interest, Profile, Status, WrittenItem};
 use stapes_core::dispatch::{DispatchedSession, SessionOptions};
 use stapes_core::session::{Clock, Endings, ReconnectOptions, SessionSetup, SurvivalStats};
 use stapes_core::transport::SoundStats;
@@ -25,7 +25,9 @@ use crate::errors::Outcome;
 use crate::external_connection::ExternalConnection;
 use crate::history::History;
 use crate::hub::Hub;
-use crate::options::{CoreOptions, ReconnectPolicy, WebSocketOptions, seconds};
+use crate::options::{
+    Capabilities, CoreOptions, Dialect, ReconnectPolicy, WebSocketOptions, seconds,
+};
 use crate::route::Route;
 
 /// Where to connect: the URL, the headers, and what else the server may quote and nobody may read.
@@ -160,6 +162,17 @@ impl Session {
         self.0.session()?;
         self.0.set_interest(Interest(interest));
         Ok(())
+    }
+
+    /// What is known of the provider: its `stapes.providers.Dialect` and `stapes.providers.Capabilities`.
+    fn follow_profile(
+        &self,
+        dialect: &Bound<'_, PyAny>,
+        capabilities: &Bound<'_, PyAny>,
+    ) -> Outcome<()> {
+        let mut profile = Capabilities::read(capabilities, Profile::default())?;
+        profile.dialect = Dialect::read(dialect, profile.dialect)?;
+        self.act(|conversation, _| conversation.follow_profile(profile))
     }
 
     /// The formats of the wire, `(type, rate)` each, and the rate of `audio` messages (`None`: that of the

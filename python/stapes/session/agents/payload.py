@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stapes.config import SessionConfig, wire_format
+from stapes.session.agents.fitting import fit
 
 if TYPE_CHECKING:
     from agents import RunContextWrapper
 
-    from stapes.providers import SessionDefaults
+    from stapes.providers import Provider, SessionDefaults
     from stapes.session.agents.snapshot import AgentSnapshot
 
 __all__ = ["session_payload"]
@@ -29,7 +30,7 @@ async def session_payload(
     snapshot: AgentSnapshot,
     context: RunContextWrapper[Any],
     config: SessionConfig,
-    defaults: SessionDefaults,
+    provider: Provider,
     model: str,
     *,
     switching: bool = False,
@@ -40,16 +41,21 @@ async def session_payload(
         snapshot: the agent.
         context: what instructions that are a function get.
         config: the user's configuration.
-        defaults: the provider's, for what `config` leaves out.
-        model: the model in use.
+        provider: has defaults for what `config` leaves out, and may not know all of it.
+        model: the model in use; empty: none is named.
         switching: the agent replaces another one, whose instructions and tools must not stay.
+
+    Raises:
+        stapes.NotSupportedError: the provider cannot do what the agent or `config` wants.
     """
-    agent = snapshot.agent
+    agent, defaults = snapshot.agent, provider.defaults
     audio = config.get("audio", {})
     given_in: Mapping[str, Any] = audio.get("input", {})
     given_out: Mapping[str, Any] = audio.get("output", {})
     output: dict[str, Any] = {
-        "format": wire_format(given_out.get("format", "pcm16"), "config.audio.output.format"),
+        "format": wire_format(
+            given_out.get("format", provider.output_audio.usual), "config.audio.output.format"
+        ),
     }
     voice = given_out.get("voice") or getattr(agent, "voice", None)
     if voice is not None:
@@ -65,7 +71,9 @@ async def session_payload(
         "output_modalities": config.get("output_modalities", list(defaults.output_modalities)),
         "audio": {
             "input": {
-                "format": wire_format(given_in.get("format", "pcm16"), "config.audio.input.format"),
+                "format": wire_format(
+                    given_in.get("format", provider.input_audio.usual), "config.audio.input.format"
+                ),
                 "noise_reduction": given_in.get("noise_reduction", _own(defaults.noise_reduction)),
                 "transcription": given_in.get("transcription", _own(defaults.transcription)),
                 "turn_detection": _turn_detection(given_in, defaults),
@@ -73,7 +81,10 @@ async def session_payload(
             "output": output,
         },
     }
+    if not payload["model"]:
+        del payload["model"]
     payload |= {key: config[key] for key in _OPTIONAL if key in config}  # type: ignore[literal-required]
+    fit(payload, snapshot, provider)
     payload = _merged(payload, config.get("provider_data", {}))
     if agent.prompt is not None:
         payload["prompt"] = dict(agent.prompt)

@@ -20,6 +20,8 @@ pub enum Truncation {
     /// The server, because it sends the audio in real time. `output_audio_buffer.clear` asks it to
     /// stop.
     Server,
+    /// Nobody: the provider cannot. What was heard stands in the history alone.
+    Nobody,
 }
 
 /// The capabilities that a transport declares.

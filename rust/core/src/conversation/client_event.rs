@@ -17,6 +17,8 @@ pub struct ClientEvent {
     pub is_audio: bool,
     /// The id of the item that the event creates, where the server has to confirm that.
     pub creates: Option<ItemId>,
+    /// It goes out as it is: what the user wrote, or what has the provider's shape already.
+    pub as_it_is: bool,
 }
 
 impl From<String> for ClientEvent {
@@ -25,6 +27,7 @@ impl From<String> for ClientEvent {
             text,
             is_audio: false,
             creates: None,
+            as_it_is: false,
         }
     }
 }
@@ -52,6 +55,7 @@ impl ClientEvent {
             text: Value::Object(event).to_string(),
             is_audio,
             creates,
+            as_it_is: true,
         }
     }
 
@@ -68,6 +72,7 @@ impl ClientEvent {
             text,
             is_audio: true,
             creates: None,
+            as_it_is: true,
         }
     }
 
@@ -105,6 +110,14 @@ impl ClientEvent {
     /// `response.create` without a payload. The sequencer adds the event id.
     pub(super) fn response_create() -> Map<String, Value> {
         Map::from_iter([("type".to_owned(), "response.create".into())])
+    }
+
+    /// A `response.create` of the sequencer, which has the provider's shape.
+    pub(super) fn requested(event: Map<String, Value>) -> Self {
+        Self {
+            as_it_is: true,
+            ..Value::Object(event).to_string().into()
+        }
     }
 
     /// `response.create` with a payload. The sequencer adds the event id.

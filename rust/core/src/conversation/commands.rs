@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::capabilities::Capabilities;
+use super::capabilities::{Capabilities, Truncation};
 use super::client_event::ClientEvent;
 use super::event::{ConnectionChange, ConnectionEnd, CoreError, Event, Status};
 use super::guard::GuardSource;
@@ -95,6 +95,9 @@ impl Conversation {
         }
         self.next_connection();
         self.capabilities = capabilities;
+        if !self.profile.truncates && capabilities.truncation == Truncation::Client {
+            self.capabilities.truncation = Truncation::Nobody;
+        }
         self.reset_connection();
         self.status_changed(Status::Connecting, None);
         Ok(self.connection_id)
@@ -123,10 +126,17 @@ impl Conversation {
         if let Some(survival) = &mut self.survival {
             survival.begin_with(&session_update, self.capabilities.media);
         }
-        self.outbox.message(session_update);
+        // What the instructions have to end with is known when all items are.
+        let later = (!self.profile.messages).then(|| session_update.clone());
+        if later.is_none() {
+            self.outbox.message(session_update);
+        }
         self.history.clear();
         if !self.replay_stored() {
             self.replay_first_items();
+        }
+        if let Some(session_update) = later {
+            self.outbox.message(session_update);
         }
         self.send_early_audio()
     }
@@ -141,12 +151,12 @@ impl Conversation {
 
     fn replay_first_items(&mut self) {
         let mut previous: ItemId = "root".into();
+        let mut messages = Vec::new();
         for written in &self.first_items {
             self.history.append(written.stored());
-            for message in written.tell(&mut previous, &mut self.history_requests) {
-                self.outbox.message(message);
-            }
+            messages.extend(written.tell(&mut previous, &mut self.history_requests));
         }
+        self.tell(messages);
         self.history_updated();
     }
 
@@ -196,7 +206,11 @@ impl Conversation {
         match event.get("type").and_then(Value::as_str) {
             Some("response.create") => return self.request_manual(event, now),
             Some("response.cancel") => self.note_cancel(&event),
-            Some("session.update") => self.note_update(&Value::Object(event.clone())),
+            Some("session.update") => {
+                let mut update = Value::Object(event.clone());
+                self.outbox.read_update(&mut update);
+                self.note_update(&update);
+            }
             Some(_) => {}
             None => {
                 return Err(Rejected::Invalid(
@@ -288,7 +302,9 @@ impl Conversation {
         match response {
             None => self.request_response_auto(now),
             Some(response) => {
-                self.request_manual(ClientEvent::response_create_with(response), now)?;
+                let mut event = ClientEvent::response_create_with(response);
+                self.outbox.write(&mut event);
+                self.request_manual(event, now)?;
             }
         }
         Ok(())
@@ -445,11 +461,21 @@ impl Conversation {
                 self.interrupt_answer(true, now);
             }
         }
+        if !self.profile.messages {
+            self.report(CoreError::NotSent(
+                "the model was not told why a guardrail stopped its answer: the provider takes no \
+                 messages from a client"
+                    .to_owned(),
+            ));
+            return Ok(());
+        }
         self.send_message(feedback, true, now)
     }
 
     pub(super) fn retrieve(&mut self, event: &Value) {
-        if let Some(id) = text(event, "item_id") {
+        if let Some(id) = text(event, "item_id")
+            && self.profile.retrieves
+        {
             self.outbox.message(ClientEvent::item_retrieve(id));
         }
     }

@@ -81,8 +81,8 @@ impl Conversation {
     pub(super) fn cancel_current(&mut self) {
         if self.responses.cancel_current() {
             let id = self.responses.current().cloned();
-            self.outbox
-                .message(ClientEvent::response_cancel(id.as_deref()));
+            let named = id.as_deref().filter(|_| self.profile.cancels_by_id);
+            self.outbox.message(ClientEvent::response_cancel(named));
             let index = self.responses.index();
             self.cancellations.sent(None, id, Some(index));
         }
@@ -130,6 +130,7 @@ impl Conversation {
                 match self.capabilities.truncation {
                     Truncation::Client => self.truncate(&cut),
                     Truncation::Server => self.lengthen(&mut cut),
+                    Truncation::Nobody => {}
                 }
                 history_changed |= self.note_heard(&cut);
                 if self.is_text_only(&cut.item_id) {

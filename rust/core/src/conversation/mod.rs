@@ -29,6 +29,7 @@ mod partial_calls;
 mod paused_answer;
 mod playback;
 mod played;
+mod profile;
 pub(crate) mod record;
 mod replay;
 mod reported_error;
@@ -50,6 +51,7 @@ use serde_json::Value;
 pub use capabilities::{Capabilities, Media, Truncation};
 pub use client_event::ClientEvent;
 pub use commands::Rejected;
+pub use dialect::{Dialect, SessionLayout};
 pub use event::{
     ConnectionChange, ConnectionEnd, CoreError, Event, Interest, ResponseEnded, Speaker, Status,
     Timings,
@@ -61,6 +63,7 @@ pub use media_track::TrackAudio;
 pub use outbox::{CallerCommand, Output, Sequenced};
 pub(crate) use output_audio::{AudioBytes, AudioDelta, AudioPart};
 pub use playback::PlaybackSource;
+pub use profile::Profile;
 pub use record::{FieldValue, Record, RecordType};
 pub use replay::WrittenItem;
 pub use reported_error::ReportedError;
@@ -139,6 +142,8 @@ pub struct Conversation {
     options: Options,
     /// The capabilities of the current transport.
     capabilities: Capabilities,
+    /// What the provider has, whatever the transport.
+    profile: Profile,
     outbox: Outbox,
     status: Status,
     /// Counts connections: everything that belongs to an older one is stale. One that takes the place
@@ -215,6 +220,7 @@ impl Conversation {
     pub fn new(options: Options) -> Self {
         Self {
             capabilities: Capabilities::default(),
+            profile: Profile::default(),
             outbox: Outbox::default(),
             status: Status::Disconnected,
             connection_id: 0,
@@ -393,7 +399,7 @@ impl Conversation {
         }
         if let Some(event) = self.sequencer.next(now) {
             self.turn_ended.get_or_insert(now);
-            self.outbox.message(Value::Object(event).to_string());
+            self.outbox.message(ClientEvent::requested(event));
         }
     }
 
@@ -481,6 +487,7 @@ impl Conversation {
         self.turn_ended = None;
         self.outbox.release();
         self.outbox.take_unconfirmed();
+        self.outbox.tell(None);
         if let Some(survival) = &mut self.survival {
             survival.reset();
         }

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::client_event::ClientEvent;
+use super::dialect::Dialect;
 use super::event::{Event, Interest};
 use super::item::ItemId;
 
@@ -52,6 +53,16 @@ pub(super) struct Outbox {
     /// Whether creations of items are remembered until the server confirms them.
     remembers: bool,
     unconfirmed: VecDeque<(ItemId, ClientEvent)>,
+    /// Of a provider that wants other shapes than those of the GA protocol, or takes no messages.
+    writer: Option<Box<Writer>>,
+}
+
+/// Writes client events as the provider wants them.
+#[derive(Debug)]
+struct Writer {
+    dialect: Dialect,
+    /// What the model is told at the end of its instructions.
+    told: Option<Arc<str>>,
 }
 
 /// How many creations are remembered. The server confirms each within a moment.
@@ -74,6 +85,60 @@ impl Outbox {
 
     pub(super) fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// Has client events written in that dialect.
+    pub(super) fn write_in(&mut self, dialect: &Dialect) {
+        self.writer = (!dialect.is_ga()).then(|| {
+            Box::new(Writer {
+                dialect: dialect.clone(),
+                told: None,
+            })
+        });
+    }
+
+    /// Has each `session.update` from now on end its instructions with this. Returns what it was before.
+    pub(super) fn tell(&mut self, told: Option<Arc<str>>) -> Option<Arc<str>> {
+        if self.writer.is_none() && told.is_some() {
+            self.writer = Some(Box::new(Writer {
+                dialect: Dialect::default(),
+                told: None,
+            }));
+        }
+        let writer = self.writer.as_mut()?;
+        std::mem::replace(&mut writer.told, told)
+    }
+
+    /// What each `session.update` ends its instructions with.
+    pub(super) fn told(&self) -> Option<&str> {
+        self.writer.as_ref()?.told.as_deref()
+    }
+
+    /// A message in the provider's shape.
+    pub(super) fn written(&self, mut message: ClientEvent) -> ClientEvent {
+        let Some(writer) = self.writer.as_ref().filter(|_| !message.as_it_is) else {
+            return message;
+        };
+        if let Ok(mut event) = serde_json::from_str(&message.text) {
+            writer.dialect.rewrite(&mut event, writer.told.as_deref());
+            message.text = Value::Object(event).to_string();
+        }
+        message.as_it_is = true;
+        message
+    }
+
+    /// The settings of a response in the provider's shape.
+    pub(super) fn write(&self, event: &mut Map<String, Value>) {
+        if let Some(writer) = &self.writer {
+            writer.dialect.rewrite(event, None);
+        }
+    }
+
+    /// A `session.update` that the user wrote in the provider's shape, in that of the GA protocol.
+    pub(super) fn read_update(&self, update: &mut Value) {
+        if let Some(writer) = &self.writer {
+            writer.dialect.read_update(update);
+        }
     }
 
     fn push(&mut self, output: Output) {
@@ -104,6 +169,7 @@ impl Outbox {
                 self.unconfirmed.pop_front();
             }
         }
+        let message = self.written(message);
         let shown = self.wants(Interest::OUTGOING).then(|| message.text.clone());
         self.push(Output::Message(message));
         if let Some(text) = shown {

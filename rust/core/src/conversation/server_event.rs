@@ -46,6 +46,8 @@ pub(super) struct TextDelta<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confirmed {
     Item(String),
+    /// It is in the conversation, which some servers say last of all.
+    Added(String),
     Failed,
     Other,
 }
@@ -167,15 +169,19 @@ impl<'a> ServerEvent<'a> {
 
     /// Whether the event confirms an item that was created.
     pub fn confirmed(&self) -> Confirmed {
+        let id = |value: &Value| {
+            let id = value.pointer("/item/id").and_then(Value::as_str);
+            id.map(str::to_owned)
+        };
         match &self.body {
             Body::Event { kind, value }
                 if kind == "conversation.item.done"
                     || (kind == "conversation.item.created" && is_whole(value)) =>
             {
-                value
-                    .pointer("/item/id")
-                    .and_then(Value::as_str)
-                    .map_or(Confirmed::Other, |id| Confirmed::Item(id.to_owned()))
+                id(value).map_or(Confirmed::Other, Confirmed::Item)
+            }
+            Body::Event { kind, value } if kind == "conversation.item.added" => {
+                id(value).map_or(Confirmed::Other, Confirmed::Added)
             }
             Body::Event { kind, .. } if kind == "error" => Confirmed::Failed,
             _ => Confirmed::Other,

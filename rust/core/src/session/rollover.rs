@@ -233,11 +233,13 @@ impl Session {
     /// The second connection has confirmed an item, or refused one.
     pub(super) fn second_confirmed(&self, wire_id: u64, confirmed: &Confirmed) {
         let mut state = self.lock();
+        let ends_items = state.conversation.profile().ends_items;
         let Some(second) = second_of(&mut state, wire_id) else {
             return;
         };
         match confirmed {
-            Confirmed::Item(id) => {
+            Confirmed::Added(_) if ends_items => return,
+            Confirmed::Item(id) | Confirmed::Added(id) => {
                 second.unconfirmed.remove(&**id);
             }
             // An item that is refused is left out: the others are told.

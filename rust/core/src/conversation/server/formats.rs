@@ -11,6 +11,10 @@ const OUTPUT: [&str; 2] = [
     "/session/audio/output/format",
     "/session/output_audio_format",
 ];
+const DETECTION: [&str; 2] = [
+    "/session/audio/input/turn_detection",
+    "/session/turn_detection",
+];
 const INPUT: [&str; 2] = ["/session/audio/input/format", "/session/input_audio_format"];
 
 /// Where the server stated another format than was asked for: both, for output and input.
@@ -64,7 +68,8 @@ pub(super) fn format_at(
     let name = match name {
         "g711_ulaw" => "audio/pcmu",
         "g711_alaw" => "audio/pcma",
-        "pcm16" => "audio/pcm",
+        // Qwen states the rate of its answers in the name, or none.
+        "pcm16" | "pcm" | "pcm24" => "audio/pcm",
         // xAI's word for none.
         "not specified" | "" => return Ok(None),
         name => name,
@@ -110,7 +115,8 @@ impl Conversation {
             self.playback.set_format(output);
         }
         self.compare_formats(output, input);
-        if let Some(detection) = event.pointer("/session/audio/input/turn_detection") {
+        let detection = DETECTION.into_iter().find_map(|it| event.pointer(it));
+        if let Some(detection) = detection {
             let states = |key: &str| detection.get(key)?.as_bool();
             self.server_interrupts = states("interrupt_response").unwrap_or(false);
             self.server_responds = states("create_response").unwrap_or(true);

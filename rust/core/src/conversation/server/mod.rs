@@ -194,6 +194,9 @@ impl Conversation {
 
     /// Tracing can be set only once, so it is set when the server has stated its configuration.
     fn session_created(&mut self, event: &Value) {
+        if !self.profile.traces {
+            return;
+        }
         let set = event.pointer("/session/tracing").unwrap_or(&Value::Null);
         let wanted = &self.tracing;
         if set.is_object() && !wanted.is_string() {

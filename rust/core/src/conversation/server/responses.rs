@@ -148,7 +148,7 @@ impl Conversation {
     /// What was said in a response that has ended, and is in the history, is kept there alone. Where
     /// the server cuts, the record's own words tell how long its audio would have been.
     fn leave_words_to_history(&mut self, id: &str) {
-        if self.capabilities.truncation == Truncation::Client {
+        if self.capabilities.truncation != Truncation::Server {
             let history = &mut self.history;
             let needed = |(item_id, part, words): &Spoken| {
                 let stated = history.transcript(item_id, *part);

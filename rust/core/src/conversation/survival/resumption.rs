@@ -46,13 +46,19 @@ impl Conversation {
         let unconfirmed = self.outbox.take_unconfirmed();
         let answers = std::mem::take(&mut survival.answers);
         let (mut items, mut left_out) = (0, 0);
-        self.outbox.message(survival.configuration.to_string());
+        let configuration = survival.configuration.to_string();
         if held_by_server {
+            self.outbox.message(configuration);
             for answer in answers {
                 self.outbox.message(answer);
             }
-        } else {
+        } else if self.profile.messages {
+            self.outbox.message(configuration);
             (items, left_out) = self.replay_history(&mut survival, suspended.as_ref());
+        } else {
+            // What its instructions end with is known when all items are.
+            (items, left_out) = self.replay_history(&mut survival, suspended.as_ref());
+            self.outbox.message(configuration);
         }
         for message in unconfirmed {
             self.outbox.message(message);
@@ -129,16 +135,15 @@ impl Conversation {
         for id in replay.ids {
             self.history_requests.replayed(id);
         }
-        for message in replay.messages {
-            self.outbox.message(message);
-        }
+        let mut messages = replay.messages;
         let continues = suspended.is_some_and(|it| it.continues);
         if replay.items > 0
             && let Some((id, go_on)) = Self::go_on(survival, continues)
         {
-            self.outbox.message(go_on);
+            messages.push(go_on);
             self.history_requests.replayed(id);
         }
+        self.tell(messages);
         (replay.items, replay.left_out)
     }
 
@@ -194,7 +199,7 @@ impl Conversation {
     /// Whether an item that the server confirms was told to it: it is known, and no news.
     pub(in crate::conversation) fn is_replayed(&mut self, kind: &str, event: &Value) -> bool {
         let id = event.pointer("/item/id").and_then(Value::as_str);
-        let done = kind == "conversation.item.done";
+        let done = kind == "conversation.item.done" || !self.profile.ends_items;
         id.is_some_and(|id| self.history_requests.confirms_replayed(id, done))
     }
 
@@ -257,6 +262,9 @@ impl Conversation {
             let id = survival.name("item");
             item.insert("id".to_owned(), id.into());
         }
-        ClientEvent::from_user(event)
+        ClientEvent {
+            as_it_is: false,
+            ..ClientEvent::from_user(event)
+        }
     }
 }

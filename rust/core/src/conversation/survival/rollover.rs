@@ -9,6 +9,7 @@ use super::Surviving;
 use super::restore::{self, Replay};
 use crate::conversation::Conversation;
 use crate::conversation::client_event::ClientEvent;
+use crate::conversation::dialect;
 use crate::conversation::event::{Event, Status};
 use crate::conversation::item::{Item, ItemId};
 
@@ -22,6 +23,8 @@ pub struct Replayed {
     /// The items of the history that they tell, in its order.
     items: Vec<Arc<Item>>,
     left_out: u64,
+    /// What the instructions end with, where the provider takes no messages.
+    told: Option<Arc<str>>,
 }
 
 impl Conversation {
@@ -59,29 +62,35 @@ impl Conversation {
             return Replayed::default();
         };
         let mut replayed = Replayed::default();
-        replayed
-            .messages
-            .push(survival.configuration.to_string().into());
-        replayed
-            .messages
-            .push(ClientEvent::tracing_update(&self.tracing));
         let history = self.history.version().clone();
         let replay = self.replay(&history, &mut survival, None);
         let Replay {
-            messages,
-            ids,
+            messages: mut creations,
+            mut ids,
             items,
             left_out,
             ..
         } = replay;
-        replayed.messages.extend(messages);
-        replayed.ids.extend(ids);
         if items > 0
             && let Some((id, go_on)) = Self::go_on(&mut survival, false)
         {
-            replayed.messages.push(go_on);
-            replayed.ids.insert(id);
+            creations.push(go_on);
+            ids.push(id);
         }
+        let mut messages = vec![survival.configuration.to_string().into()];
+        if self.profile.traces {
+            messages.push(ClientEvent::tracing_update(&self.tracing));
+        }
+        if self.profile.messages {
+            messages.extend(creations);
+            replayed.ids.extend(ids);
+        } else {
+            replayed.told = dialect::told(&creations).map(Arc::from);
+        }
+        let before = self.outbox.tell(replayed.told.clone());
+        let written = messages.into_iter().map(|it| self.outbox.written(it));
+        replayed.messages = written.collect();
+        self.outbox.tell(before);
         replayed.items = history.iter().cloned().collect();
         replayed.left_out = left_out;
         self.survival = Some(survival);
@@ -97,6 +106,14 @@ impl Conversation {
         self.history_requests.suspend();
         self.outbox.take_unconfirmed();
         self.reset_wire();
+        if !self.profile.messages {
+            let (items, _) = self.replay_history(&mut survival, None);
+            if self.outbox.told() != replayed.told.as_deref() {
+                let configuration = survival.configuration.to_string();
+                self.outbox.message(configuration);
+            }
+            return self.taken_over(survival, items, replayed.left_out);
+        }
         let known: HashMap<&str, &Arc<Item>> = replayed
             .items
             .iter()
@@ -141,12 +158,16 @@ impl Conversation {
             }
         }
         self.history_requests.outputs_replayed(&outputs);
+        self.taken_over(survival, items, replayed.left_out);
+    }
+
+    fn taken_over(&mut self, mut survival: Box<Surviving>, items: u64, left_out: u64) {
         self.replay_sound(&mut survival);
         self.outbox.event(Event::SessionRestored {
             reason: "rollover",
             gap: Duration::ZERO,
             items,
-            left_out: replayed.left_out,
+            left_out,
             resumed: false,
         });
         self.survival = Some(survival);

@@ -1,4 +1,4 @@
-//! Names of events in other dialects of the protocol, as they are read.
+//! Names of events in other dialects, as they are read.
 //!
 //! The beta protocol had other names, and services that began with it keep them: Azure's older endpoints and Voice
 //! Live, Qwen, speaches. What is read is lenient, whatever the provider's profile says. Source: the
@@ -23,7 +23,7 @@ const NAMES: [(&str, &str); 6] = [
 ];
 
 /// Today's name of an event.
-pub(super) fn current_name(kind: &str) -> &str {
+pub(in crate::conversation) fn current_name(kind: &str) -> &str {
     // Most events have another beginning.
     if !kind.starts_with("response.audio") && !kind.starts_with("response.text") {
         return kind;
@@ -33,13 +33,13 @@ pub(super) fn current_name(kind: &str) -> &str {
 }
 
 /// Whether an item that was created is whole: the beta has one event where today there are two.
-pub(super) fn is_whole(event: &Value) -> bool {
+pub(in crate::conversation) fn is_whole(event: &Value) -> bool {
     event.pointer("/item/status").and_then(Value::as_str) != Some("in_progress")
 }
 
 /// What a cumulative transcript has that the one before had not; nothing where it was rewritten, for what
 /// was told cannot be taken back: its end has all of it.
-pub(super) fn added<'a>(before: &str, now: &'a str) -> &'a str {
+pub(in crate::conversation) fn added<'a>(before: &str, now: &'a str) -> &'a str {
     now.strip_prefix(before).unwrap_or_default()
 }
 

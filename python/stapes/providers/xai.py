@@ -1,0 +1,126 @@
+"""xAI's Voice Agent API (Grok)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote
+
+from stapes.providers.audio_formats import AudioFormats
+from stapes.providers.base import Provider, SessionDefaults
+from stapes.providers.capabilities import Capabilities, Source
+from stapes.providers.dialect import Dialect
+from stapes.providers.refusing import no_call, no_webrtc
+
+__all__ = ["XAI"]
+
+_RATES = frozenset({8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000})
+_AUDIO = AudioFormats(rates=_RATES)
+_DEFAULTS = SessionDefaults(
+    transcription={"model": "grok-transcribe"},
+    turn_detection={"type": "server_vad", "create_response": True, "interrupt_response": True},
+)
+_DIALECT = Dialect(session="voice_at_top")
+_UNKNOWN = frozenset(
+    {
+        "output_modalities",
+        "audio.input.noise_reduction",
+        "audio.output.speed",
+        "max_output_tokens",
+        "parallel_tool_calls",
+        "truncation",
+        "include",
+    }
+)
+_SOURCE = Source(
+    text="docs.x.ai (voice agent) and recorded conversations", date="2026-11", recorded=True
+)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class XAI(Provider):
+    """xAI's voice agents: the GA protocol, with the voice and the turn detection at the top.
+
+    Tools of the provider's own (`web_search`, `x_search`, `file_search`) and further settings go
+    into `config["provider_data"]`.
+
+    Attributes:
+        truncates: tell the model what was heard of an interrupted answer. xAI's reference does not
+            name `conversation.item.truncate`; clients that send it report that it is accepted
+            (August 2026). Without it the history alone says what was heard.
+    """
+
+    truncates: bool = False
+
+    @property
+    def default_model(self) -> str:
+        """The one that xAI recommends."""
+        return "grok-voice-latest"
+
+    @property
+    def key_variable(self) -> str:
+        """`XAI_API_KEY`."""
+        return "XAI_API_KEY"
+
+    @property
+    def defaults(self) -> SessionDefaults:
+        """Those of the recorded conversations."""
+        return _DEFAULTS
+
+    @property
+    def input_audio(self) -> AudioFormats:
+        """PCM at eight rates, and G.711."""
+        return _AUDIO
+
+    @property
+    def output_audio(self) -> AudioFormats:
+        """PCM at eight rates, and G.711."""
+        return _AUDIO
+
+    @property
+    def dialect(self) -> Dialect:
+        """The GA protocol's, but for the voice and the turn detection."""
+        return _DIALECT
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Neither text alone nor images; no retrieval, traces or stored prompts."""
+        return Capabilities(
+            truncates=self.truncates,
+            retrieves=False,
+            cancels_by_id=False,
+            traces=False,
+            ends_items=False,
+            images=False,
+            text_output=False,
+            turn_detection=frozenset({"server_vad"}),
+            out_of_band=False,
+            prompts=False,
+        )
+
+    @property
+    def unknown_settings(self) -> frozenset[str]:
+        """What neither the recorded requests nor the reference have."""
+        return _UNKNOWN
+
+    @property
+    def max_session_duration(self) -> float:
+        """An hour; the server states no end."""
+        return 3600.0
+
+    @property
+    def source(self) -> Source:
+        """Recorded."""
+        return _SOURCE
+
+    def url(
+        self, model: str, *, call_id: str | None = None, kind: Literal["websocket", "webrtc"]
+    ) -> str:
+        """The URL at api.x.ai that a session connects to.
+
+        Raises:
+            stapes.NotSupportedError: a WebRTC call, or a phone call to join.
+        """
+        no_webrtc(self, kind)
+        no_call(self, call_id)
+        return f"wss://api.x.ai/v1/realtime?model={quote(model, safe='')}"
