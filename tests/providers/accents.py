@@ -6,9 +6,11 @@ Written from recorded conversations and the providers' references, not from the 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Event = dict[str, Any]
 
@@ -141,10 +143,8 @@ class Accent:
 
     def item(self, item: Event, previous: str | None) -> list[Event]:
         """An item is in the conversation."""
-        if self.beta:
-            kinds = ["created"]
-        else:
-            kinds = ["added"] if self.bare else ["added", "done"]
+        kinds = ["added"] if self.bare else ["added", "done"]
+        kinds = ["created"] if self.beta else kinds
         return [
             {"type": f"conversation.item.{kind}", "previous_item_id": previous, "item": item}
             for kind in kinds

@@ -62,7 +62,7 @@ async def test_l16_is_taken_and_sent_as_it_is_where_a_server_offers_it():
 
 
 async def test_l16_is_refused_by_name_where_the_provider_does_not_offer_it():
-    with pytest.raises(ValueError, match="OpenAI does not support .*audio/l16.*use audio/pcm"):
+    with pytest.raises(ValueError, match=r"OpenAI does not support .*audio/l16.*use audio/pcm"):
         session_with({"type": "audio/l16", "rate": 16_000})
 
 

@@ -6,8 +6,8 @@ import inspect
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal, cast
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from typing import Any, Literal
 
 from agents import UserError
 
@@ -137,11 +137,8 @@ class Provider(ABC):
 
     def __repr__(self) -> str:
         """The fields, and whether anybody has tried it."""
-        shown = (
-            f"{item.name}={getattr(self, item.name)!r}"
-            for item in (fields(cast("Any", self)) if is_dataclass(self) else ())
-            if item.repr
-        )
+        known: tuple[Field[Any], ...] = fields(self) if is_dataclass(self) else ()
+        shown = (f"{it.name}={getattr(self, it.name)!r}" for it in known if it.repr)
         made = f"{type(self).__name__}({', '.join(shown)})"
         source = self.source
         untried = source is not None and not source.recorded

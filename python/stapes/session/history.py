@@ -41,9 +41,14 @@ def _json(value: object) -> str:
 def message_event(
     message: str | Mapping[str, Any] | Sequence[Mapping[str, Any]],
     other_event_data: Mapping[str, Any] | None,
-    provider: Provider,
+    provider: Provider | None = None,
 ) -> str:
     """A `conversation.item.create` with a message of the user's, as JSON.
+
+    Args:
+        message: see `RealtimeSession.send_message`.
+        other_event_data: the same.
+        provider: refuses what it cannot take; `None`: the core says what is not sent.
 
     Raises:
         TypeError: `message` is neither text nor a message nor parts.
@@ -65,7 +70,8 @@ def message_event(
         "item": {"type": "message", "role": "user", "content": [_part(part) for part in parts]},
         **(other_event_data or {}),
     }
-    refuse_message(event["item"], provider)
+    if provider is not None:
+        refuse_message(event["item"], provider)
     return _json(event)
 
 
