@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import pytest
+
 from stapes import MessageItem, RealtimeAgent, RealtimeSession
 from stapes.items import InputAudio, OutputAudio, OutputText
 from stapes.testing import ScriptedServer, settle
@@ -124,6 +126,28 @@ async def test_a_transcript_that_is_sent_as_a_whole_each_time_is_told_by_what_is
     assert deltas == [("u", "What"), ("u", " is"), ("v", "And")]
     [error] = [event for event in seen if event.type == "error"]
     assert "item_id" in str(error.error)
+
+
+async def test_a_transcript_that_may_be_revised_is_told_by_what_is_new():
+    kind = "conversation.item.input_audio_transcription"
+    user = message("u", "user", "completed", {"type": "input_audio", "transcript": None})
+    of = {"item_id": "u", "content_index": 0}
+    _, seen, _ = await talk(
+        {"type": "conversation.item.created", "item": user},
+        {"type": f"{kind}.delta", "text": "", "stash": "What", **of},
+        {"type": f"{kind}.delta", "text": "", "stash": "What is", **of},
+        {"type": f"{kind}.text", "text": "What is", "stash": " it", **of},
+    )
+    deltas = [event.delta for event in seen if event.type == "transcript_delta"]
+    assert deltas == ["What", " is", " it"]
+    assert not [event for event in seen if event.type == "error"]
+
+
+@pytest.mark.parametrize("name", ["pcm", "pcm16", "pcm24"])
+async def test_a_name_of_pcm_has_the_rate_that_was_asked_for(name: str):
+    formats = {"input_audio_format": name, "output_audio_format": name}
+    _, seen, _ = await talk({"type": "session.updated", "session": formats})
+    assert seen == []
 
 
 async def test_a_format_that_is_not_specified_is_none():

@@ -7,7 +7,7 @@
 mod reading;
 mod writing;
 
-pub(super) use reading::{added, current_name, is_whole};
+pub(super) use reading::{added, current_name, is_whole, so_far};
 pub(super) use writing::told;
 
 /// Where a session has what the GA protocol has in its `audio`.

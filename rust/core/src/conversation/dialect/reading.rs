@@ -43,6 +43,16 @@ pub(in crate::conversation) fn added<'a>(before: &str, now: &'a str) -> &'a str 
     now.strip_prefix(before).unwrap_or_default()
 }
 
+/// What the user has said so far, where an event has no delta: Qwen sends what is certain and what it may
+/// still revise.
+pub(in crate::conversation) fn so_far(event: &Value) -> Option<String> {
+    let part = |key: &str| event.get(key).and_then(Value::as_str);
+    match (part("text"), part("stash")) {
+        (None, None) => None,
+        (certain, open) => Some([certain, open].map(Option::unwrap_or_default).concat()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +66,15 @@ mod tests {
         for kind in ["response.output_text.done", "response.audio.x", "error", ""] {
             assert_eq!(current_name(kind), kind);
         }
+    }
+
+    #[test]
+    fn what_was_said_so_far_is_what_is_certain_and_what_is_not() {
+        let event = serde_json::json!({"text": "It", "stash": " is"});
+        assert_eq!(so_far(&event).as_deref(), Some("It is"));
+        let event = serde_json::json!({"stash": "It"});
+        assert_eq!(so_far(&event).as_deref(), Some("It"));
+        assert_eq!(so_far(&serde_json::json!({"delta": "It"})), None);
     }
 
     #[test]

@@ -129,7 +129,8 @@ impl Conversation {
             "conversation.item.input_audio_transcription.updated" => {
                 self.user_transcript(&event, now);
             }
-            "conversation.item.input_audio_transcription.delta" => self.user_delta(&event, now),
+            "conversation.item.input_audio_transcription.delta"
+            | "conversation.item.input_audio_transcription.text" => self.user_delta(&event, now),
             "conversation.item.input_audio_transcription.failed" => {
                 self.caller_said_nothing();
                 self.transcription_failed(&event);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::conversation::Conversation;
 use crate::conversation::capabilities::Media;
-use crate::conversation::dialect::added;
+use crate::conversation::dialect::{added, so_far};
 use crate::conversation::ending::Sound;
 use crate::conversation::event::{CoreError, Event, Interest, Speaker};
 use crate::conversation::guard::GuardSource;
@@ -223,6 +223,12 @@ impl Conversation {
 
     pub(super) fn user_delta(&mut self, event: &Value, now: Duration) {
         let Some(delta) = text(event, "delta") else {
+            if let (Some(item_id), Some(transcript)) = (text(event, "item_id"), so_far(event)) {
+                let index = event.get("content_index").cloned().unwrap_or_default();
+                let event =
+                    json!({"item_id": item_id, "content_index": index, "transcript": transcript});
+                return self.user_transcript(&event, now);
+            }
             return self.incomplete("delta of a transcription", "a delta");
         };
         if !delta.trim().is_empty() {
