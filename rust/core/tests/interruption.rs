@@ -384,3 +384,96 @@ fn after_everything_was_heard() {
         expect(call, cause, &[], &["> output_audio_buffer.clear"]);
     });
 }
+
+/// An older response plays, and a newer one waits to be played.
+fn two_responses() -> Call {
+    let mut call = Call::new(TRANSPORTS[0]);
+    call.begins("old");
+    call.speaks("old", "o");
+    call.ends("old", "o");
+    call.begins("new");
+    call.speaks("new", "n");
+    call.plays("old");
+    call.log.clear();
+    call
+}
+
+#[test]
+fn one_response_is_stopped_and_the_other_one_plays_on() {
+    let mut call = two_responses();
+    let now = call.now;
+    call.conversation
+        .stop_response("old", true, Some(false), now);
+    call.drain();
+    assert_eq!(
+        call.log,
+        [
+            "> truncate o 500",
+            "history",
+            "interrupted old o=Some(\"one two\") n=None",
+        ]
+    );
+    assert!(call.late_audio("new", "n"), "it was not stopped");
+    call.now += Duration::from_millis(250);
+    call.interrupt(Cause::Command, None);
+    assert!(call.log.contains(&"> truncate n 250".to_owned()), "{:?}", call.log);
+}
+
+#[test]
+fn a_response_is_cancelled_without_its_playback() {
+    let mut call = two_responses();
+    let now = call.now;
+    for _ in 0..2 {
+        call.conversation
+            .stop_response("new", false, Some(true), now);
+    }
+    call.conversation
+        .stop_response("old", false, Some(true), now);
+    call.drain();
+    assert_eq!(call.log, ["> cancel new"], "the other one has ended");
+    assert!(call.late_audio("new", "n"));
+}
+
+#[test]
+fn a_response_that_the_server_cancels_is_not_cancelled_twice() {
+    for server_interrupts in [true, false] {
+        let mut call = two_responses();
+        let detection = json!({"type": "server_vad", "interrupt_response": server_interrupts});
+        call.server(json!({"type": "session.updated", "session": {"audio": {"input": {
+            "turn_detection": detection}}}}));
+        call.log.clear();
+        let now = call.now;
+        call.conversation.stop_response("new", true, None, now);
+        call.drain();
+        let cancels = call.log.contains(&"> cancel new".to_owned());
+        assert_eq!(cancels, !server_interrupts);
+        assert!(!call.late_audio("new", "n"));
+    }
+}
+
+#[test]
+fn the_first_part_that_was_cut_is_named() {
+    let mut call = Call::new(TRANSPORTS[0]);
+    call.begins("r");
+    call.speaks("r", "first");
+    call.ends("r", "first");
+    call.begins("s");
+    call.speaks("s", "second");
+    call.speaks("s", "third");
+    call.now += Duration::from_millis(1_500);
+    let now = call.now;
+    call.conversation.interrupt(now);
+    let mut named = Vec::new();
+    while let Some(next) = call.conversation.poll_output() {
+        if let Output::Event(Event::AudioInterrupted {
+            response_id,
+            item_id,
+            content_index,
+            ..
+        }) = next.output
+        {
+            named.push((response_id.to_string(), item_id.to_string(), content_index));
+        }
+    }
+    assert_eq!(named, [("s".to_owned(), "second".to_owned(), 0)]);
+}

@@ -397,6 +397,19 @@ impl Session {
         self.act(Conversation::interrupt)
     }
 
+    /// Stops the playback of a response, its generation, or both; `cancel`: `None`: unless the server does.
+    fn stop_response(&self, response_id: &str, playback: bool, cancel: Option<bool>) -> Outcome<()> {
+        self.act(|conversation, now| {
+            conversation.stop_response(response_id, playback, cancel, now);
+        })
+    }
+
+    /// Whether a response was asked for that has not begun.
+    #[getter]
+    fn awaits_response(&self) -> Outcome<bool> {
+        self.look(Conversation::awaits_response)
+    }
+
     fn playback_reported(
         &self,
         item_id: &str,

@@ -45,6 +45,8 @@ class Raw:
     """An event of the server, as JSON text."""
 
     text: str
+    is_replay: bool
+    """It is about an item that a new connection was told again, and no news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +125,12 @@ class AudioStopped:
 
 @dataclass(frozen=True, slots=True)
 class AudioInterrupted:
-    """An answer was interrupted."""
+    """An answer was interrupted; item and content index name the first part of it that was cut."""
 
     agent_version: int
     response_id: str
+    item_id: str
+    content_index: int
 
 
 @dataclass(frozen=True, slots=True)

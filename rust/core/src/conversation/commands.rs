@@ -180,7 +180,8 @@ impl Conversation {
             return;
         }
         if let Some(text) = event.raw {
-            self.outbox.event(Event::Raw { text });
+            let is_replay = false;
+            self.outbox.event(Event::Raw { text, is_replay });
         }
         self.outbox.close(1000, "");
         self.ended(connection_id, end);

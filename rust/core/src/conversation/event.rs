@@ -270,8 +270,9 @@ event_table! {
     /// the user as the class of the same name, without another line.
     #[derive(Debug, Clone, PartialEq)]
     pub enum Event {
-        /// A server event as it came.
-        Raw { text: String }
+        /// A server event as it came. `is_replay`: it is about an item that a new connection was told, and
+        /// no news.
+        Raw { text: String, is_replay: bool }
         ResponseStarted { response_id: Option<Arc<str>>, agent_version: u64 }
         AudioStarted { agent_version: u64 }
         Audio {
@@ -282,7 +283,13 @@ event_table! {
             data: Vec<u8>,
         }
         AudioStopped { agent_version: u64 }
-        AudioInterrupted { agent_version: u64, response_id: Arc<str> }
+        /// A response was cut; `item_id` and `content_index` name the first part of it that was.
+        AudioInterrupted {
+            agent_version: u64,
+            response_id: Arc<str>,
+            item_id: Arc<str>,
+            content_index: usize,
+        }
         /// A response that has ended was heard to its end, or was cut.
         PlaybackEnded { response_id: Arc<str>, played_ms: u64, interrupted: bool }
         /// Another connection has taken the place of one that was lost, or was to end.

@@ -50,6 +50,57 @@ impl Conversation {
         self.cut(cuts);
     }
 
+    /// Stops one response: its playback, its generation, or both. What others have queued plays on, but at
+    /// the caller's end of a call, which holds one stream and is cleared as a whole.
+    ///
+    /// `cancel`: `None`: unless the server cancels it by itself where the user speaks.
+    pub fn stop_response(
+        &mut self,
+        response_id: &str,
+        playback: bool,
+        cancel: Option<bool>,
+        now: Duration,
+    ) {
+        if !self.status.is_standing() {
+            return;
+        }
+        let mut cuts = Vec::new();
+        if playback {
+            if self.playback.source() == PlaybackSource::Caller {
+                cuts = self.stop_playback(now);
+            } else {
+                cuts = self.playback.interrupt_response(response_id, now);
+            }
+            self.count_heard();
+            self.responses.silence(response_id, self.agent_version);
+        }
+        if cancel.unwrap_or(!self.server_interrupts) {
+            self.cancel_named(response_id);
+        }
+        let at_server = self.capabilities.truncation == Truncation::Server;
+        if !cuts.is_empty() && at_server && self.status == Status::Connected {
+            self.outbox.message(ClientEvent::output_audio_clear());
+        }
+        self.cut(cuts);
+        self.settle_played();
+    }
+
+    /// Cancels that response, unless it has ended or that was done before.
+    fn cancel_named(&mut self, response_id: &str) {
+        if self.responses.is_current(response_id) {
+            return self.cancel_current();
+        }
+        if let Some(response) = self.responses.get_mut(response_id)
+            && response.out_of_band
+            && !response.done
+            && !std::mem::replace(&mut response.cancelling, true)
+        {
+            let id: Arc<str> = response_id.into();
+            self.outbox.message(ClientEvent::response_cancel(Some(&id)));
+            self.cancellations.sent(None, Some(id), None);
+        }
+    }
+
     /// Cancels the current response, and those out of band that play.
     fn cancel(&mut self, cuts: &[Cut]) {
         let at_server = self.capabilities.truncation == Truncation::Server;
@@ -62,14 +113,8 @@ impl Conversation {
             self.cancel_current();
         }
         for cut in cuts {
-            if let Some(response) = self.responses.get_mut(&cut.response_id)
-                && response.out_of_band
-                && !response.done
-                && !std::mem::replace(&mut response.cancelling, true)
-            {
-                let id = Arc::clone(&cut.response_id);
-                self.outbox.message(ClientEvent::response_cancel(Some(&id)));
-                self.cancellations.sent(None, Some(id), None);
+            if !self.responses.is_current(&cut.response_id) {
+                self.cancel_named(&cut.response_id);
             }
         }
         if at_server && self.status == Status::Connected {
@@ -117,7 +162,7 @@ impl Conversation {
 
     /// Cuts these parts: for the server, in the history, and for the session.
     pub(super) fn cut(&mut self, cuts: Vec<Cut>) {
-        let mut interrupted: Vec<Arc<str>> = Vec::new();
+        let mut interrupted: Vec<Cut> = Vec::new();
         let mut history_changed = false;
         for mut cut in cuts {
             let Some(response) = self.responses.get_mut(&cut.response_id) else {
@@ -137,8 +182,9 @@ impl Conversation {
                     self.replay_cut(&cut.item_id);
                 }
             }
-            if had_audio && !interrupted.contains(&cut.response_id) {
-                interrupted.push(cut.response_id);
+            let is_known = |known: &Cut| known.response_id == cut.response_id;
+            if had_audio && !interrupted.iter().any(is_known) {
+                interrupted.push(cut);
             }
         }
         if history_changed {
@@ -150,14 +196,16 @@ impl Conversation {
         if self.sound == Sound::Started {
             self.sound = Sound::Interrupted;
         }
-        for response_id in &interrupted {
+        for first in &interrupted {
             self.outbox.event(Event::AudioInterrupted {
                 agent_version: self.agent_version,
-                response_id: Arc::clone(response_id),
+                response_id: Arc::clone(&first.response_id),
+                item_id: Arc::clone(&first.item_id),
+                content_index: first.content_index,
             });
         }
-        for response_id in &interrupted {
-            self.playback_ended(response_id, true);
+        for first in &interrupted {
+            self.playback_ended(&first.response_id, true);
         }
     }
 

@@ -78,6 +78,24 @@ impl Part {
         self.complete && self.heard_ms + ROUNDING_MS >= self.received_ms
     }
 
+    /// Stops at that position of the stream; `runs`: its own, and perhaps others.
+    fn cut(self, runs: &VecDeque<Run>, position_ms: f64) -> Cut {
+        let of_runs: f64 = runs
+            .iter()
+            .filter(|run| run.part == self.number)
+            .map(|run| (position_ms - run.begin_ms).clamp(0.0, run.length_ms))
+            .sum();
+        let heard_ms = (self.heard_ms + of_runs).min(self.received_ms);
+        Cut {
+            response_id: self.response_id,
+            item_id: self.item_id,
+            content_index: self.content_index,
+            // The server takes whole milliseconds.
+            audio_end_ms: (heard_ms + ROUNDING_MS).floor().max(0.0) as u64,
+            length_ms: self.received_ms,
+        }
+    }
+
     fn is(&self, response_id: &str, item_id: &str, content_index: usize) -> bool {
         // The ids of the newest part are mostly the same ones, not only equal.
         let same = |one: &str, other: &str| std::ptr::eq(one, other) || one == other;
@@ -460,23 +478,33 @@ impl Playback {
         let runs = std::mem::take(&mut self.runs);
         self.position_ms = self.end_ms;
         let parts = std::mem::take(&mut self.parts);
-        let cut = |part: Part| {
-            let of_runs: f64 = runs
-                .iter()
-                .filter(|run| run.part == part.number)
-                .map(|run| (position_ms - run.begin_ms).clamp(0.0, run.length_ms))
-                .sum();
-            let heard_ms = (part.heard_ms + of_runs).min(part.received_ms);
-            Cut {
-                response_id: part.response_id,
-                item_id: part.item_id,
-                content_index: part.content_index,
-                // The server takes whole milliseconds.
-                audio_end_ms: (heard_ms + ROUNDING_MS).floor().max(0.0) as u64,
-                length_ms: part.received_ms,
-            }
-        };
+        let cut = |part: Part| part.cut(&runs, position_ms);
         parts.into_iter().map(cut).collect()
+    }
+
+    /// Stops the playback of one response: what is queued behind it moves up. Returns its parts that were
+    /// not heard to their end.
+    pub(super) fn interrupt_response(&mut self, response_id: &str, now: Duration) -> Vec<Cut> {
+        self.advance(now);
+        let position_ms = self.position_ms;
+        let (stopped, left): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.parts)
+            .into_iter()
+            .partition(|part| *part.response_id == *response_id);
+        self.parts = left;
+        let mut gone = VecDeque::new();
+        let mut moved_ms = 0.0;
+        for mut run in std::mem::take(&mut self.runs) {
+            if stopped.iter().any(|part| part.number == run.part) {
+                moved_ms += (run.end_ms() - position_ms).clamp(0.0, run.length_ms);
+                gone.push_back(run);
+            } else {
+                run.begin_ms -= moved_ms;
+                self.runs.push_back(run);
+            }
+        }
+        self.end_ms -= moved_ms;
+        let cut = |part: Part| part.cut(&gone, position_ms);
+        stopped.into_iter().map(cut).collect()
     }
 
     /// Forgets the parts, for a new connection. The format stays until the server states another
@@ -585,6 +613,33 @@ mod tests {
             cuts(&mut playback, at(250)),
             [cut("i", 0, 150), cut("j", 0, 100)]
         );
+    }
+
+    #[test]
+    fn what_is_queued_behind_a_response_that_is_stopped_moves_up() {
+        let mut playback = playing(PlaybackSource::Clock, 300);
+        let other = |playback: &mut Playback, ms: usize| {
+            playback.chunk(&"s".into(), &"j".into(), 0, ms * MS, PCM, at(0));
+        };
+        other(&mut playback, 200);
+        chunk(&mut playback, "i", 1, 100, at(0));
+        other(&mut playback, 200);
+        let stopped = playback.interrupt_response("r", at(100)).into_iter();
+        let stopped: Vec<_> = stopped
+            .map(|cut| (cut.item_id.to_string(), cut.content_index, cut.audio_end_ms))
+            .collect();
+        assert_eq!(stopped, [cut("i", 0, 100), cut("i", 1, 0)]);
+        assert_eq!(playback.interrupt_response("r", at(100)), []);
+        assert_eq!(cuts(&mut playback, at(350)), [cut("j", 0, 250)]);
+    }
+
+    #[test]
+    fn a_response_that_was_heard_to_its_end_is_not_stopped() {
+        let mut playback = playing(PlaybackSource::Clock, 100);
+        playback.response_complete("r", at(0));
+        playback.chunk(&"s".into(), &"j".into(), 0, 100 * MS, PCM, at(0));
+        assert_eq!(playback.interrupt_response("r", at(150)), []);
+        assert_eq!(cuts(&mut playback, at(150)), [cut("j", 0, 50)]);
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl delivery::Message for Message {
     fn size(&self) -> usize {
         match self {
             Self::Event(Event::Audio { data, .. }) => data.len(),
-            Self::Event(Event::Raw { text } | Event::OutgoingMessage { text }) => text.len(),
+            Self::Event(Event::Raw { text, .. } | Event::OutgoingMessage { text }) => text.len(),
             Self::Event(Event::TranscriptDelta { delta, .. }) => delta.len(),
             _ => 0,
         }
@@ -145,6 +145,8 @@ mod tests {
         let interruption = Message::Event(Event::AudioInterrupted {
             agent_version: 0,
             response_id,
+            item_id: "i".into(),
+            content_index: 0,
         });
         assert_eq!(interruption.policy(), DropPolicy::Interruption);
         assert!(interruption.purges(&audio("a")));

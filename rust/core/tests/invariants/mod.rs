@@ -417,7 +417,7 @@ impl Watched {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Raw { text } => self.raw(&text),
+            Event::Raw { text, .. } => self.raw(&text),
             Event::ResponseStarted { response_id, .. } => {
                 (self.active, self.requested) = (true, false);
                 self.responses += 1;

@@ -166,7 +166,7 @@ async fn an_interruption_stops_the_answer_here_and_at_the_server() {
                 interrupted = true;
             }
             Event::Audio { .. } => assert!(!interrupted, "stale sound"),
-            Event::Raw { text } if text.contains("cleared") => break,
+            Event::Raw { text, .. } if text.contains("cleared") => break,
             _ => {}
         }
     }

@@ -30,7 +30,8 @@ impl Conversation {
             return;
         }
         if let Some(text) = event.raw {
-            self.outbox.event(Event::Raw { text });
+            let is_replay = self.is_about_replayed(&event.body);
+            self.outbox.event(Event::Raw { text, is_replay });
         }
         match event.body {
             Body::Malformed(what) | Body::Incomplete(what) => {
@@ -55,6 +56,22 @@ impl Conversation {
             Body::Event { kind, value } => self.server_event(&kind, value, now),
         }
         self.settle_played();
+    }
+
+    /// Whether an event is about an item that the history has, and that this connection was told.
+    fn is_about_replayed(&self, body: &Body<'_>) -> bool {
+        let Body::Event { kind, value } = body else {
+            return false;
+        };
+        let id = match kind.as_str() {
+            "conversation.item.added" | "conversation.item.created" | "conversation.item.done" => {
+                value.pointer("/item/id")
+            }
+            "conversation.item.deleted" => value.get("item_id"),
+            _ => None,
+        };
+        let id = id.and_then(Value::as_str);
+        id.is_some_and(|id| self.history_requests.is_replayed(id))
     }
 
     fn server_event(&mut self, kind: &str, event: Value, now: Duration) {

@@ -104,7 +104,7 @@ impl Caller {
     /// Waits until the session has read a frame of this type.
     pub async fn until_read(&mut self, kind: &str) {
         self.next(kind, |event| match event {
-            Event::Raw { text } if text.contains(kind) => Some(()),
+            Event::Raw { text, .. } if text.contains(kind) => Some(()),
             _ => None,
         })
         .await;
