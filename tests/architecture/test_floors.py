@@ -33,7 +33,7 @@ BASE_FILES = {"buffer_pool", "record"}
 
 CLIENT_BASE = ("agent", "approvals", "config", "errors", "events", "items")
 BELOW_SESSION = ("hub", "playback", "providers", "transport")
-ABOVE_SESSION = ("calls", "cli", "devserver", "testing")
+ABOVE_SESSION = ("agents_sdk", "calls", "cli", "devserver", "testing")
 
 
 def test_the_core_has_its_floors_and_no_other() -> None:

@@ -416,7 +416,11 @@ fn one_response_is_stopped_and_the_other_one_plays_on() {
     assert!(call.late_audio("new", "n"), "it was not stopped");
     call.now += Duration::from_millis(250);
     call.interrupt(Cause::Command, None);
-    assert!(call.log.contains(&"> truncate n 250".to_owned()), "{:?}", call.log);
+    assert!(
+        call.log.contains(&"> truncate n 250".to_owned()),
+        "{:?}",
+        call.log
+    );
 }
 
 #[test]
@@ -439,8 +443,10 @@ fn a_response_that_the_server_cancels_is_not_cancelled_twice() {
     for server_interrupts in [true, false] {
         let mut call = two_responses();
         let detection = json!({"type": "server_vad", "interrupt_response": server_interrupts});
-        call.server(json!({"type": "session.updated", "session": {"audio": {"input": {
-            "turn_detection": detection}}}}));
+        call.server(
+            json!({"type": "session.updated", "session": {"audio": {"input": {
+            "turn_detection": detection}}}}),
+        );
         call.log.clear();
         let now = call.now;
         call.conversation.stop_response("new", true, None, now);

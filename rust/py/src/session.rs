@@ -398,7 +398,12 @@ impl Session {
     }
 
     /// Stops the playback of a response, its generation, or both; `cancel`: `None`: unless the server does.
-    fn stop_response(&self, response_id: &str, playback: bool, cancel: Option<bool>) -> Outcome<()> {
+    fn stop_response(
+        &self,
+        response_id: &str,
+        playback: bool,
+        cancel: Option<bool>,
+    ) -> Outcome<()> {
         self.act(|conversation, now| {
             conversation.stop_response(response_id, playback, cancel, now);
         })

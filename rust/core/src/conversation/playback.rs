@@ -5,11 +5,15 @@
 //! heard is one number, the position on the stream. It comes from the clock, or from a player that
 //! reports it. The clock stands while nothing is left to play.
 
+mod stopping;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audio::format::AudioFormat;
+
+pub(super) use stopping::Cut;
 
 /// How the position of playback is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,24 +82,6 @@ impl Part {
         self.complete && self.heard_ms + ROUNDING_MS >= self.received_ms
     }
 
-    /// Stops at that position of the stream; `runs`: its own, and perhaps others.
-    fn cut(self, runs: &VecDeque<Run>, position_ms: f64) -> Cut {
-        let of_runs: f64 = runs
-            .iter()
-            .filter(|run| run.part == self.number)
-            .map(|run| (position_ms - run.begin_ms).clamp(0.0, run.length_ms))
-            .sum();
-        let heard_ms = (self.heard_ms + of_runs).min(self.received_ms);
-        Cut {
-            response_id: self.response_id,
-            item_id: self.item_id,
-            content_index: self.content_index,
-            // The server takes whole milliseconds.
-            audio_end_ms: (heard_ms + ROUNDING_MS).floor().max(0.0) as u64,
-            length_ms: self.received_ms,
-        }
-    }
-
     fn is(&self, response_id: &str, item_id: &str, content_index: usize) -> bool {
         // The ids of the newest part are mostly the same ones, not only equal.
         let same = |one: &str, other: &str| std::ptr::eq(one, other) || one == other;
@@ -119,18 +105,6 @@ impl Run {
     fn end_ms(&self) -> f64 {
         self.begin_ms + self.length_ms
     }
-}
-
-/// A part that an interruption stopped before it was heard to its end.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Cut {
-    pub(super) response_id: Arc<str>,
-    pub(super) item_id: Arc<str>,
-    pub(super) content_index: usize,
-    /// How much was heard, in whole milliseconds; 0 if the part did not play yet.
-    pub(super) audio_end_ms: u64,
-    /// The length of the audio that was received, in milliseconds.
-    pub(super) length_ms: f64,
 }
 
 /// A part that was heard to its end.
@@ -468,43 +442,6 @@ impl Playback {
         if self.runs.len() > MAX_RUNS {
             self.retire_run();
         }
-    }
-
-    /// Stops playback, and empties the queue. Returns the parts that were not heard to their end, in
-    /// the order in which they would have been played.
-    pub(super) fn interrupt(&mut self, now: Duration) -> Vec<Cut> {
-        self.advance(now);
-        let position_ms = self.position_ms;
-        let runs = std::mem::take(&mut self.runs);
-        self.position_ms = self.end_ms;
-        let parts = std::mem::take(&mut self.parts);
-        let cut = |part: Part| part.cut(&runs, position_ms);
-        parts.into_iter().map(cut).collect()
-    }
-
-    /// Stops the playback of one response: what is queued behind it moves up. Returns its parts that were
-    /// not heard to their end.
-    pub(super) fn interrupt_response(&mut self, response_id: &str, now: Duration) -> Vec<Cut> {
-        self.advance(now);
-        let position_ms = self.position_ms;
-        let (stopped, left): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.parts)
-            .into_iter()
-            .partition(|part| *part.response_id == *response_id);
-        self.parts = left;
-        let mut gone = VecDeque::new();
-        let mut moved_ms = 0.0;
-        for mut run in std::mem::take(&mut self.runs) {
-            if stopped.iter().any(|part| part.number == run.part) {
-                moved_ms += (run.end_ms() - position_ms).clamp(0.0, run.length_ms);
-                gone.push_back(run);
-            } else {
-                run.begin_ms -= moved_ms;
-                self.runs.push_back(run);
-            }
-        }
-        self.end_ms -= moved_ms;
-        let cut = |part: Part| part.cut(&gone, position_ms);
-        stopped.into_iter().map(cut).collect()
     }
 
     /// Forgets the parts, for a new connection. The format stays until the server states another
