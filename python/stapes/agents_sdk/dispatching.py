@@ -22,6 +22,7 @@ from agents.realtime.model_events import (
     RealtimeModelTurnStartedEvent,
 )
 
+from stapes.agents_sdk.lost import ModelConnectionLostError
 from stapes.agents_sdk.problems import error_event
 from stapes.agents_sdk.reading import events_of, is_sound
 from stapes.agents_sdk.server_text import UnreadServerEvent
@@ -239,7 +240,7 @@ class Dispatcher:
             self._delivery.put(RealtimeModelConnectionStatusEvent(status="disconnected"))
             self._delivery.put(RealtimeModelEndOfStreamEvent())
         else:
-            lost = ConnectionLostError(
+            lost = ModelConnectionLostError(
                 message.reason or "the connection was lost",
                 message.code,
                 retryable=bool(message.is_retryable),

@@ -37,6 +37,8 @@ _CONFIG = frozenset(RealtimeModelConfig.__annotations__)
 _NEVER = 1e9
 """Seconds that no connection lasts."""
 _LARGEST = 2**32 - 1
+_MAX_SIZE = 8 * 1024 * 1024
+"""Of a message, in bytes, where nothing else is said: the SDK's own limit."""
 
 
 class AlreadyConnectedError(StapesError, AssertionError):
@@ -59,7 +61,9 @@ class StapesRealtimeModel(RealtimeModel):
         transport: a `stapes.WebSocketTransport(...)`, or a `stapes.WebRTCTransport(...)`, with
             limits, proxy and TLS.
         transport_config: the same in the SDK's words (`ping_interval`, `ping_timeout`,
-            `handshake_timeout` in seconds, `max_size` in bytes), in place of `transport`.
+            `handshake_timeout` in seconds, `max_size` in bytes), in place of `transport`. Without
+            either the defaults are those of `WebSocketTransport`, but for the longest message: 8
+            MiB, as in the SDK.
         provider: the provider's profile, see `stapes.providers`. Default: OpenAI's.
         reconnect: how the session goes on when its connection is lost: by default it connects
             again, and the conversation goes on. `None`: the SDK's session raises, as it does with
@@ -229,7 +233,7 @@ class StapesRealtimeModel(RealtimeModel):
 
 def _transport_of(config: Mapping[str, Any]) -> WebSocketTransport:
     """The transport that the SDK's `TransportConfig` describes."""
-    transport = WebSocketTransport()
+    transport = WebSocketTransport(max_message_size=_MAX_SIZE, max_frame_size=_MAX_SIZE)
     for key, value in config.items():
         match key:
             case "ping_interval":
