@@ -21,6 +21,7 @@ from stapes.agents_sdk.settings import session_payload, tracing_of
 from stapes.agents_sdk.tracker import FollowedTracker
 from stapes.errors import ConsumerTooSlow
 from stapes.hub import LoopHub
+from stapes.providers.refusing import refusal
 from stapes.session.options import CoreOptions
 from stapes.session.reconnecting import reconnect_by, redial_by
 from stapes.virtual_time import has_virtual_time
@@ -140,7 +141,7 @@ class Connection:
     def send_if(self, event: RealtimeModelSendUserInput, send_if: Callable[[], bool]) -> bool:
         """Sends a message of the user's, if the condition holds and no response is asked for."""
         # Nothing is awaited between the question and the act.
-        if self._core.awaits_response or not send_if():
+        if self._core.awaits_response() or not send_if():
             return False
         self._sender.user_input(event)
         return True
@@ -173,6 +174,7 @@ class Connection:
             ),
             virtual_clock=has_virtual_time.get(),
         )
+        core.follow_profile(options.provider.dialect, options.provider.capabilities)
         core.set_interest(_INTEREST)
         if (policy := options.reconnect) is not None:
             provider, asked = options.provider, self._asked
@@ -184,8 +186,9 @@ class Connection:
     def _opening(self) -> Opening:
         payload = self._payload(self._settings)
         audio = payload["audio"]
-        wire = [_wire(audio[part].get("format")) for part in ("input", "output")]
-        self._core.set_formats(wire[0], wire[1], self._options.output_sample_rate)
+        given = _wire("input", audio, self._options.provider)
+        made = _wire("output", audio, self._options.provider)
+        self._core.set_formats(given, made, self._options.output_sample_rate)
         update = {"type": "session.update", "session": payload}
         tracing = json.dumps(tracing_of(self._settings), ensure_ascii=False)
         return json.dumps(update, ensure_ascii=False), tracing, 0
@@ -196,7 +199,7 @@ class Connection:
             settings, self._options.provider, asked.model, joins_call=asked.call_id is not None
         )
         output = payload["audio"]["output"]
-        if not self._core.has_spoken:
+        if self._options.provider.capabilities.changes_voice or not self._core.has_spoken:
             self._voice = output.get("voice")
         elif output.get("voice") != self._voice:
             # The provider would refuse the whole update, the new agent's instructions included.
@@ -220,6 +223,10 @@ class Connection:
         self._loop.call_soon(self._hub.unregister, self._core)
 
 
-def _wire(stated: Mapping[str, Any] | None) -> tuple[str, int | None]:
-    stated = stated or {"type": "audio/pcm", "rate": 24_000}
+def _wire(direction: str, audio: Mapping[str, Any], provider: Provider) -> tuple[str, int | None]:
+    """The format on the wire of the user's sound, or of the answer's."""
+    offered = provider.input_audio if direction == "input" else provider.output_audio
+    stated = audio[direction].get("format") or offered.usual
+    if (instead := offered.why_not(stated)) is not None:
+        raise refusal(provider, f"audio.{direction}.format {stated}", instead)
     return stated["type"], stated.get("rate")

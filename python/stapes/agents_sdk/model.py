@@ -15,6 +15,8 @@ from stapes.agents_sdk.dialling import Asked
 from stapes.agents_sdk.sending import check_interrupt
 from stapes.config import whole_number
 from stapes.errors import NotConnectedError, StapesError
+from stapes.providers import Provider
+from stapes.providers.named import chosen
 from stapes.providers.openai import OPENAI
 from stapes.session import ReconnectPolicy
 from stapes.transport import WebRTCTransport, WebSocketTransport
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from agents.realtime import RealtimeModelListener
     from agents.realtime.model_inputs import RealtimeModelSendEvent
     from agents.realtime.openai_realtime import TransportConfig
-
-    from stapes.providers import Provider
 
 __all__ = ["StapesRealtimeModel"]
 
@@ -64,7 +64,8 @@ class StapesRealtimeModel(RealtimeModel):
             `handshake_timeout` in seconds, `max_size` in bytes), in place of `transport`. Without
             either the defaults are those of `WebSocketTransport`, but for the longest message: 8
             MiB, as in the SDK.
-        provider: the provider's profile, see `stapes.providers`. Default: OpenAI's.
+        provider: the provider, by its name or as a profile, see `stapes.providers`. Default:
+            OpenAI's.
         reconnect: how the session goes on when its connection is lost: by default it connects
             again, and the conversation goes on. `None`: the SDK's session raises, as it does with
             the SDK's own model.
@@ -84,7 +85,7 @@ class StapesRealtimeModel(RealtimeModel):
         *,
         transport: WebSocketTransport | WebRTCTransport | None = None,
         transport_config: TransportConfig | None = None,
-        provider: Provider = OPENAI,
+        provider: Provider | str = OPENAI,
         reconnect: ReconnectPolicy | None = _RECONNECT,
         input_sample_rate: int | None = None,
         output_sample_rate: int | None = None,
@@ -92,6 +93,12 @@ class StapesRealtimeModel(RealtimeModel):
         max_queued_events: int = 10_000,
         max_queued_bytes: int = 32 * 1024 * 1024,
     ) -> None:
+        profile = chosen(provider)
+        if not isinstance(profile, Provider):
+            raise TypeError(
+                "provider must be a name or a stapes.providers.Provider, "
+                f"not {type(profile).__name__}"
+            )
         if transport is not None and transport_config is not None:
             raise ValueError("transport and transport_config say the same thing: give one of them")
         if transport is None:
@@ -114,7 +121,7 @@ class StapesRealtimeModel(RealtimeModel):
         whole_number(max_queued_events, "max_queued_events", at_least=1)
         whole_number(max_queued_bytes, "max_queued_bytes", at_least=1)
         self._options = ModelOptions(
-            provider=provider,
+            provider=profile,
             transport=transport,
             reconnect=reconnect,
             input_sample_rate=input_sample_rate,
@@ -123,7 +130,7 @@ class StapesRealtimeModel(RealtimeModel):
             max_queued_events=max_queued_events,
             max_queued_bytes=max_queued_bytes,
         )
-        self.model = provider.default_model
+        self.model = profile.default_model
         """The model's name: the provider's default, or what the settings of `connect` named."""
         self._listeners: list[RealtimeModelListener] = []
         self._connection: Connection | None = None

@@ -15,7 +15,8 @@ from agents.tool import (
 )
 
 from stapes.config import wire_format
-from stapes.providers import AzureOpenAI, OpenAI
+from stapes.providers import Azure, OpenAI
+from stapes.session.agents.fitting import fit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,6 +57,7 @@ def session_payload(
 
     Raises:
         agents.UserError: a setting cannot be, or a tool cannot be had here.
+        stapes.NotSupportedError: the provider cannot do what a setting wants.
     """
     for key in settings:
         if key not in _KNOWN:
@@ -82,6 +84,9 @@ def session_payload(
     if "tool_choice" in settings:
         ensure_tool_choice_supports_backend(settings["tool_choice"], backend_name=_HOST)
         payload["tool_choice"] = settings["tool_choice"]
+    if not payload["model"]:
+        del payload["model"]
+    fit(payload, payload["tools"], provider, prompt="prompt" in payload)
     return payload
 
 
@@ -107,7 +112,7 @@ def _mapping(settings: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _input(
     settings: Mapping[str, Any], given: Mapping[str, Any], provider: Provider, joins_call: bool
 ) -> dict[str, Any]:
-    made = _format(settings, given, "input_audio_format", joins_call)
+    made = _format(settings, given, "input_audio_format", provider.input_audio.usual, joins_call)
     if "noise_reduction" in given:
         made["noise_reduction"] = given["noise_reduction"]
     elif "input_audio_noise_reduction" in settings:
@@ -132,7 +137,7 @@ def _input(
 def _output(
     settings: Mapping[str, Any], given: Mapping[str, Any], provider: Provider, joins_call: bool
 ) -> dict[str, Any]:
-    made = _format(settings, given, "output_audio_format", joins_call)
+    made = _format(settings, given, "output_audio_format", provider.output_audio.usual, joins_call)
     default = DEFAULT_MODEL_SETTINGS.get("voice") if _has_openai_voices(provider) else None
     voice = given.get("voice") or settings.get("voice", default)
     if voice is not None:
@@ -144,12 +149,16 @@ def _output(
 
 
 def _format(
-    settings: Mapping[str, Any], given: Mapping[str, Any], flat_key: str, joins_call: bool
+    settings: Mapping[str, Any],
+    given: Mapping[str, Any],
+    flat_key: str,
+    usual: Mapping[str, Any],
+    joins_call: bool,
 ) -> dict[str, Any]:
     """The format, where there is one to state; as a payload of its own."""
     stated = given.get("format")
     if stated is None:
-        stated = settings.get(flat_key, None if joins_call else "pcm16")
+        stated = settings.get(flat_key, None if joins_call else usual)
     if stated is None:
         return {}
     if isinstance(stated, Mapping):
@@ -178,7 +187,7 @@ def _first(
 
 
 def _has_openai_voices(provider: Provider) -> bool:
-    return isinstance(provider, OpenAI | AzureOpenAI)
+    return isinstance(provider, OpenAI | Azure)
 
 
 def _default_detection(provider: Provider) -> Any:

@@ -403,7 +403,8 @@ fn one_response_is_stopped_and_the_other_one_plays_on() {
     let mut call = two_responses();
     let now = call.now;
     call.conversation
-        .stop_response("old", true, Some(false), now);
+        .stop_response("old", true, Some(false), now)
+        .expect("it stands");
     call.drain();
     assert_eq!(
         call.log,
@@ -429,10 +430,12 @@ fn a_response_is_cancelled_without_its_playback() {
     let now = call.now;
     for _ in 0..2 {
         call.conversation
-            .stop_response("new", false, Some(true), now);
+            .stop_response("new", false, Some(true), now)
+            .expect("it stands");
     }
     call.conversation
-        .stop_response("old", false, Some(true), now);
+        .stop_response("old", false, Some(true), now)
+        .expect("it stands");
     call.drain();
     assert_eq!(call.log, ["> cancel new"], "the other one has ended");
     assert!(call.late_audio("new", "n"));
@@ -449,7 +452,9 @@ fn a_response_that_the_server_cancels_is_not_cancelled_twice() {
         );
         call.log.clear();
         let now = call.now;
-        call.conversation.stop_response("new", true, None, now);
+        call.conversation
+            .stop_response("new", true, None, now)
+            .expect("it stands");
         call.drain();
         let cancels = call.log.contains(&"> cancel new".to_owned());
         assert_eq!(cancels, !server_interrupts);

@@ -100,6 +100,11 @@ acts! {
         act(|conversation, _| {
             conversation.answer_mcp_approval(connection_id, item_id, approve, reason)
         });
+    /// Stops the playback of a response, its generation, or both; `cancel`: `None`: unless the server does.
+    fn stop_response(response_id: &str, playback: bool, cancel: Option<bool>) -> bool =
+        act(|conversation, now| conversation.stop_response(response_id, playback, cancel, now));
+    /// Whether a response was asked for that has not begun.
+    fn awaits_response() -> Option<bool> = answer(|conversation, _| Ok(conversation.awaits_response()));
     besides {
         /// Puts an event that the session layer holds under `token` into the order.
         fn local_event(&self, token: u64) -> Outcome<()> {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use stapes_core::audio::AudioFormat;
 use stapes_core::conversation::{Conversation, Interest, Profile, Status, WrittenItem};
 use stapes_core::dispatch::{DispatchedSession, SessionOptions};
-use stapes_core::session::{Clock, Endings, ReconnectOptions, SessionSetup, SurvivalStats};
+use stapes_core::session::{Clock, Endings, ReconnectOptions, SessionSetup};
 use stapes_core::transport::SoundStats;
 use stapes_core::transport::net::ConnectRequest;
 
@@ -306,20 +306,12 @@ impl Session {
             session.survival_stats(),
             self.look(Conversation::kept_sound)?,
         );
-        let gaps = stats.gaps.as_secs_f64();
-        let SurvivalStats {
-            reconnects,
-            failed_attempts,
-            rollovers,
-            cut_turns,
-            ..
-        } = stats;
         Ok((
-            reconnects,
-            failed_attempts,
-            rollovers,
-            cut_turns,
-            gaps,
+            stats.reconnects,
+            stats.failed_attempts,
+            stats.rollovers,
+            stats.cut_turns,
+            stats.gaps.as_secs_f64(),
             kept,
         ))
     }
@@ -395,24 +387,6 @@ impl Session {
 
     fn interrupt(&self) -> Outcome<()> {
         self.act(Conversation::interrupt)
-    }
-
-    /// Stops the playback of a response, its generation, or both; `cancel`: `None`: unless the server does.
-    fn stop_response(
-        &self,
-        response_id: &str,
-        playback: bool,
-        cancel: Option<bool>,
-    ) -> Outcome<()> {
-        self.act(|conversation, now| {
-            conversation.stop_response(response_id, playback, cancel, now);
-        })
-    }
-
-    /// Whether a response was asked for that has not begun.
-    #[getter]
-    fn awaits_response(&self) -> Outcome<bool> {
-        self.look(Conversation::awaits_response)
     }
 
     fn playback_reported(

@@ -7,19 +7,23 @@ from typing import TYPE_CHECKING, Any
 from stapes.providers.refusing import refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from stapes.providers import Provider, SessionDefaults
-    from stapes.session.agents.snapshot import AgentSnapshot
 
 __all__ = ["fit"]
 
 
-def fit(payload: dict[str, Any], snapshot: AgentSnapshot, provider: Provider) -> None:
+def fit(
+    payload: dict[str, Any], tools: Iterable[Mapping[str, Any]], provider: Provider, *, prompt: bool
+) -> None:
     """Leaves out what the provider does not know, and refuses what it cannot do.
 
     Args:
         payload: the `session` of a `session.update`, without the user's `provider_data`.
-        snapshot: the agent in charge.
+        tools: of the agent in charge, as they are offered.
         provider: the session's.
+        prompt: the agent has a stored prompt.
 
     Raises:
         stapes.NotSupportedError: names what is refused, and the remedy.
@@ -28,9 +32,9 @@ def fit(payload: dict[str, Any], snapshot: AgentSnapshot, provider: Provider) ->
     if payload["output_modalities"] == ["text"] and not can.text_output:
         raise refusal(provider, "answers in text alone", "leave config.output_modalities out")
     _check_turn_detection(payload["audio"]["input"]["turn_detection"], provider)
-    if snapshot.agent.prompt is not None and not can.prompts:
+    if prompt and not can.prompts:
         raise refusal(provider, "stored prompts", "give the agent instructions in place of prompt=")
-    if not can.hosted_mcp and any(tool.get("type") == "mcp" for tool in snapshot.definitions):
+    if not can.hosted_mcp and any(tool.get("type") == "mcp" for tool in tools):
         raise refusal(
             provider,
             "hosted MCP servers",

@@ -84,7 +84,7 @@ async def session_payload(
     if not payload["model"]:
         del payload["model"]
     payload |= {key: config[key] for key in _OPTIONAL if key in config}  # type: ignore[literal-required]
-    fit(payload, snapshot, provider)
+    fit(payload, snapshot.definitions, provider, prompt=agent.prompt is not None)
     payload = _merged(payload, config.get("provider_data", {}))
     if agent.prompt is not None:
         payload["prompt"] = dict(agent.prompt)

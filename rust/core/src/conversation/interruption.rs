@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::capabilities::Truncation;
 use super::client_event::ClientEvent;
+use super::commands::Rejected;
 use super::ending::Sound;
 use super::event::Event;
 use super::heard::heard;
@@ -60,9 +61,9 @@ impl Conversation {
         playback: bool,
         cancel: Option<bool>,
         now: Duration,
-    ) {
+    ) -> Result<(), Rejected> {
         if !self.status.is_standing() {
-            return;
+            return Err(Rejected::NotConnected);
         }
         let mut cuts = Vec::new();
         if playback {
@@ -83,6 +84,12 @@ impl Conversation {
         }
         self.cut(cuts);
         self.settle_played();
+        Ok(())
+    }
+
+    /// Whether a response was asked for that has not begun.
+    pub fn awaits_response(&self) -> bool {
+        !self.sequencer.is_idle()
     }
 
     /// Cancels that response, unless it has ended or that was done before.

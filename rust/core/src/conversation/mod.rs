@@ -403,11 +403,6 @@ impl Conversation {
         }
     }
 
-    /// Whether a response was asked for that has not begun.
-    pub fn awaits_response(&self) -> bool {
-        !self.sequencer.is_idle()
-    }
-
     fn request_response_auto(&mut self, now: Duration) {
         self.sequencer.request_auto();
         self.flush_responses(now);
