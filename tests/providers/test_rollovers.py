@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from agents import function_tool
+
 from stapes import ConnectionChanged, Error, ReconnectPolicy, SessionRestored
 from stapes.providers import XAI, Qwen
 from tests.providers import accents
@@ -77,3 +79,52 @@ async def test_a_profile_says_how_long_a_connection_lasts(talks: Talks):
     assert len(talk.server.handshakes) == 1
     talk.clock.advance(120)
     await until(lambda: len(talk.server.handshakes) == 2)
+
+
+async def test_a_call_that_is_answered_after_a_loss_is_told_in_the_instructions(talks: Talks):
+    gate = asyncio.Event()
+
+    @function_tool
+    async def hours() -> str:
+        """When it is open."""
+        await gate.wait()
+        return "nine to five"
+
+    policy = ReconnectPolicy(first_delay=5, go_on=None)
+    talk = await talks.begin(hours, provider=Qwen(), reconnect=policy)
+    await talk.says(accents.QWEN.starts("r"))
+    await talk.says(*accents.QWEN.calls("r", "item_f", "hours", "{}"))
+    talk.server.terminate()
+    await talk.settle()
+    seen = len(talk.server.received)
+    await talk.after(5)
+    gate.set()
+    await talk.settle()
+    kinds = [message["type"] for message in talk.server.received[seen:]]
+    assert kinds == ["session.update", "session.update", "response.create"]
+    first, then = (m["session"]["instructions"] for m in talk.server.received[seen : seen + 2])
+    assert first == "x\n\nYou called hours with {}"
+    assert then == f"{first}\nIt gave: nine to five"
+    assert talk.seen(Error) == []
+
+
+async def test_an_answer_that_is_cut_after_a_loss_is_told_as_it_was_heard(talks: Talks):
+    policy = ReconnectPolicy(first_delay=0.1, go_on=None)
+    talk = await talks.begin(provider=Qwen(), reconnect=policy)
+    words = "We open at nine in the morning and close at five."
+    await talk.says(accents.QWEN.starts("r"))
+    await talk.says(*accents.QWEN.speaks("r", "item_a", words, bytes(96_000)))
+    await talk.says(*accents.QWEN.has_spoken("r", "item_a", words))
+    talk.server.terminate()
+    await talk.settle()
+    await talk.after(0.1)
+    assert words in talk.server.received[-1]["session"]["instructions"]
+    talk.clock.advance(0.5)
+    await talk.session.interrupt()
+    await talk.settle()
+    told = talk.server.received[-1]["session"]["instructions"]
+    said = talk.heard()["item_a"]
+    assert told == f"x\n\nYou said: {said}"
+    assert len(said) < len(words)
+    assert not talk.sent("conversation.item.create")
+    assert not talk.sent("conversation.item.delete")

@@ -90,10 +90,16 @@ impl Conversation {
 
     fn put_output(&mut self, call: &FunctionCall, output: &str) {
         let answer = ClientEvent::function_call_output(&call.call_id, output);
+        let mut in_words = false;
         match &mut self.survival {
             // A new connection is told the call with its output.
             Some(survival) if self.status == Status::Reconnecting => survival.answered(answer),
-            _ => self.outbox.message(answer),
+            _ => {
+                in_words = self.take_told_call(&call.call_id);
+                if !in_words {
+                    self.outbox.message(answer);
+                }
+            }
         }
         self.put_item(Item {
             id: Arc::clone(&call.item_id),
@@ -106,6 +112,9 @@ impl Conversation {
                 status: Progress::Completed,
             },
         });
+        if in_words {
+            self.tell_again();
+        }
     }
 
     /// Emits a local event (`token`) of a call, such as the start of its tool. Fails if the call is

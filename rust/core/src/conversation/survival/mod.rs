@@ -83,6 +83,8 @@ pub(super) struct Surviving {
     sound: KeptSound,
     /// Answers that still play, which the server has as text.
     text_only: HashSet<ItemId>,
+    /// Calls that the server has as text, in the instructions, without their outputs.
+    told_calls: HashSet<Arc<str>>,
     /// Counts ids.
     count: u64,
     suspended: Option<Suspended>,
@@ -110,6 +112,7 @@ impl Surviving {
             configuration: "".into(),
             sound: KeptSound::new(most_ms),
             text_only: HashSet::new(),
+            told_calls: HashSet::new(),
             count: 0,
             suspended: None,
             stored: Vec::new(),
@@ -126,6 +129,7 @@ impl Surviving {
     pub fn reset(&mut self) {
         self.sound.reset();
         self.text_only = HashSet::new();
+        self.told_calls = HashSet::new();
         self.suspended = None;
         self.answers = Vec::new();
     }

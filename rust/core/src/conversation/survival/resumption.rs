@@ -15,7 +15,7 @@ use crate::conversation::client_event::ClientEvent;
 use crate::conversation::commands::Rejected;
 use crate::conversation::event::{CoreError, Event, Status};
 use crate::conversation::history::History;
-use crate::conversation::item::{ItemId, ItemKind};
+use crate::conversation::item::{Item, ItemId, ItemKind};
 use crate::conversation::replay::system_message;
 
 /// Bytes of sound in one message to a new connection.
@@ -131,6 +131,7 @@ impl Conversation {
         let replay = self.replay(&history, survival, summary);
         self.history_requests.outputs_replayed(&replay.outputs);
         survival.text_only = self.playing_items();
+        survival.told_calls = self.calls_told_in_instructions(&history);
         self.history_requests.forget_replayed();
         for id in replay.ids {
             self.history_requests.replayed(id);
@@ -145,6 +146,38 @@ impl Conversation {
         }
         self.tell(messages);
         (replay.items, replay.left_out)
+    }
+
+    /// The calls in it that somebody will answer, where no message can tell the server the output.
+    fn calls_told_in_instructions(&self, history: &History) -> HashSet<Arc<str>> {
+        if self.profile().messages {
+            return HashSet::new();
+        }
+        let call_id = |item: &Arc<Item>| match &item.kind {
+            ItemKind::FunctionCall {
+                call_id,
+                output: None,
+                ..
+            } => Some(call_id.as_deref().unwrap_or(&item.id).into()),
+            _ => None,
+        };
+        history.iter().filter_map(call_id).collect()
+    }
+
+    /// Whether the server knows this call from its instructions alone, which have to tell the output. It is
+    /// asked once.
+    pub(in crate::conversation) fn take_told_call(&mut self, call_id: &str) -> bool {
+        let survival = self.survival.as_mut();
+        survival.is_some_and(|it| it.told_calls.remove(call_id))
+    }
+
+    /// Tells the history as it is now, in the instructions.
+    pub(in crate::conversation) fn tell_again(&mut self) {
+        if let Some(mut survival) = self.survival.take() {
+            self.replay_history(&mut survival, None);
+            self.outbox.message(survival.configuration.to_string());
+            self.survival = Some(survival);
+        }
     }
 
     /// The items of answers that still play.
@@ -218,6 +251,9 @@ impl Conversation {
 
     /// Replaces an answer that the server has as text by what was heard of it.
     pub(in crate::conversation) fn replay_cut(&mut self, item_id: &ItemId) {
+        if !self.profile().messages {
+            return self.tell_again();
+        }
         let Some(mut survival) = self.survival.take() else {
             return;
         };
