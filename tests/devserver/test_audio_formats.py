@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from stapes.devserver.audio import g711
 from stapes.devserver.audio.formats import FORMATS, RATE
 from stapes.devserver.audio.vad import VoiceActivity
+from stapes.devserver.resampling import Resampler, resample
 from stapes.devserver.session.speaking import steps
 
 ALL = np.arange(-32_768, 32_768, dtype=np.int16)
@@ -86,3 +87,25 @@ def test_all_words_and_all_sound_of_a_speech_go_out(words, samples, name, chunk_
     spoken = [said for step in made for _, said in step.words]
     assert spoken == sorted(spoken)
     assert spoken[-1] == pytest.approx(samples / 24)
+
+
+RATES = (8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000)
+
+
+@given(
+    st.sampled_from(RATES),
+    st.booleans(),
+    st.lists(st.integers(0, 900), min_size=1, max_size=20),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_stream_is_resampled_as_the_whole_is(rate, outwards, cuts, seed):
+    source, target = (RATE, rate) if outwards else (rate, RATE)
+    rng = np.random.default_rng(seed)
+    sound = rng.integers(-20_000, 20_000, sum(cuts)).astype(np.int16)
+    stream = Resampler(source, target)
+    for _ in range(2):  # `flush` begins anew
+        pieces = [stream.feed(piece) for piece in np.split(sound, np.cumsum(cuts)[:-1])]
+        got = np.concatenate([*pieces, stream.flush()]).astype(int)
+        whole = np.clip(np.rint(resample(sound.astype(np.float32), source, target)), -(2**15), None)
+        assert len(got) == len(whole)
+        assert np.all(np.abs(got - np.minimum(whole, 2**15 - 1)) <= 1)

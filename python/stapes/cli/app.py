@@ -36,6 +36,13 @@ class MindKind(StrEnum):
     SCRIPTED = "scripted"
 
 
+class DialectKind(StrEnum):
+    """What a development server speaks."""
+
+    GA = "ga"
+    BETA = "beta"
+
+
 class VoiceKind(StrEnum):
     """What a development server speaks with."""
 
@@ -171,6 +178,10 @@ def dev_server(
         ),
     ] = None,
     voice: Annotated[VoiceKind, typer.Option(help="What it speaks with.")] = VoiceKind.NATURAL,
+    dialect: Annotated[
+        DialectKind,
+        typer.Option(help="What is spoken over WebSocket. docs/development-server.md has each."),
+    ] = DialectKind.GA,
     pace: Annotated[
         float, typer.Option(help="How many times faster than it plays audio is sent.", min=0.1)
     ] = 4.0,
@@ -242,7 +253,10 @@ def dev_server(
         if (capacity := getattr(thinks, "capacity", None)) is not None:
             mind_is += f", which hears {capacity} calls that speak at once"
         typer.echo(f"Listening on {url} ({mind_is}). Stop with Ctrl-C.")
-        typer.echo(f"Talk to it with a browser: {page}")
+        if dialect is DialectKind.GA:
+            typer.echo(f"Talk to it with a browser: {page}")
+        else:
+            typer.echo(f"It speaks the dialect {dialect.value}.")
         if rudeness.acts:
             typer.echo("Rude on purpose:")
         for act in rudeness.acts:
@@ -271,6 +285,7 @@ def dev_server(
             speaks,
             host=host,
             port=port,
+            dialect=dialect.value,
             pace=pace,
             origins=allow_origin or (),
             hosts=allow_host or (),

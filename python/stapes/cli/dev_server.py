@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from stapes.devserver import DevServer, Mind, Options, Rudeness, Voice
+    from stapes.devserver.options import DialectName
 
 MindName: TypeAlias = Literal["listening", "scripted"]
 VoiceName: TypeAlias = Literal["natural", "espeak", "tones"]
@@ -156,6 +157,7 @@ def run_server(
     host: str,
     port: int,
     pace: float | None,
+    dialect: DialectName = "ga",
     origins: Iterable[str] = (),
     hosts: Iterable[str] = (),
     rudeness: Rudeness | None = None,
@@ -174,7 +176,9 @@ def run_server(
     except ImportError as error:
         raise ServerSetupError(f"the development server {_needs_server(error)}") from None
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    options = Options(pace=pace, origins=frozenset(origins), hosts=frozenset(hosts))
+    options = Options(
+        dialect=dialect, pace=pace, origins=frozenset(origins), hosts=frozenset(hosts)
+    )
     try:
         serve(
             mind,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
+
+DialectName: TypeAlias = Literal["ga", "beta"]
+DIALECTS: tuple[DialectName, ...] = get_args(DialectName)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,13 +14,16 @@ class Options:
     """Options of a development server.
 
     Attributes:
+        dialect: what is spoken over WebSocket: the GA protocol (`ga`), or the beta before it. Calls
+            over WebRTC, calls that are joined and ephemeral keys are served in `ga` alone.
         api_keys: the keys that are accepted; `None` accepts any key that is not empty.
         refusal: how a connection is refused. `http` answers the handshake with the HTTP status;
             `close` accepts it, sends an `error` event and closes (3000 for the key, 4000 for the
             rest), which is what the provider's own WebSocket endpoint has been seen to do.
         models: the models that are served; `None` serves any name.
         default_model: the model of a connection that names none; `None` refuses such connections.
-        default_voice: the voice of a session that names none.
+        default_voice: the voice of a session that names none, in `ga`; the others have their
+            provider's.
         pace: how many times faster than real time spoken audio is sent; `None` sends it at once.
         truncated_transcript: what clients get of the words of a truncated answer: those that were
             spoken (`cut`), or no transcript at all (`omit`), as the provider is documented to do.
@@ -42,6 +48,7 @@ class Options:
         hosts: names that the server answers to, besides `localhost` and addresses.
     """
 
+    dialect: DialectName = "ga"
     api_keys: frozenset[str] | None = field(default=None, repr=False)
     refusal: Literal["http", "close"] = "http"
     models: frozenset[str] | None = None
@@ -71,6 +78,8 @@ class Options:
         Raises:
             ValueError: an option is out of its range; the message names it.
         """
+        if self.dialect not in DIALECTS:
+            raise ValueError(f"dialect is {self.dialect!r}: give one of {', '.join(DIALECTS)}")
         if self.pace is not None and self.pace <= 0:
             raise ValueError(f"pace must be positive, or None to send at once, not {self.pace}")
         positive = (

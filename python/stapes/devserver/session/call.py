@@ -13,6 +13,7 @@ from stapes.devserver.mind import MindThatPrepares, mind_for_call
 from stapes.devserver.session.config import SessionConfig
 from stapes.devserver.session.context import CallContext, Observer
 from stapes.devserver.session.conversation import Conversation
+from stapes.devserver.session.dialect import Dialect
 from stapes.devserver.session.errors import ProtocolError, session_expired
 from stapes.devserver.session.hearing import Hearing
 from stapes.devserver.session.ids import Ids
@@ -58,6 +59,7 @@ class RealtimeCall:
         model: str | None = None,
         settings: Sequence[dict[str, Any]] = (),
         sound_apart: bool = False,
+        dialect: Dialect | None = None,
         observe: Observer | None = None,
     ) -> None:
         """Begin a session.
@@ -70,12 +72,14 @@ class RealtimeCall:
             settings: validated session settings to begin with, the later over the earlier.
             sound_apart: sound does not travel in the events: it is fed to `input_audio` and taken
                 from `output_audio`.
+            dialect: what the connection speaks; without it, GA.
             observe: is told every server event as it is queued.
 
         Raises:
             ProtocolError: the settings contradict the model or each other.
         """
         ids = Ids()
+        dialect = dialect or Dialect()
         self._options = options
         self._is_over = False
         self._context = CallContext(
@@ -89,10 +93,13 @@ class RealtimeCall:
                 default_model=options.default_model or "",
                 expires_at=int(time.time() + options.max_session_seconds),
             ),
-            conversation=Conversation(f"conv_{ids.token}", max_items=options.max_items),
+            conversation=Conversation(
+                dialect.conversation_id or f"conv_{ids.token}", max_items=options.max_items
+            ),
             outbox=Outbox(high_water=options.max_waiting_events),
             ids=ids,
             observe=observe,
+            dialect=dialect,
         )
         context = self._context
         self.output_audio = (
@@ -101,7 +108,7 @@ class RealtimeCall:
             else None
         )
         self._context.output_audio = self.output_audio
-        for patch in settings:
+        for patch in (*([dialect.settings] if dialect.settings else []), *settings):
             self._context.config = self._context.config.updated(patch, voice_is_fixed=False)
         hearing = Hearing(self._context)
         self._responses = Responses(self._context, hearing)
@@ -137,6 +144,11 @@ class RealtimeCall:
     def items(self) -> list[dict[str, Any]]:
         """The items of the conversation as the mind sees them."""
         return [item.to_view() for item in self._context.conversation]
+
+    def sound_of(self, item_id: str) -> bytes:
+        """Return the sound of an item of the conversation, PCM16 at 24,000 Hz; empty if none."""
+        item = self._context.conversation.get(item_id)
+        return b"".join(bytes(part.pcm) for part in item.parts) if item is not None else b""
 
     async def run(self, frames: AsyncIterator[str | bytes], send: Send) -> None:
         """Serve the call until the client's frames end, then stop all that it has begun."""
@@ -185,11 +197,17 @@ class RealtimeCall:
         """Act on one client frame. What is wrong with it becomes an `error` event."""
         event_id: str | None = None
         try:
-            event = _parse(frame)
-            given = event.get("event_id")
-            event_id = given if isinstance(given, str) else None
-            self._client_event(event, "")
-            self._handlers[event["type"]](event)
+            dialect = self._context.dialect
+            if isinstance(frame, bytes):
+                events = dialect.read_binary(frame)
+            else:
+                event = _parse(frame)
+                given = event.get("event_id")
+                event_id = given if isinstance(given, str) else None
+                events = dialect.read(event)
+            for understood in events:
+                self._client_event(understood, "")
+                self._handlers[understood["type"]](understood)
         except ProtocolError as error:
             self._context.refuse(error, event_id)
         except Exception:
@@ -243,11 +261,7 @@ class RealtimeCall:
         await asyncio.wait([sender], timeout=5.0)
 
 
-def _parse(frame: str | bytes) -> dict[str, Any]:
-    if isinstance(frame, bytes):
-        raise ProtocolError(
-            "Expected a text WebSocket message; binary frames are not supported.", "invalid_event"
-        )
+def _parse(frame: str) -> dict[str, Any]:
     try:
         event = json.loads(frame)
     except (ValueError, RecursionError) as problem:

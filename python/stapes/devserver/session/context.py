@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from stapes.devserver.session.dialect import Dialect
 from stapes.devserver.session.text import sendable
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class CallContext:
     Events are given out without waiting (`emit`), so that what one part emits between two awaits
     is not torn apart by another part. `output_audio` is there where sound travels apart from the
     events. `joined` are the outboxes of connections that have joined the call: they get every
-    event.
+    event. `dialect` is what the call's own connection speaks; those that joined speak GA.
     """
 
     options: Options
@@ -45,6 +46,7 @@ class CallContext:
     ids: Ids
     observe: Observer | None = None
     output_audio: OutputAudio | None = None
+    dialect: Dialect = field(default_factory=Dialect)
     joined: list[Outbox] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -53,9 +55,12 @@ class CallContext:
         event = self._event(type_, fields)
         if self.observe is not None:
             self.observe(event)
-        frame = _frame(event)
-        for outbox in (self.outbox, *self.joined):
-            outbox.put(frame)
+        for said in self.dialect.write(event):
+            self.outbox.put(said if isinstance(said, bytes) else _frame(said))
+        if self.joined:
+            frame = _frame(event)
+            for outbox in self.joined:
+                outbox.put(frame)
 
     def greet(self, outbox: Outbox, type_: str, **fields: Any) -> None:
         """Queue a server event for one connection that has joined."""

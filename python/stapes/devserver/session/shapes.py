@@ -21,7 +21,7 @@ from stapes.devserver.session.schema import (
 _NAME = r"^[a-zA-Z0-9_-]+$"
 _whole = number(whole=True)
 _string = text()
-_tokens = by_type(string=one_of("inf"), number=number(lowest=1, highest=4096, whole=True))
+TOKENS = by_type(string=one_of("inf"), number=number(lowest=1, highest=4096, whole=True))
 _modalities = listing(one_of("text", "audio"), longest=1)
 _effort = one_of("minimal", "low", "medium", "high", "xhigh")
 
@@ -92,7 +92,7 @@ _audio = fields(
         "output": fields({}, {"format": _format, "voice": _voice, "speed": _speed}),
     },
 )
-_function_tool = fields(
+FUNCTION_TOOL = fields(
     {"type": anything, "name": text(longest=64, pattern=_NAME)},
     {"description": nullable(_string), "parameters": nullable(mapping)},
 )
@@ -114,8 +114,8 @@ _mcp_tool = fields(
         anything,
     ),
 )
-_tools = listing(tagged("type", {"function": _function_tool, "mcp": _mcp_tool}), longest=128)
-_tool_choice = by_type(
+TOOLS = listing(tagged("type", {"function": FUNCTION_TOOL, "mcp": _mcp_tool}), longest=128)
+TOOL_CHOICE = by_type(
     string=one_of("none", "auto", "required"),
     object=tagged(
         "type",
@@ -125,7 +125,7 @@ _tool_choice = by_type(
         },
     ),
 )
-_tracing = by_type(
+TRACING = by_type(
     string=one_of("auto"),
     object=fields({}, {"workflow_name": _string, "group_id": _string, "metadata": mapping}),
 )
@@ -142,7 +142,7 @@ _truncation = by_type(
     ),
 )
 _prompt = fields({"id": _string}, {"version": nullable(_string), "variables": nullable(mapping)})
-_metadata = pairs(text(longest=512), most=16, longest_key=64)
+METADATA = pairs(text(longest=512), most=16, longest_key=64)
 
 SESSION: Check = tagged(
     "type",
@@ -154,12 +154,12 @@ SESSION: Check = tagged(
                 "instructions": _string,
                 "output_modalities": _modalities,
                 "audio": _audio,
-                "tools": _tools,
-                "tool_choice": _tool_choice,
+                "tools": TOOLS,
+                "tool_choice": TOOL_CHOICE,
                 "parallel_tool_calls": nullable(boolean),
                 "reasoning": nullable(fields({}, {"effort": nullable(_effort)})),
-                "max_output_tokens": _tokens,
-                "tracing": nullable(_tracing),
+                "max_output_tokens": TOKENS,
+                "tracing": nullable(TRACING),
                 "truncation": _truncation,
                 "prompt": nullable(_prompt),
                 "include": nullable(listing(one_of("item.input_audio_transcription.logprobs"))),
@@ -177,7 +177,7 @@ _common = {
     "object": one_of("realtime.item"),
     "status": nullable(_status),
 }
-_user_content = tagged(
+USER_CONTENT = tagged(
     "type",
     {
         "input_text": fields({"type": anything, "text": _string}, {}),
@@ -192,10 +192,11 @@ _user_content = tagged(
 _assistant_content = tagged(
     "type", {"output_text": fields({"type": anything, "text": _string}, {})}
 )
-_system_content = tagged("type", {"input_text": fields({"type": anything, "text": _string}, {})})
+SYSTEM_CONTENT = tagged("type", {"input_text": fields({"type": anything, "text": _string}, {})})
 
 
-def _message(content: Check) -> Check:
+def message(content: Check) -> Check:
+    """Accept a message with parts of that content."""
     return fields({"type": anything, "role": anything, "content": listing(content)}, _common)
 
 
@@ -204,13 +205,13 @@ _approval_response = fields(
     {"type": anything, "approval_request_id": _string, "approve": boolean},
     {**_common, "reason": nullable(_string)},
 )
-_items: dict[str, Check] = {
+ITEMS: dict[str, Check] = {
     "message": tagged(
         "role",
         {
-            "user": _message(_user_content),
-            "assistant": _message(_assistant_content),
-            "system": _message(_system_content),
+            "user": message(USER_CONTENT),
+            "assistant": message(_assistant_content),
+            "system": message(SYSTEM_CONTENT),
         },
     ),
     "function_call": fields(
@@ -222,9 +223,9 @@ _items: dict[str, Check] = {
     ),
     "mcp_approval_response": _approval_response,
 }
-ITEM: Check = tagged("type", _items)
+ITEM: Check = tagged("type", ITEMS)
 INPUT_ITEM: Check = tagged(
-    "type", {**_items, "item_reference": fields({"type": anything, "id": _string}, {})}
+    "type", {**ITEMS, "item_reference": fields({"type": anything, "id": _string}, {})}
 )
 
 # --- responses -----------------------------------------------------------------------------------
@@ -237,14 +238,14 @@ RESPONSE: Check = fields(
         "audio": nullable(
             fields({}, {"output": nullable(fields({}, {"format": _format, "voice": _voice}))})
         ),
-        "tools": nullable(_tools),
-        "tool_choice": nullable(_tool_choice),
+        "tools": nullable(TOOLS),
+        "tool_choice": nullable(TOOL_CHOICE),
         "parallel_tool_calls": nullable(boolean),
         "reasoning": nullable(fields({}, {"effort": nullable(_effort)})),
-        "max_output_tokens": nullable(_tokens),
+        "max_output_tokens": nullable(TOKENS),
         "conversation": nullable(one_of("auto", "none")),
         "input": nullable(listing(INPUT_ITEM)),
-        "metadata": nullable(_metadata),
+        "metadata": nullable(METADATA),
         "prompt": nullable(_prompt),
     },
 )
@@ -252,33 +253,36 @@ RESPONSE: Check = fields(
 # --- client events -------------------------------------------------------------------------------
 
 
-def _event(required: dict[str, Check], optional: dict[str, Check] | None = None) -> Check:
+def client_event(required: dict[str, Check], optional: dict[str, Check] | None = None) -> Check:
+    """Accept an event with these fields beside its type and id."""
     return fields(
         {"type": anything, **required},
         {"event_id": nullable(text(longest=512)), **(optional or {})},
     )
 
 
-_client_events: dict[str, Check] = {
-    "session.update": _event({"session": SESSION}),
-    "input_audio_buffer.append": _event({"audio": _string}),
-    "input_audio_buffer.commit": _event({}),
-    "input_audio_buffer.clear": _event({}),
-    "conversation.item.create": _event({"item": ITEM}, {"previous_item_id": nullable(_string)}),
-    "conversation.item.truncate": _event(
+CLIENT_EVENTS: dict[str, Check] = {
+    "session.update": client_event({"session": SESSION}),
+    "input_audio_buffer.append": client_event({"audio": _string}),
+    "input_audio_buffer.commit": client_event({}),
+    "input_audio_buffer.clear": client_event({}),
+    "conversation.item.create": client_event(
+        {"item": ITEM}, {"previous_item_id": nullable(_string)}
+    ),
+    "conversation.item.truncate": client_event(
         {
             "item_id": _string,
             "content_index": number(lowest=0, whole=True),
             "audio_end_ms": number(lowest=0, whole=True),
         }
     ),
-    "conversation.item.delete": _event({"item_id": _string}),
-    "conversation.item.retrieve": _event({"item_id": _string}),
-    "response.create": _event({}, {"response": nullable(RESPONSE)}),
-    "response.cancel": _event({}, {"response_id": nullable(_string)}),
+    "conversation.item.delete": client_event({"item_id": _string}),
+    "conversation.item.retrieve": client_event({"item_id": _string}),
+    "response.create": client_event({}, {"response": nullable(RESPONSE)}),
+    "response.cancel": client_event({}, {"response_id": nullable(_string)}),
 }
-CLIENT_EVENT: Check = tagged("type", _client_events)
+CLIENT_EVENT: Check = tagged("type", CLIENT_EVENTS)
 PEER_CLIENT_EVENT: Check = tagged(
-    "type", {**_client_events, "output_audio_buffer.clear": _event({})}
+    "type", {**CLIENT_EVENTS, "output_audio_buffer.clear": client_event({})}
 )
 """What a client may send where sound travels apart from the events."""

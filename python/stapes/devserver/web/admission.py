@@ -80,7 +80,7 @@ def admit_socket(websocket: WebSocket, options: Options, secrets: ClientSecrets)
     Raises:
         Refusal: it is not served.
     """
-    if "realtime=v1" in websocket.headers.get("openai-beta", ""):
+    if options.dialect == "ga" and "realtime=v1" in websocket.headers.get("openai-beta", ""):
         raise bad_request(
             "beta_api_shape_disabled",
             "The Realtime Beta API is no longer supported. Please use the GA shape: leave the "
@@ -98,6 +98,16 @@ def require_model(model: str | None, options: Options) -> None:
         )
     if model is not None and options.models is not None and model not in options.models:
         raise bad_request("invalid_model", f'Model "{model}" is not supported in realtime mode.')
+
+
+def require_ga(options: Options, purpose: str) -> None:
+    """Refuse what the server can do in the GA protocol alone, such as `to join a call`."""
+    if options.dialect != "ga":
+        raise bad_request(
+            "unsupported_in_dialect",
+            f"This server speaks the dialect {options.dialect!r} over WebSocket: {purpose}, start "
+            "it with the dialect 'ga'.",
+        )
 
 
 def require_room(options: Options, calls: int) -> None:
@@ -121,14 +131,18 @@ def unknown_call() -> Refusal:
 
 
 def _key(connection: HTTPConnection) -> str | None:
-    """Return the key of the `Authorization` header, or of a browser's subprotocols."""
+    """Return the key of the `Authorization` header, or of a browser's subprotocols.
+
+    Azure's clients have it in the header, or the query parameter, `api-key`.
+    """
     scheme, _, key = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()
     for protocol in connection.scope.get("subprotocols", ()):
         if protocol.startswith(_KEY_PROTOCOL) and protocol != _KEY_PROTOCOL:
             return str(protocol).removeprefix(_KEY_PROTOCOL)
-    return None
+    plain = connection.headers.get("api-key") or connection.query_params.get("api-key", "")
+    return plain.strip() or None
 
 
 def _known(key: str, keys: frozenset[str]) -> bool:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect
 
+from stapes.devserver.dialects.choice import Dialects
 from stapes.devserver.web.admission import (
     Refusal,
     admit_socket,
+    require_ga,
     require_model,
     require_room,
     unknown_call,
@@ -61,6 +63,7 @@ class Calls:
         self.mind, self.voice, self.options = mind, voice, options
         self.trouble = trouble or Trouble()
         self.secrets = ClientSecrets()
+        self._dialects = Dialects(options.dialect)
         self.under_way: set[ServedCall] = set()
         self._recording = recording
         self._peers: dict[str, tuple[PeerCall, asyncio.Task[None]]] = {}
@@ -78,6 +81,7 @@ class Calls:
                 admitted = admit_socket(websocket, self.options, self.secrets)
                 call_id = websocket.query_params.get("call_id")
                 if call_id is not None:
+                    require_ga(self.options, "to join a call")
                     await self._join(websocket, call_id)
                     return
                 require_model(websocket.query_params.get("model"), self.options)
@@ -209,6 +213,7 @@ class Calls:
             self._call_options,
             self.trouble,
             settings=settings,
+            dialect=self._dialects.begin(websocket.query_params),
             recording=self._recording,
         )
 

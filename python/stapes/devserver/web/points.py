@@ -1,4 +1,4 @@
-"""Which points of a turn an event on the wire stands for."""
+"""Which points of a turn an event on the wire stands for, by GA's names or the beta's."""
 
 from __future__ import annotations
 
@@ -21,9 +21,16 @@ _FROM_SERVER = {
     "response.function_call_arguments.delta": "function_arguments",
     "response.output_audio.done": "audio_done",
     "response.output_text.done": "audio_done",
+    "response.audio.done": "audio_done",
+    "response.text.done": "audio_done",
     "response.done": "response_done",
 }
-_DELTAS = ("response.output_audio.delta", "response.output_text.delta")
+_DELTAS = (
+    "response.output_audio.delta",
+    "response.output_text.delta",
+    "response.audio.delta",
+    "response.text.delta",
+)
 
 
 class ClientPoints:

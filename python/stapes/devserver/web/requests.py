@@ -19,6 +19,7 @@ from stapes.devserver.web.admission import (
     Refusal,
     admit,
     bad_request,
+    require_ga,
     require_model,
     require_room,
 )
@@ -60,6 +61,7 @@ class HttpApi:
         if intercepted is not None:
             return intercepted
         try:
+            require_ga(options, "to call over WebRTC")
             admitted = admit(request, options, calls.secrets)
             offer, session = await _offer(request)
             settings = [*admitted.settings, *([] if session is None else [session])]
@@ -89,6 +91,7 @@ class HttpApi:
         """Give out an ephemeral key."""
         calls, options = self._calls, self._calls.options
         try:
+            require_ga(options, "to have ephemeral keys")
             if admit(request, options, calls.secrets).ephemeral:
                 message = "An ephemeral key cannot be used to make another one."
                 raise Refusal(401, 3000, ProtocolError(message, "invalid_api_key"))

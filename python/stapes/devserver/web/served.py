@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stapes.devserver.mind import Mind, Voice
     from stapes.devserver.options import Options
     from stapes.devserver.rudeness import DropWay
+    from stapes.devserver.session.dialect import Dialect
     from stapes.devserver.session.outbox import Outgoing
 
 Read = Callable[[], Awaitable[str | bytes | None]]
@@ -31,8 +32,9 @@ class ServedCall(ABC):
     Attributes:
         call: the session itself.
         received: the client's events, as they were read (kept only if `recording`).
-        sent: the server's events, as they were queued (kept only if `recording`).
-        query: the parameters of the URL.
+        sent: the server's events, as they were queued, in GA whatever the connection's dialect is
+            (kept only if `recording`).
+        query: the parameters of the URL, without the key.
         headers: the headers of the handshake, without the key.
         conversation: what the server knows of the conversation.
     """
@@ -47,14 +49,15 @@ class ServedCall(ABC):
         model: str | None = None,
         settings: Sequence[dict[str, Any]] = (),
         sound_apart: bool = False,
+        dialect: Dialect | None = None,
         recording: bool = False,
     ) -> None:
         self.received, self.sent = Record("client"), Record("server")
-        self.query = dict(connection.query_params)
+        self.query = {n: v for n, v in connection.query_params.items() if n != "api-key"}
         self.headers = {
             name: value
             for name, value in connection.headers.items()
-            if name not in ("authorization", "sec-websocket-protocol", "cookie")
+            if name not in ("authorization", "api-key", "sec-websocket-protocol", "cookie")
         }
         self.call = RealtimeCall(
             mind,
@@ -63,6 +66,7 @@ class ServedCall(ABC):
             model=model,
             settings=settings,
             sound_apart=sound_apart,
+            dialect=dialect,
             observe=self.sent.add if recording else None,
         )
         self.conversation = ConversationView(self.call, self.received, self.sent)

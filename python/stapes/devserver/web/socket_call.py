@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from stapes.devserver.rudeness import Drop
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from stapes.devserver.mind import Mind, Voice
     from stapes.devserver.options import Options
     from stapes.devserver.rudeness import DropWay
+    from stapes.devserver.session.dialect import Dialect
     from stapes.devserver.session.outbox import Outgoing
     from stapes.devserver.web.trouble import Trouble
 
@@ -32,6 +35,7 @@ class SocketCall(ServedCall):
         trouble: Trouble,
         *,
         settings: Sequence[dict[str, Any]] = (),
+        dialect: Dialect,
         recording: bool = False,
     ) -> None:
         super().__init__(
@@ -41,8 +45,11 @@ class SocketCall(ServedCall):
             options,
             model=websocket.query_params.get("model"),
             settings=settings,
+            dialect=dialect,
             recording=recording,
         )
+        self._dialect = dialect
+        dialect.serves(lambda: self.call.items)
         self._socket = Socket(websocket, trouble, session_seconds=options.max_session_seconds)
 
     async def serve(self) -> None:
@@ -52,7 +59,12 @@ class SocketCall(ServedCall):
         except BaseException:
             self._ended.set()
             raise
-        await self._run()
+        pinging = asyncio.create_task(self._ping())
+        try:
+            await self._run()
+        finally:
+            pinging.cancel()
+            self._dialect.ended()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close the connection at once, whatever is under way."""
@@ -73,6 +85,11 @@ class SocketCall(ServedCall):
             ValueError: there is no such way.
         """
         await self._socket.drop(Drop("session_created", way, seconds=seconds))
+
+    async def _ping(self) -> None:
+        while self._dialect.ping_seconds is not None:
+            await asyncio.sleep(self._dialect.ping_seconds)
+            self.emit("ping", timestamp=int(time.time() * 1000))
 
     async def _read(self) -> str | bytes | None:
         return await self._socket.read()

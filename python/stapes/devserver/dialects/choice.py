@@ -1,0 +1,27 @@
+"""The dialects by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stapes.devserver.dialects.beta import Beta
+from stapes.devserver.session.dialect import Dialect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from stapes.devserver.options import DialectName
+
+
+class Dialects:
+    """Makes the dialect of each connection, and keeps what one connection leaves to another."""
+
+    def __init__(self, name: DialectName) -> None:
+        self._name = name
+
+    def begin(self, query: Mapping[str, str]) -> Dialect:
+        """Return the dialect of a connection that begins, which has this query in its URL."""
+        return _DIALECTS[self._name]()
+
+
+_DIALECTS: dict[DialectName, Callable[[], Dialect]] = {"ga": Dialect, "beta": Beta}
