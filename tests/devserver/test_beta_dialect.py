@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from accents import BETA
 from dialect_client import DialectClient, dial
+from refusals import Refusal, expect, item, session, user
 from wire_client import spoken
 
 from stapes.devserver import Call, ScriptedMind, Turn
@@ -147,25 +147,17 @@ async def test_an_answer_is_cut_where_it_was_heard(call):
     client = await call()
     await client.configure()
     done = await write(client, "hello")
-    (item,) = done["output"]
-    cut = {"item_id": item["id"], "content_index": 0, "audio_end_ms": 300}
+    (answer,) = done["output"]
+    cut = {"item_id": answer["id"], "content_index": 0, "audio_end_ms": 300}
     await client.send("conversation.item.truncate", **cut)
     assert (await client.until("conversation.item.truncated"))["audio_end_ms"] == 300
-    await client.send("conversation.item.retrieve", item_id=item["id"])
+    await client.send("conversation.item.retrieve", item_id=answer["id"])
     part = (await client.until("conversation.item.retrieved"))["item"]["content"][0]
     assert part["type"] == "audio"
     assert len(base64.b64decode(part["audio"])) == 300 * 48
 
 
-def session(**settings: Any) -> dict[str, Any]:
-    return {"type": "session.update", "session": settings}
-
-
-def item(**fields: Any) -> dict[str, Any]:
-    return {"type": "conversation.item.create", "item": fields}
-
-
-REFUSED = {
+REFUSED: dict[str, Refusal] = {
     "the type of a GA session": (
         session(type="realtime"),
         "unknown_parameter",
@@ -205,7 +197,7 @@ REFUSED = {
         "item.content[0].type",
     ),
     "images": (
-        item(type="message", role="user", content=[{"type": "input_image", "image_url": "x"}]),
+        user({"type": "input_image", "image_url": "x"}),
         "invalid_value",
         "item.content[0].type",
     ),
@@ -220,11 +212,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("what", REFUSED)
 async def test_what_the_beta_does_not_know_is_refused(call, what):
-    event, code, param = REFUSED[what]
-    client = await call()
-    await client.socket.send(json.dumps({**event, "event_id": "e1"}))
-    error = (await client.until("error"))["error"]
-    assert (error["code"], error["param"], error["event_id"]) == (code, param, "e1")
+    error = await expect(await call(), REFUSED[what])
+    assert error["event_id"] == "e1"
 
 
 async def test_a_refused_setting_changes_nothing(call):

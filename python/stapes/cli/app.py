@@ -41,6 +41,8 @@ class DialectKind(StrEnum):
 
     GA = "ga"
     BETA = "beta"
+    AZURE = "azure"
+    QWEN = "qwen"
 
 
 class VoiceKind(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
-DialectName: TypeAlias = Literal["ga", "beta"]
+DialectName: TypeAlias = Literal["ga", "beta", "azure", "qwen"]
 DIALECTS: tuple[DialectName, ...] = get_args(DialectName)
 
 
@@ -14,8 +14,9 @@ class Options:
     """Options of a development server.
 
     Attributes:
-        dialect: what is spoken over WebSocket: the GA protocol (`ga`), or the beta before it. Calls
-            over WebRTC, calls that are joined and ephemeral keys are served in `ga` alone.
+        dialect: what is spoken over WebSocket: the GA protocol (`ga`), the beta before it, or
+            that of a provider (`azure` is Voice Live). Calls over WebRTC, calls that are joined
+            and ephemeral keys are served in `ga` alone.
         api_keys: the keys that are accepted; `None` accepts any key that is not empty.
         refusal: how a connection is refused. `http` answers the handshake with the HTTP status;
             `close` accepts it, sends an `error` event and closes (3000 for the key, 4000 for the

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from stapes.devserver.dialects.flat import FlatDialect, require_modalities
+from stapes.devserver.dialects.flat import FlatDialect, modalities_of, require_modalities
 from stapes.devserver.session.ids import Ids
 from stapes.devserver.session.schema import (
     Check,
@@ -48,7 +48,6 @@ _is = {"type": anything}
 # --- shapes --------------------------------------------------------------------------------------
 
 _responding = {"create_response": nullable(boolean), "interrupt_response": nullable(boolean)}
-_milliseconds = nullable(number(lowest=0, highest=10_000, whole=True))
 TURN_DETECTION = tagged(
     "type",
     {
@@ -56,7 +55,8 @@ TURN_DETECTION = tagged(
             _is,
             {
                 "threshold": nullable(number(lowest=0, highest=1)),
-                **dict.fromkeys(("prefix_padding_ms", "silence_duration_ms"), _milliseconds),
+                "prefix_padding_ms": nullable(number(lowest=0, highest=5_000, whole=True)),
+                "silence_duration_ms": nullable(number(lowest=0, highest=10_000, whole=True)),
                 **_responding,
             },
         ),
@@ -202,7 +202,7 @@ class Beta(FlatDialect):
             "object": session["object"],
             "model": session["model"],
             "expires_at": session["expires_at"],
-            "modalities": _modalities(session),
+            "modalities": modalities_of(session),
             "instructions": session["instructions"],
             "voice": spoken["voice"],
             "input_audio_format": self.format_name(heard["format"]),
@@ -228,7 +228,7 @@ class Beta(FlatDialect):
             "status_details": response["status_details"],
             "output": [self.write_item(item) for item in response["output"]],
             "conversation_id": response["conversation_id"],
-            "modalities": _modalities(response),
+            "modalities": modalities_of(response),
             "voice": spoken["voice"],
             "output_audio_format": self.format_name(spoken["format"]),
             "temperature": self.own["temperature"],
@@ -236,10 +236,6 @@ class Beta(FlatDialect):
             "usage": _usage(response["usage"]),
             "metadata": response["metadata"],
         }
-
-
-def _modalities(ga: Event) -> list[str]:
-    return ["text", "audio"] if ga["output_modalities"] == ["audio"] else ["text"]
 
 
 def _turn_detection(ga: Event | None) -> Event | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stapes.devserver.dialects.azure import VoiceLive
 from stapes.devserver.dialects.beta import Beta
+from stapes.devserver.dialects.qwen import Qwen
 from stapes.devserver.session.dialect import Dialect
 
 if TYPE_CHECKING:
@@ -24,4 +26,9 @@ class Dialects:
         return _DIALECTS[self._name]()
 
 
-_DIALECTS: dict[DialectName, Callable[[], Dialect]] = {"ga": Dialect, "beta": Beta}
+_DIALECTS: dict[DialectName, Callable[[], Dialect]] = {
+    "ga": Dialect,
+    "beta": Beta,
+    "azure": VoiceLive,
+    "qwen": Qwen,
+}

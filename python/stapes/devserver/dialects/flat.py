@@ -44,28 +44,39 @@ class FlatDialect(Dialect):
     Attributes:
         formats: what a name of a format is in the GA protocol.
         unsaid: types of GA events that have no counterpart.
-        own: settings that the GA protocol has not, as they are in effect.
+        also_ga: settings of its own that the GA protocol has as well, in another form.
+        own: settings that the GA protocol has not in this form, as they are in effect.
+        asked: those that the client's last `session.update` asked for.
         sound: the sound of other rates than the session's.
     """
 
     formats: ClassVar[Mapping[str, Event]]
     unsaid: ClassVar[frozenset[str]] = frozenset()
+    also_ga: ClassVar[frozenset[str]] = frozenset()
 
-    def __init__(self, shapes: Check, settings: Event, own: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        shapes: Check,
+        settings: Event,
+        own: Mapping[str, Any],
+        hidden: frozenset[str] = frozenset(),
+    ) -> None:
         """Begin to speak.
 
         Args:
             shapes: what a client may send.
             settings: what a session begins with.
-            own: settings that the GA protocol has not, and what they are at first.
+            own: settings that the GA protocol has not in this form, and what they are at first.
+            hidden: settings that are accepted and not told of.
         """
         super().__init__()
         self.settings = settings
         self._shapes = shapes
         self.own = dict(own)
+        self.asked: Event = {}
+        self._hidden = hidden
         self.sound = EdgeSound()
-        self._asked: Event = {}
-        self._asked_rate: int | None = None
+        self._answers_natively = False
 
     # --- what a client says ----------------------------------------------------------------------
 
@@ -135,19 +146,23 @@ class FlatDialect(Dialect):
             return {**part, "audio": self.sound.whole_in(part["audio"], f"{path}.audio")}
         return part
 
+    def read_response(self, asked: Event) -> Event:
+        """Return the settings of a response as a session of this dialect names them."""
+        return asked
+
     def _read_session(self, event: Event) -> list[Event]:
         asked = event["session"]
-        self._asked = {name: value for name, value in asked.items() if name in self.own}
-        return [{**event, "session": {"type": "realtime", **self._read_settings(asked)}}]
+        said = {name: value for name, value in asked.items() if name not in self._hidden}
+        self.asked = {name: value for name, value in asked.items() if name in self.own}
+        return [{**event, "session": {"type": "realtime", **self._read_settings(said)}}]
 
     def _read_response(self, event: Event) -> list[Event]:
-        self._asked_rate = self.sound.output_rate
         asked = event.get("response")
         if asked is None:
             return [event]
-        settings = self._read_settings({n: v for n, v in asked.items() if v is not None})
-        if "output_audio_format" in asked:
-            self._asked_rate = NATIVE
+        asked = self.read_response({n: v for n, v in asked.items() if v is not None})
+        settings = self._read_settings(asked)
+        self._answers_natively = "output_audio_format" in asked
         if "input" in settings:
             settings["input"] = [
                 self.read_item(item, f"response.input[{index}]")
@@ -158,11 +173,13 @@ class FlatDialect(Dialect):
     def _read_settings(self, asked: Event) -> Event:
         settings: Event = {}
         for name, value in asked.items():
+            if name in self.own and name not in self.also_ga:
+                continue
             if name in _AUDIO:
                 direction, ga_name = _AUDIO[name]
                 part = settings.setdefault("audio", {}).setdefault(direction, {})
                 part[ga_name] = None if value is None else self.read_setting(name, value)
-            elif name not in self.own:
+            else:
                 settings[_RENAMED.get(name, name)] = self.read_setting(name, value)
         return settings
 
@@ -177,7 +194,7 @@ class FlatDialect(Dialect):
         match kind:
             case "session.created" | "session.updated":
                 if kind == "session.updated":
-                    self.accept(self._asked)
+                    self.accept(self.asked)
                 told["session"] = self.write_session(event["session"])
             case "response.created" | "response.done":
                 told["response"] = self.write_response(event["response"])
@@ -223,8 +240,9 @@ class FlatDialect(Dialect):
 
     def _mind_rates(self, kind: str, response_id: str) -> None:
         if kind == "response.created":
-            self.sound.answer_begins(response_id, self._asked_rate)
-            self._asked_rate = self.sound.output_rate
+            rate = NATIVE if self._answers_natively else self.sound.output_rate
+            self.sound.answer_begins(response_id, rate)
+            self._answers_natively = False
         else:
             self.sound.answer_ends(response_id)
 
@@ -249,6 +267,11 @@ class FlatDialect(Dialect):
 
 def _answer(event: Event) -> tuple[str, str]:
     return event["response_id"], event["item_id"]
+
+
+def modalities_of(ga: Event) -> list[str]:
+    """Return the modalities of a GA session or response in the beta's form."""
+    return ["text", "audio"] if ga["output_modalities"] == ["audio"] else ["text"]
 
 
 def require_modalities(value: Any, path: str) -> None:
