@@ -70,6 +70,7 @@ test-rust: dev
 # What listens in real time must not share the machine.
 test-python: dev
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m 'not real_time and not far'
+	$(BIN)/python scripts/test_oldest_sdk.py --numprocesses=2 --dist=loadfile
 	$(BIN)/python -m pytest -m 'real_time and not far'
 
 pythons: $(VENV)/.tools

@@ -24,7 +24,8 @@ def command(folder: Path, arguments: list[str]) -> list[str]:
     tests = sorted((folder / "tests" / "realtime").glob("test_*.py"))
     # These are of their examples, and need what those do.
     of_model = [str(path) for path in tests if not path.name.startswith(("test_app_", "test_twi"))]
-    options = ["-p", "sdk_suite", "-o", "asyncio_mode=auto", "-o", "addopts=", "-q"]
+    settings = ("asyncio_mode=auto", "asyncio_default_fixture_loop_scope=function", "addopts=")
+    options = ["-p", "sdk_suite", "-q", *(text for one in settings for text in ("-o", one))]
     return [sys.executable, "-m", "pytest", f"--rootdir={folder}", *options, *arguments, *of_model]
 
 

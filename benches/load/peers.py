@@ -107,6 +107,12 @@ _ALL = [
         ("websockets",),
     ),
     Peer("agents-py", "the full session of openai-agents", "null", ("agents",)),
+    Peer(
+        "agents-py-stapes",
+        "the same session of openai-agents on `StapesRealtimeModel`",
+        "null",
+        ("agents",),
+    ),
     Peer("agents-js", "the full session of @openai/agents-realtime", "null-js"),
 ]
 

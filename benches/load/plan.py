@@ -13,6 +13,8 @@ LOOPS = ("stapes.run", "stapes+uvloop")
 """The same on other event loops than asyncio's."""
 CORE = ("core", "core-quiet")
 SDKS = ("agents-py", "agents-js")
+RUNNER = ("agents-py", "agents-py-stapes")
+"""The SDK's runner, on its own model and on ours."""
 SESSIONS = ("stapes", *SDKS)
 """Clients that keep a history."""
 HISTORIES = (0, 1000, 5000)
@@ -97,6 +99,7 @@ def suites(ns: tuple[int, ...] = (), *, short: bool = False) -> dict[str, list[C
         "few": _paced_cells(ns or (1, 50)),
         "spread": _spread_cells(ns or (800, 1000), scaling),
         "spread-peers": _spread_cells(ns or (200, 400), SESSIONS),
+        "runner": [Cell(n, ("null", *RUNNER), _paced(0.1)) for n in ns or (100,)],
         "knee": _spread_cells(ns or (1200, 1500, 1800, 2100, 2500, 3000), ("stapes", "stapes.run")),
         "knee-bare": _spread_cells(ns or (1500, 2500), ("bare",)),
         "blast": [

@@ -221,6 +221,24 @@ async def test_a_refusal_raises_and_the_model_can_be_connected_then(stack, serve
     await recorder.until_said("session.created")
 
 
+async def test_a_server_that_says_goodbye_at_once_ends_the_stream(stack, server):
+    server.begin_with(None)
+    transport = WebSocketTransport(first_event_timeout=0)
+    model = StapesRealtimeModel(transport=transport, reconnect=None)
+    recorder = Recorder(model)
+    leaves = asyncio.create_task(_leave_at_first_message(server))
+    await model.connect({"url": server.url, "api_key": KEY})
+    stack.push_async_callback(model.close)
+    await recorder.until("end_of_stream")
+    assert recorder.types == ["connection_status", "end_of_stream"]
+    await leaves
+
+
+async def _leave_at_first_message(server: ScriptedServer) -> None:
+    await server.receive(1)
+    await server.close()
+
+
 async def test_a_connect_that_is_cancelled_leaves_nothing(server):
     server.begin_with(None)
     model = StapesRealtimeModel()

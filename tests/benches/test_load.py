@@ -78,6 +78,7 @@ def test_no_client_loses_anything(server: Server) -> None:
         "stapes.run",
         "websockets",
         "agents-py",
+        "agents-py-stapes",
     }
     assert wanted <= found
     names = sorted(found - alike)

@@ -15,6 +15,7 @@ CLIENTS = {
     "stapes-mic": "stapes_session.StapesMicrophone",
     "stapes-quiet-mic": "stapes_session.StapesQuietMicrophone",
     "agents-py": "agents_sdk.AgentsSdk",
+    "agents-py-stapes": "agents_sdk.AgentsSdkOnStapes",
     "picows": "picows_callbacks.PicowsCallbacks",
     "websockets": "websockets_json.WebsocketsJson",
 }

@@ -1,13 +1,17 @@
-"""openai-agents, with its own runner and model."""
+"""openai-agents, with its own runner, on its own model and on ours."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from agents import Tool, function_tool
 from agents.realtime import RealtimeAgent, RealtimeRunner
 
 from benches.load.clients.client import Client
+
+if TYPE_CHECKING:
+    from agents.realtime.model import RealtimeModel
 
 
 @function_tool
@@ -24,10 +28,15 @@ class AgentsSdk(Client):
 
     async def open(self, url: str) -> None:
         tools: list[Tool] = [look] if self.mode == "tools" else []
-        runner = RealtimeRunner(RealtimeAgent(name="load", instructions="Be brief.", tools=tools))
+        agent = RealtimeAgent(name="load", instructions="Be brief.", tools=tools)
+        runner = RealtimeRunner(agent, model=self.model())
         self.session = await runner.run(model_config={"url": url, "api_key": "unused"})
         await self.session.enter()
         self.task = asyncio.create_task(self._consume())
+
+    def model(self) -> RealtimeModel | None:
+        """What carries the session; `None`: the SDK's own model."""
+        return None
 
     async def _consume(self) -> None:
         sink = self.sink
@@ -54,3 +63,12 @@ class AgentsSdk(Client):
     async def close(self) -> None:
         await self.session.close()
         await self.task
+
+
+class AgentsSdkOnStapes(AgentsSdk):
+    """The same on our model."""
+
+    def model(self) -> RealtimeModel:
+        from stapes.agents_sdk import StapesRealtimeModel
+
+        return StapesRealtimeModel()

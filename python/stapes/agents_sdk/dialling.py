@@ -13,7 +13,7 @@ from agents import UserError
 
 from stapes import _core
 from stapes.core_logging import follow_levels
-from stapes.errors import ConnectError, NotConnectedError
+from stapes.errors import ConnectError
 from stapes.providers import Credentials
 from stapes.session.failures import ends_more
 from stapes.transport import TransportRequest, WebRTCTransport
@@ -88,7 +88,7 @@ class Dialler:
     @property
     def is_busy(self) -> bool:
         """Whether the first connection is being made."""
-        return self._attempt is not None
+        return self._attempt is not None and not self._attempt[1].done()
 
     async def connect(self, opening: Callable[[], Opening]) -> None:
         """Makes the first connection.
@@ -120,11 +120,10 @@ class Dialler:
         opened = self._attempt[1]
         if opened.done():
             return
-        if error is None and self._core.status != "disconnected":
+        if error is None:
             opened.set_result(None)
         else:
-            closed = NotConnectedError("the model was closed while it was connecting")
-            opened.set_exception(error or closed)
+            opened.set_exception(error)
 
     def redial(self, error: ConnectionLostError | None) -> None:
         """Begins to make another connection in place of one that was lost, if the policy allows.

@@ -27,7 +27,7 @@ from stapes.agents_sdk.problems import error_event
 from stapes.agents_sdk.reading import events_of, is_sound
 from stapes.agents_sdk.server_text import UnreadServerEvent
 from stapes.agents_sdk.usage import usage_event
-from stapes.errors import ConnectionLostError, ConsumerTooSlow
+from stapes.errors import ConnectionLostError, ConsumerTooSlow, NotConnectedError
 from stapes.events import Lagging, MediaChanged, SessionRestored
 from stapes.session.dispatch import messages
 
@@ -84,6 +84,8 @@ class Dispatcher:
         self._tracker = tracker
         self._over = over
         self._is_lost = False
+        # There never was a connection.
+        self._is_over = False
         self._current: str | None = None
 
     def __call__(self, message: Any) -> None:
@@ -212,7 +214,9 @@ class Dispatcher:
 
     def not_opened(self, message: messages.NotOpened) -> None:
         """Fails `connect`."""
-        self._dialler.opened(message.connection_id, message.error)
+        self._is_over |= self._dialler.is_busy
+        closed = NotConnectedError("the model was closed while it was connecting")
+        self._dialler.opened(message.connection_id, message.error or closed)
 
     def redial(self, message: messages.Redial) -> None:
         """Makes another connection, or decides against it."""
@@ -232,7 +236,7 @@ class Dispatcher:
             case "connected" if self._is_lost:
                 self._is_lost = False
                 self._delivery.put(RealtimeModelConnectionStatusEvent(status="connected"))
-            case "disconnected" if not self._dialler.is_busy:
+            case "disconnected" if not self._dialler.is_busy and not self._is_over:
                 self._ended(message)
 
     def _ended(self, message: messages.ConnectionChanged) -> None:

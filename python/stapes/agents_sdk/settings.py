@@ -197,25 +197,38 @@ def _default_detection(provider: Provider) -> Any:
 
 
 def _tools(tools: Iterable[Tool], handoffs: Iterable[Handoff[Any, Any]]) -> list[dict[str, Any]]:
-    made: list[dict[str, Any]] = []
+    offered: list[FunctionTool] = []
     for tool in tools:
         if not isinstance(tool, FunctionTool):
             raise UserError(f"Tool {tool.name} is unsupported. Must be a function tool.")
-        if tool.is_enabled is False:
-            continue
-        ensure_function_tool_supports_responses_only_features(tool, backend_name=_HOST)
-        made.append(_function(tool.name, tool.description, tool.params_json_schema))
-    made += [
-        _function(handoff.tool_name, handoff.tool_description, handoff.input_json_schema)
-        for handoff in handoffs
-        if handoff.is_enabled is not False
+        if tool.is_enabled is not False:
+            ensure_function_tool_supports_responses_only_features(tool, backend_name=_HOST)
+            offered.append(tool)
+    enabled = [handoff for handoff in handoffs if handoff.is_enabled is not False]
+    _check_names([tool.name for tool in offered], [handoff.tool_name for handoff in enabled])
+    return [
+        *(_function(one.name, one.description, one.params_json_schema) for one in offered),
+        *(_function(one.tool_name, one.tool_description, one.input_json_schema) for one in enabled),
     ]
-    names = [tool["name"] for tool in made]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(
-            f"several tools or handoffs have the name {', '.join(twice)}: give each its own"
-        )
-    return made
+
+
+def _check_names(tools: list[str], handoffs: list[str]) -> None:
+    """Refuses names that the model could not tell apart.
+
+    Raises:
+        agents.UserError: names the first of them, and who has it.
+    """
+    for name in dict.fromkeys([*tools, *handoffs]):
+        counts = {"function tool": tools.count(name), "handoff": handoffs.count(name)}
+        if sum(counts.values()) > 1:
+            owners = " and ".join(
+                kind if count == 1 else f"{count} {kind}s"
+                for kind, count in counts.items()
+                if count
+            )
+            raise UserError(
+                f"Duplicate Realtime tool name found: {name!r} ({owners}). Give each its own name."
+            )
 
 
 def _function(name: str, description: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
