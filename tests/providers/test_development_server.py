@@ -1,0 +1,111 @@
+"""Profiles against the development server, which speaks their providers' dialects.
+
+The server is strict, and written from the providers' references, not from the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from agents import function_tool
+
+from stapes import (
+    AgentEnd,
+    AgentHandoff,
+    Audio,
+    AudioInterrupted,
+    Error,
+    MessageItem,
+    RealtimeAgent,
+    RealtimeSession,
+)
+from stapes.devserver import Call, ScriptedMind, ToneVoice, Turn
+from stapes.providers import BETA, AzureVoiceLive, Local, OpenAI, Provider, Qwen
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from stapes.devserver import DevServer
+
+PROFILES: dict[str, Provider] = {
+    "ga": OpenAI(),
+    "beta": Local(dialect=BETA, model="m"),
+    "azure": AzureVoiceLive(resource="r", model="m"),
+    "qwen": Qwen(),
+}
+DETECTION = {"type": "server_vad", "silence_duration_ms": 700, "interrupt_response": True}
+STORY = "Once upon a time there was a king who had three daughters. " * 12
+
+
+@function_tool
+async def hours(day: str) -> str:
+    """When it is open."""
+    return f"{day}: nine to five"
+
+
+async def says(session: RealtimeSession[Any], words: str) -> None:
+    """The user says it, at 24 kHz, and is silent."""
+    sound = (await ToneVoice().speak(words, voice="caller", speed=1.0)).pcm
+    session.send_audio(sound[: len(sound) // 2 * 2] + bytes(60_000), sample_rate=24_000)
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("dialect", PROFILES)
+async def test_a_spoken_conversation_in_each_dialect(
+    dialect: str, run: Callable[..., Awaitable[DevServer]]
+):
+    provider = PROFILES[dialect]
+    mind = ScriptedMind(
+        [
+            Turn(when="open", call=Call("hours", {"day": "Monday"})),
+            Turn(after="hours", say="From nine to five."),
+            Turn(when="bill", call=Call("transfer_to_Billing", {})),
+            Turn(after="transfer_to_Billing", say="This is billing."),
+            Turn(when="story", say=STORY),
+            Turn(say="All right."),
+        ],
+        hears=["when is it open", "my bill please", "tell a story", "enough of that"],
+    )
+    server = await run(mind, dialect=dialect, pace=2.0)
+    billing = RealtimeAgent(name="Billing", instructions="You do bills.", tools=[hours])
+    desk = RealtimeAgent(name="Desk", instructions="Be brief.", tools=[hours], handoffs=[billing])
+    seen: list[Any] = []
+    session = RealtimeSession(
+        desk,
+        api_key="key",
+        provider=provider,
+        config={"audio": {"input": {"turn_detection": DETECTION}}},
+    )
+    session.on("*", seen.append)
+
+    def ends() -> list[str]:
+        return [event.output for event in seen if isinstance(event, AgentEnd)]
+
+    await session.connect(url=server.url)
+    await says(session, "When is it open?")
+    await until(lambda: "From nine to five." in ends())
+    await says(session, "My bill, please.")
+    await until(lambda: "This is billing." in ends())
+    assert [type(event) for event in seen].count(AgentHandoff) == 1
+    await says(session, "Tell a story.")
+    before = len([event for event in seen if isinstance(event, Audio)])
+    await until(lambda: len([e for e in seen if isinstance(e, Audio)]) > before + 12)
+    await says(session, "Enough of that.")
+    await until(lambda: "All right." in ends())
+    assert [event for event in seen if isinstance(event, AudioInterrupted)]
+    cut = [
+        item
+        for item in session.history
+        if isinstance(item, MessageItem) and item.text and STORY.startswith(item.text)
+    ]
+    assert len(cut) == 1
+    assert len(cut[0].text) < len(STORY)
+    assert [event.error for event in seen if isinstance(event, Error)] == []
+    await session.close()
