@@ -126,6 +126,11 @@ class Provider(ABC):
         return frozenset()
 
     @property
+    def own_settings(self) -> Mapping[str, Any]:
+        """Settings of its own that each session has; `config["provider_data"]` may change them."""
+        return {}
+
+    @property
     def max_session_duration(self) -> float | None:
         """How long a connection lasts, in seconds, where the server does not say so by itself."""
         return None

@@ -24,6 +24,8 @@ class Capabilities:
             `update_history` are refused, and what a conversation begins with (`history=`, a
             snapshot, a connection in place of a lost one) stands at the end of the instructions.
         ends_items: `conversation.item.done` confirms an item that was created, after `.added`.
+        resumes_by: the field of the URL by which a connection in place of a lost one goes on with
+            the conversation that the server holds. Empty: it holds none, and is told the history.
         images: images in messages. Without it they are refused.
         text_output: answers in text alone. Without it `output_modalities=["text"]` is refused.
         manual_turns: turn detection may be off. Without it `turn_detection=None` is refused.
@@ -43,6 +45,7 @@ class Capabilities:
     traces: bool = True
     messages: bool = True
     ends_items: bool = True
+    resumes_by: str = ""
     images: bool = True
     text_output: bool = True
     manual_turns: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 from stapes.providers.audio_formats import AudioFormats
@@ -11,6 +11,9 @@ from stapes.providers.base import Provider, SessionDefaults
 from stapes.providers.capabilities import Capabilities, Source
 from stapes.providers.dialect import Dialect
 from stapes.providers.refusing import no_call, no_webrtc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["XAI"]
 
@@ -91,6 +94,7 @@ class XAI(Provider):
             cancels_by_id=False,
             traces=False,
             ends_items=False,
+            resumes_by="conversation_id",
             images=False,
             text_output=False,
             turn_detection=frozenset({"server_vad"}),
@@ -102,6 +106,11 @@ class XAI(Provider):
     def unknown_settings(self) -> frozenset[str]:
         """What neither the recorded requests nor the reference have."""
         return _UNKNOWN
+
+    @property
+    def own_settings(self) -> Mapping[str, Any]:
+        """The server keeps the conversation, for a connection in place of a lost one."""
+        return {"resumption": {"enabled": True}}
 
     @property
     def max_session_duration(self) -> float:

@@ -244,6 +244,7 @@ options! {
         traces: traces,
         messages: messages,
         ends_items: ends_items,
+        resumes_by: resumes_by,
     } unset {}
 }
 

@@ -85,6 +85,7 @@ async def session_payload(
         del payload["model"]
     payload |= {key: config[key] for key in _OPTIONAL if key in config}  # type: ignore[literal-required]
     fit(payload, snapshot.definitions, provider, prompt=agent.prompt is not None)
+    payload = _merged(payload, provider.own_settings)
     payload = _merged(payload, config.get("provider_data", {}))
     if agent.prompt is not None:
         payload["prompt"] = dict(agent.prompt)

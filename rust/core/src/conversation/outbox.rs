@@ -1,6 +1,6 @@
 //! The one order: every event and every client message gets its number here.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -9,6 +9,7 @@ use super::client_event::ClientEvent;
 use super::dialect::Dialect;
 use super::event::{Event, Interest};
 use super::item::ItemId;
+use super::survival::name_theirs;
 
 /// Something that leaves the conversation.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,6 +56,8 @@ pub(super) struct Outbox {
     unconfirmed: VecDeque<(ItemId, ClientEvent)>,
     /// Of a provider that wants other shapes than those of the GA protocol, or takes no messages.
     writer: Option<Box<Writer>>,
+    /// What the server calls items that have another id here.
+    renamed: HashMap<ItemId, String>,
 }
 
 /// Writes client events as the provider wants them.
@@ -114,13 +117,22 @@ impl Outbox {
         self.writer.as_ref()?.told.as_deref()
     }
 
+    /// Has messages name items as the server does.
+    pub(super) fn rename(&mut self, renamed: HashMap<ItemId, String>) {
+        self.renamed = renamed;
+    }
+
     /// A message in the provider's shape.
     pub(super) fn written(&self, mut message: ClientEvent) -> ClientEvent {
-        let Some(writer) = self.writer.as_ref().filter(|_| !message.as_it_is) else {
+        let writer = self.writer.as_ref();
+        if message.as_it_is || (writer.is_none() && self.renamed.is_empty()) {
             return message;
-        };
+        }
         if let Ok(mut event) = serde_json::from_str(&message.text) {
-            writer.dialect.rewrite(&mut event, writer.told.as_deref());
+            if let Some(writer) = writer {
+                writer.dialect.rewrite(&mut event, writer.told.as_deref());
+            }
+            name_theirs(&mut event, &self.renamed);
             message.text = Value::Object(event).to_string();
         }
         message.as_it_is = true;

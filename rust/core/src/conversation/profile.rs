@@ -29,6 +29,9 @@ pub struct Profile {
     pub messages: bool,
     /// Whether an item that a client created is confirmed by `conversation.item.done` at last.
     pub ends_items: bool,
+    /// The field of the URL by which a new connection goes on with the conversation that the server holds, as
+    /// its `conversation.created` named it. Empty: the server holds none.
+    pub resumes_by: String,
 }
 
 impl Default for Profile {
@@ -41,6 +44,7 @@ impl Default for Profile {
             traces: true,
             messages: true,
             ends_items: true,
+            resumes_by: String::new(),
         }
     }
 }

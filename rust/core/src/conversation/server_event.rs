@@ -149,6 +149,16 @@ impl<'a> ServerEvent<'a> {
         }
     }
 
+    /// The id of the conversation, where the event says that one has begun or goes on.
+    pub fn conversation_created(&self) -> Option<&str> {
+        match &self.body {
+            Body::Event { kind, value } if kind == "conversation.created" => {
+                value.pointer("/conversation/id")?.as_str()
+            }
+            _ => None,
+        }
+    }
+
     /// The error that the event reports, if it reports one.
     pub fn error(&self) -> Option<ReportedError> {
         match &self.body {

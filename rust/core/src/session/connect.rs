@@ -48,7 +48,14 @@ impl Session {
         self: &Arc<Self>,
         asked: Arc<(ConnectRequest, WebSocketOptions)>,
     ) -> Result<u64, Rejected> {
-        let settings = websocket_settings(&asked.0, &asked.1);
+        let mut settings = websocket_settings(&asked.0, &asked.1);
+        let asked = match self.resumed(&asked.0) {
+            Some((request, id)) => {
+                settings.resumes = Some(id);
+                Arc::new((request, asked.1.clone()))
+            }
+            None => asked,
+        };
         self.dial_again(settings, connecting_websocket(asked), run_websocket)
     }
 
@@ -122,6 +129,7 @@ impl Session {
             }),
             first_event_timeout,
             secrets: request.secrets(&Proxy::Direct),
+            resumes: None,
         };
         if again {
             self.next_connection(settings)
@@ -188,6 +196,7 @@ fn webrtc_settings(
         sound: Some(SoundSettings { rates, max_waiting }),
         first_event_timeout: options.first_event_timeout,
         secrets: crate::transport::webrtc::secrets(request, options),
+        resumes: None,
     }
 }
 

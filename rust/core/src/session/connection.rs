@@ -15,6 +15,7 @@ use super::handshakes::Handshake;
 use super::outgoing::{Counters, OutgoingLimits};
 use super::outgoing_queue::{OutgoingQueue, Unqueued};
 use super::output_audio::{OutputAudio, Source};
+use super::resuming::Resuming;
 use super::text_pool;
 use super::user_sound::UserSound;
 use super::{EventSink, Session};
@@ -41,6 +42,8 @@ pub struct ConnectionSettings {
     pub first_event_timeout: Duration,
     /// What the server may quote, and nobody may read.
     pub secrets: Secrets,
+    /// The conversation of the server's that it is to go on with.
+    pub resumes: Option<String>,
 }
 
 /// Sound on a media track.
@@ -111,6 +114,7 @@ pub struct Connection {
     pub(super) server_date: OnceLock<(SystemTime, Instant)>,
     /// Held until the server has begun.
     handshake: Mutex<Option<Handshake>>,
+    pub(super) resuming: Resuming,
 }
 
 impl fmt::Debug for Connection {
@@ -151,6 +155,7 @@ impl Connection {
             role: AtomicU8::new(Role::InCharge as u8),
             server_date: OnceLock::new(),
             handshake: Mutex::default(),
+            resuming: Resuming::new(settings.resumes.clone()),
         }
     }
 
@@ -254,6 +259,11 @@ impl Connection {
         self.patient.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether it does not stand yet.
+    pub(super) fn is_pending(&self) -> bool {
+        self.beginning.load(Ordering::Acquire) == Beginning::Pending as u8
+    }
+
     fn awaits_first_event(&self) -> bool {
         self.beginning.load(Ordering::Acquire) == Beginning::Awaited as u8
     }
@@ -294,6 +304,7 @@ impl Endpoint for Connection {
             return;
         }
         let begins = is_awaited && event.begins_session();
+        self.resuming.note(&event);
         if self.has_role(Role::Second) {
             return self.on_second_frame(&session, &event, begins);
         }
@@ -301,7 +312,10 @@ impl Endpoint for Connection {
             session.note_expiry(self, expires_at);
         }
         if begins && self.has_role(Role::Replacement) {
-            if self.settle() && session.resume(self.id).is_err() {
+            let Some(is_held) = self.resuming.is_held() else {
+                return self.counters.frame_read();
+            };
+            if self.settle() && session.resume(self.id, is_held).is_err() {
                 // The session was closed meanwhile.
                 return self.abandon();
             }

@@ -24,6 +24,7 @@ mod outgoing_queue;
 mod output_audio;
 mod pacer;
 mod reconnect;
+mod resuming;
 mod rollover;
 mod setup;
 mod sound;

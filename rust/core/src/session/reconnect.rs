@@ -33,6 +33,8 @@ pub(super) struct Reconnecting {
     pub(super) rollover: Option<Box<Rollover>>,
     /// The server holds the conversation, and goes on with it.
     held_by_server: bool,
+    /// The conversation that the server has on the connection that was lost.
+    pub(super) conversation: Option<String>,
     /// The server speaks first, as it did on the connection before.
     server_begins: bool,
     /// The connection whose end was handled last. An end may be told twice: a server refuses an attempt,
@@ -53,6 +55,7 @@ impl Reconnecting {
             redial: None,
             rollover: None,
             held_by_server: false,
+            conversation: None,
             server_begins: true,
             ended: None,
         }
@@ -172,20 +175,25 @@ impl Session {
     }
 
     /// Handles the end of a connection, or of an attempt to make one.
-    pub(super) fn lose(&self, state: &mut State, wire_id: u64, end: ConnectionEnd) {
-        let conversation = &mut state.conversation;
-        if conversation.wire_id() != wire_id {
+    pub(super) fn lose(&self, state: &mut State, wire_id: u64, mut end: ConnectionEnd) {
+        if state.conversation.wire_id() != wire_id {
             self.second_ended(state, wire_id);
             return;
         }
         let now = self.clock.now();
-        let status = conversation.status();
+        let status = state.conversation.status();
         if let Some(it) = &mut state.reconnecting
             && it.ended.replace(wire_id) == Some(wire_id)
             && status == Status::Reconnecting
         {
             return;
         }
+        match status {
+            Status::Connected => state.keep_conversation(),
+            Status::Reconnecting => state.ask_for_another(&mut end),
+            _ => {}
+        }
+        let conversation = &mut state.conversation;
         let verdict = match &mut state.reconnecting {
             Some(it) if status == Status::Connected => {
                 it.survival.lost(&end, conversation.is_in_turn(), now)
@@ -335,7 +343,7 @@ impl Session {
                 self.replay_to_second(connection);
                 return Ok(());
             }
-            return self.resume(connection.connection_id());
+            return self.resume(connection.connection_id(), false);
         }
         connection.await_first_event();
         self.wait_for_first_event(connection, move |session, connection| {
@@ -349,14 +357,12 @@ impl Session {
         Ok(())
     }
 
-    /// The conversation goes on over that connection.
-    pub(super) fn resume(&self, wire_id: u64) -> Result<(), Rejected> {
+    /// The conversation goes on over that connection; `is_held`: the server goes on with it by itself.
+    pub(super) fn resume(&self, wire_id: u64, is_held: bool) -> Result<(), Rejected> {
         let now = self.clock.now();
         let mut state = self.lock();
-        let held_by_server = state
-            .reconnecting
-            .as_ref()
-            .is_some_and(|it| it.held_by_server);
+        let reconnecting = state.reconnecting.as_ref();
+        let held_by_server = is_held || reconnecting.is_some_and(|it| it.held_by_server);
         state.conversation.resume(wire_id, held_by_server, now)?;
         state.resume_user_sound();
         if let Some(connection) = &state.connection {

@@ -74,8 +74,11 @@ impl Conversation {
         id.is_some_and(|id| self.history_requests.is_replayed(id))
     }
 
-    fn server_event(&mut self, kind: &str, event: Value, now: Duration) {
+    fn server_event(&mut self, kind: &str, mut event: Value, now: Duration) {
         if self.survives() {
+            if self.is_resumed(kind, &mut event) {
+                return;
+            }
             self.note_turn(kind, &event);
         }
         match kind {

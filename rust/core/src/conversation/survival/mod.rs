@@ -12,6 +12,7 @@
 mod configuration;
 mod kept_sound;
 mod restore;
+mod resumed_items;
 mod resumption;
 mod rollover;
 mod shared_text;
@@ -31,7 +32,9 @@ use super::event::{ConnectionEnd, CoreError, Status};
 use super::item::{Item, ItemId};
 use super::{Conversation, History};
 use kept_sound::KeptSound;
+use resumed_items::ResumedItems;
 
+pub(super) use resumed_items::name_theirs;
 pub use rollover::Replayed;
 pub use shared_text::SharedText;
 
@@ -92,6 +95,8 @@ pub(super) struct Surviving {
     stored: Vec<Item>,
     /// The outputs of calls that ended while there was no connection.
     answers: Vec<ClientEvent>,
+    /// What the server calls the items of a conversation that it has resumed.
+    resumed: Option<ResumedItems>,
 }
 
 #[derive(Debug)]
@@ -117,6 +122,7 @@ impl Surviving {
             suspended: None,
             stored: Vec::new(),
             answers: Vec::new(),
+            resumed: None,
         }
     }
 
@@ -132,6 +138,7 @@ impl Surviving {
         self.told_calls = HashSet::new();
         self.suspended = None;
         self.answers = Vec::new();
+        self.resumed = None;
     }
 
     fn name(&mut self, what: &str) -> String {

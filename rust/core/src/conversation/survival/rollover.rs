@@ -106,6 +106,8 @@ impl Conversation {
         self.history_requests.suspend();
         self.outbox.take_unconfirmed();
         self.reset_wire();
+        survival.resumed = None;
+        self.outbox.rename(HashMap::new());
         if !self.profile.messages {
             let (items, _) = self.replay_history(&mut survival, None);
             if self.outbox.told() != replayed.told.as_deref() {
