@@ -137,7 +137,8 @@ class Talks:
         clock = VirtualClock()
         agent = RealtimeAgent(name="Desk", instructions="x", tools=list(tools), handoffs=handoffs)
         options.setdefault("reconnect", None)
-        talk = Talk(clock.session(agent, api_key="key", **options), self.server, clock)
+        options.setdefault("api_key", "key")
+        talk = Talk(clock.session(agent, **options), self.server, clock)
         talk.session.on("*", talk.events.append)
         self._made.append(talk)
         if connect:

@@ -131,11 +131,11 @@ class Accent:
         """What comes first over a connection."""
         return {"type": "session.created", "session": {"id": "sess_1", **(self.first or {})}}
 
-    def follows(self) -> list[Event]:
+    def follows(self, conversation_id: str = "conv_1") -> list[Event]:
         """What comes after that, unasked."""
         if not self.bare:
             return []
-        conversation = {"id": "conv_1", "object": "realtime.conversation"}
+        conversation = {"id": conversation_id, "object": "realtime.conversation"}
         return [
             {"type": "conversation.created", "conversation": conversation},
             {"type": "ping", "timestamp": 1785214092700},

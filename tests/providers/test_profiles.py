@@ -32,6 +32,7 @@ from stapes.providers import (
     Qwen,
 )
 from tests.providers import accents
+from tests.providers.dialling import dials
 
 if TYPE_CHECKING:
     from tests.providers.accents import Accent
@@ -177,7 +178,12 @@ class Story:
         seen = len(self.talk.server.received)
         self.talk.server.terminate()
         await self.talk.settle()
-        await self.talk.after(5)
+        if self.can.resumes_by:
+            # The server has another conversation than it was asked for.
+            await dials(self.talk)
+            await self.says(*self.accent.follows("conv_2"))
+        else:
+            await self.talk.after(5)
         assert self.talk.session.status == "connected"
         told = self.talk.server.received[seen:]
         session = next(m["session"] for m in told if m["type"] == "session.update")

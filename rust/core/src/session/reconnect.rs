@@ -175,7 +175,7 @@ impl Session {
     }
 
     /// Handles the end of a connection, or of an attempt to make one.
-    pub(super) fn lose(&self, state: &mut State, wire_id: u64, mut end: ConnectionEnd) {
+    pub(super) fn lose(&self, state: &mut State, wire_id: u64, end: ConnectionEnd) {
         if state.conversation.wire_id() != wire_id {
             self.second_ended(state, wire_id);
             return;
@@ -188,18 +188,17 @@ impl Session {
         {
             return;
         }
-        match status {
-            Status::Connected => state.keep_conversation(),
-            Status::Reconnecting => state.ask_for_another(&mut end),
-            _ => {}
+        if status == Status::Connected {
+            state.keep_conversation();
         }
+        let again = status == Status::Reconnecting && state.asks_for_another(&end);
         let conversation = &mut state.conversation;
         let verdict = match &mut state.reconnecting {
             Some(it) if status == Status::Connected => {
                 it.survival.lost(&end, conversation.is_in_turn(), now)
             }
             Some(it) if status == Status::Reconnecting => {
-                it.survival.attempt_failed(&end, rand::random(), now)
+                it.survival.attempt_failed(&end, again, rand::random(), now)
             }
             _ => Verdict::Over(None),
         };

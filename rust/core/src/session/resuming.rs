@@ -6,6 +6,9 @@ use super::{Session, State};
 use crate::conversation::{ConnectionEnd, ServerEvent, Status};
 use crate::transport::net::ConnectRequest;
 
+/// HTTP statuses that say nothing of what was asked for.
+const PASSING_STATUSES: [u16; 3] = [408, 425, 429];
+
 /// What a connection has to do with a conversation that the server holds.
 #[derive(Debug)]
 pub(super) struct Resuming {
@@ -80,18 +83,19 @@ impl State {
         }
     }
 
-    /// An attempt has failed. One that the server answered, and that asked for its conversation, is made
-    /// again without: the server may not have that any more.
-    pub(super) fn ask_for_another(&mut self, end: &mut ConnectionEnd) {
-        let Some(connection) = self.connection.as_ref().filter(|it| it.resuming.is_asked()) else {
-            return;
+    /// An attempt has failed. Whether it is to be made again without the conversation that it asked for, which
+    /// the server may not have any more: it answered the attempt.
+    pub(super) fn asks_for_another(&mut self, end: &ConnectionEnd) -> bool {
+        let connection = self.connection.as_ref();
+        let Some(connection) = connection.filter(|it| it.resuming.is_asked()) else {
+            return false;
         };
-        let stood = !connection.is_pending();
-        let is_refused = stood || (end.status.is_some() && !end.is_retryable);
-        if let (true, Some(reconnecting)) = (is_refused, &mut self.reconnecting)
-            && reconnecting.conversation.take().is_some()
-        {
-            end.is_retryable = true;
-        }
+        let is_refused = end.status.is_some_and(|status| {
+            let is_passing = PASSING_STATUSES.contains(&status);
+            (400..500).contains(&status) && !is_passing
+        });
+        let reconnecting = self.reconnecting.as_mut();
+        (is_refused || !connection.is_pending())
+            && reconnecting.is_some_and(|it| it.conversation.take().is_some())
     }
 }

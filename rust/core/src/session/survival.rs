@@ -233,11 +233,18 @@ impl Survival {
     }
 
     /// An attempt has failed. `random`: from 0 to 1.
-    pub fn attempt_failed(&mut self, end: &ConnectionEnd, random: f64, now: Duration) -> Verdict {
+    /// `again`: it is made in another way, so that it may succeed whatever the end says.
+    pub fn attempt_failed(
+        &mut self,
+        end: &ConnectionEnd,
+        again: bool,
+        random: f64,
+        now: Duration,
+    ) -> Verdict {
         self.stats.failed_attempts += 1;
         self.due = None;
         self.end = Some(Box::new(end.clone()));
-        if !self.may_succeed(end) && !self.policy.overrides {
+        if !(again || self.may_succeed(end) || self.policy.overrides) {
             return Verdict::Over(Some(format!(
                 "the session is not connected again: {}",
                 end.reason
@@ -420,7 +427,7 @@ mod tests {
             now = due;
             assert_eq!(survival.take_due(now), Some(delays.len() as u32));
             assert_eq!(survival.take_due(now), None, "one at a time");
-            survival.attempt_failed(&end, 0.5, now);
+            survival.attempt_failed(&end, false, 0.5, now);
         }
         assert_eq!(delays, [0, 250, 500, 600]);
     }
@@ -439,7 +446,7 @@ mod tests {
             is_replaced(&mut survival, &ConnectionEnd::lost("no line"), true);
             survival.take_due(NOW);
             matches!(
-                survival.attempt_failed(end, 0.0, NOW),
+                survival.attempt_failed(end, false, 0.0, NOW),
                 Verdict::Reconnect(_)
             )
         };
@@ -461,7 +468,7 @@ mod tests {
             retry_after: Some(Duration::from_secs(20)),
             ..ConnectionEnd::lost("busy")
         };
-        survival.attempt_failed(&busy, 0.0, NOW);
+        survival.attempt_failed(&busy, false, 0.0, NOW);
         assert_eq!(survival.poll_timeout(), Some(NOW + Duration::from_secs(20)));
     }
 
