@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import frames
 import pytest
+from agents.realtime import RealtimeAgent, RealtimeRunner
 from agents.realtime.model import RealtimePlaybackState, RealtimePlaybackTracker
 from agents.realtime.model_inputs import RealtimeModelSendInterrupt
-from sdk_call import KEY, Recorder, eventually, of_type
+from sdk_call import KEY, SECONDS, Recorder, eventually, of_type
 
 from stapes.agents_sdk import StapesRealtimeModel
 from stapes.testing import ScriptedServer
@@ -161,6 +163,45 @@ async def test_stopping_one_response_leaves_the_other_one_playing(stack, server)
     await recorder.until("audio_interrupted", 2)
     assert [item for item, _ in cuts(server)] == ["j", "i"]
     assert of_type(server.received, "response.cancel") == []
+
+
+async def test_the_sdks_history_has_the_words_that_were_heard(stack, server):
+    tracker = RealtimePlaybackTracker()
+    model = StapesRealtimeModel(reconnect=None)
+    recorder = Recorder(model)
+    runner = RealtimeRunner(RealtimeAgent(name="desk"), model=model)
+    config: Any = {"api_key": KEY, "url": server.url, "playback_tracker": tracker}
+    session = await stack.enter_async_context(await runner.run(model_config=config))
+    text = "one two three four five six seven eight nine ten"
+    begun = [frames.begins(), frames.item_added(), frames.words(text), frames.sound(4_000)]
+    await hears(server, recorder, begun)
+    tracker.on_play_ms("i", 0, 2_000.0)
+    await server.send(frames.speech_starts())
+    await recorder.until("audio_interrupted")
+    # What still comes of it says more than was heard.
+    late = [frames.words(" eleven"), frames.item_done(text=text, status="incomplete")]
+    await hears(server, recorder, [*late, frames.ends(status="cancelled")])
+    histories = []
+    async with asyncio.timeout(SECONDS):
+        async for event in session:
+            if event.type == "history_updated":
+                histories.append(event.history)
+            if event.type == "agent_end":
+                break
+    (item,) = histories[-1]
+    assert item.content[0].transcript == "one two three four five"
+    assert item.status == "incomplete"
+
+
+async def test_of_an_answer_that_nobody_heard_no_words_stay(stack, server):
+    tracker = RealtimePlaybackTracker()
+    _, recorder = await connect(stack, server, playback_tracker=tracker)
+    await hears(server, recorder, frames.answer())
+    await server.send(frames.speech_starts())
+    await recorder.until("audio_interrupted")
+    said = recorder.of("item_updated")[-1].item.content[0].transcript
+    assert said
+    assert not said.strip()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from agents.realtime.model_events import (
     RealtimeModelTurnStartedEvent,
 )
 
+from stapes.agents_sdk.heard import HeardWords
 from stapes.agents_sdk.lost import ModelConnectionLostError
 from stapes.agents_sdk.problems import error_event
 from stapes.agents_sdk.reading import events_of, is_sound
@@ -76,6 +77,7 @@ class Dispatcher:
         self.run = contextvars.copy_context().run
         self.audio: tuple[Callable[[Any], Any], ...] = (self._sound,)
         self._core = core
+        self._heard = HeardWords(core)
         self._delivery = delivery
         self._dialler = dialler
         self._parts = parts
@@ -122,6 +124,8 @@ class Dispatcher:
             self._delivery.put(
                 RealtimeModelAudioInterruptedEvent(item_id=item_id, content_index=content_index)
             )
+        for heard in self._heard.cut(item_id for item_id, _ in cut):
+            self._delivery.put(heard)
         if self._tracker is not None:
             self._tracker.interrupted(cut)
 
@@ -139,7 +143,8 @@ class Dispatcher:
             self._follow(self._tracker, event)
         if not message.is_replay:
             for meant in events_of(event):
-                self._delivery.put(meant)
+                if (heard := self._heard.as_heard(meant)) is not None:
+                    self._delivery.put(heard)
 
     def _follow(self, tracker: FollowedTracker, event: dict[str, Any]) -> None:
         tracker.follow()
