@@ -216,3 +216,30 @@ async def test_an_hour_of_rollovers_changes_nothing(talks: Talks):
     assert rolled["outputs"] == ["sunny in Paris"]
     assert rolled["usage"][1] == sum(minute + 2 for minute in range(60))
     assert "Error" not in rolled["order"]
+
+
+async def test_an_agent_that_takes_charge_meanwhile_is_in_charge_of_the_second_connection(
+    talks: Talks,
+):
+    billing = RealtimeAgent(name="Billing", instructions="You do bills.")
+    talk = await talks.begin(reconnect=MINUTE, handoffs=[billing])
+    first = talk.server.current()
+    before = len(talk.server.received)
+    await first.send({"type": "response.created", "response": {"id": "r"}})
+    await talk.settle()
+    told = await second(talk, creates=0)
+    assert told[0]["session"]["instructions"] == "x"
+    item = {"id": "f", "type": "function_call", "call_id": "c", "name": "transfer_to_Billing"}
+    done = {**item, "status": "completed", "arguments": "{}"}
+    await first.send({"type": "response.output_item.done", "response_id": "r", "item": done})
+    await first.send({"type": "response.done", "response": {"id": "r", "output": [done]}})
+    await until(lambda: talk.seen(AgentHandoff))
+    await until(lambda: talk.sent("response.create"))
+    await first.send({"type": "response.created", "response": {"id": "s"}})
+    await first.send({"type": "response.done", "response": {"id": "s", "output": []}})
+    await until(lambda: talk.seen(SessionRestored))
+    await talk.settle()
+    updates = [m["session"] for m in talk.server.received[before:] if m["type"] == "session.update"]
+    given = [update["instructions"] for update in updates if "instructions" in update]
+    assert given == ["x", "You do bills.", "You do bills."], "the last over the second connection"
+    assert not talk.seen(Error)

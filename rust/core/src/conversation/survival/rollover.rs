@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Surviving;
 use super::restore::{self, Replay};
+use super::{SharedText, Surviving};
 use crate::conversation::Conversation;
 use crate::conversation::client_event::ClientEvent;
 use crate::conversation::dialect;
@@ -23,6 +23,8 @@ pub struct Replayed {
     /// The items of the history that they tell, in its order.
     items: Vec<Arc<Item>>,
     left_out: u64,
+    /// The configuration that it begins with.
+    configuration: Option<SharedText>,
     /// What the instructions end with, where the provider takes no messages.
     told: Option<Arc<str>>,
 }
@@ -77,6 +79,7 @@ impl Conversation {
             creations.push(go_on);
             ids.push(id);
         }
+        replayed.configuration = Some(survival.configuration.clone());
         let mut messages = vec![survival.configuration.to_string().into()];
         if self.profile.traces {
             messages.push(ClientEvent::tracing_update(&self.tracing));
@@ -108,13 +111,17 @@ impl Conversation {
         self.reset_wire();
         survival.resumed = None;
         self.outbox.rename(HashMap::new());
+        // Another agent may be in charge by now.
+        let is_changed = replayed.configuration.as_ref() != Some(&survival.configuration);
         if !self.profile.messages {
             let (items, _) = self.replay_history(&mut survival, None);
-            if self.outbox.told() != replayed.told.as_deref() {
-                let configuration = survival.configuration.to_string();
-                self.outbox.message(configuration);
+            if is_changed || self.outbox.told() != replayed.told.as_deref() {
+                self.outbox.message(survival.configuration.to_string());
             }
             return self.taken_over(survival, items, replayed.left_out);
+        }
+        if is_changed {
+            self.outbox.message(survival.configuration.to_string());
         }
         let known: HashMap<&str, &Arc<Item>> = replayed
             .items
