@@ -80,7 +80,7 @@ test-pythons: dev
 	$(BIN)/python scripts/test_on_pythons.py $(PYTHONS)
 
 # Each part installs its own peer into a folder that is kept, and skips where it cannot.
-test-far: dev ## Talk to software of others: a real Asterisk, serializers of Pipecat (minutes; FAR_CACHE keeps them)
+test-far: dev ## Talk to software of others: a real Asterisk, serializers of Pipecat, OpenAI's SDKs (minutes; FAR_CACHE keeps them)
 	$(BIN)/python -m pytest -m far tests/far
 
 lint: lint-rust lint-python ## Check formats, lints, types and stubs
