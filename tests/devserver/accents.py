@@ -57,6 +57,16 @@ def check_qwen(event: Event) -> None:
     assert not surplus, f"{kind}: {surplus}"
 
 
+def check_xai(event: Event) -> None:
+    """Fail on what the recorded events have not."""
+    kind = event["type"]
+    assert kind not in ("conversation.item.done", "rate_limits.updated"), kind
+    assert not kind.startswith(("response.audio", "response.text")), kind
+    assert kind == "session.created" or "previous_item_id" in event, kind
+    if kind.startswith("response.output_item."):
+        assert "content" not in event["item"]
+
+
 _AZURE_SESSION = {
     "id",
     "object",
@@ -163,4 +173,25 @@ QWEN = Accent(
     input_rate=16_000,
     check=check_qwen,
 )
-ACCENTS = {"beta": BETA, "azure": AZURE, "qwen": QWEN}
+XAI = Accent(
+    begins=["session.created", "conversation.created", "ping"],
+    session={
+        "instructions": "You are Harbour.",
+        "voice": "eve",
+        "turn_detection": {"type": "server_vad", "silence_duration_ms": 400},
+        "audio": {
+            "input": {
+                "format": {"type": "audio/pcm", "rate": 16_000},
+                "transcription": {"model": "grok-transcribe"},
+            },
+            "output": {"format": {"type": "audio/pcm", "rate": 48_000}},
+        },
+        "tools": [{"type": "function", **WEATHER}],
+    },
+    input_rate=16_000,
+    output_rate=48_000,
+    audio="response.output_audio",
+    added="conversation.item.added",
+    check=check_xai,
+)
+ACCENTS = {"beta": BETA, "azure": AZURE, "qwen": QWEN, "xai": XAI}

@@ -43,6 +43,7 @@ class DialectKind(StrEnum):
     BETA = "beta"
     AZURE = "azure"
     QWEN = "qwen"
+    XAI = "xai"
 
 
 class VoiceKind(StrEnum):

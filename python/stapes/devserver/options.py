@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
-DialectName: TypeAlias = Literal["ga", "beta", "azure", "qwen"]
+DialectName: TypeAlias = Literal["ga", "beta", "azure", "qwen", "xai"]
 DIALECTS: tuple[DialectName, ...] = get_args(DialectName)
 
 

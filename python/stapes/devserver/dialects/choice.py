@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from stapes.devserver.dialects.azure import VoiceLive
 from stapes.devserver.dialects.beta import Beta
 from stapes.devserver.dialects.qwen import Qwen
+from stapes.devserver.dialects.resumption import Resumptions
+from stapes.devserver.dialects.xai import XAI
 from stapes.devserver.session.dialect import Dialect
 
 if TYPE_CHECKING:
@@ -20,13 +22,16 @@ class Dialects:
 
     def __init__(self, name: DialectName) -> None:
         self._name = name
+        self._resumptions = Resumptions()
 
     def begin(self, query: Mapping[str, str]) -> Dialect:
         """Return the dialect of a connection that begins, which has this query in its URL."""
-        return _DIALECTS[self._name]()
+        if self._name == "xai":
+            return XAI(query.get("conversation_id"), self._resumptions)
+        return _WITHOUT_MEMORY[self._name]()
 
 
-_DIALECTS: dict[DialectName, Callable[[], Dialect]] = {
+_WITHOUT_MEMORY: dict[DialectName, Callable[[], Dialect]] = {
     "ga": Dialect,
     "beta": Beta,
     "azure": VoiceLive,

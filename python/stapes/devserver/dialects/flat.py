@@ -94,15 +94,7 @@ class FlatDialect(Dialect):
                 return [{**event, "item": self.read_item(event["item"], "item")}]
             case "response.create":
                 return self._read_response(event)
-            case "input_audio_buffer.append":
-                return [{**event, "audio": self.sound.heard(event["audio"])}]
-            case "input_audio_buffer.commit":
-                rest = self.sound.end_of_turn()
-                append = {"type": "input_audio_buffer.append", "audio": rest}
-                return [event] if rest is None else [append, event]
-            case "input_audio_buffer.clear":
-                self.sound.forget_turn()
-        return [event]
+        return self.sound.read(event)
 
     def read_setting(self, name: str, value: Any) -> Any:
         """Return the value of a setting as the GA protocol has it."""
@@ -190,7 +182,7 @@ class FlatDialect(Dialect):
         kind = event["type"]
         if kind in self.unsaid:
             return []
-        told = {**event, "type": _OLD_NAMES.get(kind, kind)}
+        told = _renamed(event)
         match kind:
             case "session.created" | "session.updated":
                 if kind == "session.updated":
@@ -200,10 +192,9 @@ class FlatDialect(Dialect):
                 told["response"] = self.write_response(event["response"])
                 self._mind_rates(kind, event["response"]["id"])
             case "response.output_audio.delta":
-                told["delta"] = self.sound.said(*_answer(event), event["delta"])
-                return [told] if told["delta"] else []
+                return [_renamed(said) for said in self.sound.said(event)]
             case "response.output_audio.done":
-                return [*self._last_sound(event), told]
+                return [*map(_renamed, self.sound.rest(event)), told]
             case "conversation.item.retrieved":
                 told["item"] = self.write_item(self._with_sound(event["item"]))
             case _ if "item" in event:
@@ -246,13 +237,6 @@ class FlatDialect(Dialect):
         else:
             self.sound.answer_ends(response_id)
 
-    def _last_sound(self, event: Event) -> list[Event]:
-        rest = self.sound.all_said(event["item_id"])
-        if rest is None:
-            return []
-        kind = _OLD_NAMES["response.output_audio.delta"]
-        return [{**event, "event_id": f"{event['event_id']}_0", "type": kind, "delta": rest}]
-
     def _with_sound(self, item: Event) -> Event:
         """Give the sound of an item in the rate that the client takes."""
         by_user = item.get("role") != "assistant"
@@ -265,8 +249,8 @@ class FlatDialect(Dialect):
         return {**item, "content": parts} if "content" in item else item
 
 
-def _answer(event: Event) -> tuple[str, str]:
-    return event["response_id"], event["item_id"]
+def _renamed(event: Event) -> Event:
+    return {**event, "type": _OLD_NAMES.get(event["type"], event["type"])}
 
 
 def modalities_of(ga: Event) -> list[str]:

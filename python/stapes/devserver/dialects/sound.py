@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+from typing import TYPE_CHECKING
 
 from stapes.devserver.audio.formats import PCM, RATE, Samples, convert
 from stapes.devserver.resampling import Resampler
 from stapes.devserver.session.payload import decode_audio
+
+if TYPE_CHECKING:
+    from stapes.devserver.session.dialect import Event
 
 NATIVE = None
 """A format that the session has itself."""
@@ -34,25 +38,25 @@ class EdgeSound:
             self._input_rate = rate
             self._input = None if rate is NATIVE else Resampler(rate, RATE)
 
-    def heard(self, audio: str, path: str = "audio") -> str:
-        """Return the next sound of the user as the session takes it.
+    def read(self, event: Event) -> list[Event]:
+        """Return what an event about the input audio buffer is to the session; others as they are.
 
         Raises:
-            ProtocolError: it is not base64, or not a whole number of samples.
+            ProtocolError: its sound is not base64, or not a whole number of samples.
         """
         if self._input is None:
-            return audio
-        return _text(self._input.feed(_samples(audio, path)))
-
-    def end_of_turn(self) -> str | None:
-        """Return what is left of the user's sound, if there is anything."""
-        rest = None if self._input is None else self._input.flush()
-        return None if rest is None or not len(rest) else _text(rest)
-
-    def forget_turn(self) -> None:
-        """Drop what is left of the user's sound."""
-        if self._input is not None:
-            self._input.flush()
+            return [event]
+        match event["type"]:
+            case "input_audio_buffer.append":
+                samples = self._input.feed(_samples(event["audio"], "audio"))
+                return [{**event, "audio": _text(samples)}]
+            case "input_audio_buffer.commit":
+                rest = self._input.flush()
+                append = {"type": "input_audio_buffer.append", "audio": _text(rest)}
+                return [append, event] if len(rest) else [event]
+            case "input_audio_buffer.clear":
+                self._input.flush()
+        return [event]
 
     def whole_in(self, audio: str, path: str) -> str:
         """Return the whole sound of an item as the session takes it.
@@ -77,20 +81,26 @@ class EdgeSound:
         """Forget that response."""
         self._responses.pop(response_id, None)
 
-    def said(self, response_id: str, item_id: str, audio: str) -> str:
-        """Return the next sound of an answer as the client takes it; it may be empty."""
-        rate = self._responses.get(response_id, self.output_rate)
+    def said(self, event: Event) -> list[Event]:
+        """Return a `response.output_audio.delta` as the client takes it, if there is anything."""
+        rate = self._responses.get(event["response_id"], self.output_rate)
         if rate is NATIVE:
-            return audio
+            return [event]
+        item_id = event["item_id"]
         if item_id not in self._answers:
             self._answers[item_id] = Resampler(RATE, rate)
-        return _text(self._answers[item_id].feed(_samples(audio, "audio")))
+        samples = self._answers[item_id].feed(_samples(event["delta"], "delta"))
+        return [{**event, "delta": _text(samples)}] if len(samples) else []
 
-    def all_said(self, item_id: str) -> str | None:
-        """Return what is left of an answer's sound, if there is anything."""
-        answer = self._answers.pop(item_id, None)
-        rest = None if answer is None else answer.flush()
-        return None if rest is None or not len(rest) else _text(rest)
+    def rest(self, event: Event) -> list[Event]:
+        """Return the delta that is left at a `response.output_audio.done`, if there is one."""
+        answer = self._answers.pop(event["item_id"], None)
+        samples = None if answer is None else answer.flush()
+        if samples is None or not len(samples):
+            return []
+        kind = "response.output_audio.delta"
+        told = {"type": kind, "event_id": f"{event['event_id']}_0", "delta": _text(samples)}
+        return [{**event, **told}]
 
 
 def _foreign(rate: int | None) -> int | None:

@@ -17,7 +17,6 @@ _FROM_SERVER = {
     "session.created": "session_created",
     "input_audio_buffer.speech_started": "speech_started",
     "input_audio_buffer.speech_stopped": "speech_stopped",
-    "response.created": "response_created",
     "response.function_call_arguments.delta": "function_arguments",
     "response.output_audio.done": "audio_done",
     "response.output_text.done": "audio_done",
@@ -38,6 +37,8 @@ class ClientPoints:
 
     def of(self, frame: str | bytes) -> tuple[str, ...]:
         """Return the points that are reached when the frame has come."""
+        if isinstance(frame, bytes):
+            return ("user_audio",)
         event = _event(frame)
         item = event.get("item")
         if isinstance(item, dict) and item.get("type") == "function_call_output":
@@ -52,17 +53,20 @@ class ServerPoints:
     def __init__(self) -> None:
         self._begun: set[str] = set()
         """Answers under way of which something has been sent."""
+        self._last = ""
+        """The answer that began last: the sound in binary frames is its."""
 
     def of(self, frame: str | bytes) -> tuple[str, ...]:
         """Return the points that are reached when the frame has been sent."""
+        if isinstance(frame, bytes):
+            return self._delta(self._last)
         event = _event(frame)
         match event.get("type"):
             case str(type_) if type_ in _DELTAS:
-                response_id = str(event.get("response_id"))
-                if response_id in self._begun:
-                    return ("deltas",)
-                self._begun.add(response_id)
-                return ("first_delta", "deltas")
+                return self._delta(str(event.get("response_id")))
+            case "response.created":
+                self._last = str(event["response"].get("id"))
+                return ("response_created",)
             case "response.output_item.done":
                 is_call = event["item"].get("type") == "function_call"
                 return ("function_call",) if is_call else ()
@@ -73,8 +77,14 @@ class ServerPoints:
                 point = _FROM_SERVER.get(str(type_))
                 return () if point is None else (point,)
 
+    def _delta(self, response_id: str) -> tuple[str, ...]:
+        if response_id in self._begun:
+            return ("deltas",)
+        self._begun.add(response_id)
+        return ("first_delta", "deltas")
 
-def _event(frame: str | bytes) -> dict[str, Any]:
+
+def _event(frame: str) -> dict[str, Any]:
     try:
         event = json.loads(frame)
     except (ValueError, RecursionError):
