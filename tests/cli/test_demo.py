@@ -10,21 +10,21 @@ import pytest
 from typer.testing import CliRunner
 
 from stapes.audio import read_wav
-from stapes.cli.app import app
+from stapes.cli.app import DialectKind, app
 from stapes.cli.demo.scenes import ScriptMissingError, find_examples, read_scenes
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.mark.real_time
-@pytest.mark.parametrize("transport", ["websocket", "webrtc"])
-def test_the_quick_demo_happens_as_it_should_and_leaves_its_files(
-    tmp_path: Path, transport: str
-) -> None:
+@pytest.mark.parametrize(
+    "way", ["--transport=webrtc", *(f"--dialect={kind.value}" for kind in DialectKind)]
+)
+def test_the_quick_demo_happens_as_it_should_and_leaves_its_files(tmp_path: Path, way: str) -> None:
     for module in ("matplotlib", "pocketsphinx", "espeakng_loader"):
         pytest.importorskip(module)
 
-    options = ["--quick", "--examples", str(EXAMPLES), "--transport", transport]
+    options = ["--quick", "--examples", str(EXAMPLES), way]
     ended = CliRunner().invoke(app, ["demo", *options, "--out", str(tmp_path / "out")])
 
     assert ended.exit_code == 0, ended.stdout
@@ -38,6 +38,13 @@ def test_the_quick_demo_happens_as_it_should_and_leaves_its_files(
     assert stereo[:, 0].any()
     assert stereo[:, 1].any()
     assert (tmp_path / "out" / "timeline.png").exists()
+
+
+def test_webrtc_is_spoken_in_no_other_dialect() -> None:
+    ended = CliRunner().invoke(app, ["demo", "--dialect", "xai", "--transport", "webrtc"])
+
+    assert ended.exit_code == 1
+    assert "speaks xai over WebSocket alone" in ended.stderr
 
 
 def test_every_question_is_there_and_something_is_expected_of_each() -> None:

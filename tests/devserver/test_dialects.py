@@ -12,6 +12,7 @@ import pytest
 from accents import ACCENTS, Accent
 from dialect_client import DialectClient, dial
 from peer_client import post
+from websockets.exceptions import InvalidStatus
 from wire_client import spoken
 
 from stapes.cli.app import DialectKind
@@ -173,3 +174,10 @@ async def test_azures_place_of_the_key_is_known_and_not_kept(run, name, accent, 
     client = await dial(server, replace(accent, headers=headers), query)
     await client.socket.close()
     assert "secret" not in repr((server.calls[0].headers, server.calls[0].query))
+
+
+async def test_joining_a_call_is_for_the_ga_protocol(run, name, accent):
+    server: DevServer = await run(dialect=name)
+    with pytest.raises(InvalidStatus) as refused:
+        await dial(server, accent, "?call_id=rtc_1")
+    assert json.loads(refused.value.response.body)["error"]["code"] == "unsupported_in_dialect"

@@ -76,6 +76,10 @@ def demo(
     transport: Annotated[
         TransportName, typer.Option(help="How the session reaches the server.")
     ] = TransportName.WEBSOCKET,
+    dialect: Annotated[
+        DialectKind,
+        typer.Option(help="What the server speaks; the session has the profile of its provider."),
+    ] = DialectKind.GA,
     quick: Annotated[bool, typer.Option("--quick", help="Only the first three turns.")] = False,
 ) -> None:
     """Hold a spoken conversation on this machine: no key, no network, about a minute.
@@ -86,7 +90,9 @@ def demo(
     from stapes.cli.demo.demo import DemoError, run_demo
 
     try:
-        passed = run_demo(out, examples, transport=transport.value, quick=quick)
+        passed = run_demo(
+            out, examples, transport=transport.value, dialect=dialect.value, quick=quick
+        )
     except DemoError as error:
         fail(str(error))
     except KeyboardInterrupt:

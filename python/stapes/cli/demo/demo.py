@@ -17,6 +17,7 @@ from stapes.cli.call.entries import AgentSpeech
 from stapes.cli.call.recording import Recording
 from stapes.cli.call.virtual_device import VirtualDevice
 from stapes.cli.demo.expectations import Outcome, judge
+from stapes.cli.demo.profiles import profile_of
 from stapes.cli.demo.scenes import RATE, Scene, ScriptMissingError, find_examples, read_scenes
 from stapes.cli.dev_server import ServerSetupError, make_mind, make_server, make_voice
 from stapes.cli.load_agent import AgentFileError, load_agent
@@ -24,6 +25,7 @@ from stapes.cli.show.keepsakes import KEEPSAKES, keep
 from stapes.cli.show.palette import ALERT, APPROVED, QUIET
 from stapes.cli.show.story import Story
 from stapes.cli.show.terminal import Terminal
+from stapes.devserver import Options
 from stapes.errors import StapesError
 from stapes.items import MessageItem, OutputAudio
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from agents.realtime import RealtimeAgent
 
     from stapes.devserver import Mind, Voice
+    from stapes.devserver.options import DialectName
     from stapes.items import HistoryItem
 
 _TITLE = "A call to the Harbour Hotel, as it was heard"
@@ -64,9 +67,12 @@ def run_demo(
     examples: Path | None = None,
     *,
     transport: Literal["websocket", "webrtc"] = "websocket",
+    dialect: DialectName = "ga",
     quick: bool = False,
 ) -> bool:
     """Hold the conversation and leave its files in `out`.
+
+    `dialect` is what the server speaks; the session has the profile of the provider that does so.
 
     Returns:
         Whether everything happened as it should.
@@ -74,6 +80,11 @@ def run_demo(
     Raises:
         DemoError: the conversation could not be held at all.
     """
+    if dialect != "ga" and transport == "webrtc":
+        raise DemoError(
+            f"the development server speaks {dialect} over WebSocket alone: leave out --transport "
+            "webrtc, or --dialect"
+        )
     if find_spec("matplotlib") is None:
         raise DemoError("the picture needs matplotlib: pip install 'stapes[demo]'")
     try:
@@ -89,7 +100,7 @@ def run_demo(
     console = Console(highlight=False)
     recording = Recording(RATE, _LOUDSPEAKER_RATE)
     terminal = Terminal(console)
-    held = asyncio.run(_hold(agent, scenes, mind, voice, terminal, recording, transport))
+    held = asyncio.run(_hold(agent, scenes, mind, voice, terminal, recording, transport, dialect))
     if held.call is None:
         raise DemoError(held.failure or "no call was made")
     journal = held.call.journal
@@ -113,6 +124,7 @@ async def _hold(
     terminal: Terminal,
     recording: Recording,
     transport: Literal["websocket", "webrtc"],
+    dialect: DialectName,
 ) -> _Held:
     """Run server, session and caller in this process, until the last answer."""
     device = VirtualDevice(RATE, _LOUDSPEAKER_RATE)
@@ -126,10 +138,10 @@ async def _hold(
             held.failure = f"{scenes[len(held.began) - 1].file}: {error}"
         held.history = call.session.history
 
-    async with make_server(mind, voice) as server:
+    async with make_server(mind, voice, Options(dialect=dialect)) as server:
         await _warm_up(mind, agent)
         url = server.calls_url if transport == "webrtc" else server.url
-        _greet(terminal, url, agent.name)
+        _greet(terminal, url, agent.name, dialect)
         approver = Standing(approve=True, by="the demo", after_s=_DECIDES_S)
         endpoint = Endpoint(
             "the development server", url, api_key="none-needed", transport=transport
@@ -137,7 +149,14 @@ async def _hold(
         try:
             with terminal:
                 await hold_call(
-                    agent, endpoint, device, approver, terminal, plot, recording=recording
+                    agent,
+                    endpoint,
+                    device,
+                    approver,
+                    terminal,
+                    plot,
+                    recording=recording,
+                    provider=profile_of(dialect),
                 )
         except (CallEndedError, StapesError) as error:
             held.failure = str(error)
@@ -209,11 +228,13 @@ def _remembered(speech: AgentSpeech, history: Sequence[HistoryItem], slack_ms: f
             return Outcome(text, "the history does not say where it was cut")
 
 
-def _greet(terminal: Terminal, url: str, agent: str) -> None:
+def _greet(terminal: Terminal, url: str, agent: str, dialect: DialectName) -> None:
     console = terminal.console
     console.print(Text("stapes demo", "bold").append("  a call to an agent of yours", QUIET))
     console.print(Text(f"server  {url}", QUIET))
     console.print(Text("        hears and speaks on this machine: no key, no network", QUIET))
+    if dialect != "ga":
+        console.print(Text(f"        speaks the dialect {dialect}", QUIET))
     console.print(Text("caller  speaks from WAV files, as fast as people do", QUIET))
     console.print(Text(f"agent   {agent}; what needs approval is approved by the demo", QUIET))
     console.print()

@@ -192,6 +192,8 @@ class XAI(Dialect):
             case "conversation.item.input_audio_transcription.completed":
                 self._transcripts.pop(event["item_id"], None)
                 told = [_without(event, "usage")]
+            case "conversation.item.input_audio_transcription.failed":
+                self._transcripts.pop(event["item_id"], None)
         return [self._framed({"previous_item_id": None, **said}) for said in told]
 
     def _framed(self, event: Event) -> Event | bytes:

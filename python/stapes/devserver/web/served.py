@@ -124,7 +124,11 @@ class ServedCall(ABC):
         self.call.send_raw(frame)
 
     def emit(self, type_: str, **fields: Any) -> None:
-        """Send a server event of one's own making, in order with the others."""
+        """Send a server event of one's own making, in order with the others.
+
+        It is one of the GA protocol; a connection of another dialect translates it. `send_raw`
+        sends a frame as it is.
+        """
         self.call.emit(type_, **fields)
 
     def stop_reading(self) -> None:
