@@ -75,7 +75,8 @@ impl ContentPart {
     fn output_audio(part: &Value) -> Self {
         Self::OutputAudio {
             audio: owned(part, "audio"),
-            transcript: owned(part, "transcript"),
+            // Alibaba's reference has the words of a spoken part in `text`, until the response is done.
+            transcript: owned(part, "transcript").or_else(|| owned(part, "text")),
             heard: None,
         }
     }

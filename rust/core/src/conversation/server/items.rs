@@ -71,10 +71,10 @@ impl Conversation {
     pub(super) fn complete_answers(&mut self, output: &[Value]) {
         for wire in output {
             let known = text(wire, "id").and_then(|id| self.history.get(id));
+            // An answer that was interrupted has ended as well, and its words say where it was cut.
             let is_bare = known.is_some_and(|known| {
-                let status = Some(Progress::Completed);
-                matches!(&known.kind, ItemKind::Message { content, status: is, .. }
-                    if content.is_empty() && *is == status)
+                matches!(&known.kind, ItemKind::Message { content, status, .. }
+                    if content.is_empty() && *status != Some(Progress::InProgress))
             });
             let has_content = wire["content"].as_array().is_some_and(|it| !it.is_empty());
             if is_bare && has_content {
