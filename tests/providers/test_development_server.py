@@ -20,9 +20,12 @@ from stapes import (
     MessageItem,
     RealtimeAgent,
     RealtimeSession,
+    ReconnectPolicy,
+    SessionRestored,
 )
 from stapes.devserver import Call, ScriptedMind, ToneVoice, Turn
-from stapes.providers import BETA, AzureVoiceLive, Local, OpenAI, Provider, Qwen
+from stapes.items import OutputAudio
+from stapes.providers import BETA, XAI, AzureVoiceLive, Local, OpenAI, Provider, Qwen
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,6 +37,7 @@ PROFILES: dict[str, Provider] = {
     "beta": Local(dialect=BETA, model="m"),
     "azure": AzureVoiceLive(resource="r", model="m"),
     "qwen": Qwen(),
+    "xai": XAI(),
 }
 DETECTION = {"type": "server_vad", "silence_duration_ms": 700, "interrupt_response": True}
 STORY = "Once upon a time there was a king who had three daughters. " * 12
@@ -107,5 +111,52 @@ async def test_a_spoken_conversation_in_each_dialect(
     ]
     assert len(cut) == 1
     assert len(cut[0].text) < len(STORY)
+    spoken = [part for item in session.history for part in getattr(item, "content", ())]
+    assert all(part.transcript for part in spoken if isinstance(part, OutputAudio))
+    assert [event.error for event in seen if isinstance(event, Error)] == []
+    await session.close()
+
+
+async def test_xais_conversation_goes_on_over_another_connection(
+    run: Callable[..., Awaitable[DevServer]],
+):
+    mind = ScriptedMind(
+        [Turn(when="open", say="From nine to five.")],
+        hears=["when is it open"],  # of each connection
+    )
+    server = await run(mind, dialect="xai")
+    seen: list[Any] = []
+    session = RealtimeSession(
+        RealtimeAgent(name="Desk", instructions="Be brief."),
+        api_key="key",
+        provider=XAI(),
+        reconnect=ReconnectPolicy(first_delay=0.01),
+    )
+    session.on("*", seen.append)
+
+    def ends() -> list[str]:
+        return [event.output for event in seen if isinstance(event, AgentEnd)]
+
+    def restored() -> list[SessionRestored]:
+        return [event for event in seen if isinstance(event, SessionRestored)]
+
+    await session.connect(url=server.url)
+    await says(session, "When is it open?")
+    await until(lambda: len(ends()) == 1)
+    before = [item.item_id for item in session.history]
+    server.calls[0].abort()
+    await until(restored)
+    await says(session, "And when is it open?")
+    await until(lambda: len(ends()) == 2)
+    assert restored()[0].resumed
+    assert [item.item_id for item in session.history][:2] == before
+    first, second = server.calls
+    assert second.query["conversation_id"] == first.call.conversation_id
+    assert second.conversation.messages == [
+        ("user", "when is it open"),
+        ("assistant", "From nine to five."),
+        ("user", "when is it open"),
+        ("assistant", "From nine to five."),
+    ]
     assert [event.error for event in seen if isinstance(event, Error)] == []
     await session.close()

@@ -145,6 +145,11 @@ class RealtimeCall:
         """The items of the conversation as the mind sees them."""
         return [item.to_view() for item in self._context.conversation]
 
+    @property
+    def conversation_id(self) -> str:
+        """The id of the conversation."""
+        return self._context.conversation.id
+
     def sound_of(self, item_id: str) -> bytes:
         """Return the sound of an item of the conversation, PCM16 at 24,000 Hz; empty if none."""
         item = self._context.conversation.get(item_id)
