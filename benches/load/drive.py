@@ -54,7 +54,7 @@ class Stretch:
 async def run(args: argparse.Namespace, kind: type[Client]) -> dict[str, Any]:
     """Connects, runs the turns, and gives the results."""
     url = (
-        f"{args.url}/v1/realtime?model=gpt-realtime&mode={args.mode}&chunks={args.chunks}"
+        f"{args.url}/v1/realtime?model=gpt-realtime-2.1&mode={args.mode}&chunks={args.chunks}"
         f"&responses={args.responses}&history={args.history}"
     )
     result: dict[str, Any] = {}

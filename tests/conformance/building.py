@@ -28,6 +28,7 @@ from stapes import (
     background_result,
     current_session,
 )
+from stapes.providers import OpenAI, SessionDefaults
 from tests.conformance.names import snake_keys
 
 Record = Callable[..., None]
@@ -40,6 +41,18 @@ _TYPES = {
     "array": list,
     "object": dict,
 }
+
+
+@dataclass(frozen=True)
+class ReferenceDefaults(OpenAI):
+    """OpenAI with the reference's transcription model, so that all else is compared in full."""
+
+    @property
+    def defaults(self) -> SessionDefaults:
+        return SessionDefaults(
+            transcription={"model": "gpt-4o-mini-transcribe"},
+            turn_detection={"type": "semantic_vad"},
+        )
 
 
 @dataclass(slots=True)
@@ -261,7 +274,11 @@ def session_options(scenario: dict[str, Any], cast: Cast) -> dict[str, Any]:
     """What `RealtimeSession` takes, from the scenario's `session`."""
     given = scenario["session"]
     # The reference does not connect again.
-    options: dict[str, Any] = {"output_guardrails": cast.guardrails, "reconnect": None}
+    options: dict[str, Any] = {
+        "output_guardrails": cast.guardrails,
+        "reconnect": None,
+        "provider": ReferenceDefaults(),
+    }
     for key in (
         "model",
         "context",

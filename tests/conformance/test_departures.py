@@ -144,6 +144,17 @@ def test_configuration_from_before_the_ga_protocol_is_refused_with_the_name_to_u
         check_config({"modalities": ["text"]})
 
 
+async def test_the_default_transcription_model_is_none_that_shuts_down(talks: Talks) -> None:
+    talk = await talks.begin()
+    (update,) = [sent for sent in talk.sent("session.update") if "audio" in sent["session"]]
+    assert update["session"]["audio"]["input"] == {
+        "format": {"type": "audio/pcm", "rate": 24_000},
+        "noise_reduction": None,
+        "transcription": {"model": "gpt-realtime-whisper"},
+        "turn_detection": {"type": "semantic_vad"},
+    }
+
+
 async def test_the_model_given_to_connect_is_honoured(talks: Talks) -> None:
     talk = await talks.begin(connect=False, model="one")
     await talk.session.connect(url=talk.server.url, model="two")

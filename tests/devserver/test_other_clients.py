@@ -45,12 +45,12 @@ async def test_openai_holds_a_spoken_conversation_with_a_tool(desk):
     client = AsyncOpenAI(api_key="key", base_url=desk.http_url)
     async with (
         asyncio.timeout(SECONDS),
-        client.realtime.connect(model="gpt-realtime") as connection,
+        client.realtime.connect(model="gpt-realtime-2.1") as connection,
     ):
         await connection.session.update(
             session={
                 "type": "realtime",
-                "audio": {"input": {"transcription": {"model": "gpt-4o-mini-transcribe"}}},
+                "audio": {"input": {"transcription": {"model": "gpt-realtime-whisper"}}},
                 "tools": [{"type": "function", "name": "get_weather", "parameters": {}}],
             }
         )
@@ -89,7 +89,7 @@ async def test_openai_writes_reads_cuts_and_deletes(desk):
     client = AsyncOpenAI(api_key="key", base_url=desk.http_url)
     async with (
         asyncio.timeout(SECONDS),
-        client.realtime.connect(model="gpt-realtime") as connection,
+        client.realtime.connect(model="gpt-realtime-2.1") as connection,
     ):
         content: Any = [{"type": "input_text", "text": "enough"}]
         await connection.conversation.item.create(

@@ -13,7 +13,7 @@ async def test_a_session_begins_with_its_whole_configuration(call):
     assert session["type"] == "realtime"
     assert session["object"] == "realtime.session"
     assert session["id"].startswith("sess_")
-    assert session["model"] == "gpt-realtime"
+    assert session["model"] == "gpt-realtime-2.1"
     assert session["output_modalities"] == ["audio"]
     assert session["audio"]["input"]["format"] == {"type": "audio/pcm", "rate": 24_000}
     assert session["audio"]["input"]["turn_detection"]["type"] == "server_vad"
@@ -79,7 +79,7 @@ async def test_phone_formats_tracing_and_prompt_are_taken(call):
             "input": {
                 "format": {"type": "audio/pcmu"},
                 "noise_reduction": {"type": "near_field"},
-                "transcription": {"model": "gpt-4o-transcribe", "language": "en"},
+                "transcription": {"model": "gpt-transcribe", "language": "en"},
             },
             "output": {"format": {"type": "audio/pcma"}, "speed": 1.25, "voice": {"id": "voice_1"}},
         },

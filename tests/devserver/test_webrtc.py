@@ -143,7 +143,7 @@ async def test_the_provider_s_own_client_opens_calls_and_ends_them(run, stack):
     stack.push_async_callback(openai.close)
     client = PeerClient()
     stack.push_async_callback(client.close)
-    session = {"type": "realtime", "model": "gpt-realtime-2", "instructions": "Be brief."}
+    session = {"type": "realtime", "model": "gpt-realtime-2.1-mini", "instructions": "Be brief."}
     answer = await openai.realtime.calls.create(sdp=await client.offer(), session=session)
     assert answer.response.status_code == 201
     location = answer.response.headers["location"]
@@ -151,7 +151,7 @@ async def test_the_provider_s_own_client_opens_calls_and_ends_them(run, stack):
     await client.accept(answer.text)
     created = await client.until("session.created")
     assert created["session"]["instructions"] == "Be brief."
-    assert created["session"]["model"] == "gpt-realtime-2"
+    assert created["session"]["model"] == "gpt-realtime-2.1-mini"
     await openai.realtime.calls.hangup(location.rpartition("/")[2])
     await server.calls[0].wait_closed()
     async with asyncio.timeout(5):

@@ -45,7 +45,7 @@ async def test_a_spoken_question_becomes_a_call_and_another_question_another(
         "type": "realtime",
         "instructions": agent.instructions,
         "tools": definitions(agent),
-        "audio": {"input": {"transcription": {"model": "gpt-4o-transcribe"}}},
+        "audio": {"input": {"transcription": {"model": "gpt-transcribe"}}},
     }
     async with DevServer(mind, offline_voice()) as server:
         paris = await ask(server, session, question("1-weather.wav") + ROOM)

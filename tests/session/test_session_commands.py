@@ -279,7 +279,8 @@ async def test_usage_adds_up_over_responses(call):
 
 
 async def test_initial_session_config_is_what_connecting_sends(call):
-    c = await call(TALK, config={"audio": {"output": {"speed": 1.25}}}, model="gpt-realtime")
+    fast = {"audio": {"output": {"speed": 1.25}}}
+    c = await call(TALK, config=fast, model="gpt-realtime-2.1-mini")
     update = await c.call.received.wait_for("session.update")
     assert await c.session.initial_session_config() == update["session"]
     assert update["session"]["audio"]["output"]["speed"] == 1.25

@@ -64,7 +64,7 @@ if (!values.null) {
 }
 
 const url =
-  `${values.url}/v1/realtime?model=gpt-realtime&mode=${mode}&chunks=${chunks}` +
+  `${values.url}/v1/realtime?model=gpt-realtime-2.1&mode=${mode}&chunks=${chunks}` +
   `&responses=${responses}&history=${history}`;
 // A tool is called in a response of its own; the last response has none.
 const turnsEach = mode === 'tools' ? chunks + 1 : responses;

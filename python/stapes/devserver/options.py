@@ -53,7 +53,7 @@ class Options:
     api_keys: frozenset[str] | None = field(default=None, repr=False)
     refusal: Literal["http", "close"] = "http"
     models: frozenset[str] | None = None
-    default_model: str | None = "gpt-realtime"
+    default_model: str | None = "gpt-realtime-2.1"
     default_voice: str = "marin"
     pace: float | None = 4.0
     truncated_transcript: Literal["cut", "omit"] = "cut"

@@ -11,8 +11,12 @@ from stapes.providers.capabilities import Source
 
 __all__ = ["OPENAI", "OpenAI"]
 
+# The reference's transcription model shuts down on 2027-02-26. Of those that go on, this one is known
+# to transcribe conversations with turn detection (recordings of July 2026), and others use it by
+# default (Pipecat since May 2026). `gpt-live-transcribe` refuses turn detection where it transcribes
+# alone.
 _DEFAULTS = SessionDefaults(
-    transcription={"model": "gpt-4o-mini-transcribe"}, turn_detection={"type": "semantic_vad"}
+    transcription={"model": "gpt-realtime-whisper"}, turn_detection={"type": "semantic_vad"}
 )
 _SOURCE = Source(
     text="OpenAI's reference and recorded conversations over WebSocket and WebRTC sidebands",
@@ -37,7 +41,7 @@ class OpenAI(Provider):
 
     @property
     def defaults(self) -> SessionDefaults:
-        """The reference's."""
+        """The reference's, but for the transcription model, which outlives the reference's."""
         return _DEFAULTS
 
     @property

@@ -64,7 +64,7 @@ fn tone(rate: u32, samples: u32) -> Vec<i16> {
 pub fn conversation() -> Vec<Step> {
     let mut script = Script::new();
     let session = json!({
-        "id": "sess_1", "object": "realtime.session", "type": "realtime", "model": "gpt-realtime",
+        "id": "sess_1", "object": "realtime.session", "type": "realtime", "model": "gpt-realtime-2.1",
         "instructions": "Be brief.", "output_modalities": ["audio"], "tools": [],
         "audio": {
             "input": {

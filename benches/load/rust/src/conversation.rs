@@ -16,7 +16,7 @@ const WORD: &str = "hello ";
 static SESSION: LazyLock<Value> = LazyLock::new(|| {
     json!({
         "type": "realtime", "object": "realtime.session", "id": "sess_load",
-        "model": "gpt-realtime", "output_modalities": ["audio"], "instructions": "", "tools": [],
+        "model": "gpt-realtime-2.1", "output_modalities": ["audio"], "instructions": "", "tools": [],
         "tool_choice": "auto",
         "audio": {
             "input": {"format": {"type": "audio/pcm", "rate": 24000}, "turn_detection": null},

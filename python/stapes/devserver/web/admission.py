@@ -94,7 +94,7 @@ def require_model(model: str | None, options: Options) -> None:
     if model is None and options.default_model is None:
         raise bad_request(
             "missing_model",
-            "You must provide a model parameter, for example /v1/realtime?model=gpt-realtime",
+            "You must provide a model parameter, for example /v1/realtime?model=gpt-realtime-2.1",
         )
     if model is not None and options.models is not None and model not in options.models:
         raise bad_request("invalid_model", f'Model "{model}" is not supported in realtime mode.')

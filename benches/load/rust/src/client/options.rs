@@ -73,7 +73,7 @@ impl Options {
             ..
         } = self;
         format!(
-            "{url}/v1/realtime?model=gpt-realtime&mode={mode}&chunks={chunks}&responses={responses}"
+            "{url}/v1/realtime?model=gpt-realtime-2.1&mode={mode}&chunks={chunks}&responses={responses}"
         )
     }
 }

@@ -346,11 +346,11 @@ mod tests {
     fn what_a_server_echoes_is_masked() {
         let mut secrets = Secrets::default();
         secrets.add_header("Authorization", "Bearer sk-1234567");
-        secrets.add_url("wss://ann:pa55word@h/?ticket=t-987654&model=gpt-realtime");
-        let echoed = "bad key sk-1234567 (Bearer sk-1234567), pa55word, t-987654, gpt-realtime";
+        secrets.add_url("wss://ann:pa55word@h/?ticket=t-987654&model=gpt-realtime-2.1");
+        let echoed = "bad key sk-1234567 (Bearer sk-1234567), pa55word, t-987654, gpt-realtime-2.1";
         assert_eq!(
             masked(&secrets, echoed),
-            "bad key *** (***), ***, ***, gpt-realtime"
+            "bad key *** (***), ***, ***, gpt-realtime-2.1"
         );
     }
 }

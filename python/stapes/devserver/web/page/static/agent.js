@@ -40,7 +40,7 @@ export const session = {
   instructions,
   audio: {
     input: {
-      transcription: { model: "gpt-4o-mini-transcribe" },
+      transcription: { model: "gpt-realtime-whisper" },
       turn_detection: { type: "server_vad", silence_duration_ms: silence },
     },
     output: { voice: "marin" },
