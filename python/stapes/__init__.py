@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from stapes import _core, events
+from stapes import _core, events, speech_events
 from stapes.approvals import ToolApproval
 from stapes.config import SessionConfig
 from stapes.errors import (
@@ -41,6 +41,7 @@ from stapes.items import (
     OutputText,
 )
 from stapes.playback import PlaybackTracker
+from stapes.speech_events import *  # noqa: F403
 from stapes.transport import (
     IceServer,
     RealtimeTransport,
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from stapes.session import (
         AudioStream,
         BackgroundResult,
+        RateLimit,
         RealtimeSession,
         ReconnectPolicy,
         SessionStats,
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
         background_result,
         current_session,
     )
+    from stapes.transcription import RealtimeTranscription, RealtimeTranslation
 
 __version__: str = _core.__version__
 
@@ -70,9 +73,12 @@ __version__: str = _core.__version__
 _LAZY = {
     "AudioStream": "stapes.session",
     "BackgroundResult": "stapes.session",
+    "RateLimit": "stapes.session",
     "RealtimeAgent": "stapes.agent",
     "RealtimeOutputGuardrail": "stapes.agent",
     "RealtimeSession": "stapes.session",
+    "RealtimeTranscription": "stapes.transcription",
+    "RealtimeTranslation": "stapes.transcription",
     "ReconnectPolicy": "stapes.session",
     "SessionStats": "stapes.session",
     "ToolExecution": "stapes.session",
@@ -107,9 +113,12 @@ __all__ = [
     "OutputAudio",
     "OutputText",
     "PlaybackTracker",
+    "RateLimit",
     "RealtimeAgent",
     "RealtimeOutputGuardrail",
     "RealtimeSession",
+    "RealtimeTranscription",
+    "RealtimeTranslation",
     "RealtimeTransport",
     "ReconnectPolicy",
     "ServerError",
@@ -130,6 +139,7 @@ __all__ = [
     "run",
 ]
 __all__ += events.__all__
+__all__ += speech_events.__all__
 
 
 def __getattr__(name: str) -> Any:

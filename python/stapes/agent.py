@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from agents import OutputGuardrail, TContext
 from agents.realtime import RealtimeAgent as UpstreamRealtimeAgent
+
+if TYPE_CHECKING:
+    from stapes.config import CustomVoice
 
 __all__ = ["RealtimeAgent", "RealtimeOutputGuardrail"]
 
@@ -19,11 +22,11 @@ class RealtimeAgent(UpstreamRealtimeAgent[TContext], Generic[TContext]):
     the session's configuration.
 
     Attributes:
-        voice: the provider's name of a voice, such as `"marin"`. The provider does not change the
-            voice once the session has spoken.
+        voice: the provider's name of a voice, such as `"marin"`, or `{"id": ...}` for one of your
+            own. The provider does not change the voice once the session has spoken.
     """
 
-    voice: str | None = None
+    voice: str | CustomVoice | None = None
 
 
 @dataclass

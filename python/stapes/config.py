@@ -10,10 +10,17 @@ from stapes import _core
 __all__ = [
     "AudioConfig",
     "AudioFormat",
+    "CustomVoice",
     "InputAudioConfig",
+    "NoiseReduction",
     "OutputAudioConfig",
+    "Reasoning",
+    "SemanticVad",
+    "ServerVad",
     "SessionConfig",
+    "Transcription",
     "check_config",
+    "check_turn_detection",
     "whole_number",
     "wire_format",
 ]
@@ -30,20 +37,68 @@ AudioFormat: TypeAlias = FormatObject | Literal["pcm16", "g711_ulaw", "g711_alaw
 """A format, or a short name of one: PCM at 24 kHz, mu-law, A-law."""
 
 
+class NoiseReduction(TypedDict, total=False):
+    """How the provider cleans the user's sound."""
+
+    type: Literal["near_field", "far_field"]
+    strength: float
+    """0 to 1, which is the default."""
+
+
+class Transcription(TypedDict, total=False):
+    """What transcribes the user's speech. Which keys a model takes, its page says."""
+
+    model: str
+    language: str
+    """ISO 639-1, such as `en`."""
+    languages: list[str]
+    prompt: str
+    keywords: list[str]
+    delay: Literal["minimal", "low", "medium", "high", "xhigh"]
+
+
+class ServerVad(TypedDict, total=False):
+    """Turns by silence. Times are in milliseconds."""
+
+    type: Literal["server_vad"]
+    threshold: float
+    prefix_padding_ms: int
+    silence_duration_ms: int
+    idle_timeout_ms: int | None
+    """After which silence the model speaks by itself: see `stapes.IdleTimeoutTriggered`."""
+    create_response: bool
+    interrupt_response: bool
+
+
+class SemanticVad(TypedDict, total=False):
+    """Turns by what was said."""
+
+    type: Literal["semantic_vad"]
+    eagerness: Literal["low", "medium", "high", "auto"]
+    create_response: bool
+    interrupt_response: bool
+
+
 class InputAudioConfig(TypedDict, total=False):
     """The user's sound. `None` switches a feature off; a key that is left out has the default."""
 
     format: AudioFormat
-    noise_reduction: Mapping[str, Any] | None
-    transcription: Mapping[str, Any] | None
-    turn_detection: Mapping[str, Any] | None
+    noise_reduction: NoiseReduction | Mapping[str, Any] | None
+    transcription: Transcription | Mapping[str, Any] | None
+    turn_detection: ServerVad | SemanticVad | Mapping[str, Any] | None
+
+
+class CustomVoice(TypedDict):
+    """A voice of one's own, by the id that the provider has given it."""
+
+    id: str
 
 
 class OutputAudioConfig(TypedDict, total=False):
     """The answer's sound."""
 
     format: AudioFormat
-    voice: str
+    voice: str | CustomVoice
     speed: float
 
 
@@ -52,6 +107,12 @@ class AudioConfig(TypedDict, total=False):
 
     input: InputAudioConfig
     output: OutputAudioConfig
+
+
+class Reasoning(TypedDict, total=False):
+    """How long a model that reasons may think before it answers."""
+
+    effort: Literal["minimal", "low", "medium", "high", "xhigh"]
 
 
 class SessionConfig(TypedDict, total=False):
@@ -67,7 +128,7 @@ class SessionConfig(TypedDict, total=False):
     tool_choice: str | Mapping[str, Any]
     parallel_tool_calls: bool
     max_output_tokens: int | Literal["inf"]
-    reasoning: Mapping[str, Any]
+    reasoning: Reasoning | Mapping[str, Any]
     truncation: str | Mapping[str, Any]
     include: list[str]
     provider_data: Mapping[str, Any]
@@ -117,6 +178,34 @@ def check_config(config: Mapping[str, Any]) -> None:
         _check(part, keys, where)
         if "format" in part:
             wire_format(part["format"], f"{where}.format")
+        check_turn_detection(part.get("turn_detection"), f"{where}.turn_detection")
+        _check_voice(part.get("voice"), f"{where}.voice")
+
+
+def check_turn_detection(value: Any, where: str) -> None:
+    """Refuses settings of turn detection that the provider would refuse.
+
+    Raises:
+        ValueError: `idle_timeout_ms` with another type than `server_vad`. Source: OpenAI's
+            reference, which has it for that type alone.
+    """
+    if not isinstance(value, Mapping) or value.get("idle_timeout_ms") is None:
+        return
+    kind = value.get("type")
+    if kind in (None, "semantic_vad"):
+        raise ValueError(
+            f"{where}.idle_timeout_ms works with the type 'server_vad' alone, and the type is "
+            f"{kind!r}: leave it out, or use 'server_vad'"
+        )
+
+
+def _check_voice(value: Any, where: str) -> None:
+    if value is None or isinstance(value, str):
+        return
+    if not (isinstance(value, Mapping) and isinstance(value.get("id"), str)):
+        raise ValueError(
+            f"{where} is {value!r}: give the name of a voice, or {{'id': ...}} for one of your own"
+        )
 
 
 def _mapping(value: Any, where: str) -> Mapping[str, Any]:

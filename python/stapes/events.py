@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from stapes.brief import by_name
+from stapes.line_events import CallPlaybackChanged, DtmfReceived, IdleTimeoutTriggered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,11 +32,14 @@ __all__ = [
     "AudioInterrupted",
     "AudioStart",
     "AudioStopped",
+    "CallPlaybackChanged",
     "ConnectionChanged",
+    "DtmfReceived",
     "Error",
     "GuardrailTripped",
     "HistoryAdded",
     "HistoryUpdated",
+    "IdleTimeoutTriggered",
     "Lagging",
     "McpTool",
     "McpToolCallCompleted",
@@ -445,6 +449,9 @@ SessionEvent: TypeAlias = (
     | PlaybackEnded
     | TranscriptDelta
     | TranscriptionFailed
+    | IdleTimeoutTriggered
+    | DtmfReceived
+    | CallPlaybackChanged
     | GuardrailTripped
     | HistoryAdded
     | HistoryUpdated

@@ -228,6 +228,9 @@ def event(value: stapes.SessionEvent, approvals: list[stapes.ToolApproval]) -> d
             | stapes.ResponseDone()
             | stapes.PlaybackEnded()
             | stapes.Lagging()
+            | stapes.IdleTimeoutTriggered()
+            | stapes.DtmfReceived()
+            | stapes.CallPlaybackChanged()
         ):
             return shown
         case (

@@ -11,7 +11,7 @@ import pytest
 from agents import FunctionTool, OutputGuardrailTripwireTriggered, RunContextWrapper
 from agents.realtime import RealtimeAgent
 
-from stapes import HistoryItem, ToolApproval, _core, events, items
+from stapes import HistoryItem, ToolApproval, _core, events, items, speech_events
 from stapes.items import McpApprovalRequestItem, McpCallItem
 from stapes.session.dispatch import messages
 
@@ -32,7 +32,7 @@ NAMES = {
 
 def class_of(name: str) -> Any:
     """Give the class that the core fills for that kind: an internal class goes first."""
-    places = (messages, events, items)
+    places = (messages, events, speech_events, items)
     return next((getattr(place, name) for place in places if hasattr(place, name)), None)
 
 

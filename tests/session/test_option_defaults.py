@@ -78,6 +78,7 @@ def test_a_session_and_its_transport_have_the_defaults_of_the_core():
     declared = {field.name: field.default for field in dataclasses.fields(WebSocketTransport)}
     declared |= {name: parameter.default for name, parameter in parameters.items()}
     declared["guardrail_debounce"] = CoreOptions.guardrail_debounce
+    declared["purpose"] = CoreOptions.purpose
     declared["resume_after"] = stapes.calls.CallOptions().resume_after
     defaults = _core.OPTION_DEFAULTS["CoreOptions"]
     assert {name: declared[RENAMED.get(name, name)] for name in defaults} == defaults

@@ -22,11 +22,14 @@ from stapes import (
     AudioInterrupted,
     AudioStart,
     AudioStopped,
+    CallPlaybackChanged,
     ConnectionChanged,
+    DtmfReceived,
     Error,
     GuardrailTripped,
     HistoryAdded,
     HistoryUpdated,
+    IdleTimeoutTriggered,
     Lagging,
     McpToolCallCompleted,
     McpToolsChanged,
@@ -76,6 +79,8 @@ async def exhaustive(session: RealtimeSession[None]) -> None:
             case TranscriptDelta() | TranscriptionFailed() | GuardrailTripped():
                 pass
             case HistoryAdded() | HistoryUpdated() | McpToolsChanged() | McpToolCallCompleted():
+                pass
+            case IdleTimeoutTriggered() | DtmfReceived() | CallPlaybackChanged():
                 pass
             case PlaybackEnded() | MediaChanged() | Lagging() | Error():
                 pass

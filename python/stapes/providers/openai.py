@@ -11,10 +11,10 @@ from stapes.providers.capabilities import Source
 
 __all__ = ["OPENAI", "OpenAI"]
 
-# The reference's transcription model shuts down on 2027-02-26. Of those that go on, this one is known
-# to transcribe conversations with turn detection (recordings of July 2026), and others use it by
-# default (Pipecat since May 2026). `gpt-live-transcribe` refuses turn detection where it transcribes
-# alone.
+# The reference's transcription model shuts down on 2027-02-26. Of those that go on, this one is
+# known to transcribe conversations with turn detection (recordings of July 2026), and others use it
+# by default (Pipecat since May 2026). `gpt-live-transcribe` refuses turn detection where it
+# transcribes alone.
 _DEFAULTS = SessionDefaults(
     transcription={"model": "gpt-realtime-whisper"}, turn_detection={"type": "semantic_vad"}
 )

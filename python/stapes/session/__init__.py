@@ -4,13 +4,14 @@ from stapes.session.audio_input import AudioStream
 from stapes.session.current import current_session
 from stapes.session.reconnecting import ReconnectPolicy
 from stapes.session.session import RealtimeSession
-from stapes.session.statistics import SessionStats
+from stapes.session.statistics import RateLimit, SessionStats
 from stapes.session.tool_calls.execution import ToolExecution
 from stapes.session.tool_calls.tool_result import BackgroundResult, background_result
 
 __all__ = [
     "AudioStream",
     "BackgroundResult",
+    "RateLimit",
     "RealtimeSession",
     "ReconnectPolicy",
     "SessionStats",

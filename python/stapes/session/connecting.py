@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -24,6 +23,7 @@ from stapes.transport import (
     WebRTCTransport,
     WebSocketTransport,
 )
+from stapes.transport.credentials import names_who_asks
 from stapes.transport.headers import merged_headers
 
 if TYPE_CHECKING:
@@ -43,16 +43,6 @@ if TYPE_CHECKING:
     from stapes.session.tool_calls.approvals import Approvals
 
 __all__ = ["Connector"]
-
-
-# Headers that say who asks.
-_OF_KEYS = {"authorization", "api-key"}
-
-
-def _has_credentials(url: str | None) -> bool:
-    """Whether a URL names who asks: `wss://user:password@host`."""
-    authority = re.split("[/?#]", (url or "").partition("://")[2], maxsplit=1)[0]
-    return "@" in authority
 
 
 # What the server gets when a connection stands: the `session.update`, tracing, the agent_version.
@@ -291,8 +281,7 @@ class Connector:
         if given is None:
             own = getattr(options.transport, "url", None) if url is None else url
             names = {*getattr(options.transport, "headers", ()), *(headers or ())}
-            if _has_credentials(own) or {name.lower() for name in names} & _OF_KEYS:
-                # The environment's key is for others.
+            if names_who_asks(own, names):
                 return Credentials({}, ())
         return await options.provider.authenticate(given)
 

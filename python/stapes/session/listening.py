@@ -248,6 +248,42 @@ class EventSource:
     @overload
     def on(
         self,
+        event: Literal["idle_timeout_triggered"],
+        callback: _Call[ev.IdleTimeoutTriggered, R],
+        *,
+        concurrency: _N = None,
+    ) -> _Call[ev.IdleTimeoutTriggered, R]: ...
+    @overload
+    def on(
+        self, event: Literal["idle_timeout_triggered"], *, concurrency: _N = None
+    ) -> _Mark[ev.IdleTimeoutTriggered]: ...
+    @overload
+    def on(
+        self,
+        event: Literal["dtmf_received"],
+        callback: _Call[ev.DtmfReceived, R],
+        *,
+        concurrency: _N = None,
+    ) -> _Call[ev.DtmfReceived, R]: ...
+    @overload
+    def on(
+        self, event: Literal["dtmf_received"], *, concurrency: _N = None
+    ) -> _Mark[ev.DtmfReceived]: ...
+    @overload
+    def on(
+        self,
+        event: Literal["call_playback_changed"],
+        callback: _Call[ev.CallPlaybackChanged, R],
+        *,
+        concurrency: _N = None,
+    ) -> _Call[ev.CallPlaybackChanged, R]: ...
+    @overload
+    def on(
+        self, event: Literal["call_playback_changed"], *, concurrency: _N = None
+    ) -> _Mark[ev.CallPlaybackChanged]: ...
+    @overload
+    def on(
+        self,
         event: Literal["guardrail_tripped"],
         callback: _Call[ev.GuardrailTripped, R],
         *,

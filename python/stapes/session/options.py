@@ -117,6 +117,7 @@ class CoreOptions:
     """What the core's half of a session is made with. Times are in seconds, sizes in bytes.
 
     Attributes:
+        purpose: what the session is for.
         history_store_audio: keep the audio of messages in the history.
         guardrail_debounce: characters between two checks of an answer; negative: one at its end.
         speech_interrupts: a user who begins to speak interrupts the answer.
@@ -134,6 +135,7 @@ class CoreOptions:
         max_queued_bytes: bytes of audio, raw events and text among them.
     """
 
+    purpose: Literal["conversation", "transcription", "translation"] = "conversation"
     history_store_audio: bool = False
     guardrail_debounce: int = 100
     speech_interrupts: bool = True

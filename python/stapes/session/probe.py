@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from stapes import _core
 
@@ -10,11 +10,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stapes.hub import LoopHub
-    from stapes.session.connecting import Connector
-    from stapes.session.dispatch.interest import Interest
     from stapes.session.scope import Scope
 
 __all__ = ["SessionProbe"]
+
+
+class Connects(Protocol):
+    """What makes a session's connections."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it makes one now."""
+
+
+class Taps(Protocol):
+    """What knows which messages are wanted."""
+
+    def tap_outgoing(self, tap: Callable[[int, str], None]) -> None:
+        """Calls `tap` with the sequence number and the text of each message for the server."""
 
 
 class SessionProbe:
@@ -22,9 +35,7 @@ class SessionProbe:
 
     __slots__ = ("_connector", "_core", "_hub", "_interest", "_tasks")
 
-    def __init__(
-        self, scope: Scope, hub: LoopHub, connector: Connector, interest: Interest
-    ) -> None:
+    def __init__(self, scope: Scope, hub: LoopHub, connector: Connects, interest: Taps) -> None:
         self._core = _core.Probe(scope.core)
         self._tasks = scope.tasks
         self._hub = hub

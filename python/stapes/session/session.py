@@ -27,7 +27,7 @@ from stapes.session.probe import SessionProbe
 from stapes.session.reconnecting import ReconnectPolicy
 from stapes.session.session_transport import SessionTransport
 from stapes.session.snapshots import agent_of, checked, restore_into, snapshot
-from stapes.session.statistics import SessionStats
+from stapes.session.statistics import SessionStats, session_stats
 from stapes.session.tool_calls.execution import ToolExecution
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
 
     def stats(self) -> SessionStats:
         """Counters of the session so far."""
-        return SessionStats(*self._core.survival_stats())
+        return session_stats(self._core)
 
     def snapshot(self) -> dict[str, Any]:
         """The session as JSON, for another process: see `restore`. It has no key, header or URL."""

@@ -144,10 +144,7 @@ impl Call {
 
     /// The response has been generated to its end.
     fn ends(&mut self, response: &str, item: &str) {
-        self.server(
-            json!({"type": "response.output_audio.done", "response_id": response,
-                           "item_id": item, "content_index": 0}),
-        );
+        self.has_spoken(response, item);
         let part = json!({"type": "output_audio", "transcript": "one two three four"});
         let message =
             json!({"id": item, "type": "message", "role": "assistant", "content": [part]});
@@ -166,6 +163,14 @@ impl Call {
             self.track_audio();
         }
         self.now += Duration::from_millis(500);
+    }
+
+    /// All sound of an item has been generated.
+    fn has_spoken(&mut self, response: &str, item: &str) {
+        self.server(
+            json!({"type": "response.output_audio.done", "response_id": response,
+                           "item_id": item, "content_index": 0}),
+        );
     }
 
     fn track_audio(&mut self) {
@@ -487,4 +492,34 @@ fn the_first_part_that_was_cut_is_named() {
         }
     }
     assert_eq!(named, [("s".to_owned(), "second".to_owned(), 0)]);
+}
+
+#[test]
+fn in_the_second_message_of_a_response() {
+    each(|cause, call| {
+        call.begins("r");
+        call.speaks("r", "a");
+        if !call.on_track {
+            call.has_spoken("r", "a");
+        }
+        call.speaks("r", "b");
+        // In frames a message is a second long; on a track 1.2 s, by its words.
+        let heard = if call.on_track { 3 } else { 2 };
+        call.plays("r");
+        for _ in 0..heard {
+            if call.on_track {
+                call.track_audio();
+            }
+            call.now += Duration::from_millis(500);
+        }
+        call.interrupt(cause, Some(("r", 1)));
+        let told = "interrupted r a=None b=Some(\"one two\")";
+        expect(
+            call,
+            cause,
+            &["> cancel r", "> truncate b 500", "history", told],
+            &["> cancel r", "> output_audio_buffer.clear", "history", told],
+        );
+        assert!(!call.late_audio("r", "b"));
+    });
 }

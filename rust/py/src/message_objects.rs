@@ -26,6 +26,7 @@ pub fn kinds(py: Python<'_>) -> PyResult<&Kinds> {
         let modules = [
             py.import("stapes.session.dispatch.messages")?,
             py.import("stapes.events")?,
+            py.import("stapes.speech_events")?,
         ];
         Ok(Kinds {
             events: Classes::find::<Event>(&modules)?,

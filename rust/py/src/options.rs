@@ -12,7 +12,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use stapes_core::calls;
-use stapes_core::conversation::{PlaybackSource, Profile, SessionLayout, SharedText};
+use stapes_core::conversation::{PlaybackSource, Profile, Purpose, SessionLayout, SharedText};
 use stapes_core::dispatch::SessionOptions;
 use stapes_core::session::ReconnectOptions;
 use stapes_core::transport::listen;
@@ -124,6 +124,21 @@ impl OptionValue for SessionLayout {
     }
 }
 
+impl OptionValue for Purpose {
+    fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
+        let purpose = String::read(value, name)?;
+        Self::parse(&purpose).ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "{name} is {purpose:?}: give \"conversation\", \"transcription\" or \"translation\""
+            ))
+        })
+    }
+
+    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.as_str().into_bound_py_any(py)
+    }
+}
+
 impl OptionValue for SharedText {
     fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
         Ok((&*String::read(value, name)?).into())
@@ -209,6 +224,7 @@ macro_rules! options {
 
 options! {
     CoreOptions, SessionOptions {
+        purpose: conversation.purpose,
         history_store_audio: conversation.history_store_audio,
         guardrail_debounce: conversation.guardrail_debounce,
         speech_interrupts: conversation.speech_interrupts,

@@ -316,8 +316,29 @@ impl Session {
         ))
     }
 
+    /// The provider's limits: `(name, limit, remaining, seconds until it is whole again)` each.
+    fn rate_limits(&self) -> Outcome<Vec<(String, Option<f64>, Option<f64>, Option<f64>)>> {
+        self.look(|conversation| {
+            let limits = conversation.rate_limits().iter().cloned();
+            limits
+                .map(|it| (it.name, it.limit, it.remaining, it.reset_seconds))
+                .collect()
+        })
+    }
+
+    /// Seconds that a server which refused a handshake asked to wait, the last time that one did.
+    fn retry_after(&self) -> Outcome<Option<f64>> {
+        let wait = self.0.session()?.retry_after();
+        Ok(wait.map(|wait| wait.as_secs_f64()))
+    }
+
     fn close(&self, code: u16, reason: &str) -> Outcome<()> {
         self.act(|conversation, _| conversation.close(code, reason))
+    }
+
+    /// Ends the session when all that was said so far has been transcribed, or translated.
+    fn finish(&self) -> Outcome<()> {
+        Ok(self.act(Conversation::finish)??)
     }
 
     /// Ends the connection, for nobody reads the events of the session.

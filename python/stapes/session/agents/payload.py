@@ -59,7 +59,7 @@ async def session_payload(
     }
     voice = given_out.get("voice") or getattr(agent, "voice", None)
     if voice is not None:
-        output["voice"] = voice
+        output["voice"] = voice if isinstance(voice, str) else dict(voice)
     output["speed"] = given_out.get("speed", defaults.speed)
     payload: dict[str, Any] = {"type": "realtime"}
     instructions = await agent.get_system_prompt(context)

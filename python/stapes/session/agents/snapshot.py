@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import logging
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from agents.realtime import RealtimeAgent, realtime_handoff
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+logger = logging.getLogger("stapes")
 
 __all__ = ["AgentSnapshot", "check_realtime_agent", "is_enabled", "prepare_agent"]
 
@@ -92,9 +96,37 @@ def _described(value: object) -> str:
     return type(value).__name__ if name is None else f"{name!r}, a {type(value).__name__}"
 
 
+_MCP_ADDRESSES = ("server_url", "tunnel_id", "connector_id")
+
+
+def _check_hosted(agent: RealtimeAgent[Any], tool: HostedMCPTool) -> None:
+    config: dict[str, Any] = {**tool.tool_config}
+    label = str(config.get("server_label"))
+    if not any(config.get(key) for key in _MCP_ADDRESSES):
+        raise UserError(
+            f"hosted MCP server {label!r} of agent {agent.name!r} has no address: give server_url, "
+            "or tunnel_id for a Secure MCP Tunnel, in tool_config"
+        )
+    if config.get("connector_id"):
+        _warn_of_connector(label, agent.name)
+
+
+@functools.lru_cache(maxsize=256)
+def _warn_of_connector(label: str, agent: str) -> None:
+    # Once: an agent is prepared for each connection and each handoff.
+    logger.warning(
+        "hosted MCP server %r of agent %r has a connector_id, which OpenAI has deprecated for "
+        "models released after 2026-09-01: give server_url, or tunnel_id for a Secure MCP Tunnel",
+        label,
+        agent,
+    )
+
+
 def _check_tool(agent: RealtimeAgent[Any], tool: object) -> None:
-    if isinstance(tool, FunctionTool | HostedMCPTool):
-        return
+    if isinstance(tool, HostedMCPTool):
+        return _check_hosted(agent, tool)
+    if isinstance(tool, FunctionTool):
+        return None
     name = getattr(tool, "name", None)
     if isinstance(name, str):
         raise UserError(
@@ -148,19 +180,7 @@ def _check_names(tools: list[FunctionTool], handoffs: list[Handoff[Any, Any]]) -
 
 def _definition_of(tool: Tool) -> dict[str, Any]:
     if isinstance(tool, HostedMCPTool):
-        keys = (
-            "type",
-            "server_label",
-            "server_url",
-            "server_description",
-            "connector_id",
-            "authorization",
-            "headers",
-            "allowed_tools",
-            "require_approval",
-        )
-        given: dict[str, Any] = {**tool.tool_config}
-        return {key: given[key] for key in keys if given.get(key) is not None}
+        return {key: value for key, value in tool.tool_config.items() if value is not None}
     assert isinstance(tool, FunctionTool)
     return {
         "type": "function",

@@ -6,17 +6,11 @@ import contextvars
 import json
 import logging
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from agents import ModelBehaviorError
 
-from stapes.errors import (
-    ConnectionLostError,
-    ConsumerTooSlow,
-    NotConnectedError,
-    ServerError,
-    StapesError,
-)
+from stapes.errors import NotConnectedError
 from stapes.events import (
     AgentEnd,
     AgentStart,
@@ -24,7 +18,6 @@ from stapes.events import (
     AudioInterrupted,
     AudioStart,
     AudioStopped,
-    ConnectionChanged,
     Error,
     Lagging,
     McpToolCallCompleted,
@@ -37,6 +30,12 @@ from stapes.events import (
 )
 from stapes.session.agents import hooks
 from stapes.session.dispatch import messages
+from stapes.session.dispatch.readings import (
+    connection_change,
+    error_of,
+    lost_before,
+    too_slow_error,
+)
 from stapes.session.failures import as_failure, ends_more
 from stapes.session.invocation import session_and_history
 from stapes.session.tool_calls.hosted_approvals import decide_by_callback, tool_that_decides
@@ -44,8 +43,9 @@ from stapes.session.tool_calls.pending import PendingCall
 from stapes.session.usage import note, note_transcription
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
+    from stapes.errors import ConsumerTooSlow
     from stapes.session.agents.mcp_tools import HostedMcpTools
     from stapes.session.agents.roster import Roster
     from stapes.session.agents.switching import AgentSwitching
@@ -59,9 +59,20 @@ if TYPE_CHECKING:
     from stapes.session.tool_calls.approvals import Approvals
     from stapes.session.tool_calls.runner import ToolCallRunner
 
-__all__ = ["Dispatcher", "Handlers"]
+__all__ = ["Dispatcher", "Handlers", "MessageHandlers"]
 
 logger = logging.getLogger("stapes")
+
+
+class MessageHandlers(Protocol):
+    """The handlers of one session."""
+
+    scope: Scope
+    listeners: Listeners
+
+    @property
+    def by_message(self) -> Mapping[type[Any], Callable[[Any, Any], None]]:
+        """The handler of each class of messages; an event without one is emitted as it is."""
 
 
 class Dispatcher:
@@ -72,7 +83,7 @@ class Dispatcher:
 
     __slots__ = ("_handlers_ref", "run")
 
-    def __init__(self, handlers: Handlers) -> None:
+    def __init__(self, handlers: MessageHandlers) -> None:
         self._handlers_ref = weakref.ref(handlers)
         # Callbacks, tools and guardrails run in the context in which the session was made; where a
         # tool of another session made it, that one is none of theirs.
@@ -86,7 +97,7 @@ class Dispatcher:
         if (handlers := self._handlers_ref()) is None:
             return
         try:
-            if (handler := _HANDLERS.get(type(message))) is not None:
+            if (handler := handlers.by_message.get(type(message))) is not None:
                 handler(handlers, message)
             elif message.type in handlers.listeners.routes:
                 handlers.listeners.emit(message)
@@ -131,6 +142,8 @@ class Handlers:
         "scope",
         "switching",
     )
+    by_message: ClassVar[Mapping[type[Any], Callable[[Handlers, Any], None]]]
+    """By the class of the message. An event of `stapes.events` without one is emitted as it is."""
 
     def __init__(
         self,
@@ -205,19 +218,7 @@ class Handlers:
         """Emits the change; at the end, ends what waits for the connection."""
         failure = self.connector.take_failure() if message.status == "disconnected" else None
         if self.listeners.wants("connection_changed"):
-            if failure is None and (message.is_clean is False or message.status == "reconnecting"):
-                failure = ConnectionLostError(
-                    message.reason or "", message.code, retryable=bool(message.is_retryable)
-                )
-            event = ConnectionChanged(
-                message.status,
-                message.reason,
-                message.code,
-                failure,
-                bool(message.is_retryable),
-                message.retry_after,
-            )
-            self.listeners.emit(event)
+            self.listeners.emit(connection_change(message, failure))
         if message.status == "connected":
             self.audio_input.connected()
         if message.status == "reconnecting":
@@ -244,11 +245,7 @@ class Handlers:
 
     def redial(self, message: messages.Redial) -> None:
         """Decides on another connection, and says where to."""
-        error: ConnectionLostError | None = None
-        if message.attempt > 0:
-            retryable = message.is_retryable
-            error = ConnectionLostError(message.reason, message.code, retryable=retryable)
-        self.scope.tasks.spawn(self.connector.redial(error))
+        self.scope.tasks.spawn(self.connector.redial(lost_before(message)))
 
     def outgoing_ready(self, _: messages.OutgoingReady) -> None:
         """Has a transport of the user's send."""
@@ -399,29 +396,11 @@ class Handlers:
 
     def core_error(self, message: messages.CoreError) -> None:
         """Emits an error of the core's."""
-        error: Exception
-        match message.kind:
-            case "server":
-                error = ServerError(json.loads(message.detail), message.failed)
-            case "protocol":
-                error = StapesError(message.detail)
-            case "model":
-                error = ModelBehaviorError(message.detail)
-            case "unanswered":
-                error = StapesError(message.detail)
-            case "not_sent":
-                error = NotConnectedError(message.detail)
-            case "gave_up":
-                error = ConnectionLostError(message.detail, retryable=False)
-        self.listeners.emit(Error(error))
+        self.listeners.emit(Error(error_of(message)))
 
     def too_slow(self, message: messages.TooSlow) -> None:
         """Says why the connection was closed."""
-        error = ConsumerTooSlow(
-            f"{message.waiting} events were waiting for the event loop and none of them may be "
-            "dropped: the connection is closed. Keep the loop free, or raise max_queued_events"
-        )
-        self.listeners.emit(Error(error))
+        self.listeners.emit(Error(too_slow_error(message)))
 
     # The session layer's own events
 
@@ -443,7 +422,7 @@ def _loaded(text: str | None) -> Any:
     return None if text is None else json.loads(text)
 
 
-_HANDLERS: dict[type[Any], Callable[[Handlers, Any], None]] = {
+Handlers.by_message = {
     messages.Raw: Handlers.raw,
     messages.ConnectionChanged: Handlers.connection_changed,
     messages.ResponseStarted: Handlers.response_started,
@@ -469,4 +448,3 @@ _HANDLERS: dict[type[Any], Callable[[Handlers, Any], None]] = {
     messages.TooSlow: Handlers.too_slow,
     messages.TranscriptionUsage: Handlers.transcription_usage,
 }
-"""By the class of the message. An event of `stapes.events` that is not here is emitted as it is."""

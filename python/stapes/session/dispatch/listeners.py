@@ -19,12 +19,26 @@ if TYPE_CHECKING:
 
     from stapes.errors import ConsumerTooSlow
 
-__all__ = ["EVENT_TYPES", "ListenerHost", "Listeners"]
+__all__ = ["SESSION_EVENTS", "EventKinds", "ListenerHost", "Listeners"]
 
-_CLASSES: dict[str, type[Any]] = {kind.type: kind for kind in get_args(AnyEvent)}
-EVENT_TYPES = frozenset(_CLASSES)
-_ALL = frozenset(_CLASSES.values())
-_ALL_BUT_TRANSPORT = _ALL - {TransportEvent}
+
+class EventKinds:
+    """The classes of the events that sessions of one kind have.
+
+    Args:
+        union: of those classes.
+    """
+
+    __slots__ = ("all", "all_but_transport", "by_type")
+
+    def __init__(self, union: Any) -> None:
+        self.by_type: dict[str, type[Any]] = {kind.type: kind for kind in get_args(union)}
+        self.all = frozenset(self.by_type.values())
+        self.all_but_transport = self.all - {TransportEvent}
+
+
+SESSION_EVENTS = EventKinds(AnyEvent)
+"""Those of a `RealtimeSession`."""
 
 Listener = Callable[[Any], Any]
 Routes = dict[str, tuple[Listener, ...]]
@@ -49,6 +63,7 @@ class Listeners:
         max_events: how many may wait for a reader.
         max_bytes: how many bytes of them.
         loop: the session's.
+        kinds: the events that there are.
     """
 
     __slots__ = (
@@ -57,6 +72,7 @@ class Listeners:
         "_early",
         "_host_ref",
         "_inboxes",
+        "_kinds",
         "_loop",
         "_max_bytes",
         "_max_events",
@@ -64,8 +80,15 @@ class Listeners:
         "routes",
     )
 
-    def __init__(self, max_events: int, max_bytes: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        max_events: int,
+        max_bytes: int,
+        loop: asyncio.AbstractEventLoop,
+        kinds: EventKinds = SESSION_EVENTS,
+    ) -> None:
         self._loop = loop
+        self._kinds = kinds
         self._host_ref: Callable[[], ListenerHost | None] = _no_host
         self._max_events = max_events
         self._max_bytes = max_bytes
@@ -90,9 +113,9 @@ class Listeners:
             ValueError: there is no such type, or `concurrency` is below 1.
             TypeError: `callback` cannot be called, or would never run.
         """
-        if event != "*" and event not in EVENT_TYPES:
+        if event != "*" and event not in self._kinds.by_type:
             raise ValueError(
-                f"event {event!r} is unknown: use {', '.join(sorted(EVENT_TYPES))}, or *"
+                f"event {event!r} is unknown: use {', '.join(sorted(self._kinds.by_type))}, or *"
             )
         if not callable(callback):
             raise TypeError(f"callback must be callable, not {type(callback).__name__}")
@@ -133,12 +156,12 @@ class Listeners:
             TypeError: one of `kinds` is no class of an event, and would never come.
         """
         for kind in kinds:
-            if kind not in _ALL:
+            if kind not in self._kinds.all:
                 raise TypeError(
-                    f"{kind!r} is no class of an event: name classes of stapes.events, "
-                    "such as stapes.AgentEnd"
+                    f"{kind!r} is no class of an event of this session: name classes of its "
+                    "events, such as stapes.Error"
                 )
-        wanted = frozenset(kinds) or _ALL_BUT_TRANSPORT
+        wanted = frozenset(kinds) or self._kinds.all_but_transport
         queue = EventQueue(self._max_events, self._max_bytes, told=Lagging in wanted)
         overflown = None if kinds else self._too_slow
         inbox = Inbox(wanted, queue, self._remove, overflown, self._loop)
@@ -253,7 +276,7 @@ class Listeners:
         routes: Routes = {}
         # Types with the same listeners share one tuple.
         same: dict[tuple[Listener, ...], tuple[Listener, ...]] = {}
-        for name, kind in _CLASSES.items():
+        for name, kind in self._kinds.by_type.items():
             route: list[Listener] = [put for kinds, put in readers if kind in kinds]
             route += self._callbacks.get(name, ())
             if kind is AudioInterrupted:

@@ -36,6 +36,7 @@ __all__ = [
     "ResponseEnded",
     "ResponseStarted",
     "TooSlow",
+    "Transcribed",
     "TranscriptionUsage",
 ]
 
@@ -140,6 +141,21 @@ class Played:
     token: int
     heard: bool
     """Everything was heard to its end since then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    """An item of a session of transcription has its transcript, or will have none."""
+
+    item_id: str
+    content_index: int
+    text: str
+    interrupted: bool
+    """The connection was lost before the end."""
+    logprobs: str | None
+    """JSON text; the next two as well."""
+    languages: str | None
+    usage: str | None
 
 
 @dataclass(frozen=True, slots=True)

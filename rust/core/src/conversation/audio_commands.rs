@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 use super::Conversation;
 use super::client_event::ClientEvent;
 use super::commands::{Rejected, text_of};
+use super::core_error::CoreError;
 use super::early_audio::Early;
-use super::event::{CoreError, Status};
+use super::event::Status;
 
 impl Conversation {
     /// Sends audio: an `input_audio_buffer.append`, or nothing, and `wire`, the same as bytes; where
@@ -35,7 +36,7 @@ impl Conversation {
             self.uncommitted = true;
             self.keep_sound(&append, wire);
             if self.status == Status::Connected {
-                self.outbox.message(append);
+                self.send_append(append);
             }
         }
         if commit && (self.uncommitted || !self.muted) {
@@ -58,7 +59,7 @@ impl Conversation {
                 Early::Append(append) => {
                     self.uncommitted = true;
                     self.keep_sound(&append, &[]);
-                    self.outbox.message(append);
+                    self.send_append(append);
                 }
                 Early::Commit(then) => self.commit_audio(then)?,
             }
@@ -96,6 +97,7 @@ impl Conversation {
     fn send_commit(&mut self) {
         self.note_commit();
         if self.status == Status::Connected {
+            self.transcripts.commit_sent();
             self.outbox.message(ClientEvent::audio_commit());
         }
     }

@@ -8,7 +8,8 @@ use thiserror::Error;
 
 use super::capabilities::{Capabilities, Truncation};
 use super::client_event::ClientEvent;
-use super::event::{ConnectionChange, ConnectionEnd, CoreError, Event, Status};
+use super::core_error::CoreError;
+use super::event::{ConnectionChange, ConnectionEnd, Event, Status};
 use super::guard::GuardSource;
 use super::item::{ItemId, text};
 use super::outbox::CallerCommand;
@@ -169,6 +170,7 @@ impl Conversation {
             return self.give_up(end);
         }
         self.end_unfinished();
+        self.interrupt_transcripts();
         self.sequencer.reset();
         self.give_up_played();
         self.status_changed(Status::Disconnected, Some(end));

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::core_error::CoreError;
 use super::guard::GuardSource;
 use super::history::History;
 use super::item::Item;
 use super::record::{Field, FieldValue, Record, RecordType, event_table, fields};
 use super::tool_calls::FunctionCall;
+use super::transcripts::Transcribed;
 
 /// Kinds of events that are built only where somebody wants them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,84 +50,6 @@ impl Interest {
 
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
-    }
-}
-
-/// What went wrong, without an exception having been raised anywhere.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CoreError {
-    /// The server sent an `error` event; the event, whole.
-    Server(Value),
-    /// The server reported that something failed; what, and the event, whole.
-    Failed { what: String, event: Value },
-    /// The server sent what is no event of the protocol.
-    Protocol(String),
-    /// The model did what it must not, such as reusing a call id.
-    Model(String),
-    /// The server left a request unanswered.
-    Unanswered(String),
-    /// Something was to be sent when the connection had been lost.
-    NotSent(String),
-    /// A connection that was lost is not made again.
-    GaveUp(String),
-}
-
-impl CoreError {
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Server(_) | Self::Failed { .. } => "server",
-            Self::Protocol(_) => "protocol",
-            Self::Model(_) => "model",
-            Self::Unanswered(_) => "unanswered",
-            Self::NotSent(_) => "not_sent",
-            Self::GaveUp(_) => "gave_up",
-        }
-    }
-
-    fn edit_quotes(&mut self, edit: &dyn Fn(&mut String)) {
-        match self {
-            Self::Server(event) => edit_texts(event, edit),
-            Self::Failed { what, event } => {
-                edit(what);
-                edit_texts(event, edit);
-            }
-            Self::Protocol(what)
-            | Self::Model(what)
-            | Self::Unanswered(what)
-            | Self::NotSent(what)
-            | Self::GaveUp(what) => edit(what),
-        }
-    }
-
-    /// What failed, where the server's event says only that and why.
-    pub fn failed(&self) -> Option<&str> {
-        match self {
-            Self::Failed { what, .. } => Some(what),
-            _ => None,
-        }
-    }
-
-    /// What happened, in words; the server's event as JSON.
-    pub fn detail(&self) -> String {
-        match self {
-            Self::Server(event) | Self::Failed { event, .. } => event.to_string(),
-            Self::Protocol(what)
-            | Self::Model(what)
-            | Self::Unanswered(what)
-            | Self::NotSent(what)
-            | Self::GaveUp(what) => what.clone(),
-        }
-    }
-}
-
-fn edit_texts(value: &mut Value, edit: &dyn Fn(&mut String)) {
-    match value {
-        Value::String(text) => edit(text),
-        Value::Array(values) => values.iter_mut().for_each(|value| edit_texts(value, edit)),
-        Value::Object(fields) => fields
-            .values_mut()
-            .for_each(|value| edit_texts(value, edit)),
-        _ => {}
     }
 }
 
@@ -328,6 +252,41 @@ event_table! {
             message: String,
             code: Option<String>,
         }
+        /// The server has heard the user begin to speak, in a session of transcription.
+        SpeechStarted { item_id: Arc<str>, audio_start_ms: Option<u64> }
+        SpeechStopped { item_id: Arc<str>, audio_end_ms: Option<u64> }
+        /// What was said so far is an item, whose transcript follows.
+        InputCommitted { item_id: Arc<str>, previous_item_id: Option<Arc<str>> }
+        /// Who said what, where the model tells speakers apart.
+        TranscriptSegment {
+            item_id: Arc<str>,
+            content_index: usize,
+            text: String,
+            speaker: Option<String>,
+            /// Seconds, in the item.
+            start: Option<f64>,
+            end: Option<f64>,
+        }
+        /// Words of a translation, or of what is translated.
+        TranslationDelta { role: Speaker, delta: String, elapsed_ms: Option<u64> }
+        /// Nobody spoke for as long as the configuration says: the server answers the silence.
+        IdleTimeoutTriggered {
+            item_id: Arc<str>,
+            audio_start_ms: Option<u64>,
+            audio_end_ms: Option<u64>,
+        }
+        /// The caller of a phone call that the server carries has pressed a key.
+        DtmfReceived {
+            digit: String,
+            /// Seconds of the Unix epoch.
+            received_at: Option<u64>,
+        }
+        /// The server plays an answer to a caller of its own.
+        CallPlaybackChanged {
+            /// `started`, `stopped` or `cleared`.
+            status: &'static str,
+            response_id: Option<Arc<str>>,
+        }
         /// What the transcription of the user's speech cost.
         TranscriptionUsage { usage: Value }
         /// A guardrail must look at what there is of an answer.
@@ -358,6 +317,15 @@ event_table! {
             code: Option<u64> = it.end.as_ref().and_then(|end| end.code).map(u64::from),
             is_retryable: Option<bool> = it.end.as_ref().map(|end| end.is_retryable),
             retry_after: Option<Duration> = it.end.as_ref().and_then(|end| end.retry_after),
+        }
+        Transcribed(Box<Transcribed>) as it {
+            item_id: Arc<str> = it.item_id,
+            content_index: usize = it.content_index,
+            text: String = it.text,
+            interrupted: bool = it.interrupted,
+            logprobs: Option<Value> = it.logprobs,
+            languages: Option<Value> = it.languages,
+            usage: Option<Value> = it.usage,
         }
         ResponseEnded(Box<ResponseEnded>) as it {
             response_id: Option<Arc<str>> = it.response_id,
@@ -398,12 +366,28 @@ event_table! {
 impl Event {
     /// Whether both are words, of the same part.
     pub fn continues(&self, earlier: &Self) -> bool {
-        matches!((self, earlier), (
-            Self::TranscriptDelta { role, response_id, item_id, content_index, .. },
-            Self::TranscriptDelta {
-                role: whose, response_id: response, item_id: item, content_index: part, ..
-            },
-        ) if (role, response_id, item_id, content_index) == (whose, response, item, part))
+        match (self, earlier) {
+            (
+                Self::TranscriptDelta {
+                    role,
+                    response_id,
+                    item_id,
+                    content_index,
+                    ..
+                },
+                Self::TranscriptDelta {
+                    role: whose,
+                    response_id: response,
+                    item_id: item,
+                    content_index: part,
+                    ..
+                },
+            ) => (role, response_id, item_id, content_index) == (whose, response, item, part),
+            (Self::TranslationDelta { role, .. }, Self::TranslationDelta { role: whose, .. }) => {
+                role == whose
+            }
+            _ => false,
+        }
     }
 
     /// Rewrites the texts for people that may quote the server. Server events as they came are none.
@@ -426,7 +410,11 @@ impl Event {
             return None;
         }
         match (self, earlier) {
-            (Self::TranscriptDelta { delta, .. }, Self::TranscriptDelta { delta: before, .. }) => {
+            (Self::TranscriptDelta { delta, .. }, Self::TranscriptDelta { delta: before, .. })
+            | (
+                Self::TranslationDelta { delta, .. },
+                Self::TranslationDelta { delta: before, .. },
+            ) => {
                 delta.insert_str(0, before);
                 Some(before.len())
             }

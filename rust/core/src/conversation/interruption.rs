@@ -171,7 +171,7 @@ impl Conversation {
     pub(super) fn cut(&mut self, cuts: Vec<Cut>) {
         let mut interrupted: Vec<Cut> = Vec::new();
         let mut history_changed = false;
-        for mut cut in cuts {
+        for mut cut in self.by_words(cuts) {
             let Some(response) = self.responses.get_mut(&cut.response_id) else {
                 continue;
             };
@@ -214,6 +214,33 @@ impl Conversation {
         for first in &interrupted {
             self.playback_ended(&first.response_id, true);
         }
+    }
+
+    /// A media track names a response and none of its messages: where it has several, their words tell which
+    /// of them was heard to its end, and is left alone, and which one the rest was heard of.
+    fn by_words(&mut self, cuts: Vec<Cut>) -> Vec<Cut> {
+        if self.capabilities.truncation == Truncation::Client {
+            return cuts;
+        }
+        let mut left = Vec::with_capacity(cuts.len());
+        let mut rest_ms = 0;
+        let mut cuts = cuts.into_iter().peekable();
+        while let Some(mut cut) = cuts.next() {
+            cut.audio_end_ms += std::mem::take(&mut rest_ms);
+            let is_last = |next: &Cut| next.response_id != cut.response_id;
+            if !cuts.peek().is_none_or(is_last) {
+                let length_ms = self.length_by_words(&cut);
+                if cut.audio_end_ms as f64 >= length_ms {
+                    rest_ms = cut.audio_end_ms - length_ms as u64;
+                    if let Some(response) = self.responses.get_mut(&cut.response_id) {
+                        response.heard_ms += length_ms.floor();
+                    }
+                    continue;
+                }
+            }
+            left.push(cut);
+        }
+        left
     }
 
     fn truncate(&mut self, cut: &Cut) {
@@ -262,10 +289,13 @@ impl Conversation {
     /// playback, and its transcript at the speed of generation: only the transcript tells how long
     /// the audio would have been.
     fn lengthen(&self, cut: &mut Cut) {
-        let transcript =
-            self.responses
-                .transcript(&cut.response_id, &cut.item_id, cut.content_index);
-        cut.length_ms = cut.length_ms.max(self.speech_rate.duration_ms(transcript));
+        cut.length_ms = cut.length_ms.max(self.length_by_words(cut));
+    }
+
+    fn length_by_words(&self, cut: &Cut) -> f64 {
+        let (item_id, index) = (&cut.item_id, cut.content_index);
+        let transcript = self.responses.transcript(&cut.response_id, item_id, index);
+        self.speech_rate.duration_ms(transcript)
     }
 
     /// Records how much of a part was heard: in the history, and for an item that arrives later.

@@ -200,9 +200,10 @@ impl Conversation {
             return;
         }
         if let Some(played_ms) = self.playback.length_of(response_id) {
-            let (item_id, index) = (&segment.item_id, segment.content_index);
-            let transcript = self.responses.transcript(response_id, item_id, index);
-            self.speech_rate.learn(transcript, played_ms);
+            // A response may have several messages, which the track carries one after the other.
+            let spoken = self.responses.get(response_id).map(|it| &it.transcripts);
+            let words: String = spoken.into_iter().flatten().map(|it| &*it.2).collect();
+            self.speech_rate.learn(&words, played_ms);
         }
         self.playback.played_out(response_id);
         self.count_heard();
@@ -253,26 +254,29 @@ impl Conversation {
 
     /// `output_audio_buffer.started`: the server begins to play a response.
     pub(super) fn output_buffer_started(&mut self, event: &Value) {
-        if self.capabilities.media == Media::Track
-            && let Some(id) = text(event, "response_id")
-        {
+        if self.capabilities.media == Media::InFrames {
+            return self.call_playback("started", event);
+        }
+        if let Some(id) = text(event, "response_id") {
             self.media_track.started(id);
         }
     }
 
     /// `output_audio_buffer.stopped`: the server has played the response to its end.
-    pub(super) fn output_buffer_stopped(&mut self) {
-        if self.capabilities.media == Media::Track {
-            self.media_track.stopped();
+    pub(super) fn output_buffer_stopped(&mut self, event: &Value) {
+        if self.capabilities.media == Media::InFrames {
+            return self.call_playback("stopped", event);
         }
+        self.media_track.stopped();
     }
 
     /// `output_audio_buffer.cleared`: the server stopped because it was told to.
-    pub(super) fn output_buffer_cleared(&mut self, now: Duration) {
-        if self.capabilities.media == Media::Track {
-            self.media_track.stopped();
-            self.stopped_by_server(now);
+    pub(super) fn output_buffer_cleared(&mut self, event: &Value, now: Duration) {
+        if self.capabilities.media == Media::InFrames {
+            return self.call_playback("cleared", event);
         }
+        self.media_track.stopped();
+        self.stopped_by_server(now);
     }
 
     /// A response was ended by force. If the server has not begun to play it, it never will.

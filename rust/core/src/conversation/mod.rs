@@ -9,6 +9,7 @@ mod cancellations;
 mod capabilities;
 mod client_event;
 mod commands;
+mod core_error;
 mod dialect;
 mod early_audio;
 mod ending;
@@ -23,6 +24,7 @@ mod lenient;
 mod mcp_failures;
 mod media_track;
 mod normalise;
+mod options;
 mod outbox;
 mod output_audio;
 mod partial_calls;
@@ -30,6 +32,8 @@ mod paused_answer;
 mod playback;
 mod played;
 mod profile;
+mod purpose;
+mod rate_limits;
 pub(crate) mod record;
 mod replay;
 mod reported_error;
@@ -41,6 +45,7 @@ mod speech_rate;
 mod survival;
 mod tool_answers;
 mod tool_calls;
+mod transcripts;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -51,19 +56,22 @@ use serde_json::Value;
 pub use capabilities::{Capabilities, Media, Truncation};
 pub use client_event::ClientEvent;
 pub use commands::Rejected;
+pub use core_error::CoreError;
 pub use dialect::{Dialect, SessionLayout};
 pub use event::{
-    ConnectionChange, ConnectionEnd, CoreError, Event, Interest, ResponseEnded, Speaker, Status,
-    Timings,
+    ConnectionChange, ConnectionEnd, Event, Interest, ResponseEnded, Speaker, Status, Timings,
 };
 pub use guard::GuardSource;
 pub use history::History;
 pub use item::{ContentPart, HeardExtent, Item, ItemId, ItemKind, ItemPosition, Progress, Role};
 pub use media_track::TrackAudio;
+pub use options::Options;
 pub use outbox::{CallerCommand, Output, Sequenced};
 pub(crate) use output_audio::{AudioBytes, AudioDelta, AudioPart};
 pub use playback::PlaybackSource;
 pub use profile::Profile;
+pub use purpose::Purpose;
+pub use rate_limits::RateLimit;
 pub use record::{FieldValue, Record, RecordType};
 pub use replay::WrittenItem;
 pub use reported_error::ReportedError;
@@ -71,6 +79,7 @@ pub use server_event::{Confirmed, ServerEvent};
 pub use survival::{Replayed, SharedText, SurvivalOptions};
 pub use tool_answers::AgentSwitch;
 pub use tool_calls::FunctionCall;
+pub use transcripts::Transcribed;
 
 use cancellations::Cancellations;
 use early_audio::EarlyAudio;
@@ -91,46 +100,7 @@ use server::AskedFormats;
 use speech_rate::SpeechRate;
 use survival::Surviving;
 use tool_calls::ToolCalls;
-
-/// The options of a conversation, each with its default.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Whether the history keeps the audio of messages: no.
-    pub history_store_audio: bool,
-    /// Characters between two checks of the output guardrails: 100. If negative, they check once,
-    /// at the end of the turn. Text is gathered only if [`Interest::GUARDRAILS`] is set.
-    pub guardrail_debounce: i64,
-    /// Whether a user who starts to speak interrupts the answer: yes.
-    pub speech_interrupts: bool,
-    /// How long a caller who made a sound may be silent before the answer that was paused for it goes on: `None`:
-    /// it is interrupted at once. The caller's end must be able to pause.
-    pub resume_after: Option<Duration>,
-    pub playback: PlaybackSource,
-    /// Whether a response is requested when a hosted MCP call has completed: yes.
-    pub respond_to_mcp_calls: bool,
-    /// How long the server may take to answer a `response.create` before it is given up: 30 s.
-    pub response_timeout: Duration,
-    /// How many `response.create` with a payload may wait: 64.
-    pub waiting_responses: usize,
-    /// How many answered function calls are remembered, to answer repeats: 256.
-    pub answered_calls: usize,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            history_store_audio: false,
-            guardrail_debounce: 100,
-            speech_interrupts: true,
-            resume_after: None,
-            playback: PlaybackSource::default(),
-            respond_to_mcp_calls: true,
-            response_timeout: Duration::from_secs(30),
-            waiting_responses: 64,
-            answered_calls: 256,
-        }
-    }
-}
+use transcripts::Transcripts;
 
 /// A conversation between a user, a model, and an agent's tools.
 #[derive(Debug)]
@@ -207,6 +177,9 @@ pub struct Conversation {
     /// The event ids and items of truncations at 0.
     unheard: VecDeque<(String, ItemId)>,
     survival: Option<Box<Surviving>>,
+    /// As the server stated them last.
+    rate_limits: Vec<RateLimit>,
+    transcripts: Transcripts,
 }
 
 /// A hosted MCP server's request for an approval.
@@ -260,6 +233,8 @@ impl Conversation {
             truncations: 0,
             unheard: VecDeque::new(),
             survival: None,
+            rate_limits: Vec::new(),
+            transcripts: Transcripts::default(),
             options,
         }
     }
@@ -488,6 +463,7 @@ impl Conversation {
         self.outbox.release();
         self.outbox.take_unconfirmed();
         self.outbox.tell(None);
+        self.transcripts = Transcripts::default();
         if let Some(survival) = &mut self.survival {
             survival.reset();
         }

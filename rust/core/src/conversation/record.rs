@@ -93,6 +93,7 @@ fields! {
     usize, "int", |value| FieldValue::Number(*value as u64);
     bool, "bool", |value| FieldValue::Flag(*value);
     Duration, "float", |value| FieldValue::Seconds(value.as_secs_f64());
+    f64, "float", |value| FieldValue::Seconds(*value);
     Value, "json", |value| FieldValue::Json(value);
     Arc<Item>, "item", |value| FieldValue::Item(value);
     History, "history", |value| FieldValue::History(value);

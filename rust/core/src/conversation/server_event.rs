@@ -80,6 +80,8 @@ pub struct ServerEvent<'a> {
 }
 
 const AUDIO_DELTA: &str = "response.output_audio.delta";
+/// The same in sessions of translation.
+const TRANSLATED_AUDIO: &str = "session.output_audio.delta";
 const TRANSCRIPT_DELTA: &str = "response.output_audio_transcript.delta";
 const TEXT_DELTA: &str = "response.output_text.delta";
 /// The common prefix of the three types.
@@ -225,7 +227,7 @@ fn read_object<'a>(mut value: Value, interest: Interest) -> Body<'a> {
     };
     let kind = current_name(kind);
     let source = source_of(kind);
-    if kind != AUDIO_DELTA && source.is_none() {
+    if !matches!(kind, AUDIO_DELTA | TRANSLATED_AUDIO) && source.is_none() {
         return Body::Event {
             kind: kind.to_owned(),
             value,

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::client_event::ClientEvent;
 use super::commands::Rejected;
-use super::event::{CoreError, Event};
+use super::core_error::CoreError;
+use super::event::Event;
 use super::item::{Item, ItemKind, ItemPosition, Progress};
 use super::tool_calls::{Arrival, FunctionCall};
 use super::{Conversation, Status};

@@ -66,7 +66,7 @@ impl delivery::Message for Message {
         match event {
             Event::Audio { .. } => DropPolicy::Audio,
             Event::Raw { .. } => DropPolicy::Raw,
-            Event::TranscriptDelta { .. } => DropPolicy::Delta,
+            Event::TranscriptDelta { .. } | Event::TranslationDelta { .. } => DropPolicy::Delta,
             Event::HistoryUpdated { .. } => DropPolicy::Version,
             Event::AudioInterrupted { .. } => DropPolicy::Interruption,
             _ => DropPolicy::Keep,
@@ -77,7 +77,9 @@ impl delivery::Message for Message {
         match self {
             Self::Event(Event::Audio { data, .. }) => data.len(),
             Self::Event(Event::Raw { text, .. } | Event::OutgoingMessage { text }) => text.len(),
-            Self::Event(Event::TranscriptDelta { delta, .. }) => delta.len(),
+            Self::Event(
+                Event::TranscriptDelta { delta, .. } | Event::TranslationDelta { delta, .. },
+            ) => delta.len(),
             _ => 0,
         }
     }

@@ -86,6 +86,8 @@ struct State {
     secrets: Secrets,
     /// How the session gets another connection when one is lost; `None`: it does not.
     reconnecting: Option<Box<Reconnecting>>,
+    /// How long a server that refused a handshake asked to wait, the last time that one did.
+    retry_after: Option<Duration>,
 }
 
 /// A conversation with its clock, its order, and its current connection.
@@ -129,6 +131,7 @@ impl Session {
                 timer: None,
                 secrets: Secrets::default(),
                 reconnecting: None,
+                retry_after: None,
             }),
             interest: AtomicU32::new(0),
             caller: OnceLock::new(),
@@ -345,6 +348,11 @@ impl Session {
         let sound = connection.sound.as_ref()?;
         let stats = sound.stats.lock().unwrap_or_else(PoisonError::into_inner);
         Some(*stats)
+    }
+
+    /// How long a server that refused a handshake asked to wait, the last time that one did.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.state().retry_after
     }
 
     /// Whether a message of this length may be sent now. One that is longer than `max_outgoing_bytes`

@@ -380,7 +380,11 @@ impl Session {
 
     /// An attempt has failed.
     pub fn not_connected_again(&self, wire_id: u64, error: &ConnectError) {
-        self.ended(wire_id, ConnectionEnd::from(error));
+        let end = ConnectionEnd::from(error);
+        if end.retry_after.is_some() {
+            self.state().retry_after = end.retry_after;
+        }
+        self.ended(wire_id, end);
     }
 
     /// The server answered an attempt with an error.

@@ -160,6 +160,7 @@ impl Session {
         self.end(connection_id, |state| {
             // Before the conversation's own event: it can then be told what the error was.
             self.sink.not_opened(connection_id, Some(error));
+            state.retry_after = end.retry_after.or(state.retry_after);
             state.conversation.ended(connection_id, end);
         });
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::responses::is_out_of_band;
 use crate::conversation::Conversation;
-use crate::conversation::event::CoreError;
+use crate::conversation::core_error::CoreError;
 use crate::conversation::item::{Item, ItemKind, ItemPosition, Progress, json_text, text};
 use crate::conversation::partial_calls::PartialCall;
 use crate::conversation::tool_calls::FunctionCall;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::conversation::Conversation;
-use crate::conversation::event::{CoreError, Event};
+use crate::conversation::core_error::CoreError;
+use crate::conversation::event::Event;
 use crate::conversation::item::{Item, ItemKind, Progress, text, words};
 use crate::conversation::normalise::index;
 use crate::conversation::reported_error;

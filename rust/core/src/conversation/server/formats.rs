@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::audio::format::AudioFormat;
 use crate::conversation::Conversation;
-use crate::conversation::event::CoreError;
+use crate::conversation::core_error::CoreError;
 
 /// Where a session states the format of a direction, and where it did before the GA protocol.
 const OUTPUT: [&str; 2] = [

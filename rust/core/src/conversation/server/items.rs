@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::conversation::capabilities::Media;
-use crate::conversation::event::{CoreError, Event};
+use crate::conversation::core_error::CoreError;
+use crate::conversation::event::Event;
 use crate::conversation::history_requests::RequestKind;
 use crate::conversation::item::{Item, ItemKind, ItemPosition, Progress, text};
 
@@ -20,7 +21,7 @@ impl Conversation {
     }
 
     /// The server sent an event without the field that says what it is about.
-    pub(super) fn incomplete(&mut self, kind: &str, field: &str) {
+    pub(in crate::conversation) fn incomplete(&mut self, kind: &str, field: &str) {
         self.report(CoreError::Protocol(format!(
             "the server sent a {kind} without {field}: it has no effect"
         )));

@@ -4,8 +4,10 @@ mod calls;
 mod failures;
 mod formats;
 mod items;
+mod line;
 mod output;
 mod responses;
+mod speech;
 
 use std::time::Duration;
 
@@ -13,10 +15,12 @@ use serde_json::Value;
 
 use crate::conversation::Conversation;
 use crate::conversation::client_event::ClientEvent;
+use crate::conversation::core_error::CoreError;
 use crate::conversation::dialect::is_whole;
-use crate::conversation::event::{CoreError, Event, Status};
+use crate::conversation::event::{Event, Status};
 use crate::conversation::history_requests::RequestKind;
 use crate::conversation::item::{ItemPosition, Progress, text};
+use crate::conversation::purpose::Purpose;
 
 use crate::conversation::server_event::{Body, ServerEvent};
 
@@ -32,6 +36,9 @@ impl Conversation {
         if let Some(text) = event.raw {
             let is_replay = self.is_about_replayed(&event.body);
             self.outbox.event(Event::Raw { text, is_replay });
+        }
+        if self.options.purpose != Purpose::Conversation {
+            return self.speech_event(event.body, now);
         }
         match event.body {
             Body::Malformed(what) | Body::Incomplete(what) => {
@@ -100,8 +107,8 @@ impl Conversation {
             "response.output_audio.done" => self.audio_done(&event, now),
             "response.content_part.added" => self.content_part_added(&event),
             "output_audio_buffer.started" => self.output_buffer_started(&event),
-            "output_audio_buffer.stopped" => self.output_buffer_stopped(),
-            "output_audio_buffer.cleared" => self.output_buffer_cleared(now),
+            "output_audio_buffer.stopped" => self.output_buffer_stopped(&event),
+            "output_audio_buffer.cleared" => self.output_buffer_cleared(&event, now),
             "response.output_item.added" => self.output_item(&event, Progress::InProgress, now),
             "response.output_item.done" => self.output_item(&event, Progress::Completed, now),
             "conversation.item.added" | "conversation.item.done"
@@ -172,6 +179,9 @@ impl Conversation {
                 self.turn_ended.get_or_insert(now);
             }
             "input_audio_buffer.cleared" => self.uncommitted = false,
+            "input_audio_buffer.timeout_triggered" => self.idle_timeout(&event),
+            "input_audio_buffer.dtmf_event_received" => self.dtmf_received(&event),
+            "rate_limits.updated" => self.note_rate_limits(&event),
             _ => {}
         }
     }

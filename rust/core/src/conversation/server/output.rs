@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use crate::conversation::Conversation;
 use crate::conversation::capabilities::Media;
+use crate::conversation::core_error::CoreError;
 use crate::conversation::dialect::{added, so_far};
 use crate::conversation::ending::Sound;
-use crate::conversation::event::{CoreError, Event, Interest, Speaker};
-use crate::conversation::guard::GuardSource;
+use crate::conversation::event::{Event, Interest, Speaker};
+use crate::conversation::guard::{DueText, GuardSource};
 use crate::conversation::item::text;
 use crate::conversation::normalise::index;
 use crate::conversation::server_event::{Chunk, TextDelta};
@@ -185,20 +186,26 @@ impl Conversation {
             return;
         };
         self.responses.adopt(&response_id, self.agent_version, now);
-        if let Some(so_far) = self.guard.delta(&response_id, &item_id, &delta.text) {
-            self.outbox.event(Event::GuardrailDue {
-                agent_version: self
-                    .responses
-                    .agent_version(&response_id)
-                    .unwrap_or(self.agent_version),
-                response_id,
-                item_id,
-                text: so_far,
-                source: delta.source,
-                response_index: self.responses.index(),
-                connection_id: self.connection_id,
-            });
+        let source = delta.source;
+        let due = self
+            .guard
+            .delta(&response_id, &item_id, source, &delta.text);
+        for due in due {
+            self.guardrail_due(&response_id, due);
         }
+    }
+
+    pub(super) fn guardrail_due(&mut self, response_id: &Arc<str>, due: DueText) {
+        let agent_version = self.responses.agent_version(response_id);
+        self.outbox.event(Event::GuardrailDue {
+            agent_version: agent_version.unwrap_or(self.agent_version),
+            response_id: Arc::clone(response_id),
+            item_id: due.item_id,
+            text: due.text,
+            source: due.source,
+            response_index: self.responses.index(),
+            connection_id: self.connection_id,
+        });
     }
 
     /// A transcript of the user's speech, as far as it goes.

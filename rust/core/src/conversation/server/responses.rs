@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::conversation::Conversation;
 use crate::conversation::capabilities::{Media, Truncation};
 use crate::conversation::event::{Event, Interest, ResponseEnded};
-use crate::conversation::guard::GuardSource;
+use crate::conversation::guard::{DueText, GuardSource};
 use crate::conversation::heard::Spoken;
 use crate::conversation::item::text;
 use crate::conversation::response::Begun;
@@ -105,6 +105,9 @@ impl Conversation {
             self.sequencer.ended(was_busy);
         }
         if let Some(id) = id {
+            if !out_of_band && self.outbox.wants(Interest::GUARDRAILS) {
+                self.check_earlier_messages(id, output, item_id);
+            }
             self.guard.done(id);
         }
         let items = self
@@ -143,6 +146,26 @@ impl Conversation {
         }
         self.flush_responses(now);
         true
+    }
+
+    /// Has the messages of a response checked that were not checked whole, but for the last, which the end of
+    /// the response has checked: a model may say what it is about to do, and then the answer.
+    fn check_earlier_messages(&mut self, id: &str, output: &[Value], last: Option<&str>) {
+        let response_id: Arc<str> = id.into();
+        for item in output {
+            let Some((item_id, said)) = text(item, "id").zip(said(item)) else {
+                continue;
+            };
+            if Some(item_id) == last || self.guard.has_checked(id, item_id, said) {
+                continue;
+            }
+            let due = DueText {
+                item_id: item_id.into(),
+                text: said.to_owned(),
+                source: source_of(std::slice::from_ref(item)),
+            };
+            self.guardrail_due(&response_id, due);
+        }
     }
 
     /// What was said in a response that has ended, and is in the history, is kept there alone. Where
@@ -185,28 +208,27 @@ pub(super) fn is_out_of_band(response: &Value) -> bool {
 /// The id and the text of the last message that ends in text or speech. Without one, the id is the
 /// last item's and the text is empty.
 fn last_text(output: &[Value]) -> (Option<&str>, &str) {
-    let mut found = (None, "");
-    for item in output.iter().rev() {
-        if text(item, "type") == Some("message")
-            && let Some(said) = item
-                .get("content")
-                .and_then(Value::as_array)
-                .and_then(|content| content.last())
-                .and_then(|part| match text(part, "type") {
-                    Some("output_text" | "text") => text(part, "text"),
-                    Some("output_audio" | "audio") => text(part, "transcript"),
-                    _ => None,
-                })
-        {
-            found = (text(item, "id"), said);
-            break;
-        }
-    }
+    let with_text = |item| Some((text(item, "id"), said(item)?));
+    let found = output.iter().rev().find_map(with_text);
+    let found = found.unwrap_or((None, ""));
     let id = found
         .0
         .filter(|id| !id.is_empty())
         .or_else(|| output.last().and_then(|item| text(item, "id")));
     (id, found.1)
+}
+
+/// The last text of an item, if it is a message that ends in text or speech.
+fn said(item: &Value) -> Option<&str> {
+    if text(item, "type") != Some("message") {
+        return None;
+    }
+    let part = item.get("content")?.as_array()?.last()?;
+    match text(part, "type") {
+        Some("output_text" | "text") => text(part, "text"),
+        Some("output_audio" | "audio") => text(part, "transcript"),
+        _ => None,
+    }
 }
 
 fn source_of(output: &[Value]) -> GuardSource {

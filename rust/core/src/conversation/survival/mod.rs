@@ -28,7 +28,8 @@ use std::time::Duration;
 use super::capabilities::Media;
 use super::client_event::ClientEvent;
 use super::commands::Rejected;
-use super::event::{ConnectionEnd, CoreError, Status};
+use super::core_error::CoreError;
+use super::event::{ConnectionEnd, Status};
 use super::item::{Item, ItemId};
 use super::{Conversation, History};
 use kept_sound::KeptSound;
@@ -164,6 +165,7 @@ impl Conversation {
         // Sound on a track comes as it plays, after the server has ended the response.
         let plays = self.capabilities.media == Media::Track && !self.playback.is_empty();
         plays
+            || self.awaits_words()
             || self.responses.is_busy()
             || !self.sequencer.is_idle()
             || self.own_response_due

@@ -14,7 +14,8 @@ use crate::conversation::Conversation;
 use crate::conversation::capabilities::Media;
 use crate::conversation::client_event::ClientEvent;
 use crate::conversation::commands::Rejected;
-use crate::conversation::event::{CoreError, Event, Status};
+use crate::conversation::core_error::CoreError;
+use crate::conversation::event::{Event, Status};
 use crate::conversation::history::History;
 use crate::conversation::item::{Item, ItemId, ItemKind};
 use crate::conversation::replay::system_message;
@@ -81,6 +82,7 @@ impl Conversation {
             });
         }
         self.survival = Some(survival);
+        self.finish_again(now);
         self.flush_responses(now);
         self.settle_played();
         Ok(())
@@ -206,12 +208,12 @@ impl Conversation {
                 Unheard::Sound(sound) => {
                     self.uncommitted = true;
                     for piece in sound.chunks(SOUND_PIECE) {
-                        self.outbox
-                            .message(ClientEvent::audio_append(piece, String::new()));
+                        self.send_append(ClientEvent::audio_append(piece, String::new()));
                     }
                 }
                 Unheard::Commit => {
                     self.uncommitted = false;
+                    self.transcripts.commit_sent();
                     self.outbox.message(ClientEvent::audio_commit());
                 }
             }

@@ -12,6 +12,7 @@ use crate::conversation::client_event::ClientEvent;
 use crate::conversation::dialect;
 use crate::conversation::event::{Event, Status};
 use crate::conversation::item::{Item, ItemId};
+use crate::conversation::purpose::Purpose;
 
 /// What a second connection was told.
 #[derive(Debug, Default)]
@@ -45,8 +46,10 @@ impl Conversation {
         // Sound that went over a media track is not told again.
         let is_lost = |it: &Surviving| it.sound.is_apart() && it.sound.is_by_hand();
         let in_turn = self.uncommitted && self.survival.as_deref().is_some_and(is_lost);
+        let awaits_words = self.options.purpose == Purpose::Transcription && self.awaits_words();
         !speaks
             && !in_turn
+            && !awaits_words
             && !self.responses.is_busy()
             && !self.responses.any_out_of_band()
             && self.mcp_approvals.values().all(|it| it.is_answered)
@@ -81,7 +84,7 @@ impl Conversation {
         }
         replayed.configuration = Some(survival.configuration.clone());
         let mut messages = vec![survival.configuration.to_string().into()];
-        if self.profile.traces {
+        if self.profile.traces && self.options.purpose == Purpose::Conversation {
             messages.push(ClientEvent::tracing_update(&self.tracing));
         }
         if self.profile.messages {

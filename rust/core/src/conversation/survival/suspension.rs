@@ -9,6 +9,7 @@ use crate::conversation::Conversation;
 use crate::conversation::capabilities::Media;
 use crate::conversation::event::{ConnectionEnd, Status};
 use crate::conversation::item::{ContentPart, Item, ItemKind, Progress, Role};
+use crate::conversation::purpose::Purpose;
 use crate::conversation::response::Response;
 
 /// What became of the response that was in progress.
@@ -48,8 +49,13 @@ impl Conversation {
             self.history.remove(&item_id);
         }
         self.reset_wire();
+        self.interrupt_transcripts();
+        let is_transcription = self.options.purpose == Purpose::Transcription;
         if let Some(survival) = &mut self.survival {
             survival.sound.suspend();
+            if is_transcription {
+                survival.sound.take_back();
+            }
             let continues = settled.was_cut && survival.options.continue_answers;
             survival.suspended = Some(Suspended {
                 at: now,

@@ -31,6 +31,13 @@ impl Conversation {
         }
     }
 
+    /// The sound of an item is not needed any more.
+    pub(in crate::conversation) fn forget_sound(&mut self, item_id: &str) {
+        if let Some(survival) = &mut self.survival {
+            survival.sound.forget(item_id);
+        }
+    }
+
     /// The user's sound was sent, or waits to be.
     pub(in crate::conversation) fn note_sound(&mut self, wire: &[u8]) {
         if let Some(survival) = &mut self.survival {
