@@ -24,7 +24,9 @@ def session(**audio_input):
 
 async def test_a_spoken_turn_is_found_committed_understood_and_answered(call):
     client = await call(TALKER)
-    await client.ask("session.update", session=session(transcription={"model": "gpt-realtime-whisper"}))
+    await client.ask(
+        "session.update", session=session(transcription={"model": "gpt-realtime-whisper"})
+    )
     question = await spoken(QUESTION)
     await client.hear(silence(1_000) + question + silence(1_000))
     await client.until("response.created")
@@ -273,7 +275,9 @@ class Slow(ScriptedMind):
 
 async def test_a_turn_is_listened_to_once_and_before_it_is_answered(call):
     client = await call(Slow([Turn(when="one", say="Yes.")], hears=["one", "two"]))
-    await client.ask("session.update", session=session(transcription={"model": "gpt-realtime-whisper"}))
+    await client.ask(
+        "session.update", session=session(transcription={"model": "gpt-realtime-whisper"})
+    )
     await client.hear(await spoken(QUESTION) + silence(700))
     await client.until("response.done")
     transcripts = client.of("conversation.item.input_audio_transcription.completed")
@@ -293,7 +297,9 @@ class Deaf(ScriptedMind):
 
 async def test_a_mind_that_cannot_hear_fails_the_transcription_and_still_answers(call):
     client = await call(Deaf(otherwise="Pardon?"))
-    await client.ask("session.update", session=session(transcription={"model": "gpt-realtime-whisper"}))
+    await client.ask(
+        "session.update", session=session(transcription={"model": "gpt-realtime-whisper"})
+    )
     await client.hear(await spoken(QUESTION) + silence(700))
     failed = await client.until("conversation.item.input_audio_transcription.failed")
     assert "no ears" in failed["error"]["message"]

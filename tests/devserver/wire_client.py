@@ -129,7 +129,9 @@ class WireClient:
         return [event for event in self.events if event["type"] == type_]
 
 
-async def dial(server: DevServer, path: str = "?model=gpt-realtime-2.1", **options: Any) -> WireClient:
+async def dial(
+    server: DevServer, path: str = "?model=gpt-realtime-2.1", **options: Any
+) -> WireClient:
     """Connect and read `session.created`."""
     headers = options.pop("additional_headers", {"Authorization": "Bearer key"})
     options = {"max_size": None, "max_queue": None, **options}

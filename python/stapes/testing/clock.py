@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stapes.session import RealtimeSession
+    from stapes.session.probe import SessionProbe
 
 __all__ = ["VirtualClock"]
+
+
+class _HasProbe(Protocol):
+    """A session of whatever kind."""
+
+    @property
+    def probe(self) -> SessionProbe: ...
+
+
+S = TypeVar("S", bound=_HasProbe)
 
 
 class VirtualClock:
@@ -22,7 +35,7 @@ class VirtualClock:
     """
 
     def __init__(self) -> None:
-        self._sessions: list[RealtimeSession[Any]] = []
+        self._sessions: list[_HasProbe] = []
         self._now = 0.0
 
     @property
@@ -33,11 +46,16 @@ class VirtualClock:
     def session(self, agent: Any, **options: Any) -> RealtimeSession[Any]:
         """A `RealtimeSession(agent, **options)` whose conversation uses this clock."""
         from stapes.session import RealtimeSession
+
+        return self.made(lambda: RealtimeSession(agent, **options))
+
+    def made(self, make: Callable[[], S]) -> S:
+        """The session that `make` makes, such as a `RealtimeTranscription`; it uses this clock."""
         from stapes.virtual_time import has_virtual_time
 
         token = has_virtual_time.set(True)
         try:
-            session: RealtimeSession[Any] = RealtimeSession(agent, **options)
+            session = make()
         finally:
             has_virtual_time.reset(token)
         if self._now:

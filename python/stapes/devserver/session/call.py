@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from stapes.devserver.mind import MindThatPrepares, mind_for_call
-from stapes.devserver.session.config import SessionConfig
+from stapes.devserver.session.config import SessionKind, initial_config
 from stapes.devserver.session.context import CallContext, Observer
 from stapes.devserver.session.conversation import Conversation
 from stapes.devserver.session.dialect import Dialect
@@ -23,7 +22,9 @@ from stapes.devserver.session.outbox import Close, Outbox, Outgoing
 from stapes.devserver.session.output_audio import OutputAudio
 from stapes.devserver.session.responses import Responses
 from stapes.devserver.session.shapes import CLIENT_EVENT, PEER_CLIENT_EVENT
+from stapes.devserver.session.speech_shapes import TRANSCRIPTION_EVENT, TRANSLATION_EVENT
 from stapes.devserver.session.text import sendable
+from stapes.devserver.session.translating import Translating
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +57,7 @@ class RealtimeCall:
         voice: Voice,
         options: Options,
         *,
+        kind: SessionKind = "realtime",
         model: str | None = None,
         settings: Sequence[dict[str, Any]] = (),
         sound_apart: bool = False,
@@ -68,6 +70,7 @@ class RealtimeCall:
             mind: what hears and answers.
             voice: what it speaks with.
             options: what was set about the server.
+            kind: a conversation, or speech that is written down or translated.
             model: the model of the connection, which cannot be changed later.
             settings: validated session settings to begin with, the later over the earlier.
             sound_apart: sound does not travel in the events: it is fed to `input_audio` and taken
@@ -86,13 +89,7 @@ class RealtimeCall:
             options=options,
             mind=mind_for_call(mind),
             voice=voice,
-            config=SessionConfig.initial(
-                session_id=f"sess_{ids.token}",
-                model=model,
-                voice=options.default_voice,
-                default_model=options.default_model or "",
-                expires_at=int(time.time() + options.max_session_seconds),
-            ),
+            config=initial_config(kind, f"sess_{ids.token}", model, options),
             conversation=Conversation(
                 dialect.conversation_id or f"conv_{ids.token}", max_items=options.max_items
             ),
@@ -128,6 +125,13 @@ class RealtimeCall:
             "response.create": self._responses.create,
             "response.cancel": self._responses.cancel,
         }
+        if kind == "transcription":
+            self._client_event = TRANSCRIPTION_EVENT
+        if kind == "translation":
+            self._client_event = TRANSLATION_EVENT
+            translating = Translating(self._context)
+            self._handlers["session.input_audio_buffer.append"] = translating.append
+            self._handlers["session.close"] = translating.close
         if self.output_audio is not None:
             self.output_audio.on_stopped = lambda: self.input_audio.answered(0)
             self._client_event = PEER_CLIENT_EVENT

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
-from typing import Any
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from stapes.devserver.audio.formats import AudioFormat
 from stapes.devserver.session.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from stapes.devserver.options import Options
 
 DEFAULT_INSTRUCTIONS = (
     "You are a friendly voice assistant of a development server. Answer briefly and plainly."
@@ -140,12 +144,18 @@ class SessionConfig:
         return transcription
 
     @property
+    def wants_logprobs(self) -> bool:
+        """Whether transcripts tell how sure the server is of each word."""
+        return "item.input_audio_transcription.logprobs" in (self.wire.get("include") or ())
+
+    @property
     def turn_detection(self) -> TurnDetection | None:
         """How turns are detected, or `None` when the client commits them."""
         wire = self.wire["audio"]["input"]["turn_detection"]
         if wire is None:
             return None
         semantic = wire["type"] == "semantic_vad"
+        wire = {**(_SEMANTIC_VAD if semantic else _SERVER_VAD), **wire}
         timing = _SERVER_VAD if semantic else wire
         return TurnDetection(
             threshold=timing["threshold"],
@@ -159,6 +169,151 @@ class SessionConfig:
             create_response=wire["create_response"],
             interrupt_response=wire["interrupt_response"],
         )
+
+
+SessionKind = Literal["realtime", "transcription", "translation"]
+"""A conversation, or speech that is written down, or that is spoken in another language."""
+
+
+def initial_config(
+    kind: SessionKind, session_id: str, model: str | None, options: Options
+) -> SessionConfig:
+    """Return the configuration that a session begins with."""
+    expires_at = int(time.time() + options.max_session_seconds)
+    match kind:
+        case "transcription":
+            return TranscriptionConfig.begin(session_id=session_id, expires_at=expires_at)
+        case "translation":
+            return TranslationConfig.begin_with(
+                session_id=session_id, model=model or "", expires_at=expires_at
+            )
+    return SessionConfig.initial(
+        session_id=session_id,
+        model=model,
+        voice=options.default_voice,
+        default_model=options.default_model or "",
+        expires_at=expires_at,
+    )
+
+
+_BY_HAND = {"gpt-live-transcribe", "gpt-realtime-whisper"}
+"""Models of which a session of transcription detects no turns."""
+
+
+_ABOUT_ANSWERS = {"idle_timeout_ms", "create_response", "interrupt_response"}
+
+
+def _of_transcription(detection: dict[str, Any]) -> dict[str, Any]:
+    """Return turn detection without what is about answers, of which there are none."""
+    return {name: value for name, value in detection.items() if name not in _ABOUT_ANSWERS}
+
+
+@dataclass(frozen=True)
+class TranscriptionConfig(SessionConfig):
+    """The same of a session of transcription, which answers nobody."""
+
+    @classmethod
+    def begin(cls, *, session_id: str, expires_at: int) -> TranscriptionConfig:
+        """Return the defaults."""
+        heard = {
+            "format": dict(_PCM),
+            "transcription": None,
+            "noise_reduction": None,
+            "turn_detection": _of_transcription(_SERVER_VAD),
+        }
+        wire = {
+            "type": "transcription",
+            "object": "realtime.transcription_session",
+            "id": session_id,
+            "expires_at": expires_at,
+            "audio": {"input": heard},
+            "include": None,
+        }
+        return cls(wire, model_is_fixed=True)
+
+    def updated(self, patch: dict[str, Any], *, voice_is_fixed: bool) -> TranscriptionConfig:
+        """Return this configuration with the fields of a validated `patch` changed.
+
+        Raises:
+            ProtocolError: turns are to be detected for a model with which that cannot be.
+        """
+        wire = copy.deepcopy(self.wire)
+        asked = copy.deepcopy(patch)
+        _merge_audio(wire["audio"], asked.get("audio", {}))
+        wire["include"] = asked.get("include", wire["include"])
+        heard = wire["audio"]["input"]
+        if (heard["transcription"] or {}).get("model") in _BY_HAND:
+            if asked.get("audio", {}).get("input", {}).get("turn_detection") is not None:
+                raise ProtocolError(
+                    "Turn detection is not supported for this transcription model.",
+                    "invalid_value",
+                    "session.audio.input.turn_detection",
+                )
+            heard["turn_detection"] = None
+        if heard["turn_detection"] is not None:
+            heard["turn_detection"] = _of_transcription(heard["turn_detection"])
+        return TranscriptionConfig(wire, self.model_is_fixed)
+
+    @property
+    def instructions(self) -> str:
+        """None."""
+        return ""
+
+    @property
+    def tools(self) -> list[dict[str, Any]]:
+        """None."""
+        return []
+
+    @property
+    def turn_detection(self) -> TurnDetection | None:
+        """How turns are detected, or `None` when the client commits them."""
+        detection = super().turn_detection
+        if detection is None:
+            return None
+        return replace(detection, create_response=False, interrupt_response=False)
+
+
+@dataclass(frozen=True)
+class TranslationConfig(TranscriptionConfig):
+    """The same of a session of translation."""
+
+    @classmethod
+    def begin_with(cls, *, session_id: str, model: str, expires_at: int) -> TranslationConfig:
+        """Return the defaults."""
+        wire = {
+            "type": "translation",
+            "id": session_id,
+            "model": model,
+            "expires_at": expires_at,
+            "audio": {
+                "input": {"transcription": None, "noise_reduction": None},
+                "output": {"language": None},
+            },
+        }
+        return cls(wire, model_is_fixed=True)
+
+    def updated(self, patch: dict[str, Any], *, voice_is_fixed: bool) -> TranslationConfig:
+        """Return this configuration with the fields of a validated `patch` changed."""
+        wire = copy.deepcopy(self.wire)
+        for direction, changes in copy.deepcopy(patch).get("audio", {}).items():
+            wire["audio"][direction] |= changes
+        return TranslationConfig(wire, self.model_is_fixed)
+
+    @property
+    def language(self) -> str | None:
+        """Into which it is translated."""
+        language: str | None = self.wire["audio"]["output"]["language"]
+        return language
+
+    @property
+    def input_format(self) -> AudioFormat:
+        """PCM at 24 kHz alone."""
+        return AudioFormat.of(_PCM)
+
+    @property
+    def turn_detection(self) -> TurnDetection | None:
+        """None: there are no turns."""
+        return None
 
 
 def _merge_audio(wire: dict[str, Any], patch: dict[str, Any]) -> None:

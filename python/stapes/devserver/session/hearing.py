@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stapes.devserver.mind import MindOverloadedError
+from stapes.devserver.session.text import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,9 +79,12 @@ class Hearing:
             if config.transcription is None:
                 continue
             part.transcript = heard
-            for word in _words(heard):
-                context.emit(f"{_TRANSCRIPTION}.delta", **where, delta=word)
-            output, audio = len(_words(heard)), max(1, part.audio_ms // 100)
+            words = words_of(heard)
+            sure = [_sureness(word) for word in words] if config.wants_logprobs else None
+            for index_of, word in enumerate(words):
+                told = {} if sure is None else {"logprobs": [sure[index_of]]}
+                context.emit(f"{_TRANSCRIPTION}.delta", **where, delta=word, **told)
+            output, audio = len(words), max(1, part.audio_ms // 100)
             usage = {
                 "type": "tokens",
                 "total_tokens": audio + output,
@@ -88,10 +92,12 @@ class Hearing:
                 "input_token_details": {"text_tokens": 0, "audio_tokens": audio},
                 "output_tokens": output,
             }
-            context.emit(f"{_TRANSCRIPTION}.completed", **where, transcript=heard, usage=usage)
+            told = {} if sure is None else {"logprobs": sure}
+            context.emit(
+                f"{_TRANSCRIPTION}.completed", **where, transcript=heard, usage=usage, **told
+            )
 
 
-def _words(text: str) -> list[str]:
-    """Cut a text in words, each with the space before it."""
-    words = text.split(" ")
-    return [word if index == 0 else f" {word}" for index, word in enumerate(words)] if text else []
+def _sureness(word: str) -> dict[str, Any]:
+    """How sure the server is of a word, as the provider tells it: as good as certain."""
+    return {"token": word, "bytes": list(word.encode()), "logprob": -0.01}

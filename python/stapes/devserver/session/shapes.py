@@ -71,24 +71,22 @@ _transcription = fields(
         "delay": nullable(one_of("minimal", "low", "medium", "high", "xhigh")),
     },
 )
-_noise_reduction = fields(
+NOISE_REDUCTION = fields(
     {},
     {"type": one_of("near_field", "far_field"), "strength": number(lowest=0, highest=1)},
 )
 _voice = by_type(string=_string, object=fields({"id": _string}, {}))
 _speed = number(lowest=0.25, highest=1.5)
+INPUT_AUDIO: dict[str, Check] = {
+    "format": _format,
+    "noise_reduction": nullable(NOISE_REDUCTION),
+    "transcription": nullable(_transcription),
+    "turn_detection": nullable(_turn_detection),
+}
 _audio = fields(
     {},
     {
-        "input": fields(
-            {},
-            {
-                "format": _format,
-                "noise_reduction": nullable(_noise_reduction),
-                "transcription": nullable(_transcription),
-                "turn_detection": nullable(_turn_detection),
-            },
-        ),
+        "input": fields({}, INPUT_AUDIO),
         "output": fields({}, {"format": _format, "voice": _voice, "speed": _speed}),
     },
 )

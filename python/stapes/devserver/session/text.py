@@ -14,3 +14,9 @@ def sendable(text: str) -> str:
     except UnicodeEncodeError:
         return _HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", text)
     return text
+
+
+def words_of(text: str) -> list[str]:
+    """Cut a text in words, each with the space before it."""
+    words = text.split(" ")
+    return [word if index == 0 else f" {word}" for index, word in enumerate(words)] if text else []

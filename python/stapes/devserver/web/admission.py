@@ -110,6 +110,16 @@ def require_ga(options: Options, purpose: str) -> None:
         )
 
 
+def require_translation_model(model: str | None) -> None:
+    """Refuse a translation of no model."""
+    if model is None:
+        raise bad_request(
+            "missing_model",
+            "You must provide a model parameter, for example "
+            "/v1/realtime/translations?model=gpt-realtime-translate",
+        )
+
+
 def require_room(options: Options, calls: int) -> None:
     """Refuse a call when the server holds as many as it may."""
     if calls >= options.max_calls:

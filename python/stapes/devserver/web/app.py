@@ -32,6 +32,7 @@ def create_app(
     return Starlette(
         routes=[
             WebSocketRoute("/v1/realtime", served.serve),
+            WebSocketRoute("/v1/realtime/translations", served.serve_translation),
             # Offers go to `calls`; the base of the API and the older address do as well.
             *(
                 Route(path, api.create_call, methods=["POST"])

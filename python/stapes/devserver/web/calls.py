@@ -18,6 +18,7 @@ from stapes.devserver.web.admission import (
     require_ga,
     require_model,
     require_room,
+    require_translation_model,
     unknown_call,
 )
 from stapes.devserver.web.secrets import ClientSecrets
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from stapes.devserver.mind import Mind, Voice
     from stapes.devserver.options import Options
+    from stapes.devserver.session.config import SessionKind
     from stapes.devserver.web.served import ServedCall
     from stapes.devserver.webrtc.peer_call import PeerCall
 
@@ -74,6 +76,14 @@ class Calls:
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one WebSocket connection from its handshake to its end."""
+        is_transcription = websocket.query_params.get("intent") == "transcription"
+        await self._serve(websocket, "transcription" if is_transcription else "realtime")
+
+    async def serve_translation(self, websocket: WebSocket) -> None:
+        """Serve one WebSocket connection at the address of translations."""
+        await self._serve(websocket, "translation")
+
+    async def _serve(self, websocket: WebSocket, kind: SessionKind) -> None:
         with contextlib.suppress(*_GONE):
             if await self._meets_trouble(websocket):
                 return
@@ -84,9 +94,13 @@ class Calls:
                     require_ga(self.options, "to join a call")
                     await self._join(websocket, call_id)
                     return
-                require_model(websocket.query_params.get("model"), self.options)
+                if kind == "realtime":
+                    require_model(websocket.query_params.get("model"), self.options)
+                if kind == "translation":
+                    require_translation_model(websocket.query_params.get("model"))
                 require_room(self.options, len(self.under_way))
-                served = self._socket_call(websocket, admitted.settings)
+                settings = admitted.settings if kind == "realtime" else ()
+                served = self._socket_call(websocket, kind, settings)
             except Refusal as refusal:
                 await self._refuse(websocket, refusal)
                 return
@@ -205,13 +219,16 @@ class Calls:
         await socket.accept()
         await served.join(socket.read, socket.write)
 
-    def _socket_call(self, websocket: WebSocket, settings: Sequence[dict[str, Any]]) -> SocketCall:
+    def _socket_call(
+        self, websocket: WebSocket, kind: SessionKind, settings: Sequence[dict[str, Any]]
+    ) -> SocketCall:
         return SocketCall(
             websocket,
             self.mind,
             self.voice,
             self._call_options,
             self.trouble,
+            kind=kind,
             settings=settings,
             dialect=self._dialects.begin(websocket.query_params),
             recording=self._recording,

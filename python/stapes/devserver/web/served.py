@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stapes.devserver.mind import Mind, Voice
     from stapes.devserver.options import Options
     from stapes.devserver.rudeness import DropWay
+    from stapes.devserver.session.config import SessionKind
     from stapes.devserver.session.dialect import Dialect
     from stapes.devserver.session.outbox import Outgoing
 
@@ -46,6 +47,7 @@ class ServedCall(ABC):
         voice: Voice,
         options: Options,
         *,
+        kind: SessionKind = "realtime",
         model: str | None = None,
         settings: Sequence[dict[str, Any]] = (),
         sound_apart: bool = False,
@@ -63,6 +65,7 @@ class ServedCall(ABC):
             mind,
             voice,
             options,
+            kind=kind,
             model=model,
             settings=settings,
             sound_apart=sound_apart,

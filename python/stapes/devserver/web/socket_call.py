@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stapes.devserver.mind import Mind, Voice
     from stapes.devserver.options import Options
     from stapes.devserver.rudeness import DropWay
+    from stapes.devserver.session.config import SessionKind
     from stapes.devserver.session.dialect import Dialect
     from stapes.devserver.session.outbox import Outgoing
     from stapes.devserver.web.trouble import Trouble
@@ -34,6 +35,7 @@ class SocketCall(ServedCall):
         options: Options,
         trouble: Trouble,
         *,
+        kind: SessionKind = "realtime",
         settings: Sequence[dict[str, Any]] = (),
         dialect: Dialect,
         recording: bool = False,
@@ -43,6 +45,7 @@ class SocketCall(ServedCall):
             mind,
             voice,
             options,
+            kind=kind,
             model=websocket.query_params.get("model"),
             settings=settings,
             dialect=dialect,
