@@ -44,6 +44,8 @@ fn setup(opening: Option<Opening>) -> Outcome<Option<SessionSetup>> {
     Ok(opening.map(read).transpose()?)
 }
 
+type LimitNumbers = (String, Option<f64>, Option<f64>, Option<f64>);
+
 type SoundNumbers = (u64, u64, u64, u64, f64, f64, f64);
 
 /// A conversation, its connection and its dispatch cursor.
@@ -317,7 +319,7 @@ impl Session {
     }
 
     /// The provider's limits: `(name, limit, remaining, seconds until it is whole again)` each.
-    fn rate_limits(&self) -> Outcome<Vec<(String, Option<f64>, Option<f64>, Option<f64>)>> {
+    fn rate_limits(&self) -> Outcome<Vec<LimitNumbers>> {
         self.look(|conversation| {
             let limits = conversation.rate_limits().iter().cloned();
             limits
