@@ -56,5 +56,6 @@ class SessionStats:
 
 def session_stats(core: _core.Session) -> SessionStats:
     """The counters of the session whose half in the core this is."""
-    limits = tuple(RateLimit(*limit) for limit in core.rate_limits())
-    return SessionStats(*core.survival_stats(), limits, core.retry_after())
+    limits, retry_after = core.limits()
+    stated = tuple(RateLimit(*limit) for limit in limits)
+    return SessionStats(*core.survival_stats(), stated, retry_after)

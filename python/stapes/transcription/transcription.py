@@ -14,7 +14,7 @@ from stapes.events import (
     TranscriptionFailed,
     TransportEvent,
 )
-from stapes.providers.openai import OPENAI
+from stapes.providers.named import chosen
 from stapes.session.dispatch.listeners import EventKinds
 from stapes.session.reconnecting import ReconnectPolicy
 from stapes.speech_events import (
@@ -92,7 +92,7 @@ class RealtimeTranscription(SpeechSession[TranscriptionEvent]):
         logprobs: `Transcript` has how sure the model was of each token.
         transport: limits, proxy and TLS of the WebSocket.
         api_key: the provider's key, or a function that gets one. Default: the environment's.
-        provider: the provider's profile, see `stapes.providers`. Default: OpenAI's.
+        provider: the provider's name, or its profile: see `stapes.providers`. Default: OpenAI's.
         reconnect: how the session goes on when its connection is lost. `None`: it ends then.
         max_queued_events: events that may wait for a reader or callback: see `stapes.Lagging`.
         max_queued_bytes: bytes of words and raw events that may wait for one.
@@ -118,11 +118,12 @@ class RealtimeTranscription(SpeechSession[TranscriptionEvent]):
         logprobs: bool = False,
         transport: WebSocketTransport | None = None,
         api_key: ApiKey | None = None,
-        provider: Provider = OPENAI,
+        provider: Provider | str = "openai",
         reconnect: ReconnectPolicy | None = _RECONNECT,
         max_queued_events: int = 10_000,
         max_queued_bytes: int = 8 * 1024 * 1024,
     ) -> None:
+        profile = chosen(provider)
         for name, value in (("languages", languages), ("keywords", keywords)):
             if isinstance(value, str):
                 raise TypeError(f"{name} is a str: give a list of them, [{value!r}]")
@@ -150,12 +151,12 @@ class RealtimeTranscription(SpeechSession[TranscriptionEvent]):
             output_sample_rate=None,
             transport=transport or WebSocketTransport(),
             api_key=api_key,
-            provider=provider,
+            provider=profile,
             reconnect=reconnect,
             max_queued_events=max_queued_events,
             max_queued_bytes=max_queued_bytes,
         )
-        url = transcription_url(provider.url(provider.default_model, kind="websocket"))
+        url = transcription_url(profile.url(profile.default_model, kind="websocket"))
         super().__init__(options, url)
 
     def configuration(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from stapes.events import (
     SessionRestored,
     TransportEvent,
 )
-from stapes.providers.openai import OPENAI
+from stapes.providers.named import chosen
 from stapes.session.dispatch.listeners import EventKinds
 from stapes.session.reconnecting import ReconnectPolicy
 from stapes.speech_events import TranslationDelta
@@ -70,7 +70,7 @@ class RealtimeTranslation(SpeechSession[TranslationEvent]):
             as on the wire.
         transport: limits, proxy and TLS of the WebSocket.
         api_key: the provider's key, or a function that gets one. Default: the environment's.
-        provider: the provider's profile, see `stapes.providers`. Default: OpenAI's.
+        provider: the provider's name, or its profile: see `stapes.providers`. Default: OpenAI's.
         reconnect: how the session goes on when its connection is lost. `None`: it ends then.
         max_queued_events: events that may wait for a reader or callback: see `stapes.Lagging`.
         max_queued_bytes: bytes of sound, words and raw events that may wait for one.
@@ -91,11 +91,12 @@ class RealtimeTranslation(SpeechSession[TranslationEvent]):
         output_sample_rate: int | None = None,
         transport: WebSocketTransport | None = None,
         api_key: ApiKey | None = None,
-        provider: Provider = OPENAI,
+        provider: Provider | str = "openai",
         reconnect: ReconnectPolicy | None = _RECONNECT,
         max_queued_events: int = 10_000,
         max_queued_bytes: int = 8 * 1024 * 1024,
     ) -> None:
+        profile = chosen(provider)
         self._language = _checked(language)
         self._input = {
             "transcription": None
@@ -110,12 +111,12 @@ class RealtimeTranslation(SpeechSession[TranslationEvent]):
             output_sample_rate=output_sample_rate,
             transport=transport or WebSocketTransport(),
             api_key=api_key,
-            provider=provider,
+            provider=profile,
             reconnect=reconnect,
             max_queued_events=max_queued_events,
             max_queued_bytes=max_queued_bytes,
         )
-        super().__init__(options, translation_url(provider.url(model, kind="websocket")))
+        super().__init__(options, translation_url(profile.url(model, kind="websocket")))
 
     @property
     def language(self) -> str:

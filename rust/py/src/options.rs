@@ -95,48 +95,30 @@ impl OptionValue for Proxy {
     }
 }
 
-impl OptionValue for PlaybackSource {
-    fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
-        let source = String::read(value, name)?;
-        Self::parse(&source).ok_or_else(|| {
-            PyValueError::new_err(format!(
-                "{name} is {source:?}: give \"clock\", \"reports\" or \"caller\""
-            ))
-        })
-    }
+/// Values that Python has by their names.
+macro_rules! by_name {
+    ($($type:ty: $known:literal;)*) => {
+        $(
+            impl OptionValue for $type {
+                fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
+                    let given = String::read(value, name)?;
+                    Self::parse(&given).ok_or_else(|| {
+                        PyValueError::new_err(format!("{name} is {given:?}: give {}", $known))
+                    })
+                }
 
-    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.as_str().into_bound_py_any(py)
-    }
+                fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+                    self.as_str().into_bound_py_any(py)
+                }
+            }
+        )*
+    };
 }
 
-impl OptionValue for SessionLayout {
-    fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
-        let layout = String::read(value, name)?;
-        Self::parse(&layout).ok_or_else(|| {
-            let known = Self::NAMES.map(|(known, _)| known).join(", ");
-            PyValueError::new_err(format!("{name} is {layout:?}: give one of {known}"))
-        })
-    }
-
-    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.as_str().into_bound_py_any(py)
-    }
-}
-
-impl OptionValue for Purpose {
-    fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
-        let purpose = String::read(value, name)?;
-        Self::parse(&purpose).ok_or_else(|| {
-            PyValueError::new_err(format!(
-                "{name} is {purpose:?}: give \"conversation\", \"transcription\" or \"translation\""
-            ))
-        })
-    }
-
-    fn show<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.as_str().into_bound_py_any(py)
-    }
+by_name! {
+    PlaybackSource: "\"clock\", \"reports\" or \"caller\"";
+    Purpose: "\"conversation\", \"transcription\" or \"translation\"";
+    SessionLayout: "\"ga\", \"voice_at_top\" or \"flat\"";
 }
 
 impl OptionValue for SharedText {

@@ -12,7 +12,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde_json::Value;
 use stapes_core::audio::AudioFormat;
-use stapes_core::conversation::{Conversation, Interest, Profile, Status, WrittenItem};
+use stapes_core::conversation::{Conversation, Interest, Profile, RateLimit, Status, WrittenItem};
 use stapes_core::dispatch::{DispatchedSession, SessionOptions};
 use stapes_core::session::{Clock, Endings, ReconnectOptions, SessionSetup};
 use stapes_core::transport::SoundStats;
@@ -303,35 +303,22 @@ impl Session {
     /// `(connections replaced after a loss, attempts that failed, connections rolled over, turns cut by
     /// that, seconds without a connection, bytes of kept sound)`.
     fn survival_stats(&self) -> Outcome<(u64, u64, u64, u64, f64, usize)> {
-        let session = self.0.session()?;
-        let (stats, kept) = (
-            session.survival_stats(),
+        let (it, kept) = (
+            self.0.session()?.survival_stats(),
             self.look(Conversation::kept_sound)?,
         );
-        Ok((
-            stats.reconnects,
-            stats.failed_attempts,
-            stats.rollovers,
-            stats.cut_turns,
-            stats.gaps.as_secs_f64(),
-            kept,
-        ))
+        let made = (it.reconnects, it.failed_attempts, it.rollovers);
+        let gaps = it.gaps.as_secs_f64();
+        Ok((made.0, made.1, made.2, it.cut_turns, gaps, kept))
     }
 
-    /// The provider's limits: `(name, limit, remaining, seconds until it is whole again)` each.
-    fn rate_limits(&self) -> Outcome<Vec<LimitNumbers>> {
-        self.look(|conversation| {
-            let limits = conversation.rate_limits().iter().cloned();
-            limits
-                .map(|it| (it.name, it.limit, it.remaining, it.reset_seconds))
-                .collect()
-        })
-    }
-
-    /// Seconds that a server which refused a handshake asked to wait, the last time that one did.
-    fn retry_after(&self) -> Outcome<Option<f64>> {
+    /// The provider's limits, `(name, limit, remaining, seconds until it is whole again)` each, and the
+    /// seconds that a server which refused a handshake asked to wait, the last time that one did.
+    fn limits(&self) -> Outcome<(Vec<LimitNumbers>, Option<f64>)> {
         let wait = self.0.session()?.retry_after();
-        Ok(wait.map(|wait| wait.as_secs_f64()))
+        let numbers = |it: RateLimit| (it.name, it.limit, it.remaining, it.reset_seconds);
+        let limits = self.look(|it| it.rate_limits().iter().cloned().map(numbers).collect())?;
+        Ok((limits, wait.map(|wait| wait.as_secs_f64())))
     }
 
     fn close(&self, code: u16, reason: &str) -> Outcome<()> {

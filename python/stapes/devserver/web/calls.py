@@ -96,6 +96,8 @@ class Calls:
                     return
                 if kind == "realtime":
                     require_model(websocket.query_params.get("model"), self.options)
+                else:
+                    require_ga(self.options, f"for {kind} without an agent")
                 if kind == "translation":
                     require_translation_model(websocket.query_params.get("model"))
                 require_room(self.options, len(self.under_way))
