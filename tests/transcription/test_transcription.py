@@ -390,13 +390,23 @@ async def test_finishing_does_not_wait_for_ever(scripts: Scripts):
         made.session.finish(timeout=0)
 
 
+HEARING = "conversation.item.input_audio_transcription"
+KINDS_OF_WORDS = [
+    [delta("a", "H"), delta("a", "el")],
+    [{"type": f"{HEARING}.updated", "item_id": "a", "transcript": it} for it in ("H", "Hel")],
+    # What the server may still revise is told apart from what it will not.
+    [{"type": f"{HEARING}.delta", "item_id": "a", "text": "H", "stash": it} for it in ("", "el")],
+]
+
+
+@pytest.mark.parametrize("words", KINDS_OF_WORDS)
 async def test_a_connection_that_is_lost_for_good_ends_items_and_fails_the_finish(
-    scripts: Scripts,
+    scripts: Scripts, words: list[dict[str, Any]]
 ):
     made = await scripts.transcribe()
     await made.session.send_audio(sound(100))
     finished = made.session.finish()
-    await made.says(delta("a", "Hel"), committed("a"))
+    await made.says(*words, committed("a"))
     made.server.terminate()
     with pytest.raises(ConnectionLostError):
         await finished

@@ -68,6 +68,13 @@ impl Transcripts {
         }
     }
 
+    /// Takes the words of an item that are told whole each time.
+    pub fn replace(&mut self, item_id: &str, text: String) {
+        if let Some(open) = self.begin(item_id) {
+            open.text = text;
+        }
+    }
+
     pub fn end(&mut self, item_id: &str) {
         self.open.retain(|it| *it.item_id != *item_id);
     }

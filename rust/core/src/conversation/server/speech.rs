@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::conversation::Conversation;
 use crate::conversation::core_error::CoreError;
+use crate::conversation::dialect::so_far;
 use crate::conversation::ending::Sound;
 use crate::conversation::event::{Event, Interest, Speaker};
 use crate::conversation::item::text;
@@ -108,15 +109,11 @@ impl Conversation {
             "input_audio_buffer.committed" => self.input_committed(&event),
             "input_audio_buffer.cleared" => self.uncommitted = false,
             "conversation.item.input_audio_transcription.delta" => {
-                if let (Some(id), Some(delta)) = (text(&event, "item_id"), text(&event, "delta")) {
-                    self.transcripts.add(id, delta);
-                }
+                self.words_told(&event);
                 self.user_delta(&event, now);
             }
             "conversation.item.input_audio_transcription.updated" => {
-                if let Some(id) = text(&event, "item_id") {
-                    self.transcript_begun(id);
-                }
+                self.words_told(&event);
                 self.user_transcript(&event, now);
             }
             "conversation.item.input_audio_transcription.segment" => self.segment_told(&event),
@@ -131,6 +128,22 @@ impl Conversation {
                 self.transcription_failed(&event);
             }
             _ => {}
+        }
+    }
+
+    /// Keeps the words of an item so far, for when the connection is lost before its end.
+    fn words_told(&mut self, event: &Value) {
+        let Some(id) = text(event, "item_id") else {
+            return;
+        };
+        self.transcript_begun(id);
+        if let Some(delta) = text(event, "delta") {
+            self.transcripts.add(id, delta);
+        } else if let Some(all) = text(event, "transcript")
+            .map(str::to_owned)
+            .or_else(|| so_far(event))
+        {
+            self.transcripts.replace(id, all);
         }
     }
 
