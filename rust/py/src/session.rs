@@ -303,10 +303,8 @@ impl Session {
     /// `(connections replaced after a loss, attempts that failed, connections rolled over, turns cut by
     /// that, seconds without a connection, bytes of kept sound)`.
     fn survival_stats(&self) -> Outcome<(u64, u64, u64, u64, f64, usize)> {
-        let (it, kept) = (
-            self.0.session()?.survival_stats(),
-            self.look(Conversation::kept_sound)?,
-        );
+        let kept = self.look(Conversation::kept_sound)?;
+        let it = self.0.session()?.survival_stats();
         let made = (it.reconnects, it.failed_attempts, it.rollovers);
         let gaps = it.gaps.as_secs_f64();
         Ok((made.0, made.1, made.2, it.cut_turns, gaps, kept))
