@@ -20,7 +20,7 @@ from agents.realtime.model_inputs import (
     RealtimeModelSendToolOutput,
     RealtimeModelSendUserInput,
 )
-from agents.realtime.openai_realtime import OpenAIRealtimeWebSocketModel
+from agents.realtime.openai_realtime import DEFAULT_MODEL_SETTINGS, OpenAIRealtimeWebSocketModel
 from agents.version import __version__
 from sdk_call import KEY, SECONDS, Recorder, eventually, get_weather
 
@@ -34,6 +34,15 @@ if TYPE_CHECKING:
 
 END = frames.event("rate_limits.updated", rate_limits=[])
 """The last frame of a script, which means nothing."""
+
+
+TRANSCRIPTION = {"model": "gpt-realtime-whisper"}
+
+
+@pytest.fixture(autouse=True)
+def _the_same_transcription(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their default shuts down on 2027-02-26, and is compared by a test of its own."""
+    monkeypatch.setitem(DEFAULT_MODEL_SETTINGS, "input_audio_transcription", TRANSCRIPTION)
 
 
 def models() -> list[RealtimeModel]:
@@ -361,6 +370,15 @@ async def test_the_configuration_is_the_same(name):
             both.append(stripped(server.received[:1]))
     theirs, ours = both
     assert ours == theirs
+
+
+async def test_transcription_is_of_a_model_that_stays(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.undo()
+    named = []
+    for model in models():
+        async with connected(model) as (server, _):
+            named.append(server.received[0]["session"]["audio"]["input"].pop("transcription"))
+    assert named == [{"model": "gpt-4o-mini-transcribe"}, TRANSCRIPTION]
 
 
 @pytest.mark.parametrize("tracing", ["auto", {"workflow_name": "desk", "group_id": "g"}])
