@@ -33,7 +33,7 @@ MAY_NAME = {
     "docs/differences.md",
     "docs/transcription.md",
     "python/stapes/transcription/models.py",
-    # Azure serves these itself, and retires them by its own dates; the demo talks to our own server.
+    # Azure serves these itself, and retires them by its own dates. The demo's server is ours.
     "python/stapes/cli/demo/profiles.py",
     "python/stapes/providers/azure.py",
     "python/stapes/providers/named.py",
