@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.conformance.far_end import TwilioSocket
 
-from stapes import RealtimeAgent, RealtimeSession
+from stapes import NotConnectedError, RealtimeAgent, RealtimeSession
 from stapes.calls import CallError, CallOptions, TwilioCall
 from stapes.testing import ScriptedServer, settle
 from stapes.virtual_time import has_virtual_time
@@ -108,7 +108,9 @@ async def test_a_caller_who_hangs_up_when_the_session_connects_is_not_greeted() 
             "connection_changed",
             lambda change: call.hang_up() if change.status == "connected" else None,
         )
-        await session.connect(url=model.url)
+        # The end of the call may be known before the server has begun.
+        with suppress(NotConnectedError):
+            await session.connect(url=model.url)
         await settle(session, model)
         await session.close()
     assert not failures
