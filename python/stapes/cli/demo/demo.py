@@ -133,7 +133,7 @@ async def _hold(
     async def plot(call: Call) -> None:
         held.call = call
         try:
-            await _talk(call, Caller(call, device, patience_s=_PATIENCE_S), scenes, held.began)
+            await _talk(Caller(call, device, patience_s=_PATIENCE_S), scenes, held.began)
         except NoAnswerError as error:
             held.failure = f"{scenes[len(held.began) - 1].file}: {error}"
         held.history = call.session.history
@@ -174,10 +174,11 @@ async def _warm_up(mind: Mind, agent: RealtimeAgent[Any]) -> None:
     )
 
 
-async def _talk(call: Call, caller: Caller, scenes: Sequence[Scene], began: list[float]) -> None:
+async def _talk(caller: Caller, scenes: Sequence[Scene], began: list[float]) -> None:
     for index, scene in enumerate(scenes):
-        began.append(await caller.say(scene.pcm))
-        said = call.line.now
+        # A recording ends in silence: a quick answer begins before that is over.
+        said = await caller.say(scene.pcm)
+        began.append(said)
         over = scenes[index + 1].over if index + 1 < len(scenes) else None
         if over is None:
             await caller.hear_out(said)
