@@ -255,7 +255,6 @@ async def test_a_connect_that_is_cancelled_leaves_nothing(server):
 
 async def test_the_sdks_transport_options_hold(stack):
     listening = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", 0)
-    stack.push_async_callback(listening.wait_closed)
     stack.callback(listening.close)
     port = listening.sockets[0].getsockname()[1]
     model = StapesRealtimeModel(transport_config={"handshake_timeout": 0.05})
