@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from agents import UserError
 
 from stapes import _core
-from stapes.core_logging import follow_levels
-from stapes.errors import ConnectError, NotConnectedError, StapesError
+from stapes.errors import ConnectError
 from stapes.events import Error
 from stapes.providers import Credentials
+from stapes.session.attempts import ConnectionAttempts
 from stapes.session.failures import ends_more, report_failure
 from stapes.session.reconnecting import redial_by, warn_of_unknown_words
 from stapes.transport import (
@@ -60,7 +60,7 @@ class _Asked:
     headers: Mapping[str, str | None] | None = field(repr=False)
 
 
-class Connector:
+class Connector(ConnectionAttempts):
     """Connects one session, one attempt at a time.
 
     Args:
@@ -76,14 +76,10 @@ class Connector:
     __slots__ = (
         "_approvals",
         "_asked",
-        "_attempt",
         "_configuration",
         "_external",
-        "_failure",
-        "_hub",
         "_listeners",
         "_options",
-        "_scope",
         "_switching",
         "_warned",
     )
@@ -98,36 +94,21 @@ class Connector:
         approvals: Approvals,
         listeners: Listeners,
     ) -> None:
-        self._scope = scope
+        super().__init__(scope, hub)
         self._options = options
-        self._hub = hub
         self._configuration = configuration
         self._switching = switching
         self._approvals = approvals
         self._listeners = listeners
-        # The connection_id, -1 while there is none, and what `connect` waits for.
-        self._attempt: tuple[int, asyncio.Future[None]] | None = None
         self._external: tuple[RealtimeTransport, _core.ExternalConnection] | None = None
         # What the last `connect` was given, for those after it.
         self._asked: _Asked | None = None
         self._warned = False
-        # Of the last attempt, until its end is told.
-        self._failure: BaseException | None = None
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a connection is being made."""
-        return self._attempt is not None
 
     @property
     def call_id(self) -> str | None:
         """The call that was joined last, if that was one."""
         return None if self._asked is None else self._asked.call_id
-
-    def take_failure(self) -> BaseException | None:
-        """Why the last attempt failed, once."""
-        failure, self._failure = self._failure, None
-        return failure
 
     async def connect(
         self,
@@ -140,20 +121,12 @@ class Connector:
         headers: Mapping[str, str | None] | None,
     ) -> None:
         """See `RealtimeSession.connect`; `agent` is the initial one."""
-        if self._scope.core.status != "disconnected" or self.is_busy:
-            raise UserError("The session is already connected or connecting: call close() first.")
-        follow_levels()
         options = self._options
-        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._attempt = (-1, opened)
-        self._failure = None
-        try:
+        with self._attempting() as opened:
             snapshot, payload = await self._configuration.initial(agent, model)
             self._asked = _Asked(api_key, model, url, call_id, headers)
             credentials, request = await self._where(self._asked)
-            if not self._hub.is_idle:
-                # Messages of the last connection may fill the queue to its bound.
-                await self._scope.local_events.all_so_far()
+            await self._has_room()
             if opened.done():
                 # Closed meanwhile.
                 return await opened
@@ -172,44 +145,24 @@ class Connector:
             update = self._configuration.session_update(payload)
             opening = (update, self._configuration.tracing_update(), agent_version)
             dialled = self._dial(request, credentials.secrets, opening, opened)
-            self._attempt = (dialled, opened)
-            await self._wait(opened)
+            await self._dialled(dialled, opened)
             # A caller may have hung up at this very moment.
             if options.speaks_first == "agent" and self._scope.core.status != "disconnected":
                 self._scope.tasks.command(self._scope.core.request_response, None)
-        finally:
-            self._attempt = None
-            if not opened.cancel() and not opened.cancelled():
-                # Retrieved, or asyncio logs it where something else failed first.
-                opened.exception()
         return None
 
     async def redial(self, error: ConnectionLostError | None) -> None:
-        """Makes another connection in place of one that was lost, if the policy allows it.
-
-        Args:
-            error: how that one ended, or the attempt after it; `None` where it stands still, and is
-                replaced before its time is over.
-        """
-        core, policy, asked = self._scope.core, self._options.reconnect, self._asked
+        """See `ConnectionAttempts.redial`."""
+        policy, asked = self._options.reconnect, self._asked
         assert policy is not None
         assert asked is not None
-        try:
-            retries = policy.should_retry
-            if error is not None and retries is not None and not retries(error):
-                return core.give_up(f"should_retry decided against another attempt: {error}")
+
+        async def dial() -> None:
             await self._summarise(policy)
             credentials, request = await self._where(asked)
             self._dial(request, credentials.secrets, None, None)
-        except Exception as failure:
-            if ends_more(failure):
-                raise
-            if not core.is_standing:
-                # Closed meanwhile.
-                return None
-            report_failure(self._scope.local_events, failure, "reconnect")
-            core.attempt_failed(f"{type(failure).__name__} was raised on the way to the attempt")
-        return None
+
+        await self._try_again(error, policy, dial)
 
     async def _summarise(self, policy: ReconnectPolicy) -> None:
         core = self._scope.core
@@ -222,27 +175,6 @@ class Connector:
             if ends_more(failure):
                 raise
             report_failure(self._scope.local_events, failure, "summarise")
-
-    def opened(self, connection_id: int, error: BaseException | None) -> None:
-        """Completes the attempt, as the core says how it went."""
-        # It may be about an attempt that was given up before this one.
-        if self._attempt is None or self._attempt[0] != connection_id:
-            return
-        future = self._attempt[1]
-        if future.done():
-            return
-        if error is None:
-            future.set_result(None)
-        else:
-            self._failure = error
-            future.set_exception(error)
-
-    def abandon(self) -> None:
-        """Fails the attempt, because the session is closed."""
-        if self._attempt is not None and not self._attempt[1].done():
-            self._attempt[1].set_exception(
-                NotConnectedError("the session was closed while it was connecting")
-            )
 
     def send_outgoing(self) -> None:
         """Gives a transport of the user's what is to be sent."""
@@ -261,17 +193,6 @@ class Connector:
         except Exception as error:
             connection.ended(f"the transport could not send: {error}")
             self._scope.local_events.emit(Error(error, context="transport"))
-
-    async def _wait(self, opened: asyncio.Future[None]) -> None:
-        try:
-            await opened
-        except (asyncio.CancelledError, GeneratorExit):
-            # Nobody waits for it any more.
-            self._scope.core.close(1000, "")
-            raise
-        except StapesError as error:
-            self._scope.local_events.emit(Error(error, context="connect"))
-            raise
 
     async def _credentials(
         self, api_key: ApiKey | None, url: str | None, headers: Mapping[str, str | None] | None

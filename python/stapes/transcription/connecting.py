@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from agents import UserError
-
 from stapes import _core
-from stapes.core_logging import follow_levels
-from stapes.errors import NotConnectedError, StapesError
-from stapes.events import Error
 from stapes.providers import Credentials
-from stapes.session.failures import ends_more, report_failure
+from stapes.session.attempts import ConnectionAttempts
 from stapes.session.reconnecting import redial_by
 from stapes.transport.credentials import names_who_asks
 from stapes.transport.headers import merged_headers
@@ -41,7 +35,7 @@ class _Asked:
     headers: Mapping[str, str | None] | None = field(repr=False)
 
 
-class SpeechConnector:
+class SpeechConnector(ConnectionAttempts):
     """Connects one session, one attempt at a time.
 
     Args:
@@ -53,17 +47,7 @@ class SpeechConnector:
         payload: gives the configuration that a connection begins with.
     """
 
-    __slots__ = (
-        "_asked",
-        "_attempt",
-        "_failure",
-        "_hub",
-        "_listeners",
-        "_options",
-        "_payload",
-        "_scope",
-        "_url",
-    )
+    __slots__ = ("_asked", "_listeners", "_options", "_payload", "_url")
 
     def __init__(
         self,
@@ -74,27 +58,12 @@ class SpeechConnector:
         url: str,
         payload: Callable[[], dict[str, Any]],
     ) -> None:
-        self._scope = scope
+        super().__init__(scope, hub)
         self._options = options
-        self._hub = hub
         self._listeners = listeners
         self._url = url
         self._payload = payload
-        # The connection_id, -1 while there is none, and what `connect` waits for.
-        self._attempt: tuple[int, asyncio.Future[None]] | None = None
         self._asked: _Asked | None = None
-        # Of the last attempt, until its end is told.
-        self._failure: BaseException | None = None
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a connection is being made."""
-        return self._attempt is not None
-
-    def take_failure(self) -> BaseException | None:
-        """Why the last attempt failed, once."""
-        failure, self._failure = self._failure, None
-        return failure
 
     async def connect(
         self,
@@ -105,18 +74,10 @@ class SpeechConnector:
     ) -> None:
         """See `RealtimeTranscription.connect`."""
         core, options = self._scope.core, self._options
-        if core.status != "disconnected" or self.is_busy:
-            raise UserError("The session is already connected or connecting: call close() first.")
-        follow_levels()
-        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._attempt = (-1, opened)
-        self._failure = None
-        try:
+        with self._attempting() as opened:
             asked = self._asked = _Asked(api_key, url, headers)
             where = await self._where(asked)
-            if not self._hub.is_idle:
-                # Messages of the last connection may fill the queue to its bound.
-                await self._scope.local_events.all_so_far()
+            await self._has_room()
             if opened.done():
                 # Closed meanwhile.
                 return await opened
@@ -127,71 +88,21 @@ class SpeechConnector:
             update = {"type": "session.update", "session": self._payload()}
             opening = (json.dumps(update, ensure_ascii=False), "null", 0)
             dialled = core.connect_websocket(where, options.transport.core_options(), opening)
-            self._attempt = (dialled, opened)
-            await self._wait(opened)
-        finally:
-            self._attempt = None
-            if not opened.cancel() and not opened.cancelled():
-                # Retrieved, or asyncio logs it where something else failed first.
-                opened.exception()
+            await self._dialled(dialled, opened)
         return None
 
     async def redial(self, error: ConnectionLostError | None) -> None:
-        """Makes another connection in place of one that was lost, if the policy allows it.
-
-        Args:
-            error: how that one ended, or the attempt after it; `None` where it stands still, and is
-                replaced before its time is over.
-        """
-        core, policy, asked = self._scope.core, self._options.reconnect, self._asked
+        """See `ConnectionAttempts.redial`."""
+        policy, asked = self._options.reconnect, self._asked
         assert policy is not None
         assert asked is not None
-        try:
-            retries = policy.should_retry
-            if error is not None and retries is not None and not retries(error):
-                return core.give_up(f"should_retry decided against another attempt: {error}")
+
+        async def dial() -> None:
             where = await self._where(asked)
-            core.connect_websocket(where, self._options.transport.core_options(), None)
-        except Exception as failure:
-            if ends_more(failure):
-                raise
-            if not core.is_standing:
-                # Closed meanwhile.
-                return None
-            report_failure(self._scope.local_events, failure, "reconnect")
-            core.attempt_failed(f"{type(failure).__name__} was raised on the way to the attempt")
-        return None
+            options = self._options.transport.core_options()
+            self._scope.core.connect_websocket(where, options, None)
 
-    def opened(self, connection_id: int, error: BaseException | None) -> None:
-        """Completes the attempt, as the core says how it went."""
-        if self._attempt is None or self._attempt[0] != connection_id:
-            return
-        future = self._attempt[1]
-        if future.done():
-            return
-        if error is None:
-            future.set_result(None)
-        else:
-            self._failure = error
-            future.set_exception(error)
-
-    def abandon(self) -> None:
-        """Fails the attempt, because the session is closed."""
-        if self._attempt is not None and not self._attempt[1].done():
-            self._attempt[1].set_exception(
-                NotConnectedError("the session was closed while it was connecting")
-            )
-
-    async def _wait(self, opened: asyncio.Future[None]) -> None:
-        try:
-            await opened
-        except (asyncio.CancelledError, GeneratorExit):
-            # Nobody waits for it any more.
-            self._scope.core.close(1000, "")
-            raise
-        except StapesError as error:
-            self._scope.local_events.emit(Error(error, context="connect"))
-            raise
+        await self._try_again(error, policy, dial)
 
     async def _where(self, asked: _Asked) -> tuple[str, list[tuple[str, str]], tuple[str, ...]]:
         """URL and headers of a connection, and what the server may quote and nobody may read."""
