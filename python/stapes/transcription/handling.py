@@ -3,74 +3,36 @@
 from __future__ import annotations
 
 import json
-import logging
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from stapes import _core
-from stapes.errors import ConnectionLostError, NotConnectedError
-from stapes.events import AnyEvent, Error, Lagging, TransportEvent
+from stapes.errors import ConnectionLostError
 from stapes.session.dispatch import messages
-from stapes.session.dispatch.readings import (
-    connection_change,
-    error_of,
-    lost_before,
-    too_slow_error,
-)
-from stapes.session.failures import as_failure
+from stapes.session.dispatch.connection_handlers import ConnectionHandlers
+from stapes.session.dispatch.readings import connection_change
 from stapes.speech_events import Transcript
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine, Mapping
 
-    from stapes.errors import ConsumerTooSlow
     from stapes.session.audio_input import AudioInput
+    from stapes.session.dispatch.interest import ListenerInterest
     from stapes.session.dispatch.listeners import Listeners
     from stapes.session.scope import Scope
     from stapes.transcription.connecting import SpeechConnector
 
-__all__ = ["SpeechHandlers", "SpeechInterest"]
+__all__ = ["FLAGS", "SpeechHandlers"]
 
-logger = logging.getLogger("stapes")
-
-_FLAGS = {
+FLAGS = {
     "audio": _core.INTEREST_AUDIO,
     "transport_event": _core.INTEREST_RAW,
     "transcript_delta": _core.INTEREST_TRANSCRIPT,
     "transcript_segment": _core.INTEREST_TRANSCRIPT,
 }
+"""What the core has to make for each type of event that somebody wants."""
 
 
-class SpeechInterest:
-    """Keeps the core's interest flags at what the listeners of one session want."""
-
-    __slots__ = ("_core", "_flags", "_listeners", "outgoing_taps")
-
-    def __init__(self, core: _core.Session, listeners: Listeners) -> None:
-        self._core = core
-        self._listeners = listeners
-        self._flags = -1
-        self.outgoing_taps: tuple[Callable[[int, str], None], ...] = ()
-        """Called with the sequence number and the text of each message for the server."""
-
-    def update(self) -> None:
-        """Tells the core, where it has changed."""
-        flags = 0
-        for name in self._listeners.types & set(_FLAGS):
-            flags |= _FLAGS[name]
-        if self.outgoing_taps:
-            flags |= _core.INTEREST_OUTGOING
-        if flags != self._flags:
-            self._flags = flags
-            self._core.set_interest(flags)
-
-    def tap_outgoing(self, tap: Callable[[int, str], None]) -> None:
-        """Calls `tap` with the sequence number and the text of each message for the server."""
-        self.outgoing_taps = (*self.outgoing_taps, tap)
-        self.update()
-
-
-class SpeechHandlers:
+class SpeechHandlers(ConnectionHandlers["SpeechConnector"]):
     """The handlers of one session: one method for each kind of message, and the listeners' host.
 
     Args:
@@ -81,73 +43,20 @@ class SpeechHandlers:
         connector: waits for the connection.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_ends",
-        "audio_input",
-        "connector",
-        "interest",
-        "is_over",
-        "listeners",
-        "scope",
-    )
-    by_message: ClassVar[Mapping[type[Any], Callable[[SpeechHandlers, Any], None]]]
-    """By the class of the message. An event that has none is emitted as it is."""
+    __slots__ = ("_ends",)
 
     def __init__(
         self,
         scope: Scope,
         listeners: Listeners,
-        interest: SpeechInterest,
+        interest: ListenerInterest,
         audio_input: AudioInput,
         connector: SpeechConnector,
     ) -> None:
-        self.scope = scope
-        self.listeners = listeners
-        self.interest = interest
-        self.audio_input = audio_input
-        self.connector = connector
-        self.is_over = False
-        """The end of the last connection was dispatched; the core may know of it before."""
+        super().__init__(scope, listeners, interest, audio_input, connector)
         self._ends: tuple[asyncio.Future[None], ...] = ()
 
-    # The listeners' host
-
-    def interest_changed(self) -> None:
-        """Listeners want other types of events than before."""
-        self.interest.update()
-
-    def run_callback(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs an async callback."""
-        self.scope.tasks.spawn(work)
-
-    def callback_failed(self, event: AnyEvent, error: BaseException) -> None:
-        """Reports a callback that raised."""
-        where = f"callback for {event.type}"
-        logger.error("a %s failed", where, exc_info=error)
-        # A callback for errors that fails must not call itself for ever.
-        if not isinstance(event, Error):
-            self.scope.local_events.emit(Error(as_failure(error, where), context=where))
-
-    def callback_lagged(self, lagging: Lagging) -> None:
-        """Tells of an async callback that is slow."""
-        self.listeners.lagged(lagging)
-
-    def callback_too_slow(self, error: ConsumerTooSlow) -> None:
-        """Reports an async callback that does not get on."""
-        logger.error("%s", error)
-        self.scope.local_events.emit(Error(error, context="callback"))
-
-    def reader_too_slow(self, error: ConsumerTooSlow) -> None:
-        """Closes the connection, because a reader of all events does not read."""
-        self.scope.core.give_up_unread()
-        self.listeners.emit(Error(error))
-
     # The connection
-
-    def raw(self, message: messages.Raw) -> None:
-        """Emits what the server sent."""
-        self.listeners.emit(TransportEvent(json.loads(message.text), len(message.text)))
 
     def connection_changed(self, message: messages.ConnectionChanged) -> None:
         """Emits the change; at the end, ends what waits for the connection."""
@@ -183,36 +92,9 @@ class SpeechHandlers:
                 end.set_result(None)
 
     def closed_idle(self) -> None:
-        """Ends the readers of a session that was closed without a connection."""
-        self.is_over = True
-        self.listeners.end()
+        """Ends those who wait for the end as well."""
+        super().closed_idle()
         self._end(None)
-
-    def opened(self, message: messages.Opened) -> None:
-        """Completes `connect`."""
-        self.connector.opened(message.connection_id, None)
-
-    def not_opened(self, message: messages.NotOpened) -> None:
-        """Fails `connect`."""
-        error = message.error or NotConnectedError("the session was closed while it was connecting")
-        self.connector.opened(message.connection_id, error)
-
-    def redial(self, message: messages.Redial) -> None:
-        """Decides on another connection, and says where to."""
-        self.scope.tasks.spawn(self.connector.redial(lost_before(message)))
-
-    def outgoing_message(self, message: messages.OutgoingMessage) -> None:
-        """Gives a message for the server to the taps."""
-        for tap in self.interest.outgoing_taps:
-            tap(self.scope.core.dispatched, message.text)
-
-    def audio_drained(self, _: messages.AudioDrained) -> None:
-        """Wakes those who wait for room."""
-        self.audio_input.drained()
-
-    def audio_streamed(self, message: messages.AudioStreamed) -> None:
-        """Completes a long sound."""
-        self.audio_input.streamed(message.token, message.sent, message.failure)
 
     # Words
 
@@ -231,18 +113,8 @@ class SpeechHandlers:
         )
         self.listeners.emit(event)  # type: ignore[arg-type]
 
-    # Errors
-
-    def core_error(self, message: messages.CoreError) -> None:
-        """Emits an error of the core's."""
-        self.listeners.emit(Error(error_of(message)))
-
     def audio_stopped(self, _: messages.AudioStopped) -> None:
         """Tells nothing: sound without parts has one end, that of the connection."""
-
-    def too_slow(self, message: messages.TooSlow) -> None:
-        """Says why the connection was closed."""
-        self.listeners.emit(Error(too_slow_error(message)))
 
     def local_event(self, message: messages.LocalEvent) -> None:
         """Emits a staged event."""
@@ -260,17 +132,9 @@ def _listed(text: str | None) -> tuple[Any, ...] | None:
 
 
 SpeechHandlers.by_message = {
-    messages.Raw: SpeechHandlers.raw,
+    **ConnectionHandlers.by_message,
     messages.ConnectionChanged: SpeechHandlers.connection_changed,
-    messages.CoreError: SpeechHandlers.core_error,
     messages.LocalEvent: SpeechHandlers.local_event,
-    messages.OutgoingMessage: SpeechHandlers.outgoing_message,
-    messages.Opened: SpeechHandlers.opened,
-    messages.NotOpened: SpeechHandlers.not_opened,
-    messages.Redial: SpeechHandlers.redial,
-    messages.AudioDrained: SpeechHandlers.audio_drained,
     messages.AudioStopped: SpeechHandlers.audio_stopped,
-    messages.AudioStreamed: SpeechHandlers.audio_streamed,
-    messages.TooSlow: SpeechHandlers.too_slow,
     messages.Transcribed: SpeechHandlers.transcribed,
 }

@@ -13,6 +13,7 @@ from stapes.hub import LoopHub
 from stapes.session.audio_input import AudioInput
 from stapes.session.completion import Completion, done
 from stapes.session.dispatch.dispatcher import Dispatcher
+from stapes.session.dispatch.interest import ListenerInterest
 from stapes.session.dispatch.listeners import EventKinds, Listeners
 from stapes.session.local_events import LocalEvents
 from stapes.session.probe import SessionProbe
@@ -20,7 +21,7 @@ from stapes.session.scope import Scope
 from stapes.session.statistics import SessionStats, session_stats
 from stapes.session.tasks import Tasks
 from stapes.transcription.connecting import SpeechConnector
-from stapes.transcription.handling import SpeechHandlers, SpeechInterest
+from stapes.transcription.handling import FLAGS, SpeechHandlers
 from stapes.transcription.options import SpeechOptions, core_of
 from stapes.virtual_time import has_virtual_time
 
@@ -64,7 +65,7 @@ class SpeechSession(Generic[E]):
         listeners = Listeners(
             options.max_queued_events, options.max_queued_bytes, loop, self._KINDS
         )
-        interest = SpeechInterest(core, listeners)
+        interest = ListenerInterest(core, listeners, FLAGS)
         self._options = options
         self._scope = scope
         self._core = core

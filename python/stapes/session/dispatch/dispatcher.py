@@ -6,46 +6,37 @@ import contextvars
 import json
 import logging
 import weakref
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agents import ModelBehaviorError
 
-from stapes.errors import NotConnectedError
 from stapes.events import (
     AgentEnd,
     AgentStart,
-    AnyEvent,
     AudioInterrupted,
     AudioStart,
     AudioStopped,
     Error,
-    Lagging,
     McpToolCallCompleted,
     McpToolsChanged,
     ResponseDone,
     Timings,
     ToolApprovalRequested,
     ToolCall,
-    TransportEvent,
 )
 from stapes.session.agents import hooks
 from stapes.session.dispatch import messages
-from stapes.session.dispatch.readings import (
-    connection_change,
-    error_of,
-    lost_before,
-    too_slow_error,
-)
-from stapes.session.failures import as_failure, ends_more
+from stapes.session.dispatch.connection_handlers import ConnectionHandlers
+from stapes.session.dispatch.readings import connection_change
+from stapes.session.failures import ends_more
 from stapes.session.invocation import session_and_history
 from stapes.session.tool_calls.hosted_approvals import decide_by_callback, tool_that_decides
 from stapes.session.tool_calls.pending import PendingCall
 from stapes.session.usage import note, note_transcription
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Mapping
 
-    from stapes.errors import ConsumerTooSlow
     from stapes.session.agents.mcp_tools import HostedMcpTools
     from stapes.session.agents.roster import Roster
     from stapes.session.agents.switching import AgentSwitching
@@ -108,7 +99,7 @@ class Dispatcher:
             handlers.scope.tasks.report(error)
 
 
-class Handlers:
+class Handlers(ConnectionHandlers["Connector"]):
     """The handlers of one session: one method for each kind of message, and the listeners' host.
 
     Args:
@@ -127,23 +118,14 @@ class Handlers:
     """
 
     __slots__ = (
-        "__weakref__",
         "approvals",
-        "audio_input",
         "calls",
-        "connector",
         "guardrails",
-        "interest",
-        "is_over",
-        "listeners",
         "mcp_tools",
         "playback",
         "roster",
-        "scope",
         "switching",
     )
-    by_message: ClassVar[Mapping[type[Any], Callable[[Handlers, Any], None]]]
-    """By the class of the message. An event of `stapes.events` without one is emitted as it is."""
 
     def __init__(
         self,
@@ -161,58 +143,16 @@ class Handlers:
         connector: Connector,
         playback: PlaybackWaiters,
     ) -> None:
-        self.scope = scope
-        self.listeners = listeners
-        self.interest = interest
+        super().__init__(scope, listeners, interest, audio_input, connector)
         self.roster = roster
         self.switching = switching
         self.mcp_tools = mcp_tools
         self.approvals = approvals
         self.calls = calls
         self.guardrails = guardrails
-        self.audio_input = audio_input
-        self.connector = connector
         self.playback = playback
-        self.is_over = False
-        """The end of the last connection was dispatched; the core may know of it before."""
-
-    # The listeners' host
-
-    def interest_changed(self) -> None:
-        """Listeners want other types of events than before."""
-        self.interest.update()
-
-    def run_callback(self, work: Coroutine[Any, Any, None]) -> None:
-        """Runs an async callback."""
-        self.scope.tasks.spawn(work)
-
-    def callback_failed(self, event: AnyEvent, error: BaseException) -> None:
-        """Reports a callback that raised."""
-        where = f"callback for {event.type}"
-        logger.error("a %s failed", where, exc_info=error)
-        # A callback for errors that fails must not call itself for ever.
-        if not isinstance(event, Error):
-            self.scope.local_events.emit(Error(as_failure(error, where), context=where))
-
-    def callback_lagged(self, lagging: Lagging) -> None:
-        """Tells of an async callback that is slow."""
-        self.listeners.lagged(lagging)
-
-    def callback_too_slow(self, error: ConsumerTooSlow) -> None:
-        """Reports an async callback that does not get on."""
-        logger.error("%s", error)
-        self.scope.local_events.emit(Error(error, context="callback"))
-
-    def reader_too_slow(self, error: ConsumerTooSlow) -> None:
-        """Closes the connection, because a reader of all events does not read."""
-        self.scope.core.give_up_unread()
-        self.listeners.emit(Error(error))
 
     # The server and the connection
-
-    def raw(self, message: messages.Raw) -> None:
-        """Emits what the server sent."""
-        self.listeners.emit(TransportEvent(json.loads(message.text), len(message.text)))
 
     def connection_changed(self, message: messages.ConnectionChanged) -> None:
         """Emits the change; at the end, ends what waits for the connection."""
@@ -229,40 +169,9 @@ class Handlers:
             self.listeners.end()
             self.audio_input.drained()
 
-    def closed_idle(self) -> None:
-        """Ends the readers of a session that was closed without a connection."""
-        self.is_over = True
-        self.listeners.end()
-
-    def opened(self, message: messages.Opened) -> None:
-        """Completes `connect`."""
-        self.connector.opened(message.connection_id, None)
-
-    def not_opened(self, message: messages.NotOpened) -> None:
-        """Fails `connect`."""
-        error = message.error or NotConnectedError("the session was closed while it was connecting")
-        self.connector.opened(message.connection_id, error)
-
-    def redial(self, message: messages.Redial) -> None:
-        """Decides on another connection, and says where to."""
-        self.scope.tasks.spawn(self.connector.redial(lost_before(message)))
-
     def outgoing_ready(self, _: messages.OutgoingReady) -> None:
         """Has a transport of the user's send."""
         self.connector.send_outgoing()
-
-    def outgoing_message(self, message: messages.OutgoingMessage) -> None:
-        """Gives a message for the server to the taps."""
-        for tap in self.interest.outgoing_taps:
-            tap(self.scope.core.dispatched, message.text)
-
-    def audio_drained(self, _: messages.AudioDrained) -> None:
-        """Wakes those who wait for room."""
-        self.audio_input.drained()
-
-    def audio_streamed(self, message: messages.AudioStreamed) -> None:
-        """Completes a long sound."""
-        self.audio_input.streamed(message.token, message.sent, message.failure)
 
     # Responses
 
@@ -392,16 +301,6 @@ class Handlers:
         agent = self.roster.agent(message.agent_version)
         self.listeners.emit(McpToolCallCompleted(self.scope.context, agent, message.item))
 
-    # Errors
-
-    def core_error(self, message: messages.CoreError) -> None:
-        """Emits an error of the core's."""
-        self.listeners.emit(Error(error_of(message)))
-
-    def too_slow(self, message: messages.TooSlow) -> None:
-        """Says why the connection was closed."""
-        self.listeners.emit(Error(too_slow_error(message)))
-
     # The session layer's own events
 
     def local_event(self, message: messages.LocalEvent) -> None:
@@ -423,7 +322,7 @@ def _loaded(text: str | None) -> Any:
 
 
 Handlers.by_message = {
-    messages.Raw: Handlers.raw,
+    **ConnectionHandlers.by_message,
     messages.ConnectionChanged: Handlers.connection_changed,
     messages.ResponseStarted: Handlers.response_started,
     messages.ResponseEnded: Handlers.response_ended,
@@ -436,15 +335,7 @@ Handlers.by_message = {
     messages.McpToolsListed: Handlers.mcp_tools_listed,
     messages.McpApprovalRequested: Handlers.mcp_approval_requested,
     messages.McpCallCompleted: Handlers.mcp_call_completed,
-    messages.CoreError: Handlers.core_error,
     messages.LocalEvent: Handlers.local_event,
-    messages.OutgoingMessage: Handlers.outgoing_message,
-    messages.Opened: Handlers.opened,
-    messages.NotOpened: Handlers.not_opened,
-    messages.Redial: Handlers.redial,
     messages.OutgoingReady: Handlers.outgoing_ready,
-    messages.AudioDrained: Handlers.audio_drained,
-    messages.AudioStreamed: Handlers.audio_streamed,
-    messages.TooSlow: Handlers.too_slow,
     messages.TranscriptionUsage: Handlers.transcription_usage,
 }
