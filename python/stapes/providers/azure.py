@@ -12,7 +12,7 @@ from agents import UserError
 from stapes.providers.base import ApiKey, Credentials, Provider, SessionDefaults
 from stapes.providers.capabilities import Capabilities, Source
 from stapes.providers.dialect import Dialect
-from stapes.providers.refusing import no_call, no_webrtc
+from stapes.providers.refusing import websocket_alone
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -231,8 +231,7 @@ class AzureVoiceLive(_Resource):
         Raises:
             stapes.NotSupportedError: a WebRTC call, or a phone call to join.
         """
-        no_webrtc(self, kind)
-        no_call(self, call_id)
+        websocket_alone(self, kind, call_id)
         version, named = quote(self.api_version, safe=""), quote(model, safe="")
         return (
             f"wss://{self.resource}.services.ai.azure.com/voice-live/realtime"

@@ -9,19 +9,9 @@ from urllib.parse import quote
 from stapes.providers.audio_formats import AudioFormats
 from stapes.providers.base import Provider, SessionDefaults
 from stapes.providers.capabilities import Capabilities, Source
-from stapes.providers.refusing import no_call, no_webrtc
+from stapes.providers.refusing import websocket_alone
 
 __all__ = ["ElevenLabs"]
-
-_AUDIO = AudioFormats(types=frozenset({"audio/pcm"}), rates=frozenset({24_000}))
-_DEFAULTS = SessionDefaults(transcription=None, turn_detection={"type": "server_vad"})
-_CAPABILITIES = Capabilities(traces=False, prompts=False)
-_SOURCE = Source(
-    text="github.com/elevenlabs/skills, realtime/references/session-config.md: the GA protocol of "
-    "OpenAI; nothing that it lacks is listed",
-    date="2026-11",
-    recorded=False,
-)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -32,40 +22,24 @@ class ElevenLabs(Provider):
     name one in `config["audio"]["input"]["transcription"]`.
     """
 
-    @property
-    def default_model(self) -> str:
-        """The small one; `eleven_realtime_v1_max` is the large one."""
-        return "eleven_realtime_v1_mini"
-
-    @property
-    def key_variable(self) -> str:
-        """`ELEVENLABS_API_KEY`."""
-        return "ELEVENLABS_API_KEY"
-
-    @property
-    def defaults(self) -> SessionDefaults:
-        """The server's turn detection."""
-        return _DEFAULTS
-
-    @property
-    def input_audio(self) -> AudioFormats:
-        """PCM at 24 kHz."""
-        return _AUDIO
-
-    @property
-    def output_audio(self) -> AudioFormats:
-        """PCM at 24 kHz."""
-        return _AUDIO
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """OpenAI's, but for its traces and stored prompts."""
-        return _CAPABILITIES
-
-    @property
-    def source(self) -> Source:
-        """Documentation."""
-        return _SOURCE
+    default_model = "eleven_realtime_v1_mini"
+    """The small one; `eleven_realtime_v1_max` is the large one."""
+    key_variable = "ELEVENLABS_API_KEY"
+    defaults = SessionDefaults(transcription=None, turn_detection={"type": "server_vad"})
+    """The server's turn detection."""
+    input_audio = output_audio = AudioFormats(
+        types=frozenset({"audio/pcm"}), rates=frozenset({24_000})
+    )
+    """PCM at 24 kHz."""
+    capabilities = Capabilities(traces=False, prompts=False)
+    """OpenAI's, but for its traces and stored prompts."""
+    source = Source(
+        text="github.com/elevenlabs/skills, realtime/references/session-config.md: the GA protocol "
+        "of OpenAI; nothing that it lacks is listed",
+        date="2026-11",
+        recorded=False,
+    )
+    """Documentation."""
 
     def url(
         self, model: str, *, call_id: str | None = None, kind: Literal["websocket", "webrtc"]
@@ -75,8 +49,7 @@ class ElevenLabs(Provider):
         Raises:
             stapes.NotSupportedError: a WebRTC call, or a phone call to join.
         """
-        no_webrtc(self, kind)
-        no_call(self, call_id)
+        websocket_alone(self, kind, call_id)
         return f"wss://api.elevenlabs.io/v1/convai/realtime?model={quote(model, safe='')}"
 
     def headers(self, key: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from stapes import _core
 from stapes.providers.base import Provider, SessionDefaults
 from stapes.providers.capabilities import Capabilities, Source
 from stapes.providers.dialect import GA, Dialect
-from stapes.providers.refusing import no_call, no_webrtc
+from stapes.providers.refusing import websocket_alone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,8 +102,7 @@ class Local(Provider):
             stapes.NotSupportedError: a WebRTC call (give `WebRTCTransport(url=...)`), or a phone
                 call to join.
         """
-        no_webrtc(self, kind)
-        no_call(self, call_id)
+        websocket_alone(self, kind, call_id)
         if not model:
             return self.base_url
         joint = "&" if urlsplit(self.base_url).query else "?"

@@ -9,7 +9,7 @@ from stapes.errors import NotSupportedError
 if TYPE_CHECKING:
     from stapes.providers.base import Provider
 
-__all__ = ["no_call", "no_webrtc", "refusal"]
+__all__ = ["refusal", "websocket_alone"]
 
 
 def refusal(provider: Provider, feature: str, remedy: str) -> NotSupportedError:
@@ -17,22 +17,14 @@ def refusal(provider: Provider, feature: str, remedy: str) -> NotSupportedError:
     return NotSupportedError(type(provider).__name__, feature, remedy)
 
 
-def no_webrtc(provider: Provider, kind: str) -> None:
-    """Refuses a WebRTC call.
+def websocket_alone(provider: Provider, kind: str, call_id: str | None) -> None:
+    """Refuses a WebRTC call, and to join a phone call.
 
     Raises:
-        stapes.NotSupportedError: `kind` is `webrtc`.
+        stapes.NotSupportedError: `kind` is `webrtc`, or there is a call to join.
     """
     if kind == "webrtc":
         raise refusal(provider, "calls over WebRTC", "use transport='websocket'")
-
-
-def no_call(provider: Provider, call_id: str | None) -> None:
-    """Refuses to join a phone call.
-
-    Raises:
-        stapes.NotSupportedError: there is a call to join.
-    """
     if call_id is not None:
         raise refusal(
             provider,

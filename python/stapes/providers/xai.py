@@ -10,7 +10,7 @@ from stapes.providers.audio_formats import AudioFormats
 from stapes.providers.base import Provider, SessionDefaults
 from stapes.providers.capabilities import Capabilities, Source
 from stapes.providers.dialect import Dialect
-from stapes.providers.refusing import no_call, no_webrtc
+from stapes.providers.refusing import websocket_alone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,26 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["XAI"]
 
 _RATES = frozenset({8_000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000})
-_AUDIO = AudioFormats(rates=_RATES)
-_DEFAULTS = SessionDefaults(
-    transcription={"model": "grok-transcribe"},
-    turn_detection={"type": "server_vad", "create_response": True, "interrupt_response": True},
-)
-_DIALECT = Dialect(session="voice_at_top")
-_UNKNOWN = frozenset(
-    {
-        "output_modalities",
-        "audio.input.noise_reduction",
-        "audio.output.speed",
-        "max_output_tokens",
-        "parallel_tool_calls",
-        "truncation",
-        "include",
-    }
-)
-_SOURCE = Source(
-    text="docs.x.ai (voice agent) and recorded conversations", date="2026-11", recorded=True
-)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -55,35 +35,36 @@ class XAI(Provider):
 
     truncates: bool = False
 
-    @property
-    def default_model(self) -> str:
-        """The one that xAI recommends."""
-        return "grok-voice-latest"
-
-    @property
-    def key_variable(self) -> str:
-        """`XAI_API_KEY`."""
-        return "XAI_API_KEY"
-
-    @property
-    def defaults(self) -> SessionDefaults:
-        """Those of the recorded conversations."""
-        return _DEFAULTS
-
-    @property
-    def input_audio(self) -> AudioFormats:
-        """PCM at eight rates, and G.711."""
-        return _AUDIO
-
-    @property
-    def output_audio(self) -> AudioFormats:
-        """PCM at eight rates, and G.711."""
-        return _AUDIO
-
-    @property
-    def dialect(self) -> Dialect:
-        """The GA protocol's, but for the voice and the turn detection."""
-        return _DIALECT
+    default_model = "grok-voice-latest"
+    """The one that xAI recommends."""
+    key_variable = "XAI_API_KEY"
+    defaults = SessionDefaults(
+        transcription={"model": "grok-transcribe"},
+        turn_detection={"type": "server_vad", "create_response": True, "interrupt_response": True},
+    )
+    """Those of the recorded conversations."""
+    input_audio = output_audio = AudioFormats(rates=_RATES)
+    """PCM at eight rates, and G.711."""
+    dialect = Dialect(session="voice_at_top")
+    """The GA protocol's, but for the voice and the turn detection."""
+    unknown_settings = frozenset(
+        {
+            "output_modalities",
+            "audio.input.noise_reduction",
+            "audio.output.speed",
+            "max_output_tokens",
+            "parallel_tool_calls",
+            "truncation",
+            "include",
+        }
+    )
+    """What neither the recorded requests nor the reference have."""
+    max_session_duration = 3600.0
+    """An hour; the server states no end."""
+    source = Source(
+        text="docs.x.ai (voice agent) and recorded conversations", date="2026-11", recorded=True
+    )
+    """Recorded."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -103,24 +84,9 @@ class XAI(Provider):
         )
 
     @property
-    def unknown_settings(self) -> frozenset[str]:
-        """What neither the recorded requests nor the reference have."""
-        return _UNKNOWN
-
-    @property
     def own_settings(self) -> Mapping[str, Any]:
         """The server keeps the conversation, for a connection in place of a lost one."""
         return {"resumption": {"enabled": True}}
-
-    @property
-    def max_session_duration(self) -> float:
-        """An hour; the server states no end."""
-        return 3600.0
-
-    @property
-    def source(self) -> Source:
-        """Recorded."""
-        return _SOURCE
 
     def url(
         self, model: str, *, call_id: str | None = None, kind: Literal["websocket", "webrtc"]
@@ -130,6 +96,5 @@ class XAI(Provider):
         Raises:
             stapes.NotSupportedError: a WebRTC call, or a phone call to join.
         """
-        no_webrtc(self, kind)
-        no_call(self, call_id)
+        websocket_alone(self, kind, call_id)
         return f"wss://api.x.ai/v1/realtime?model={quote(model, safe='')}"
