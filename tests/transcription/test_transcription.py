@@ -13,6 +13,7 @@ from tests.openai_types import validated
 
 from stapes import (
     AuthenticationError,
+    ConnectError,
     ConnectionLostError,
     ConsumerTooSlow,
     Error,
@@ -605,3 +606,11 @@ async def test_a_transport_has_a_url_and_headers_of_its_own():
 def test_it_needs_a_loop():
     with pytest.raises(RuntimeError, match="running event loop"):
         RealtimeTranscription(api_key=KEY)
+
+
+async def test_half_a_surrogate_pair_in_a_header_is_refused_without_showing_it():
+    session = RealtimeTranscription(api_key="secret-key")
+    with pytest.raises(ConnectError, match="half a surrogate pair") as refused:
+        await session.connect(url="ws://127.0.0.1:1", headers={"X-Words": "secret-words\ud800"})
+    assert refused.value.__context__ is None
+    assert session.status == "disconnected"

@@ -33,9 +33,10 @@ if TYPE_CHECKING:
     from agents.realtime.model import RealtimePlaybackTracker
     from agents.realtime.model_inputs import RealtimeModelSendEvent, RealtimeModelSendUserInput
 
-    from stapes.agents_sdk.dialling import Asked, Opening
+    from stapes.agents_sdk.dialling import Asked
     from stapes.providers import Provider
     from stapes.session import ReconnectPolicy
+    from stapes.session.dialling import Opening
     from stapes.transport import WebRTCTransport, WebSocketTransport
 
 __all__ = ["Connection", "ModelOptions"]

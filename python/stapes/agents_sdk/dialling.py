@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from agents import UserError
 
 from stapes import _core
 from stapes.core_logging import follow_levels
-from stapes.errors import ConnectError
 from stapes.providers import Credentials
+from stapes.session.dialling import dial
 from stapes.session.failures import ends_more
+from stapes.session.reconnecting import summarise
 from stapes.transport import TransportRequest, WebRTCTransport
 from stapes.transport.headers import merged_headers
 
@@ -25,14 +25,12 @@ if TYPE_CHECKING:
     from stapes.errors import ConnectionLostError
     from stapes.providers import ApiKey, Provider
     from stapes.session import ReconnectPolicy
+    from stapes.session.dialling import Opening
     from stapes.transport import WebSocketTransport
 
-__all__ = ["Asked", "Dialler", "Opening"]
+__all__ = ["Asked", "Dialler"]
 
 logger = logging.getLogger("stapes")
-
-Opening: TypeAlias = tuple[str, str, int]
-"""What the server gets first: the `session.update`, the tracing, the version of the agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +144,7 @@ class Dialler:
             retries = policy.should_retry
             if error is not None and retries is not None and not retries(error):
                 return core.give_up(f"should_retry decided against another attempt: {error}")
-            if policy.summarise is not None and (left_out := list(core.left_out())):
-                summary = policy.summarise(left_out)
-                core.summarise(await summary if inspect.isawaitable(summary) else summary)
+            await summarise(core, policy)
             self._dial(await self._credentials(), None)
         except Exception as failure:
             if ends_more(failure):
@@ -182,20 +178,9 @@ class Dialler:
         Raises:
             stapes.ConnectError: what is to be sent cannot be written.
         """
-        core, transport = self._core, self._transport
         request = self._request(credentials)
         target = (request.url, list(request.headers.items()), credentials.secrets)
-        try:
-            if isinstance(transport, WebRTCTransport):
-                return core.connect_webrtc(target, transport.core_options(), opening)
-            return core.connect_websocket(target, transport.core_options(), opening)
-        except UnicodeEncodeError:
-            # It shows what it could not write, and that may be a secret.
-            pass
-        raise ConnectError(
-            "the URL, a header or the session's configuration has half a surrogate pair in it, "
-            "which cannot be sent"
-        )
+        return dial(self._core, self._transport, target, opening)
 
     def _request(self, credentials: Credentials) -> TransportRequest:
         asked, transport = self._asked, self._transport

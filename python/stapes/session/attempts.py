@@ -125,15 +125,15 @@ class ConnectionAttempts:
         self,
         error: ConnectionLostError | None,
         policy: ReconnectPolicy,
-        dial: Callable[[], Awaitable[None]],
+        connect: Callable[[], Awaitable[None]],
     ) -> None:
-        """Dials, unless the policy decides against it; an exception fails the attempt."""
+        """Connects, unless the policy decides against it; an exception fails the attempt."""
         core = self._scope.core
         try:
             retries = policy.should_retry
             if error is not None and retries is not None and not retries(error):
                 return core.give_up(f"should_retry decided against another attempt: {error}")
-            await dial()
+            await connect()
         except Exception as failure:
             if ends_more(failure):
                 raise

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from agents import UserError
 
@@ -14,8 +13,9 @@ from stapes.errors import ConnectError
 from stapes.events import Error
 from stapes.providers import Credentials
 from stapes.session.attempts import ConnectionAttempts
+from stapes.session.dialling import dial, unwritable
 from stapes.session.failures import ends_more, report_failure
-from stapes.session.reconnecting import redial_by, warn_of_unknown_words
+from stapes.session.reconnecting import redial_by, summarise, warn_of_unknown_words
 from stapes.transport import (
     RealtimeTransport,
     TransportLine,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from stapes.providers import ApiKey
     from stapes.session.agents.switching import AgentSwitching
     from stapes.session.configuration import Configuration
+    from stapes.session.dialling import Opening
     from stapes.session.dispatch.listeners import Listeners
     from stapes.session.options import SessionOptions
     from stapes.session.reconnecting import ReconnectPolicy
@@ -43,10 +44,6 @@ if TYPE_CHECKING:
     from stapes.session.tool_calls.approvals import Approvals
 
 __all__ = ["Connector"]
-
-
-# What the server gets when a connection stands: the `session.update`, tracing, the agent_version.
-_Opening: TypeAlias = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,20 +154,16 @@ class Connector(ConnectionAttempts):
         assert policy is not None
         assert asked is not None
 
-        async def dial() -> None:
+        async def connect_again() -> None:
             await self._summarise(policy)
             credentials, request = await self._where(asked)
             self._dial(request, credentials.secrets, None, None)
 
-        await self._try_again(error, policy, dial)
+        await self._try_again(error, policy, connect_again)
 
     async def _summarise(self, policy: ReconnectPolicy) -> None:
-        core = self._scope.core
-        if policy.summarise is None or not (left_out := list(core.left_out())):
-            return
         try:
-            summary = policy.summarise(left_out)
-            core.summarise(await summary if inspect.isawaitable(summary) else summary)
+            await summarise(self._scope.core, policy)
         except Exception as failure:
             if ends_more(failure):
                 raise
@@ -246,7 +239,7 @@ class Connector(ConnectionAttempts):
         self,
         request: TransportRequest,
         secrets: Sequence[str],
-        opening: _Opening | None,
+        opening: Opening | None,
         opened: asyncio.Future[None] | None,
     ) -> int:
         """Begins to connect; returns the id of the connection.
@@ -259,40 +252,34 @@ class Connector(ConnectionAttempts):
             opened: what `connect` waits for.
         """
         core, transport = self._scope.core, self._options.transport
-        asked = (request.url, list(request.headers.items()), secrets)
+        target = (request.url, list(request.headers.items()), secrets)
+        if isinstance(transport, WebRTCTransport | WebSocketTransport):
+            return dial(core, transport, target, opening)
+        assert isinstance(transport, RealtimeTransport)
         try:
-            if isinstance(transport, WebRTCTransport):
-                return core.connect_webrtc(asked, transport.core_options(), opening)
-            if isinstance(transport, WebSocketTransport):
-                return core.connect_websocket(asked, transport.core_options(), opening)
-            assert isinstance(transport, RealtimeTransport)
             connection = core.connect_external(
-                asked,
+                target,
                 transport.sound_apart,
                 transport.server_truncates,
                 transport.first_event_timeout,
                 again=opening is None,
             )
         except UnicodeEncodeError:
-            # It shows what it could not write, and that may be a secret: it is not to be the
-            # context of what is raised.
+            # See `dial`.
             pass
         else:
             self._external = (transport, connection)
             work = self._connect_external(transport, connection, request, opening, opened)
             self._scope.tasks.spawn(work)
             return connection.connection_id
-        raise ConnectError(
-            "the URL, a header or the session's configuration has half a surrogate pair in it, "
-            "which cannot be sent"
-        )
+        raise unwritable()
 
     async def _connect_external(
         self,
         transport: RealtimeTransport,
         connection: _core.ExternalConnection,
         request: TransportRequest,
-        opening: _Opening | None,
+        opening: Opening | None,
         opened: asyncio.Future[None] | None,
     ) -> None:
         """Has a transport of the user's connect."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import math
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ __all__ = [
     "ReconnectPolicy",
     "reconnect_by",
     "redial_by",
+    "summarise",
     "warn_of_unknown_words",
 ]
 
@@ -199,6 +201,18 @@ def warn_of_unknown_words(payload: Mapping[str, Any], *, stores_audio: bool) -> 
             "next one cannot be told what the user has said, but for the newest turn. Set "
             "config.audio.input.transcription or history_store_audio=True, or reconnect=None"
         )
+
+
+async def summarise(core: _core.Session, policy: ReconnectPolicy) -> None:
+    """Has the user's function say in short what a new connection is not told.
+
+    Raises:
+        Exception: what the function raises.
+    """
+    if policy.summarise is None or not (left_out := list(core.left_out())):
+        return
+    summary = policy.summarise(left_out)
+    core.summarise(await summary if inspect.isawaitable(summary) else summary)
 
 
 def _number(value: Any, name: str) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stapes import _core
 from stapes.providers import Credentials
 from stapes.session.attempts import ConnectionAttempts
+from stapes.session.dialling import dial
 from stapes.session.reconnecting import redial_by
 from stapes.transport.credentials import names_who_asks
 from stapes.transport.headers import merged_headers
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from stapes.errors import ConnectionLostError
     from stapes.hub import LoopHub
     from stapes.providers import ApiKey
+    from stapes.session.dialling import Target
     from stapes.session.dispatch.listeners import Listeners
     from stapes.session.scope import Scope
     from stapes.transcription.options import SpeechOptions
@@ -87,8 +89,7 @@ class SpeechConnector(ConnectionAttempts):
                 redial_by(core, options.reconnect, options.provider, key, options.transport)
             update = {"type": "session.update", "session": self._payload()}
             opening = (json.dumps(update, ensure_ascii=False), "null", 0)
-            dialled = core.connect_websocket(where, options.transport.core_options(), opening)
-            await self._dialled(dialled, opened)
+            await self._dialled(dial(core, options.transport, where, opening), opened)
         return None
 
     async def redial(self, error: ConnectionLostError | None) -> None:
@@ -97,14 +98,13 @@ class SpeechConnector(ConnectionAttempts):
         assert policy is not None
         assert asked is not None
 
-        async def dial() -> None:
+        async def connect_again() -> None:
             where = await self._where(asked)
-            options = self._options.transport.core_options()
-            self._scope.core.connect_websocket(where, options, None)
+            dial(self._scope.core, self._options.transport, where, None)
 
-        await self._try_again(error, policy, dial)
+        await self._try_again(error, policy, connect_again)
 
-    async def _where(self, asked: _Asked) -> tuple[str, list[tuple[str, str]], tuple[str, ...]]:
+    async def _where(self, asked: _Asked) -> Target:
         """URL and headers of a connection, and what the server may quote and nobody may read."""
         own = self._options.transport
         url = asked.url or own.url
