@@ -28,9 +28,10 @@ from stapes.agents_sdk.problems import error_event
 from stapes.agents_sdk.reading import events_of, is_sound
 from stapes.agents_sdk.server_text import UnreadServerEvent
 from stapes.agents_sdk.usage import usage_event
-from stapes.errors import ConnectionLostError, ConsumerTooSlow, NotConnectedError
+from stapes.errors import NotConnectedError
 from stapes.events import Lagging, MediaChanged, SessionRestored
 from stapes.session.dispatch import messages
+from stapes.session.dispatch.readings import lost_before, too_slow_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -225,11 +226,7 @@ class Dispatcher:
 
     def redial(self, message: messages.Redial) -> None:
         """Makes another connection, or decides against it."""
-        error: ConnectionLostError | None = None
-        if message.attempt > 0:
-            retryable = message.is_retryable
-            error = ConnectionLostError(message.reason, message.code, retryable=retryable)
-        self._dialler.redial(error)
+        self._dialler.redial(lost_before(message))
 
     def connection_changed(self, message: messages.ConnectionChanged) -> None:
         """Tells of a loss, of what follows it, and of the end."""
@@ -277,10 +274,7 @@ class Dispatcher:
 
     def too_slow(self, message: messages.TooSlow) -> None:
         """Says why the connection was closed."""
-        error = ConsumerTooSlow(
-            f"{message.waiting} events were waiting for the event loop and none of them may be "
-            "dropped: the connection is closed. Keep the loop free, or raise max_queued_events"
-        )
+        error = too_slow_error(message)
         self._delivery.put(RealtimeModelExceptionEvent(exception=error))
 
     def audio_drained(self, _: messages.AudioDrained) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from agents import ModelBehaviorError
 from agents.realtime.model_events import RealtimeModelErrorEvent
 from openai.types.realtime import RealtimeError
 
-from stapes.errors import ConnectionLostError, NotConnectedError, ServerError, StapesError
+from stapes.errors import ServerError
+from stapes.session.dispatch.readings import error_of
 
 if TYPE_CHECKING:
     from stapes.session.dispatch.messages import CoreError
@@ -23,22 +22,13 @@ def error_event(error: CoreError) -> RealtimeModelErrorEvent:
     What the server reports has the type that the SDK's own model gives it. Anything else is an
     exception of stapes.
     """
-    match error.kind:
-        case "server":
-            return RealtimeModelErrorEvent(error=_of_server(error))
-        case "model":
-            return RealtimeModelErrorEvent(error=ModelBehaviorError(error.detail))
-        case "not_sent":
-            return RealtimeModelErrorEvent(error=NotConnectedError(error.detail))
-        case "gave_up":
-            lost = ConnectionLostError(error.detail, retryable=False)
-            return RealtimeModelErrorEvent(error=lost)
-        case _:
-            return RealtimeModelErrorEvent(error=StapesError(error.detail))
+    told = error_of(error)
+    return RealtimeModelErrorEvent(
+        error=_of_server(told, error) if isinstance(told, ServerError) else told
+    )
 
 
-def _of_server(error: CoreError) -> RealtimeError:
-    told = ServerError(json.loads(error.detail), error.failed)
+def _of_server(told: ServerError, error: CoreError) -> RealtimeError:
     own = told.event.get("error")
     message = own.get("message") if isinstance(own, dict) and error.failed is None else None
     return RealtimeError(
