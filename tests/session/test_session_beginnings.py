@@ -166,11 +166,15 @@ async def test_with_no_patience_connect_is_done_with_the_handshake(silent, caplo
 
 async def test_a_session_that_is_closed_while_it_waits_says_so(silent):
     session = session_to(silent)
+    errors = []
+    session.on("error", errors.append)
     connecting = asyncio.ensure_future(session.connect())
     await connected_to(silent)
     await session.close()
     with pytest.raises(NotConnectedError, match="closed while it was connecting"):
         await asyncio.wait_for(connecting, SECONDS)
+    await session.close()
+    assert errors == []
 
 
 async def test_after_a_refusal_the_session_can_connect(silent):

@@ -363,11 +363,15 @@ async def test_closing_during_the_handshake_ends_connect(run):
     session = RealtimeSession(
         RealtimeAgent(name="front"), api_key=KEY, transport=WebSocketTransport(url=server.url)
     )
+    errors = []
+    session.on("error", errors.append)
     connecting = asyncio.create_task(session.connect())
     await eventually(lambda: session.status == "connecting")
     await session.close()
     with pytest.raises(NotConnectedError, match="closed while it was connecting"):
         await asyncio.wait_for(connecting, SECONDS)
+    await session.close()
+    assert errors == []
 
 
 async def test_a_cancelled_connect_leaves_the_session_free_to_connect_again(run):

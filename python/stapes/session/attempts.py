@@ -32,7 +32,7 @@ class ConnectionAttempts:
         hub: delivers what is left of the connection before.
     """
 
-    __slots__ = ("_attempt", "_failure", "_hub", "_scope")
+    __slots__ = ("_attempt", "_failure", "_hub", "_is_closed", "_scope")
 
     def __init__(self, scope: Scope, hub: LoopHub) -> None:
         self._scope = scope
@@ -41,6 +41,8 @@ class ConnectionAttempts:
         self._attempt: tuple[int, asyncio.Future[None]] | None = None
         # Of the last attempt, until its end is told.
         self._failure: BaseException | None = None
+        # This side has closed the session during the attempt.
+        self._is_closed = False
 
     @property
     def is_busy(self) -> bool:
@@ -54,11 +56,8 @@ class ConnectionAttempts:
 
     def opened(self, connection_id: int, error: BaseException | None) -> None:
         """Completes the attempt, as the core says how it went."""
-        # It may be about an attempt that was given up before this one.
-        if self._attempt is None or self._attempt[0] != connection_id:
-            return
-        future = self._attempt[1]
-        if future.done():
+        future = self._awaited(connection_id)
+        if future is None:
             return
         if error is None:
             future.set_result(None)
@@ -66,12 +65,24 @@ class ConnectionAttempts:
             self._failure = error
             future.set_exception(error)
 
+    def closed(self, connection_id: int) -> None:
+        """Fails the attempt, because its connection was closed by this side."""
+        if self._awaited(connection_id) is not None:
+            self.abandon()
+
     def abandon(self) -> None:
         """Fails the attempt, because the session is closed."""
         if self._attempt is not None and not self._attempt[1].done():
+            self._is_closed = True
             self._attempt[1].set_exception(
                 NotConnectedError("the session was closed while it was connecting")
             )
+
+    def _awaited(self, connection_id: int) -> asyncio.Future[None] | None:
+        """What waits for the connection of that id, which may have been given up before."""
+        if self._attempt is None or self._attempt[0] != connection_id or self._attempt[1].done():
+            return None
+        return self._attempt[1]
 
     async def redial(self, error: ConnectionLostError | None) -> None:
         """Makes another connection in place of one that was lost, if the policy allows it.
@@ -95,6 +106,7 @@ class ConnectionAttempts:
         opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._attempt = (-1, opened)
         self._failure = None
+        self._is_closed = False
         try:
             yield opened
         finally:
@@ -118,7 +130,9 @@ class ConnectionAttempts:
             self._scope.core.close(1000, "")
             raise
         except StapesError as error:
-            self._scope.local_events.emit(Error(error, context="connect"))
+            # Who closed the session has no need to be told of it as of an error.
+            if not self._is_closed:
+                self._scope.local_events.emit(Error(error, context="connect"))
             raise
 
     async def _try_again(

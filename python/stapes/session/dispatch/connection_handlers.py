@@ -6,7 +6,6 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from stapes.errors import NotConnectedError
 from stapes.events import Error, TransportEvent
 from stapes.session.dispatch import messages
 from stapes.session.dispatch.readings import error_of, lost_before, too_slow_error
@@ -113,8 +112,10 @@ class ConnectionHandlers(Generic[_Connector]):
 
     def not_opened(self, message: messages.NotOpened) -> None:
         """Fails `connect`."""
-        error = message.error or NotConnectedError("the session was closed while it was connecting")
-        self.connector.opened(message.connection_id, error)
+        if message.error is None:
+            self.connector.closed(message.connection_id)
+        else:
+            self.connector.opened(message.connection_id, message.error)
 
     def redial(self, message: messages.Redial) -> None:
         """Decides on another connection, and says where to."""
