@@ -15,7 +15,6 @@ from stapes.agents_sdk.delivery import Delivery
 from stapes.agents_sdk.dialling import Dialler
 from stapes.agents_sdk.dispatching import Dispatcher
 from stapes.agents_sdk.parts import SoundParts
-from stapes.agents_sdk.room import Room
 from stapes.agents_sdk.sending import Sender
 from stapes.agents_sdk.settings import session_payload, tracing_of
 from stapes.agents_sdk.tracker import FollowedTracker
@@ -24,6 +23,7 @@ from stapes.hub import LoopHub
 from stapes.providers.refusing import refusal
 from stapes.session.options import CoreOptions
 from stapes.session.reconnecting import reconnect_by, redial_by
+from stapes.session.room import Room
 from stapes.virtual_time import has_virtual_time
 
 if TYPE_CHECKING:

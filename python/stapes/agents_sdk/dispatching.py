@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from stapes.agents_sdk.delivery import Delivery
     from stapes.agents_sdk.dialling import Dialler
     from stapes.agents_sdk.parts import SoundParts
-    from stapes.agents_sdk.room import Room
     from stapes.agents_sdk.tracker import FollowedTracker
     from stapes.events import Audio
+    from stapes.session.room import Room
 
 __all__ = ["Dispatcher"]
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from stapes.agents_sdk.calls import OpenCalls
     from stapes.agents_sdk.delivery import Delivery
     from stapes.agents_sdk.parts import SoundParts
-    from stapes.agents_sdk.room import Room
     from stapes.agents_sdk.tracker import FollowedTracker
+    from stapes.session.room import Room
 
 __all__ = ["Sender", "check_interrupt"]
 

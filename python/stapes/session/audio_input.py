@@ -9,6 +9,7 @@ from agents import UserError
 
 from stapes.errors import NotConnectedError, StapesError
 from stapes.session.completion import Completion
+from stapes.session.room import Room
 
 if TYPE_CHECKING:
     import asyncio
@@ -63,11 +64,11 @@ class AudioInput:
     A single chunk goes from `RealtimeSession.send_audio` to the core without passing here.
     """
 
-    __slots__ = ("_ends", "_is_told", "_number", "_scope", "_underway", "_waiters")
+    __slots__ = ("_ends", "_is_told", "_number", "_room", "_scope", "_underway")
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
-        self._waiters: tuple[asyncio.Future[None], ...] = ()
+        self._room = Room(scope.core)
         self._number = 0
         # The end of each long sound that has not been told, by its number.
         self._ends: dict[int, asyncio.Future[float]] = {}
@@ -95,26 +96,11 @@ class AudioInput:
         Raises:
             stapes.NotConnectedError: the connection was lost meanwhile.
         """
-        await self._scope.tasks.awaited_here(self._room)
-
-    async def _room(self) -> None:
-        core, loop = self._scope.core, self._scope.loop
-        while core.is_congested():
-            waiter: asyncio.Future[None] = loop.create_future()
-            self._waiters = (*self._waiters, waiter)
-            # It may have drained before the waiter was there to be told.
-            if not core.is_congested():
-                break
-            await waiter
-        if not core.is_standing:
-            raise NotConnectedError("the connection was lost while audio waited to be sent")
+        await self._scope.tasks.awaited_here(self._room.wait)
 
     def drained(self) -> None:
         """Wakes those who wait for room: there is some, or the connection is over."""
-        waiters, self._waiters = self._waiters, ()
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._room.drained()
 
     def stream(
         self,

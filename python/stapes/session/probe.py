@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from stapes import _core
 
@@ -10,24 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stapes.hub import LoopHub
+    from stapes.session.attempts import ConnectionAttempts
+    from stapes.session.dispatch.interest import ListenerInterest
     from stapes.session.scope import Scope
 
 __all__ = ["SessionProbe"]
-
-
-class Connects(Protocol):
-    """What makes a session's connections."""
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether it makes one now."""
-
-
-class Taps(Protocol):
-    """What knows which messages are wanted."""
-
-    def tap_outgoing(self, tap: Callable[[int, str], None]) -> None:
-        """Calls `tap` with the sequence number and the text of each message for the server."""
 
 
 class SessionProbe:
@@ -35,7 +22,9 @@ class SessionProbe:
 
     __slots__ = ("_connector", "_core", "_hub", "_interest", "_tasks")
 
-    def __init__(self, scope: Scope, hub: LoopHub, connector: Connects, interest: Taps) -> None:
+    def __init__(
+        self, scope: Scope, hub: LoopHub, connector: ConnectionAttempts, interest: ListenerInterest
+    ) -> None:
         self._core = _core.Probe(scope.core)
         self._tasks = scope.tasks
         self._hub = hub
