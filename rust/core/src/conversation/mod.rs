@@ -98,7 +98,7 @@ use response::Responses;
 use sequencer::Sequencer;
 use server::AskedFormats;
 use speech_rate::SpeechRate;
-use survival::Surviving;
+use survival::{ResumedItems, Surviving};
 use tool_calls::ToolCalls;
 use transcripts::Transcripts;
 
@@ -177,6 +177,8 @@ pub struct Conversation {
     /// The event ids and items of truncations at 0.
     unheard: VecDeque<(String, ItemId)>,
     survival: Option<Box<Surviving>>,
+    /// Of a conversation that the server has resumed by itself.
+    resumed: Option<Box<ResumedItems>>,
     /// As the server stated them last.
     rate_limits: Vec<RateLimit>,
     transcripts: Transcripts,
@@ -233,6 +235,7 @@ impl Conversation {
             truncations: 0,
             unheard: VecDeque::new(),
             survival: None,
+            resumed: None,
             rate_limits: Vec::new(),
             transcripts: Transcripts::default(),
             options,
@@ -440,6 +443,8 @@ impl Conversation {
         self.spoken = false;
         self.cancellations.reset();
         self.unheard.clear();
+        self.resumed = None;
+        self.outbox.forget_names();
     }
 
     /// Forgets the state that belongs to one connection.

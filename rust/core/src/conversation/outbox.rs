@@ -9,7 +9,6 @@ use super::client_event::ClientEvent;
 use super::dialect::Dialect;
 use super::event::{Event, Interest};
 use super::item::ItemId;
-use super::survival::name_theirs;
 
 /// Something that leaves the conversation.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +67,9 @@ struct Writer {
     told: Option<Arc<str>>,
 }
 
+/// The fields of an event that name an item.
+pub(super) const NAMING: [&str; 2] = ["item_id", "previous_item_id"];
+
 /// How many creations are remembered. The server confirms each within a moment.
 const MAX_UNCONFIRMED: usize = 64;
 
@@ -117,9 +119,24 @@ impl Outbox {
         self.writer.as_ref()?.told.as_deref()
     }
 
-    /// Has messages name items as the server does.
-    pub(super) fn rename(&mut self, renamed: HashMap<ItemId, String>) {
-        self.renamed = renamed;
+    /// Has messages name an item as the server does.
+    pub(super) fn rename(&mut self, item_id: ItemId, theirs: &str) {
+        self.renamed.insert(item_id, theirs.to_owned());
+    }
+
+    /// The server's names are those of this side again.
+    pub(super) fn forget_names(&mut self) {
+        self.renamed = HashMap::new();
+    }
+
+    fn name_theirs(&self, event: &mut Map<String, Value>) {
+        for key in NAMING {
+            if let Some(id) = event.get_mut(key)
+                && let Some(theirs) = id.as_str().and_then(|id| self.renamed.get(id))
+            {
+                *id = theirs.as_str().into();
+            }
+        }
     }
 
     /// A message in the provider's shape.
@@ -132,7 +149,7 @@ impl Outbox {
             if let Some(writer) = writer {
                 writer.dialect.rewrite(&mut event, writer.told.as_deref());
             }
-            name_theirs(&mut event, &self.renamed);
+            self.name_theirs(&mut event);
             message.text = Value::Object(event).to_string();
         }
         message.as_it_is = true;

@@ -51,28 +51,27 @@ pub(super) struct Transcripts {
 }
 
 impl Transcripts {
-    fn begin(&mut self, item_id: &str) -> Option<&mut Open> {
-        if !self.open.iter().any(|it| *it.item_id == *item_id) {
+    /// The item of that id, which may be new.
+    fn begin(&mut self, item_id: &str) -> &mut Open {
+        let known = self.open.iter().position(|it| *it.item_id == *item_id);
+        let at = known.unwrap_or_else(|| {
             self.open.push_back(Open {
                 item_id: item_id.into(),
                 text: String::new(),
             });
-        }
-        self.open.iter_mut().find(|it| *it.item_id == *item_id)
+            self.open.len() - 1
+        });
+        &mut self.open[at]
     }
 
     /// Adds words of an item.
     pub fn add(&mut self, item_id: &str, delta: &str) {
-        if let Some(open) = self.begin(item_id) {
-            open.text.push_str(delta);
-        }
+        self.begin(item_id).text.push_str(delta);
     }
 
     /// Takes the words of an item that are told whole each time.
     pub fn replace(&mut self, item_id: &str, text: String) {
-        if let Some(open) = self.begin(item_id) {
-            open.text = text;
-        }
+        self.begin(item_id).text = text;
     }
 
     pub fn end(&mut self, item_id: &str) {

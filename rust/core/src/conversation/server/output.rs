@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::conversation::Conversation;
 use crate::conversation::capabilities::Media;
@@ -211,10 +211,16 @@ impl Conversation {
     /// A transcript of the user's speech, as far as it goes.
     pub(super) fn user_transcript(&mut self, event: &Value, now: Duration) {
         let kind = "conversation.item.input_audio_transcription.updated";
-        let (Some(item_id), Some(transcript)) = (text(event, "item_id"), text(event, "transcript"))
+        let Some((item_id, transcript)) = text(event, "item_id").zip(text(event, "transcript"))
         else {
             return self.incomplete(kind, "an item_id and a transcript");
         };
+        let content_index = index(event, "content_index");
+        self.user_said(item_id, content_index, transcript, now);
+    }
+
+    /// The user has said this much of an item so far.
+    fn user_said(&mut self, item_id: &str, content_index: usize, transcript: &str, now: Duration) {
         let before = self.cumulative.take();
         let before = before.filter(|(id, _)| **id == *item_id);
         let before = before.map(|(_, text)| text).unwrap_or_default();
@@ -222,22 +228,23 @@ impl Conversation {
         // After a rewritten one, what follows it is told.
         self.cumulative = Some((item_id.into(), transcript.to_owned()));
         if !delta.is_empty() {
-            let index = event.get("content_index").cloned().unwrap_or_default();
-            let event = json!({"item_id": item_id, "content_index": index, "delta": delta});
-            self.user_delta(&event, now);
+            self.user_added(item_id, content_index, delta, now);
         }
     }
 
     pub(super) fn user_delta(&mut self, event: &Value, now: Duration) {
-        let Some(delta) = text(event, "delta") else {
-            if let (Some(item_id), Some(transcript)) = (text(event, "item_id"), so_far(event)) {
-                let index = event.get("content_index").cloned().unwrap_or_default();
-                let event =
-                    json!({"item_id": item_id, "content_index": index, "transcript": transcript});
-                return self.user_transcript(&event, now);
-            }
-            return self.incomplete("delta of a transcription", "a delta");
-        };
+        let (item_id, content_index) = (text(event, "item_id"), index(event, "content_index"));
+        if let Some(delta) = text(event, "delta") {
+            return self.user_added(item_id.unwrap_or_default(), content_index, delta, now);
+        }
+        match item_id.zip(so_far(event)) {
+            Some((item_id, said)) => self.user_said(item_id, content_index, &said, now),
+            None => self.incomplete("delta of a transcription", "a delta"),
+        }
+    }
+
+    /// The user has said these words more.
+    fn user_added(&mut self, item_id: &str, content_index: usize, delta: &str, now: Duration) {
         if !delta.trim().is_empty() {
             self.caller_has_spoken(now);
         }
@@ -245,8 +252,8 @@ impl Conversation {
             self.outbox.event(Event::TranscriptDelta {
                 role: Speaker::User,
                 response_id: None,
-                item_id: text(event, "item_id").unwrap_or_default().into(),
-                content_index: index(event, "content_index"),
+                item_id: item_id.into(),
+                content_index,
                 delta: delta.to_owned(),
             });
         }

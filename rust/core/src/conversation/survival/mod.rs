@@ -33,9 +33,8 @@ use super::event::{ConnectionEnd, Status};
 use super::item::{Item, ItemId};
 use super::{Conversation, History};
 use kept_sound::KeptSound;
-use resumed_items::ResumedItems;
 
-pub(super) use resumed_items::name_theirs;
+pub(super) use resumed_items::ResumedItems;
 pub use rollover::Replayed;
 pub use shared_text::SharedText;
 
@@ -96,8 +95,6 @@ pub(super) struct Surviving {
     stored: Vec<Item>,
     /// The outputs of calls that ended while there was no connection.
     answers: Vec<ClientEvent>,
-    /// What the server calls the items of a conversation that it has resumed.
-    resumed: Option<ResumedItems>,
 }
 
 #[derive(Debug)]
@@ -123,7 +120,6 @@ impl Surviving {
             suspended: None,
             stored: Vec::new(),
             answers: Vec::new(),
-            resumed: None,
         }
     }
 
@@ -139,7 +135,6 @@ impl Surviving {
         self.told_calls = HashSet::new();
         self.suspended = None;
         self.answers = Vec::new();
-        self.resumed = None;
     }
 
     fn name(&mut self, what: &str) -> String {

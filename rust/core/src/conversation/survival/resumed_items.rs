@@ -7,16 +7,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::conversation::Conversation;
 use crate::conversation::item::{ContentPart, Item, ItemId, ItemKind, text};
-
-/// Fields of events that name an item.
-const NAMING: [&str; 2] = ["item_id", "previous_item_id"];
+use crate::conversation::outbox::NAMING;
 
 #[derive(Debug, Default)]
-pub(super) struct ResumedItems {
+pub(in crate::conversation) struct ResumedItems {
     /// The server has stated all of them.
     is_complete: bool,
     /// How many items of the history come before the next one.
@@ -29,8 +27,7 @@ impl Conversation {
     /// Takes note of an event of a conversation that the server has resumed, and names in it the items that
     /// the history has. Returns whether it states such an item: that is no news.
     pub(in crate::conversation) fn is_resumed(&mut self, kind: &str, event: &mut Value) -> bool {
-        let resumed = self.survival.as_mut().and_then(|it| it.resumed.as_mut());
-        let Some(resumed) = resumed else {
+        let Some(resumed) = &mut self.resumed else {
             return false;
         };
         resumed.is_complete |= kind == "session.updated";
@@ -42,10 +39,8 @@ impl Conversation {
             .get("item")
             .filter(|_| states_item && !resumed.is_complete);
         let known = wire.and_then(|wire| resumed.find(self.history.version().iter(), wire));
-        if known == Some(true) {
-            let names = resumed.names.iter();
-            let theirs = names.map(|(id, item)| (Arc::clone(item), id.clone()));
-            self.outbox.rename(theirs.collect());
+        if let Some(Known::Renamed { id, item_id }) = &known {
+            self.outbox.rename(Arc::clone(item_id), id);
         }
         if !resumed.names.is_empty() {
             resumed.name_ours(event);
@@ -54,20 +49,27 @@ impl Conversation {
     }
 }
 
+/// An item of the history that the server states.
+enum Known {
+    /// Its id is known.
+    Before,
+    /// The server gave it this id.
+    Renamed { id: String, item_id: ItemId },
+}
+
 impl ResumedItems {
-    /// Finds the item of the history that the server states; whether that gave it a new id.
+    /// Finds the item of the history that the server states.
     fn find<'h>(
         &mut self,
         history: impl Iterator<Item = &'h Arc<Item>>,
         wire: &Value,
-    ) -> Option<bool> {
+    ) -> Option<Known> {
         let id = text(wire, "id")?;
         if self.names.contains_key(id) {
-            return Some(false);
+            return Some(Known::Before);
         }
         let mut rest = history.enumerate().skip(self.before);
         let (at, item) = rest.find(|(_, item)| is_same(item, wire))?;
-        let is_renamed = *item.id != *id;
         if matches!(item.kind, ItemKind::FunctionCall { .. }) {
             // Its output may follow, and is a part of it here.
             self.before = at;
@@ -75,10 +77,12 @@ impl ResumedItems {
             self.before = at + 1;
         }
         let is_output = text(wire, "type") == Some("function_call_output");
-        if is_renamed && !is_output {
-            self.names.insert(id.to_owned(), Arc::clone(&item.id));
+        if *item.id == *id || is_output {
+            return Some(Known::Before);
         }
-        Some(is_renamed && !is_output)
+        let (id, item_id) = (id.to_owned(), Arc::clone(&item.id));
+        self.names.insert(id.clone(), Arc::clone(&item_id));
+        Some(Known::Renamed { id, item_id })
     }
 
     fn name_ours(&self, event: &mut Value) {
@@ -95,20 +99,6 @@ impl ResumedItems {
     fn translate(&self, id: &mut Value) {
         if let Some(ours) = id.as_str().and_then(|id| self.names.get(id)) {
             *id = (&**ours).into();
-        }
-    }
-}
-
-/// Names the items in a client event as the server does.
-pub(in crate::conversation) fn name_theirs(
-    event: &mut Map<String, Value>,
-    names: &HashMap<ItemId, String>,
-) {
-    for key in NAMING {
-        if let Some(id) = event.get_mut(key)
-            && let Some(theirs) = id.as_str().and_then(|id| names.get(id))
-        {
-            *id = theirs.as_str().into();
         }
     }
 }

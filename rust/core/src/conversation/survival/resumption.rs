@@ -1,6 +1,6 @@
 //! A new connection takes over: what it is told, and what of its confirmations is no news.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 
 use super::kept_sound::Unheard;
 use super::restore::{self, Replay, heard_text};
-use super::resumed_items::ResumedItems;
 use super::{Surviving, Suspended};
 use crate::conversation::Conversation;
 use crate::conversation::capabilities::Media;
@@ -49,10 +48,8 @@ impl Conversation {
         let answers = std::mem::take(&mut survival.answers);
         let (mut items, mut left_out) = (0, 0);
         let configuration = survival.configuration.to_string();
-        survival.resumed = None;
-        self.outbox.rename(HashMap::new());
         if held_by_server {
-            survival.resumed = (!self.profile.resumes_by.is_empty()).then(ResumedItems::default);
+            self.resumed = (!self.profile.resumes_by.is_empty()).then(Box::default);
             self.outbox.message(configuration);
             for answer in answers {
                 self.outbox.message(answer);

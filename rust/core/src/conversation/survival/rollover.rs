@@ -112,8 +112,6 @@ impl Conversation {
         self.history_requests.suspend();
         self.outbox.take_unconfirmed();
         self.reset_wire();
-        survival.resumed = None;
-        self.outbox.rename(HashMap::new());
         // Another agent may be in charge by now.
         let is_changed = replayed.configuration.as_ref() != Some(&survival.configuration);
         if !self.profile.messages {
