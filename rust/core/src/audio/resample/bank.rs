@@ -161,14 +161,16 @@ impl Run {
     ) {
         for (block, results) in results.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
             let stream = &stream[block * BLOCK..][..BLOCK + self.length - 1];
-            let last = self.length - 1;
+            // A block of samples for each tap.
+            let windows = stream.windows(BLOCK);
+            let from_both_ends = windows.clone().zip(windows.clone().rev());
             let (mut rising, mut falling) = ([L::zero(proof); N], [L::zero(proof); N]);
-            for (n, [early, late]) in self.pairs.iter().enumerate() {
-                multiply_add::<L, N, BLOCK>(proof, &mut rising, *early, &stream[n..]);
-                multiply_add::<L, N, BLOCK>(proof, &mut falling, *late, &stream[last - n..]);
+            for ([early, late], (first, last)) in self.pairs.iter().zip(from_both_ends) {
+                multiply_add::<L, N, BLOCK>(proof, &mut rising, *early, first);
+                multiply_add::<L, N, BLOCK>(proof, &mut falling, *late, last);
             }
             if let Some(tap) = self.middle {
-                multiply_add::<L, N, BLOCK>(proof, &mut rising, tap, &stream[last / 2..]);
+                multiply_add::<L, N, BLOCK>(proof, &mut rising, tap, &stream[self.length / 2..]);
             }
             let results = results.as_chunks_mut().0;
             for register in 0..N {
@@ -186,9 +188,9 @@ fn multiply_add<L: Lanes, const N: usize, const BLOCK: usize>(
     proof: L::Proof,
     sums: &mut [L; N],
     tap: f32,
-    samples: &[f32],
+    window: &[f32],
 ) {
-    let window: &[f32; BLOCK] = samples
+    let window: &[f32; BLOCK] = window
         .first_chunk()
         .expect("a block of samples for every tap");
     let tap = L::splat(proof, tap);
