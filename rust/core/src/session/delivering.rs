@@ -58,10 +58,11 @@ impl Session {
                     let output = state.connection.as_ref().and_then(|it| it.output.as_ref());
                     let is_converted = output.is_some();
                     let tail = output.and_then(|output| output.before(&event));
-                    for event in tail.into_iter().chain([event]) {
-                        if let Some(event) = self.play(state, event, is_converted) {
-                            self.sink.push(sequence, event);
-                        }
+                    if let Some(tail) = tail.and_then(|it| self.play(state, it, is_converted)) {
+                        self.sink.push(sequence, tail);
+                    }
+                    if let Some(event) = self.play(state, event, is_converted) {
+                        self.sink.push(sequence, event);
                     }
                 }
                 Output::Caller(command) => {
