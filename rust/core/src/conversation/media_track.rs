@@ -16,7 +16,7 @@ use super::Conversation;
 use super::capabilities::Media;
 use super::ending::Sound;
 use super::event::Event;
-use super::item::text;
+use super::item::{text, text_at};
 use super::normalise::index;
 
 /// How many segments are kept. A driver buffers less than one segment, so a few are enough.
@@ -235,9 +235,7 @@ impl Conversation {
         if let Some(item_id) = text(event, "item_id") {
             self.part_announced(text(event, "response_id"), item_id);
         }
-        let has_audio = event
-            .pointer("/part/type")
-            .and_then(Value::as_str)
+        let has_audio = text_at(event, &["part", "type"])
             .is_some_and(|kind| matches!(kind, "audio" | "output_audio"));
         if has_audio
             && let (Some(response_id), Some(item_id)) =

@@ -12,6 +12,7 @@ use crate::audio::base64;
 use super::dialect::{current_name, is_whole};
 use super::event::Interest;
 use super::guard::GuardSource;
+use super::item::{at, text_at};
 use super::lenient;
 use super::normalise::{index, normalise};
 use super::reported_error::ReportedError;
@@ -155,7 +156,7 @@ impl<'a> ServerEvent<'a> {
     pub fn conversation_created(&self) -> Option<&str> {
         match &self.body {
             Body::Event { kind, value } if kind == "conversation.created" => {
-                value.pointer("/conversation/id")?.as_str()
+                text_at(value, &["conversation", "id"])
             }
             _ => None,
         }
@@ -173,7 +174,7 @@ impl<'a> ServerEvent<'a> {
     pub fn expires_at(&self) -> Option<f64> {
         match &self.body {
             Body::Event { kind, value } if kind == "session.created" => {
-                value.pointer("/session/expires_at")?.as_f64()
+                at(value, &["session", "expires_at"])?.as_f64()
             }
             _ => None,
         }
@@ -182,7 +183,7 @@ impl<'a> ServerEvent<'a> {
     /// Whether the event confirms an item that was created.
     pub fn confirmed(&self) -> Confirmed {
         let id = |value: &Value| {
-            let id = value.pointer("/item/id").and_then(Value::as_str);
+            let id = text_at(value, &["item", "id"]);
             id.map(str::to_owned)
         };
         match &self.body {

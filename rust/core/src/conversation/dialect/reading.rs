@@ -6,6 +6,8 @@
 
 use serde_json::Value;
 
+use crate::conversation::item::text_at;
+
 /// The beta's names, and those of today.
 const NAMES: [(&str, &str); 6] = [
     ("response.audio.delta", "response.output_audio.delta"),
@@ -34,7 +36,7 @@ pub(in crate::conversation) fn current_name(kind: &str) -> &str {
 
 /// Whether an item that was created is whole: the beta has one event where today there are two.
 pub(in crate::conversation) fn is_whole(event: &Value) -> bool {
-    event.pointer("/item/status").and_then(Value::as_str) != Some("in_progress")
+    text_at(event, &["item", "status"]) != Some("in_progress")
 }
 
 /// What a cumulative transcript has that the one before had not; nothing where it was rewritten, for what

@@ -13,7 +13,7 @@ mod records;
 mod wire;
 
 pub use content::{ContentPart, HeardExtent};
-pub(super) use wire::{json_text, text, words};
+pub(super) use wire::{at, json_text, text, text_at, words};
 
 /// The id of an item, as the server knows it.
 pub type ItemId = Arc<str>;

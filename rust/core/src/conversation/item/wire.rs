@@ -11,6 +11,17 @@ pub(in crate::conversation) fn text<'a>(value: &'a Value, key: &str) -> Option<&
     value.get(key).and_then(Value::as_str)
 }
 
+/// The value that keys lead to, from object to object. A JSON pointer would be split and unescaped for
+/// each event.
+pub(in crate::conversation) fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |within, key| within.get(key))
+}
+
+/// The string that keys lead to, if it is one.
+pub(in crate::conversation) fn text_at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a str> {
+    at(value, path).and_then(Value::as_str)
+}
+
 pub(super) fn owned(value: &Value, key: &str) -> Option<String> {
     text(value, key).map(str::to_owned)
 }

@@ -5,17 +5,21 @@ use serde_json::Value;
 use crate::audio::format::AudioFormat;
 use crate::conversation::Conversation;
 use crate::conversation::core_error::CoreError;
+use crate::conversation::item::at;
 
 /// Where a session states the format of a direction, and where it did before the GA protocol.
-const OUTPUT: [&str; 2] = [
-    "/session/audio/output/format",
-    "/session/output_audio_format",
+const OUTPUT: [&[&str]; 2] = [
+    &["session", "audio", "output", "format"],
+    &["session", "output_audio_format"],
 ];
-const DETECTION: [&str; 2] = [
-    "/session/audio/input/turn_detection",
-    "/session/turn_detection",
+const DETECTION: [&[&str]; 2] = [
+    &["session", "audio", "input", "turn_detection"],
+    &["session", "turn_detection"],
 ];
-const INPUT: [&str; 2] = ["/session/audio/input/format", "/session/input_audio_format"];
+const INPUT: [&[&str]; 2] = [
+    &["session", "audio", "input", "format"],
+    &["session", "input_audio_format"],
+];
 
 /// Where the server stated another format than was asked for: both, for output and input.
 type Differences = [Option<(AudioFormat, AudioFormat)>; 2];
@@ -32,9 +36,9 @@ pub(in crate::conversation) struct AskedFormats {
 impl AskedFormats {
     /// Takes note of a `session.update`. What it does not name stays as it was.
     pub(in crate::conversation) fn note(&mut self, session_update: &Value) {
-        let stated = |pointers: [&str; 2]| {
-            let mut pointers = pointers.into_iter();
-            pointers.find_map(|pointer| format_at(session_update, pointer, None).ok().flatten())
+        let stated = |paths: [&[&str]; 2]| {
+            let mut paths = paths.into_iter();
+            paths.find_map(|path| format_at(session_update, path, None).ok().flatten())
         };
         self.output = stated(OUTPUT).or(self.output);
         self.input = stated(INPUT).or(self.input);
@@ -46,14 +50,14 @@ impl AskedFormats {
     }
 }
 
-/// The audio format at `pointer`, where one is stated. PCM without a rate has that of `usual`, if that
+/// The audio format at the end of `path`, where one is stated. PCM without a rate has that of `usual`, if that
 /// is PCM. `Err` says why what is stated is no format.
 pub(super) fn format_at(
     value: &Value,
-    pointer: &str,
+    path: &[&str],
     usual: Option<AudioFormat>,
 ) -> Result<Option<AudioFormat>, String> {
-    let (name, rate) = match value.pointer(pointer) {
+    let (name, rate) = match at(value, path) {
         Some(Value::Object(format)) => {
             let Some(name) = format.get("type").and_then(Value::as_str) else {
                 return Ok(None);
@@ -82,15 +86,15 @@ pub(super) fn format_at(
 }
 
 impl Conversation {
-    /// The format that is stated at `pointer` for the answer's audio, if that can be read; else an
+    /// The format that is stated at the end of `path` for the answer's audio, if that can be read; else an
     /// error event says why not.
     pub(super) fn stated_format(
         &mut self,
         event: &Value,
-        pointer: &str,
+        path: &[&str],
         usual: Option<AudioFormat>,
     ) -> Option<AudioFormat> {
-        format_at(event, pointer, usual).unwrap_or_else(|why| {
+        format_at(event, path, usual).unwrap_or_else(|why| {
             self.report(CoreError::Protocol(format!(
                 "the server states a format that cannot be followed: {why}"
             )));
@@ -101,21 +105,19 @@ impl Conversation {
     /// `session.updated`: what it does not name stays as it was.
     pub(super) fn session_updated(&mut self, event: &Value) {
         let (mut output, mut input) = (None, None);
-        for pointer in OUTPUT {
+        for path in OUTPUT {
             output = self
-                .stated_format(event, pointer, self.asked.output)
+                .stated_format(event, path, self.asked.output)
                 .or(output);
         }
-        for pointer in INPUT {
-            input = self
-                .stated_format(event, pointer, self.asked.input)
-                .or(input);
+        for path in INPUT {
+            input = self.stated_format(event, path, self.asked.input).or(input);
         }
         if output.is_some() {
             self.playback.set_format(output);
         }
         self.compare_formats(output, input);
-        let detection = DETECTION.into_iter().find_map(|it| event.pointer(it));
+        let detection = DETECTION.into_iter().find_map(|path| at(event, path));
         if let Some(detection) = detection {
             let states = |key: &str| detection.get(key)?.as_bool();
             self.server_interrupts = states("interrupt_response").unwrap_or(false);

@@ -19,7 +19,7 @@ use crate::conversation::core_error::CoreError;
 use crate::conversation::dialect::is_whole;
 use crate::conversation::event::{Event, Status};
 use crate::conversation::history_requests::RequestKind;
-use crate::conversation::item::{ItemPosition, Progress, text};
+use crate::conversation::item::{ItemPosition, Progress, at, text, text_at};
 use crate::conversation::purpose::Purpose;
 
 use crate::conversation::server_event::{Body, ServerEvent};
@@ -72,12 +72,11 @@ impl Conversation {
         };
         let id = match kind.as_str() {
             "conversation.item.added" | "conversation.item.created" | "conversation.item.done" => {
-                value.pointer("/item/id")
+                text_at(value, &["item", "id"])
             }
-            "conversation.item.deleted" => value.get("item_id"),
+            "conversation.item.deleted" => text(value, "item_id"),
             _ => None,
         };
-        let id = id.and_then(Value::as_str);
         id.is_some_and(|id| self.history_requests.is_replayed(id))
     }
 
@@ -116,7 +115,7 @@ impl Conversation {
             "conversation.item.created" => self.item_created(event, now),
             "conversation.item.deleted" if self.is_replaced(&event) => {}
             "conversation.item.added" => {
-                if let Some(id) = event.pointer("/item/id").and_then(Value::as_str) {
+                if let Some(id) = text_at(&event, &["item", "id"]) {
                     self.history.created(id);
                     self.outbox.confirmed(id);
                 }
@@ -228,7 +227,7 @@ impl Conversation {
         if !self.profile.traces {
             return;
         }
-        let set = event.pointer("/session/tracing").unwrap_or(&Value::Null);
+        let set = at(event, &["session", "tracing"]).unwrap_or(&Value::Null);
         let wanted = &self.tracing;
         if set.is_object() && !wanted.is_string() {
             tracing::warn!(

@@ -10,7 +10,7 @@ use crate::conversation::capabilities::{Media, Truncation};
 use crate::conversation::event::{Event, Interest, ResponseEnded};
 use crate::conversation::guard::{DueText, GuardSource};
 use crate::conversation::heard::Spoken;
-use crate::conversation::item::text;
+use crate::conversation::item::{text, text_at};
 use crate::conversation::response::Begun;
 
 impl Conversation {
@@ -29,7 +29,7 @@ impl Conversation {
         // The format is fixed when the response begins: a later change of the session's has no
         // effect.
         let usual = self.playback.format().or(self.asked.output());
-        let stated = self.stated_format(event, "/response/audio/output/format", usual);
+        let stated = self.stated_format(event, &["response", "audio", "output", "format"], usual);
         self.compare_formats(stated, None);
         let format = stated.or(self.playback.format());
         let begun = Begun {
@@ -196,8 +196,7 @@ impl Conversation {
 
 /// Whether a response has ended by a cancellation of this side's, as the server states.
 fn is_cancelled_by_client(response: &Value) -> bool {
-    let reason = response.pointer("/status_details/reason");
-    reason.and_then(Value::as_str) == Some("client_cancelled")
+    text_at(response, &["status_details", "reason"]) == Some("client_cancelled")
 }
 
 /// Whether a response belongs to no conversation, as the server states.

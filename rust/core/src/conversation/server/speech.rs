@@ -8,7 +8,7 @@ use crate::conversation::core_error::CoreError;
 use crate::conversation::dialect::so_far;
 use crate::conversation::ending::Sound;
 use crate::conversation::event::{Event, Interest, Speaker};
-use crate::conversation::item::text;
+use crate::conversation::item::{text, text_at};
 use crate::conversation::normalise::index;
 use crate::conversation::purpose::Purpose;
 use crate::conversation::server_event::{Body, Chunk};
@@ -87,7 +87,7 @@ impl Conversation {
     fn transcription_event(&mut self, kind: &str, event: Value, now: Duration) {
         match kind {
             "error" => {
-                if event.pointer("/error/code").and_then(Value::as_str) == Some(NOTHING_TO_COMMIT) {
+                if text_at(&event, &["error", "code"]) == Some(NOTHING_TO_COMMIT) {
                     self.transcripts.commit_answered();
                 }
                 self.server_error(event, now);

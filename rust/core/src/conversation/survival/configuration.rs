@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::Surviving;
 use crate::audio::AudioFormat;
 use crate::conversation::capabilities::Media;
+use crate::conversation::item::at;
 
 impl Surviving {
     /// Takes the configuration that a connection begins with.
@@ -32,15 +33,15 @@ impl Surviving {
     }
 
     fn note_sound(&mut self, update: &Value) {
-        let input = update.pointer("/session/audio/input");
-        let at = |key: &str| input.and_then(|input| input.get(key));
-        let format = at("format").and_then(|format| {
+        let input = at(update, &["session", "audio", "input"]);
+        let stated = |key: &str| input.and_then(|input| input.get(key));
+        let format = stated("format").and_then(|format| {
             let name = format.get("type").and_then(Value::as_str)?;
             let rate = format.get("rate").and_then(Value::as_u64);
             AudioFormat::from_wire(name, rate.and_then(|rate| u32::try_from(rate).ok())).ok()
         });
-        let is_off = |key: &str| at(key).is_some_and(Value::is_null);
-        let transcribed = !is_off("transcription") && at("transcription").is_some();
+        let is_off = |key: &str| stated(key).is_some_and(Value::is_null);
+        let transcribed = !is_off("transcription") && stated("transcription").is_some();
         self.sound.configured(
             format.unwrap_or_default(),
             is_off("turn_detection"),

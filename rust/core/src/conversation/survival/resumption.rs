@@ -16,7 +16,7 @@ use crate::conversation::commands::Rejected;
 use crate::conversation::core_error::CoreError;
 use crate::conversation::event::{Event, Status};
 use crate::conversation::history::History;
-use crate::conversation::item::{Item, ItemId, ItemKind};
+use crate::conversation::item::{Item, ItemId, ItemKind, text_at};
 use crate::conversation::replay::system_message;
 
 /// Bytes of sound in one message to a new connection.
@@ -234,7 +234,7 @@ impl Conversation {
 
     /// Whether an item that the server confirms was told to it: it is known, and no news.
     pub(in crate::conversation) fn is_replayed(&mut self, kind: &str, event: &Value) -> bool {
-        let id = event.pointer("/item/id").and_then(Value::as_str);
+        let id = text_at(event, &["item", "id"]);
         let done = kind == "conversation.item.done" || !self.profile.ends_items;
         id.is_some_and(|id| self.history_requests.confirms_replayed(id, done))
     }
