@@ -8,7 +8,7 @@ import pytest
 from agents.realtime import RealtimeAgent, RealtimeRunner
 from sdk_call import DESK, KEY, Reader, get_weather, spoken
 
-from stapes import providers
+from stapes import NotSupportedError, providers
 from stapes.agents_sdk import StapesRealtimeModel
 
 PROVIDERS: dict[str, providers.Provider] = {
@@ -17,6 +17,18 @@ PROVIDERS: dict[str, providers.Provider] = {
     "qwen": providers.Qwen(),
 }
 """By the development server's name for their dialect."""
+
+
+async def test_a_typed_message_is_refused_by_name_where_the_provider_takes_none(stack, run):
+    desk = await run(DESK, pace=30.0, dialect="qwen")
+    runner = RealtimeRunner(
+        RealtimeAgent(name="front", instructions="Be brief."),
+        model=StapesRealtimeModel(provider="qwen"),
+    )
+    config: Any = {"api_key": KEY, "url": desk.url}
+    session = await stack.enter_async_context(await runner.run(model_config=config))
+    with pytest.raises(NotSupportedError, match="Qwen does not support messages from a client"):
+        await session.send_message("Is it open?")
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

@@ -317,6 +317,8 @@ async def test_a_page_is_told_what_is_said_and_done_and_nothing_else(tools: Any)
             states = [event["state"] for event in page.told("state")]
             assert states[:2] == ["connecting", "listening"]
             assert "speaking" in states
+            if tools != "none":
+                await page.until(lambda: len(page.told("tool")) == 2)
             statuses = [(tool["name"], tool["status"]) for tool in page.told("tool")]
             if tools == "none":
                 assert statuses == []
@@ -585,6 +587,21 @@ async def test_a_flood_of_sound_or_of_messages_is_dropped_and_counted():
         await until(lambda: len(said) >= 50)
         assert len(said) <= 80
         assert not calls[0].is_over
+
+
+async def test_a_page_is_told_where_the_provider_takes_no_typed_messages():
+    async with ScriptedServer() as model:
+        desk = Desk(model, provider="qwen")
+        async with listening(desk) as url, BrowserPage(url) as page:
+            await page.start()
+            await until(lambda: desk.session is not None)
+            await page.send({"type": "say", "text": "Is the pool open?"})
+            message = "This agent takes no typed messages."
+            wanted = {"type": "event", "event": {"type": "error", "message": message}}
+            await page.until(lambda: wanted in page.messages)
+            await page.say(tone(0.1))
+            await until(lambda: any("append" in one["type"] for one in model.received))
+            assert not any("pool" in str(one) for one in model.received)
 
 
 async def test_a_page_that_says_nonsense_harms_nobody():

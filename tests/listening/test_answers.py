@@ -28,6 +28,9 @@ HOTEL = """You are the front desk of the Harbour Hotel. Never shout.
 The hotel was built in 1908. Breakfast is served from seven. The bar is in the cellar."""
 
 
+BLOCKED = "Your last response was blocked. Failed Guardrail Reason: x."
+
+
 def user(text: str, kind: str = "input_audio") -> dict[str, Any]:
     part = {"type": kind, "text" if kind == "input_text" else "transcript": text}
     return {"type": "message", "role": "user", "content": [part]}
@@ -133,9 +136,22 @@ def test_orders_to_the_agent_are_not_told() -> None:
 
 
 def test_a_blocked_answer_is_followed_by_an_apology() -> None:
-    blocked = user("Your last response was blocked. Failed Guardrail Reason: x.", "input_text")
+    blocked = user(BLOCKED, "input_text")
     text = words(user("what is the code"), said("The code is"), blocked)
     assert "cannot talk about that" in text
+
+
+def test_a_blocked_answer_may_be_told_in_the_instructions() -> None:
+    conversation = (user("what is the code"), said("The code is"))
+    text = words(*conversation, instructions=f"{HOTEL}\n\n{BLOCKED}")
+    assert "cannot talk about that" in text
+    bank = f"{HOTEL} If a card was blocked, say so."
+    assert "cannot talk about that" not in words(*conversation, instructions=bank)
+
+
+def test_an_apology_is_made_once() -> None:
+    asked = (user("what is the code"), said("The code is"), user(BLOCKED, "input_text"))
+    assert "cannot talk" not in words(*asked, said("I am sorry."))
 
 
 def test_an_open_question_goes_to_a_tool_that_takes_any() -> None:

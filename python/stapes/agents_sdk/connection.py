@@ -106,6 +106,7 @@ class Connection:
             self.parts,
             self._tracker,
             options.input_sample_rate,
+            options.provider,
             self._payload,
         )
         dispatcher = Dispatcher(

@@ -17,6 +17,8 @@ from agents.realtime.model_inputs import (
     RealtimeModelSendUserInput,
 )
 
+from stapes.session.refusals import refuse_message
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from stapes.agents_sdk.delivery import Delivery
     from stapes.agents_sdk.parts import SoundParts
     from stapes.agents_sdk.tracker import FollowedTracker
+    from stapes.providers import Provider
     from stapes.session.room import Room
 
 __all__ = ["Sender", "check_interrupt"]
@@ -60,6 +63,7 @@ class Sender:
         parts: says which responses have sound.
         tracker: the user's, if there is one.
         input_sample_rate: of the user's sound, in Hz; `None`: it is in the wire's format.
+        provider: what it cannot take is refused.
         configure: makes the `session` of an update, of the SDK's settings.
     """
 
@@ -72,6 +76,7 @@ class Sender:
         parts: SoundParts,
         tracker: FollowedTracker | None,
         input_sample_rate: int | None,
+        provider: Provider,
         configure: Callable[[Mapping[str, Any]], Mapping[str, Any]],
     ) -> None:
         self._core = core
@@ -81,6 +86,7 @@ class Sender:
         self._parts = parts
         self._tracker = tracker
         self._input_sample_rate = input_sample_rate
+        self._provider = provider
         self._configure = configure
         self._agent_version = 0
 
@@ -108,8 +114,14 @@ class Sender:
                 raise ValueError(f"{type(event).__name__} is no event that a model can send")
 
     def user_input(self, event: RealtimeModelSendUserInput) -> None:
-        """Sends a message of the user's, and asks for a response."""
+        """Sends a message of the user's, and asks for a response.
+
+        Raises:
+            stapes.NotSupportedError: the provider takes no messages, or not with what is in this
+                one.
+        """
         item = {"type": "message", "role": "user", "content": _content(event.user_input)}
+        refuse_message(item, self._provider)
         create = {"type": "conversation.item.create", "item": item}
         self._core.send_message(_json(create), True)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from stapes.errors import NotSupportedError
 from stapes.items import InputAudio, InputText, MessageItem, OutputAudio, OutputText
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from stapes.items import HistoryItem
 
 __all__ = ["PageConversation", "PageEvents"]
+
+logger = logging.getLogger("stapes")
 
 _LATEST = 6
 """Items at the end of the history that may still change."""
@@ -134,11 +138,19 @@ class PageConversation:
             case {"type": "interrupt"}:
                 session.interrupt()
             case {"type": "say", "text": str(text)}:
-                self._typed[text] = None
-                _forget(self._typed)
-                session.send_message(text)
+                self._say(session, text)
             case _:
                 pass
+
+    def _say(self, session: Session, text: str) -> None:
+        try:
+            session.send_message(text)
+        except NotSupportedError as refused:
+            logger.warning("what a page's user typed was not sent: %s", refused)
+            self._tell({"type": "error", "message": "This agent takes no typed messages."})
+            return
+        self._typed[text] = None
+        _forget(self._typed)
 
     def _tell(self, event: dict[str, Any]) -> None:
         self._send(json.dumps({"type": "event", "event": event}, ensure_ascii=False))

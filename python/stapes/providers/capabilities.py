@@ -23,6 +23,7 @@ class Capabilities:
         messages: clients may create messages and calls. Without it, `send_message`, `add_image` and
             `update_history` are refused, and what a conversation begins with (`history=`, a
             snapshot, a connection in place of a lost one) stands at the end of the instructions.
+            There too, for one answer, stands what an output guardrail says.
         ends_items: `conversation.item.done` confirms an item that was created, after `.added`.
         resumes_by: the field of the URL by which a connection in place of a lost one goes on with
             the conversation that the server holds. Empty: it holds none, and is told the history.

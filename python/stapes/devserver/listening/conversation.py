@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 _HANDOFF = "transfer_to_"
 _BLOCKED = "was blocked"
 """In the message that clients send when an output guardrail has tripped."""
+_INSTRUCTED = re.compile(r"your last (answer|response) was blocked", re.IGNORECASE)
+"""In the instructions, where the dialect has no messages of clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Conversation:
         before: the turns before that.
         outputs: what tools returned since anybody spoke.
         answered: whether the agent has had the last word.
-        blocked: whether the last message reports an answer that a guardrail has stopped.
+        blocked: whether the last message, or the instructions, report an answer that a guardrail
+            has stopped.
     """
 
     said: str | None
@@ -53,7 +57,7 @@ class Conversation:
     blocked: bool
 
     @classmethod
-    def of(cls, items: Sequence[Mapping[str, Any]]) -> Conversation:
+    def of(cls, items: Sequence[Mapping[str, Any]], instructions: str = "") -> Conversation:
         """Read wire-shaped items, oldest first."""
         turns: list[Turn] = []
         calls: dict[str, tuple[str, Mapping[str, Any]]] = {}
@@ -83,7 +87,7 @@ class Conversation:
             before=tuple(turns[:-1]),
             outputs=tuple(outputs),
             answered=answered,
-            blocked=blocked,
+            blocked=(blocked and not answered) or _INSTRUCTED.search(instructions) is not None,
         )
 
 

@@ -79,9 +79,11 @@ class ListeningMind:
 def decide(view: View) -> Iterator[Say | Call]:
     """Apply the rules to a conversation."""
     tools = read_tools(view.tools)
-    conversation = Conversation.of(view.items)
+    conversation = Conversation.of(view.items, view.instructions)
     if conversation.outputs:
         yield from _after_outputs(view, conversation, tools)
+    elif conversation.blocked:
+        yield Say(small_talk.BLOCKED)
     elif conversation.said is None:
         yield Say(f"{small_talk.introduce(view.instructions)} How can I help you?")
     elif conversation.answered:
@@ -119,9 +121,6 @@ def _to_caller(
     view: View, conversation: Conversation, tools: Sequence[Tool]
 ) -> Iterator[Say | Call]:
     words = heard_words(conversation.said or "")
-    if conversation.blocked:
-        yield Say(small_talk.BLOCKED)
-        return
     intent = _intent(words, conversation.before, tools)
     if intent and not intent.sure and intent.lacks and _facts(view, words):
         intent = None

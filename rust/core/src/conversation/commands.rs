@@ -123,10 +123,7 @@ impl Conversation {
         self.agent_version = agent_version;
         self.tracing = tracing;
         self.status_changed(Status::Connected, None);
-        self.note_formats(&session_update);
-        if let Some(survival) = &mut self.survival {
-            survival.begin_with(&session_update, self.capabilities.media);
-        }
+        self.configured(&session_update);
         // What the instructions have to end with is known when all items are.
         let later = (!self.profile.messages).then(|| session_update.clone());
         if later.is_none() {
@@ -231,21 +228,6 @@ impl Conversation {
             self.outbox.message(event);
         }
         Ok(())
-    }
-
-    /// Takes note of a `session.update` that changes the configuration.
-    pub(super) fn note_update(&mut self, update: &Value) {
-        self.asked.note(update);
-        if let Some(survival) = &mut self.survival {
-            survival.configured(update);
-        }
-    }
-
-    /// Takes note of the audio formats that a `session.update` asks for.
-    pub(super) fn note_formats(&mut self, session_update: &str) {
-        if let Ok(update) = serde_json::from_str(session_update) {
-            self.asked.note(&update);
-        }
     }
 
     /// Sends a message of the user (a whole `conversation.item.create`). With `respond`, requests a
@@ -411,8 +393,8 @@ impl Conversation {
     }
 
     /// Handles a guardrail that tripped on a response, once for each response: emits a local event
-    /// (`token`), stops the answer, and sends the model `feedback` (a whole
-    /// `conversation.item.create`). If a newer response has begun, only the event is emitted.
+    /// (`token`), stops the answer, tells the model `feedback` (a whole `conversation.item.create`), and
+    /// asks for another answer. If a newer response has begun, only the event is emitted.
     #[expect(
         clippy::too_many_arguments,
         reason = "all of them say which answer is meant"
@@ -465,11 +447,8 @@ impl Conversation {
             }
         }
         if !self.profile.messages {
-            self.report(CoreError::NotSent(
-                "the model was not told why a guardrail stopped its answer: the provider takes no \
-                 messages from a client"
-                    .to_owned(),
-            ));
+            self.tell_for_one_answer(feedback);
+            self.request_response_auto(now);
             return Ok(());
         }
         self.send_message(feedback, true, now)

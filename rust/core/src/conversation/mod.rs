@@ -9,6 +9,7 @@ mod cancellations;
 mod capabilities;
 mod client_event;
 mod commands;
+mod configuration;
 mod core_error;
 mod dialect;
 mod early_audio;
@@ -18,6 +19,7 @@ mod guard;
 mod heard;
 mod history;
 mod history_requests;
+mod instructed_feedback;
 mod interruption;
 mod item;
 mod lenient;
@@ -82,11 +84,13 @@ pub use tool_calls::FunctionCall;
 pub use transcripts::Transcribed;
 
 use cancellations::Cancellations;
+use configuration::Configuration;
 use early_audio::EarlyAudio;
 use ending::Sound;
 use guard::GuardWatch;
 use history::Ledger;
 use history_requests::HistoryRequests;
+use instructed_feedback::InstructedFeedback;
 use mcp_failures::McpFailures;
 use media_track::MediaTrack;
 use outbox::Outbox;
@@ -152,6 +156,9 @@ pub struct Conversation {
     tracing: Value,
     /// The audio formats that the session asked for.
     asked: AskedFormats,
+    configuration: Configuration,
+    /// What a guardrail said, where it stands in the instructions.
+    feedback: Option<InstructedFeedback>,
     /// Whether the server cancels the answer itself when the user speaks, as it states.
     server_interrupts: bool,
     /// Whether the server answers by itself when the user has spoken, as it states.
@@ -221,6 +228,8 @@ impl Conversation {
             mcp_approvals: HashMap::new(),
             tracing: Value::String("auto".to_owned()),
             asked: AskedFormats::default(),
+            configuration: Configuration::default(),
+            feedback: None,
             server_interrupts: false,
             server_responds: true,
             own_response_due: false,
@@ -468,6 +477,7 @@ impl Conversation {
         self.outbox.release();
         self.outbox.take_unconfirmed();
         self.outbox.tell(None);
+        self.forget_feedback();
         self.transcripts = Transcripts::default();
         if let Some(survival) = &mut self.survival {
             survival.reset();

@@ -63,8 +63,29 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 struct Writer {
     dialect: Dialect,
-    /// What the model is told at the end of its instructions.
+    /// The conversation so far, which the model is told at the end of its instructions.
     told: Option<Arc<str>>,
+    /// What it is told after that, for one answer.
+    feedback: Option<Arc<str>>,
+}
+
+impl Writer {
+    fn new(dialect: Dialect) -> Self {
+        let (told, feedback) = (None, None);
+        Self {
+            dialect,
+            told,
+            feedback,
+        }
+    }
+
+    /// What the instructions end with.
+    fn ending(&self) -> Option<Arc<str>> {
+        match (&self.told, &self.feedback) {
+            (Some(told), Some(feedback)) => Some(format!("{told}\n\n{feedback}").into()),
+            (told, feedback) => told.clone().or_else(|| feedback.clone()),
+        }
+    }
 }
 
 /// The fields of an event that name an item.
@@ -94,29 +115,33 @@ impl Outbox {
 
     /// Has client events written in that dialect.
     pub(super) fn write_in(&mut self, dialect: &Dialect) {
-        self.writer = (!dialect.is_ga()).then(|| {
-            Box::new(Writer {
-                dialect: dialect.clone(),
-                told: None,
-            })
-        });
+        self.writer = (!dialect.is_ga()).then(|| Box::new(Writer::new(dialect.clone())));
     }
 
-    /// Has each `session.update` from now on end its instructions with this. Returns what it was before.
+    /// Has each `session.update` from now on tell the conversation so far at the end of its instructions.
+    /// Returns what it told before.
     pub(super) fn tell(&mut self, told: Option<Arc<str>>) -> Option<Arc<str>> {
-        if self.writer.is_none() && told.is_some() {
-            self.writer = Some(Box::new(Writer {
-                dialect: Dialect::default(),
-                told: None,
-            }));
+        if self.writer.is_none() && told.is_none() {
+            return None;
         }
-        let writer = self.writer.as_mut()?;
-        std::mem::replace(&mut writer.told, told)
+        std::mem::replace(&mut self.writer().told, told)
+    }
+
+    /// Has each `session.update` from now on tell this after the conversation so far.
+    pub(super) fn tell_feedback(&mut self, feedback: Option<Arc<str>>) {
+        if self.writer.is_some() || feedback.is_some() {
+            self.writer().feedback = feedback;
+        }
+    }
+
+    fn writer(&mut self) -> &mut Writer {
+        self.writer
+            .get_or_insert_with(|| Box::new(Writer::new(Dialect::default())))
     }
 
     /// What each `session.update` ends its instructions with.
-    pub(super) fn told(&self) -> Option<&str> {
-        self.writer.as_ref()?.told.as_deref()
+    pub(super) fn ending(&self) -> Option<Arc<str>> {
+        self.writer.as_ref()?.ending()
     }
 
     /// Has messages name an item as the server does.
@@ -147,7 +172,9 @@ impl Outbox {
         }
         if let Ok(mut event) = serde_json::from_str(&message.text) {
             if let Some(writer) = writer {
-                writer.dialect.rewrite(&mut event, writer.told.as_deref());
+                writer
+                    .dialect
+                    .rewrite(&mut event, writer.ending().as_deref());
             }
             self.name_theirs(&mut event);
             message.text = Value::Object(event).to_string();

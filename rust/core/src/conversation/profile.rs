@@ -25,7 +25,7 @@ pub struct Profile {
     /// Whether a session has `tracing`.
     pub traces: bool,
     /// Whether clients may create messages and calls. Otherwise a conversation that begins with some is told
-    /// them at the end of the instructions.
+    /// them at the end of the instructions, and so is what a guardrail says.
     pub messages: bool,
     /// Whether an item that a client created is confirmed by `conversation.item.done` at last.
     pub ends_items: bool,

@@ -8,7 +8,7 @@ mod reading;
 mod writing;
 
 pub(super) use reading::{added, current_name, is_whole, so_far};
-pub(super) use writing::told;
+pub(super) use writing::{told, words};
 
 /// Where a session has what the GA protocol has in its `audio`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

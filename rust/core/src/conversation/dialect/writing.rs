@@ -285,6 +285,14 @@ pub(in crate::conversation) fn told(creations: &[ClientEvent]) -> Option<String>
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
+/// The text of a message, if it has any.
+pub(in crate::conversation) fn words(message: &Value) -> Option<String> {
+    let parts = message.get("content")?.as_array()?;
+    let texts = parts.iter().filter_map(|part| part.get("text")?.as_str());
+    let words = texts.collect::<Vec<&str>>().join(" ");
+    (!words.is_empty()).then_some(words)
+}
+
 fn line(creation: &ClientEvent) -> Option<String> {
     let event: Value = serde_json::from_str(&creation.text).ok()?;
     let item = event.get("item")?;
@@ -297,14 +305,8 @@ fn line(creation: &ClientEvent) -> Option<String> {
         ),
         "function_call_output" => format!("It gave: {}", text("output").unwrap_or_default()),
         "message" => {
-            let parts = item.get("content")?.as_array()?;
-            let words: Vec<&str> = parts
-                .iter()
-                .filter_map(|part| part.get("text")?.as_str())
-                .collect();
-            let words = words.join(" ");
+            let words = words(item)?;
             match text("role") {
-                _ if words.is_empty() => return None,
                 Some("assistant") => format!("You said: {words}"),
                 Some("user") => format!("The user said: {words}"),
                 _ => words,

@@ -68,6 +68,8 @@ impl Conversation {
         if interrupted {
             self.responses.silence_current(self.agent_version);
             self.cancel_current();
+        } else {
+            self.feedback_is_read();
         }
     }
 
@@ -103,6 +105,9 @@ impl Conversation {
         }
         if !out_of_band && (is_current || !known) {
             self.sequencer.ended(was_busy);
+        }
+        if !out_of_band && is_current {
+            self.feedback_is_answered(id, known || was_busy);
         }
         if let Some(id) = id {
             if !out_of_band && self.outbox.wants(Interest::GUARDRAILS) {

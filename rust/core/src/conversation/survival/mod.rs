@@ -9,7 +9,6 @@
 //! To the session layer it is one connection: its id does not change, so that what was begun before the
 //! loss ends after it.
 
-mod configuration;
 mod kept_sound;
 mod restore;
 mod resumed_items;
@@ -25,13 +24,16 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::capabilities::Media;
 use super::client_event::ClientEvent;
 use super::commands::Rejected;
 use super::core_error::CoreError;
 use super::event::{ConnectionEnd, Status};
-use super::item::{Item, ItemId};
+use super::item::{Item, ItemId, at};
 use super::{Conversation, History};
+use crate::audio::AudioFormat;
 use kept_sound::KeptSound;
 
 pub(super) use resumed_items::ResumedItems;
@@ -81,8 +83,6 @@ impl Default for SurvivalOptions {
 #[derive(Debug)]
 pub(super) struct Surviving {
     options: SurvivalOptions,
-    /// A whole `session.update`: the configuration that the server has.
-    configuration: SharedText,
     sound: KeptSound,
     /// Answers that still play, which the server has as text.
     text_only: HashSet<ItemId>,
@@ -112,7 +112,6 @@ impl Surviving {
         let most_ms = options.max_unsent_audio.as_millis() as u64;
         Self {
             options,
-            configuration: "".into(),
             sound: KeptSound::new(most_ms),
             text_only: HashSet::new(),
             told_calls: HashSet::new(),
@@ -121,6 +120,30 @@ impl Surviving {
             stored: Vec::new(),
             answers: Vec::new(),
         }
+    }
+
+    /// Takes the configuration that a connection begins with.
+    pub fn begin_with(&mut self, session_update: &Value, media: Media) {
+        self.sound.goes_apart(media == Media::Track);
+        self.note_sound(session_update);
+    }
+
+    /// Takes what the whole configuration says of the user's sound.
+    pub fn note_sound(&mut self, session_update: &Value) {
+        let input = at(session_update, &["session", "audio", "input"]);
+        let stated = |key: &str| input.and_then(|input| input.get(key));
+        let format = stated("format").and_then(|format| {
+            let name = format.get("type").and_then(Value::as_str)?;
+            let rate = format.get("rate").and_then(Value::as_u64);
+            AudioFormat::from_wire(name, rate.and_then(|rate| u32::try_from(rate).ok())).ok()
+        });
+        let is_off = |key: &str| stated(key).is_some_and(Value::is_null);
+        let transcribed = !is_off("transcription") && stated("transcription").is_some();
+        self.sound.configured(
+            format.unwrap_or_default(),
+            is_off("turn_detection"),
+            transcribed,
+        );
     }
 
     /// A call was answered while there was no connection.

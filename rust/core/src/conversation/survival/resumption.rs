@@ -47,20 +47,19 @@ impl Conversation {
         let unconfirmed = self.outbox.take_unconfirmed();
         let answers = std::mem::take(&mut survival.answers);
         let (mut items, mut left_out) = (0, 0);
-        let configuration = survival.configuration.to_string();
         if held_by_server {
             self.resumed = (!self.profile.resumes_by.is_empty()).then(Box::default);
-            self.outbox.message(configuration);
+            self.configure_again();
             for answer in answers {
                 self.outbox.message(answer);
             }
         } else if self.profile.messages {
-            self.outbox.message(configuration);
+            self.configure_again();
             (items, left_out) = self.replay_history(&mut survival, suspended.as_ref());
         } else {
             // What its instructions end with is known when all items are.
             (items, left_out) = self.replay_history(&mut survival, suspended.as_ref());
-            self.outbox.message(configuration);
+            self.configure_again();
         }
         for message in unconfirmed {
             self.outbox.message(message);
@@ -178,7 +177,7 @@ impl Conversation {
     pub(in crate::conversation) fn tell_again(&mut self) {
         if let Some(mut survival) = self.survival.take() {
             self.replay_history(&mut survival, None);
-            self.outbox.message(survival.configuration.to_string());
+            self.configure_again();
             self.survival = Some(survival);
         }
     }

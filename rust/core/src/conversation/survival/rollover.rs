@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Surviving;
 use super::restore::{self, Replay};
-use super::{SharedText, Surviving};
 use crate::conversation::Conversation;
 use crate::conversation::client_event::ClientEvent;
+use crate::conversation::configuration::Configuration;
 use crate::conversation::dialect;
 use crate::conversation::event::{Event, Status};
 use crate::conversation::item::{Item, ItemId};
@@ -25,9 +26,9 @@ pub struct Replayed {
     items: Vec<Arc<Item>>,
     left_out: u64,
     /// The configuration that it begins with.
-    configuration: Option<SharedText>,
-    /// What the instructions end with, where the provider takes no messages.
-    told: Option<Arc<str>>,
+    configuration: Configuration,
+    /// What its instructions end with.
+    ending: Option<Arc<str>>,
 }
 
 impl Conversation {
@@ -82,18 +83,20 @@ impl Conversation {
             creations.push(go_on);
             ids.push(id);
         }
-        replayed.configuration = Some(survival.configuration.clone());
-        let mut messages = vec![survival.configuration.to_string().into()];
+        replayed.configuration = self.configuration.clone();
+        let mut messages = vec![self.configuration.update().into()];
         if self.profile.traces && self.options.purpose == Purpose::Conversation {
             messages.push(ClientEvent::tracing_update(&self.tracing));
         }
+        let mut told = None;
         if self.profile.messages {
             messages.extend(creations);
             replayed.ids.extend(ids);
         } else {
-            replayed.told = dialect::told(&creations).map(Arc::from);
+            told = dialect::told(&creations).map(Arc::from);
         }
-        let before = self.outbox.tell(replayed.told.clone());
+        let before = self.outbox.tell(told);
+        replayed.ending = self.outbox.ending();
         let written = messages.into_iter().map(|it| self.outbox.written(it));
         replayed.messages = written.collect();
         self.outbox.tell(before);
@@ -113,16 +116,16 @@ impl Conversation {
         self.outbox.take_unconfirmed();
         self.reset_wire();
         // Another agent may be in charge by now.
-        let is_changed = replayed.configuration.as_ref() != Some(&survival.configuration);
+        let is_changed = replayed.configuration != self.configuration;
         if !self.profile.messages {
             let (items, _) = self.replay_history(&mut survival, None);
-            if is_changed || self.outbox.told() != replayed.told.as_deref() {
-                self.outbox.message(survival.configuration.to_string());
+            if is_changed || self.outbox.ending() != replayed.ending {
+                self.configure_again();
             }
             return self.taken_over(survival, items, replayed.left_out);
         }
         if is_changed {
-            self.outbox.message(survival.configuration.to_string());
+            self.configure_again();
         }
         let known: HashMap<&str, &Arc<Item>> = replayed
             .items

@@ -45,6 +45,12 @@ impl Conversation {
         // Where the next server hears the turn end, it answers by itself as well.
         let own_response = std::mem::take(&mut self.own_response_due) && !detects;
         self.sequencer.suspend(settled.ask_again || own_response);
+        let continues = self
+            .survival
+            .as_ref()
+            .is_some_and(|it| it.options.continue_answers);
+        let goes_on = settled.ask_again || (settled.was_cut && continues);
+        self.feedback_lost(settled.response_id.as_deref(), goes_on);
         for item_id in self.history_requests.suspend() {
             self.history.remove(&item_id);
         }
@@ -56,7 +62,7 @@ impl Conversation {
             if is_transcription {
                 survival.sound.take_back();
             }
-            let continues = settled.was_cut && survival.options.continue_answers;
+            let continues = settled.was_cut && continues;
             survival.suspended = Some(Suspended {
                 at: now,
                 reason,
