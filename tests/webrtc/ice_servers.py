@@ -155,7 +155,12 @@ class OfferTaker:
         return [(host, int(port)) for host, port in found]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        except asyncio.IncompleteReadError:
+            # The client gave up before it offered anything.
+            writer.close()
+            return
         length = re.search(r"content-length: *(\d+)", head, re.IGNORECASE)
         assert length is not None
         self.offers.append((await reader.readexactly(int(length[1]))).decode())

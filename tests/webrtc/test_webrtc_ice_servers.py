@@ -12,6 +12,7 @@ from lossy import LossyNetwork
 
 from stapes import (
     AudioStopped,
+    ConnectError,
     HandshakeError,
     IceServer,
     RealtimeAgent,
@@ -29,9 +30,9 @@ with_turn = pytest.mark.skipif(
 )
 
 
-async def offered(taker: OfferTaker, *servers: IceServer) -> None:
+async def offered(taker: OfferTaker, *servers: IceServer, patience: float = 1.0) -> None:
     """Make a session offer a call."""
-    transport = WebRTCTransport(url=taker.url, ice_servers=servers)
+    transport = WebRTCTransport(url=taker.url, ice_servers=servers, ice_server_timeout=patience)
     session: Any = RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)
     with pytest.raises(HandshakeError):
         await asyncio.wait_for(session.connect(), 2 * SECONDS)
@@ -69,6 +70,29 @@ async def test_a_stun_server_that_is_silent_holds_no_call_up_for_good(stack):
     assert stun.asked
     assert not taker.candidates("srflx")
     assert taker.candidates("host")
+
+
+async def test_dead_servers_do_not_keep_the_others_from_the_offer(stack, caplog):
+    dead = [await stack.enter_async_context(StunServer(ELSEWHERE, silent=True)) for _ in range(3)]
+    stun = await stack.enter_async_context(StunServer(ELSEWHERE))
+    taker = await stack.enter_async_context(OfferTaker())
+    urls = [server.url for server in (*dead, stun)]
+    with caplog.at_level("WARNING", logger="stapes"):
+        await offered(taker, *(IceServer(url) for url in urls), patience=0.3)
+    assert all(server.asked for server in dead)
+    assert taker.candidates("srflx") == [ELSEWHERE]
+    warned = [record.getMessage() for record in caplog.records]
+    named = [url for url in urls if any(url in message for message in warned)]
+    assert named == [server.url for server in dead]
+    assert all("ice_server_timeout" in message for message in warned)
+
+
+async def test_a_server_that_has_no_address_is_refused_by_its_name(stack):
+    taker = await stack.enter_async_context(OfferTaker())
+    transport = WebRTCTransport(url=taker.url, ice_servers=[IceServer("stun:nobody.invalid:3478")])
+    session: Any = RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)
+    with pytest.raises(ConnectError, match=r"stun:nobody\.invalid:3478"):
+        await asyncio.wait_for(session.connect(), 2 * SECONDS)
 
 
 @with_turn

@@ -16,6 +16,7 @@ from stapes import (
     Audio,
     AudioInterrupted,
     AudioStopped,
+    ConnectError,
     ConnectionChanged,
     Error,
     MediaChanged,
@@ -23,6 +24,7 @@ from stapes import (
     RealtimeSession,
     ReconnectPolicy,
     SessionRestored,
+    StapesError,
     WebRTCTransport,
 )
 from stapes.devserver import Call, DevServer, Options, ScriptedMind, Turn
@@ -271,12 +273,43 @@ async def test_should_retry_takes_a_goodbye_for_a_loss(begin):
     await called.seen.until(SessionRestored)
 
 
-async def test_a_message_that_no_call_can_carry_ends_the_session_by_name(begin):
+async def test_a_message_that_no_call_can_carry_is_refused_and_the_call_goes_on(begin):
     called = await begin(greets=False)
-    called.session.send_message("word " * 60_000)
-    ended = await called.seen.until(ConnectionChanged, lambda it: it.status == "disconnected")
-    assert "longer than the server takes" in ended.reason
-    assert "reconnecting" not in statuses(called)
+    long = "word " * 60_000
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": long}]}
+    for refused in (
+        lambda: called.session.send_message(long),
+        lambda: called.session.add_image("data:image/png;base64," + long.replace(" ", "A")),
+        lambda: called.session.transport.send_event(
+            {"type": "conversation.item.create", "item": item}
+        ),
+    ):
+        with pytest.raises(StapesError, match="the server takes at most 262144 bytes"):
+            await refused()
+    called.session.send_message("Are you there?")
+    await called.seen.until(AudioStopped)
+    assert statuses(called) == ["connecting", "connected"]
+    assert not called.seen.errors
+
+
+async def test_instructions_that_no_call_can_carry_are_an_error_and_the_call_goes_on(begin):
+    called = await begin(greets=False)
+    await called.session.update_agent(RealtimeAgent(name="long", instructions="word " * 60_000))
+    error = await called.seen.until(Error)
+    assert "the server takes at most 262144 bytes" in str(error.error)
+    called.session.send_message("Are you there?")
+    await called.seen.until(AudioStopped)
+    assert statuses(called) == ["connecting", "connected"]
+
+
+async def test_a_configuration_that_no_call_can_carry_fails_connect_by_name(stack):
+    server = await stack.enter_async_context(DevServer(mind()))
+    transport = WebRTCTransport(url=server.calls_url)
+    agent = RealtimeAgent(name="long", instructions="word " * 60_000)
+    session: Any = RealtimeSession(agent, api_key=KEY, transport=transport)
+    with pytest.raises(ConnectError, match="longer than the server takes"):
+        await session.connect()
+    assert session.status == "disconnected"
 
 
 async def test_an_expired_session_is_replaced(begin):

@@ -82,6 +82,8 @@ class WebRTCTransport(Transport):
         disconnected_grace: how long it may be disconnected before it counts as lost.
         ice_servers: STUN and TURN servers. None are needed to reach a server on the open internet;
             a TURN server helps where a firewall lets no UDP out.
+        ice_server_timeout: how long these have to answer, all of them together. The call is then
+            offered without those that have not; the log names them.
         local_addresses: the addresses of this machine to use. None: the one that leads to the
             server.
         complexity: effort of the Opus encoder, 0 to 10; `None`: 1, and 5 with `fec`.
@@ -117,6 +119,7 @@ class WebRTCTransport(Transport):
     disconnected_after: float = 5.0
     disconnected_grace: float = 5.0
     ice_servers: Sequence[IceServer] = ()
+    ice_server_timeout: float = 1.0
     local_addresses: Sequence[str] = ()
     complexity: int | None = None
     bitrate: int | None = None

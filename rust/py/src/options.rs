@@ -323,6 +323,7 @@ options! {
         disconnected_after: disconnected_after,
         disconnected_grace: disconnected_grace,
         ice_servers: ice_servers,
+        ice_server_timeout: ice_server_timeout,
         local_addresses: local_addresses,
         fec: encoder.fec,
         expected_loss: encoder.expected_loss,

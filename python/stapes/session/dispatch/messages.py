@@ -223,9 +223,10 @@ class McpCallCompleted:
 class CoreError:
     """Something went wrong that no command's exception tells of."""
 
-    kind: Literal["server", "protocol", "model", "unanswered", "not_sent", "gave_up"]
+    kind: Literal["server", "protocol", "model", "unanswered", "not_sent", "too_long", "gave_up"]
     """The server reported it; the server broke the protocol; the model did; the server left a
-    request for a response unanswered; a message was not sent, because the connection was over."""
+    request for a response unanswered; a message was not sent, because the connection was over; or
+    because it is longer than the connection takes; a connection that was lost is not made again."""
     detail: str
     """A sentence for users; of the kind `server` the server's event, as JSON text."""
     failed: str | None

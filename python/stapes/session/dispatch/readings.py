@@ -27,12 +27,10 @@ def error_of(message: messages.CoreError) -> Exception:
     match message.kind:
         case "server":
             return ServerError(json.loads(message.detail), message.failed)
-        case "protocol":
+        case "protocol" | "unanswered" | "too_long":
             return StapesError(message.detail)
         case "model":
             return ModelBehaviorError(message.detail)
-        case "unanswered":
-            return StapesError(message.detail)
         case "not_sent":
             return NotConnectedError(message.detail)
         case "gave_up":

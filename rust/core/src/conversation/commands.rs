@@ -38,6 +38,12 @@ pub enum Rejected {
          ({limit}) still waits to be sent: send it later, or raise max_outgoing_bytes"
     )]
     TooLong { bytes: usize, limit: usize },
+    #[error(
+        "the event is {bytes} bytes long, and the server takes at most {limit} bytes at once over its \
+         data channel: send less at once (shorter instructions, fewer tools, smaller images), or use \
+         the WebSocket"
+    )]
+    TooLongForServer { bytes: usize, limit: usize },
     #[error("{limit} response.create requests are waiting already: wait for responses to end")]
     TooManyRequests { limit: usize },
     #[error(

@@ -17,6 +17,8 @@ pub enum CoreError {
     Unanswered(String),
     /// Something was to be sent when the connection had been lost.
     NotSent(String),
+    /// A message is longer than what the connection takes.
+    TooLong(String),
     /// A connection that was lost is not made again.
     GaveUp(String),
 }
@@ -29,6 +31,7 @@ impl CoreError {
             Self::Model(_) => "model",
             Self::Unanswered(_) => "unanswered",
             Self::NotSent(_) => "not_sent",
+            Self::TooLong(_) => "too_long",
             Self::GaveUp(_) => "gave_up",
         }
     }
@@ -44,6 +47,7 @@ impl CoreError {
             | Self::Model(what)
             | Self::Unanswered(what)
             | Self::NotSent(what)
+            | Self::TooLong(what)
             | Self::GaveUp(what) => edit(what),
         }
     }
@@ -64,6 +68,7 @@ impl CoreError {
             | Self::Model(what)
             | Self::Unanswered(what)
             | Self::NotSent(what)
+            | Self::TooLong(what)
             | Self::GaveUp(what) => what.clone(),
         }
     }

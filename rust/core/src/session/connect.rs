@@ -156,7 +156,8 @@ fn run_websocket(
     socket.run(connection)
 }
 
-/// Runs a call over WebRTC; the connection learns the server's time from the answer to the offer.
+/// Runs a call over WebRTC; the connection learns from the answer to the offer what time the server has, and
+/// how long a message may be.
 #[cfg(feature = "webrtc")]
 fn run_webrtc(
     call: crate::transport::webrtc::WebRtcConnection,
@@ -165,6 +166,7 @@ fn run_webrtc(
     if let Some(date) = call.server_date() {
         connection.note_server_date(date);
     }
+    connection.limit_messages(call.max_message());
     call.run(connection)
 }
 

@@ -188,7 +188,7 @@ impl Connection {
         self.queue().bytes() + sound
     }
 
-    fn queue(&self) -> MutexGuard<'_, OutgoingQueue> {
+    pub(super) fn queue(&self) -> MutexGuard<'_, OutgoingQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -57,6 +57,12 @@ impl Connection {
         let _ = self.server_date.set((date, Instant::now()));
     }
 
+    /// The server takes no longer message than this, in bytes.
+    #[cfg(feature = "webrtc")]
+    pub(super) fn limit_messages(&self, bytes: usize) {
+        self.queue().limit_messages(bytes);
+    }
+
     /// The server's time now, in seconds of the Unix epoch, if it has told it.
     pub(super) fn server_time(&self) -> Option<f64> {
         let (date, at) = self.server_date.get()?;

@@ -79,7 +79,7 @@ impl Session {
                             state.unsent.get_or_insert_with(|| Arc::clone(connection));
                         }
                         Err(Unqueued::TooLong(why)) => {
-                            let error = CoreError::NotSent(why.to_string());
+                            let error = CoreError::TooLong(why.to_string());
                             self.sink.push(sequence, Event::CoreError(error));
                             events = true;
                         }

@@ -67,6 +67,9 @@ use output_audio::OutputAudio;
 use reconnect::Reconnecting;
 use user_sound::UserSound;
 
+/// The most that the session adds to a user's event, in bytes: ids.
+const IDS: usize = 256;
+
 struct State {
     conversation: Conversation,
     /// The connection that messages go to.
@@ -355,11 +358,11 @@ impl Session {
         self.state().retry_after
     }
 
-    /// Whether a message of this length may be sent now. One that is longer than `max_outgoing_bytes`
-    /// has to wait for another such one.
+    /// Whether a user's message of this length may be sent now: the server takes it, and no other one that
+    /// is longer than `max_outgoing_bytes` waits.
     pub fn room_for(&self, bytes: usize) -> Result<(), Rejected> {
         let connection = self.lock().connection.clone();
-        connection.map_or(Ok(()), |connection| connection.room_for(bytes))
+        connection.map_or(Ok(()), |connection| connection.room_for(bytes + IDS))
     }
 
     /// Whether a sender should wait before it sends more.

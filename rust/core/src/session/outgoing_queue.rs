@@ -17,7 +17,7 @@ struct Queued {
 /// Why a message is not queued.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unqueued {
-    /// It is too long to wait now; others may be sent.
+    /// It is too long to be sent, or to wait now; others may be sent.
     TooLong(Rejected),
     /// So much waits that the server does not read: how much.
     Stuck(usize),
@@ -28,6 +28,8 @@ pub(super) enum Unqueued {
 #[derive(Debug)]
 pub(super) struct OutgoingQueue {
     limits: OutgoingLimits,
+    /// The longest message that the server takes, in bytes.
+    max_message: usize,
     waiting: VecDeque<Queued>,
     /// Of all messages that are not flushed.
     bytes: usize,
@@ -50,6 +52,7 @@ impl OutgoingQueue {
     pub fn new(limits: OutgoingLimits) -> Self {
         Self {
             limits,
+            max_message: usize::MAX,
             waiting: VecDeque::new(),
             bytes: 0,
             long: 0,
@@ -66,8 +69,17 @@ impl OutgoingQueue {
         bytes > self.limits.max_bytes
     }
 
+    #[cfg(feature = "webrtc")]
+    pub fn limit_messages(&mut self, bytes: usize) {
+        self.max_message = bytes;
+    }
+
     /// Whether a message of this length may be queued.
     pub fn room_for(&self, bytes: usize) -> Result<(), Rejected> {
+        if bytes > self.max_message {
+            let limit = self.max_message;
+            return Err(Rejected::TooLongForServer { bytes, limit });
+        }
         if self.is_long(bytes) && self.long > 0 {
             let limit = self.limits.max_bytes;
             return Err(Rejected::TooLong { bytes, limit });
@@ -182,6 +194,21 @@ mod tests {
         assert_eq!(queue.bytes(), 500 + 40 + 60);
         assert_eq!(queue.push(message(40)), Ok(1));
         assert_eq!(queue.push(message(1)), Err(Unqueued::Stuck(601)));
+    }
+
+    #[cfg(feature = "webrtc")]
+    #[test]
+    fn what_the_server_does_not_take_is_refused_and_leaves_the_rest() {
+        let mut queue = queue();
+        queue.limit_messages(80);
+        let refused = Rejected::TooLongForServer {
+            bytes: 81,
+            limit: 80,
+        };
+        assert_eq!(queue.room_for(81), Err(refused.clone()));
+        assert_eq!(queue.push(message(81)), Err(Unqueued::TooLong(refused)));
+        assert_eq!(queue.push(message(80)), Ok(0));
+        assert_eq!(queue.bytes(), 80);
     }
 
     #[test]

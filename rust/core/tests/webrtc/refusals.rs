@@ -80,6 +80,24 @@ async fn garbled_descriptions_are_refused_by_name() {
 }
 
 #[tokio::test]
+async fn an_answer_that_takes_no_sound_is_refused_by_name() {
+    let garbles: [fn(String) -> String; 3] = [
+        |description| description.replace("m=audio 9", "m=audio 0"),
+        |description| description.replacen("a=sendrecv", "a=inactive", 1),
+        |description| description.replacen("a=sendrecv", "a=sendonly", 1),
+    ];
+    for (garble, why) in garbles
+        .into_iter()
+        .zip(["port is 0", "inactive", "sendonly"])
+    {
+        let error = refused(Manner::Description(garble), &options()).await;
+        let text = error.to_string();
+        assert!(matches!(error, ConnectError::NotWebRtc { .. }), "{error:?}");
+        assert!(text.contains(why), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_certificate_with_another_fingerprint_is_refused() {
     let another = |description: String| {
         let marker = "a=fingerprint:sha-256 ";

@@ -26,6 +26,7 @@ fn settings() -> PeerSettings {
     PeerSettings {
         local: vec![Ipv4Addr::LOCALHOST.into()],
         ice_servers: Vec::new(),
+        ice_server_timeout: Duration::from_secs(1),
         channel_buffer: 1 << 20,
         disconnected_after: Duration::from_secs(10),
         failed_after: Duration::from_secs(10),

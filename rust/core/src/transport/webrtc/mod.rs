@@ -89,7 +89,7 @@ async fn call(
         .map_err(|error| ConnectError::NotWebRtc {
             problem: format!("its session description cannot be met ({error})"),
         })?;
-    wait_until_open(&peer, &target, deadline).await?;
+    wait_until_open(&peer, &target, deadline, peer.silent_servers()).await?;
     debug!(address = target.address(), "the call is connected");
     Ok(WebRtcConnection {
         peer,
@@ -115,6 +115,7 @@ fn settings(options: &WebRtcOptions, stream: &ByteStream) -> Result<PeerSettings
     Ok(PeerSettings {
         local,
         ice_servers: options.ice_servers.clone(),
+        ice_server_timeout: options.ice_server_timeout,
         channel_buffer: options.channel_buffer,
         disconnected_after: options.disconnected_after,
         // The driver gives up first; this is a fallback.
@@ -124,11 +125,13 @@ fn settings(options: &WebRtcOptions, stream: &ByteStream) -> Result<PeerSettings
     })
 }
 
-/// Waits until the data channel of `peer` is open.
+/// Waits until the data channel of `peer` is open. `silent` names the STUN and TURN servers that did not
+/// answer.
 async fn wait_until_open<P: Peer>(
     peer: &P,
     target: &Target,
     deadline: Deadline,
+    silent: &[String],
 ) -> Result<(), ConnectError> {
     let failed = |problem: &str| {
         Err(ConnectError::Call {
@@ -153,10 +156,7 @@ async fn wait_until_open<P: Peer>(
             }
             PeerEvent::Changed(PeerState::Connected) => phase = ConnectPhase::Channel,
             PeerEvent::Changed(PeerState::Failed) if phase == ConnectPhase::Ice => {
-                return failed(
-                    "none of its media addresses answers; check that the firewall lets UDP out, or \
-                 name a TURN server in ice_servers",
-                );
+                return failed(&unreached(silent));
             }
             PeerEvent::Changed(PeerState::Failed) if phase == ConnectPhase::Dtls => {
                 return failed(NO_KEYS);
@@ -171,6 +171,16 @@ async fn wait_until_open<P: Peer>(
             _ => {}
         }
     }
+}
+
+fn unreached(silent: &[String]) -> String {
+    let way = if silent.is_empty() {
+        "name a TURN server in ice_servers".to_owned()
+    } else {
+        let servers = silent.join(", ");
+        format!("that these in ice_servers run, which did not answer: {servers}")
+    };
+    format!("none of its media addresses answers; check that the firewall lets UDP out, or {way}")
 }
 
 /// A call that stands, which nobody carries yet.
@@ -191,6 +201,11 @@ impl WebRtcConnection {
     /// What the server's clock shows now, by the `Date` of its answer to the offer, where it had one.
     pub fn server_date(&self) -> Option<SystemTime> {
         self.server_clock?.now()
+    }
+
+    /// The longest message that the server takes, in bytes.
+    pub fn max_message(&self) -> usize {
+        self.peer.max_message()
     }
 
     /// Moves messages and sound between the call and `endpoint` until the call ends.

@@ -30,6 +30,9 @@ pub struct WebRtcOptions {
     pub disconnected_grace: Duration,
     /// STUN and TURN servers. None by default: a server on the open internet sees our address.
     pub ice_servers: Vec<IceServer>,
+    /// How long STUN and TURN servers have to answer, all of them together, before the call is offered
+    /// without those that have not. 1 s.
+    pub ice_server_timeout: Duration,
     /// The local addresses to use. None by default: the one from which the server is reached.
     pub local_addresses: Vec<IpAddr>,
     /// The most bytes in the data channel that the far side has not acknowledged. Further messages wait
@@ -102,6 +105,7 @@ impl Default for WebRtcOptions {
             disconnected_after: Duration::from_secs(5),
             disconnected_grace: Duration::from_secs(5),
             ice_servers: Vec::new(),
+            ice_server_timeout: Duration::from_secs(1),
             local_addresses: Vec::new(),
             channel_buffer: 1 << 20,
             send_batch_bytes: 64 << 10,

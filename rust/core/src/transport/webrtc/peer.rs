@@ -39,6 +39,9 @@ pub trait Peer: Send + Sync + 'static {
     /// Keeps the connection alive without returning events. It never completes.
     fn tend(&self) -> impl Future<Output = ()> + Send;
 
+    /// The longest message that the far side takes, in bytes, as its description says.
+    fn max_message(&self) -> usize;
+
     /// Counters since the peer was created.
     fn stats(&self) -> PeerStats;
 
@@ -130,6 +133,8 @@ pub struct PeerSettings {
     /// `0.0.0.0`.
     pub local: Vec<IpAddr>,
     pub ice_servers: Vec<IceServer>,
+    /// How long these have to answer, all of them together.
+    pub ice_server_timeout: Duration,
     /// The most bytes in the data channel that the far side has not acknowledged.
     pub channel_buffer: usize,
     /// Silence of the far side after which it counts as disconnected.

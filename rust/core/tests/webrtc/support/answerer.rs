@@ -136,6 +136,7 @@ pub fn settings() -> PeerSettings {
     PeerSettings {
         local: vec!["127.0.0.1".parse().unwrap()],
         ice_servers: Vec::new(),
+        ice_server_timeout: Duration::from_secs(1),
         channel_buffer: 1 << 20,
         disconnected_after: Duration::from_secs(5),
         failed_after: Duration::from_secs(10),

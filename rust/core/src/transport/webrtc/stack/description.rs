@@ -38,6 +38,35 @@ impl Limits {
     }
 }
 
+/// Why the far side's description lets no sound of the user through, if it does not.
+pub(super) fn audio_refused(description: &str) -> Option<&'static str> {
+    let lines = || description.lines().map(str::trim_end);
+    let direction = |line: &str| match line {
+        "a=inactive" => Some("its audio is inactive: it takes and sends none"),
+        "a=sendonly" => Some("it sends audio and takes none (sendonly)"),
+        "a=sendrecv" | "a=recvonly" => Some(""),
+        _ => None,
+    };
+    let mut section = lines().skip_while(|line| !line.starts_with("m=audio "));
+    let Some(audio) = section.next() else {
+        return Some("it has no audio in it");
+    };
+    // "m=audio 0 ..." (RFC 3264, section 6).
+    if audio.split(' ').nth(1) == Some("0") {
+        return Some("it refuses audio (its port is 0)");
+    }
+    // What stands before all sections holds for those that say nothing (RFC 8866, section 6.7).
+    let said = section
+        .take_while(|line| !line.starts_with("m="))
+        .find_map(direction)
+        .or_else(|| {
+            lines()
+                .take_while(|line| !line.starts_with("m="))
+                .find_map(direction)
+        });
+    said.filter(|why| !why.is_empty())
+}
+
 /// The `mid` of the audio section.
 pub(super) fn audio_mid(description: &str) -> Option<&str> {
     let mut lines = description.lines().map(str::trim_end);
@@ -100,6 +129,40 @@ mod tests {
             "v=0\r\na=candidate:1 x\r\na=candidate:2 y\r\na=end-of-candidates\r\na=setup:active\r\n"
         );
         assert_eq!(with_end_of_candidates("v=0\r\n"), "v=0\r\n");
+    }
+
+    #[test]
+    fn audio_that_is_not_taken_is_refused_audio() {
+        let refused = |session: &str, port: &str, audio: &str| {
+            let text = format!(
+                "v=0\r\n{session}m=audio {port} UDP/TLS/RTP/SAVPF 111\r\n{audio}m=application 9\r\na=sendonly\r\n"
+            );
+            audio_refused(&text)
+        };
+        for (session, port, audio) in [
+            ("", "9", ""),
+            ("", "9", "a=sendrecv\r\n"),
+            ("", "9", "a=recvonly\r\n"),
+            ("a=inactive\r\n", "9", "a=sendrecv\r\n"),
+        ] {
+            assert_eq!(
+                refused(session, port, audio),
+                None,
+                "{session} {port} {audio}"
+            );
+        }
+        for (session, port, audio) in [
+            ("", "0", ""),
+            ("", "9", "a=inactive\r\n"),
+            ("", "9", "a=sendonly\r\n"),
+            ("a=inactive\r\n", "9", ""),
+        ] {
+            assert!(
+                refused(session, port, audio).is_some(),
+                "{session} {port} {audio}"
+            );
+        }
+        assert!(audio_refused("v=0\r\nm=application 9\r\n").is_some());
     }
 
     #[test]

@@ -26,9 +26,6 @@ use super::peer::{Opus, Peer, PeerError, PeerEvent, PeerSettings, PeerState, Pee
 /// The number of datagrams that are read from a socket before other work continues.
 const BURST: usize = 32;
 
-/// The time limit for responses of STUN and TURN servers.
-const SERVER_TIMEOUT: Duration = Duration::from_secs(3);
-
 /// The most events that wait while nobody receives them. Beyond that, datagrams stay in the sockets' own
 /// buffers, and those that do not fit there are lost, as on the network.
 const MAX_EVENTS: usize = 4096;
@@ -56,7 +53,8 @@ struct Reader {
 impl StackPeer {
     /// Opens the sockets of a peer and gathers its candidates. Must be called within a tokio runtime.
     pub async fn new(settings: &PeerSettings) -> Result<Self, PeerError> {
-        let sockets = Sockets::open(&settings.local, &settings.ice_servers, SERVER_TIMEOUT).await?;
+        let patience = settings.ice_server_timeout;
+        let sockets = Sockets::open(&settings.local, &settings.ice_servers, patience).await?;
         let now = Instant::now();
         Ok(Self {
             state: Mutex::new(State::new(settings, &sockets.candidates(), now)),
@@ -68,6 +66,11 @@ impl StackPeer {
             earlier_deadline: Notify::new(),
             room: Notify::new(),
         })
+    }
+
+    /// The URLs of STUN and TURN servers that did not answer.
+    pub fn silent_servers(&self) -> &[String] {
+        self.sockets.silent_servers()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -203,6 +206,10 @@ impl Peer for StackPeer {
             let reads = self.state().events.len() < MAX_EVENTS;
             self.turn(&mut reader, reads).await;
         }
+    }
+
+    fn max_message(&self) -> usize {
+        self.state().max_message()
     }
 
     fn stats(&self) -> PeerStats {

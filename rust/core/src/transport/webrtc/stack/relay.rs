@@ -17,35 +17,50 @@ use crate::transport::webrtc::peer::{IceServer, PeerError};
 /// The port of STUN and TURN (RFC 8489, section 18.6).
 const PORT: u16 = 3478;
 
-/// The address of a server and our credentials.
-#[derive(Clone)]
-pub(super) struct Server {
-    address: SocketAddr,
+/// A server that is to be asked, as the options name it.
+pub(super) struct Asked<'o> {
+    url: &'o str,
+    host: String,
     relays: bool,
-    username: String,
-    credential: String,
+    options: &'o IceServer,
 }
 
-impl Server {
-    /// Resolves all addresses of a server.
-    pub async fn find(server: &IceServer) -> Result<Vec<Self>, PeerError> {
-        let mut found = Vec::new();
-        for url in &server.urls {
+impl<'o> Asked<'o> {
+    /// Each URL of a server.
+    pub fn of(options: &'o IceServer) -> impl Iterator<Item = Result<Self, PeerError>> {
+        options.urls.iter().map(move |url| {
             let (relays, host) = parse(url)?;
-            let cannot = |error: &dyn std::fmt::Display| {
-                PeerError::IceServer(format!("{url} in ice_servers cannot be found ({error})"))
-            };
-            let addresses = lookup_host(host).await.map_err(|error| cannot(&error))?;
-            found.extend(addresses.map(|address| Self {
-                address,
+            Ok(Self {
+                url,
+                host,
                 relays,
-                username: server.username.clone(),
-                credential: server.credential.clone(),
-            }));
-        }
-        Ok(found)
+                options,
+            })
+        })
     }
 
+    pub fn url(&self) -> &str {
+        self.url
+    }
+
+    /// Looks up all of its addresses.
+    pub async fn find(&self) -> Result<Vec<Server<'_>>, PeerError> {
+        let found = lookup_host(&self.host).await.map_err(|error| {
+            let url = self.url;
+            PeerError::IceServer(format!("{url} in ice_servers cannot be found ({error})"))
+        })?;
+        let asked = self;
+        Ok(found.map(|address| Server { address, asked }).collect())
+    }
+}
+
+/// An address of a server.
+pub(super) struct Server<'a> {
+    address: SocketAddr,
+    asked: &'a Asked<'a>,
+}
+
+impl Server<'_> {
     pub fn is_reached_from(&self, local: SocketAddr) -> bool {
         self.address.is_ipv4() == local.is_ipv4()
     }
@@ -90,6 +105,7 @@ fn parse(url: &str) -> Result<(bool, String), PeerError> {
 /// The requests of one socket at one server, and their results.
 pub(super) struct Relay {
     client: Client,
+    url: String,
     server: SocketAddr,
     pub local: SocketAddr,
     /// The address at which the server relays datagrams to us.
@@ -98,25 +114,22 @@ pub(super) struct Relay {
     reflexive: Option<SocketAddr>,
     /// The number of responses that are outstanding.
     awaited: usize,
+    is_silent: bool,
 }
 
 impl Relay {
     /// Sends the requests to `server` from the socket at `local`.
-    pub fn new(server: &Server, local: SocketAddr, now: Instant) -> Result<Self, PeerError> {
+    pub fn new(server: &Server<'_>, local: SocketAddr, now: Instant) -> Result<Self, PeerError> {
         let failed = |error: &dyn std::fmt::Display| PeerError::IceServer(error.to_string());
         let crypto = rtc_crypto::default_provider().map_err(|error| failed(&error))?;
-        let address = server.address.to_string();
+        let (address, asked) = (server.address.to_string(), server.asked);
         let config = ClientConfig {
             stun_serv_addr: address.clone(),
-            turn_serv_addr: if server.relays {
-                address
-            } else {
-                String::new()
-            },
+            turn_serv_addr: if asked.relays { address } else { String::new() },
             local_addr: local,
             transport_protocol: TransportProtocol::UDP,
-            username: server.username.clone(),
-            password: server.credential.clone(),
+            username: asked.options.username.clone(),
+            password: asked.options.credential.clone(),
             realm: String::new(),
             software: String::new(),
             rto_in_ms: 0,
@@ -126,17 +139,28 @@ impl Relay {
         client
             .send_binding_request(now)
             .map_err(|error| failed(&error))?;
-        if server.relays {
+        if asked.relays {
             client.allocate(now).map_err(|error| failed(&error))?;
         }
         Ok(Self {
             client,
+            url: asked.url.to_owned(),
             server: server.address,
             local,
             relayed: None,
             reflexive: None,
-            awaited: 1 + usize::from(server.relays),
+            awaited: 1 + usize::from(asked.relays),
+            is_silent: true,
         })
+    }
+
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// Whether nothing has come from the server.
+    pub fn is_silent(&self) -> bool {
+        self.is_silent
     }
 
     pub fn is_settled(&self) -> bool {
@@ -170,6 +194,7 @@ impl Relay {
         now: Instant,
         take: &mut Vec<(BytesMut, SocketAddr, SocketAddr)>,
     ) {
+        self.is_silent = false;
         let message = TransportMessage {
             now,
             transport: TransportContext {

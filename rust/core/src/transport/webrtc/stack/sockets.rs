@@ -7,13 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use socket2::SockRef;
 use str0m::Candidate;
 use tokio::net::UdpSocket;
-use tokio::time::{sleep_until, timeout};
-use tracing::{debug, trace};
+use tokio::time::{sleep_until, timeout_at};
+use tracing::{trace, warn};
 
-use super::relay::{Relay, Server};
+use super::relay::{Asked, Relay};
 use crate::transport::webrtc::peer::{IceServer, PeerError};
 
 /// The longest datagram, in bytes: more than any network carries without fragmenting it.
@@ -24,11 +25,12 @@ pub(super) struct Sockets {
     plain: Vec<(SocketAddr, UdpSocket)>,
     relays: Mutex<Vec<Relay>>,
     has_relays: bool,
+    silent_servers: Vec<String>,
 }
 
 impl Sockets {
-    /// Opens a socket at each of these addresses and asks these servers for candidates. A server that does
-    /// not respond within `patience` is ignored.
+    /// Opens a socket at each of these addresses and asks these servers for candidates, all at once. One
+    /// that has not responded after `patience` is done without, and a warning says so.
     pub async fn open(
         addresses: &[IpAddr],
         servers: &[IceServer],
@@ -40,25 +42,73 @@ impl Sockets {
             let socket = UdpSocket::bind((*address, 0)).await.map_err(local)?;
             sockets.push((socket.local_addr().map_err(local)?, socket));
         }
-        let mut relays = Vec::new();
-        for server in servers {
-            for found in Server::find(server).await? {
-                let reaching = sockets.iter().map(|(address, _)| *address);
-                for address in reaching.filter(|address| found.is_reached_from(*address)) {
-                    relays.push(Relay::new(&found, address, Instant::now())?);
+        let mut sockets = Self {
+            plain: sockets,
+            relays: Mutex::default(),
+            has_relays: false,
+            silent_servers: Vec::new(),
+        };
+        if !servers.is_empty() {
+            let until = tokio::time::Instant::now() + patience;
+            sockets.find(servers, until).await?;
+            let _ = timeout_at(until, sockets.gather()).await;
+            sockets.note_silent(patience);
+        }
+        Ok(sockets)
+    }
+
+    /// Looks all servers up, and sends them our requests.
+    async fn find(
+        &mut self,
+        servers: &[IceServer],
+        until: tokio::time::Instant,
+    ) -> Result<(), PeerError> {
+        let urls = servers.iter().flat_map(Asked::of);
+        let asked = urls.collect::<Result<Vec<_>, _>>()?;
+        let found = asked.iter().map(|it| timeout_at(until, it.find()));
+        for (asked, found) in asked.iter().zip(join_all(found).await) {
+            let Ok(found) = found else {
+                self.silent_servers.push(asked.url().to_owned());
+                continue;
+            };
+            for server in found? {
+                let reaching = self.plain.iter().map(|(address, _)| *address);
+                for address in reaching.filter(|address| server.is_reached_from(*address)) {
+                    self.relays()
+                        .push(Relay::new(&server, address, Instant::now())?);
                 }
             }
         }
-        let has_relays = !relays.is_empty();
-        let sockets = Self {
-            plain: sockets,
-            relays: Mutex::new(relays),
-            has_relays,
-        };
-        if has_relays && timeout(patience, sockets.gather()).await.is_err() {
-            debug!("a STUN or TURN server does not answer");
+        let has_relays = !self.relays().is_empty();
+        self.has_relays = has_relays;
+        Ok(())
+    }
+
+    /// Takes note of the servers of which nothing has come.
+    fn note_silent(&mut self, patience: Duration) {
+        let mut silent = std::mem::take(&mut self.silent_servers);
+        silent.extend(
+            self.relays()
+                .iter()
+                .filter(|it| it.is_silent())
+                .map(Relay::url),
+        );
+        // A server may have several addresses.
+        silent.dedup();
+        for url in &silent {
+            warn!(
+                url,
+                "a STUN or TURN server has not answered for {} s (ice_server_timeout): the call is \
+                 offered without it",
+                patience.as_secs_f64()
+            );
         }
-        Ok(sockets)
+        self.silent_servers = silent;
+    }
+
+    /// The URLs of servers that did not answer.
+    pub fn silent_servers(&self) -> &[String] {
+        &self.silent_servers
     }
 
     /// Waits for the servers' responses.

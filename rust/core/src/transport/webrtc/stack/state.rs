@@ -157,9 +157,12 @@ impl State {
         Ok(description::with_end_of_candidates(&answer))
     }
 
-    /// Reads the limits of the far side's description and checks that it has Opus.
+    /// Reads the limits of the far side's description, and checks that it takes sound and has Opus.
     fn check_description(&mut self, theirs: &str) -> Result<(), PeerError> {
         self.limits = Limits::of(theirs);
+        if let Some(why) = description::audio_refused(theirs) {
+            return Err(PeerError::Description(why.to_owned()));
+        }
         let media = self.mid.and_then(|mid| self.rtc.media(mid));
         if media.is_none_or(|media| media.remote_pts().is_empty()) {
             return Err(PeerError::Description("it has no Opus in it".to_owned()));
@@ -191,6 +194,11 @@ impl State {
             .map_err(|error| PeerError::Local(error.to_string()))?;
         self.tick(now, send);
         Ok(if written { Written::Yes } else { Written::Full })
+    }
+
+    /// The longest message that the far side takes, in bytes.
+    pub fn max_message(&self) -> usize {
+        self.limits.message
     }
 
     /// The number of bytes that the far side has not acknowledged.
