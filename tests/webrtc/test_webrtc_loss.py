@@ -14,6 +14,7 @@ from stapes import (
     Audio,
     AudioStopped,
     HistoryUpdated,
+    MediaChanged,
     RealtimeAgent,
     RealtimeSession,
     WebRTCTransport,
@@ -60,6 +61,33 @@ async def test_a_conversation_goes_on_through_loss_and_jitter(stack) -> None:
     async with asyncio.timeout(15):
         while len(seen.of(AudioStopped)) < 2:
             await asyncio.sleep(0.02)
+    assert seen.errors == []
+
+
+async def test_a_blackout_is_said_and_counted_and_the_counts_stay_after_the_end(stack) -> None:
+    server = await stack.enter_async_context(DevServer(ScriptedMind(otherwise=SENTENCE)))
+    network = await stack.enter_async_context(LossyNetwork(server.calls_url))
+    transport = WebRTCTransport(url=network.url, stalled_after=0.5)
+    session: RealtimeSession[Any] = RealtimeSession(
+        RealtimeAgent(name="front"), transport=transport, api_key=KEY
+    )
+    assert session.transport.sound is None
+    seen = Seen(session)
+    await session.connect()
+    session.send_message("Go on.")
+    await seen.until(Audio, count=5)
+    network.spoil(loss=1.0, jitter_s=0.0)
+    stalled = await seen.until(MediaChanged)
+    network.spoil(loss=0.0, jitter_s=0.0)
+    resumed = await seen.until(MediaChanged, count=2)
+    assert (stalled.status, resumed.status) == ("stalled", "resumed")
+    await seen.until(AudioStopped)
+    await session.close()
+    sound = session.transport.sound
+    assert sound is not None
+    assert sound.packets_lost > 10
+    # A gap of that length is not filled.
+    assert 0.2 < sound.missing < resumed.silence + 0.2
     assert seen.errors == []
 
 

@@ -33,7 +33,10 @@ class SessionTransport:
 
     @property
     def sound(self) -> SoundStatistics | None:
-        """How the sound fares, as of the last second, where it travels beside the messages."""
+        """How the sound fares, as of the last second, where it travels beside the messages.
+
+        After the end of a call: how it fared until then.
+        """
         stats = self._scope.core.sound_stats()
         return None if stats is None else SoundStatistics(*stats)
 

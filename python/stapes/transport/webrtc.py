@@ -27,6 +27,7 @@ class SoundStatistics:
         packets_lost: those that were not there when it was their turn.
         packets_late: those of them that came afterwards.
         concealed: the share of the sound that had to be guessed, 0 to 1.
+        missing: seconds of the sound that were lost and not even guessed: longer gaps.
         target: how long sound is held back now, in seconds, so that late packets find their place.
         delay: how long the last packet was held back, in seconds.
     """
@@ -36,6 +37,7 @@ class SoundStatistics:
     packets_lost: int
     packets_late: int
     concealed: float
+    missing: float
     target: float
     delay: float
 

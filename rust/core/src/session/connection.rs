@@ -62,7 +62,6 @@ pub(super) struct ConnectionAudio {
     user: Arc<UserSound>,
     /// Its driver takes no more of it.
     pub(super) is_stopped: AtomicBool,
-    pub(super) stats: Mutex<SoundStats>,
 }
 
 impl ConnectionAudio {
@@ -71,7 +70,6 @@ impl ConnectionAudio {
             rates,
             user,
             is_stopped: AtomicBool::new(false),
-            stats: Mutex::default(),
         }
     }
 }
@@ -147,7 +145,7 @@ impl Connection {
             beginning: AtomicU8::new(Beginning::Pending as u8),
             patient: Mutex::default(),
             first_event_timeout: settings.first_event_timeout,
-            counters: Arc::default(),
+            counters: Arc::new(Counters::new(settings.sound.is_some())),
             announced: settings.announced,
             sound: None,
             output,
@@ -461,9 +459,7 @@ impl SoundEndpoint for Connection {
     }
 
     fn on_stats(&self, stats: SoundStats) {
-        if let Some(sound) = &self.sound {
-            *sound.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
-        }
+        self.counters.note_sound(stats);
     }
 
     fn on_room(&self) {

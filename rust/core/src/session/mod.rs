@@ -345,12 +345,10 @@ impl Session {
         self.look(Conversation::status)
     }
 
-    /// The statistics of the media track, if the connection has one.
+    /// The statistics of the media track, if the connection has one, or the last one had.
     pub fn sound_stats(&self) -> Option<SoundStats> {
-        let connection = self.lock().connection.clone()?;
-        let sound = connection.sound.as_ref()?;
-        let stats = sound.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(*stats)
+        let counters = Arc::clone(&self.lock().counters);
+        counters.sound()
     }
 
     /// How long a server that refused a handshake asked to wait, the last time that one did.

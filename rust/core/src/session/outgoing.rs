@@ -1,6 +1,9 @@
 //! How much may wait to be sent, and what has been sent.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::transport::SoundStats;
 
 /// Bounds on what may wait to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +53,29 @@ pub(super) struct Counters {
     messages_queued: AtomicU64,
     messages_flushed: AtomicU64,
     audio_dropped: AtomicU64,
+    /// Of the media track, where there is one.
+    sound: Option<Box<Mutex<SoundStats>>>,
 }
 
 impl Counters {
+    pub fn new(has_media_track: bool) -> Self {
+        Self {
+            sound: has_media_track.then(Box::default),
+            ..Self::default()
+        }
+    }
+
+    pub fn note_sound(&self, stats: SoundStats) {
+        if let Some(sound) = &self.sound {
+            *sound.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+        }
+    }
+
+    pub fn sound(&self) -> Option<SoundStats> {
+        let sound = self.sound.as_ref()?;
+        Some(*sound.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub fn frame_read(&self) {
         self.frames_read.fetch_add(1, Ordering::AcqRel);
     }

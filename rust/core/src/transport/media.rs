@@ -107,6 +107,8 @@ pub struct SoundStats {
     pub packets_late: u64,
     /// The share of the sound that was concealed, 0 to 1.
     pub concealed: f64,
+    /// Sound that was lost and not filled: gaps too long to be concealed.
+    pub missing: Duration,
     /// The delay that the jitter buffer aims at now.
     pub target: Duration,
     /// How long the jitter buffer held the last packet.
@@ -115,13 +117,14 @@ pub struct SoundStats {
 
 impl SoundStats {
     /// All of them, in the order of the fields; durations in seconds.
-    pub fn numbers(self) -> (u64, u64, u64, u64, f64, f64, f64) {
+    pub fn numbers(self) -> (u64, u64, u64, u64, f64, f64, f64, f64) {
         (
             self.packets_sent,
             self.packets_received,
             self.packets_lost,
             self.packets_late,
             self.concealed,
+            self.missing.as_secs_f64(),
             self.target.as_secs_f64(),
             self.delay.as_secs_f64(),
         )

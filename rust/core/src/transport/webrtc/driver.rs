@@ -324,6 +324,7 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
             packets_lost: received.lost,
             packets_late: received.late,
             concealed: received.concealed_fraction(),
+            missing: received.missing(),
             target: received.target,
             delay: received.delay,
         });

@@ -316,12 +316,14 @@ impl JitterBuffer {
         let copy = packet::redundancy(&packet.payload).map_or(0, i64::from);
         let copied = i64::from(copy > 0);
         let left = lost - copied;
+        let resumed = (timestamp - copy).max(next.timestamp);
         self.next = Some(Next {
             sequence: sequence - copied,
-            timestamp: (timestamp - copy).max(next.timestamp),
+            timestamp: resumed,
             ..next
         });
         self.stats.lost += left as u64;
+        self.stats.missing_ticks += (resumed - next.timestamp) as u64;
         self.past.pass_missing(left as u64);
     }
 

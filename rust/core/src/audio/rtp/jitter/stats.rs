@@ -27,6 +27,8 @@ pub struct JitterStats {
     pub recovered_ticks: u64,
     /// Those of `ticks` that fill pauses of discontinuous transmission.
     pub silence_ticks: u64,
+    /// Sound that was lost in gaps too long to be filled, in the same ticks. It is no part of `ticks`.
+    pub missing_ticks: u64,
     /// The current target delay: how long a packet of minimum transit time waits.
     pub target: Duration,
     /// How long the last packet waited.
@@ -45,6 +47,11 @@ impl JitterStats {
     /// The duration of the concealed sound.
     pub fn concealed(&self) -> Duration {
         span(self.concealed_ticks)
+    }
+
+    /// The duration of the sound that was lost and not filled.
+    pub fn missing(&self) -> Duration {
+        span(self.missing_ticks)
     }
 
     /// The duration of all sound that was played out.

@@ -91,7 +91,13 @@ fn a_long_gap_is_skipped_and_a_short_one_filled() {
         }
         let played = run(path);
         assert_eq!(played.letters(), letters);
-        assert_eq!(played.buffer.stats().lost, u64::from(missing));
+        let stats = played.buffer.stats();
+        assert_eq!(stats.lost, u64::from(missing));
+        let left_out = if missing == 100 { ms(2000) } else { ms(0) };
+        assert_eq!(
+            (stats.missing(), stats.concealed() + stats.missing()),
+            (left_out, ms(20) * missing)
+        );
         assert!(played.waits().all(|wait| wait <= ms(40)));
     }
 }
