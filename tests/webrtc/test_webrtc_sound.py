@@ -75,6 +75,23 @@ async def test_the_answer_is_heard_as_it_was_spoken(call):
     assert called.seen.types.index("audio_start") < called.seen.types.index("audio")
 
 
+async def test_streams_that_the_server_begins_anew_without_a_name_are_heard(call):
+    called = await call(ScriptedMind(otherwise="Yes."))
+    (sender,) = called.call._peer._connection.getSenders()
+    heard = bytearray()
+    called.session.on("audio", lambda event: heard.extend(event.data))
+    # More than may be kept at once.
+    for turn in range(10):
+        # Neither the description nor the packets say what the stream is.
+        sender._ssrc = 1000 + turn
+        sender._RTCRtpSender__mid = None
+        heard.clear()
+        called.session.send_message("Speak.")
+        await called.seen.until(AudioStopped, count=turn + 1)
+        assert np.abs(samples(heard)).max() > 1000, turn
+    assert called.seen.errors == []
+
+
 async def test_the_user_is_heard_as_they_spoke(call):
     mind = Ear(hears=["hello"])
     called = await call(mind)

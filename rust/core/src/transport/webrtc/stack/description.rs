@@ -4,19 +4,19 @@
 const DEFAULT_MAX_MESSAGE: usize = 65_536;
 
 /// Attributes of the far side's description that the stack does not expose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Limits {
     /// The longest message that it accepts, in bytes.
     pub message: usize,
-    /// Whether it names the SSRC of its stream.
-    pub names_streams: bool,
+    /// The SSRCs that it names.
+    pub streams: Vec<u32>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             message: DEFAULT_MAX_MESSAGE,
-            names_streams: false,
+            streams: Vec::new(),
         }
     }
 }
@@ -33,9 +33,15 @@ impl Limits {
                 Some(size) => size,
                 None => DEFAULT_MAX_MESSAGE,
             },
-            names_streams: description.lines().any(|line| line.starts_with("a=ssrc:")),
+            streams: description.lines().filter_map(ssrc).collect(),
         }
     }
+}
+
+/// The SSRC that an attribute is about (RFC 5576, section 4.1).
+fn ssrc(line: &str) -> Option<u32> {
+    let (ssrc, _) = line.strip_prefix("a=ssrc:")?.split_once(' ')?;
+    ssrc.parse().ok()
 }
 
 /// Why the far side's description lets no sound of the user through, if it does not.
@@ -181,7 +187,8 @@ mod tests {
         assert_eq!(said("v=0\r\na=max-message-size:262144\r\n"), 262_144);
         assert_eq!(said("a=max-message-size:0\r\n"), usize::MAX);
         assert_eq!(said("v=0\r\n"), 65_536);
-        assert!(Limits::of("m=audio\r\na=ssrc:1 cname:x\r\n").names_streams);
-        assert!(!Limits::of("m=audio\r\na=ssrc-group:FID 1\r\n").names_streams);
+        let named = |text| Limits::of(text).streams;
+        assert_eq!(named("m=audio\r\na=ssrc:1 cname:x\r\n"), [1]);
+        assert!(named("m=audio\r\na=ssrc-group:FID 1\r\na=ssrc:x y\r\n").is_empty());
     }
 }

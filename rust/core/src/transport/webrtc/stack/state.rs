@@ -25,8 +25,15 @@ const CHANNEL: &str = "oai-events";
 /// The longest time that the deadline is set ahead.
 const FAR: Duration = Duration::from_secs(3600);
 
-/// The most streams that are accepted if the far side's description names none.
+/// The most streams at once that the far side's description does not name.
 const MAX_STREAMS: usize = 8;
+
+/// A stream that the far side's description does not name.
+struct Unnamed {
+    ssrc: u32,
+    /// Whether a packet of it was authentic.
+    is_heard: bool,
+}
 
 /// The result of writing a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +70,8 @@ pub(super) struct State {
     opened: bool,
     mid: Option<Mid>,
     limits: Limits,
-    /// Streams that were not announced.
-    streams: Vec<u32>,
+    /// The oldest first.
+    unnamed: Vec<Unnamed>,
     sequence: u64,
     stats: PeerStats,
     phase: Phase,
@@ -90,7 +97,7 @@ impl State {
             opened: false,
             mid: None,
             limits: Limits::default(),
-            streams: Vec::new(),
+            unnamed: Vec::new(),
             sequence: u64::from(super::random() as u16 >> 1),
             stats: PeerStats::default(),
             phase: Phase::New,
@@ -277,24 +284,28 @@ impl State {
     }
 
     /// Accepts a stream that neither the description nor the packet itself assigns to a track: there is
-    /// only one track that it can belong to.
+    /// only one track that it can belong to. A server may begin another stream at any time.
     fn expect_stream(&mut self, datagram: &[u8]) {
         let [first, kind, _, _, _, _, _, _, a, b, c, d, ..] = *datagram else {
             return;
         };
         let is_rtp = (128..192).contains(&first) && !(192..224).contains(&kind);
-        if !is_rtp || self.limits.names_streams {
-            return;
-        }
         let ssrc = u32::from_be_bytes([a, b, c, d]);
-        let Some(mid) = self.mid.filter(|_| !self.streams.contains(&ssrc)) else {
+        let is_known =
+            || self.limits.streams.contains(&ssrc) || self.unnamed.iter().any(|it| it.ssrc == ssrc);
+        let Some(mid) = self.mid.filter(|_| is_rtp && !is_known()) else {
             return;
         };
-        if self.streams.len() < MAX_STREAMS {
-            self.streams.push(ssrc);
-            let mut direct = self.rtc.direct_api();
-            direct.expect_stream_rx(Ssrc::from(ssrc), None, mid, None);
+        let mut direct = self.rtc.direct_api();
+        if self.unnamed.len() == MAX_STREAMS {
+            // A stranger's packets do not drive out a stream that was heard, if there is another one.
+            let oldest = self.unnamed.iter().position(|it| !it.is_heard);
+            let oldest = self.unnamed.remove(oldest.unwrap_or_default());
+            direct.remove_stream_rx(Ssrc::from(oldest.ssrc));
         }
+        let is_heard = false;
+        self.unnamed.push(Unnamed { ssrc, is_heard });
+        direct.expect_stream_rx(Ssrc::from(ssrc), None, mid, None);
     }
 
     /// Handles the deadline.
@@ -446,8 +457,12 @@ impl State {
     fn take_packet(&mut self, packet: RtpPacket) {
         self.stats.packets_received += 1;
         self.stats.bytes_received += packet.payload.len() as u64;
+        let ssrc = *packet.header.ssrc;
+        if let Some(stream) = self.unnamed.iter_mut().find(|it| it.ssrc == ssrc) {
+            stream.is_heard = true;
+        }
         self.events.push_back(PeerEvent::Opus(Received {
-            ssrc: *packet.header.ssrc,
+            ssrc,
             sequence: packet.header.sequence_number,
             timestamp: packet.header.timestamp,
             payload: Bytes::from_owner(packet.payload),
