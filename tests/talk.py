@@ -32,7 +32,8 @@ class Talk:
         await settle(self.session, self.server)
 
     def sent(self, kind: str) -> list[dict[str, Any]]:
-        return [message for message in self.server.received if message["type"] == kind]
+        received = (message for message in self.server.received if isinstance(message, dict))
+        return [message for message in received if message["type"] == kind]
 
     def outputs(self) -> list[str]:
         items = [message["item"] for message in self.sent("conversation.item.create")]

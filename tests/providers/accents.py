@@ -6,7 +6,7 @@ Written from recorded conversations and the providers' references, not from the 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ class Accent:
         nested_tools: its functions are nested.
         pcm: its name of PCM, where formats are names.
         first: the session that it states at first, besides its id.
+        binary: sound travels in binary frames.
     """
 
     keys: frozenset[str]
@@ -122,6 +123,7 @@ class Accent:
     nested_tools: bool = False
     pcm: str | None = None
     first: Mapping[str, Any] | None = None
+    binary: bool = False
 
     def name(self, kind: str) -> str:
         """Its name of an event of the GA protocol."""
@@ -175,7 +177,7 @@ class Accent:
         """A response begins."""
         return {"type": "response.created", "response": {"id": response, "output": []}}
 
-    def speaks(self, response: str, item_id: str, words: str, sound: bytes) -> list[Event]:
+    def speaks(self, response: str, item_id: str, words: str, sound: bytes) -> list[Event | bytes]:
         """An answer begins, and all of its sound comes at once."""
         message: Event = {
             "id": item_id,
@@ -191,7 +193,9 @@ class Accent:
             {"type": "response.output_item.added", "response_id": response, "item": message},
             *([*self.item(message, None)][:1]),
             {"type": self.name(f"{audio}_transcript.delta"), "delta": words, **of},
-            {
+            sound
+            if self.binary
+            else {
                 "type": self.name(f"{audio}.delta"),
                 "delta": base64.b64encode(sound).decode(),
                 **of,
@@ -258,6 +262,9 @@ VOICE_LIVE = Accent(
 )
 XAI = Accent(
     keys=XAI_KEYS, bare=True, first={"voice": "ara", "turn_detection": {"type": None}, "tools": []}
+)
+XAI_BINARY = replace(
+    XAI, keys=XAI_KEYS | {"audio.input.transport", "audio.output.transport"}, binary=True
 )
 QWEN = Accent(
     keys=QWEN_KEYS,

@@ -38,6 +38,7 @@ PROFILES: dict[str, Provider] = {
     "azure": AzureVoiceLive(resource="r", model="m"),
     "qwen": Qwen(),
     "xai": XAI(),
+    "xai in binary frames": XAI(binary_audio=True),
 }
 DETECTION = {"type": "server_vad", "silence_duration_ms": 700, "interrupt_response": True}
 STORY = "Once upon a time there was a king who had three daughters. " * 12
@@ -77,7 +78,7 @@ async def test_a_spoken_conversation_in_each_dialect(
         ],
         hears=["when is it open", "my bill please", "tell a story", "enough of that"],
     )
-    server = await run(mind, dialect=dialect, pace=2.0)
+    server = await run(mind, dialect=dialect.split()[0], pace=2.0)
     billing = RealtimeAgent(name="Billing", instructions="You do bills.", tools=[hours])
     desk = RealtimeAgent(name="Desk", instructions="Be brief.", tools=[hours], handoffs=[billing])
     seen: list[Any] = []
@@ -117,8 +118,9 @@ async def test_a_spoken_conversation_in_each_dialect(
     await session.close()
 
 
+@pytest.mark.parametrize("binary_audio", [False, True], ids=["in text", "in binary frames"])
 async def test_xais_conversation_goes_on_over_another_connection(
-    run: Callable[..., Awaitable[DevServer]],
+    run: Callable[..., Awaitable[DevServer]], binary_audio: bool
 ):
     mind = ScriptedMind(
         [Turn(when="open", say="From nine to five.")],
@@ -129,7 +131,7 @@ async def test_xais_conversation_goes_on_over_another_connection(
     session = RealtimeSession(
         RealtimeAgent(name="Desk", instructions="Be brief."),
         api_key="key",
-        provider=XAI(),
+        provider=XAI(binary_audio=binary_audio),
         reconnect=ReconnectPolicy(first_delay=0.01),
     )
     session.on("*", seen.append)

@@ -61,6 +61,7 @@ CASES = {
     ),
     "xai": Case(XAI(), accents.XAI),
     "xai that truncates": Case(XAI(truncates=True), accents.XAI),
+    "xai in binary frames": Case(XAI(binary_audio=True), accents.XAI_BINARY),
     "qwen": Case(Qwen(), accents.QWEN),
     "elevenlabs": Case(ElevenLabs(), accents.GA, {"xi-api-key": "key"}),
     "inworld": Case(Inworld(), accents.GA, {"authorization": "Basic key"}),
@@ -132,6 +133,9 @@ class Story:
             self.talk.session.send_audio(SOUND[:4800], sample_rate=24_000)
         await self.talk.settle()
         sent = [base64.b64decode(m["audio"]) for m in self.talk.sent("input_audio_buffer.append")]
+        frames = [m for m in self.talk.server.received if isinstance(m, bytes)]
+        assert bool(frames) == self.accent.binary != bool(sent)
+        sent += frames
         rate = self.case.provider.input_audio.usual["rate"]
         length, expected = len(b"".join(sent)), rate * 2
         assert abs(length - expected) < expected / 20
@@ -235,4 +239,5 @@ async def test_a_conversation_by_a_profile(case: Case, talks: Talks):
     await story.reconnects()
     assert talk.seen(Error) == []
     assert talk.session.usage.total_tokens == 28
-    assert all(json.dumps(message) for message in talk.server.received)
+    events = [message for message in talk.server.received if not isinstance(message, bytes)]
+    assert all(json.dumps(message) for message in events)

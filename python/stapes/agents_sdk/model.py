@@ -18,6 +18,7 @@ from stapes.errors import NotConnectedError, StapesError
 from stapes.providers import Provider
 from stapes.providers.named import chosen
 from stapes.providers.openai import OPENAI
+from stapes.providers.refusing import binary_audio_needs
 from stapes.session import ReconnectPolicy
 from stapes.transport import WebRTCTransport, WebSocketTransport
 
@@ -78,6 +79,7 @@ class StapesRealtimeModel(RealtimeModel):
 
     Raises:
         ValueError, TypeError: names the argument that is wrong.
+        stapes.NotSupportedError: `binary_audio` without a `WebSocketTransport`.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class StapesRealtimeModel(RealtimeModel):
                 "transport must be a stapes.WebSocketTransport or a stapes.WebRTCTransport, not "
                 f"{type(transport).__name__}"
             )
+        binary_audio_needs(profile, websocket=isinstance(transport, WebSocketTransport))
         if not (reconnect is None or isinstance(reconnect, ReconnectPolicy)):
             raise TypeError(
                 f"reconnect must be a stapes.ReconnectPolicy, not {type(reconnect).__name__}"

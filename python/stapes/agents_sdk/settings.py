@@ -17,6 +17,7 @@ from agents.tool import (
 from stapes.config import wire_format
 from stapes.providers import Azure, OpenAI
 from stapes.session.agents.fitting import fit
+from stapes.session.agents.payload import merged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,7 +88,7 @@ def session_payload(
     if not payload["model"]:
         del payload["model"]
     fit(payload, payload["tools"], provider, prompt="prompt" in payload)
-    return payload
+    return merged(payload, provider.own_settings)
 
 
 def tracing_of(settings: Mapping[str, Any]) -> Any:

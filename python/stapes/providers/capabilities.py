@@ -27,6 +27,8 @@ class Capabilities:
         ends_items: `conversation.item.done` confirms an item that was created, after `.added`.
         resumes_by: the field of the URL by which a connection in place of a lost one goes on with
             the conversation that the server holds. Empty: it holds none, and is told the history.
+        binary_audio: sound travels in binary frames of the WebSocket, both ways: bytes of the
+            session's formats, without base64. The profile has to ask for it in `own_settings`.
         images: images in messages. Without it they are refused.
         text_output: answers in text alone. Without it `output_modalities=["text"]` is refused.
         manual_turns: turn detection may be off. Without it `turn_detection=None` is refused.
@@ -47,6 +49,7 @@ class Capabilities:
     messages: bool = True
     ends_items: bool = True
     resumes_by: str = ""
+    binary_audio: bool = False
     images: bool = True
     text_output: bool = True
     manual_turns: bool = True

@@ -9,12 +9,26 @@ from stapes.errors import NotSupportedError
 if TYPE_CHECKING:
     from stapes.providers.base import Provider
 
-__all__ = ["refusal", "websocket_alone"]
+__all__ = ["binary_audio_needs", "refusal", "websocket_alone"]
 
 
 def refusal(provider: Provider, feature: str, remedy: str) -> NotSupportedError:
     """The exception for what that provider cannot do."""
     return NotSupportedError(type(provider).__name__, feature, remedy)
+
+
+def binary_audio_needs(provider: Provider, *, websocket: bool) -> None:
+    """Refuses sound in binary frames where there are none.
+
+    Raises:
+        stapes.NotSupportedError: the profile has it, and the transport is no WebSocket of ours.
+    """
+    if provider.capabilities.binary_audio and not websocket:
+        raise refusal(
+            provider,
+            "binary_audio over another transport than a WebSocketTransport",
+            "use transport='websocket', or leave binary_audio out",
+        )
 
 
 def websocket_alone(provider: Provider, kind: str, call_id: str | None) -> None:

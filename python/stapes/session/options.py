@@ -12,6 +12,7 @@ from stapes import _core
 from stapes.config import SessionConfig, check_config, whole_number
 from stapes.playback import PlaybackTracker
 from stapes.providers import Provider
+from stapes.providers.refusing import binary_audio_needs
 from stapes.session.history import begin_with
 from stapes.session.reconnecting import ReconnectPolicy, reconnect_by
 from stapes.transport import (
@@ -194,6 +195,7 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
     limits: WebSocketTransport | WebRTCTransport = _default_transport()
     if isinstance(transport, WebSocketTransport | WebRTCTransport):
         limits = transport
+    binary_audio_needs(options.provider, websocket=isinstance(transport, WebSocketTransport))
     settings = options.output_guardrail_settings or {}
     playback: Literal["clock", "reports", "caller"] = "clock"
     if options.call is not None:

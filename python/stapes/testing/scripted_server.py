@@ -59,7 +59,8 @@ class ScriptedServer:
 
     Attributes:
         handshakes: of each connection, in order; of refused ones as well.
-        received: the client's messages over all connections, in order, as JSON values.
+        received: the client's messages over all connections, in order, as JSON values; binary
+            frames as bytes.
         sent: the frames over all connections, as they were sent.
 
     Args:
@@ -197,7 +198,8 @@ class ScriptedServer:
                 if self._connection is connection:
                     self.frames_received += 1
                 async with self._arrived:
-                    self.received.append(json.loads(message))
+                    is_text = isinstance(message, str)
+                    self.received.append(json.loads(message) if is_text else message)
                     self._arrived.notify_all()
         except ConnectionClosed:
             pass

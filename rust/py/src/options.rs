@@ -243,6 +243,7 @@ options! {
         messages: messages,
         ends_items: ends_items,
         resumes_by: resumes_by,
+        binary_audio: binary_audio,
     } unset {}
 }
 

@@ -1,8 +1,8 @@
 """xAI's Voice Agent API: the GA protocol's names, a session of its own shape, and resumption.
 
-Source: docs.x.ai (voice agent) as of 2026, and recorded conversations of July 2026. What is not
-documented is how sound travels in binary frames: here a frame is sound of the session's format and
-nothing else, and the sound of an answer comes in no other event. `force_message` is not here.
+Source: docs.x.ai (voice agent) as of 2026, and recorded conversations of July 2026. A binary frame
+is sound of the session's format and nothing else, and the sound of an answer comes in no other
+event. Opus and `force_message` are not here.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stapes.providers import Provider, SessionDefaults
     from stapes.session.agents.snapshot import AgentSnapshot
 
-__all__ = ["session_payload"]
+__all__ = ["merged", "session_payload"]
 
 _OPTIONAL = (
     "tool_choice",
@@ -85,8 +85,8 @@ async def session_payload(
         del payload["model"]
     payload |= {key: config[key] for key in _OPTIONAL if key in config}  # type: ignore[literal-required]
     fit(payload, snapshot.definitions, provider, prompt=agent.prompt is not None)
-    payload = _merged(payload, provider.own_settings)
-    payload = _merged(payload, config.get("provider_data", {}))
+    payload = merged(payload, provider.own_settings)
+    payload = merged(payload, config.get("provider_data", {}))
     if agent.prompt is not None:
         payload["prompt"] = dict(agent.prompt)
     if snapshot.definitions or switching:
@@ -94,13 +94,13 @@ async def session_payload(
     return payload
 
 
-def _merged(mine: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def merged(mine: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """What is given, with what of mine it does not name; objects are merged key by key."""
-    merged = {**mine, **given}
+    both = {**mine, **given}
     for key, value in given.items():
         if isinstance(value, Mapping) and isinstance(mine.get(key), Mapping):
-            merged[key] = _merged(dict(mine[key]), value)
-    return merged
+            both[key] = merged(dict(mine[key]), value)
+    return both
 
 
 def _own(default: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -10,8 +10,10 @@ use crate::audio::base64;
 /// A client event as it goes to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientEvent {
-    /// JSON.
+    /// JSON; empty where it is a binary frame.
     pub text: String,
+    /// What a binary frame holds: the user's sound.
+    pub frame: Option<Vec<u8>>,
     /// Whether the event carries the user's audio. If the server does not read, the oldest audio is
     /// dropped, and nothing else.
     pub is_audio: bool,
@@ -25,6 +27,7 @@ impl From<String> for ClientEvent {
     fn from(text: String) -> Self {
         Self {
             text,
+            frame: None,
             is_audio: false,
             creates: None,
             as_it_is: false,
@@ -53,6 +56,7 @@ impl ClientEvent {
         let creates = id.map(ItemId::from);
         Self {
             text: Value::Object(event).to_string(),
+            frame: None,
             is_audio,
             creates,
             as_it_is: true,
@@ -70,9 +74,38 @@ impl ClientEvent {
         text.push_str(END);
         Self {
             text,
+            frame: None,
             is_audio: true,
             creates: None,
             as_it_is: true,
+        }
+    }
+
+    /// A binary frame with audio in the session's input format, where the provider takes it so.
+    pub fn audio_frame(audio: &[u8]) -> Self {
+        Self {
+            text: String::new(),
+            frame: Some(audio.to_vec()),
+            is_audio: true,
+            creates: None,
+            as_it_is: true,
+        }
+    }
+
+    /// The bytes of it.
+    pub fn len(&self) -> usize {
+        self.frame.as_ref().map_or(self.text.len(), Vec::len)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its JSON, for people: of a binary frame that of the event that it stands for.
+    pub(super) fn shown(&self) -> String {
+        match &self.frame {
+            Some(audio) => Self::audio_append(audio, String::new()).text,
+            None => self.text.clone(),
         }
     }
 
@@ -81,8 +114,11 @@ impl ClientEvent {
         Self::fixed(r#"{"type":"input_audio_buffer.commit"}"#)
     }
 
-    /// The sound in an `input_audio_buffer.append`; empty where there is none that can be read.
+    /// The sound in an `input_audio_buffer.append`, or a frame; empty where there is none that can be read.
     pub(super) fn sound(&self) -> Vec<u8> {
+        if let Some(sound) = &self.frame {
+            return sound.clone();
+        }
         let event: Option<Value> = serde_json::from_str(&self.text).ok();
         let audio = event
             .as_ref()

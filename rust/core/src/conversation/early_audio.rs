@@ -25,12 +25,12 @@ pub(super) struct EarlyAudio {
 
 impl EarlyAudio {
     pub fn append(&mut self, append: ClientEvent) {
-        self.bytes += append.text.len();
+        self.bytes += append.len();
         self.waiting.push_back(Early::Append(append));
         while self.bytes > MOST {
             match self.waiting.pop_front() {
                 Some(Early::Append(oldest)) => {
-                    self.bytes -= oldest.text.len();
+                    self.bytes -= oldest.len();
                     self.dropped += 1;
                 }
                 Some(Early::Commit(_)) => {}

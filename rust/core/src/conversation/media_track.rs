@@ -233,7 +233,8 @@ impl Conversation {
 
     pub(super) fn content_part_added(&mut self, event: &Value) {
         if let Some(item_id) = text(event, "item_id") {
-            self.part_announced(text(event, "response_id"), item_id);
+            let content_index = index(event, "content_index");
+            self.part_announced(text(event, "response_id"), item_id, Some(content_index));
         }
         let has_audio = text_at(event, &["part", "type"])
             .is_some_and(|kind| matches!(kind, "audio" | "output_audio"));

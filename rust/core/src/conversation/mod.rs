@@ -5,6 +5,7 @@
 //! and starts no thread, so it can be fuzzed and run under a virtual clock.
 
 mod audio_commands;
+mod binary_audio;
 mod cancellations;
 mod capabilities;
 mod client_event;
@@ -55,6 +56,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+pub use binary_audio::FramedPart;
 pub use capabilities::{Capabilities, Media, Truncation};
 pub use client_event::ClientEvent;
 pub use commands::Rejected;
@@ -145,8 +147,8 @@ pub struct Conversation {
     responses: Responses,
     partial_calls: PartialCalls,
     mcp_failures: McpFailures,
-    /// The response and the item that the server announced last.
-    announced: Option<(Arc<str>, ItemId)>,
+    /// The response, the item and the part that the server announced last.
+    announced: Option<(Arc<str>, ItemId, usize)>,
     history_requests: HistoryRequests,
     /// What each conversation begins with.
     first_items: Vec<WrittenItem>,

@@ -212,7 +212,7 @@ impl Outbox {
     pub(super) fn message(&mut self, message: impl Into<ClientEvent>) {
         let message = message.into();
         if let Some(held) = &mut self.held {
-            held.bytes += message.text.len();
+            held.bytes += message.len();
             held.messages.push(message);
             return;
         }
@@ -226,7 +226,7 @@ impl Outbox {
             }
         }
         let message = self.written(message);
-        let shown = self.wants(Interest::OUTGOING).then(|| message.text.clone());
+        let shown = self.wants(Interest::OUTGOING).then(|| message.shown());
         self.push(Output::Message(message));
         if let Some(text) = shown {
             // It has the message's sequence number.

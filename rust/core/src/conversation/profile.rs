@@ -32,6 +32,8 @@ pub struct Profile {
     /// The field of the URL by which a new connection goes on with the conversation that the server holds, as
     /// its `conversation.created` named it. Empty: the server holds none.
     pub resumes_by: String,
+    /// Whether sound travels in binary frames, as bytes of the session's formats and nothing else.
+    pub binary_audio: bool,
 }
 
 impl Default for Profile {
@@ -45,6 +47,7 @@ impl Default for Profile {
             messages: true,
             ends_items: true,
             resumes_by: String::new(),
+            binary_audio: false,
         }
     }
 }

@@ -319,6 +319,11 @@ impl Responses {
         self.current.as_ref()?.id.as_ref()
     }
 
+    /// Whether a response of the conversation is in progress, announced or not.
+    pub(super) fn is_in_progress(&self) -> bool {
+        self.current.is_some()
+    }
+
     /// Whether a response of the conversation is in progress, as the server announced.
     pub(super) fn is_busy(&self) -> bool {
         self.current.as_ref().is_some_and(|current| current.created)

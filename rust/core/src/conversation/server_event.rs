@@ -200,14 +200,6 @@ impl<'a> ServerEvent<'a> {
             _ => Confirmed::Other,
         }
     }
-
-    /// A binary frame, which the protocol does not have.
-    pub fn binary(length: usize) -> Self {
-        let body = Body::Malformed(format!(
-            "the server sent a binary frame of {length} bytes: the protocol has text frames only"
-        ));
-        Self { body, raw: None }
-    }
 }
 
 fn malformed<'a>(what: &str, text: &str) -> Body<'a> {

@@ -276,7 +276,7 @@ impl Endpoint for Connection {
             Frame::Text(text) => {
                 ServerEvent::parse_with(text, session.interest(), || session.sink.spare_buffer())
             }
-            Frame::Binary(bytes) => ServerEvent::binary(bytes.len()),
+            Frame::Binary(bytes) => session.binary_frame(bytes),
         };
         let is_delta = event.is_delta();
         self.half_samples.align(&mut event, |delta| {

@@ -101,11 +101,16 @@ impl Microphone {
         is_last: bool,
         commit: bool,
     ) -> Result<(), SendAudioError> {
-        if self.session.look(Conversation::capabilities).media == Media::Track {
+        let how = |conversation: &Conversation| {
+            let media = conversation.capabilities().media;
+            (media, conversation.has_binary_audio())
+        };
+        let (media, in_frames) = self.session.look(how);
+        if media == Media::Track {
             let samples = samples_of(converter, input, is_last)?;
             return Ok(self.session.send_sound(samples, commit)?);
         }
-        let (append, wire) = append_of(converter, input, is_last)?;
+        let (append, wire) = append_of(converter, input, is_last, in_frames)?;
         let sent = self
             .session
             .act(|conversation, now| conversation.send_audio(append, &wire, commit, now));
@@ -117,16 +122,18 @@ impl Microphone {
 }
 
 /// The message for the sound, and the same as bytes; or nothing: the resampler may hold back all of a
-/// short chunk, and a message without sound is an error to the server.
+/// short chunk, and a message without sound is an error to the server. `in_frame`: the message is a binary
+/// frame.
 fn append_of(
     mut converter: impl DerefMut<Target = ToWire>,
     input: AudioInput<'_>,
     is_last: bool,
+    in_frame: bool,
 ) -> Result<(Option<ClientEvent>, Cow<'_, [u8]>), ResampleError> {
     let format = converter.format();
     // Most sound is in the format of the wire already, and is not copied.
     if let Some(bytes) = input.wire().filter(|_| !converter.is_resampling()) {
-        return Ok((audio_append(bytes), Cow::Borrowed(bytes)));
+        return Ok((audio_append(bytes, in_frame), Cow::Borrowed(bytes)));
     }
     let mut wire = buffers::acquire();
     match input {
@@ -142,7 +149,7 @@ fn append_of(
     if is_last {
         converter.finish(&mut wire);
     }
-    Ok((audio_append(&wire), Cow::Owned(wire)))
+    Ok((audio_append(&wire, in_frame), Cow::Owned(wire)))
 }
 
 /// The samples for a media track.
@@ -163,6 +170,12 @@ fn samples_of(
     Ok(sent)
 }
 
-fn audio_append(bytes: &[u8]) -> Option<ClientEvent> {
-    (!bytes.is_empty()).then(|| ClientEvent::audio_append(bytes, text_pool::acquire()))
+fn audio_append(bytes: &[u8], in_frame: bool) -> Option<ClientEvent> {
+    (!bytes.is_empty()).then(|| {
+        if in_frame {
+            ClientEvent::audio_frame(bytes)
+        } else {
+            ClientEvent::audio_append(bytes, text_pool::acquire())
+        }
+    })
 }

@@ -7,6 +7,7 @@
 //!   [`Pacer`].
 
 mod audio_stream;
+mod binary_audio;
 mod caller_end;
 mod clock;
 mod connect;

@@ -89,14 +89,17 @@ impl OutgoingQueue {
 
     /// Queues a message; the number of messages with audio that were dropped for it.
     pub fn push(&mut self, event: ClientEvent) -> Result<u64, Unqueued> {
-        let bytes = event.text.len();
+        let bytes = event.len();
         self.room_for(bytes).map_err(Unqueued::TooLong)?;
         if self.is_long(bytes) {
             self.long = bytes;
         }
         self.bytes += bytes;
         self.waiting.push_back(Queued {
-            message: Outgoing::Text(event.text),
+            message: match event.frame {
+                Some(frame) => Outgoing::Binary(frame),
+                None => Outgoing::Text(event.text),
+            },
             is_audio: event.is_audio,
         });
         self.congested |= self.bytes > self.limits.high_water;
@@ -140,7 +143,7 @@ impl OutgoingQueue {
             }
             taken += size(&next.message).max(1);
             if let Some(Queued { message, .. }) = self.waiting.pop_front() {
-                self.taken += usize::from(matches!(message, Outgoing::Text(_)));
+                self.taken += usize::from(!matches!(message, Outgoing::Close { .. }));
                 batch.push(message);
             }
         }

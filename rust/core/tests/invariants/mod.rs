@@ -9,8 +9,8 @@ use base64::Engine as _;
 use serde_json::{Value, json};
 use stapes_core::conversation::{
     AgentSwitch, Capabilities, ConnectionEnd, Conversation, CoreError, Event, FunctionCall,
-    GuardSource, Interest, ItemKind, Options, Output, Progress, Rejected, ServerEvent, Status,
-    TrackAudio, Truncation, WrittenItem,
+    GuardSource, Interest, ItemKind, Options, Output, Profile, Progress, Rejected, ServerEvent,
+    Status, TrackAudio, Truncation, WrittenItem,
 };
 
 /// An input of the conversation.
@@ -126,6 +126,10 @@ impl Watched {
     pub fn over(capabilities: Capabilities) -> Self {
         let mut conversation = Conversation::new(Options::default());
         conversation.set_interest(Interest::ALL);
+        conversation.follow_profile(Profile {
+            binary_audio: capabilities == Capabilities::default(),
+            ..Profile::default()
+        });
         let mut watched = Self {
             conversation,
             capabilities,
@@ -184,7 +188,9 @@ impl Watched {
                 self.conversation.handle_server(connection_id, frame, now);
             }
             Act::Binary(length) => {
-                let frame = ServerEvent::binary(*length);
+                let part = self.conversation.part_of_frame();
+                let frame = vec![7; *length];
+                let frame = ServerEvent::binary(&frame, part, Interest::ALL, Vec::new);
                 self.conversation.handle_server(connection_id, frame, now);
             }
             Act::SendMessage => {

@@ -58,7 +58,7 @@ impl Conversation {
             },
             Some("message") => match Item::message(wire, ItemPosition::Unstated, progress) {
                 Some(item) => {
-                    self.part_announced(text(event, "response_id"), &item.id);
+                    self.part_announced(text(event, "response_id"), &item.id, None);
                     self.put_item(item);
                 }
                 None => self.unreadable_item("message"),

@@ -73,11 +73,11 @@ impl Conversation {
         }
         let of_response = |response: &str| response_id.is_none_or(|id| id == response);
         let announced = self.announced.as_ref();
-        let announced = announced.filter(|(response, _)| of_response(response));
+        let announced = announced.filter(|(response, ..)| of_response(response));
         let playing = self.playback.ids();
         let playing = playing.filter(|(response, _)| of_response(response));
         announced
-            .map(|(_, item_id)| item_id)
+            .map(|(_, item_id, _)| item_id)
             .or(playing.map(|(_, item_id)| item_id))
             .map_or_else(String::new, ToString::to_string)
     }
@@ -87,14 +87,19 @@ impl Conversation {
         &mut self,
         response_id: Option<&str>,
         item_id: &str,
+        content_index: Option<usize>,
     ) {
-        if let Some(response_id) = response_id
-            && self
-                .announced
-                .as_ref()
-                .is_none_or(|(response, item)| **response != *response_id || **item != *item_id)
-        {
-            self.announced = Some((response_id.into(), item_id.into()));
+        let Some(response_id) = response_id else {
+            return;
+        };
+        match &mut self.announced {
+            Some((response, item, known)) if **response == *response_id && **item == *item_id => {
+                *known = content_index.unwrap_or(*known);
+            }
+            announced => {
+                let content_index = content_index.unwrap_or(0);
+                *announced = Some((response_id.into(), item_id.into(), content_index));
+            }
         }
     }
 

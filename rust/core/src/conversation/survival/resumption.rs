@@ -204,7 +204,12 @@ impl Conversation {
                 Unheard::Sound(sound) => {
                     self.uncommitted = true;
                     for piece in sound.chunks(SOUND_PIECE) {
-                        self.send_append(ClientEvent::audio_append(piece, String::new()));
+                        let append = if self.has_binary_audio() {
+                            ClientEvent::audio_frame(piece)
+                        } else {
+                            ClientEvent::audio_append(piece, String::new())
+                        };
+                        self.send_append(append);
                     }
                 }
                 Unheard::Commit => {
