@@ -149,8 +149,7 @@ impl<T: OptionValue> OptionValue for Vec<T> {
 impl OptionValue for IpAddr {
     fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self> {
         let text = String::read(value, name)?;
-        let parsed = text.parse().ok();
-        let usable = parsed.filter(|ip: &Self| !ip.is_unspecified());
+        let usable = text.parse().ok().filter(|ip: &Self| !ip.is_unspecified());
         usable.ok_or_else(|| {
             PyValueError::new_err(format!(
                 "{name} has {text:?}: give the addresses of interfaces, such as \"192.0.2.7\""
