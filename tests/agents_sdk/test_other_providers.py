@@ -10,6 +10,7 @@ from sdk_call import DESK, KEY, Reader, get_weather, spoken
 
 from stapes import NotSupportedError, providers
 from stapes.agents_sdk import StapesRealtimeModel
+from stapes.testing import ScriptedServer
 
 PROVIDERS: dict[str, providers.Provider] = {
     "beta": providers.Local(dialect=providers.BETA, model="m"),
@@ -29,6 +30,15 @@ async def test_a_typed_message_is_refused_by_name_where_the_provider_takes_none(
     session = await stack.enter_async_context(await runner.run(model_config=config))
     with pytest.raises(NotSupportedError, match="Qwen does not support messages from a client"):
         await session.send_message("Is it open?")
+
+
+async def test_what_a_profile_asks_for_by_itself_is_asked_for(stack):
+    server = await stack.enter_async_context(ScriptedServer())
+    runner = RealtimeRunner(RealtimeAgent(name="front"), model=StapesRealtimeModel(provider="xai"))
+    config: Any = {"api_key": KEY, "url": server.url}
+    await stack.enter_async_context(await runner.run(model_config=config))
+    (update,) = [it for it in server.received if it["type"] == "session.update"]
+    assert update["session"]["resumption"] == {"enabled": True}
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
