@@ -8,8 +8,12 @@ import re
 import shutil
 import socket
 import struct
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
+
+import trustme
 
 COOKIE = 0x2112A442
 BINDING_REQUEST, BINDING_SUCCESS = 0x0001, 0x0101
@@ -60,12 +64,19 @@ class StunServer(asyncio.DatagramProtocol):
 
 @dataclass
 class TurnServer:
-    """coturn, which is none of ours. It relays from its `ports`."""
+    """coturn, which is none of ours. It relays from its `ports`.
+
+    It is reached over UDP, TCP and TLS; `ca_file` vouches for it.
+    """
 
     username: str = "caller"
     credential: str = "open-sesame"
     ports: range = range(0)
     url: str = ""
+    tcp_url: str = ""
+    tls_url: str = ""
+    ca_file: Path = Path()
+    _folder: Any = None
     _process: Any = None
 
     @staticmethod
@@ -73,13 +84,27 @@ class TurnServer:
         return shutil.which("turnserver") is not None
 
     async def __aenter__(self) -> Self:
-        port = _free_port()
+        self._folder = tempfile.TemporaryDirectory()
+        folder = Path(self._folder.name)
+        authority = trustme.CA()
+        self.ca_file = folder / "ca.pem"
+        authority.cert_pem.write_to_path(str(self.ca_file))
+        own = authority.issue_cert("localhost")
+        own.private_key_pem.write_to_path(str(folder / "key.pem"))
+        for part in own.cert_chain_pems:
+            part.write_to_path(str(folder / "cert.pem"), append=True)
+        port, tls_port = _free_port(), _free_port()
         self.ports = range(50_000, 50_100)
         self.url = f"turn:127.0.0.1:{port}?transport=udp"
+        self.tcp_url = f"turn:127.0.0.1:{port}?transport=tcp"
+        self.tls_url = f"turns:localhost:{tls_port}"
         options = {
             "listening-ip": "127.0.0.1",
             "relay-ip": "127.0.0.1",
             "listening-port": port,
+            "tls-listening-port": tls_port,
+            "cert": folder / "cert.pem",
+            "pkey": folder / "key.pem",
             "min-port": self.ports.start,
             "max-port": self.ports.stop - 1,
             "user": f"{self.username}:{self.credential}",
@@ -88,7 +113,7 @@ class TurnServer:
             "pidfile": "/dev/null",
             "userdb": "/dev/null",
         }
-        flags = ("no-cli", "no-tls", "no-dtls", "lt-cred-mech", "allow-loopback-peers")
+        flags = ("no-cli", "no-dtls", "lt-cred-mech", "allow-loopback-peers")
         self._process = await asyncio.create_subprocess_exec(
             "turnserver",
             "-n",
@@ -104,6 +129,7 @@ class TurnServer:
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         await self._process.wait()
+        self._folder.cleanup()
 
 
 def _free_port() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from calling import KEY, SECONDS, Seen
@@ -21,6 +21,9 @@ from stapes import (
 )
 from stapes.devserver import DevServer, ScriptedMind
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 ELSEWHERE = ("203.0.113.7", 40_404)
 """Of a network that is kept for examples (RFC 5737)."""
 
@@ -30,9 +33,13 @@ with_turn = pytest.mark.skipif(
 )
 
 
-async def offered(taker: OfferTaker, *servers: IceServer, patience: float = 1.0) -> None:
+async def offered(
+    taker: OfferTaker, *servers: IceServer, patience: float = 1.0, ca_file: Path | None = None
+) -> None:
     """Make a session offer a call."""
-    transport = WebRTCTransport(url=taker.url, ice_servers=servers, ice_server_timeout=patience)
+    transport = WebRTCTransport(
+        url=taker.url, ice_servers=servers, ice_server_timeout=patience, ca_file=ca_file
+    )
     session: Any = RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)
     with pytest.raises(HandshakeError):
         await asyncio.wait_for(session.connect(), 2 * SECONDS)
@@ -87,6 +94,26 @@ async def test_dead_servers_do_not_keep_the_others_from_the_offer(stack, caplog)
     assert all("ice_server_timeout" in message for message in warned)
 
 
+@pytest.mark.parametrize("url", ["turn:127.0.0.1:{port}?transport=tcp", "turns:localhost:{port}"])
+async def test_a_stream_that_says_nothing_does_not_keep_the_others_from_the_offer(
+    stack, caplog, url
+):
+    held = []
+    silent = await asyncio.start_server(lambda *ends: held.append(ends), "127.0.0.1", 0)
+    stack.callback(silent.close)
+    url = url.format(port=silent.sockets[0].getsockname()[1])
+    stun = await stack.enter_async_context(StunServer(ELSEWHERE))
+    taker = await stack.enter_async_context(OfferTaker())
+    with caplog.at_level("WARNING", logger="stapes"):
+        await offered(taker, IceServer(url, "any", "any"), IceServer(stun.url), patience=0.3)
+    assert held
+    assert taker.candidates("srflx") == [ELSEWHERE]
+    (warned,) = [record.getMessage() for record in caplog.records]
+    assert url in warned
+    for _, writer in held:
+        writer.close()
+
+
 async def test_a_server_that_has_no_address_is_refused_by_its_name(stack):
     taker = await stack.enter_async_context(OfferTaker())
     transport = WebRTCTransport(url=taker.url, ice_servers=[IceServer("stun:nobody.invalid:3478")])
@@ -95,24 +122,60 @@ async def test_a_server_that_has_no_address_is_refused_by_its_name(stack):
         await asyncio.wait_for(session.connect(), 2 * SECONDS)
 
 
+WAYS = ("url", "tcp_url", "tls_url")
+"""How a TURN server is reached."""
+
+
+def reached(turn: TurnServer, way: str) -> IceServer:
+    return IceServer(getattr(turn, way), turn.username, turn.credential)
+
+
 @with_turn
-async def test_the_offer_names_the_relay_of_a_turn_server(stack):
+@pytest.mark.parametrize("way", WAYS)
+async def test_the_offer_names_the_relay_of_a_turn_server(stack, way):
     turn = await stack.enter_async_context(TurnServer())
     taker = await stack.enter_async_context(OfferTaker())
-    await offered(taker, IceServer(turn.url, turn.username, turn.credential))
+    await offered(taker, reached(turn, way), ca_file=turn.ca_file, patience=5.0)
     (relay,) = taker.candidates("relay")
     assert relay[0] == "127.0.0.1"
     assert relay[1] in turn.ports
 
 
 @with_turn
-async def test_a_call_goes_through_a_relay_where_there_is_no_other_way(stack):
+async def test_a_turn_server_whose_certificate_nobody_vouches_for_is_done_without(stack, caplog):
+    turn = await stack.enter_async_context(TurnServer())
+    taker = await stack.enter_async_context(OfferTaker())
+    with caplog.at_level("WARNING", logger="stapes"):
+        await offered(taker, reached(turn, "tls_url"), patience=5.0)
+    assert taker.candidates("host")
+    assert not taker.candidates("relay")
+    (warned,) = [it.getMessage() for it in caplog.records if turn.tls_url in it.getMessage()]
+    assert "certificate" in warned
+
+
+async def test_a_turn_server_that_is_not_there_is_done_without(stack, caplog):
+    taker = await stack.enter_async_context(OfferTaker())
+    with caplog.at_level("WARNING", logger="stapes"):
+        await offered(taker, IceServer("turn:127.0.0.1:9?transport=tcp", "any", "secret-one"))
+    assert taker.candidates("host")
+    (warned,) = [it.getMessage() for it in caplog.records]
+    assert "turn:127.0.0.1:9?transport=tcp" in warned
+    assert "secret-one" not in warned
+
+
+@with_turn
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_call_goes_through_a_relay_where_there_is_no_other_way(stack, way):
     turn = await stack.enter_async_context(TurnServer())
     server = await stack.enter_async_context(DevServer(ScriptedMind(otherwise="Yes.")))
     network = LossyNetwork(server.calls_url, admits=lambda address: address[1] in turn.ports)
     await stack.enter_async_context(network)
-    ice_server = IceServer(turn.url, turn.username, turn.credential)
-    transport = WebRTCTransport(url=network.url, ice_servers=[ice_server])
+    transport = WebRTCTransport(
+        url=network.url,
+        ice_servers=[reached(turn, way)],
+        ice_server_timeout=5.0,
+        ca_file=turn.ca_file,
+    )
     session: Any = RealtimeSession(RealtimeAgent(name="front"), api_key=KEY, transport=transport)
     async with session:
         seen = Seen(session)

@@ -47,7 +47,8 @@ class IceServer:
     """A STUN or TURN server.
 
     Attributes:
-        urls: `stun:host:port`, `turn:host:port?transport=udp`, one or several.
+        urls: `stun:host:port`, `turn:host:port` (UDP), `turn:host:port?transport=tcp`,
+            `turns:host:port` (TLS), one or several.
         username: for TURN.
         credential: for TURN.
     """
@@ -83,7 +84,7 @@ class WebRTCTransport(Transport):
         disconnected_after: silence of the server after which the call counts as disconnected.
         disconnected_grace: how long it may be disconnected before it counts as lost.
         ice_servers: STUN and TURN servers. None are needed to reach a server on the open internet;
-            a TURN server helps where a firewall lets no UDP out.
+            a TURN server over TCP or TLS helps where a firewall lets no UDP out.
         ice_server_timeout: how long these have to answer, all of them together. The call is then
             offered without those that have not; the log names them.
         local_addresses: the addresses of this machine to use. None: the one that leads to the
@@ -105,7 +106,8 @@ class WebRTCTransport(Transport):
         send_batch_size: how much is taken from what waits at once.
         proxy: for the offer: `"environment"` (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY), a URL,
             or `None`. The sound goes its own way.
-        ca_file: a PEM file with the authorities to trust, in place of the system's.
+        ca_file: a PEM file with the authorities to trust, in place of the system's; for TURN over
+            TLS as well.
         max_outgoing_bytes: what may wait to be sent, of messages. Past it the connection fails.
         high_water: awaited `send_audio` waits while more than this is waiting to be sent, sound
             included; the default is five seconds of it.

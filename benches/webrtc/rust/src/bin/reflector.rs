@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use stapes_core::transport::webrtc::{Opus, Peer, PeerEvent, PeerSettings, PeerState, StackPeer};
+use stapes_core::transport::webrtc::{
+    Opus, Peer, PeerEvent, PeerSettings, PeerState, StackPeer, Tls,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -27,6 +29,7 @@ fn settings() -> PeerSettings {
         local: vec![Ipv4Addr::LOCALHOST.into()],
         ice_servers: Vec::new(),
         ice_server_timeout: Duration::from_secs(1),
+        tls: Tls::default(),
         channel_buffer: 1 << 20,
         disconnected_after: Duration::from_secs(10),
         failed_after: Duration::from_secs(10),

@@ -1,7 +1,7 @@
 //! A byte stream that is either plain or secured.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -39,6 +39,18 @@ impl ByteStream {
         match self {
             Self::Plain(stream) => Ok(stream.local_addr()?.ip()),
             Self::Secured(stream) => stream.get_ref().0.local_ip(),
+        }
+    }
+
+    /// The addresses of both ends, the local one first.
+    #[cfg_attr(
+        not(feature = "webrtc"),
+        allow(dead_code, reason = "TURN over a stream needs both addresses")
+    )]
+    pub fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
+        match self {
+            Self::Plain(stream) => Ok((stream.local_addr()?, stream.peer_addr()?)),
+            Self::Secured(stream) => stream.get_ref().0.addresses(),
         }
     }
 }

@@ -116,6 +116,7 @@ fn settings(options: &WebRtcOptions, stream: &ByteStream) -> Result<PeerSettings
         local,
         ice_servers: options.ice_servers.clone(),
         ice_server_timeout: options.ice_server_timeout,
+        tls: options.tls.clone(),
         channel_buffer: options.channel_buffer,
         disconnected_after: options.disconnected_after,
         // The driver gives up first; this is a fallback.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::transport::net::Tls;
+
 /// The payload type under which we offer Opus.
 pub(super) const OPUS_PAYLOAD_TYPE: u8 = 111;
 
@@ -135,6 +137,8 @@ pub struct PeerSettings {
     pub ice_servers: Vec<IceServer>,
     /// How long these have to answer, all of them together.
     pub ice_server_timeout: Duration,
+    /// How those that are reached over TLS are verified.
+    pub tls: Tls,
     /// The most bytes in the data channel that the far side has not acknowledged.
     pub channel_buffer: usize,
     /// Silence of the far side after which it counts as disconnected.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stapes_core::transport::webrtc::{
-    Peer, PeerEvent, PeerSettings, PeerState, Received, StackPeer,
+    Peer, PeerEvent, PeerSettings, PeerState, Received, StackPeer, Tls,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -137,6 +137,7 @@ pub fn settings() -> PeerSettings {
         local: vec!["127.0.0.1".parse().unwrap()],
         ice_servers: Vec::new(),
         ice_server_timeout: Duration::from_secs(1),
+        tls: Tls::default(),
         channel_buffer: 1 << 20,
         disconnected_after: Duration::from_secs(5),
         failed_after: Duration::from_secs(10),

@@ -4,6 +4,7 @@ mod config;
 mod crypto;
 mod description;
 mod relay;
+mod relay_stream;
 mod sockets;
 mod state;
 
@@ -53,8 +54,8 @@ struct Reader {
 impl StackPeer {
     /// Opens the sockets of a peer and gathers its candidates. Must be called within a tokio runtime.
     pub async fn new(settings: &PeerSettings) -> Result<Self, PeerError> {
-        let patience = settings.ice_server_timeout;
-        let sockets = Sockets::open(&settings.local, &settings.ice_servers, patience).await?;
+        let (servers, patience) = (&settings.ice_servers, settings.ice_server_timeout);
+        let sockets = Sockets::open(&settings.local, servers, &settings.tls, patience).await?;
         let now = Instant::now();
         Ok(Self {
             state: Mutex::new(State::new(settings, &sockets.candidates(), now)),

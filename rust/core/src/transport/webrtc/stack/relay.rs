@@ -2,6 +2,7 @@
 //! directly.
 
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::BytesMut;
@@ -10,30 +11,54 @@ use rtc_turn::client::{Client, ClientConfig, Event};
 use sansio::Protocol;
 use str0m::Candidate;
 use tokio::net::lookup_host;
-use tracing::debug;
+use tracing::{debug, warn};
 
+use super::relay_stream::RelayStream;
+use crate::transport::net::{ConnectError, Deadline, Proxy, Target, Tls, dial};
 use crate::transport::webrtc::peer::{IceServer, PeerError};
 
-/// The port of STUN and TURN (RFC 8489, section 18.6).
+/// The port of STUN and TURN (RFC 8489, section 18.6), and over TLS (RFC 7065, section 3.2).
 const PORT: u16 = 3478;
+const TLS_PORT: u16 = 5349;
+
+/// How a server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Udp,
+    Tcp,
+    Tls,
+}
 
 /// A server that is to be asked, as the options name it.
 pub(super) struct Asked<'o> {
     url: &'o str,
     host: String,
+    port: u16,
     relays: bool,
+    way: Way,
     options: &'o IceServer,
+}
+
+/// Where a server was found.
+pub(super) enum Found {
+    /// Over UDP, at each of these addresses.
+    At(Vec<SocketAddr>),
+    Stream(Box<RelayStream>),
+    /// It cannot be used; why not.
+    Nowhere(String),
 }
 
 impl<'o> Asked<'o> {
     /// Each URL of a server.
     pub fn of(options: &'o IceServer) -> impl Iterator<Item = Result<Self, PeerError>> {
         options.urls.iter().map(move |url| {
-            let (relays, host) = parse(url)?;
+            let (relays, way, host, port) = parse(url)?;
             Ok(Self {
                 url,
                 host,
+                port,
                 relays,
+                way,
                 options,
             })
         })
@@ -43,71 +68,80 @@ impl<'o> Asked<'o> {
         self.url
     }
 
-    /// Looks up all of its addresses.
-    pub async fn find(&self) -> Result<Vec<Server<'_>>, PeerError> {
-        let found = lookup_host(&self.host).await.map_err(|error| {
+    /// Looks up all of its addresses, or opens a stream to it. Fails only where it has no address: its name
+    /// is likely to be misspelt.
+    pub async fn find(&self, tls: &Tls, deadline: Deadline) -> Result<Found, PeerError> {
+        let no_address = |error: &dyn std::fmt::Display| {
             let url = self.url;
             PeerError::IceServer(format!("{url} in ice_servers cannot be found ({error})"))
-        })?;
-        let asked = self;
-        Ok(found.map(|address| Server { address, asked }).collect())
+        };
+        if self.way == Way::Udp {
+            let found = lookup_host((&*self.host, self.port)).await;
+            let found = found.map_err(|error| no_address(&error))?;
+            return Ok(Found::At(found.collect()));
+        }
+        let target = Target {
+            secure: self.way == Way::Tls,
+            host: self.host.clone(),
+            port: self.port,
+            authority: String::new(),
+            path: String::new(),
+            userinfo: None,
+        };
+        match dial(&target, &Proxy::Direct, tls, deadline).await {
+            Ok(stream) => Ok(Found::Stream(Box::new(RelayStream::new(stream)))),
+            Err(error @ ConnectError::Dns { .. }) => Err(no_address(&error)),
+            Err(error) => Ok(Found::Nowhere(error.to_string())),
+        }
     }
 }
 
-/// An address of a server.
-pub(super) struct Server<'a> {
-    address: SocketAddr,
-    asked: &'a Asked<'a>,
-}
-
-impl Server<'_> {
-    pub fn is_reached_from(&self, local: SocketAddr) -> bool {
-        self.address.is_ipv4() == local.is_ipv4()
-    }
-}
-
-/// Whether a server relays, and its host and port.
-fn parse(url: &str) -> Result<(bool, String), PeerError> {
+/// Whether a server relays, how it is reached, and its host and port.
+fn parse(url: &str) -> Result<(bool, Way, String, u16), PeerError> {
     let refused = |what: &str| {
         PeerError::IceServer(format!(
             "{url} in ice_servers {what}: give \"stun:host:port\" or \"turn:host:port\", which are \
-             asked over UDP"
+             asked over UDP, \"turn:host:port?transport=tcp\", or \"turns:host:port\" for TLS"
         ))
     };
-    let (scheme, rest) = url
-        .split_once(':')
-        .ok_or_else(|| refused("is not the URL of a STUN or TURN server"))?;
-    let relays = match scheme {
-        "stun" => false,
-        "turn" => true,
-        "stuns" | "turns" => return Err(refused("requires TLS")),
-        _ => return Err(refused("is not the URL of a STUN or TURN server")),
-    };
+    let no_url = || refused("is not the URL of a STUN or TURN server");
+    let (scheme, rest) = url.split_once(':').ok_or_else(no_url)?;
     let (host, query) = rest.split_once('?').unwrap_or((rest, ""));
-    if !query.is_empty() && query != "transport=udp" {
-        return Err(refused("requires another transport"));
-    }
+    let (relays, way) = match (scheme, query) {
+        ("stun", "" | "transport=udp") => (false, Way::Udp),
+        ("turn", "" | "transport=udp") => (true, Way::Udp),
+        ("turn", "transport=tcp") => (true, Way::Tcp),
+        ("turns", "" | "transport=tcp") => (true, Way::Tls),
+        // What a server sees of a stream says nothing of where UDP comes from.
+        ("stun" | "stuns", _) => return Err(refused("requires a stream, which TURN alone has")),
+        ("turn" | "turns", _) => return Err(refused("requires another transport")),
+        _ => return Err(no_url()),
+    };
+    let usual = if way == Way::Tls { TLS_PORT } else { PORT };
+    let (host, port) = match host.rsplit_once(':') {
+        Some((before, port)) if !before.contains(':') || before.ends_with(']') => {
+            let port = port
+                .parse()
+                .map_err(|_| refused("has no port that could be"))?;
+            (before, port)
+        }
+        _ => (host, usual),
+    };
+    let host = host.trim_start_matches('[').trim_end_matches(']');
     if host.is_empty() {
         return Err(refused("names no host"));
     }
-    let has_port = host
-        .rsplit_once(':')
-        .is_some_and(|(before, port)| !before.contains(':') && port.parse::<u16>().is_ok())
-        || host.contains("]:");
-    let host = if has_port {
-        host.to_owned()
-    } else {
-        format!("{host}:{PORT}")
-    };
-    Ok((relays, host))
+    Ok((relays, way, host.to_owned(), port))
 }
 
-/// The requests of one socket at one server, and their results.
+/// The requests of one socket, or over one stream, at one server, and their results.
 pub(super) struct Relay {
     client: Client,
     url: String,
     server: SocketAddr,
-    pub local: SocketAddr,
+    local: SocketAddr,
+    /// In place of the socket at `local`.
+    stream: Option<Box<RelayStream>>,
     /// The address at which the server relays datagrams to us.
     relayed: Option<SocketAddr>,
     /// Our address as the server sees it.
@@ -118,16 +152,42 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    /// Sends the requests to `server` from the socket at `local`.
-    pub fn new(server: &Server<'_>, local: SocketAddr, now: Instant) -> Result<Self, PeerError> {
+    /// Sends the requests to a server at `server` from the socket at `local`.
+    pub fn from_socket(
+        asked: &Asked<'_>,
+        server: SocketAddr,
+        local: SocketAddr,
+        now: Instant,
+    ) -> Result<Self, PeerError> {
+        Self::new(asked, server, local, None, now)
+    }
+
+    /// Sends the requests over a stream.
+    pub fn over_stream(
+        asked: &Asked<'_>,
+        stream: Box<RelayStream>,
+        now: Instant,
+    ) -> Result<Self, PeerError> {
+        let addresses = stream.addresses();
+        let (local, server) = addresses.map_err(|error| PeerError::Local(error.to_string()))?;
+        Self::new(asked, server, local, Some(stream), now)
+    }
+
+    fn new(
+        asked: &Asked<'_>,
+        server: SocketAddr,
+        local: SocketAddr,
+        stream: Option<Box<RelayStream>>,
+        now: Instant,
+    ) -> Result<Self, PeerError> {
         let failed = |error: &dyn std::fmt::Display| PeerError::IceServer(error.to_string());
         let crypto = rtc_crypto::default_provider().map_err(|error| failed(&error))?;
-        let (address, asked) = (server.address.to_string(), server.asked);
+        let address = server.to_string();
         let config = ClientConfig {
             stun_serv_addr: address.clone(),
             turn_serv_addr: if asked.relays { address } else { String::new() },
             local_addr: local,
-            transport_protocol: TransportProtocol::UDP,
+            transport_protocol: protocol(stream.as_deref()),
             username: asked.options.username.clone(),
             password: asked.options.credential.clone(),
             realm: String::new(),
@@ -136,26 +196,29 @@ impl Relay {
             allocation_refresh_interval_cap: None,
         };
         let mut client = Client::new(config, crypto).map_err(|error| failed(&error))?;
-        client
-            .send_binding_request(now)
-            .map_err(|error| failed(&error))?;
+        if stream.is_none() {
+            client
+                .send_binding_request(now)
+                .map_err(|error| failed(&error))?;
+        }
         if asked.relays {
             client.allocate(now).map_err(|error| failed(&error))?;
         }
         Ok(Self {
             client,
             url: asked.url.to_owned(),
-            server: server.address,
+            server,
             local,
+            awaited: usize::from(stream.is_none()) + usize::from(asked.relays),
+            stream,
             relayed: None,
             reflexive: None,
-            awaited: 1 + usize::from(asked.relays),
             is_silent: true,
         })
     }
 
-    pub fn url(&self) -> String {
-        self.url.clone()
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Whether nothing has come from the server.
@@ -178,7 +241,7 @@ impl Relay {
 
     /// Whether a datagram from `source` to `local` is from the server.
     pub fn is_from(&self, source: SocketAddr, local: SocketAddr) -> bool {
-        source == self.server && local == self.local
+        self.stream.is_none() && source == self.server && local == self.local
     }
 
     /// Whether `address` is the relayed address.
@@ -200,7 +263,7 @@ impl Relay {
             transport: TransportContext {
                 local_addr: self.local,
                 peer_addr: self.server,
-                transport_protocol: TransportProtocol::UDP,
+                transport_protocol: protocol(self.stream.as_deref()),
                 ecn: None,
             },
             message: BytesMut::from(datagram),
@@ -243,10 +306,40 @@ impl Relay {
         }
     }
 
-    /// Sends the pending datagrams to the server.
+    /// Sends the pending messages to the server: over its stream, or as datagrams by `send`.
     pub fn outgoing(&mut self, mut send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
         while let Some(transmit) = self.client.poll_write() {
-            send(self.local, self.server, &transmit.message);
+            match &mut self.stream {
+                Some(stream) => stream.send(&transmit.message),
+                None => send(self.local, self.server, &transmit.message),
+            }
+        }
+    }
+
+    /// Ready when [`read_stream`](Self::read_stream) has something to do.
+    pub fn poll_stream(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.stream
+            .as_mut()
+            .map_or(Poll::Pending, |stream| stream.poll(context))
+    }
+
+    /// Handles what has come over the stream, as [`handle`](Self::handle) does.
+    pub fn read_stream(
+        &mut self,
+        now: Instant,
+        take: &mut Vec<(BytesMut, SocketAddr, SocketAddr)>,
+    ) {
+        while let Some(message) = self.stream.as_mut().and_then(|it| it.take_message()) {
+            self.handle(&message, now, take);
+        }
+        let ended = self.stream.as_ref().and_then(|it| it.ended());
+        if let Some(why) = ended.filter(|_| self.relayed.is_some() || self.awaited > 0) {
+            warn!(
+                url = self.url,
+                "the stream to a TURN server has ended: {why}"
+            );
+            self.relayed = None;
+            self.awaited = 0;
         }
     }
 
@@ -266,30 +359,57 @@ impl Relay {
     }
 }
 
+fn protocol(stream: Option<&RelayStream>) -> TransportProtocol {
+    if stream.is_some() {
+        TransportProtocol::TCP
+    } else {
+        TransportProtocol::UDP
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_those_of_servers_that_are_asked_over_udp() {
-        let host = |url: &str| parse(url).unwrap();
-        assert_eq!(
-            host("stun:stun.example.org"),
-            (false, "stun.example.org:3478".to_owned())
-        );
-        assert_eq!(
-            host("turn:192.0.2.1:99?transport=udp"),
-            (true, "192.0.2.1:99".to_owned())
-        );
-        assert_eq!(
-            host("turn:[2001:db8::1]:99"),
-            (true, "[2001:db8::1]:99".to_owned())
-        );
-        assert_eq!(
-            host("turn:[2001:db8::1]"),
-            (true, "[2001:db8::1]:3478".to_owned())
-        );
-        for url in ["turns:x", "turn:x?transport=tcp", "http://x", "turn:", "x"] {
+    fn urls_say_how_a_server_is_reached() {
+        for (url, relays, way, host, port) in [
+            (
+                "stun:stun.example.org",
+                false,
+                Way::Udp,
+                "stun.example.org",
+                3478,
+            ),
+            (
+                "turn:192.0.2.1:99?transport=udp",
+                true,
+                Way::Udp,
+                "192.0.2.1",
+                99,
+            ),
+            ("turn:[2001:db8::1]:99", true, Way::Udp, "2001:db8::1", 99),
+            ("turn:[2001:db8::1]", true, Way::Udp, "2001:db8::1", 3478),
+            ("turn:x?transport=tcp", true, Way::Tcp, "x", 3478),
+            ("turns:x", true, Way::Tls, "x", 5349),
+            ("turns:x:443?transport=tcp", true, Way::Tls, "x", 443),
+        ] {
+            assert_eq!(
+                parse(url).unwrap(),
+                (relays, way, host.to_owned(), port),
+                "{url}"
+            );
+        }
+        for url in [
+            "turns:x?transport=udp",
+            "turn:x?transport=sctp",
+            "stun:x?transport=tcp",
+            "stuns:x",
+            "http://x",
+            "turn:",
+            "turn:x:port",
+            "x",
+        ] {
             let PeerError::IceServer(text) = parse(url).unwrap_err() else {
                 panic!("{url}");
             };

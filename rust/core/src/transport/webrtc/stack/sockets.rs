@@ -7,14 +7,16 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use socket2::SockRef;
 use str0m::Candidate;
 use tokio::net::UdpSocket;
-use tokio::time::{sleep_until, timeout_at};
+use tokio::time::{sleep_until, timeout};
 use tracing::{trace, warn};
 
-use super::relay::{Asked, Relay};
+use super::relay::{Asked, Found, Relay};
+use crate::transport::net::{Deadline, Tls};
 use crate::transport::webrtc::peer::{IceServer, PeerError};
 
 /// The longest datagram, in bytes: more than any network carries without fragmenting it.
@@ -25,6 +27,8 @@ pub(super) struct Sockets {
     plain: Vec<(SocketAddr, UdpSocket)>,
     relays: Mutex<Vec<Relay>>,
     has_relays: bool,
+    /// Some of them are reached by a stream.
+    has_streams: bool,
     silent_servers: Vec<String>,
 }
 
@@ -34,6 +38,7 @@ impl Sockets {
     pub async fn open(
         addresses: &[IpAddr],
         servers: &[IceServer],
+        tls: &Tls,
         patience: Duration,
     ) -> Result<Self, PeerError> {
         let local = |error: io::Error| PeerError::Local(error.to_string());
@@ -46,37 +51,75 @@ impl Sockets {
             plain: sockets,
             relays: Mutex::default(),
             has_relays: false,
+            has_streams: false,
             silent_servers: Vec::new(),
         };
-        if !servers.is_empty() {
-            let until = tokio::time::Instant::now() + patience;
-            sockets.find(servers, until).await?;
-            let _ = timeout_at(until, sockets.gather()).await;
-            sockets.note_silent(patience);
+        if servers.is_empty() {
+            return Ok(sockets);
         }
+        let asked = servers.iter().flat_map(Asked::of);
+        let asked = asked.collect::<Result<Vec<_>, _>>()?;
+        let deadline = Deadline::after(patience);
+        if let Ok(gathered) = timeout(patience, sockets.gather(&asked, tls, deadline)).await {
+            gathered?;
+        }
+        sockets.note_silent(&asked, patience);
         Ok(sockets)
     }
 
-    /// Looks all servers up, and sends them our requests.
-    async fn find(
+    /// Looks all servers up, asks each as soon as it is found, and waits for their responses.
+    async fn gather(
         &mut self,
-        servers: &[IceServer],
-        until: tokio::time::Instant,
+        asked: &[Asked<'_>],
+        tls: &Tls,
+        deadline: Deadline,
     ) -> Result<(), PeerError> {
-        let urls = servers.iter().flat_map(Asked::of);
-        let asked = urls.collect::<Result<Vec<_>, _>>()?;
-        let found = asked.iter().map(|it| timeout_at(until, it.find()));
-        for (asked, found) in asked.iter().zip(join_all(found).await) {
-            let Ok(found) = found else {
-                self.silent_servers.push(asked.url().to_owned());
-                continue;
-            };
-            for server in found? {
-                let reaching = self.plain.iter().map(|(address, _)| *address);
-                for address in reaching.filter(|address| server.is_reached_from(*address)) {
-                    self.relays()
-                        .push(Relay::new(&server, address, Instant::now())?);
+        let lookups = asked
+            .iter()
+            .map(|server| async move { (server, server.find(tls, deadline).await) });
+        let mut lookups: FuturesUnordered<_> = lookups.collect();
+        let mut buffer = [0; DATAGRAM];
+        loop {
+            self.tick(Instant::now());
+            if lookups.is_empty() && self.relays().iter().all(Relay::is_settled) {
+                return Ok(());
+            }
+            let due = tokio::time::Instant::now() + deadline.remaining();
+            let due = self.due().map_or(due, |it| due.min(it.into()));
+            tokio::select! {
+                Some((server, found)) = lookups.next() => self.ask(server, found?)?,
+                () = std::future::poll_fn(|context| self.poll_readable(context)) => {
+                    self.read(&mut buffer, 1, |_, _, _| {});
                 }
+                () = sleep_until(due) => {}
+            }
+        }
+    }
+
+    /// Sends our requests to a server.
+    fn ask(&mut self, server: &Asked<'_>, found: Found) -> Result<(), PeerError> {
+        let now = Instant::now();
+        match found {
+            Found::At(addresses) => {
+                for (local, _) in &self.plain {
+                    let family = |it: &&SocketAddr| it.is_ipv4() == local.is_ipv4();
+                    for address in addresses.iter().filter(family) {
+                        let relay = Relay::from_socket(server, *address, *local, now)?;
+                        self.relays().push(relay);
+                    }
+                }
+            }
+            Found::Stream(stream) => {
+                let relay = Relay::over_stream(server, stream, now)?;
+                self.relays().push(relay);
+                self.has_streams = true;
+            }
+            Found::Nowhere(why) => {
+                warn!(
+                    url = server.url(),
+                    "a TURN server cannot be used, and the call is offered without it: {why}"
+                );
+                self.silent_servers.push(server.url().to_owned());
             }
         }
         let has_relays = !self.relays().is_empty();
@@ -85,48 +128,28 @@ impl Sockets {
     }
 
     /// Takes note of the servers of which nothing has come.
-    fn note_silent(&mut self, patience: Duration) {
-        let mut silent = std::mem::take(&mut self.silent_servers);
-        silent.extend(
-            self.relays()
+    fn note_silent(&mut self, asked: &[Asked<'_>], patience: Duration) {
+        for url in asked.iter().map(Asked::url) {
+            let answers = self
+                .relays()
                 .iter()
-                .filter(|it| it.is_silent())
-                .map(Relay::url),
-        );
-        // A server may have several addresses.
-        silent.dedup();
-        for url in &silent {
+                .any(|it| it.url() == url && !it.is_silent());
+            if answers || self.silent_servers.iter().any(|it| it == url) {
+                continue;
+            }
             warn!(
                 url,
                 "a STUN or TURN server has not answered for {} s (ice_server_timeout): the call is \
                  offered without it",
                 patience.as_secs_f64()
             );
+            self.silent_servers.push(url.to_owned());
         }
-        self.silent_servers = silent;
     }
 
     /// The URLs of servers that did not answer.
     pub fn silent_servers(&self) -> &[String] {
         &self.silent_servers
-    }
-
-    /// Waits for the servers' responses.
-    async fn gather(&self) {
-        let mut buffer = [0; DATAGRAM];
-        loop {
-            self.tick(Instant::now());
-            if self.relays().iter().all(Relay::is_settled) {
-                return;
-            }
-            let due = self.due().unwrap_or_else(Instant::now);
-            tokio::select! {
-                () = std::future::poll_fn(|context| self.poll_readable(context)) => {
-                    self.read(&mut buffer, 1, |_, _, _| {});
-                }
-                () = sleep_until(due.into()) => {}
-            }
-        }
     }
 
     fn relays(&self) -> MutexGuard<'_, Vec<Relay>> {
@@ -169,6 +192,13 @@ impl Sockets {
                 ready = Poll::Ready(());
             }
         }
+        if self.has_streams {
+            for relay in self.relays().iter_mut() {
+                if relay.poll_stream(context).is_ready() {
+                    ready = Poll::Ready(());
+                }
+            }
+        }
         ready
     }
 
@@ -200,6 +230,21 @@ impl Sockets {
                 }
             }
         }
+        if self.has_streams {
+            for (datagram, source, local) in self.read_streams() {
+                take(&datagram, source, local);
+            }
+        }
+    }
+
+    /// The payloads that have come over streams.
+    fn read_streams(&self) -> Vec<(bytes::BytesMut, SocketAddr, SocketAddr)> {
+        let mut passed = Vec::new();
+        for relay in self.relays().iter_mut() {
+            relay.read_stream(Instant::now(), &mut passed);
+            relay.outgoing(|from, to, datagram| self.send_plain(from, to, datagram));
+        }
+        passed
     }
 
     /// The payloads of a datagram from a STUN or TURN server; `None` if it is from another source.
@@ -305,8 +350,11 @@ mod tests {
     async fn a_stun_server_reports_our_public_address() {
         let stun = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let servers = [server(stun.local_addr().unwrap(), "stun")];
-        let (sockets, ()) =
-            tokio::join!(Sockets::open(&HERE, &servers, PATIENCE), answer_stun(stun));
+        let tls = Tls::default();
+        let (sockets, ()) = tokio::join!(
+            Sockets::open(&HERE, &servers, &tls, PATIENCE),
+            answer_stun(stun)
+        );
         let found: Vec<_> = sockets.unwrap().candidates();
         let addresses: Vec<_> = found.iter().map(|it| it.addr().to_string()).collect();
         assert_eq!(found.len(), 2, "{addresses:?}");
@@ -318,7 +366,7 @@ mod tests {
     async fn a_server_that_does_not_respond_is_ignored() {
         let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let servers = [server(silent.local_addr().unwrap(), "turn")];
-        let sockets = Sockets::open(&HERE, &servers, Duration::from_millis(20))
+        let sockets = Sockets::open(&HERE, &servers, &Tls::default(), Duration::from_millis(20))
             .await
             .unwrap();
         assert_eq!(sockets.candidates().len(), 1);
