@@ -175,13 +175,15 @@ async fn wait_until_open<P: Peer>(
 }
 
 fn unreached(silent: &[String]) -> String {
-    let way = if silent.is_empty() {
+    let remedy = if silent.is_empty() {
         "name a TURN server in ice_servers".to_owned()
     } else {
         let servers = silent.join(", ");
-        format!("that these in ice_servers run, which did not answer: {servers}")
+        format!("check these servers in ice_servers, which did not answer: {servers}")
     };
-    format!("none of its media addresses answers; check that the firewall lets UDP out, or {way}")
+    format!(
+        "none of its media addresses answers; check that the firewall lets UDP out, or {remedy}"
+    )
 }
 
 /// A call that stands, which nobody carries yet.

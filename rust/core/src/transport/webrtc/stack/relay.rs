@@ -112,17 +112,19 @@ fn parse(url: &str) -> Result<(bool, Way, String, u16), PeerError> {
         ("turn", "" | "transport=udp") => (true, Way::Udp),
         ("turn", "transport=tcp") => (true, Way::Tcp),
         ("turns", "" | "transport=tcp") => (true, Way::Tls),
-        // What a server sees of a stream says nothing of where UDP comes from.
-        ("stun" | "stuns", _) => return Err(refused("requires a stream, which TURN alone has")),
+        // The address that a server sees of a TCP stream is of no use for UDP.
+        ("stun" | "stuns", _) => {
+            return Err(refused(
+                "cannot be asked over a stream: only TURN servers are",
+            ));
+        }
         ("turn" | "turns", _) => return Err(refused("requires another transport")),
         _ => return Err(no_url()),
     };
     let usual = if way == Way::Tls { TLS_PORT } else { PORT };
     let (host, port) = match host.rsplit_once(':') {
         Some((before, port)) if !before.contains(':') || before.ends_with(']') => {
-            let port = port
-                .parse()
-                .map_err(|_| refused("has no port that could be"))?;
+            let port = port.parse().map_err(|_| refused("has no valid port"))?;
             (before, port)
         }
         _ => (host, usual),

@@ -58,7 +58,7 @@ impl RelayStream {
             return;
         }
         self.outgoing.extend_from_slice(message);
-        // The task that polls is not this one: it is woken by the stream when it polls next.
+        // What does not fit is written by `poll`, which registers the waker of the task that polls.
         let _ = self.poll_write(&mut Context::from_waker(Waker::noop()));
     }
 
