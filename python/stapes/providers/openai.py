@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+from agents import UserError
+
+from stapes import _core
 from stapes.providers.base import Provider, SessionDefaults
 from stapes.providers.capabilities import Source
 
@@ -25,9 +29,33 @@ _SOURCE = Source(
 )
 
 
+_BASE_URL = "OPENAI_BASE_URL"
+_SCHEMES = {
+    "websocket": {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"},
+    "webrtc": {"http": "http", "https": "https", "ws": "http", "wss": "https"},
+}
+
+
+def _base_url(kind: Literal["websocket", "webrtc"]) -> str:
+    """Where the API is, with the scheme for a kind of connection."""
+    said = os.environ.get(_BASE_URL, "").strip() or "https://api.openai.com/v1"
+    scheme, _, rest = said.partition("://")
+    known = _SCHEMES[kind].get(scheme.lower())
+    if known is None or not urlsplit(f"//{rest}").hostname:
+        raise UserError(
+            f"{_BASE_URL} is {_core.shown_url(said)!r}: give the URL of the API, such as "
+            "https://api.openai.com/v1 or http://127.0.0.1:8765/v1"
+        )
+    return f"{known}://{rest.rstrip('/')}"
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class OpenAI(Provider):
-    """OpenAI's realtime API."""
+    """OpenAI's realtime API, or the server that `OPENAI_BASE_URL` names.
+
+    The environment variable is the one that OpenAI's own clients read: the URL up to and including
+    `/v1`, with the scheme `https`, `http`, `wss` or `ws`.
+    """
 
     @property
     def default_model(self) -> str:
@@ -52,12 +80,16 @@ class OpenAI(Provider):
     def url(
         self, model: str, *, call_id: str | None = None, kind: Literal["websocket", "webrtc"]
     ) -> str:
-        """The URL at api.openai.com that a session connects to."""
+        """The URL that a session connects to.
+
+        Raises:
+            agents.UserError: `OPENAI_BASE_URL` is no URL.
+        """
+        base = _base_url(kind)
         if kind == "webrtc":
-            return f"https://api.openai.com/v1/realtime/calls?model={quote(model, safe='')}"
-        if call_id is not None:
-            return f"wss://api.openai.com/v1/realtime?call_id={quote(call_id, safe='')}"
-        return f"wss://api.openai.com/v1/realtime?model={quote(model, safe='')}"
+            return f"{base}/realtime/calls?model={quote(model, safe='')}"
+        name, value = ("model", model) if call_id is None else ("call_id", call_id)
+        return f"{base}/realtime?{name}={quote(value, safe='')}"
 
 
 OPENAI = OpenAI()
