@@ -19,8 +19,10 @@ class ToolApproval:
     """A request for approval. It is good for its call and its connection only."""
 
     kind: Literal["function_approval", "mcp_approval_request"]
+    """Whose tool it is: yours, or a hosted MCP server's."""
     agent: RealtimeAgent[Any]
     tool_name: str
+    """Of the tool."""
     arguments: str
     """JSON, as the model wrote it."""
     call_id: str
@@ -32,6 +34,7 @@ class ToolApproval:
     server_label: str | None = None
     """The hosted MCP server."""
     connection_id: int = field(default=0, repr=False)
+    """Of the connection that the call came over."""
     approval_item: ToolApprovalItem | None = field(default=None, repr=False)
     """The same as `openai-agents` writes it, for its run context."""
 

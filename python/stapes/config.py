@@ -41,6 +41,7 @@ class NoiseReduction(TypedDict, total=False):
     """How the provider cleans the user's sound."""
 
     type: Literal["near_field", "far_field"]
+    """For a headset (`near_field`), or a microphone in the room (`far_field`)."""
     strength: float
     """0 to 1, which is the default."""
 
@@ -49,70 +50,96 @@ class Transcription(TypedDict, total=False):
     """What transcribes the user's speech. Which keys a model takes, its page says."""
 
     model: str
+    """Such as `gpt-realtime-whisper`."""
     language: str
     """ISO 639-1, such as `en`."""
     languages: list[str]
+    """Those that may be spoken, by models that take several."""
     prompt: str
+    """What the speech is about."""
     keywords: list[str]
+    """Words that are likely."""
     delay: Literal["minimal", "low", "medium", "high", "xhigh"]
+    """How long the model may wait for context: less delay, more errors."""
 
 
 class ServerVad(TypedDict, total=False):
     """Turns by silence. Times are in milliseconds."""
 
     type: Literal["server_vad"]
+    """Always `server_vad`."""
     threshold: float
+    """0 to 1: how loud speech has to be; 0.5 by default."""
     prefix_padding_ms: int
+    """Sound before the beginning of speech that belongs to it; 300 by default."""
     silence_duration_ms: int
+    """Silence that ends a turn; 500 by default."""
     idle_timeout_ms: int | None
     """After which silence the model speaks by itself: see `stapes.IdleTimeoutTriggered`."""
     create_response: bool
+    """The end of a turn asks for an answer; true by default."""
     interrupt_response: bool
+    """Speech cancels the answer at the server; true by default."""
 
 
 class SemanticVad(TypedDict, total=False):
     """Turns by what was said."""
 
     type: Literal["semantic_vad"]
+    """Always `semantic_vad`."""
     eagerness: Literal["low", "medium", "high", "auto"]
+    """How soon a turn counts as over: `low` waits longest; `auto` is the default."""
     create_response: bool
+    """The end of a turn asks for an answer; true by default."""
     interrupt_response: bool
+    """Speech cancels the answer at the server; true by default."""
 
 
 class InputAudioConfig(TypedDict, total=False):
     """The user's sound. `None` switches a feature off; a key that is left out has the default."""
 
     format: AudioFormat
+    """On the wire."""
     noise_reduction: NoiseReduction | Mapping[str, Any] | None
+    """Before the model hears it."""
     transcription: Transcription | Mapping[str, Any] | None
+    """What writes down the user's words."""
     turn_detection: ServerVad | SemanticVad | Mapping[str, Any] | None
+    """What decides that the user's turn is over; `None`: you do."""
 
 
 class CustomVoice(TypedDict):
     """A voice of one's own, by the id that the provider has given it."""
 
     id: str
+    """The provider's id of it."""
 
 
 class OutputAudioConfig(TypedDict, total=False):
     """The answer's sound."""
 
     format: AudioFormat
+    """On the wire."""
     voice: str | CustomVoice
+    """A name, such as `marin`, or a voice of your own."""
     speed: float
+    """1.0 is the voice's own pace."""
 
 
 class AudioConfig(TypedDict, total=False):
     """Both directions."""
 
     input: InputAudioConfig
+    """The user's sound."""
     output: OutputAudioConfig
+    """The answer's sound."""
 
 
 class Reasoning(TypedDict, total=False):
     """How long a model that reasons may think before it answers."""
 
     effort: Literal["minimal", "low", "medium", "high", "xhigh"]
+    """`low` answers sooner."""
 
 
 class SessionConfig(TypedDict, total=False):
@@ -123,15 +150,25 @@ class SessionConfig(TypedDict, total=False):
     """
 
     model: str
+    """In place of `RealtimeSession(model=...)`."""
     output_modalities: list[Literal["text", "audio"]]
+    """`["audio"]` by default; `["text"]` writes and does not speak."""
     audio: AudioConfig
+    """Both directions of sound."""
     tool_choice: str | Mapping[str, Any]
+    """`auto`, `none`, `required`, or one tool."""
     parallel_tool_calls: bool
+    """Several calls in one response."""
     max_output_tokens: int | Literal["inf"]
+    """The bound of one response."""
     reasoning: Reasoning | Mapping[str, Any]
+    """How long the model thinks."""
     truncation: str | Mapping[str, Any]
+    """What the provider drops when the conversation is too long."""
     include: list[str]
+    """More that the provider may tell, such as log probabilities."""
     provider_data: Mapping[str, Any]
+    """Merged into the payload as it is."""
 
 
 _BEFORE_GA = {

@@ -64,6 +64,7 @@ class ToolCall:
 
     call_id: str
     name: str
+    """Of the tool."""
     arguments: str
     """JSON, as the model wrote it."""
     item_id: str
@@ -75,6 +76,7 @@ class TransportEvent:
     """An event of the server, as it came."""
 
     event: dict[str, Any]
+    """The event as a dictionary."""
     size: int = field(default=0, repr=False, compare=False)
     """Characters that it had on the wire."""
     type: ClassVar[Literal["transport_event"]] = "transport_event"
@@ -160,6 +162,7 @@ class AgentEnd:
     context: RunContextWrapper[Any]
     agent: RealtimeAgent[Any]
     output: str
+    """Its last text; empty if there was none."""
     response_id: str | None = None
     type: ClassVar[Literal["agent_end"]] = "agent_end"
     __repr__ = by_name
@@ -174,8 +177,11 @@ class Timings:
     """
 
     created: float | None
+    """The server began the response."""
     first_audio: float | None
+    """The first sound of it came."""
     done: float | None
+    """It was over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +197,11 @@ class ResponseDone:
     `status_details` is `connection_lost`.
     """
     status_details: dict[str, Any] | None
+    """Why, in the provider's terms."""
     usage: dict[str, Any] | None
     """The provider's token counts, as they came."""
     timings: Timings
+    """How fast it was."""
     out_of_band: bool = False
     """It belongs to no conversation (`"conversation": "none"` in its request): its output is in
     `items` alone, not in the history, and there is no `AgentStart` and `AgentEnd` for it."""
@@ -211,7 +219,9 @@ class AgentHandoff:
 
     context: RunContextWrapper[Any]
     from_agent: RealtimeAgent[Any]
+    """The agent that was in charge."""
     to_agent: RealtimeAgent[Any]
+    """The agent that is now."""
     type: ClassVar[Literal["agent_handoff"]] = "agent_handoff"
     __repr__ = by_name
 
@@ -236,6 +246,7 @@ class AgentToolEnd:
     agent: RealtimeAgent[Any]
     tool: FunctionTool
     result: str
+    """The text that the model gets."""
     tool_call: ToolCall
     type: ClassVar[Literal["agent_tool_end"]] = "agent_tool_end"
     __repr__ = by_name
@@ -248,6 +259,7 @@ class ToolApprovalRequested:
     context: RunContextWrapper[Any]
     agent: RealtimeAgent[Any]
     approval: ToolApproval
+    """What `session.approve` and `session.reject` take."""
     type: ClassVar[Literal["tool_approval_requested"]] = "tool_approval_requested"
     __repr__ = by_name
 
@@ -271,6 +283,7 @@ class Audio:
     """
 
     data: bytes
+    """The samples."""
     response_id: str
     item_id: str
     content_index: int = 0
@@ -323,7 +336,9 @@ class TranscriptDelta:
     """Words, as they come: of the assistant's speech or text, or of the user's transcription."""
 
     role: Literal["user", "assistant"]
+    """Whose words they are."""
     delta: str
+    """The words that are new."""
     item_id: str
     response_id: str | None = None
     content_index: int = 0
@@ -353,6 +368,7 @@ class GuardrailTripped:
     context: RunContextWrapper[Any]
     agent: RealtimeAgent[Any]
     error: OutputGuardrailTripwireTriggered
+    """Its `guardrail_result` says what was found."""
     item_id: str
     type: ClassVar[Literal["guardrail_tripped"]] = "guardrail_tripped"
     __repr__ = by_name
@@ -363,6 +379,7 @@ class HistoryAdded:
     """A new item is in the history."""
 
     item: HistoryItem
+    """The new item."""
     type: ClassVar[Literal["history_added"]] = "history_added"
 
 
@@ -371,6 +388,7 @@ class HistoryUpdated:
     """The history has changed. `history` is this version of it, whatever comes later."""
 
     history: Sequence[HistoryItem]
+    """All items, in order."""
     type: ClassVar[Literal["history_updated"]] = "history_updated"
 
 
@@ -379,9 +397,13 @@ class McpTool:
     """A tool of a hosted MCP server."""
 
     name: str
+    """The tool's name."""
     description: str | None = None
+    """What it is for."""
     input_schema: dict[str, Any] | None = None
+    """A JSON schema."""
     annotations: dict[str, Any] | None = None
+    """As the server gives them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,6 +411,7 @@ class McpToolsChanged:
     """The hosted MCP tools that the current agent may use are others than before."""
 
     tools: tuple[McpTool, ...]
+    """All that it may use now."""
     type: ClassVar[Literal["mcp_tools_changed"]] = "mcp_tools_changed"
 
 
@@ -410,6 +433,7 @@ class Lagging:
     audio: int = 0
     """How many `Audio` events."""
     transport_events: int = 0
+    """How many `TransportEvent` events."""
     transcript_deltas: int = 0
     """Only those that no later delta of the same part could take up."""
     type: ClassVar[Literal["lagging"]] = "lagging"
@@ -426,6 +450,7 @@ class Error:
     """
 
     error: BaseException
+    """The exception."""
     context: str | None = field(default=None, compare=False)
     """Where it happened, in words, such as `tool weather`."""
     type: ClassVar[Literal["error"]] = "error"
@@ -463,3 +488,4 @@ SessionEvent: TypeAlias = (
 """What `session.events()` gives and `on("*", ...)` gets: all but `TransportEvent`."""
 
 AnyEvent: TypeAlias = SessionEvent | TransportEvent
+"""Any event."""

@@ -57,6 +57,7 @@ class Unset(str):
 
 
 UNSET = Unset()
+"""The one `Unset`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class InputText:
     """Text of a user or of the system."""
 
     text: str
+    """The words."""
     type: Literal["input_text"] = field(default="input_text", init=False)
 
 
@@ -72,7 +74,9 @@ class InputAudio:
     """A user's speech. `audio` is base64 and kept only with `history_store_audio`."""
 
     transcript: str | None = None
+    """What was said; `None` until it is known."""
     audio: str | None = None
+    """The sound, in base64."""
     type: Literal["input_audio"] = field(default="input_audio", init=False)
 
 
@@ -81,7 +85,9 @@ class InputImage:
     """An image: a URL, `data:` or other."""
 
     image_url: str
+    """A URL, such as `data:image/png;base64,...`."""
     detail: str | None = None
+    """`low`, `high` or `auto`, where it was given."""
     type: Literal["input_image"] = field(default="input_image", init=False)
 
 
@@ -90,6 +96,7 @@ class OutputText:
     """Written words of the assistant."""
 
     text: str
+    """The words."""
     type: Literal["output_text"] = field(default="output_text", init=False)
 
 
@@ -103,9 +110,13 @@ class OutputAudio:
     """
 
     transcript: str | None = None
+    """The words that were generated."""
     audio: str | None = None
+    """The sound, in base64."""
     audio_end_ms: int | None = None
+    """Milliseconds that were played, where it was cut."""
     heard: str | None = None
+    """The words that were heard, where it was cut."""
     type: Literal["output_audio"] = field(default="output_audio", init=False)
 
 
@@ -114,6 +125,7 @@ class OtherPart:
     """A part of a type that stapes does not know, as the server sent it."""
 
     raw: dict[str, Any]
+    """The part, as JSON values."""
 
     @property
     def type(self) -> str:
@@ -122,6 +134,7 @@ class OtherPart:
 
 
 MessagePart: TypeAlias = InputText | InputAudio | InputImage | OutputText | OutputAudio | OtherPart
+"""A part of a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +147,13 @@ class MessageItem:
 
     item_id: str
     role: Literal["user", "assistant", "system"]
+    """Who says it."""
     content: tuple[MessagePart, ...]
+    """Its parts, in order."""
     status: Status | None = "completed"
+    """How far it is; `incomplete`: it was cut."""
     previous_item_id: str | Unset | None = UNSET
+    """The item before it."""
     type: Literal["message"] = field(default="message", init=False)
 
     @property
@@ -162,9 +179,13 @@ class FunctionCallItem:
 
     item_id: str
     name: str
+    """Of the tool or handoff."""
     arguments: str
+    """JSON, as the model wrote it."""
     output: str | None = None
+    """What was answered."""
     status: Status = "in_progress"
+    """How far it is."""
     call_id: str | None = None
     type: Literal["function_call"] = field(default="function_call", init=False)
 
@@ -178,11 +199,16 @@ class McpCallItem:
 
     item_id: str
     name: str
+    """Of the tool."""
     arguments: str
+    """JSON, as the model wrote it."""
     output: str | None = None
+    """What the server answered."""
     status: McpStatus = "in_progress"
+    """How far it is."""
     type: Literal["mcp_call", "mcp_tool_call"] = "mcp_call"
     error: str | None = None
+    """Why it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +217,18 @@ class McpApprovalRequestItem:
 
     item_id: str
     server_label: str
+    """The hosted MCP server."""
     name: str
+    """Of the tool."""
     arguments: dict[str, Any]
+    """What the tool would be called with."""
     approved: bool | None = None
+    """The decision; `None`: there is none yet."""
     type: Literal["mcp_approval_request"] = field(default="mcp_approval_request", init=False)
 
 
 HistoryItem: TypeAlias = MessageItem | FunctionCallItem | McpCallItem | McpApprovalRequestItem
+"""An item of the history: a message, or a call."""
 
 
 def items_to_dicts(

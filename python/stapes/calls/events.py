@@ -23,6 +23,7 @@ class Dtmf:
     """The caller pressed a key. It may be a digit of a card number: no log or repr shows it."""
 
     digit: str = field(repr=False)
+    """`0` to `9`, `*`, `#`, `A` to `D`."""
     duration: float | None
     """Seconds, where the carrier tells."""
     type: ClassVar[Literal["dtmf"]] = "dtmf"
@@ -33,6 +34,7 @@ class CallHeld:
     """The caller was put on hold, or taken back; where the carrier tells."""
 
     held: bool
+    """On hold, or taken back."""
     type: ClassVar[Literal["call_held"]] = "call_held"
 
 
@@ -53,6 +55,7 @@ class CallInterrupted:
     """The caller's line broke. It is waited for (`CallOptions.resume_timeout`)."""
 
     reason: str
+    """In words."""
     type: ClassVar[Literal["call_interrupted"]] = "call_interrupted"
 
 
@@ -77,6 +80,7 @@ class CallFrameIgnored:
     """The carrier sent what has no effect. It is told the 1st, 2nd, 4th, 8th ... time."""
 
     reason: str
+    """In words."""
     count: int
     """How many frames of the call were ignored so far."""
     type: ClassVar[Literal["call_frame_ignored"]] = "call_frame_ignored"
@@ -89,6 +93,7 @@ class CallEnded:
     by: Literal["caller", "us", "line", "limit"]
     """Who ended it: `line`: it broke and nobody came back; `limit`: a bound of `CallOptions`."""
     reason: str
+    """In words."""
     duration: float
     """Seconds."""
     type: ClassVar[Literal["call_ended"]] = "call_ended"
@@ -104,3 +109,4 @@ CallEvent: TypeAlias = (
     | CallFrameIgnored
     | CallEnded
 )
+"""Any event of a call."""

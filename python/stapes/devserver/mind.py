@@ -18,6 +18,7 @@ class Say:
     """The mind says this text: spoken by the voice, or written in text modality."""
 
     text: str
+    """The words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,9 @@ class Call:
     """The mind calls a function tool, with its arguments as a mapping or as JSON text."""
 
     name: str
+    """Of the tool."""
     arguments: Mapping[str, Any] | str
+    """A mapping, or JSON text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,13 @@ class View:
     """
 
     instructions: str
+    """Those of the session, or of the response."""
     tools: Sequence[Mapping[str, Any]]
+    """As the client declared them."""
     items: Sequence[Mapping[str, Any]]
+    """The conversation, in order."""
     metadata: Mapping[str, Any] | None
+    """Of the response that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class Speech:
     """Sound of a voice: PCM16 little endian mono at 24,000 Hz."""
 
     pcm: bytes
+    """The samples."""
 
 
 class MindOverloadedError(RuntimeError):

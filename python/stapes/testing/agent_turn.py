@@ -83,9 +83,13 @@ class AgentTurn:
     ended_at: float | None = None
     """When the user had spoken: seconds of `time.perf_counter`."""
     first_audio_at: float | None = None
+    """When the first sound of the answer came, likewise."""
     first_text_at: float | None = None
+    """When its first words came, likewise."""
     task: asyncio.Task[None] | None = None
+    """What waits for the end of the turn."""
     awaited: bool = False
+    """Somebody has awaited the turn."""
     _answers: dict[str, _Answer] = field(default_factory=dict)
 
     def __await__(self) -> Generator[Any, None, AgentTurn]:

@@ -25,6 +25,7 @@ class TransportRequest:
     """Where a session connects to, and with which headers."""
 
     url: str
+    """Where to."""
     headers: Mapping[str, str]
     """Authorization included: do not log them."""
 

@@ -15,6 +15,7 @@ class BackgroundResult:
     """A tool's output that the model learns of without being asked to respond."""
 
     content: Any
+    """The output, as a tool returns it."""
 
 
 def background_result(content: Any) -> BackgroundResult:
