@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev release test prepare pythons test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-phone bench-survival bench-turns bench-webrtc fuzz faults clean
+.PHONY: help install demo dev release test prepare pythons test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-phone bench-survival bench-turns bench-webrtc fuzz faults docs clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -142,6 +142,9 @@ WEBRTC ?=
 bench-webrtc: release ## Compare WebRTC calls with aiortc's, on two idle cores (a quarter of an hour)
 	cargo build --release -p stapes-webrtc-bench
 	$(BIN)/python -m benches.webrtc $(WEBRTC)
+
+docs: dev ## Build the site of the documentation into out/site; a dead link, or a name without a word, is an error
+	$(BIN)/python scripts/docs_site
 
 faults: dev ## Lose the connection at each point of a turn, in each way, three times (docs/fault-table.md)
 	$(BIN)/python -m tests.faults docs/fault-table.md 3

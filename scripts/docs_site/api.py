@@ -40,7 +40,7 @@ class Name:
     @property
     def anchor(self) -> str:
         """The id of its heading."""
-        return f"{self.module}.{self.name}"
+        return f"{self.module}.{self.name.strip('_')}"
 
 
 @cache

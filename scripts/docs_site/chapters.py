@@ -64,8 +64,8 @@ CHAPTERS = (
     Chapter(
         "session",
         "Sessions",
-        "A session holds a conversation between a person and a model. It runs your tools, handoffs and "
-        "guardrails. All names on this page are imported from `stapes`.",
+        "A session holds a conversation between a person and a model. It runs your tools, "
+        "handoffs and guardrails. All names on this page are imported from `stapes`.",
         (
             Section("Sessions", "stapes", "RealtimeSession RealtimeAgent RealtimeOutputGuardrail"),
             Section(
@@ -82,8 +82,8 @@ CHAPTERS = (
     Chapter(
         "events",
         "Events",
-        "What happens in a session. Each event is a frozen class. `event.type` is the name that "
-        "`session.on(...)` takes. All names on this page are imported from `stapes`.",
+        "What happens in a session. Each event is a frozen class. `event.type` is the name "
+        "that `session.on(...)` takes. All names on this page are imported from `stapes`.",
         (
             Section("Connection", "stapes", "ConnectionChanged SessionRestored MediaChanged"),
             Section("Answers", "stapes", "AgentStart AgentEnd ResponseDone Timings"),
@@ -109,8 +109,8 @@ CHAPTERS = (
         "errors",
         "Errors",
         "Every exception of stapes is a `StapesError`. Wrong use raises `agents.UserError`, "
-        "`ValueError` or `TypeError`, which name the argument. The connection errors are imported "
-        "from `stapes`, those of calls from `stapes.calls`.",
+        "`ValueError` or `TypeError`, which name the argument. The connection errors are "
+        "imported from `stapes`, those of calls from `stapes.calls`.",
         (
             Section(
                 "Sessions",
@@ -130,7 +130,8 @@ CHAPTERS = (
     Chapter(
         "history",
         "History",
-        "What was said and done, as `session.history` has it. An item is frozen; a change makes a new one.",
+        "What was said and done, as `session.history` has it. An item is frozen; a change "
+        "makes a new one.",
         (
             Section(
                 "Items",
@@ -148,8 +149,8 @@ CHAPTERS = (
     Chapter(
         "configuration",
         "Configuration",
-        "`RealtimeSession(config=...)` takes the provider's configuration of a session, in the provider's "
-        "names. It is a plain dictionary; the types check it.",
+        "`RealtimeSession(config=...)` takes the provider's configuration of a session, in "
+        "the provider's names. It is a plain dictionary; the types check it.",
         (
             Section("Session", "stapes", "SessionConfig"),
             Section("Its parts", "stapes.config"),
@@ -173,13 +174,14 @@ CHAPTERS = (
     Chapter(
         "providers",
         "Providers",
-        "Which service a session talks to: `RealtimeSession(provider=...)`. All names on this page are "
-        "imported from `stapes.providers`.",
+        "Which service a session talks to: `RealtimeSession(provider=...)`. All names on this "
+        "page are imported from `stapes.providers`.",
         (
             Section(
                 "Services",
                 "stapes.providers",
-                "named NAMES OpenAI Azure AzureOpenAI AzureVoiceLive XAI Qwen ElevenLabs Inworld Local",
+                "named NAMES OpenAI Azure AzureOpenAI AzureVoiceLive XAI Qwen ElevenLabs Inworld "
+                "Local",
             ),
             Section("A profile of your own", "stapes.providers"),
         ),
@@ -187,7 +189,8 @@ CHAPTERS = (
     Chapter(
         "calls",
         "Calls",
-        "Phone calls and calls from web pages. All names on this page are imported from `stapes.calls`.",
+        "Phone calls and calls from web pages. All names on this page are imported from "
+        "`stapes.calls`.",
         (
             Section("Servers", "stapes.calls", "CallServer TwilioCall AsgiCall BrowserCall"),
             Section(
@@ -217,8 +220,8 @@ CHAPTERS = (
     Chapter(
         "audio",
         "Audio",
-        "Sound on its own: sample rates, G.711 (mu-law and A-law), Opus, levels, WAV files. All names on "
-        "this page are imported from `stapes.audio`.",
+        "Sound on its own: sample rates, G.711 (mu-law and A-law), Opus, levels, WAV files. "
+        "All names on this page are imported from `stapes.audio`.",
         (Section("", "stapes.audio"),),
     ),
     Chapter(
@@ -251,8 +254,8 @@ CHAPTERS = (
     Chapter(
         "development-server",
         "Development server",
-        "The server behind `stapes dev-server`, for programs and tests. All names are imported from "
-        "`stapes.devserver`.",
+        "The server behind `stapes dev-server`, for programs and tests. All names are "
+        "imported from `stapes.devserver`.",
         (Section("", "stapes.devserver"),),
     ),
     Chapter(

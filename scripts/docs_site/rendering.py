@@ -94,7 +94,7 @@ def _entry(name: Name, level: int) -> Iterator[str]:
     also = f", also in {others}" if others else ""
     yield f"`from {name.module} import {name.name}`{also}\n"
     if name.name == "__version__":
-        yield f"The version of the package, such as `0.1.0`: a `str`.\n"
+        yield "The version of the package, such as `0.1.0`: a `str`.\n"
         return
     if target.is_class:
         yield from _class(name, level)

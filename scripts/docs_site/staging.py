@@ -1,0 +1,43 @@
+"""Gathers the pages of the site in one folder: those of `docs/`, and those that are generated."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from docs_site import commands, rendering
+
+__all__ = ["ROOT", "plain", "stage"]
+
+ROOT = Path(__file__).parents[2]
+_LINK = re.compile(r"(?<!!)\[(?P<text>[^\]\n]*)\]\((?P<to>(?!\w+:|#)[^)\s]+)\)")
+
+
+def stage(folder: Path) -> None:
+    """Writes all pages, with what they show, into a new folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT / "docs", folder)
+    shutil.copytree(Path(__file__).parent / "assets", folder / "assets")
+    (folder / "reference").mkdir(exist_ok=True)
+    for name, text in rendering.pages().items():
+        (folder / "reference" / name).write_text(text, "utf-8")
+    (folder / "reference" / "commands.md").write_text(commands.page(), "utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text("utf-8").replace("](docs/", "](")
+    (folder / "changelog.md").write_text(changes, "utf-8")
+    for page in folder.rglob("*.md"):
+        text = page.read_text("utf-8")
+        page.write_text(_LINK.sub(lambda link, at=page: _inside(link, at, folder), text), "utf-8")
+
+
+def _inside(link: re.Match[str], page: Path, folder: Path) -> str:
+    """A link; where it leads out of the site, to a file of the repository, its text."""
+    path = link["to"].partition("#")[0]
+    leads_to = (page.parent / path).resolve()
+    return link[0] if leads_to.is_relative_to(folder.resolve()) else link["text"]
+
+
+def plain(text: str) -> str:
+    """A page as other programs read it: without what is for tests or for the look alone."""
+    text = re.sub(r"^<!--.*?-->\n", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r" \{ ?[#.:][^}\n]*\}$", "", text, flags=re.MULTILINE)
