@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 from docs_site.api import names_by_path
@@ -30,7 +31,7 @@ def finish(staged: Path, site: Path) -> None:
         made = site / _html_of(name)
         depth = len(made.relative_to(site).parts) - 1
         text = made.read_text("utf-8")
-        text = _KEPT.sub(lambda found, up="../" * depth: _linked(found, known, up), text)
+        text = _KEPT.sub(partial(_linked, known=known, up="../" * depth), text)
         file = name.rpartition("/")[2]
         beside = file if made.parent == (site / name).parent else f"../{file}"
         link = f'<link rel="alternate" type="text/markdown" href="{beside}">'
@@ -70,7 +71,7 @@ def _known() -> dict[str, str]:
     return {name: to for name, to in known.items() if "." in name or name[0].isupper()}
 
 
-def _linked(found: re.Match[str], known: dict[str, str], up: str) -> str:
+def _linked(found: re.Match[str], *, known: dict[str, str], up: str) -> str:
     code = found["code"]
     if code is None:
         return found[0]

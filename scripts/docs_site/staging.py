@@ -26,15 +26,17 @@ def stage(folder: Path) -> None:
     changes = (ROOT / "CHANGELOG.md").read_text("utf-8").replace("](docs/", "](")
     (folder / "changelog.md").write_text(changes, "utf-8")
     for page in folder.rglob("*.md"):
-        text = page.read_text("utf-8")
-        page.write_text(_LINK.sub(lambda link, at=page: _inside(link, at, folder), text), "utf-8")
+        page.write_text(_with_inner_links(page, folder), "utf-8")
 
 
-def _inside(link: re.Match[str], page: Path, folder: Path) -> str:
-    """A link; where it leads out of the site, to a file of the repository, its text."""
-    path = link["to"].partition("#")[0]
-    leads_to = (page.parent / path).resolve()
-    return link[0] if leads_to.is_relative_to(folder.resolve()) else link["text"]
+def _with_inner_links(page: Path, folder: Path) -> str:
+    """A page whose links lead to pages; one to another file of the repository is its text."""
+
+    def inside(link: re.Match[str]) -> str:
+        leads_to = (page.parent / link["to"].partition("#")[0]).resolve()
+        return link[0] if leads_to.is_relative_to(folder.resolve()) else link["text"]
+
+    return _LINK.sub(inside, page.read_text("utf-8"))
 
 
 def plain(text: str) -> str:
