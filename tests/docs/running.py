@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import asyncio
 import faulthandler
-import inspect
 import linecache
 import os
+import re
 import signal
 import sys
 import time
@@ -94,16 +94,22 @@ def _run_block(block: Block, folder: Path, names: dict[str, Any], runner: asynci
 
 
 def _execute(block: Block, names: dict[str, Any], runner: asyncio.Runner) -> None:
-    """Runs a block; where it awaits, in the loop that all blocks of the page share."""
+    """Runs a block: as a program where it starts a loop, otherwise in the loop of the page."""
     path = f"{block.page}:{block.line}"
     linecache.cache[path] = (len(block.code), None, block.code.splitlines(keepends=True), path)
     code = compile(
         block.code, path, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
     )
-    if code.co_flags & inspect.CO_COROUTINE:
-        runner.run(eval(code, names))
-    else:
+
+    async def inside() -> None:
+        made = eval(code, names)
+        if made is not None:
+            await made
+
+    if re.search(r"\b\w+\.run\(", block.code):
         eval(code, names)
+    else:
+        runner.run(inside())
 
 
 def _run_tests(folder: Path) -> None:
