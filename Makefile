@@ -45,7 +45,7 @@ $(VENV)/.installed: $(VENV)/.demo python/stapes/_core.abi3.so
 	$(BIN)/python scripts/link_package.py
 	@touch $@
 
-install: $(VENV)/.installed ## Build, and install into .venv: .venv/bin/stapes serve examples/front_desk.py
+install: $(VENV)/.installed ## Build, and install into .venv: .venv/bin/stapes serve examples/front_desk/agent.py
 
 demo: $(VENV)/.installed ## Hold a spoken conversation: no key, no network, no server to install
 	$(BIN)/python -m stapes.cli demo --transport $(TRANSPORT)

@@ -19,7 +19,17 @@ PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 # event loops, signals, forks and exits. These folders test what does not depend on it, or what the
 # tests of sessions use on each interpreter as well (the development server): the interpreter of
 # the development environment is enough for them. What takes real time is tested there alone, too.
-TESTED_ONCE = ("architecture", "benches", "cli", "devserver", "docs", "far", "listening", "webrtc")
+TESTED_ONCE = (
+    "architecture",
+    "benches",
+    "cli",
+    "devserver",
+    "docs",
+    "examples",
+    "far",
+    "listening",
+    "webrtc",
+)
 # Of these, what imports and runs each part of the package once.
 TESTED_EVERYWHERE = (
     "cli/test_help.py",

@@ -1,7 +1,7 @@
 """Measures turn-taking by ear, and writes docs/turn-taking.md.
 
-`voicebench` plays a caller to `stapes serve examples/front_desk.py`, over the WebSocket of web
-pages, and finds out from the sound alone how long answers take and whether the agent stops. The
+`voicebench` plays a caller to `stapes serve examples/front_desk/agent.py`, over the WebSocket of
+web pages, and finds out from the sound alone how long answers take and whether the agent stops. The
 model is the development server, so its ears and its voice are measured, too.
 
     python -m benches.turn_taking [--sessions 3]
@@ -30,7 +30,7 @@ INTRODUCTION = """\
 # Turn-taking, measured by ear
 
 Made by `make bench-turns`: `voicebench` {version}, which others wrote, plays a
-caller to `stapes serve examples/front_desk.py` over the WebSocket of web pages, and finds out
+caller to `stapes serve examples/front_desk/agent.py` over the WebSocket of web pages, and finds out
 from the sound of both sides how long answers take, and whether the agent stops. {sessions} calls
 of {turns} turns on {cores} cores of {processor}.
 
@@ -46,7 +46,8 @@ def _serve() -> tuple[subprocess.Popen[str], str]:
     """The server, and the URL of its calls."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     environment.pop("OPENAI_API_KEY", None)
-    command = [sys.executable, "-m", "stapes.cli", "serve", "examples/front_desk.py", "--port", "0"]
+    agent = "examples/front_desk/agent.py"
+    command = [sys.executable, "-m", "stapes.cli", "serve", agent, "--port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert server.stdout is not None
     for line in server.stdout:

@@ -13,7 +13,7 @@ from stapes.audio import read_wav
 from stapes.cli.app import DialectKind, app
 from stapes.cli.demo.scenes import ScriptMissingError, find_examples, read_scenes
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "front_desk"
 
 
 @pytest.mark.real_time

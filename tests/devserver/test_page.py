@@ -10,7 +10,7 @@ from chromium import PROGRAM, Chromium, write_wav
 
 from stapes.devserver import Call, ScriptedMind, ToneVoice, Turn
 
-QUESTIONS = Path(__file__).parents[2] / "examples" / "questions"
+QUESTIONS = Path(__file__).parents[2] / "examples" / "front_desk" / "questions"
 RATE = 16_000
 TURNS = """[...document.querySelectorAll('#log > li')].map(row => [
     row.classList[1],

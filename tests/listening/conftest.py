@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from agents.realtime import RealtimeAgent
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "front_desk"
 Definition = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
 def front_desk() -> ModuleType:
     """The example's module, with its agents `agent` and `billing`."""
-    spec = importlib.util.spec_from_file_location("front_desk", EXAMPLES / "front_desk.py")
+    spec = importlib.util.spec_from_file_location("front_desk", EXAMPLES / "agent.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -21,7 +21,7 @@ from stapes.testing import (
     Turn,
 )
 
-QUESTION = Path(__file__).parents[2] / "examples" / "questions"
+QUESTION = Path(__file__).parents[2] / "examples" / "front_desk" / "questions"
 STORY = (
     "Once upon a time there was a dragon, and it lived in a cave. It had a hoard of gold, and "
     "it guarded the gold day and night against all who came."

@@ -13,6 +13,7 @@ import pytest
 
 from stapes import RealtimeAgent, RealtimeSession, WebSocketTransport
 from stapes.calls import Call, CallServer, PageEvents
+from stapes.cli.load_agent import load_agent
 from stapes.devserver import Call as ToolCall
 from stapes.devserver import ScriptedMind, ToneVoice, Turn
 from stapes.web import page_files
@@ -24,7 +25,7 @@ from chromium import PROGRAM, Chromium
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-QUESTIONS = Path(__file__).parents[2] / "examples" / "questions"
+QUESTIONS = Path(__file__).parents[2] / "examples" / "front_desk" / "questions"
 RATE = 16_000
 COUNTING = "One two three four five six seven eight nine ten eleven twelve thirteen fourteen."
 ROWS = """[...document.querySelectorAll('#log > li')].map(row => [
@@ -198,17 +199,14 @@ async def write(browser: Chromium, words: str) -> None:
     await browser.click("#write button")
 
 
-async def test_a_person_with_a_microphone_is_heard_and_answered(run, serve, browse, monkeypatch):
+async def test_a_person_with_a_microphone_is_heard_and_answered(run, serve, browse):
     from stapes.devserver.listening import ListeningMind
-
-    monkeypatch.syspath_prepend(str(QUESTIONS.parent))
-    import front_desk
 
     mind = ListeningMind()
     await mind.hear(bytes(2 * RATE), instructions="", tools=())
     model = await run(mind, pace=8.0)
     heard = np.concatenate([SILENCE, question("1-weather.wav"), np.tile(SILENCE, 9)])
-    _, url = await serve(front_desk.agent, model)
+    _, url = await serve(load_agent(str(QUESTIONS.parent / "agent.py")), model)
     browser = await browse(url, heard)
     await browser.until("document.body.dataset.state === 'idle'")
     await browser.click("#call")
@@ -223,19 +221,14 @@ async def test_a_person_with_a_microphone_is_heard_and_answered(run, serve, brow
     assert browser.problems == []
 
 
-async def test_a_voice_interrupts_and_the_cut_is_where_the_page_was(
-    run, serve, browse, monkeypatch
-):
+async def test_a_voice_interrupts_and_the_cut_is_where_the_page_was(run, serve, browse):
     from stapes.devserver.listening import ListeningMind
-
-    monkeypatch.syspath_prepend(str(QUESTIONS.parent))
-    import front_desk
 
     mind = ListeningMind()
     await mind.hear(bytes(2 * RATE), instructions="", tools=())
     model = await run(mind, pace=8.0)
     heard = [SILENCE, question("2-history.wav"), np.tile(SILENCE, 5), question("3-interrupt.wav")]
-    desk, url = await serve(front_desk.agent, model)
+    desk, url = await serve(load_agent(str(QUESTIONS.parent / "agent.py")), model)
     browser = await browse(url + "bare", np.concatenate([*heard, np.tile(SILENCE, 9)]))
     await browser.evaluate("dial()")
     # The next answer does not begin before the caller has ended.

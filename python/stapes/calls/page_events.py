@@ -15,6 +15,7 @@ from stapes.items import InputAudio, InputText, MessageItem, OutputAudio, Output
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from stapes.events import AgentToolEnd, AgentToolStart, ToolApprovalRequested
     from stapes.items import HistoryItem
 
 __all__ = ["PageConversation", "PageEvents"]
@@ -237,17 +238,17 @@ class PageConversation:
                     pass
         return (" ".join(texts), interrupted) if texts else (None, False)
 
-    def _tool_started(self, event: Any) -> None:
+    def _tool_started(self, event: AgentToolStart) -> None:
         more = {"arguments": event.tool_call.arguments} if self._events.tools == "all" else {}
         self._tell_tool(event.tool_call.call_id, event.tool.name, "started", more)
 
-    def _tool_ended(self, event: Any) -> None:
+    def _tool_ended(self, event: AgentToolEnd) -> None:
         more = {"output": event.result} if self._events.tools == "all" else {}
         self._tell_tool(event.tool_call.call_id, event.tool.name, "finished", more)
 
-    def _tool_waits(self, event: Any) -> None:
-        call = event.approval.tool_call
-        self._tell_tool(call.call_id, call.name, "waiting", {})
+    def _tool_waits(self, event: ToolApprovalRequested) -> None:
+        approval = event.approval
+        self._tell_tool(approval.call_id, approval.tool_name, "waiting", {})
 
     def _tell_tool(self, call_id: str, name: str, status: str, more: dict[str, Any]) -> None:
         tool = {"type": "tool", "call_id": call_id, "name": name, "status": status}

@@ -71,7 +71,7 @@ def demo(
         "out/demo"
     ),
     examples: Annotated[
-        Path | None, typer.Option(help="Directory with front_desk.py and questions.toml.")
+        Path | None, typer.Option(help="Directory with agent.py and questions.toml.")
     ] = None,
     transport: Annotated[
         TransportName, typer.Option(help="How the session reaches the server.")

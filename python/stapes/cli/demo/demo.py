@@ -90,7 +90,7 @@ def run_demo(
     try:
         directory = find_examples(examples)
         scenes = read_scenes(directory, quick=quick)
-        agent = load_agent(str(directory / "front_desk.py"))
+        agent = load_agent(str(directory / "agent.py"))
         mind, voice = make_mind("listening"), make_voice("natural")
         out.mkdir(parents=True, exist_ok=True)
     except (ScriptMissingError, AgentFileError, ServerSetupError) as error:

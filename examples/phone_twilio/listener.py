@@ -1,7 +1,7 @@
 """A phone agent for Twilio, on the listener of stapes: sound never enters Python.
 
     export OPENAI_API_KEY=... TWILIO_AUTH_TOKEN=... PUBLIC_URL=wss://voice.example.com
-    python examples/phone_twilio.py
+    python examples/phone_twilio/listener.py
 
 The number's TwiML, as a TwiML Bin for example:
 
@@ -17,7 +17,7 @@ import os
 
 from agents import function_tool
 
-from stapes import RealtimeAgent, RealtimeSession, WebSocketTransport
+from stapes import RealtimeAgent, RealtimeSession
 from stapes.calls import Call, CallServer, Dtmf
 
 
@@ -43,9 +43,7 @@ calls = CallServer(
 async def answer(call: Call) -> None:
     """Talk to a caller until they hang up, or press the star."""
     call.on(Dtmf, lambda key: call.hang_up() if key.digit == "*" else None)
-    # Without REALTIME_URL it is OpenAI's.
-    model = WebSocketTransport(url=os.environ.get("REALTIME_URL"))
-    async with RealtimeSession(agent, call=call, transport=model) as session:
+    async with RealtimeSession(agent, call=call) as session:
         session.send_message("Greet the caller, and ask how you can help.")
         await call.ended()
 

@@ -6,10 +6,8 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import importlib.util
 import struct
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest_asyncio
@@ -21,38 +19,22 @@ from stapes.calls import TOKEN_PARAMETER
 from stapes.testing import DevServer, ScriptedMind, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     import pytest
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 AUTH_TOKEN = "0123456789abcdef"
 PUBLIC_HOST = "voice.example.com"
 
 
-def example(name: str) -> Any:
-    """The module of an example, loaded anew."""
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest_asyncio.fixture
-async def model(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DevServer]:
-    """A model that greets, where the examples look for one."""
-    mind = ScriptedMind([Turn(when="Greet", say="Good day.")])
-    async with DevServer(mind) as server:
-        monkeypatch.setenv("REALTIME_URL", server.url)
-        monkeypatch.setenv("OPENAI_API_KEY", "test")
-        monkeypatch.setenv("TWILIO_AUTH_TOKEN", AUTH_TOKEN)
-        monkeypatch.setenv("PUBLIC_URL", f"wss://{PUBLIC_HOST}")
-        monkeypatch.setenv("PUBLIC_HOST", PUBLIC_HOST)
-        monkeypatch.setenv("PORT", "0")
-        monkeypatch.setenv("AUDIOSOCKET_PORT", "0")
-        yield server
+async def greeter(model: Any, monkeypatch: pytest.MonkeyPatch) -> DevServer:
+    """A model that greets, and what the examples read of the environment."""
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", AUTH_TOKEN)
+    monkeypatch.setenv("PUBLIC_URL", f"wss://{PUBLIC_HOST}")
+    monkeypatch.setenv("PUBLIC_HOST", PUBLIC_HOST)
+    monkeypatch.setenv("PORT", "0")
+    monkeypatch.setenv("AUDIOSOCKET_PORT", "0")
+    server: DevServer = await model(ScriptedMind([Turn(when="Greet", say="Good day.")]))
+    return server
 
 
 def signature(url: str, form: dict[str, str] | None = None) -> dict[str, str]:
@@ -67,8 +49,8 @@ async def is_greeted(phone: TwilioPhone) -> None:
     await phone.until(lambda: len(phone.heard) >= 5 * FRAME)
 
 
-async def test_the_example_of_the_listener_answers_twilio(model: DevServer) -> None:
-    module = example("phone_twilio")
+async def test_the_example_of_the_listener_answers_twilio(greeter: DevServer, example: Any) -> None:
+    module = example("phone_twilio/listener")
     signed = signature(f"wss://{PUBLIC_HOST}/twilio")
     async with module.calls as calls:
         url = f"ws://127.0.0.1:{calls.port}/twilio"
@@ -77,7 +59,7 @@ async def test_the_example_of_the_listener_answers_twilio(model: DevServer) -> N
             await is_greeted(phone)
             await phone.press("*")
             await phone.until(lambda: phone.close_code is not None)
-        call = await model.next_call()
+        call = await greeter.next_call()
         assert [tool["name"] for tool in call.conversation.session["tools"]] == ["opening_hours"]
 
 
@@ -100,8 +82,10 @@ async def post(port: int, path: str, form: dict[str, str], headers: dict[str, st
     return answer
 
 
-async def test_the_example_of_fastapi_answers_a_webhook_and_its_call(model: DevServer) -> None:
-    module = example("phone_fastapi")
+async def test_the_example_of_fastapi_answers_a_webhook_and_its_call(
+    greeter: DevServer, example: Any
+) -> None:
+    module = example("phone_fastapi/app")
     form = {"CallSid": "CA1", "From": "+15550100"}
     signed = signature(f"https://{PUBLIC_HOST}/voice", form)
     async with served(module.app) as port:
@@ -115,12 +99,14 @@ async def test_the_example_of_fastapi_answers_a_webhook_and_its_call(model: DevS
             await phone.start()
             await is_greeted(phone)
             await phone.hang_up()
-        greeted = (await model.next_call()).conversation.messages[0][1]
+        greeted = (await greeter.next_call()).conversation.messages[0][1]
         assert "+15550100" in greeted
 
 
-async def test_the_example_of_asterisk_answers_audiosocket(model: DevServer) -> None:
-    module = example("phone_asterisk")
+async def test_the_example_of_asterisk_answers_audiosocket(
+    greeter: DevServer, example: Any
+) -> None:
+    module = example("phone_asterisk/switchboard")
     async with module.calls as calls:
         port = calls.ports["audiosocket"]
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -138,8 +124,10 @@ async def test_the_example_of_asterisk_answers_audiosocket(model: DevServer) -> 
         writer.close()
 
 
-async def test_the_example_of_asterisk_answers_the_websocket_channel(model: DevServer) -> None:
-    module = example("phone_asterisk")
+async def test_the_example_of_asterisk_answers_the_websocket_channel(
+    greeter: DevServer, example: Any
+) -> None:
+    module = example("phone_asterisk/switchboard")
     async with (
         module.calls as calls,
         connect(f"ws://127.0.0.1:{calls.port}/asterisk", subprotocols=["media"]) as asterisk,

@@ -1,7 +1,7 @@
 """A phone agent for Asterisk, over AudioSocket and over its WebSocket channel.
 
     export OPENAI_API_KEY=...
-    python examples/phone_asterisk.py
+    python examples/phone_asterisk/switchboard.py
 
 extensions.conf; the first one is for AudioSocket, the second one for the WebSocket channel:
 
@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import os
 
-from stapes import RealtimeAgent, RealtimeSession, WebSocketTransport
+from stapes import RealtimeAgent, RealtimeSession
 from stapes.calls import Call, CallServer, Dtmf
 
 agent = RealtimeAgent(
@@ -40,9 +40,7 @@ calls = CallServer(port=int(os.environ.get("PORT", "8080")))
 async def answer(call: Call) -> None:
     """Talk to a caller until they hang up, or press the hash."""
     call.on(Dtmf, lambda key: call.hang_up() if key.digit == "#" else None)
-    # Without REALTIME_URL it is OpenAI's.
-    model = WebSocketTransport(url=os.environ.get("REALTIME_URL"))
-    async with RealtimeSession(agent, call=call, transport=model) as session:
+    async with RealtimeSession(agent, call=call) as session:
         session.send_message("Greet the caller, and ask whom they want to speak to.")
         await call.ended()
 

@@ -2,7 +2,7 @@
 
     pip install fastapi uvicorn python-multipart
     export OPENAI_API_KEY=... TWILIO_AUTH_TOKEN=... PUBLIC_HOST=voice.example.com
-    uvicorn --app-dir examples phone_fastapi:app
+    uvicorn --app-dir examples/phone_fastapi app:app
 
 The number's webhook is https://voice.example.com/voice.
 """
@@ -13,7 +13,7 @@ import os
 
 from fastapi import FastAPI, HTTPException, Request, Response, WebSocket
 
-from stapes import RealtimeAgent, RealtimeSession, WebSocketTransport
+from stapes import RealtimeAgent, RealtimeSession
 from stapes.calls import (
     CallTokens,
     SignatureError,
@@ -49,11 +49,9 @@ async def voice(request: Request) -> Response:
 @app.websocket("/stream")
 async def stream(websocket: WebSocket) -> None:
     """Talk to a caller until they hang up."""
-    # Without REALTIME_URL it is OpenAI's.
-    model = WebSocketTransport(url=os.environ.get("REALTIME_URL"))
     async with (
         TwilioCall(websocket, tokens=tokens) as call,
-        RealtimeSession(agent, call=call, transport=model) as session,
+        RealtimeSession(agent, call=call) as session,
     ):
         session.send_message(f"Greet the caller, whose number is {call.caller}.")
         await call.ended()
