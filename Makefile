@@ -125,7 +125,7 @@ bench-core: dev ## Count the instructions of a scripted conversation in the core
 	$(BIN)/python -m benches.core $(CORE)
 
 SURVIVAL ?=
-bench-survival: release ## Measure lost, replaced and restarted connections: numbers of docs/survival.md (ten minutes)
+bench-survival: release ## Measure lost, replaced and restarted connections: numbers of docs/explanation/survival.md (ten minutes)
 	cargo build --release -p stapes-load
 	$(BIN)/python -m benches.survival $(SURVIVAL)
 

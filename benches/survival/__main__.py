@@ -1,4 +1,4 @@
-"""Measures what a lost, a replaced and a restarted connection cost, for docs/survival.md.
+"""Measures what lost, replaced and restarted connections cost: docs/explanation/survival.md.
 
 python -m benches.survival [SECTION ...]: gap, far, lateness, restart
 """

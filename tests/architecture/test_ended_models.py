@@ -29,9 +29,9 @@ FOLDERS = ("python", "docs", "examples", "benches", "rust")
 SUFFIXES = {".py", ".pyi", ".rs", ".js", ".mjs", ".md", ".html", ".toml"}
 MAY_NAME = {
     # What the reference does, and which models refuse what.
-    "docs/agents-sdk.md",
+    "docs/how-to/agents-sdk.md",
     "docs/differences.md",
-    "docs/transcription.md",
+    "docs/how-to/transcription.md",
     "python/stapes/transcription/models.py",
     # Azure serves these itself, and retires them by its own dates. The demo's server is ours.
     "python/stapes/cli/demo/profiles.py",

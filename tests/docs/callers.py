@@ -40,7 +40,7 @@ def called(run: Callable[[], None], how: str, names: dict[str, Any]) -> None:
 
     Args:
         run: the code.
-        how: the caller and the path: `twilio /phone`, `page /talk`, `get /`.
+        how: callers and paths, such as `twilio /phone` or `page /talk, get /`.
         names: what the page has made.
 
     Raises:
@@ -86,17 +86,22 @@ def _recorded_servers() -> list[CallServer]:
 async def _call(
     servers: list[CallServer], has_run: threading.Event, how: str, names: dict[str, Any]
 ) -> None:
-    who, path = how.split()
     latest = time.monotonic() + SECONDS
     while time.monotonic() < latest:
         for server in servers:
             if server.port:
-                return await _CALLERS[who](server.port, path, names)
+                return await _call_all(server.port, how, names)
         if has_run.is_set() and not servers:
             async with served(names["app"]) as port:
-                return await _CALLERS[who](port, path, names)
+                return await _call_all(port, how, names)
         await asyncio.sleep(0.02)
     raise TimeoutError("no server listens")
+
+
+async def _call_all(port: int, how: str, names: dict[str, Any]) -> None:
+    for call in how.split(", "):
+        who, path = call.split()
+        await _CALLERS[who](port, path, names)
 
 
 async def _twilio(port: int, path: str, names: dict[str, Any]) -> None:

@@ -15,30 +15,13 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext
     from pathlib import Path
 
-# Written before the rule: they have their own tests, or none.
-OLD = {
-    "docs/adding-a-carrier.md",
-    "docs/agents-sdk.md",
-    "docs/audio.md",
-    "docs/development-server.md",
-    "docs/phones.md",
-    "docs/providers.md",
-    "docs/serving.md",
-    "docs/sessions.md",
-    "docs/survival.md",
-    "docs/testing.md",
-    "docs/transcription.md",
-    "docs/webrtc.md",
-    "docs/who-may-call.md",
-}
-
 
 def code_of(page: Path) -> list[Block]:
     """What is run of a page, and the files that its code needs."""
     return [block for block in blocks(page) if block.language == "python" or block.file]
 
 
-WITH_CODE = [page for page in PAGES if name_of(page) not in OLD and code_of(page)]
+WITH_CODE = [page for page in PAGES if code_of(page)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")
@@ -60,11 +43,6 @@ def test_the_code_of_a_page_runs(
     assert is_over, f"{name_of(page)} has not ended after {SECONDS} s:\n{told}"
     assert told.rstrip().endswith(ENDED), f"{name_of(page)}:\n{told}"
     shutil.rmtree(folder)
-
-
-def test_the_old_pages_are_there() -> None:
-    """A page that is gone, or runs, is not to be named as old."""
-    assert {name_of(page) for page in PAGES} >= OLD
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -1,4 +1,4 @@
-"""docs/providers.md says what the profiles say, and its profile works."""
+"""docs/how-to/providers.md says what the profiles say, and its profile works."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from stapes.providers import (
 )
 from stapes.testing import ScriptedServer, settle
 
-PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "providers.md").read_text(encoding="utf-8")
 COLUMNS: dict[str, Provider] = {
     "OpenAI": OpenAI(),
     "Azure": Azure(resource="r", deployment="d"),
@@ -95,7 +95,7 @@ async def test_the_profile_of_the_page_works():
     ]
     assert len(code.splitlines()) <= 33
     made: dict[str, Any] = {"__name__": "acme"}
-    exec(compile(code, "docs/providers.md", "exec", dont_inherit=True), made)
+    exec(compile(code, "docs/how-to/providers.md", "exec", dont_inherit=True), made)
     acme = made["Acme"]()
     assert acme.url("m", kind="websocket") == "wss://eu.acme.example/v1/realtime?model=m"
     assert repr(acme) == "Acme(region='eu')"

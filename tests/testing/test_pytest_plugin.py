@@ -135,7 +135,7 @@ def test_it_is_there_only_where_it_is_asked_for(pytester: pytest.Pytester) -> No
 
 
 def test_the_page_about_testing_runs(project: pytest.Pytester) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "test-agents.md").read_text()
     examples = re.findall(r"```python\n# test_\w+\.py\n(.*?)```", page, re.DOTALL)
     assert examples
     for number, example in enumerate(examples):

@@ -1,4 +1,4 @@
-"""The code of docs/transcription.md runs, against the development server."""
+"""The code of docs/how-to/transcription.md runs, against the development server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 
 import stapes
 from stapes import RealtimeTranscription, RealtimeTranslation, WebSocketTransport
@@ -19,7 +18,9 @@ from stapes.devserver import DevServer, ScriptedMind, ToneVoice
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-PAGE = Path(__file__).parents[2] / "docs" / "transcription.md"
+    import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "transcription.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
 
 
@@ -27,6 +28,14 @@ def block(having: str) -> str:
     """The code of the page that has a text."""
     (found,) = [code for code in BLOCKS if having in code]
     return str(found)
+
+
+def functions_of(code: str, **names: Any) -> dict[str, Any]:
+    """What the code defines, without its last line, which runs it."""
+    kept, _, last = code.rstrip().rpartition("\n")
+    assert last.startswith("asyncio.run(")
+    exec(compile(kept, str(PAGE), "exec"), names)
+    return names
 
 
 def reached(url: str, made: Any) -> Any:
@@ -45,52 +54,35 @@ async def test_a_recording_is_transcribed(
 ):
     server = await run(ScriptedMind(hears=["what about bergen"]))
     url = f"{server.url}?intent=transcription"
-    assert url.split("?")[1] in PAGE.read_text("utf-8")
     monkeypatch.setattr(
         stapes, "RealtimeTranscription", reached(url, RealtimeTranscription), raising=False
     )
     sound = np.frombuffer(await spoken("what about bergen"), dtype="<i2")[::3]
     write_wav(tmp_path / "question.wav", sound, 8000)
-    code = block("sys.argv")
-    assert code.endswith("\n\n\nasyncio.run(main(sys.argv[1]))\n")
-    names: dict[str, Any] = {}
-    exec(compile(code.replace("asyncio.run(main(sys.argv[1]))", ""), str(PAGE), "exec"), names)
+    code = block("RealtimeTranscription, Transcript, TranscriptDelta")
+    names = functions_of(code)
     async with asyncio.timeout(10):
         await names["main"](str(tmp_path / "question.wav"))
     assert capsys.readouterr().out == "what about bergen\n=> what about bergen\n"
 
 
-async def test_a_microphone_is_interpreted(
+async def test_a_recording_is_interpreted(
     run: Callable[..., Awaitable[DevServer]],
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
     server = await run(ScriptedMind(hears=["hello"]))
-    path = "/translations?model=gpt-realtime-translate"
-    assert path in PAGE.read_text("utf-8")
+    url = f"{server.url}/translations?model=gpt-realtime-translate"
     monkeypatch.setattr(
-        stapes,
-        "RealtimeTranslation",
-        reached(server.url + path, RealtimeTranslation),
-        raising=False,
+        stapes, "RealtimeTranslation", reached(url, RealtimeTranslation), raising=False
     )
     sound = bytes(48 * 400) + await spoken("hello") + bytes(48 * 900)
-
-    class Microphone:
-        def start(self, take: Callable[[bytes], object]) -> None:
-            # At 48 kHz: each sample twice.
-            take(np.repeat(np.frombuffer(sound, dtype="<i2"), 2).tobytes())
-
-    class Speaker:
-        heard = 0
-
-        def write(self, pcm: bytes) -> None:
-            self.heard += len(pcm)
-            if self.heard > 16_000:
-                raise EOFError("it was heard")
-
-    names: dict[str, Any] = {}
-    exec(compile(block("def interpret"), str(PAGE), "exec"), names)
-    with pytest.raises(EOFError):
-        await asyncio.wait_for(names["interpret"](Microphone(), Speaker()), 10)
-    assert capsys.readouterr().out.startswith("(es)")
+    write_wav(tmp_path / "hello.wav", np.frombuffer(sound, dtype="<i2"), 24_000)
+    names = functions_of(block("RealtimeTranscription, Transcript, TranscriptDelta"))
+    names |= functions_of(block("def interpret"), **names)
+    async with asyncio.timeout(10):
+        await names["interpret"](str(tmp_path / "hello.wav"))
+    told = capsys.readouterr().out
+    assert "(es)" in told
+    assert "bytes]" in told

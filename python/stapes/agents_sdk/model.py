@@ -55,8 +55,9 @@ class StapesRealtimeModel(RealtimeModel):
 
     Sound is decoded, resampled and sent in Rust, what was heard is known for each part of an
     answer, and a connection that is lost is replaced, without an end of the SDK's session. Events
-    and their order are those of the SDK's `OpenAIRealtimeWebSocketModel`; `docs/agents-sdk.md` says
-    what differs. One model serves one session at a time, as the SDK's own does.
+    and their order are those of the SDK's `OpenAIRealtimeWebSocketModel`;
+    `docs/how-to/agents-sdk.md` says what differs. One model serves one session at a time, as the
+    SDK's own does.
 
     Args:
         transport: a `stapes.WebSocketTransport(...)`, or a `stapes.WebRTCTransport(...)`, with

@@ -183,13 +183,13 @@ def dev_server(
         Path | None,
         typer.Option(
             help="YAML file of the scripted mind: turns, a list of mappings of when, after, say, "
-            "call and times; hears; otherwise. docs/development-server.md has an example."
+            "call and times; hears; otherwise. docs/how-to/development-server.md has an example."
         ),
     ] = None,
     voice: Annotated[VoiceKind, typer.Option(help="What it speaks with.")] = VoiceKind.NATURAL,
     dialect: Annotated[
         DialectKind,
-        typer.Option(help="What is spoken over WebSocket. docs/development-server.md has each."),
+        typer.Option(help="What is spoken over WebSocket; docs/how-to/development-server.md."),
     ] = DialectKind.GA,
     pace: Annotated[
         float, typer.Option(help="How many times faster than it plays audio is sent.", min=0.1)
@@ -243,7 +243,8 @@ def dev_server(
 ) -> None:
     """Run a development server: the realtime protocol on this machine, for any client, any key.
 
-    It can be rude on purpose, to see whether a client gets over it: docs/development-server.md.
+    It can be rude on purpose, to see whether a client gets over it:
+    docs/how-to/development-server.md.
     """
     from stapes.cli.dev_server import (
         ServerSetupError,

@@ -43,5 +43,5 @@ def websocket_alone(provider: Provider, kind: str, call_id: str | None) -> None:
         raise refusal(
             provider,
             "call_id",
-            "leave it out; phone calls of a carrier are call=, see docs/phones.md",
+            "leave it out; phone calls of a carrier are call=, see docs/how-to/phone-calls.md",
         )

@@ -1,6 +1,6 @@
 //! A web page over a WebSocket, as `stapes.js` speaks it: sound in binary messages, control in JSON texts.
 //!
-//! The wire is described in `docs/browser-wire.md`. What is special about it:
+//! The wire is described in `docs/reference/browser-wire.md`. What is special about it:
 //!
 //! - The page reports what it has played, in samples, in front of each message of sound. It counts from the
 //!   last `clear`, whose number it repeats: a report from before a `clear` says nothing of what is sent after it.

@@ -1,7 +1,7 @@
 //! The carriers: one file for each, with its codec.
 //!
 //! How they differ is in their [`Capabilities`](super::carrier::Capabilities) and at the head of each file;
-//! `docs/adding-a-carrier.md` says how to add one.
+//! `docs/how-to/add-a-carrier.md` says how to add one.
 
 mod asterisk_websocket;
 mod audiosocket;
