@@ -54,7 +54,7 @@ def _built_in_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def make_voice(_name: str) -> NoReturn:
         raise ServerSetupError("there is none")
 
-    monkeypatch.setattr("stapes.cli.serve.model.make_voice", make_voice)
+    monkeypatch.setattr("stapes.cli.offline.make_voice", make_voice)
     # Answers are played as fast as ever, but they come at once.
     monkeypatch.setattr(
         "stapes.cli.serve.model.Options", lambda **limits: Options(pace=None, **limits)

@@ -246,7 +246,7 @@ def test_the_secrets_of_a_url_are_not_shown(server: str, agent: Path, question: 
     ended = stapes("talk", agent, "--url", url, "--in", question)
 
     assert ended.exit_code == 0, ended.stderr
-    assert f"at {server}" in ended.stdout
+    assert f"model: {server}" in ended.stdout
     assert "hush" not in ended.stdout
     assert "sesame" not in ended.stdout
 

@@ -15,6 +15,7 @@ from stapes._core import calls as _core
 from stapes.calls.admission import check_token
 from stapes.calls.call import Call
 from stapes.calls.dispatching import MessageDispatcher
+from stapes.calls.listening import listen
 from stapes.calls.messages import IncomingCall
 from stapes.calls.options import CallOptions, ListenOptions
 from stapes.calls.origins import core_origins
@@ -410,7 +411,7 @@ class CallServer:
             core.serve_files(self._files, self._origins(()))
         self._core = core
         if any(route.port is None for route in self._routes):
-            self.port = core.listen(self._host, self._asked_port, self._limits, tls=tls)
+            self.port = listen(core, self._host, self._asked_port, self._limits, tls=tls)
             scheme = "ws" if tls is None else "wss"
             paths = ", ".join(route.path for route in self._routes if route.port is None)
             logger.info(
@@ -418,8 +419,8 @@ class CallServer:
             )
         for number, route in zip(numbers, self._routes, strict=True):
             if route.port is not None:
-                self.ports[route.carrier] = core.listen(
-                    self._host, route.port, self._limits, stream_route=number
+                self.ports[route.carrier] = listen(
+                    core, self._host, route.port, self._limits, stream_route=number
                 )
                 logger.info("calls are answered on %s:%d", self._host, self.ports[route.carrier])
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from stapes.cli.failing import fail
+from stapes.cli.failing import fail, named
 from stapes.cli.serve.command import serve
 
 _RUDE = "Rude on purpose"
@@ -33,6 +34,7 @@ class MindKind(StrEnum):
     """What a development server thinks with."""
 
     LISTENING = "listening"
+    WRITTEN = "written"
     SCRIPTED = "scripted"
 
 
@@ -60,6 +62,24 @@ class ApproveKind(StrEnum):
     ASK = "ask"
     ALL = "all"
     NONE = "none"
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from stapes import __version__
+
+        typer.echo(f"stapes {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def stapes(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Say the version.", is_eager=True, callback=_say_version),
+    ] = False,
+) -> None:
+    """Realtime voice sessions: serve your agent, talk to it, develop against one."""
 
 
 app.command()(serve)
@@ -104,8 +124,11 @@ def demo(
 @app.command()
 def talk(
     agent: Annotated[
-        str, typer.Argument(help="The file with your agent: AGENT.py or AGENT.py:name.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="AGENT.py", help="The file with your agent: AGENT.py or AGENT.py:name."
+        ),
+    ] = None,
     question: Annotated[
         list[Path] | None,
         typer.Option(
@@ -165,7 +188,7 @@ def talk(
         patience_s=patience,
     )
     try:
-        run_talk(agent, options)
+        run_talk(named(agent, "talk"), options)
     except TalkError as error:
         fail(str(error))
 
@@ -177,7 +200,11 @@ def dev_server(
         int, typer.Option(help="The port; 0 for any free one.", min=0, max=65535)
     ] = 8765,
     mind: Annotated[
-        MindKind | None, typer.Option(help="What answers. With --script it is the scripted one.")
+        MindKind | None,
+        typer.Option(
+            help="What answers: listening understands speech, written understands only what is "
+            "written. Without it the better one that is installed; with --script the scripted one."
+        ),
     ] = None,
     script: Annotated[
         Path | None,
@@ -248,6 +275,7 @@ def dev_server(
     """
     from stapes.cli.dev_server import (
         ServerSetupError,
+        best_mind,
         drop_help,
         make_mind,
         make_rudeness,
@@ -255,18 +283,18 @@ def dev_server(
         run_server,
     )
 
-    chosen = mind or (MindKind.LISTENING if script is None else MindKind.SCRIPTED)
-
     def ready(url: str) -> None:
         page = url.replace("ws", "http", 1).removesuffix("v1/realtime")
-        mind_is = f"{chosen.value} mind"
+        mind_is = f"{mind_name} mind"
         if (capacity := getattr(thinks, "capacity", None)) is not None:
             mind_is += f", which hears {capacity} calls that speak at once"
         typer.echo(f"Listening on {url} ({mind_is}). Stop with Ctrl-C.")
-        if dialect is DialectKind.GA:
+        if dialect is DialectKind.GA and find_spec("aiortc") is not None:
             typer.echo(f"Talk to it with a browser: {page}")
-        else:
+        elif dialect is not DialectKind.GA:
             typer.echo(f"It speaks the dialect {dialect.value}.")
+        if note is not None:
+            typer.echo(note)
         if rudeness.acts:
             typer.echo("Rude on purpose:")
         for act in rudeness.acts:
@@ -288,8 +316,11 @@ def dev_server(
             retry_after=retry_after,
             slow_ms=slow,
         )
-        thinks = make_mind(chosen.value, script)
-        speaks = make_voice(voice.value)
+        if mind is None and script is None:
+            mind_name, thinks, speaks, note = best_mind(voice.value)
+        else:
+            mind_name, note = (mind or MindKind.SCRIPTED).value, None
+            thinks, speaks = make_mind(mind_name, script), make_voice(voice.value)
         run_server(
             thinks,
             speaks,

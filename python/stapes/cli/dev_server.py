@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stapes.devserver import DevServer, Mind, Options, Rudeness, Voice
     from stapes.devserver.options import DialectName
 
-MindName: TypeAlias = Literal["listening", "scripted"]
+MindName: TypeAlias = Literal["listening", "written", "scripted"]
 VoiceName: TypeAlias = Literal["natural", "espeak", "tones"]
 
 
@@ -30,6 +30,10 @@ def make_mind(name: MindName, script: Path | None = None) -> Mind:
         return _scripted(script)
     if script is not None:
         raise ServerSetupError("a script is for the scripted mind: add --mind scripted")
+    if name == "written":
+        from stapes.cli.builtin import WrittenMind
+
+        return WrittenMind()
     try:
         from stapes.devserver.listening import ListeningMind, RecognitionError
     except ImportError as error:
@@ -38,6 +42,27 @@ def make_mind(name: MindName, script: Path | None = None) -> Mind:
         return ListeningMind()
     except RecognitionError as error:
         raise ServerSetupError(str(error)) from None
+
+
+def best_mind(voice: VoiceName) -> tuple[MindName, Mind, Voice, str | None]:
+    """Return the best mind and voice that are installed, and a note on what they cannot do.
+
+    Raises:
+        ServerSetupError: a voice is asked for by its name, and is not there.
+    """
+    try:
+        # The voice first: a mind that listens has a process, which nobody would end.
+        speaks = make_voice(voice)
+        return "listening", make_mind("listening"), speaks, None
+    except ServerSetupError:
+        from stapes.cli.builtin import BuiltinVoice
+
+        speaks = BuiltinVoice() if voice == "natural" else make_voice(voice)
+        note = (
+            "It understands what is written, and no speech: for that, "
+            "pip install 'stapes[speech]' (CPython 3.11 to 3.13)."
+        )
+        return "written", make_mind("written"), speaks, note
 
 
 def make_voice(name: VoiceName) -> Voice:

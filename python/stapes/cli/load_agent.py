@@ -78,7 +78,11 @@ def _named(module: ModuleType, name: str, path: Path, kind: type[_Agent]) -> _Ag
 
 def _run(path: Path) -> ModuleType:
     if not path.is_file():
-        raise AgentFileError(f"there is no file {path}")
+        raise AgentFileError(
+            f"there is no file {path} in {Path.cwd()}"
+            if not path.is_absolute()
+            else f"there is no file {path}"
+        )
     # A name of its own: a file agents.py must not stand in for the package of that name.
     name = f"stapes_agent_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -20,8 +20,10 @@ from stapes.cli.call.device import SoundDevice, SoundDeviceError
 from stapes.cli.call.recording import Recording
 from stapes.cli.call.speech_file import SpeechFileError, read_speech
 from stapes.cli.call.virtual_device import VirtualDevice
-from stapes.cli.dev_server import ServerSetupError, make_mind, make_server, make_voice
+from stapes.cli.dev_server import ServerSetupError, make_server
+from stapes.cli.failing import why_unreachable
 from stapes.cli.load_agent import AgentFileError, load_agent, split_place
+from stapes.cli.offline import KEY, best_offline
 from stapes.cli.show.keepsakes import keep
 from stapes.cli.show.palette import QUIET
 from stapes.cli.show.story import Story
@@ -104,7 +106,7 @@ def run_talk(place: str, options: TalkOptions) -> None:
         SoundDeviceError,
         StapesError,
     ) as error:
-        raise TalkError(str(error)) from error
+        raise TalkError(why_unreachable(error)) from error
     finally:
         if recording is not None and held:
             _keep(options, recording, held[0], f"A call to {split_place(place)[0].name}")
@@ -130,8 +132,8 @@ async def _talk(
             await caller.hear_out(call.line.now)
 
     async with AsyncExitStack() as stack:
-        endpoint = await _endpoint(options, stack)
-        terminal.console.print(Text(f"{agent.name} at {endpoint.name}", QUIET))
+        endpoint = await _endpoint(options, stack, terminal)
+        terminal.console.print(Text(f"{agent.name}; model: {endpoint.name}", QUIET))
         if not options.questions:
             hint = "speak; Ctrl-C hangs up"
             if not options.headphones:
@@ -151,16 +153,18 @@ async def _talk(
         )
 
 
-async def _endpoint(options: TalkOptions, stack: AsyncExitStack) -> Endpoint:
+async def _endpoint(options: TalkOptions, stack: AsyncExitStack, terminal: Terminal) -> Endpoint:
     """Return what to call; a development server is started where there is nothing else."""
-    key = os.environ.get("OPENAI_API_KEY")
+    key = os.environ.get(KEY)
     if options.url is not None:
         return Endpoint(_shown(options.url), options.url, key or _DEV_KEY, options.model)
     if key and not options.dev:
         return Endpoint("the provider", None, key, options.model)
-    server = make_server(make_mind("listening"), make_voice("natural"))
+    best = best_offline()
+    server = make_server(best.mind, best.voice)
     await stack.enter_async_context(server)
-    return Endpoint("a development server on this machine", server.url, _DEV_KEY, options.model)
+    terminal.console.print(Text(best.more, QUIET))
+    return Endpoint(best.name, server.url, _DEV_KEY, options.model)
 
 
 def _device(options: TalkOptions) -> SoundDevice:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from stapes.cli.builtin.mind import BuiltinMind
 from stapes.cli.builtin.voice import BuiltinVoice, apology
+from stapes.cli.builtin.written import WrittenMind
 
-__all__ = ["BuiltinMind", "BuiltinVoice", "apology"]
+__all__ = ["BuiltinMind", "BuiltinVoice", "WrittenMind", "apology"]

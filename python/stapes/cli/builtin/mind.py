@@ -56,7 +56,7 @@ def _moves(view: View) -> Iterator[Say | Call]:
         yield Say(texts.GREETING)
         return
     tools = read_tools(view.tools)
-    if not _was_spoken(view.items):
+    if not was_spoken(view.items):
         intent = choose(heard_words(conversation.said), tools)
         if intent is not None and intent.lacks is None:
             yield Call(intent.tool.name, intent.arguments)
@@ -68,7 +68,7 @@ def _moves(view: View) -> Iterator[Say | Call]:
     yield Say(texts.ANSWERS[len(conversation.before) % len(texts.ANSWERS)])
 
 
-def _was_spoken(items: Sequence[Mapping[str, Any]]) -> bool:
+def was_spoken(items: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the caller's last message has sound."""
     for item in reversed(items):
         if item.get("role") == "user":

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _RATE = 24_000
+_WITHOUT = (
+    "or talk in a browser: `stapes serve AGENT.py`; or with files: --in question.wav "
+    "--out answer.wav"
+)
 
 
 def load_sounddevice() -> ModuleType:
@@ -25,13 +29,13 @@ def load_sounddevice() -> ModuleType:
     except ImportError:
         raise SoundDeviceError(
             "microphone and loudspeaker need the extra 'audio': "
-            "pip install 'stapes[audio]' (or use --in question.wav --out answer.wav)"
+            f"pip install 'stapes[audio]' ({_WITHOUT})"
         ) from None
     except OSError:
         raise SoundDeviceError(
             "sounddevice is installed, but not the PortAudio library that it needs: "
             "on Debian or Ubuntu `apt install libportaudio2`, on macOS `brew install portaudio` "
-            "(or use --in question.wav --out answer.wav)"
+            f"({_WITHOUT})"
         ) from None
 
 
@@ -110,7 +114,7 @@ class SoundCard:
             which = f"no {name} like {wanted!r}" if wanted is not None else f"no {name}"
             raise SoundDeviceError(
                 f"there is {which} on this machine ({error}); devices: {present}. "
-                "Without one, use --in question.wav --out answer.wav"
+                f"Without one: {_WITHOUT}"
             ) from error
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from stapes.cli.failing import fail
+from stapes.cli.failing import fail, named
 from stapes.cli.serve.config_file import read_config
 
 _WHO = "Who may call"
@@ -32,8 +32,11 @@ class Speaker(StrEnum):
 
 def serve(
     agent: Annotated[
-        str, typer.Argument(help="The file with your agent: AGENT.py or AGENT.py:name.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="AGENT.py", help="The file with your agent: AGENT.py or AGENT.py:name."
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen on; 0.0.0.0 for all.")
     ] = "127.0.0.1",
@@ -143,9 +146,10 @@ def serve(
     from stapes.cli.serve.errors import ServeError
     from stapes.cli.serve.options import ServeOptions
 
+    place = named(agent, "serve")
     try:
         if reload:
-            _serve_again(agent, host, port, config)
+            _serve_again(place, host, port, config)
             return
         if dev and url is not None:
             raise ServeError(
@@ -175,7 +179,7 @@ def serve(
             key=key,
             ends_with_input=ends_with_input,
         )
-        run_serve(agent, options, typer.echo)
+        run_serve(place, options, typer.echo)
     except ServeError as error:
         fail(str(error))
 

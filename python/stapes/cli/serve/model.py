@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from stapes import WebSocketTransport
 from stapes._core import shown_url
-from stapes.cli.builtin import BuiltinMind, BuiltinVoice
-from stapes.cli.dev_server import ServerSetupError, make_mind, make_server, make_voice
+from stapes.cli.dev_server import make_server
+from stapes.cli.offline import KEY, best_offline
 from stapes.cli.serve.errors import ServeError
 from stapes.devserver import Options
 from stapes.providers.openai import OPENAI
@@ -20,12 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from stapes.cli.serve.options import ServeOptions
-    from stapes.devserver import Mind, Voice
 
-KEY: Final = "OPENAI_API_KEY"
 _ANY_KEY = "none-needed"
-_FIRST_WITHOUT_SPEECH = (3, 14)
-"""PocketSphinx has wheels for CPython 3.11 to 3.13."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +59,11 @@ async def chosen_model(options: ServeOptions) -> AsyncIterator[Model]:
     elif key and not options.dev:
         yield Model(f"{options.model or OPENAI.default_model} of OpenAI", None, named)
     else:
-        name, more, mind, voice = _offline()
+        best = best_offline()
         # It paces sound as a provider does. A session that is replaced has two calls for a moment.
         limits = Options(max_calls=2 * options.max_calls)
-        async with make_server(mind, voice, limits, records=False) as server:
+        async with make_server(best.mind, best.voice, limits, records=False) as server:
             transport = WebSocketTransport(url=server.url)
-            yield Model(name, more, {"transport": transport, "api_key": _ANY_KEY, **named})
-
-
-def _offline() -> tuple[str, str, Mind, Voice]:
-    """Return the best that this machine has without a key: what it is, what is better, itself."""
-    try:
-        # The voice first: a mind that listens has a process, which nobody would end.
-        voice = make_voice("natural")
-        mind = make_mind("listening")
-    except ServerSetupError:
-        better = f"set {KEY}"
-        if sys.version_info < _FIRST_WITHOUT_SPEECH:
-            better += ", or pip install 'stapes[speech]' for one on this machine"
-        return (
-            "built in: it hears that you speak and answers, but understands no words",
-            f"for a model that understands, {better}",
-            BuiltinMind(),
-            BuiltinVoice(),
-        )
-    name = "a development server on this machine: it recognises speech and answers by rules"
-    return name, f"for a model that understands, set {KEY}", mind, voice
+            yield Model(
+                best.name, best.more, {"transport": transport, "api_key": _ANY_KEY, **named}
+            )

@@ -17,6 +17,7 @@ from stapes.calls import CallOptions, CallServer, CallSummary, PageEvents
 from stapes.calls.summary import one_line
 from stapes.cli.builtin import apology
 from stapes.cli.dev_server import ServerSetupError
+from stapes.cli.failing import why_unreachable
 from stapes.cli.load_agent import AgentFileError, load_agent
 from stapes.cli.serve.errors import ServeError
 from stapes.cli.serve.model import chosen_model
@@ -181,7 +182,7 @@ class _Desk:
                 await call.ended()
         except StapesError as error:
             if not call.is_over:
-                logger.error("%s: the model cannot be had: %s", name, error)
+                logger.error("%s: the model cannot be had: %s", name, why_unreachable(error))
                 await self._apologise(call)
         except Exception:
             logger.exception("%s: the answer failed", name)
