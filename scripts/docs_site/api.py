@@ -10,7 +10,7 @@ from typing import Any
 
 import griffe
 
-from docs_site.chapters import CHAPTERS, MODULES, Chapter, Section
+from docs_site.chapters import CHAPTERS, INTERNAL, MODULES, Chapter, Section
 
 __all__ = ["Name", "chapter_names", "names_by_path", "public_names"]
 
@@ -36,6 +36,10 @@ class Name:
     target: Any
     overloads: list[Any] = field(default_factory=list)
     other_modules: list[str] = field(default_factory=list)
+
+    def is_public(self, member: str) -> bool:
+        """Whether a member of the class is for users."""
+        return not member.startswith("_") and f"{self.anchor}.{member}" not in INTERNAL
 
     @property
     def anchor(self) -> str:
@@ -105,6 +109,8 @@ def public_names() -> tuple[tuple[str, str, str], ...]:
     found = []
     for module in MODULES:
         for name in _exports(module):
+            if f"{module}.{name}" in INTERNAL:
+                continue
             path = _resolved(module, name)[0] if name != "__version__" else "stapes.__version__"
             found.append((module, name, path))
     return tuple(found)
@@ -124,6 +130,8 @@ def chapter_names() -> tuple[tuple[Chapter, tuple[tuple[Section, tuple[Name, ...
         names = section.names.split() or _exports(section.module)
         listed[section] = []
         for name in names:
+            if f"{section.module}.{name}" in INTERNAL:
+                continue
             path, target, overloads = _resolved(section.module, name)
             if path in taken:
                 if section.names:

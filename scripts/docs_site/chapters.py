@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["CHAPTERS", "MODULES", "Chapter", "Section"]
+__all__ = ["CHAPTERS", "INTERNAL", "MODULES", "Chapter", "Section"]
 
 # What users import from: each public name of these stands on a page.
 MODULES = (
@@ -25,6 +25,32 @@ MODULES = (
     "stapes.transcription",
     "stapes.transport",
     "stapes.web",
+)
+
+# What one part of the package has for another one: neither described nor promised.
+INTERNAL = frozenset(
+    {
+        "stapes.EventLoop.dispatch_with",
+        "stapes.PlaybackTracker.attach",
+        "stapes.RealtimeSession.probe",
+        "stapes.WebRTCTransport.core_options",
+        "stapes.WebSocketTransport.core_options",
+        "stapes.calls.AsgiCall.handle",
+        "stapes.calls.Call.attach_reader",
+        "stapes.calls.Call.core",
+        "stapes.calls.Call.detach_reader",
+        "stapes.calls.Call.follow",
+        "stapes.calls.Call.handle",
+        "stapes.calls.Call.spend",
+        "stapes.calls.CallOptions.check_for",
+        "stapes.calls.CallServer.handle",
+        "stapes.config.check_config",
+        "stapes.config.check_turn_detection",
+        "stapes.config.whole_number",
+        "stapes.config.wire_format",
+        "stapes.testing.AgentTurn.awaited",
+        "stapes.testing.AgentTurn.task",
+    }
 )
 
 

@@ -81,8 +81,8 @@ def _linked(found: re.Match[str], *, known: dict[str, str], up: str) -> str:
         to = known.get(name[0])
         return f'<a href="{up}{to}">{name[0]}</a>' if to else name[0]
 
-    # Names in texts and in JSON are none of ours.
-    if '"' in text or "'" in text or "/" in text:
+    # Names in texts and in JSON are none of ours; an import stands with what it leads to.
+    if '"' in text or "'" in text or "/" in text or text.startswith("from "):
         return found[0]
     return f"<code>{_NAME.sub(link, code)}</code>"
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from docs_site.api import Name
     from docs_site.chapters import Chapter
 
-__all__ = ["pages", "undocumented"]
+__all__ = ["members", "pages", "undocumented"]
 
 _WIDTH = 88
 # What these fields mean wherever they stand, unless their class says more.
@@ -50,10 +50,18 @@ def undocumented() -> list[str]:
         if not _text(target):
             found.append(name.anchor)
         if target.is_class:
-            fields = {it[0]: it[3] for it in _fields(target)}
-            found += [f"{name.anchor}.{it}" for it, text in fields.items() if not text]
-            found += [f"{name.anchor}.{it}" for it, member in _methods(target) if not _text(member)]
+            said = {it[0]: it[3] for it in _fields(target)}
+            said |= {method: _text(member) for method, member in _methods(target)}
+            found += [f"{name.anchor}.{it}" for it, text in said.items() if not text]
     return found
+
+
+def members(name: Name) -> list[str]:
+    """The public fields, properties and methods of a class, those of its hidden bases included."""
+    if name.target is None or not name.target.is_class:
+        return []
+    found = [it[0] for it in _fields(name.target)] + [it for it, _ in _methods(name.target)]
+    return [it for it in found if name.is_public(it)]
 
 
 def _index() -> Iterator[str]:
@@ -92,7 +100,7 @@ def _entry(name: Name, level: int) -> Iterator[str]:
     yield f"{'#' * level} `{name.name}` {{#{name.anchor}}}\n"
     others = ", ".join(f"`{module}`" for module in name.other_modules)
     also = f", also in {others}" if others else ""
-    yield f"`from {name.module} import {name.name}`{also}\n"
+    yield f"`from {name.module} import {name.name}`{also}\n{{: .api-import }}\n"
     if name.name == "__version__":
         yield "The version of the package, such as `0.1.0`: a `str`.\n"
         return
@@ -136,7 +144,7 @@ def _class(name: Name, level: int) -> Iterator[str]:
         yield f"Bases: {', '.join(f'`{base}`' for base in bases)}.\n"
     yield from _text_parts(target)
     yield from _sections(target, made)
-    fields = list(_fields(target))
+    fields = [it for it in _fields(target) if name.is_public(it[0])]
     if fields:
         word = {"typed dictionary": "Keys", "dataclass": "Fields"}.get(kind, "Attributes")
         yield f"**{word}**\n"
@@ -144,6 +152,8 @@ def _class(name: Name, level: int) -> Iterator[str]:
             yield _item(field, annotation, default, text)
         yield ""
     for method, member in _methods(target):
+        if not name.is_public(method):
+            continue
         yield f"{'#' * (level + 1)} `{name.name}.{method}` {{#{name.anchor}.{method}}}\n"
         overloads = _overloads_of(target, method) or [member]
         yield _code(*[_signature(method, it, is_method=True) for it in overloads])
@@ -219,11 +229,11 @@ def _sections(target: Any, function: Any) -> Iterator[str]:
 
 
 def _item(name: str, annotation: str, default: str | None, text: str) -> str:
-    kind = f" (`{annotation}`" if annotation else " ("
+    said = [f"`{annotation}`"] if annotation else []
     if default is not None:
-        kind += f"{', ' if annotation else ''}default `{default}`"
-    kind = "" if kind == " (" else f"{kind})"
-    return f"- **`{name}`**{kind}: {_flat(text)}" if text else f"- **`{name}`**{kind}"
+        said.append(f"default `{default}`")
+    kind = f" *{', '.join(said)}*{{: .api-type }}" if said else ""
+    return f"- **`{name}`**{kind}" + (f"  \n    {_flat(text)}" if text else "")
 
 
 def _flat(text: str | None) -> str:
@@ -338,8 +348,6 @@ def _fields(target: Any) -> Iterator[tuple[str, str, str | None, str]]:
             if not member.is_attribute:
                 continue
             text = said.get(name) or _text(member) or _COMMON.get(name, "")
-            if "no part of the public interface" in text:
-                continue
             labels = member.labels
             annotation = str(member.annotation or "")
             if "instance-attribute" in labels and not annotation and not text:
