@@ -32,6 +32,7 @@ $(VENV)/.demo: $(VENV)/.tools
 
 $(VENV)/.dev: $(VENV)/.demo
 	$(BIN)/python scripts/install_extras.py dev
+	-$(BIN)/python -m pyright --version
 	@touch $@
 
 # One optimised development build serves the demo and the tests: with the features that the tests
