@@ -10,11 +10,13 @@ from typing_extensions import Buffer
 from stapes._core import Hub
 from stapes._core.audio import Recording
 from stapes.calls.options import CallOptions, ListenOptions
+from stapes.calls.webrtc import WebRTCCallOptions
 
 __all__ = [
     "BROWSER_SUBPROTOCOL",
     "CARRIERS",
     "CHECKED_UPGRADES",
+    "HAS_WEBRTC",
     "MAX_AGE",
     "MESSAGES",
     "PAUSING_CARRIERS",
@@ -33,6 +35,7 @@ __all__ = [
 BROWSER_SUBPROTOCOL: Final[str]
 CARRIERS: Final[tuple[str, ...]]
 CHECKED_UPGRADES: Final[tuple[str, ...]]
+HAS_WEBRTC: Final[bool]
 MAX_AGE: Final[float]
 MESSAGES: Final[dict[str, dict[str, str]]]
 PAUSING_CARRIERS: Final[tuple[str, ...]]
@@ -156,6 +159,16 @@ class Call:
         wire: _Wire = ...,
         virtual_clock: bool = False,
     ) -> Call: ...
+    @staticmethod
+    def offered(hub: Hub, options: CallOptions, *, virtual_clock: bool = False) -> Call:
+        """A call of a page over WebRTC, whose offer `answer` answers."""
+    def answer(self, offer: str, local: str, options: WebRTCCallOptions) -> None:
+        """Answers an offer (SDP) from `local`, or the addresses of `options`, a
+        `stapes.calls.WebRTCCallOptions`. The message `CallAnswered` has the answer."""
+    def sound(self) -> tuple[int, int, int, int, float, float, float, float] | None:
+        """How its sound fares: packets sent, received, lost and late, the share that was concealed,
+        seconds missing, the delay aimed at and that of the last packet; `None` where the line does
+        not tell."""
     @property
     def id(self) -> int:
         """The number that the hub knows it by."""
@@ -232,10 +245,12 @@ class CallServer:
         wire: _Wire,
         upgrades: tuple[str, str] | None,
         origins: Origins | None,
+        webrtc: WebRTCCallOptions | None,
     ) -> int:
         """Adds a route; its number. `options` is a `stapes.calls.CallOptions`, `wire` as for a
         `Call`; `upgrades` is `(secret, public URL)` where they are checked, `origins` those of the
-        pages that may come."""
+        pages that may come. `webrtc` is a `stapes.calls.WebRTCCallOptions` where pages may offer
+        calls."""
     def serve_files(self, files: list[tuple[str, str, bytes]], origins: Origins) -> None:
         """Gives browsers files: by path, their type and content. Once."""
     def listen(

@@ -2,6 +2,7 @@
 
 - `CallServer`: a listener for carriers' media streams.
 - `TwilioCall`, `BrowserCall`, `AsgiCall`: the same in an ASGI app.
+- `WebRTCCall`: a web page over WebRTC, whose offer any web framework takes.
 - `CallSummary`: what became of a call, in a line for a log.
 - `Call`: the caller's end, which `RealtimeSession(agent, call=call)` is coupled with.
 - Who may call: the signatures of the carriers, one-time tokens, and the answers that tell a carrier
@@ -44,6 +45,7 @@ from stapes.calls.security import (
 )
 from stapes.calls.server import CallServer
 from stapes.calls.summary import CallSummary
+from stapes.calls.webrtc import WebRTCCall, WebRTCCallOptions
 from stapes.errors import (
     SignatureError,
     TokenError,
@@ -86,6 +88,8 @@ __all__ = [
     "TokenUsedError",
     "TooManyTokensError",
     "TwilioCall",
+    "WebRTCCall",
+    "WebRTCCallOptions",
     "jambonz_listen",
     "plivo_connect",
     "signalwire_connect",

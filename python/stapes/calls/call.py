@@ -17,6 +17,7 @@ from stapes.calls.options import CallOptions
 from stapes.calls.page_events import PageConversation, PageEvents
 from stapes.errors import CallError
 from stapes.hub import LoopHub
+from stapes.transport import SoundStatistics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -133,6 +134,12 @@ class Call:
     def carrier(self) -> str:
         """The carrier's name, such as `twilio`."""
         return self.core.carrier
+
+    @property
+    def sound(self) -> SoundStatistics | None:
+        """How its sound fares over WebRTC, after its end as well; `None` over other lines."""
+        stats = self.core.sound()
+        return None if stats is None else SoundStatistics(*stats)
 
     @property
     def is_over(self) -> bool:

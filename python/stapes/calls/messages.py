@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-__all__ = ["CallOutgoing", "CallPlayed", "CallStarted", "CallText", "IncomingCall"]
+__all__ = ["CallAnswered", "CallOutgoing", "CallPlayed", "CallStarted", "CallText", "IncomingCall"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,15 @@ class CallPlayed:
     token: int
     heard: bool
     type: ClassVar[str] = "call_played"
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """A page's offer was answered with a session description, or not, for a reason."""
+
+    description: str | None
+    problem: str | None
+    type: ClassVar[str] = "call_answered"
 
 
 @dataclass(frozen=True, slots=True)

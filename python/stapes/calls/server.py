@@ -6,9 +6,8 @@ import asyncio
 import ipaddress
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import stapes.event_loop
 from stapes._core import calls as _core
@@ -20,19 +19,20 @@ from stapes.calls.messages import IncomingCall
 from stapes.calls.options import CallOptions, ListenOptions
 from stapes.calls.origins import core_origins
 from stapes.calls.page_events import PageEvents
+from stapes.calls.routes import Route
 from stapes.calls.stop_signals import StopSignals, first_of
+from stapes.calls.webrtc import WebRTCCallOptions
 from stapes.config import whole_number
 from stapes.errors import TokenError
 from stapes.hub import LoopHub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
     from stapes.audio import Recording
+    from stapes.calls.routes import Answer, File
     from stapes.calls.security import CallTokens
-
-    Answer: TypeAlias = Callable[[Call], Coroutine[Any, Any, Any]]
 
 __all__ = ["CallServer"]
 
@@ -41,40 +41,7 @@ logger = logging.getLogger("stapes.calls")
 _OPTIONS = CallOptions()
 _LIMITS = ListenOptions()
 _PAGE_EVENTS = PageEvents()
-
-
-class File(Protocol):
-    """A file that browsers get, such as a `stapes.web.WebFile`."""
-
-    @property
-    def content_type(self) -> str:
-        """Its media type, such as `text/html; charset=utf-8`."""
-
-    @property
-    def content(self) -> bytes:
-        """What is in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """A path or a port, and who answers its calls."""
-
-    answer: Answer
-    carrier: str
-    path: str
-    options: CallOptions
-    port: int | None = None
-    upgrades: tuple[str, str] | None = None
-    tokens: CallTokens | None = None
-    wire: tuple[tuple[str, int | None] | None, bool] = (None, False)
-    is_public: bool = False
-    origins: _core.Origins | None = None
-    page_events: PageEvents | None = None
-
-    @property
-    def is_checked(self) -> bool:
-        """Whether strangers are told from carriers."""
-        return self.is_public or self.upgrades is not None or self.tokens is not None
+_WEBRTC = WebRTCCallOptions()
 
 
 class CallServer:
@@ -136,7 +103,7 @@ class CallServer:
             whole_number(max_calls, "max_calls", at_least=1)
         self._max_calls = max_calls
         self._files: list[tuple[str, str, bytes]] = []
-        self._routes: list[_Route] = []
+        self._routes: list[Route] = []
         self._core: _core.CallServer | None = None
         self._hub: LoopHub | None = None
         self._answering: dict[asyncio.Task[None], Call] = {}
@@ -195,7 +162,7 @@ class CallServer:
             upgrades = (auth_token, self._public_url or "")
 
         def decorate(answer: Answer) -> Answer:
-            route = _Route(
+            route = Route(
                 answer,
                 carrier,
                 path,
@@ -233,13 +200,15 @@ class CallServer:
         public: bool = False,
         events: PageEvents = _PAGE_EVENTS,
         options: CallOptions = _OPTIONS,
+        webrtc: WebRTCCallOptions | None = _WEBRTC,
     ) -> Callable[[Answer], Answer]:
         """Decorates the `answer` of calls from web pages, which use `stapes.js`.
 
-        The server's own pages may call, and pages of `origins`.
+        The server's own pages may call, and pages of `origins`: over WebRTC, whose offers are
+        posted to the path (WHIP, RFC 9725), or over a WebSocket.
 
         Args:
-            path: of the WebSocket's URL, such as `/talk`.
+            path: of the URL, such as `/talk`.
             tokens: made the one-time token that the page has to bring, as the parameter
                 `stapes_token`.
             origins: of other pages that may call, such as `https://app.example.com`; `*`: all.
@@ -247,6 +216,7 @@ class CallServer:
                 yours to pay: see `max_calls` and `CallOptions`.
             events: what the page is told of the conversation.
             options: how calls are carried.
+            webrtc: how pages call over WebRTC; `None`: over a WebSocket alone.
 
         Raises:
             TypeError, ValueError: names the argument that is wrong.
@@ -255,7 +225,7 @@ class CallServer:
         checked = self._origins(origins)
 
         def decorate(answer: Answer) -> Answer:
-            route = _Route(
+            route = Route(
                 answer,
                 "browser",
                 path,
@@ -264,6 +234,7 @@ class CallServer:
                 is_public=public,
                 origins=checked,
                 page_events=events,
+                webrtc=webrtc if _core.HAS_WEBRTC else None,
             )
             self._add(route)
             return answer
@@ -307,7 +278,7 @@ class CallServer:
 
         def decorate(answer: Answer) -> Answer:
             wire = (("audio/pcm", sample_rate), False)
-            route = _Route(
+            route = Route(
                 answer, "audiosocket", "", options, port=port, wire=wire, is_public=public
             )
             self._add(route)
@@ -321,7 +292,7 @@ class CallServer:
         if any(route.path == path for route in self._routes):
             raise ValueError(f"path is {path!r}, which has an answer already")
 
-    def _add(self, route: _Route) -> None:
+    def _add(self, route: Route) -> None:
         if self._core is not None:
             raise RuntimeError("the server listens already: add routes before")
         route.options.check_for(route.carrier)
@@ -404,6 +375,7 @@ class CallServer:
                 route.wire,
                 route.upgrades,
                 route.origins,
+                route.webrtc,
             )
             for route in self._routes
         ]
@@ -475,7 +447,7 @@ class CallServer:
     def _answered(self, task: asyncio.Task[None]) -> None:
         self._answering.pop(task, None)
 
-    async def _answer(self, call: Call, route: _Route) -> None:
+    async def _answer(self, call: Call, route: Route) -> None:
         try:
             if route.tokens is not None:
                 check_token(call, route.tokens, route.path)

@@ -11,16 +11,15 @@ use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use stapes_core::calls;
 use stapes_core::conversation::{PlaybackSource, Profile, Purpose, SessionLayout, SharedText};
 use stapes_core::dispatch::SessionOptions;
 use stapes_core::session::ReconnectOptions;
-use stapes_core::transport::listen;
 use stapes_core::transport::net::Proxy;
 #[cfg(feature = "webrtc")]
 use stapes_core::transport::webrtc;
 use stapes_core::transport::websocket;
 
+use crate::calls;
 #[cfg(feature = "webrtc")]
 use crate::errors::Outcome;
 
@@ -33,7 +32,7 @@ pub fn seconds(value: f64, name: &str) -> PyResult<Duration> {
 }
 
 /// The value of an option, which Python has in terms of its own.
-trait OptionValue: Sized {
+pub trait OptionValue: Sized {
     fn read(value: &Bound<'_, PyAny>, name: &str) -> PyResult<Self>;
 
     /// For defaults.
@@ -171,7 +170,7 @@ impl OptionValue for webrtc::IceServer {
     }
 }
 
-fn attribute<T: OptionValue>(object: &Bound<'_, PyAny>, name: &str) -> PyResult<T> {
+pub fn attribute<T: OptionValue>(object: &Bound<'_, PyAny>, name: &str) -> PyResult<T> {
     T::read(&object.getattr(name)?, name)
 }
 
@@ -192,7 +191,7 @@ macro_rules! options {
                 Ok(core)
             }
 
-            fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+            pub fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
                 let core = <$core>::default();
                 let defaults = PyDict::new(py);
                 $( defaults.set_item(stringify!($name), core.$($field).+.show(py)?)?; )*
@@ -202,6 +201,8 @@ macro_rules! options {
         }
     };
 }
+
+pub(crate) use options;
 
 options! {
     CoreOptions, SessionOptions {
@@ -266,35 +267,6 @@ options! {
 }
 
 options! {
-    CallOptions, calls::CallOptions {
-        input_batch: leg.intake.batch,
-        max_gap: leg.intake.max_gap,
-        inactivity_timeout: leg.intake.inactivity,
-        start_timeout: leg.start_timeout,
-        resume_timeout: leg.resume_timeout,
-        max_call: leg.max_call,
-        idle_timeout: leg.idle_timeout,
-        max_ahead: leg.max_ahead,
-        max_unsent: leg.max_unsent,
-        session_timeout: leg.session_timeout,
-        hang_up_timeout: leg.hang_up_timeout,
-        max_early: max_early,
-    } unset {}
-}
-
-options! {
-    ListenOptions, listen::ListenOptions {
-        max_connections: max_connections,
-        head_timeout: head_timeout,
-        max_head: max_head,
-        max_body: max_body,
-        max_message_size: websocket.max_message_size,
-        ping_interval: websocket.ping_interval,
-        ping_timeout: websocket.ping_timeout,
-    } unset {}
-}
-
-options! {
     WebSocketTransport, websocket::WebSocketOptions {
         connect_timeout: connect_timeout,
         first_event_timeout: first_event_timeout,
@@ -342,11 +314,10 @@ options! {
 /// The defaults of all options that cross from Python, by the class that has them.
 pub fn defaults(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let all = PyDict::new(py);
-    all.set_item("CallOptions", CallOptions::defaults(py)?)?;
+    calls::options::add_defaults(&all)?;
     all.set_item("Capabilities", Capabilities::defaults(py)?)?;
     all.set_item("CoreOptions", CoreOptions::defaults(py)?)?;
     all.set_item("Dialect", Dialect::defaults(py)?)?;
-    all.set_item("ListenOptions", ListenOptions::defaults(py)?)?;
     all.set_item("ReconnectPolicy", ReconnectPolicy::defaults(py)?)?;
     all.set_item("WebSocketTransport", WebSocketTransport::defaults(py)?)?;
     #[cfg(feature = "webrtc")]

@@ -19,7 +19,7 @@ use super::options::CallOptions;
 use crate::audio::AudioFormat;
 use crate::conversation::{CallerCommand, Conversation, Status};
 use crate::session::{AudioInput, CallerEnd, Clock, Microphone, Session};
-use crate::transport::{Frame, Outgoing};
+use crate::transport::{Frame, Outgoing, SoundStats};
 
 /// A line that is silent for so long may be broken: carriers send a packet each 10 to 60 ms.
 const SILENT_LINE: Duration = Duration::from_millis(200);
@@ -54,6 +54,8 @@ pub struct Call {
     armed: Mutex<Option<Duration>>,
     rearmed: Arc<Notify>,
     has_ended: AtomicBool,
+    /// How its sound fares, where the line tells.
+    sound: Mutex<Option<SoundStats>>,
     /// Its place among the calls of a server.
     seat: Mutex<Option<OwnedSemaphorePermit>>,
     myself: Weak<Self>,
@@ -89,6 +91,7 @@ impl Call {
             armed: Mutex::default(),
             rearmed: Arc::default(),
             has_ended: AtomicBool::new(false),
+            sound: Mutex::default(),
             seat: Mutex::default(),
             myself: Weak::clone(myself),
             clock,
@@ -358,6 +361,28 @@ impl Call {
     /// Handles all that is due.
     pub fn handle_timeouts(&self) {
         self.act(Leg::handle_timeout);
+    }
+
+    /// Nothing has come over the line for a while, for this reason; without one, something has come again.
+    pub fn line_is_silent(&self, reason: Option<&str>) {
+        self.act(|leg, now, effects| leg.line_is_silent(reason, now, effects));
+    }
+
+    /// The caller has hung up, by another way than the line.
+    pub(super) fn hung_up_by_caller(&self, reason: &str) {
+        self.act(|leg, now, effects| {
+            leg.hung_up_by_caller(reason, now);
+            leg.settle(now, effects);
+        });
+    }
+
+    pub(super) fn report_sound(&self, stats: SoundStats) {
+        *lock(&self.sound) = Some(stats);
+    }
+
+    /// How its sound fares, as the line told last; `None` where it does not tell.
+    pub fn sound(&self) -> Option<SoundStats> {
+        *lock(&self.sound)
     }
 
     /// Advances a virtual clock.

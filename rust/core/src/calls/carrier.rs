@@ -28,13 +28,15 @@ pub enum Marks {
 )]
 pub struct Capabilities {
     /// How much sound may be sent ahead of what is heard; `None`: the carrier keeps no buffer, this side
-    /// sends each frame when it is due, and silence where there is none.
+    /// sends each frame when it is due.
     pub far_buffer: Option<Duration>,
     pub marks: Marks,
     /// The most marks that may be on their way.
     pub max_marks: usize,
     /// Each message must hold whole frames of this length.
     pub whole_frames: Option<Duration>,
+    /// Where this side sends each frame when it is due: it sends silence where there is no sound.
+    pub fills_pauses: bool,
     /// The far side can stop and go on.
     pub pause: bool,
     /// Digits can be sent.
@@ -54,6 +56,7 @@ impl Capabilities {
         marks: Marks::ReturnedOnClear,
         max_marks: 64,
         whole_frames: None,
+        fills_pauses: true,
         pause: false,
         dtmf: false,
         hang_up: false,

@@ -70,6 +70,8 @@ event_table! {
         CallEnded { by: EndedBy, reason: String, duration: Duration }
         /// Nothing is left to play: for whoever waits with this token.
         CallPlayed { token: u64, heard: bool }
+        /// An offer was answered with this session description, or not, for this reason.
+        CallAnswered { description: Option<String>, problem: Option<String> }
         /// A line that somebody else carries has something to send.
         CallOutgoing {}
     }

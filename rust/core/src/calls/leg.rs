@@ -4,6 +4,7 @@
 mod incoming;
 mod options;
 mod outgoing;
+mod pausing;
 mod rates;
 
 use std::collections::VecDeque;
@@ -75,8 +76,8 @@ pub struct Leg {
     /// Converts sound that comes in another format than that of the leg.
     converter: Option<Converter>,
     waiting: VecDeque<Waiting>,
-    /// Whether the far side was paused, by the application or for a sound of the caller's.
-    paused_for: [bool; 2],
+    /// Why the far side is paused: for the application, for a sound of the caller's, for a silent line.
+    paused_for: [bool; 3],
     /// Messages of the application that wait for the next line.
     held: VecDeque<String>,
     /// The close code of the line, when the call ends.
@@ -129,7 +130,7 @@ impl Leg {
             unsent: VecDeque::new(),
             converter: None,
             waiting: VecDeque::new(),
-            paused_for: [false; 2],
+            paused_for: [false; 3],
             held: VecDeque::new(),
             close_code: 1000,
             is_full: false,

@@ -5,6 +5,7 @@
 //! - [`Call`]: a leg that is coupled with a session, and driven by a socket or by messages.
 //! - [`server`]: paths and ports, and the calls that come to them.
 //! - [`security`]: who may call.
+//! - [`webrtc`]: lines of browsers over WebRTC.
 
 mod call;
 pub mod carrier;
@@ -19,6 +20,8 @@ mod playout;
 mod registry;
 pub mod security;
 pub mod server;
+#[cfg(feature = "webrtc")]
+pub mod webrtc;
 
 pub use call::{Call, CallObserver};
 pub use event::{CallEvent, Digit, EndedBy};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -21,7 +21,9 @@ use super::registry::Registry;
 use super::security::origins::Origins;
 use super::security::upgrades::UpgradeCheck;
 use crate::session::Clock;
-use crate::transport::listen::{Answer, ByteStream, ListenOptions, Listener, Service};
+use crate::transport::listen::{
+    Answer, ByteStream, ListenOptions, Listener, LocalAddress, Service,
+};
 use crate::transport::plain;
 use crate::transport::websocket::WebSocketConnection;
 
@@ -48,6 +50,9 @@ pub struct Route {
     pub upgrades: Option<UpgradeCheck>,
     /// Where browsers come from, if it is their route.
     pub origins: Option<Origins>,
+    /// Their offers, where pages may call over WebRTC too.
+    #[cfg(feature = "webrtc")]
+    pub offers: Option<Arc<super::webrtc::Offers>>,
     pub options: CallOptions,
 }
 
@@ -155,10 +160,16 @@ impl CallServer {
 
     /// A line for a call that comes by that route.
     fn line(&self, number: usize) -> Option<Arc<CallLine>> {
+        let carrier = (self.route(number)?.carrier)();
+        self.line_of(number, carrier)
+    }
+
+    /// A line with that codec.
+    fn line_of(&self, number: usize, carrier: Box<dyn Carrier>) -> Option<Arc<CallLine>> {
         let route = self.route(number)?;
         let observer = self.host.observer(number)?;
         let call = Call::new(
-            (route.carrier)(),
+            carrier,
             route.options,
             Clock::default(),
             &Handle::current(),
@@ -179,6 +190,48 @@ impl CallServer {
 }
 
 impl Door {
+    /// Answers an offer, or what a browser asks before it makes one.
+    #[cfg(feature = "webrtc")]
+    fn offer(
+        &self,
+        number: usize,
+        offers: &Arc<super::webrtc::Offers>,
+        request: Request<Bytes>,
+        from: SocketAddr,
+    ) -> Answer {
+        if let Some(response) = offers.respond(request.method(), request.headers()) {
+            return Answer::Respond(response);
+        }
+        let local = request.extensions().get::<LocalAddress>();
+        let local = local.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |it| it.0);
+        let query = query_of(request.uri().query().unwrap_or_default());
+        let server = Arc::clone(&self.server);
+        let make_line = Box::new(move || server.line_of(number, super::webrtc::carrier()));
+        let offers = Arc::clone(offers);
+        Answer::Later(Box::pin(
+            offers.take(request, local, from, query, make_line),
+        ))
+    }
+
+    /// Answers a request to the URL of a call that was offered.
+    #[cfg(feature = "webrtc")]
+    fn call_of(&self, request: &Request<Bytes>, path: &str, from: SocketAddr) -> Option<Answer> {
+        let (parent, id) = path.rsplit_once('/')?;
+        let (_, route) = self.server.find(parent)?;
+        let offers = route.offers.as_ref()?;
+        if let Some(refused) = refused_page(&route, request, from) {
+            return Some(refused);
+        }
+        let response = offers.respond_for(id, request.method(), request.headers());
+        Some(Answer::Respond(response))
+    }
+
+    #[cfg(not(feature = "webrtc"))]
+    #[expect(clippy::unused_self, reason = "no call is offered in this build")]
+    fn call_of(&self, _: &Request<Bytes>, _: &str, _: SocketAddr) -> Option<Answer> {
+        None
+    }
+
     fn file(&self, request: &Request<Bytes>, path: &str, from: SocketAddr) -> Answer {
         let known = self.server.files.get().and_then(|(files, origins)| {
             // A strange page may not read it; that another page links to it is fine.
@@ -193,6 +246,13 @@ impl Door {
     }
 }
 
+/// The refusal of a page that may not call by that route.
+fn refused_page(route: &Route, request: &Request<Bytes>, from: SocketAddr) -> Option<Answer> {
+    let error = route.origins.as_ref()?.check(request.headers()).err()?;
+    info!(%from, path = route.path, %error, "a page was refused");
+    Some(refuse(StatusCode::FORBIDDEN, format!("{error}\n")))
+}
+
 fn host_of(request: &Request<Bytes>) -> Option<&str> {
     request.headers().get(HOST)?.to_str().ok()
 }
@@ -205,13 +265,13 @@ impl Service for Door {
     fn answer(&self, request: Request<Bytes>, from: SocketAddr) -> Answer {
         let path = request.uri().path();
         let Some((number, route)) = self.server.find(path) else {
-            return self.file(&request, path, from);
+            return match self.call_of(&request, path, from) {
+                Some(answer) => answer,
+                None => self.file(&request, path, from),
+            };
         };
-        if let Some(origins) = &route.origins
-            && let Err(error) = origins.check(request.headers())
-        {
-            info!(%from, path, %error, "a page was refused");
-            return refuse(StatusCode::FORBIDDEN, format!("{error}\n"));
+        if let Some(refused) = refused_page(&route, &request, from) {
+            return refused;
         }
         if let Some(upgrades) = &route.upgrades
             && let Err(error) = upgrades.check(request.uri(), request.headers())
@@ -221,6 +281,12 @@ impl Service for Door {
                 StatusCode::FORBIDDEN,
                 "the signature or token is missing or wrong\n",
             );
+        }
+        #[cfg(feature = "webrtc")]
+        if let Some(offers) = &route.offers
+            && *request.method() != http::Method::GET
+        {
+            return self.offer(number, offers, request, from);
         }
         let offered = request.headers().get(SEC_WEBSOCKET_PROTOCOL);
         let offered = offered

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::io;
+#[cfg(feature = "webrtc")]
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -13,6 +15,8 @@ use super::{DispatchProgress, Message, MessageHub, SessionCarrier, next_worker};
 use crate::calls::carrier::Carrier;
 use crate::calls::security::origins::Origins;
 use crate::calls::server::{CallHost, CallServer, Route};
+#[cfg(feature = "webrtc")]
+use crate::calls::webrtc::WebRtcCallOptions;
 use crate::calls::{Call, CallEvent, CallLine, CallObserver, CallOptions, Files};
 use crate::delivery::process::{Forked, Process};
 use crate::delivery::queue::{PastBound, QueueSettings};
@@ -143,6 +147,52 @@ impl DispatchedCall {
             sink,
             process: Process::current(),
         })
+    }
+
+    /// A call of a page over WebRTC, whose offer is to be [answered](Self::answer).
+    #[cfg(feature = "webrtc")]
+    pub fn offered(
+        hub: &Arc<MessageHub>,
+        mut options: CallOptions,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        options.leg.resume_timeout = Duration::ZERO;
+        let carrier = next_worker()?;
+        let sink = CallSink::new(hub, carrier.clone(), None);
+        let observer = Arc::new(Observer(Arc::clone(&sink)));
+        let codec = crate::calls::webrtc::carrier();
+        let call = Call::new(codec, options, clock, &carrier.handle, observer);
+        Ok(Self {
+            line: Some(CallLine::new(&call, None, false)),
+            call,
+            sink,
+            process: Process::current(),
+        })
+    }
+
+    /// Answers the page's offer from the options' addresses, or else from `local`. The answer, or why there
+    /// is none, comes as [`CallEvent::CallAnswered`].
+    #[cfg(feature = "webrtc")]
+    pub fn answer(&self, offer: String, local: IpAddr, options: WebRtcCallOptions) {
+        let (Some(line), sink) = (self.line.clone(), Arc::clone(&self.sink)) else {
+            return;
+        };
+        let id = format!("{:032x}", rand::random::<u128>());
+        self.sink.carrier.handle.spawn(async move {
+            let answered = crate::calls::webrtc::answer(&offer, local, &Arc::new(options)).await;
+            let (description, problem, page) = match answered {
+                Ok((description, page)) => (Some(description), None, Some(page)),
+                Err(error) => (None, Some(error.to_string()), None),
+            };
+            sink.push(CallEvent::CallAnswered {
+                description,
+                problem,
+            });
+            drop(sink);
+            if let Some(page) = page {
+                page.run(line, id).await;
+            }
+        });
     }
 
     /// The number that the hub knows it by.

@@ -8,7 +8,7 @@ use tracing::debug;
 use super::endpoint::{CloseReason, Endpoint};
 
 /// Tells the endpoint that the connection has ended, once, however the driver's task stops.
-pub(super) struct EndGuard<E: Endpoint + ?Sized> {
+pub(crate) struct EndGuard<E: Endpoint + ?Sized> {
     endpoint: Arc<E>,
     reported: bool,
 }

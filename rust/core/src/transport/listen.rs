@@ -8,7 +8,8 @@ mod tls;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,9 +61,15 @@ impl Default for ListenOptions {
     }
 }
 
+/// The address of this side that a request came to: one of its extensions.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalAddress(pub IpAddr);
+
 /// What a request is answered with.
 pub enum Answer {
     Respond(Response<Bytes>),
+    /// The response takes a while. It is made on the runtime that the request came on.
+    Later(Pin<Box<dyn Future<Output = Response<Bytes>> + Send>>),
     /// The request is to become a WebSocket. `run` gets it, on the runtime that it came on.
     Upgrade {
         subprotocol: Option<HeaderValue>,
@@ -74,6 +81,7 @@ impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Respond(response) => f.debug_tuple("Respond").field(&response.status()).finish(),
+            Self::Later(_) => f.write_str("Later"),
             Self::Upgrade { .. } => f.write_str("Upgrade"),
         }
     }

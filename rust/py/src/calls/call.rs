@@ -11,12 +11,13 @@ use stapes_core::calls;
 use stapes_core::calls::carriers::{self, CarrierOptions};
 use stapes_core::dispatch::DispatchedCall;
 use stapes_core::session::{Clock, Recording};
-use stapes_core::transport::{CloseReason, Frame, Outgoing};
+use stapes_core::transport::{CloseReason, Frame, Outgoing, SoundStats};
 
+use super::options::CallOptions;
 use crate::audio_input;
 use crate::errors::Outcome;
 use crate::hub::Hub;
-use crate::options::{CallOptions, seconds};
+use crate::options::seconds;
 
 /// Bytes of messages that are taken at once.
 const BATCH: usize = 64 * 1024;
@@ -68,6 +69,34 @@ impl Call {
         let clock = virtual_clock.then(Clock::stopped).unwrap_or_default();
         let call = DispatchedCall::external(&hub.queues, codec, options, clock)?;
         Ok(Self(Arc::new(call)))
+    }
+
+    /// A call of a page over WebRTC, whose offer `answer` answers.
+    #[cfg(feature = "webrtc")]
+    #[staticmethod]
+    #[pyo3(signature = (hub, options, *, virtual_clock=false))]
+    fn offered(hub: &Hub, options: &Bound<'_, PyAny>, virtual_clock: bool) -> Outcome<Self> {
+        let options = CallOptions::read(options, calls::CallOptions::default())?;
+        let clock = virtual_clock.then(Clock::stopped).unwrap_or_default();
+        let call = DispatchedCall::offered(&hub.queues, options, clock)?;
+        Ok(Self(Arc::new(call)))
+    }
+
+    /// Answers an offer (SDP) from `local`, or the addresses of `options`, a
+    /// `stapes.calls.WebRTCCallOptions`. The message `CallAnswered` has the answer.
+    #[cfg(feature = "webrtc")]
+    fn answer(&self, offer: String, local: &str, options: &Bound<'_, PyAny>) -> Outcome<()> {
+        let ip = local.parse().map_err(|_| {
+            PyValueError::new_err(format!("local is {local:?}: give an IP address"))
+        })?;
+        self.0.answer(offer, ip, super::options::webrtc(options)?);
+        Ok(())
+    }
+
+    /// How its sound fares: packets sent, received, lost and late, the share that was concealed, seconds
+    /// missing, the delay aimed at and that of the last packet; `None` where the line does not tell.
+    fn sound(&self) -> Outcome<Option<(u64, u64, u64, u64, f64, f64, f64, f64)>> {
+        Ok(self.0.call()?.sound().map(SoundStats::numbers))
     }
 
     /// The number that the hub knows it by.

@@ -6,6 +6,7 @@
 )]
 
 mod call;
+pub mod options;
 mod origins;
 mod security;
 mod server;
@@ -47,6 +48,7 @@ pub fn register(parent: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<server::CallServer>()?;
     module.add_class::<origins::Origins>()?;
     let types = CallEvent::TYPES.iter();
+    module.add("HAS_WEBRTC", cfg!(feature = "webrtc"))?;
     module.add("MESSAGES", message_objects::table(py, types)?)?;
     module.add("CARRIERS", PyTuple::new(py, carriers::NAMES)?)?;
     module.add("PAUSING_CARRIERS", PyTuple::new(py, carriers::pausing())?)?;

@@ -12,10 +12,10 @@ use stapes_core::dispatch::DispatchedCallServer;
 use stapes_core::transport::listen::{self, Listener, ServerTls};
 
 use super::call::{Call, Wire, carrier_options, unknown_carrier};
+use super::options::{CallOptions, ListenOptions};
 use super::origins::Origins;
 use crate::errors::Outcome;
 use crate::hub::Hub;
-use crate::options::{CallOptions, ListenOptions};
 
 /// Paths and ports, and the calls that come to them.
 #[pyclass(frozen, module = "stapes._core.calls")]
@@ -55,7 +55,8 @@ impl CallServer {
 
     /// Adds a route; its number. `options` is a `stapes.calls.CallOptions`, `wire` as for a
     /// `Call`; `upgrades` is `(secret, public URL)` where they are checked, `origins` those of the
-    /// pages that may come.
+    /// pages that may come. `webrtc` is a `stapes.calls.WebRTCCallOptions` where pages may offer calls.
+    #[expect(clippy::too_many_arguments, reason = "what a route is, by its names")]
     fn add_route(
         &self,
         path: String,
@@ -64,7 +65,15 @@ impl CallServer {
         wire: Wire,
         upgrades: Option<(String, String)>,
         origins: Option<&Origins>,
+        webrtc: Option<&Bound<'_, PyAny>>,
     ) -> Outcome<usize> {
+        #[cfg(feature = "webrtc")]
+        let offers = webrtc.map(super::options::webrtc).transpose()?;
+        #[cfg(not(feature = "webrtc"))]
+        if webrtc.is_some() {
+            let why = "webrtc: this build has no WebRTC";
+            return Err(PyValueError::new_err(why).into());
+        }
         let wire = carrier_options(wire)?;
         if carriers::by_name(&carrier, wire).is_none() {
             return Err(unknown_carrier(&carrier).into());
@@ -86,6 +95,8 @@ impl CallServer {
             subprotocol,
             upgrades,
             origins: origins.map(|it| it.0.clone()),
+            #[cfg(feature = "webrtc")]
+            offers: offers.map(|options| Arc::new(calls::webrtc::Offers::new(options))),
             options: CallOptions::read(options, calls::CallOptions::default())?,
         })?)
     }

@@ -53,6 +53,8 @@ pub struct Browser {
     /// It reports nothing, and returns no marks.
     is_silent: bool,
     is_paused: bool,
+    /// It takes no messages.
+    is_mute: bool,
 }
 
 #[derive(Deserialize)]
@@ -76,11 +78,20 @@ struct Start<'a> {
     #[serde(default)]
     sample_rate: Loose,
     reports: Option<bool>,
+    channel: Option<bool>,
     #[serde(default)]
     parameters: Object,
 }
 
 impl Browser {
+    /// A page whose line tells what it has played.
+    pub(super) fn without_reports() -> Self {
+        Self {
+            is_silent: true,
+            ..Self::default()
+        }
+    }
+
     fn start(&mut self, text: &str, take: &mut dyn FnMut(LegMessage<'_>)) {
         let Ok(start) = serde_json::from_str::<Start<'_>>(text) else {
             return take(LegMessage::Ignored(Ignored::NotOfTheProtocol));
@@ -109,7 +120,8 @@ impl Browser {
                 return take(LegMessage::Unusable(why));
             }
         }
-        self.is_silent = start.reports == Some(false);
+        self.is_mute = start.channel == Some(false);
+        self.is_silent |= start.reports == Some(false);
         self.format = Some(format);
         let parameters = start.parameters.0;
         take(LegMessage::Started(Box::new(Started {
@@ -183,8 +195,8 @@ impl Carrier for Browser {
             },
             whole_frames: self.opus.is_some().then_some(opus_packets::LENGTH),
             pause: true,
-            hang_up: true,
-            messages: true,
+            hang_up: !self.is_mute,
+            messages: !self.is_mute,
             ..Capabilities::MEDIA_STREAM
         }
     }

@@ -13,6 +13,8 @@ mod plivo;
 mod telnyx;
 mod twilio;
 mod vonage;
+#[cfg(feature = "webrtc")]
+pub(in crate::calls) mod webrtc;
 mod wire;
 
 pub use asterisk_websocket::AsteriskWebSocket;

@@ -165,7 +165,7 @@ impl Leg {
         }
         self.carrier = carrier;
         self.is_full = false;
-        self.paused_for = [false; 2];
+        self.paused_for = [false; 3];
         self.frame_due = None;
         self.waiting.clear();
         self.start(started, now, effects);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::pausing::Pause;
 use super::{CallEnd, Leg, Stage, Waiting};
 use crate::audio::AudioFormat;
 use crate::audio::convert::Converter;
@@ -54,14 +55,6 @@ fn bytes_of(format: AudioFormat, ms: f64) -> usize {
     let samples = (ms.max(0.0) * f64::from(format.sample_rate()) / 1000.0).round();
     // Infinity becomes the largest number.
     (samples as usize).saturating_mul(format.bytes_per_sample())
-}
-
-/// Why playback is paused.
-#[derive(Debug, Clone, Copy)]
-enum Pause {
-    Application,
-    /// The caller makes a sound, and may say something.
-    Sound,
 }
 
 impl Leg {
@@ -154,7 +147,9 @@ impl Leg {
             return;
         }
         let Some(far_buffer) = self.capabilities.far_buffer else {
-            self.frame_due.get_or_insert(now);
+            if !self.unsent.is_empty() || self.capabilities.fills_pauses {
+                self.frame_due.get_or_insert(now);
+            }
             return;
         };
         let most_ms = far_buffer.as_secs_f64() * 1000.0;
@@ -233,11 +228,18 @@ impl Leg {
         self.pump(now);
     }
 
-    /// Sends the frames that are due, where this side paces: sound, or silence where there is none.
+    /// Sends the frames that are due, where this side paces: sound, or silence where there is none and the
+    /// far side expects some.
     pub(super) fn send_due_frames(&mut self, now: Duration) {
+        let silence = self.capabilities.fills_pauses;
         while let Some(due) = self.frame_due
             && due <= now
         {
+            let is_still = self.is_paused() || self.unsent.is_empty();
+            if is_still && !silence {
+                self.frame_due = None;
+                return;
+            }
             let behind = now.saturating_sub(due);
             self.frame_due = Some(if behind > MAX_BEHIND {
                 now + FRAME
@@ -253,11 +255,15 @@ impl Leg {
             }
             let frame = self.bytes_of(FRAME.as_secs_f64() * 1000.0);
             let length = self.whole(self.unsent.len().min(frame));
-            if length > 0 {
+            if length > 0 && !self.is_paused() {
+                self.rest_due = None;
                 self.send_sound(length, now);
-            } else {
+            } else if silence {
                 let silence = vec![self.format.silence(); frame];
                 self.write(LegCommand::Sound(&silence));
+            } else {
+                self.rest_due.get_or_insert(now + REST);
+                self.frame_due = None;
             }
         }
     }
@@ -288,8 +294,13 @@ impl Leg {
     /// Drops the sound that was not heard.
     pub fn clear(&mut self, now: Duration) {
         let may_play = self.playout.may_play(now);
-        let was_paused = std::mem::take(&mut self.paused_for) != [false; 2];
+        let was_paused = self.is_paused();
+        let is_line_silent = self.paused_for[Pause::Line as usize];
+        self.paused_for = [false, false, is_line_silent];
         self.drop_unheard(now);
+        if is_line_silent {
+            self.playout.pause(now);
+        }
         self.rest_due = None;
         self.confirm_by = None;
         if let Some(converter) = &mut self.converter {
@@ -351,38 +362,6 @@ impl Leg {
         true
     }
 
-    /// Stops what the far side plays, or lets it go on. False where the carrier cannot.
-    pub fn pause_output(&mut self, paused: bool, now: Duration) -> bool {
-        self.pause_for(Pause::Application, paused, now)
-    }
-
-    /// Playback stands as long as there is a reason for it.
-    fn pause_for(&mut self, why: Pause, paused: bool, now: Duration) -> bool {
-        if !self.capabilities.pause || !self.is_standing() {
-            return false;
-        }
-        let was_paused = self.paused_for != [false; 2];
-        self.paused_for[why as usize] = paused;
-        let is_paused = self.paused_for != [false; 2];
-        if is_paused && !was_paused {
-            self.playout.pause(now);
-            self.write(LegCommand::Pause);
-        } else if was_paused && !is_paused {
-            self.playout.resume(now);
-            self.write(LegCommand::Resume);
-        }
-        true
-    }
-
-    /// Stops the caller's sound on its way in, or lets it go on.
-    pub fn pause_input(&mut self, paused: bool) {
-        self.intake.pause(paused);
-    }
-
-    pub fn is_input_paused(&self) -> bool {
-        self.intake.is_paused()
-    }
-
     /// Tells by [`Effects::played`](super::Effects::played) with this token when all that was played so
     /// far has been heard.
     pub fn when_played(&mut self, token: u64, now: Duration) {
@@ -422,6 +401,11 @@ impl Leg {
             return;
         }
         self.finish(EndedBy::Us, "hung up by this side", now);
+    }
+
+    /// The caller has hung up, by another way than the line.
+    pub fn hung_up_by_caller(&mut self, reason: &str, now: Duration) {
+        self.finish(EndedBy::Caller, reason, now);
     }
 
     /// Ends a call that is not taken.

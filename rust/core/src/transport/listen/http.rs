@@ -24,7 +24,7 @@ use tracing::debug;
 
 use super::super::net::ByteStream;
 use super::super::websocket;
-use super::{Answer, ListenOptions, Service};
+use super::{Answer, ListenOptions, LocalAddress, Service};
 
 /// Serves one connection until it ends or becomes a WebSocket.
 pub(super) async fn serve(
@@ -43,7 +43,11 @@ pub(super) async fn serve(
     let Some(stream) = service.take_stream(stream, from) else {
         return Ok(());
     };
-    let answer = |request| respond(request, from, Arc::clone(service), Arc::clone(options));
+    let local = stream.local_ip()?;
+    let answer = |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(LocalAddress(local));
+        respond(request, from, Arc::clone(service), Arc::clone(options))
+    };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(options.head_timeout)
@@ -82,6 +86,7 @@ async fn respond(
     let handshake = accept_key(&head.method, &head.headers);
     let (subprotocol, run) = match service.answer(Request::from_parts(head, body), from) {
         Answer::Respond(response) => return Ok(response.map(Full::new)),
+        Answer::Later(response) => return Ok(response.await.map(Full::new)),
         Answer::Upgrade { subprotocol, run } => (subprotocol, run),
     };
     let accept = match handshake {

@@ -38,6 +38,9 @@ use super::net::{ByteStream, Deadline, Secrets, ServerClock, Target, dial};
 /// sends nothing more.
 const DTLS_PATIENCE: Duration = Duration::from_secs(5);
 
+/// The label of the realtime protocol's data channel.
+const CHANNEL: &str = "oai-events";
+
 const NO_KEYS: &str = "it was reached, but no keys could be agreed on (DTLS): its certificate must \
                        be the one that its answer names by its fingerprint";
 
@@ -114,6 +117,7 @@ fn settings(options: &WebRtcOptions, stream: &ByteStream) -> Result<PeerSettings
     }
     Ok(PeerSettings {
         local,
+        channel: CHANNEL,
         ice_servers: options.ice_servers.clone(),
         ice_server_timeout: options.ice_server_timeout,
         tls: options.tls.clone(),

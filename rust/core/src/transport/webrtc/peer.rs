@@ -134,6 +134,8 @@ pub struct PeerSettings {
     /// The local addresses, one socket each. Never the unspecified address: nobody can send to
     /// `0.0.0.0`.
     pub local: Vec<IpAddr>,
+    /// The label of the data channel: of the one that we offer, and of the one of the far side that is taken.
+    pub channel: &'static str,
     pub ice_servers: Vec<IceServer>,
     /// How long these have to answer, all of them together.
     pub ice_server_timeout: Duration,

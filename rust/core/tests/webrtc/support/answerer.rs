@@ -135,6 +135,7 @@ async fn read(stream: &mut TcpStream) -> String {
 pub fn settings() -> PeerSettings {
     PeerSettings {
         local: vec!["127.0.0.1".parse().unwrap()],
+        channel: "oai-events",
         ice_servers: Vec::new(),
         ice_server_timeout: Duration::from_secs(1),
         tls: Tls::default(),

@@ -19,9 +19,6 @@ use crate::transport::webrtc::peer::{
     OPUS_PAYLOAD_TYPE, Opus, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats, Received,
 };
 
-/// The label of the realtime protocol's data channel.
-const CHANNEL: &str = "oai-events";
-
 /// The longest time that the deadline is set ahead.
 const FAR: Duration = Duration::from_secs(3600);
 
@@ -66,6 +63,7 @@ pub(super) struct State {
     /// When [`tick`](Self::tick) is to be called.
     pub deadline: Instant,
     offered: Option<SdpPendingOffer>,
+    label: &'static str,
     channel: Option<ChannelId>,
     opened: bool,
     mid: Option<Mid>,
@@ -93,6 +91,7 @@ impl State {
             events: VecDeque::new(),
             deadline: now + FAR,
             offered: None,
+            label: settings.channel,
             channel: None,
             opened: false,
             mid: None,
@@ -114,7 +113,7 @@ impl State {
         let name = || Some("voice".to_owned());
         let stream = Some("stapes".to_owned());
         let mid = changes.add_media(MediaKind::Audio, Direction::SendRecv, stream, name(), None);
-        let channel = changes.add_channel(CHANNEL.to_owned());
+        let channel = changes.add_channel(self.label.to_owned());
         let (offer, pending) = changes
             .apply()
             .ok_or_else(|| PeerError::Local("the stack makes no offer".to_owned()))?;
@@ -429,7 +428,7 @@ impl State {
             }
             Event::ChannelOpen(id, label) => {
                 // Other channels of the far side are ignored.
-                if self.channel.is_none() && label == CHANNEL {
+                if self.channel.is_none() && label == self.label {
                     self.channel = Some(id);
                 }
                 if self.channel == Some(id) {

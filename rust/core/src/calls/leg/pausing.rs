@@ -1,0 +1,70 @@
+//! Why what the caller hears stands still, and what the caller says is not passed on.
+
+use std::time::Duration;
+
+use super::{Effects, Leg};
+use crate::calls::carrier::LegCommand;
+use crate::calls::event::CallEvent;
+
+/// Why playback is paused.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Pause {
+    Application,
+    /// The caller makes a sound, and may say something.
+    Sound,
+    /// Nothing comes over the line: what is sent would be lost.
+    Line,
+}
+
+impl Leg {
+    /// Stops what the far side plays, or lets it go on. False where the carrier cannot.
+    pub fn pause_output(&mut self, paused: bool, now: Duration) -> bool {
+        self.pause_for(Pause::Application, paused, now)
+    }
+
+    /// Playback stands as long as there is a reason for it.
+    pub(super) fn pause_for(&mut self, why: Pause, paused: bool, now: Duration) -> bool {
+        if !self.capabilities.pause || !self.is_standing() {
+            return false;
+        }
+        let was_paused = self.is_paused();
+        self.paused_for[why as usize] = paused;
+        if self.is_paused() && !was_paused {
+            self.playout.pause(now);
+            self.write(LegCommand::Pause);
+        } else if was_paused && !self.is_paused() {
+            self.playout.resume(now);
+            self.write(LegCommand::Resume);
+            self.pump(now);
+        }
+        true
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused_for.contains(&true)
+    }
+
+    /// Nothing has come over the line for a while, for this reason, though it is not known to be lost; or,
+    /// without a reason, something has come again. What is played stands still until then.
+    pub fn line_is_silent(&mut self, reason: Option<&str>, now: Duration, effects: &mut Effects) {
+        let was_silent = self.paused_for[Pause::Line as usize];
+        if was_silent == reason.is_some() || !self.pause_for(Pause::Line, reason.is_some(), now) {
+            return;
+        }
+        effects.events.push(match reason {
+            Some(reason) => CallEvent::CallInterrupted {
+                reason: reason.to_owned(),
+            },
+            None => CallEvent::CallResumed {},
+        });
+    }
+
+    /// Stops the caller's sound on its way in, or lets it go on.
+    pub fn pause_input(&mut self, paused: bool) {
+        self.intake.pause(paused);
+    }
+
+    pub fn is_input_paused(&self) -> bool {
+        self.intake.is_paused()
+    }
+}

@@ -1,0 +1,135 @@
+//! Calls over WebRTC: a browser's offer answered, and its line driven.
+//!
+//! [`answer`] makes the answer; [`WebRtcLine::run`] then moves sound and messages between the page and the
+//! [`CallLine`] of its call, whose codec is [`carrier`]. [`Offers`] are those that come by HTTP.
+
+mod candidates;
+mod line;
+mod options;
+mod whip;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::sync::OwnedSemaphorePermit;
+
+pub use self::options::WebRtcCallOptions;
+pub use self::whip::Offers;
+
+pub use self::line::PipelineError;
+
+use self::line::Pipelines;
+use super::carrier::Carrier;
+use super::carriers::webrtc::WebRtcPage;
+use super::line::CallLine;
+use crate::transport::net::Tls;
+use crate::transport::webrtc::{Peer as _, PeerError, PeerSettings, StackPeer};
+
+/// The label of the page's data channel.
+const CHANNEL: &str = "stapes";
+
+/// Why an offer is not answered.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    #[error("the offer cannot be answered: {0}")]
+    Offer(String),
+    #[error(
+        "none of this server's addresses may be named to pages: allow private_addresses, or give \
+         public_addresses"
+    )]
+    NoAddress,
+    #[error("{0}")]
+    Local(String),
+}
+
+/// The line of a page whose offer was answered, and which nobody drives yet.
+pub struct WebRtcLine {
+    peer: StackPeer,
+    options: Arc<WebRtcCallOptions>,
+    pipelines: Pipelines,
+    has_messages: bool,
+    /// Its place among the offers whose calls have not started.
+    pending: Option<OwnedSemaphorePermit>,
+}
+
+impl fmt::Debug for WebRtcLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebRtcLine").finish_non_exhaustive()
+    }
+}
+
+/// Answers a page's offer from the options' addresses, or else from `local`. Returns the answer, with all
+/// candidates. Must be called within a tokio runtime.
+pub async fn answer(
+    offer: &str,
+    local: IpAddr,
+    options: &Arc<WebRtcCallOptions>,
+) -> Result<(String, WebRtcLine), AnswerError> {
+    if !offer.starts_with("v=0") {
+        return Err(AnswerError::Offer(
+            "it is no session description (SDP)".to_owned(),
+        ));
+    }
+    let pipelines = Pipelines::new(options).map_err(|error| AnswerError::Local(error.to_string()))?;
+    let peer = StackPeer::new(&settings(local, options))
+        .await
+        .map_err(|error| AnswerError::Local(error.to_string()))?;
+    let answer = peer.answer(offer).await.map_err(|error| match error {
+        PeerError::Description(why) => AnswerError::Offer(why),
+        other => AnswerError::Local(other.to_string()),
+    })?;
+    let answer = candidates::shown(&answer, &options.public_addresses, options.private_addresses);
+    if candidates::count(&answer) == 0 {
+        return Err(AnswerError::NoAddress);
+    }
+    let line = WebRtcLine {
+        peer,
+        options: Arc::clone(options),
+        pipelines,
+        has_messages: offer.lines().any(|line| line.starts_with("m=application ")),
+        pending: None,
+    };
+    Ok((answer, line))
+}
+
+fn settings(local: IpAddr, options: &WebRtcCallOptions) -> PeerSettings {
+    let mut addresses = options.local_addresses.clone();
+    if addresses.is_empty() {
+        addresses.push(local);
+    }
+    PeerSettings {
+        local: addresses,
+        channel: CHANNEL,
+        ice_servers: options.ice_servers.clone(),
+        ice_server_timeout: options.ice_server_timeout,
+        tls: Tls::default(),
+        channel_buffer: options.channel_buffer,
+        disconnected_after: options.disconnected_after,
+        // The line gives up first; this is a fallback.
+        failed_after: options.disconnected_grace * 2 + Duration::from_secs(5),
+        dtx: options.encoder.dtx,
+        fec: true,
+    }
+}
+
+/// The codec of a call whose line this will be.
+pub fn carrier() -> Box<dyn Carrier> {
+    Box::<WebRtcPage>::default()
+}
+
+impl WebRtcLine {
+    /// Holds a place among the offers whose calls have not started, until its own has.
+    fn pending(mut self, place: OwnedSemaphorePermit) -> Self {
+        self.pending = Some(place);
+        self
+    }
+
+    /// Drives the line until it ends. `id` names the call where the page does not.
+    pub async fn run(self, line: Arc<CallLine>, id: String) {
+        line::drive(self, line, id).await;
+    }
+}
