@@ -159,16 +159,12 @@ class Call:
         wire: _Wire = ...,
         virtual_clock: bool = False,
     ) -> Call: ...
-    @staticmethod
-    def offered(hub: Hub, options: CallOptions, *, virtual_clock: bool = False) -> Call:
-        """A call of a page over WebRTC, whose offer `answer` answers."""
     def answer(self, offer: str, local: str, options: WebRTCCallOptions) -> None:
         """Answers an offer (SDP) from `local`, or the addresses of `options`, a
         `stapes.calls.WebRTCCallOptions`. The message `CallAnswered` has the answer."""
     def sound(self) -> tuple[int, int, int, int, float, float, float, float] | None:
-        """How its sound fares: packets sent, received, lost and late, the share that was concealed,
-        seconds missing, the delay aimed at and that of the last packet; `None` where the line does
-        not tell."""
+        """How its sound fares, as the fields of a `stapes.SoundStatistics`; `None` where the line
+        does not tell."""
     @property
     def id(self) -> int:
         """The number that the hub knows it by."""

@@ -137,7 +137,7 @@ class WebRTCCall(Call):
         self._answer: asyncio.Future[str] | None = None
         self._started: asyncio.Future[None] = loop.create_future()
         options.check_for("browser")
-        core = _core.Call.offered(LoopHub.current().core, options)
+        core = _core.Call(LoopHub.current().core, "webrtc", options)
         super().__init__(core, options=options, page_events=events)
 
     async def answer(

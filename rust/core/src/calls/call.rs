@@ -3,6 +3,8 @@
 //! Lock order: the session's lock, then the leg's. The leg's lock is never held while the session, the
 //! line or the observer is called.
 
+mod input;
+
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -17,8 +19,8 @@ use super::leg::{CallEnd, Effects, Leg};
 use super::line::CallLine;
 use super::options::CallOptions;
 use crate::audio::AudioFormat;
-use crate::conversation::{CallerCommand, Conversation, Status};
-use crate::session::{AudioInput, CallerEnd, Clock, Microphone, Session};
+use crate::conversation::{CallerCommand, Conversation};
+use crate::session::{CallerEnd, Clock, Microphone, Session};
 use crate::transport::{Frame, Outgoing, SoundStats};
 
 /// A line that is silent for so long may be broken: carriers send a packet each 10 to 60 ms.
@@ -264,41 +266,6 @@ impl Call {
         self.coupling.set(coupling).is_ok() && session.couple(call)
     }
 
-    /// Sends the caller's sound to the model, in the order in which it came. While no session takes it,
-    /// it is kept.
-    fn send_input(&self, sound: Vec<u8>) {
-        let format = self.look(Leg::format);
-        let microphone = self
-            .coupling
-            .get()
-            .and_then(|it| it.microphone.upgrade())
-            .filter(|it| it.session().status() != Status::Disconnected);
-        let mut early = lock(&self.early);
-        let Some(microphone) = microphone else {
-            early.extend_from_slice(&sound);
-            let bytes_per_second = format.sample_rate() as usize * format.bytes_per_sample();
-            let most = (self.max_early.as_secs_f64() * bytes_per_second as f64) as usize;
-            // Whole samples.
-            let excess = early.len().saturating_sub(most);
-            let excess = excess.next_multiple_of(format.bytes_per_sample());
-            let excess = excess.min(early.len());
-            early.drain(..excess);
-            self.has_early.store(!early.is_empty(), Ordering::Release);
-            return;
-        };
-        let mut waited = std::mem::take(&mut *early);
-        drop(early);
-        self.has_early.store(false, Ordering::Release);
-        if waited.is_empty() {
-            waited = sound;
-        } else {
-            waited.extend_from_slice(&sound);
-        }
-        if !waited.is_empty() {
-            send(&microphone, &waited, format);
-        }
-    }
-
     /// Plays sound that is no answer of the model, behind all that is played.
     pub fn play(&self, sound: &[u8], format: AudioFormat) {
         if let Some(session) = self.session() {
@@ -413,21 +380,6 @@ impl Call {
             self.rearmed.notify_one();
         }
     }
-}
-
-fn send(microphone: &Microphone, sound: &[u8], format: AudioFormat) {
-    let wire = microphone.format();
-    // What a session refuses that is closing is nobody's loss.
-    let _ = if wire == format {
-        microphone.send(AudioInput::Wire(sound), false)
-    } else {
-        let mut samples = Vec::new();
-        format.decode(sound, &mut samples);
-        microphone.send(
-            AudioInput::Samples(&samples, Some(format.sample_rate())),
-            false,
-        )
-    };
 }
 
 impl Drop for Call {

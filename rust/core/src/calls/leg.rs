@@ -86,6 +86,8 @@ pub struct Leg {
     is_full: bool,
     /// When the next frame is due, where this side paces.
     frame_due: Option<Duration>,
+    /// Frames of silence that are to follow.
+    trailing: u32,
     /// A part of a frame waits for the rest until then.
     rest_due: Option<Duration>,
     /// Hang up as soon as all was heard, at this time at the latest.
@@ -135,6 +137,7 @@ impl Leg {
             close_code: 1000,
             is_full: false,
             frame_due: None,
+            trailing: 0,
             rest_due: None,
             hang_up_by: None,
             unattended_until: None,

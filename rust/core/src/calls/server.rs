@@ -199,7 +199,8 @@ impl Door {
         request: Request<Bytes>,
         from: SocketAddr,
     ) -> Answer {
-        if let Some(response) = offers.respond(request.method(), request.headers()) {
+        if let Some(response) = super::webrtc::Offers::respond(request.method(), request.headers())
+        {
             return Answer::Respond(response);
         }
         let local = request.extensions().get::<LocalAddress>();

@@ -190,7 +190,7 @@ impl DispatchedCall {
             });
             drop(sink);
             if let Some(page) = page {
-                page.run(line, id).await;
+                Box::pin(page.run(line, id)).await;
             }
         });
     }

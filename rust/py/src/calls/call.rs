@@ -34,6 +34,10 @@ type About = (
     u32,
 );
 
+/// Packets sent, received, lost and late, the share that was concealed, seconds that are missing, the delay
+/// aimed at and that of the last packet.
+type Sound = (u64, u64, u64, u64, f64, f64, f64, f64);
+
 /// What a carrier's wire does not tell: the format, and whether PCM is big endian.
 pub type Wire = (Option<(String, Option<u32>)>, bool);
 
@@ -53,7 +57,8 @@ pub struct Call(pub Arc<DispatchedCall>);
 #[pymethods]
 impl Call {
     /// A call whose frames somebody else carries. `options` is a `stapes.calls.CallOptions`; `wire` is what
-    /// the carrier does not tell: the format, `(type, rate)`, and whether PCM is big endian.
+    /// the carrier does not tell: the format, `(type, rate)`, and whether PCM is big endian. The carrier
+    /// `"webrtc"` is a page whose offer `answer` answers, and whose frames Rust carries.
     #[new]
     #[pyo3(signature = (hub, carrier, options, *, wire=(None, false), virtual_clock=false))]
     fn new(
@@ -64,21 +69,15 @@ impl Call {
         virtual_clock: bool,
     ) -> Outcome<Self> {
         let wire = carrier_options(wire)?;
+        let options = CallOptions::read(options, calls::CallOptions::default())?;
+        let clock = virtual_clock.then(Clock::stopped).unwrap_or_default();
+        #[cfg(feature = "webrtc")]
+        if carrier == "webrtc" {
+            let call = DispatchedCall::offered(&hub.queues, options, clock)?;
+            return Ok(Self(Arc::new(call)));
+        }
         let codec = carriers::by_name(carrier, wire).ok_or_else(|| unknown_carrier(carrier))?;
-        let options = CallOptions::read(options, calls::CallOptions::default())?;
-        let clock = virtual_clock.then(Clock::stopped).unwrap_or_default();
         let call = DispatchedCall::external(&hub.queues, codec, options, clock)?;
-        Ok(Self(Arc::new(call)))
-    }
-
-    /// A call of a page over WebRTC, whose offer `answer` answers.
-    #[cfg(feature = "webrtc")]
-    #[staticmethod]
-    #[pyo3(signature = (hub, options, *, virtual_clock=false))]
-    fn offered(hub: &Hub, options: &Bound<'_, PyAny>, virtual_clock: bool) -> Outcome<Self> {
-        let options = CallOptions::read(options, calls::CallOptions::default())?;
-        let clock = virtual_clock.then(Clock::stopped).unwrap_or_default();
-        let call = DispatchedCall::offered(&hub.queues, options, clock)?;
         Ok(Self(Arc::new(call)))
     }
 
@@ -93,9 +92,8 @@ impl Call {
         Ok(())
     }
 
-    /// How its sound fares: packets sent, received, lost and late, the share that was concealed, seconds
-    /// missing, the delay aimed at and that of the last packet; `None` where the line does not tell.
-    fn sound(&self) -> Outcome<Option<(u64, u64, u64, u64, f64, f64, f64, f64)>> {
+    /// How its sound fares, as the fields of a `stapes.SoundStatistics`; `None` where the line does not tell.
+    fn sound(&self) -> Outcome<Option<Sound>> {
         Ok(self.0.call()?.sound().map(SoundStats::numbers))
     }
 

@@ -41,6 +41,10 @@ const MAX_DATA: usize = 16 * 1024;
 
 /// The codec of one connection.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "states that are independent of each other"
+)]
 pub struct Browser {
     format: Option<AudioFormat>,
     opus: Option<Box<OpusPackets>>,

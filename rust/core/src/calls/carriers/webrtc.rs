@@ -13,9 +13,7 @@ use std::time::Duration;
 
 use super::browser::Browser;
 use crate::audio::AudioFormat;
-use crate::calls::carrier::{
-    Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Media,
-};
+use crate::calls::carrier::{Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Media};
 use crate::transport::{Frame, Outgoing};
 
 /// The sound of such a leg, both ways: what the models take as well.
@@ -118,7 +116,8 @@ mod tests {
     use super::*;
     use crate::calls::carriers::tests::{said, said_by, texts};
 
-    const START: &str = r#"{"type":"start","call_id":"0123456789abcdef","parameters":{"room":"12"}}"#;
+    const START: &str =
+        r#"{"type":"start","call_id":"0123456789abcdef","parameters":{"room":"12"}}"#;
 
     fn sound(at_ms: u64, samples: &[i16]) -> Vec<u8> {
         let mut out = vec![7];
@@ -159,7 +158,10 @@ mod tests {
     fn a_call_without_a_data_channel_starts_by_its_id() {
         let mut codec = WebRtcPage::default();
         let lines = said(&mut codec, &start_of("0123456789abcdef"));
-        assert!(lines[0].starts_with("started 0123456789abcdef"), "{lines:?}");
+        assert!(
+            lines[0].starts_with("started 0123456789abcdef"),
+            "{lines:?}"
+        );
         assert!(!codec.capabilities().messages);
     }
 

@@ -14,6 +14,10 @@ use crate::transport::Outgoing;
 /// The length of a frame that this side sends when it is due, where the carrier keeps no buffer.
 const FRAME: Duration = Duration::from_millis(20);
 
+/// Frames of silence that follow sound where pauses are not filled: a far side that has too few frames for
+/// its jitter buffer would make up sound, or hold the last ones back.
+const TRAILING: u32 = 10;
+
 /// A pacer that fell behind by more than this begins anew.
 const MAX_BEHIND: Duration = Duration::from_millis(200);
 
@@ -236,7 +240,7 @@ impl Leg {
             && due <= now
         {
             let is_still = self.is_paused() || self.unsent.is_empty();
-            if is_still && !silence {
+            if is_still && !silence && self.trailing == 0 {
                 self.frame_due = None;
                 return;
             }
@@ -257,8 +261,10 @@ impl Leg {
             let length = self.whole(self.unsent.len().min(frame));
             if length > 0 && !self.is_paused() {
                 self.rest_due = None;
+                self.trailing = TRAILING;
                 self.send_sound(length, now);
-            } else if silence {
+            } else if silence || is_still {
+                self.trailing = self.trailing.saturating_sub(1);
                 let silence = vec![self.format.silence(); frame];
                 self.write(LegCommand::Sound(&silence));
             } else {
@@ -295,10 +301,10 @@ impl Leg {
     pub fn clear(&mut self, now: Duration) {
         let may_play = self.playout.may_play(now);
         let was_paused = self.is_paused();
-        let is_line_silent = self.paused_for[Pause::Line as usize];
-        self.paused_for = [false, false, is_line_silent];
+        let was_silent = self.paused_for[Pause::Silence as usize];
+        self.paused_for = [false, false, was_silent];
         self.drop_unheard(now);
-        if is_line_silent {
+        if was_silent {
             self.playout.pause(now);
         }
         self.rest_due = None;

@@ -13,7 +13,7 @@ pub(super) enum Pause {
     /// The caller makes a sound, and may say something.
     Sound,
     /// Nothing comes over the line: what is sent would be lost.
-    Line,
+    Silence,
 }
 
 impl Leg {
@@ -47,8 +47,9 @@ impl Leg {
     /// Nothing has come over the line for a while, for this reason, though it is not known to be lost; or,
     /// without a reason, something has come again. What is played stands still until then.
     pub fn line_is_silent(&mut self, reason: Option<&str>, now: Duration, effects: &mut Effects) {
-        let was_silent = self.paused_for[Pause::Line as usize];
-        if was_silent == reason.is_some() || !self.pause_for(Pause::Line, reason.is_some(), now) {
+        let was_silent = self.paused_for[Pause::Silence as usize];
+        if was_silent == reason.is_some() || !self.pause_for(Pause::Silence, reason.is_some(), now)
+        {
             return;
         }
         effects.events.push(match reason {

@@ -111,14 +111,24 @@ mod tests {
             ["198.51.100.1", "198.51.100.2", "2001:db8::7", "203.0.113.9"]
         );
         assert!(named.starts_with("v=0\r\n") && named.ends_with("a=setup:passive\r\n"));
-        let foundations: Vec<_> = named.lines().filter_map(|it| it.split(' ').next()).collect();
+        let foundations: Vec<_> = named
+            .lines()
+            .filter_map(|it| it.split(' ').next())
+            .collect();
         assert!(foundations.contains(&"a=candidate:1") && foundations.contains(&"a=candidate:11"));
     }
 
     #[test]
     fn what_no_other_network_reaches_is_private() {
         for address in [
-            "10.0.0.1", "172.16.0.1", "127.0.0.1", "169.254.0.1", "100.64.0.1", "::1", "fe80::1", "fd00::1",
+            "10.0.0.1",
+            "172.16.0.1",
+            "127.0.0.1",
+            "169.254.0.1",
+            "100.64.0.1",
+            "::1",
+            "fe80::1",
+            "fd00::1",
         ] {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }

@@ -22,7 +22,7 @@ use crate::calls::carriers::webrtc::{RATE, start_of, timed_sound};
 use crate::calls::line::CallLine;
 use crate::transport::timer_grid::{GRID, TimerGrid};
 use crate::transport::webrtc::{Opus, Peer, PeerError, PeerEvent, PeerState, Received};
-use crate::transport::{CloseReason, Endpoint as _, EndGuard, Frame, Outgoing, SoundStats};
+use crate::transport::{CloseReason, EndGuard, Endpoint as _, Frame, Outgoing, SoundStats};
 
 /// The interval between two reports of [`SoundStats`].
 const STATS_INTERVAL: Duration = Duration::from_secs(1);

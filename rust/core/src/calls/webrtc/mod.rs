@@ -74,7 +74,8 @@ pub async fn answer(
             "it is no session description (SDP)".to_owned(),
         ));
     }
-    let pipelines = Pipelines::new(options).map_err(|error| AnswerError::Local(error.to_string()))?;
+    let pipelines =
+        Pipelines::new(options).map_err(|error| AnswerError::Local(error.to_string()))?;
     let peer = StackPeer::new(&settings(local, options))
         .await
         .map_err(|error| AnswerError::Local(error.to_string()))?;
@@ -82,7 +83,11 @@ pub async fn answer(
         PeerError::Description(why) => AnswerError::Offer(why),
         other => AnswerError::Local(other.to_string()),
     })?;
-    let answer = candidates::shown(&answer, &options.public_addresses, options.private_addresses);
+    let answer = candidates::shown(
+        &answer,
+        &options.public_addresses,
+        options.private_addresses,
+    );
     if candidates::count(&answer) == 0 {
         return Err(AnswerError::NoAddress);
     }
@@ -130,6 +135,7 @@ impl WebRtcLine {
 
     /// Drives the line until it ends. `id` names the call where the page does not.
     pub async fn run(self, line: Arc<CallLine>, id: String) {
-        line::drive(self, line, id).await;
+        // Boxed, because the future is large.
+        Box::pin(line::drive(self, line, id)).await;
     }
 }

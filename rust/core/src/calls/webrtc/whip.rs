@@ -81,7 +81,10 @@ impl Offers {
     }
 
     /// Answers what is no offer; `None`: it is one.
-    pub(in crate::calls) fn respond(&self, method: &Method, headers: &HeaderMap) -> Option<Response<Bytes>> {
+    pub(in crate::calls) fn respond(
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Option<Response<Bytes>> {
         let mut response = match *method {
             Method::OPTIONS => {
                 let mut response = with_status(StatusCode::NO_CONTENT);
@@ -123,18 +126,15 @@ impl Offers {
         query: Vec<(String, String)>,
         make_line: MakeLine,
     ) -> Response<Bytes> {
-        let mut response = match Arc::clone(&self.pending).try_acquire_owned() {
-            Ok(permit) => {
-                let taken = self.answer(&request, local, query, permit, make_line).await;
-                taken.unwrap_or_else(|refused| {
-                    info!(%from, status = refused.status().as_u16(), "an offer was refused");
-                    refused
-                })
-            }
-            Err(_) => {
-                info!(%from, "an offer was refused: too many wait (max_pending)");
-                busy()
-            }
+        let mut response = if let Ok(permit) = Arc::clone(&self.pending).try_acquire_owned() {
+            let taken = self.answer(&request, local, query, permit, make_line).await;
+            taken.unwrap_or_else(|refused| {
+                info!(%from, status = refused.status().as_u16(), "an offer was refused");
+                refused
+            })
+        } else {
+            info!(%from, "an offer was refused: too many wait (max_pending)");
+            busy()
         };
         allow_origin(request.headers(), response.headers_mut());
         response
