@@ -336,6 +336,7 @@ impl Call {
     }
 
     /// The caller has hung up, by another way than the line.
+    #[cfg(feature = "webrtc")]
     pub(super) fn hung_up_by_caller(&self, reason: &str) {
         self.act(|leg, now, effects| {
             leg.hung_up_by_caller(reason, now);
@@ -343,6 +344,7 @@ impl Call {
         });
     }
 
+    #[cfg(feature = "webrtc")]
     pub(super) fn report_sound(&self, stats: SoundStats) {
         *lock(&self.sound) = Some(stats);
     }

@@ -1,8 +1,11 @@
 //! A server of calls: which path or port is which carrier's, and who may come.
 
+#[cfg(feature = "webrtc")]
+mod offers;
+
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
@@ -20,10 +23,10 @@ use super::options::CallOptions;
 use super::registry::Registry;
 use super::security::origins::Origins;
 use super::security::upgrades::UpgradeCheck;
+#[cfg(feature = "webrtc")]
+use super::webrtc::Offers;
 use crate::session::Clock;
-use crate::transport::listen::{
-    Answer, ByteStream, ListenOptions, Listener, LocalAddress, Service,
-};
+use crate::transport::listen::{Answer, ByteStream, ListenOptions, Listener, Service};
 use crate::transport::plain;
 use crate::transport::websocket::WebSocketConnection;
 
@@ -52,7 +55,7 @@ pub struct Route {
     pub origins: Option<Origins>,
     /// Their offers, where pages may call over WebRTC too.
     #[cfg(feature = "webrtc")]
-    pub offers: Option<Arc<super::webrtc::Offers>>,
+    pub offers: Option<Arc<Offers>>,
     pub options: CallOptions,
 }
 
@@ -190,49 +193,6 @@ impl CallServer {
 }
 
 impl Door {
-    /// Answers an offer, or what a browser asks before it makes one.
-    #[cfg(feature = "webrtc")]
-    fn offer(
-        &self,
-        number: usize,
-        offers: &Arc<super::webrtc::Offers>,
-        request: Request<Bytes>,
-        from: SocketAddr,
-    ) -> Answer {
-        if let Some(response) = super::webrtc::Offers::respond(request.method(), request.headers())
-        {
-            return Answer::Respond(response);
-        }
-        let local = request.extensions().get::<LocalAddress>();
-        let local = local.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |it| it.0);
-        let query = query_of(request.uri().query().unwrap_or_default());
-        let server = Arc::clone(&self.server);
-        let make_line = Box::new(move || server.line_of(number, super::webrtc::carrier()));
-        let offers = Arc::clone(offers);
-        Answer::Later(Box::pin(
-            offers.take(request, local, from, query, make_line),
-        ))
-    }
-
-    /// Answers a request to the URL of a call that was offered.
-    #[cfg(feature = "webrtc")]
-    fn call_of(&self, request: &Request<Bytes>, path: &str, from: SocketAddr) -> Option<Answer> {
-        let (parent, id) = path.rsplit_once('/')?;
-        let (_, route) = self.server.find(parent)?;
-        let offers = route.offers.as_ref()?;
-        if let Some(refused) = refused_page(&route, request, from) {
-            return Some(refused);
-        }
-        let response = offers.respond_for(id, request.method(), request.headers());
-        Some(Answer::Respond(response))
-    }
-
-    #[cfg(not(feature = "webrtc"))]
-    #[expect(clippy::unused_self, reason = "no call is offered in this build")]
-    fn call_of(&self, _: &Request<Bytes>, _: &str, _: SocketAddr) -> Option<Answer> {
-        None
-    }
-
     fn file(&self, request: &Request<Bytes>, path: &str, from: SocketAddr) -> Answer {
         let known = self.server.files.get().and_then(|(files, origins)| {
             // A strange page may not read it; that another page links to it is fine.
@@ -266,10 +226,11 @@ impl Service for Door {
     fn answer(&self, request: Request<Bytes>, from: SocketAddr) -> Answer {
         let path = request.uri().path();
         let Some((number, route)) = self.server.find(path) else {
-            return match self.call_of(&request, path, from) {
-                Some(answer) => answer,
-                None => self.file(&request, path, from),
-            };
+            #[cfg(feature = "webrtc")]
+            if let Some(answer) = self.call_of(&request, path, from) {
+                return answer;
+            }
+            return self.file(&request, path, from);
         };
         if let Some(refused) = refused_page(&route, &request, from) {
             return refused;

@@ -18,6 +18,7 @@ pub(crate) mod timer_grid;
 pub mod webrtc;
 pub mod websocket;
 
+#[cfg(feature = "webrtc")]
 pub(crate) use end::EndGuard;
 pub use endpoint::{CloseReason, Endpoint, Frame, Outgoing, Writer};
 pub use media::{

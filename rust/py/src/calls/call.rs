@@ -92,7 +92,8 @@ impl Call {
         Ok(())
     }
 
-    /// How its sound fares, as the fields of a `stapes.SoundStatistics`; `None` where the line does not tell.
+    /// How its sound fares, as the fields of a `stapes.SoundStatistics`; `None` where the line
+    /// does not tell.
     fn sound(&self) -> Outcome<Option<Sound>> {
         Ok(self.0.call()?.sound().map(SoundStats::numbers))
     }

@@ -55,7 +55,8 @@ impl CallServer {
 
     /// Adds a route; its number. `options` is a `stapes.calls.CallOptions`, `wire` as for a
     /// `Call`; `upgrades` is `(secret, public URL)` where they are checked, `origins` those of the
-    /// pages that may come. `webrtc` is a `stapes.calls.WebRTCCallOptions` where pages may offer calls.
+    /// pages that may come. `webrtc` is a `stapes.calls.WebRTCCallOptions` where pages may offer
+    /// calls.
     #[expect(clippy::too_many_arguments, reason = "what a route is, by its names")]
     fn add_route(
         &self,

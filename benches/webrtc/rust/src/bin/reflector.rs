@@ -27,6 +27,7 @@ const RESPONSE: [&str; 3] = [
 fn settings() -> PeerSettings {
     PeerSettings {
         local: vec![Ipv4Addr::LOCALHOST.into()],
+        channel: "oai-events",
         ice_servers: Vec::new(),
         ice_server_timeout: Duration::from_secs(1),
         tls: Tls::default(),

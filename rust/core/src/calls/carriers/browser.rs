@@ -89,6 +89,7 @@ struct Start<'a> {
 
 impl Browser {
     /// A page whose line tells what it has played.
+    #[cfg(feature = "webrtc")]
     pub(super) fn without_reports() -> Self {
         Self {
             is_silent: true,
