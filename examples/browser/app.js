@@ -16,7 +16,7 @@ function start() {
   const now = new VoiceCall({ url: "talk" });
   now.on("state", ({ state: is }) => (state.textContent = is));
   now.on("transcript", ({ role, text, final }) => {
-    if (final) line(said, text, role === "user" ? "you" : "agent");
+    if (final && text) line(said, text, role === "user" ? "you" : "agent");
   });
   // What the tool `add_to_order` sends.
   now.on("message", ({ dish, count }) => line(order, `${count} × ${dish}`));
