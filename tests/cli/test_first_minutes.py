@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from serving import BASE_ONLY, extras
+from simulated import voice
 from typer.testing import CliRunner
 
 from stapes import (
@@ -26,9 +27,10 @@ from stapes import (
     __version__,
 )
 from stapes.cli.app import app
+from stapes.cli.builtin import WrittenMind, texts
 from stapes.cli.failing import why_unreachable
 from stapes.cli.load_agent import load_agent
-from stapes.testing import ScriptedServer
+from stapes.testing import AgentCall, ScriptedServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -112,8 +114,8 @@ async def test_without_extras_the_development_server_answers_what_is_written(age
 
 async def test_without_extras_a_recorded_question_is_answered(agent: Path) -> None:
     async with base_install("talk", agent, "--in", QUESTION) as talking:
-        assert "stapes[speech]" in await line(talking, "OPENAI_API_KEY")
         assert "Guide" in await line(talking, "built in")
+        assert "stapes[speech]" in await line(talking, "OPENAI_API_KEY")
         assert await line(talking, "comes with stapes|I heard you")
         async with asyncio.timeout(30):
             assert await talking.wait() == 0
@@ -125,6 +127,17 @@ async def test_without_a_microphone_there_are_other_ways(agent: Path) -> None:
         assert "stapes[audio]" in said
         assert "stapes serve" in said
         assert await talking.wait() == 1
+
+
+async def test_the_written_mind_reads_by_rules_and_says_that_it_understands_no_speech(
+    agent: Path,
+) -> None:
+    async with AgentCall(load_agent(str(agent)), mind=WrittenMind()) as call:
+        turn = await call.say(voice(0.6, 24_000))
+        assert turn.heard == texts.INSTALL
+        turn = await call.say("What is the weather in Oslo?")
+        turn.expect_tool("weather", city="Oslo")
+        assert turn.heard == "It is sunny in Oslo."
 
 
 def test_a_mind_that_is_asked_for_by_name_is_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

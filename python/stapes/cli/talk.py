@@ -132,8 +132,10 @@ async def _talk(
             await caller.hear_out(call.line.now)
 
     async with AsyncExitStack() as stack:
-        endpoint = await _endpoint(options, stack, terminal)
-        terminal.console.print(Text(f"{agent.name}; model: {endpoint.name}", QUIET))
+        endpoint, more = await _endpoint(options, stack)
+        for line in (f"{agent.name}; model: {endpoint.name}", more):
+            if line is not None:
+                terminal.console.print(Text(line, QUIET))
         if not options.questions:
             hint = "speak; Ctrl-C hangs up"
             if not options.headphones:
@@ -153,18 +155,20 @@ async def _talk(
         )
 
 
-async def _endpoint(options: TalkOptions, stack: AsyncExitStack, terminal: Terminal) -> Endpoint:
-    """Return what to call; a development server is started where there is nothing else."""
+async def _endpoint(options: TalkOptions, stack: AsyncExitStack) -> tuple[Endpoint, str | None]:
+    """Return what to call, and what to do for a better model, if there is.
+
+    A development server is started where there is nothing else.
+    """
     key = os.environ.get(KEY)
     if options.url is not None:
-        return Endpoint(_shown(options.url), options.url, key or _DEV_KEY, options.model)
+        return Endpoint(_shown(options.url), options.url, key or _DEV_KEY, options.model), None
     if key and not options.dev:
-        return Endpoint("the provider", None, key, options.model)
+        return Endpoint("the provider", None, key, options.model), None
     best = best_offline()
     server = make_server(best.mind, best.voice)
     await stack.enter_async_context(server)
-    terminal.console.print(Text(best.more, QUIET))
-    return Endpoint(best.name, server.url, _DEV_KEY, options.model)
+    return Endpoint(best.name, server.url, _DEV_KEY, options.model), best.more
 
 
 def _device(options: TalkOptions) -> SoundDevice:

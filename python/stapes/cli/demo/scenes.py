@@ -79,8 +79,9 @@ def find_examples(directory: Path | None) -> Path:
         if (place / "questions.toml").is_file() and (place / "agent.py").is_file():
             return place
     raise ScriptMissingError(
-        f"the demo's files (agent.py, questions.toml) are not in {places[0]}/: run it in a clone "
-        "of the repository, or name the directory with --examples"
+        f"the demo's files (agent.py, questions.toml) are not in {places[0]}/. They come with the "
+        "repository, not with the package: run it in a clone, or name their folder with "
+        "--examples. `stapes serve AGENT.py` talks to an agent of yours"
     )
 
 
