@@ -218,9 +218,13 @@ CHAPTERS = (
         "Phone calls and calls from web pages. All names on this page are imported from "
         "`stapes.calls`.",
         (
-            Section("Servers", "stapes.calls", "CallServer TwilioCall AsgiCall BrowserCall"),
             Section(
-                "A call", "stapes.calls", "Call CallOptions ListenOptions CallSummary PageEvents"
+                "Servers", "stapes.calls", "CallServer TwilioCall AsgiCall BrowserCall WebRTCCall"
+            ),
+            Section(
+                "A call",
+                "stapes.calls",
+                "Call CallOptions ListenOptions WebRTCCallOptions CallSummary PageEvents",
             ),
             Section(
                 "Events of a call",

@@ -67,12 +67,14 @@ def members(name: Name) -> list[str]:
 def _index() -> Iterator[str]:
     yield "# API reference\n"
     yield "Each public name, with its arguments, fields, units, defaults and errors.\n"
+    yield "There is also [the command line](commands.md), and what"
+    yield "[web pages and servers say to each other](browser-wire.md).\n"
     for chapter, sections in chapter_names():
         yield f"## [{chapter.title}]({chapter.file}.md)\n"
         yield f"{chapter.text}\n"
         for _, names in sections:
             for name in names:
-                text = _summary(_text(name.target))
+                text = _summary(_text(name.target)) or "The version of the package."
                 yield f"- [`{name.name}`]({chapter.file}.md#{name.anchor}): {text}"
         yield ""
 
