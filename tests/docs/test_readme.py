@@ -1,12 +1,16 @@
-"""The README is for five minutes, and each example says in a few lines what it is."""
+"""What a reader does with the pages: reads for five minutes, and copies code into a file."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs.pages import ROOT
+from tests.docs.pages import PAGES, ROOT, blocks, name_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 README = (ROOT / "README.md").read_text("utf-8")
 EXAMPLES = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
@@ -35,3 +39,11 @@ def test_an_example_has_a_short_readme_that_names_its_tests(name: str) -> None:
     tests = re.findall(r"tests/examples/test_\w+\.py", text)
     assert tests
     assert all((ROOT / path).exists() for path in tests)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_code_that_is_copied_into_a_file_awaits_inside_of_functions_alone(page: Path) -> None:
+    """The test of the pages would run it otherwise as well; Python does not."""
+    for block in blocks(page):
+        if block.language == "python":
+            compile(block.code, f"{name_of(page)}:{block.line}", "exec", dont_inherit=True)
