@@ -109,5 +109,6 @@ def _about(text: str) -> str:
     for paragraph in text.split("\n\n")[1:]:
         if paragraph[:1].isalpha() or paragraph[:1] == "`":
             flat = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(paragraph.split()))
-            return f": {re.split(r'(?<=[.:]) ', flat)[0]}"
+            sentence = re.split(r"(?<=\.) ", flat)[0].rstrip(":")
+            return f": {sentence}"
     return ""

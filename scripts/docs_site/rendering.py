@@ -82,7 +82,7 @@ def _index() -> Iterator[str]:
 def _summary(text: str) -> str:
     """The first sentence."""
     first = text.split("\n\n")[0].replace("\n", " ")
-    return re.split(r"(?<=[.:])\s", first)[0].rstrip(":")
+    return re.split(r"(?<=\.)\s", first)[0].rstrip(":")
 
 
 def _page(chapter: Chapter, sections: Iterable[Any]) -> Iterator[str]:

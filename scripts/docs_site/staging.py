@@ -42,5 +42,5 @@ def _with_inner_links(page: Path, folder: Path) -> str:
 def plain(text: str) -> str:
     """A page as other programs read it: without what is for tests or for the look alone."""
     text = re.sub(r"^<!--.*?-->\n", "", text, flags=re.MULTILINE | re.DOTALL)
-    text = re.sub(r" \*(`[^\n]*?)\*\{: \.api-type \}", r" \1", text)
+    text = re.sub(r" \*((?!\*)[^\n]*?)\*\{: \.api-type \}", r" \1", text)
     return re.sub(r"( |^)\{ ?[#.:][^}\n]*\}(\n|$)", r"\2", text, flags=re.MULTILINE)

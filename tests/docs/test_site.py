@@ -109,6 +109,7 @@ def test_each_page_is_there_as_markdown_and_is_listed(site: Path) -> None:
     whole = (site / "llms-full.txt").read_text("utf-8")
     assert all((site / page).read_text("utf-8").strip() in whole for page in listed)
     assert "<!--" not in whole
+    assert ".api-type" not in whole
 
 
 def test_markdown_of_a_page_is_named_by_its_html(site: Path) -> None:
