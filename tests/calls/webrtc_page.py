@@ -194,7 +194,9 @@ class WebRTCPage:
         traceback: TracebackType | None,
     ) -> None:
         await self.connection.close()
-        await asyncio.gather(*self._tasks)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
 def correlation(sent: np.ndarray, heard: np.ndarray) -> float:

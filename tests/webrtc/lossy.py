@@ -111,7 +111,9 @@ class LossyNetwork:
         host = _HOST.search(answer)
         assert host is not None, answer
         far.towards = (host[1], int(host[2]))
-        body = _through(answer, near.port).encode()
+        # A client is answered from the address that it asks from.
+        client = _HOST.search(offer)
+        body = _through(answer, near.port, client[1] if client else "127.0.0.1").encode()
         date = ""
         if self.ahead_s is not None:
             date = f"date: {formatdate(time.time() + self.ahead_s, usegmt=True)}\r\n"
@@ -138,8 +140,8 @@ class LossyNetwork:
             return str(answer.read().decode())
 
 
-def _through(sdp: str, port: int) -> str:
+def _through(sdp: str, port: int, address: str = "127.0.0.1") -> str:
     """Leave only the way through the network in a description."""
-    way = f"a=candidate:1 1 udp 2130706431 127.0.0.1 {port} typ host\r\n"
+    way = f"a=candidate:1 1 udp 2130706431 {address} {port} typ host\r\n"
     sections = _CANDIDATE.sub("", sdp).split("m=")
     return "m=".join([sections[0], *(section + way for section in sections[1:])])

@@ -199,7 +199,11 @@ impl Call {
     /// Whether another line may carry it: its own is lost, or silent.
     pub(super) fn awaits_line(&self) -> bool {
         let now = self.clock.now();
-        self.look(|leg| leg.is_lost() || leg.is_silent(SILENT_LINE, now))
+        self.look(|leg| {
+            // Over WebRTC pauses are filled: a line that is broken is not silent, and the page knows.
+            let tells_nothing = !leg.capabilities().close_codes;
+            leg.is_lost() || tells_nothing || leg.is_silent(SILENT_LINE, now)
+        })
     }
 
     pub(super) fn carry_out(&self, effects: Effects) {

@@ -43,6 +43,8 @@ pub struct Capabilities {
     pub dtmf: bool,
     /// The wire has a message that hangs up; otherwise its end does, or does not: the carrier's page says.
     pub hang_up: bool,
+    /// The end of the line has a code, which tells why a call is not taken.
+    pub close_codes: bool,
     /// Packets may come in another order than that of their numbers.
     pub reorders: bool,
     /// The far end is an application: it is told that the call has started, and takes messages.
@@ -60,6 +62,7 @@ impl Capabilities {
         pause: false,
         dtmf: false,
         hang_up: false,
+        close_codes: true,
         reorders: false,
         messages: false,
     };

@@ -65,6 +65,7 @@ impl Carrier for WebRtcPage {
             marks: Marks::None,
             whole_frames: Some(FRAME),
             fills_pauses: false,
+            close_codes: false,
             ..self.page.capabilities()
         }
     }
