@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENDED", "SECONDS", "run_page"]
 
-SECONDS = 30
+SECONDS = 55
 ENDED = "the page has run to its end"
 
 
