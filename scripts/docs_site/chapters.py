@@ -91,7 +91,9 @@ CHAPTERS = (
         "session",
         "Sessions",
         "A session holds a conversation between a person and a model. It runs your tools, "
-        "handoffs and guardrails. All names on this page are imported from `stapes`.",
+        "handoffs and guardrails. All names on this page are imported from `stapes`.\n\n"
+        "A method that returns a `Completion` takes effect when it is called. Awaiting what it "
+        "returned waits for the end, and raises what went wrong.",
         (
             Section("Sessions", "stapes", "RealtimeSession RealtimeAgent RealtimeOutputGuardrail"),
             Section(
@@ -251,7 +253,9 @@ CHAPTERS = (
         "audio",
         "Audio",
         "Sound on its own: sample rates, G.711 (mu-law and A-law), Opus, levels, WAV files. "
-        "All names on this page are imported from `stapes.audio`.",
+        "All names on this page are imported from `stapes.audio`.\n\n"
+        "`Samples` are PCM of 16 bit, little endian, as anything bytes-like, or an array of int16 "
+        "or of float32 (-1 to 1). `Out` is `bytes`, or the array that `output=` names.",
         (Section("", "stapes.audio"),),
     ),
     Chapter(

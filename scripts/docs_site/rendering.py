@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["members", "pages", "undocumented"]
 
 _WIDTH = 88
+# One for each event is for type checkers: readers get what is common.
+_MAX_OVERLOADS = 6
 # What these fields mean wherever they stand, unless their class says more.
 _COMMON = {
     "agent": "the agent in charge",
@@ -157,7 +159,9 @@ def _class(name: Name, level: int) -> Iterator[str]:
         if not name.is_public(method):
             continue
         yield f"{'#' * (level + 1)} `{name.name}.{method}` {{#{name.anchor}.{method}}}\n"
-        overloads = _overloads_of(target, method) or [member]
+        overloads = _overloads_of(target, method)
+        if not 0 < len(overloads) <= _MAX_OVERLOADS:
+            overloads = [member]
         yield _code(*[_signature(method, it, is_method=True) for it in overloads])
         yield from _body(member)
 
@@ -231,9 +235,9 @@ def _sections(target: Any, function: Any) -> Iterator[str]:
 
 
 def _item(name: str, annotation: str, default: str | None, text: str) -> str:
-    said = [f"`{annotation}`"] if annotation else []
+    said = [f"`{_plain(annotation)}`"] if annotation else []
     if default is not None:
-        said.append(f"default `{default}`")
+        said.append(f"default `{_plain(default)}`")
     kind = f" *{', '.join(said)}*{{: .api-type }}" if said else ""
     return f"- **`{name}`**{kind}" + (f"  \n    {_flat(text)}" if text else "")
 
@@ -427,4 +431,9 @@ def _signature(name: str, function: Any, *, is_method: bool = False, returns: bo
 
 
 def _code(*parts: str) -> str:
-    return "```python\n" + "\n".join(parts) + "\n```\n"
+    return "```python\n" + _plain("\n".join(parts)) + "\n```\n"
+
+
+def _plain(code: str) -> str:
+    """Types and constants that have no public name, by what they are called."""
+    return re.sub(r"(?<![\w.])(?:_(?=[A-Z])|ev\.)", "", code)
