@@ -201,14 +201,17 @@ async def test_a_bearer_token_is_checked_and_a_page_without_is_told():
 
 async def test_a_page_that_finds_no_room_is_told():
     waiting = Waiting()
-    async with listening(waiting, max_calls=1) as url:
-        async with WebRTCPage(url) as page, WebRTCPage(url) as late:
-            await page.start()
-            await until(lambda: waiting.calls)
-            await late.start()
-            await late.until(lambda: late.messages)
-            assert late.messages[-1]["type"] == "end"
-            assert "max_calls" in late.messages[-1]["reason"]
+    async with (
+        listening(waiting, max_calls=1) as url,
+        WebRTCPage(url) as page,
+        WebRTCPage(url) as late,
+    ):
+        await page.start()
+        await until(lambda: waiting.calls)
+        await late.start()
+        await late.until(lambda: late.messages)
+        assert late.messages[-1]["type"] == "end"
+        assert "max_calls" in late.messages[-1]["reason"]
 
 
 async def test_offers_whose_calls_do_not_start_are_bounded():
