@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev release test prepare pythons test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-phone bench-survival bench-turns bench-webrtc fuzz faults docs clean
+.PHONY: help install demo dev release test prepare pythons test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-phone bench-survival bench-turns bench-webrtc fuzz faults docs wheels clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -113,6 +113,12 @@ bench: release ## Run the benchmarks of sound, and write docs/audio.md
 	$(BIN)/python -m pytest benches --benchmark-only
 	cargo bench --workspace
 	$(BIN)/python benches/audio/page.py
+
+# In an environment of its own, so that what is published is made by what `wheels` names alone.
+wheels: $(VENV)/.tools ## Build the wheel and the sdist that are published, and try the wheel on each Python (ten minutes)
+	$(PYTHON) -m venv .venv-wheels
+	.venv-wheels/bin/python -m pip install --quiet --disable-pip-version-check $$($(PYTHON) scripts/wheels/tools.py)
+	.venv-wheels/bin/python scripts/wheels/build.py $(PYTHONS)
 
 LOAD ?=
 bench-load: release ## Compare realtime clients under load, on two idle cores (half an hour)
