@@ -28,18 +28,13 @@ POLICY = "manylinux_2_17_x86_64"
 """The oldest systems that the wheel runs on (PEP 600)."""
 
 
-def run(*command: str | Path, env: dict[str, str] | None = None) -> str:
+def run(*command: str | Path) -> str:
     """Runs a tool of this environment; what it printed."""
     tools = Path(sys.executable).parent
     path = os.pathsep.join([str(tools), os.environ["PATH"]])
     words = [str(word) for word in command]
-    ran = subprocess.run(
-        words,
-        cwd=ROOT,
-        env={**os.environ, "PATH": path, **(env or {})},
-        capture_output=True,
-        text=True,
-    )
+    environment = {**os.environ, "PATH": path}
+    ran = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True)
     if ran.returncode:
         raise SystemExit(f"{' '.join(words)} failed:\n{ran.stdout}{ran.stderr}")
     return ran.stdout + ran.stderr

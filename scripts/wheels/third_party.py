@@ -29,8 +29,7 @@ def compiled_in(known: dict[str, Any]) -> list[str]:
     """The packages that the extension module is made of, its own left out."""
     nodes = {node["id"]: node for node in known["resolve"]["nodes"]}
     own = set(known["workspace_members"])
-    waiting = [id for id in own if "stapes-py" in id or id.endswith("rust/py")]
-    waiting = waiting or [p["id"] for p in known["packages"] if p["name"] == "stapes-py"]
+    waiting = [package["id"] for package in known["packages"] if package["name"] == "stapes-py"]
     found: set[str] = set()
     while waiting:
         for dependency in nodes[waiting.pop()]["deps"]:
@@ -52,8 +51,7 @@ def main() -> None:
     known = metadata()
     packages = {package["id"]: package for package in known["packages"]}
     users: dict[str, list[str]] = {}
-    for id in compiled_in(known):
-        package = packages[id]
+    for package in (packages[name] for name in compiled_in(known)):
         folder = Path(package["manifest_path"]).parent
         title = f"{package['name']} {package['version']} ({package['license'] or 'see its text'})"
         for text in texts(folder) or [f"{title} brings no text of its licence."]:
