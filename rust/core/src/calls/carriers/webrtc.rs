@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use super::browser::Browser;
+use super::wire;
 use crate::audio::AudioFormat;
 use crate::calls::carrier::{Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Media};
 use crate::transport::{Frame, Outgoing};
@@ -42,6 +43,12 @@ pub fn timed_sound(at_ms: u64, samples: &[i16], out: &mut Vec<u8>) {
 /// The start of a call whose page cannot say it.
 pub fn start_of(call_id: &str) -> String {
     format!(r#"{{"type":"start","call_id":"{call_id}","channel":false}}"#)
+}
+
+/// What a page is told whose call is not taken, by the code that would close its WebSocket.
+pub fn refusal_of(code: u16, reason: &str) -> Option<String> {
+    let reason = wire::quoted(reason);
+    (code != 1000).then(|| format!(r#"{{"type":"end","reason":{reason},"code":{code}}}"#))
 }
 
 impl Default for WebRtcPage {
@@ -164,6 +171,16 @@ mod tests {
             "{lines:?}"
         );
         assert!(!codec.capabilities().messages);
+    }
+
+    #[test]
+    fn a_refusal_has_the_code_that_closes_a_websocket() {
+        assert_eq!(refusal_of(1000, ""), None);
+        let told = r#"{"type":"end","reason":"too many \"calls\"","code":1013}"#;
+        assert_eq!(
+            refusal_of(1013, "too many \"calls\"").as_deref(),
+            Some(told)
+        );
     }
 
     #[test]

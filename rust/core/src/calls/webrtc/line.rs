@@ -18,7 +18,7 @@ use super::{WebRtcCallOptions, WebRtcLine};
 use crate::audio::rtp::jitter::RtpPacket;
 use crate::audio::rtp::receiver::{OpusReceiver, ReceiverError};
 use crate::audio::rtp::sender::{OpusSender, SenderError, SenderOptions};
-use crate::calls::carriers::webrtc::{RATE, start_of, timed_sound};
+use crate::calls::carriers::webrtc::{RATE, refusal_of, start_of, timed_sound};
 use crate::calls::line::CallLine;
 use crate::transport::timer_grid::{GRID, TimerGrid};
 use crate::transport::webrtc::{Opus, Peer, PeerError, PeerEvent, PeerState, Received};
@@ -315,7 +315,9 @@ impl<P: Peer> Driver<'_, P> {
                 match outgoing {
                     Outgoing::Binary(sound) => self.encode(&sound),
                     Outgoing::Text(text) => self.texts.push_back(text),
-                    Outgoing::Close { .. } => {
+                    Outgoing::Close { code, reason } => {
+                        // There is no close code here: a refusal is told in words.
+                        self.texts.extend(refusal_of(code, &reason));
                         let by = self.now() + self.options.close_timeout;
                         self.close_by.get_or_insert(by);
                     }
