@@ -5,10 +5,12 @@ window.stapes = stapes;
 window.events = [];
 const TYPES = "state started transcript tool agent interrupted guardrail message error ended";
 window.dial = (options) => {
-  window.call = new stapes.VoiceCall(options);
+  window.call = new stapes.VoiceCall({ transport: "websocket", ...options });
   for (const type of TYPES.split(" ")) {
     call.on(type, (detail) => events.push({ at: type, ...detail, code: (detail.error ?? detail).code }));
   }
+  window.transports = [];
+  call.on("transport", ({ transport, fallback }) => transports.push([transport, fallback?.code ?? null]));
   return call.start();
 };
 window.failure = (promise) => promise.then(() => null, ({ name, code, message }) => ({ name, code, message }));
@@ -22,13 +24,34 @@ window.AudioWorkletNode = class extends Node {
     window.contexts = [...(window.contexts ?? []), context];
   }
 };
-window.tap = async () => {
-  await voice.context.audioWorklet.addModule("./tap.js");
-  const node = new Node(voice.context, "tap");
+window.tap = async (from = voice) => {
+  await from.context.audioWorklet.addModule("./tap.js");
+  const node = new Node(from.context, "tap");
   window.tapped = [];
   node.port.onmessage = ({ data }) => tapped.push(data);
-  voice.connect(node);
-  node.connect(voice.context.destination);
+  from.connect(node);
+  node.connect(from.context.destination);
+};
+// What an element plays of a remote track, which is what is heard over WebRTC.
+const Element = window.Audio;
+window.Audio = class extends Element {
+  constructor(...given) {
+    super(...given);
+    window.elements = [...(window.elements ?? []), this];
+  }
+};
+window.tapRemote = () => {
+  const context = new AudioContext({ sampleRate: 24000 });
+  return tap(context.createMediaStreamSource(elements.at(-1).srcObject));
+};
+// Connections, so that they can be broken.
+window.connections = [];
+const Connection = window.RTCPeerConnection;
+window.RTCPeerConnection = class extends Connection {
+  constructor(...given) {
+    super(...given);
+    connections.push(this);
+  }
 };
 window.playedBack = () => {
   const bytes = new Uint8Array(tapped.reduce((sum, piece) => sum + piece.length * 4, 0));

@@ -14,7 +14,7 @@ export type VoiceErrorCode =
   | "no-permission"
   | "no-microphone"
   | "microphone-busy"
-  /** The sound device has a sample rate that the wire does not know. */
+  /** The sound device has a sample rate that the wire does not know; the browser or the server has no WebRTC. */
   | "unsupported"
   | "unreachable"
   /** The server does not allow the page's origin or its token. */
@@ -51,6 +51,23 @@ export type VoiceState =
 
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
+/** What carries a call. */
+export type Transport = "webrtc" | "websocket";
+
+/** How the network does, over WebRTC. Times are in seconds, the rest is counted from the beginning of the line. */
+export interface NetworkFigures {
+  /** To the server and back; null until it is known. */
+  roundTrip: number | null;
+  packetsSent: number;
+  packetsReceived: number;
+  /** Of the agent's voice. */
+  packetsLost: number;
+  /** How irregularly the voice's packets come. */
+  jitter: number | null;
+  /** How long they were held back lately, so that late ones find their place. */
+  jitterBuffer: number | null;
+}
+
 export interface Transcript {
   type: "transcript";
   role: "user" | "assistant";
@@ -75,6 +92,8 @@ export interface ToolStatus {
 /** The type of each event, and what its `detail` is. */
 export interface VoiceCallEvents {
   state: { state: VoiceState };
+  /** What carries the call from now on. `fallback`: why it is not WebRTC, where that was tried. */
+  transport: { transport: Transport; fallback: VoiceError | null };
   /** The line stands; `resumed`: again, and it is the same call. */
   started: { resumed: boolean };
   transcript: Transcript;
@@ -94,7 +113,14 @@ export interface VoiceCallEvents {
 }
 
 export interface VoiceCallOptions extends WebSocketCarrierOptions {
-  /** Another line than a WebSocket; the options of the WebSocket have no meaning then. */
+  /**
+   * `auto`: WebRTC, and a WebSocket where the browser or the server has none, where nothing connects within 3 s, and where
+   * a line that broke comes back by it alone. Default: `auto`.
+   */
+  transport?: "auto" | Transport;
+  /** STUN and TURN servers of the page's. Default: none; a server that can be reached needs none. */
+  iceServers?: RTCIceServer[];
+  /** Another line than these; the options of the lines have no meaning then. */
   carrier?: Carrier;
   /** Names and values that the application gets with the call. Default: none. */
   parameters?: Record<string, string>;
@@ -118,10 +144,19 @@ export class VoiceCall extends EventTarget {
   readonly levels: { microphone: number; loudspeaker: number };
   /** Seconds of voice that the loudspeaker was given. */
   readonly played: number;
-  /** Seconds of voice that arrived, without what was dropped unheard; NaN where the carrier does not know. */
+  /**
+   * Seconds of voice that arrived, without what was dropped unheard; NaN where the carrier does not know. Over WebRTC it
+   * comes as it is played, and the two are the same.
+   */
   readonly received: number;
-  /** How often the voice had to stop because the next sound was late. */
+  /** How often the voice had to stop because the next sound was late; NaN over WebRTC, where browsers fill such gaps. */
   readonly underruns: number;
+  /** What carries the call; null until it stands, and where a `carrier` does not tell. */
+  readonly transport: Transport | null;
+  /** Why that is not WebRTC, where WebRTC was tried. */
+  readonly fallback: VoiceError | null;
+  /** Renewed five times a second; null where it is not WebRTC that carries the call. */
+  readonly network: NetworkFigures | null;
   /** Stops the agent, as speaking does. */
   interrupt(): void;
   /** Says something in writing, at most 4,000 characters. */
@@ -155,9 +190,10 @@ export interface WebSocketCarrierOptions {
   worklet?: string | URL;
 }
 
-/** The line of `stapes serve`, of `@calls.browser` and of `BrowserCall`. */
+/** A line of `stapes serve`, of `@calls.browser` and of `BrowserCall`, whatever the `transport`. */
 export class WebSocketCarrier implements Carrier {
   constructor(options?: WebSocketCarrierOptions);
+  readonly transport: "websocket";
   readonly played: number;
   readonly received: number;
   readonly underruns: number;
@@ -180,6 +216,9 @@ export interface Carrier {
   readonly played: number;
   readonly received: number;
   readonly underruns: number;
+  readonly transport?: Transport | null;
+  readonly fallback?: VoiceError | null;
+  readonly network?: NetworkFigures | null;
   muted: boolean;
   /** Returns the sample rate that the AudioContext should have; undefined: the device's. */
   prepare(): Promise<number | undefined>;
@@ -200,10 +239,16 @@ export interface CarrierCall {
   source: MediaStreamAudioSourceNode;
   parameters: Record<string, string>;
   line: Line;
+  /** Of a WebSocketCarrier: the id of a call that another line carried before, and that it goes on. */
+  callId?: string;
+  resumes?: boolean;
+  /** How long it may be dialled, in seconds. */
+  seconds?: number;
 }
 
 /** What a carrier tells its call. */
 export interface Line {
+  transport(transport: Transport, fallback?: VoiceError | null): void;
   started(resumed: boolean): void;
   /** The node that plays the agent's voice, to be measured. */
   voice(node: AudioNode): void;

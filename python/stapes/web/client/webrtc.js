@@ -1,6 +1,6 @@
 // Calls over WebRTC for stapes.js: the offer goes to a URL, events go over a data channel.
 
-import { VoiceError } from "./stapes.js";
+import { VoiceError } from "./errors.js";
 
 const CHANNEL = "oai-events";
 // Seconds.

@@ -5,5 +5,6 @@ import { Screen } from "./screen.js";
 
 const { search, searchParams } = new URL(location.href);
 const codec = searchParams.get("codec") ?? "pcm";
+const transport = searchParams.get("transport") ?? "auto";
 
-new Screen(() => new VoiceCall({ url: `talk${search}`, codec }));
+new Screen(() => new VoiceCall({ url: `talk${search}`, codec, transport }));

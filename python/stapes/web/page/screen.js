@@ -20,6 +20,10 @@ const STATES = {
 // Told to a screen reader; it is silent about the rest, because the agent is heard.
 const ANNOUNCED = ["connecting", "reconnecting", "ended", "failed", "lost"];
 const OVER = ["idle", "ended", "failed", "lost"];
+const TRANSPORTS = { webrtc: "WebRTC", websocket: "WebSocket" };
+// Of the packets since the figures before, when losses are told.
+const MUCH_LOST = 0.01;
+const FIGURES_MS = 1000;
 const find = (id) => document.getElementById(id);
 
 function fill(meter, level) {
@@ -41,6 +45,8 @@ export class Screen {
   #key = undefined;
   #began = null;
   #state = "idle";
+  // Packets of the agent's voice when the line was shown last, and when that was.
+  #packets = { at: 0, received: 0, lost: 0 };
 
   // `makeCall(key)` returns a VoiceCall. Where `keyAsked(error)` returns a text, a key is asked for with it.
   constructor(makeCall, { agent, keyAsked = () => null } = {}) {
@@ -64,6 +70,8 @@ export class Screen {
     this.#key = key;
     this.#complain("");
     find("key-form").hidden = true;
+    find("line").hidden = true;
+    this.#packets = { at: 0, received: 0, lost: 0 };
     this.#transcript.clear();
     this.#scope.clear();
     this.#began = null;
@@ -76,9 +84,10 @@ export class Screen {
     this.#call = call;
     const transcript = this.#transcript;
     call.on("state", ({ state }) => this.#become(state));
+    call.on("transport", () => this.#showLine(call));
     call.on("started", () => this.#stands());
     call.on("agent", ({ name }) => this.#answers(name));
-    call.on("transcript", (said) => transcript.said(said, call.received));
+    call.on("transcript", (said) => transcript.said(said, call.received, call.transport === "webrtc"));
     call.on("playing", ({ item_id: id, after }) => transcript.playing(id, call.played, after));
     call.on("played", ({ item_id: id }) => transcript.played(id));
     call.on("tool", (tool) => transcript.tool(tool));
@@ -133,6 +142,7 @@ export class Screen {
     this.#presence.show(microphone, loudspeaker);
     this.#scope.add(at, microphone, loudspeaker);
     this.#scope.draw(at);
+    if (performance.now() - this.#packets.at > FIGURES_MS) this.#showLine(call);
     this.#transcript.advance(call.played, call.received);
     const stops = ["speaking", "thinking"].includes(this.#state) || call.received - call.played > OVER_SOON;
     find("stop").disabled = !stops;
@@ -140,6 +150,22 @@ export class Screen {
     const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
     if (find("clock").textContent !== clock) find("clock").textContent = clock;
     requestAnimationFrame(() => this.#tick(call));
+  }
+
+  // What carries the call, and how the network does where that is known.
+  #showLine(call) {
+    const name = TRANSPORTS[call.transport];
+    find("line").hidden = !name;
+    if (!name) return;
+    const told = [name];
+    const { roundTrip, packetsReceived: received, packetsLost: lost } = call.network ?? {};
+    if (Number.isFinite(roundTrip)) told.push(`${Math.max(1, Math.round(roundTrip * 1000))} ms`);
+    const share = (lost - this.#packets.lost) / (received + lost - this.#packets.received - this.#packets.lost);
+    if (share > MUCH_LOST) told.push(`${Math.round(share * 100)} % lost`);
+    this.#packets = { at: performance.now(), received: received ?? 0, lost: lost ?? 0 };
+    const text = told.join(" · ");
+    if (find("line").textContent !== text) find("line").textContent = text;
+    find("line").title = call.fallback ? `Not WebRTC: ${call.fallback.message}` : "";
   }
 
   #show(state) {

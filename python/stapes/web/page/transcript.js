@@ -62,6 +62,11 @@ class Turn {
     if (this.unheard.textContent !== rest) this.unheard.textContent = rest;
   }
 
+  // Where its voice ends, as far as that is known.
+  ends() {
+    return this.until ?? (this.from ?? -Infinity) + this.text.length / SPEECH_RATE;
+  }
+
   wait() {
     if (!this.row.querySelector(".dots")) this.said.append(element("span", "dots", "•••"));
   }
@@ -126,8 +131,9 @@ export class Transcript {
     this.#add(turn.row);
   }
 
-  // Somebody's words, all of them so far; `received` is how many seconds of voice are there.
-  said({ role, item_id: id, text, final, interrupted }, received) {
+  // Somebody's words, all of them so far; `received` is how many seconds of voice are there. `isPaced`: the voice comes
+  // as it is spoken, and what was said before may still be on its way.
+  said({ role, item_id: id, text, final, interrupted }, received, isPaced = false) {
     if (role === "user") return this.#callerSaid(id, text, final);
     if (interrupted) return this.#cut(id, text);
     let turn = this.#turns.get(id);
@@ -136,8 +142,9 @@ export class Transcript {
       if (!text) return;
       turn = new Turn("agent", this.agent);
       if (!Number.isNaN(received)) {
-        turn.from = received;
-        for (const earlier of this.#speaking) earlier.until ??= received;
+        turn.from = isPaced ? Math.max(received, ...[...this.#speaking].map((earlier) => earlier.ends())) : received;
+        for (const earlier of this.#speaking) earlier.until ??= turn.from;
+        this.#receivedAt = performance.now();
       }
       this.#turns.set(id, turn);
       this.#speaking.add(turn);
@@ -172,7 +179,7 @@ export class Transcript {
     if (received !== this.#received) [this.#received, this.#receivedAt] = [received, now];
     const isThere = now - this.#receivedAt > ARRIVED;
     for (const turn of this.#speaking) {
-      if (turn.final && isThere) turn.until ??= received;
+      if (turn.final && isThere) turn.until = Math.min(turn.until ?? Infinity, received);
       turn.advance(played);
       if (turn.final && turn.from === null && turn.heardLength === turn.text.length) this.#speaking.delete(turn);
     }
