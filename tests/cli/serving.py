@@ -35,6 +35,8 @@ DEFAULTS: dict[str, Any] = {
     "public": False,
     "public_url": None,
     "origins": (),
+    "transport": "auto",
+    "public_addresses": (),
     "phones": (),
     "audiosocket": None,
     "url": None,

@@ -168,7 +168,7 @@ class WebRTCCall(Call):
             raise RuntimeError("the call was answered: make a WebRTCCall for each offer")
         self._answer = asyncio.get_running_loop().create_future()
         self.core.set_query(list((parameters or {}).items())[:_MAX_FIELDS])
-        self.core.answer(offer, local_address or _outward_address(), self._webrtc)
+        self.core.answer(offer, local_address or outward_address(), self._webrtc)
         try:
             return await self._answer
         except BaseException:
@@ -223,7 +223,7 @@ class WebRTCCall(Call):
                 super().handle(message)
 
 
-def _outward_address() -> str:
+def outward_address() -> str:
     """The address of this machine from which others are reached; nothing is sent to find it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:

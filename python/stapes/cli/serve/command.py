@@ -23,6 +23,13 @@ class ApproveKind(StrEnum):
     NONE = "none"
 
 
+class TransportKind(StrEnum):
+    """How pages may call."""
+
+    AUTO = "auto"
+    WEBSOCKET = "websocket"
+
+
 class Speaker(StrEnum):
     """Who begins a conversation."""
 
@@ -70,6 +77,21 @@ def serve(
         typer.Option(
             help="Let in pages of this origin, besides the server's own (repeatable).",
             rich_help_panel=_WHO,
+        ),
+    ] = None,
+    transport: Annotated[
+        TransportKind,
+        typer.Option(
+            help="How pages call: over WebRTC, and over a WebSocket where that cannot be had; or "
+            "over a WebSocket alone."
+        ),
+    ] = TransportKind.AUTO,
+    public_address: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="IP",
+            help="The address under which pages reach this machine over UDP (WebRTC), where a "
+            "router or a cloud translates its own (repeatable).",
         ),
     ] = None,
     phone: Annotated[
@@ -165,6 +187,8 @@ def serve(
             public=public,
             public_url=public_url,
             origins=tuple(origin or ()),
+            transport=transport.value,
+            public_addresses=tuple(public_address or ()),
             phones=read_phones(phone or (), public_url),
             audiosocket=audiosocket,
             url=url,

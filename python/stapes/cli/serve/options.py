@@ -23,6 +23,10 @@ class ServeOptions:
         public: strangers may call, also where nothing checks who does.
         public_url: how the server is reached from outside, where a proxy is in front of it.
         origins: of web pages elsewhere that may call, besides the server's own.
+        transport: how pages call: `auto` is over WebRTC, and over a WebSocket where that cannot be
+            had.
+        public_addresses: those under which pages reach this machine over UDP, where its own are
+            translated.
         phones: the carriers that bring calls, and the paths to which.
         audiosocket: the port of Asterisk's AudioSocket; `None`: there is none.
         url: of the model's WebSocket; `None`: the provider's own.
@@ -45,6 +49,8 @@ class ServeOptions:
     public: bool
     public_url: str | None
     origins: Sequence[str]
+    transport: Literal["auto", "websocket"]
+    public_addresses: Sequence[str]
     phones: Sequence[Phone]
     audiosocket: int | None
     url: str | None

@@ -13,8 +13,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from stapes import RealtimeSession
-from stapes.calls import CallOptions, CallServer, CallSummary, PageEvents
+from stapes.calls import CallOptions, CallServer, CallSummary, PageEvents, WebRTCCallOptions
 from stapes.calls.summary import one_line
+from stapes.calls.webrtc import outward_address
 from stapes.cli.builtin import apology
 from stapes.cli.dev_server import ServerSetupError
 from stapes.cli.failing import why_unreachable
@@ -110,7 +111,12 @@ def _routed(desk: _Desk, options: ServeOptions) -> CallServer:
     if options.page:
         calls.serve_files(page_files())
         calls.browser(
-            TALK, origins=options.origins, public=options.public, events=shown, options=how
+            TALK,
+            origins=options.origins,
+            public=options.public,
+            events=shown,
+            options=how,
+            webrtc=_webrtc(options) if options.transport == "auto" else None,
         )(desk.answer)
     for phone in options.phones:
         calls.route(phone.carrier, phone.path, public=options.public, options=how, **phone.checks)(
@@ -119,6 +125,15 @@ def _routed(desk: _Desk, options: ServeOptions) -> CallServer:
     if (port := options.audiosocket) is not None:
         calls.audiosocket(port=port, public=options.public, options=how)(desk.answer)
     return calls
+
+
+def _webrtc(options: ServeOptions) -> WebRTCCallOptions:
+    """Return how pages reach this machine over UDP, which passes no proxy."""
+    is_behind_another = options.public_url is not None or bool(options.public_addresses)
+    return WebRTCCallOptions(
+        local_addresses=(outward_address(),) if is_behind_another else (),
+        public_addresses=options.public_addresses,
+    )
 
 
 def _check_host(options: ServeOptions) -> None:
