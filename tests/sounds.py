@@ -11,7 +11,7 @@ from stapes.audio import Resampler
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["at_rate", "correlation", "found", "speech"]
+__all__ = ["at_rate", "correlation", "found", "gaps", "likeness", "pieces_alike", "speech"]
 
 
 def speech(seconds: float, rate: int, seed: int) -> NDArray[np.int16]:
@@ -56,3 +56,59 @@ def found(part: NDArray[np.int16], whole: NDArray[np.int16], rate: int) -> float
     size = rate // 5
     pieces = [part[at : at + size] for at in range(0, len(part) - size + 1, size)]
     return sum(correlation(piece, whole) > 0.95 for piece in pieces) / len(pieces)
+
+
+def likeness(sent: NDArray[Any], heard: NDArray[Any], rate: int = 24_000) -> float:
+    """How alike two sounds are where they are least so, half a second at a time.
+
+    A jitter buffer plays a little faster or slower between them as it sees fit: each piece is
+    compared where it fits best, near where it belongs. A gap fits nowhere.
+    """
+    return min(pieces_alike(sent, heard, rate // 2, rate), default=1.0)
+
+
+def pieces_alike(
+    sent: NDArray[Any], heard: NDArray[Any], size: int, rate: int = 24_000
+) -> list[float]:
+    """How alike the pieces of a sound are to what was heard, each looked for near the one before.
+
+    Args:
+        sent: PCM16.
+        heard: where they are looked for.
+        size: of a piece, in samples.
+        rate: of both.
+    """
+    lag, found = _lag(sent, heard), []
+    for start in range(0, len(sent) - size + 1, size):
+        piece = sent[start : start + size].astype(float)
+        if np.sqrt(np.mean(piece**2)) < 500:
+            continue
+        begin = max(0, start + lag - rate // 5)
+        place = heard[begin : start + lag + size + rate // 5]
+        found.append(correlation(piece, place))
+        if found[-1] > 0.8:
+            lag = begin + _lag(piece, place) - start
+    return found
+
+
+def _lag(sent: NDArray[Any], heard: NDArray[Any]) -> int:
+    size = 1 << (len(sent) + len(heard)).bit_length()
+    wanted, found_in = sent.astype(float), heard.astype(float)
+    product = np.fft.irfft(np.fft.rfft(found_in, size) * np.conj(np.fft.rfft(wanted, size)), size)
+    return int(np.argmax(product[: len(heard)]))
+
+
+def gaps(heard: NDArray[Any], rate: int, quiet: float) -> int:
+    """How many fiftieths of a second between the first sound and the last are silent.
+
+    Args:
+        quiet: the loudest sample of silence.
+    """
+    loud = np.flatnonzero(np.abs(heard) > quiet)
+    if len(loud) == 0:
+        return 0
+    sound = np.abs(heard[loud[0] : loud[-1] + 1])
+    size = rate // 50
+    return sum(
+        sound[at : at + size].max() <= quiet for at in range(0, len(sound) - size, size // 2)
+    )

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from page_desk import PageDesk
 from page_server import PageServer
 
-from stapes.web import WebFile
+from stapes.calls import CallServer, PageEvents
+from stapes.web import WebFile, page_files
 
 sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 
@@ -36,6 +38,21 @@ async def server(stack: AsyncExitStack, bare_files: dict[str, WebFile]) -> PageS
     server = await stack.enter_async_context(PageServer())
     server.files |= bare_files
     return server
+
+
+@pytest.fixture
+def serve(stack: AsyncExitStack, bare_files: dict[str, WebFile]) -> Callable[..., Any]:
+    """Serve the pages, and have an agent answer them; return its desk and the URL."""
+
+    async def start(agent: Any, model: Any, **options: Any) -> tuple[PageDesk, str]:
+        desk = PageDesk(agent, model.url)
+        server = CallServer(port=0, max_calls=options.pop("max_calls", None))
+        server.browser("/talk", events=PageEvents(tools="all"), **options)(desk)
+        server.serve_files({**page_files(), **bare_files})
+        await stack.enter_async_context(server)
+        return desk, f"http://127.0.0.1:{server.port}/"
+
+    return start
 
 
 @pytest.fixture

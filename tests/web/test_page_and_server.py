@@ -6,24 +6,18 @@ import base64
 import sys
 import wave
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from stapes import RealtimeAgent, RealtimeSession, WebSocketTransport
-from stapes.calls import Call, CallServer, PageEvents
+from stapes import RealtimeAgent
 from stapes.cli.load_agent import load_agent
 from stapes.devserver import Call as ToolCall
 from stapes.devserver import ScriptedMind, ToneVoice, Turn
-from stapes.web import page_files
 
 sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 
 from chromium import PROGRAM, Chromium
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 QUESTIONS = Path(__file__).parents[2] / "examples" / "front_desk" / "questions"
 RATE = 16_000
@@ -49,39 +43,6 @@ def question(name: str) -> np.ndarray:
     """A question as the microphone hears it, at 48 kHz."""
     with wave.open(str(QUESTIONS / name)) as file:
         return np.repeat(np.frombuffer(file.readframes(file.getnframes()), "<i2"), 3)
-
-
-class Desk:
-    """Answers pages with an agent, and keeps their calls and sessions."""
-
-    def __init__(self, agent: RealtimeAgent, url: str) -> None:
-        self.agent = agent
-        self.url = url
-        self.calls: list[Call] = []
-        self.cuts: list[Any] = []
-        self.problems: list[Any] = []
-
-    async def __call__(self, call: Call) -> None:
-        self.calls.append(call)
-        async with RealtimeSession(
-            self.agent, call=call, transport=WebSocketTransport(url=self.url), api_key="key"
-        ) as session:
-            session.on("audio_interrupted", self.cuts.append)
-            session.on("error", self.problems.append)
-            await call.ended()
-
-
-@pytest.fixture
-def serve(stack, bare_files) -> Callable[..., Any]:
-    async def start(agent: RealtimeAgent, model: Any) -> tuple[Desk, str]:
-        desk = Desk(agent, model.url)
-        server = CallServer(port=0)
-        server.browser("/talk", events=PageEvents(tools="all"))(desk)
-        server.serve_files({**page_files(), **bare_files})
-        await stack.enter_async_context(server)
-        return desk, f"http://127.0.0.1:{server.port}/"
-
-    return start
 
 
 @pytest.mark.parametrize("codec", ["pcm", "opus"])
@@ -147,7 +108,8 @@ async def test_a_call_goes_on_when_its_line_breaks(run, serve, browse, is_speaki
     assert desk.problems == []
 
 
-async def test_the_page_shows_a_conversation_with_an_interruption(run, serve, browse):
+@pytest.mark.parametrize("query", ["", "?transport=websocket"])
+async def test_the_page_shows_a_conversation_with_an_interruption(run, serve, browse, query):
     from agents import function_tool
 
     @function_tool
@@ -165,7 +127,7 @@ async def test_the_page_shows_a_conversation_with_an_interruption(run, serve, br
     model = await run(mind, ToneVoice(), pace=8.0)
     agent = RealtimeAgent(name="Front desk", instructions="Be brief.", tools=[weather])
     desk, url = await serve(agent, model)
-    browser = await browse(url, SILENCE)
+    browser = await browse(url + query, SILENCE)
     await browser.until("document.body.dataset.state === 'idle'")
     await browser.click("#call")
     await browser.until("document.getElementById('title').textContent === 'Front desk'")
@@ -199,7 +161,8 @@ async def write(browser: Chromium, words: str) -> None:
     await browser.click("#write button")
 
 
-async def test_a_person_with_a_microphone_is_heard_and_answered(run, serve, browse):
+@pytest.mark.parametrize("query", ["", "?transport=websocket"])
+async def test_a_person_with_a_microphone_is_heard_and_answered(run, serve, browse, query):
     from stapes.devserver.listening import ListeningMind
 
     mind = ListeningMind()
@@ -207,7 +170,7 @@ async def test_a_person_with_a_microphone_is_heard_and_answered(run, serve, brow
     model = await run(mind, pace=8.0)
     heard = np.concatenate([SILENCE, question("1-weather.wav"), np.tile(SILENCE, 9)])
     _, url = await serve(load_agent(str(QUESTIONS.parent / "agent.py")), model)
-    browser = await browse(url, heard)
+    browser = await browse(url + query, heard)
     await browser.until("document.body.dataset.state === 'idle'")
     await browser.click("#call")
     await browser.until(

@@ -15,13 +15,12 @@ sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 from browser_peer import BrowserPeer
 from calling import KEY, SECONDS, Seen, eventually
 from chromium import PROGRAM, Chromium
-from tests.sounds import correlation
+from tests.sounds import likeness
 
 from stapes import Audio, AudioStopped, RealtimeAgent, RealtimeSession, WebRTCTransport
 from stapes.devserver import ToneVoice
 
 RATE = 24_000
-WINDOW = RATE // 2
 SETTLING = 2 * RATE
 """Jitter buffers play a new stream faster and slower until they know the network."""
 
@@ -97,26 +96,3 @@ async def test_a_browser_that_goes_ends_the_call(far, session) -> None:
 
 def samples(pcm: bytes) -> Any:
     return np.frombuffer(pcm, "<i2").astype(float)
-
-
-def likeness(sent: Any, heard: Any) -> float:
-    """How alike two sounds are where they are least so, half a second at a time.
-
-    A jitter buffer plays a little faster or slower between them as it sees fit: each piece is
-    compared where it fits best, near where it belongs. A gap fits nowhere.
-    """
-    lag = best_lag(sent, heard)
-    least = 1.0
-    for start in range(0, len(sent) - WINDOW + 1, WINDOW):
-        piece = sent[start : start + WINDOW]
-        if np.sqrt(np.mean(piece**2)) < 500:
-            continue
-        around = heard[max(0, start + lag - 2_400) : start + lag + WINDOW + 2_400]
-        least = min(least, correlation(piece, around))
-    return least
-
-
-def best_lag(sent: Any, heard: Any) -> int:
-    size = 1 << (len(sent) + len(heard)).bit_length()
-    product = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sent, size)), size)
-    return int(np.argmax(product[: len(heard)]))
