@@ -290,7 +290,8 @@ async def test_addresses_of_private_networks_are_named_only_where_that_is_allowe
     async with listening(Waiting(), webrtc=known) as url, WebRTCPage(url) as page:
         answer = (await page.post()).body
         candidates = [line.split(" ")[4] for line in answer.split("\r\n") if "a=candidate" in line]
-        assert candidates == ["203.0.113.7"]
+        # Each section names it.
+        assert set(candidates) == {"203.0.113.7"}
 
 
 async def test_another_line_of_the_page_goes_on_with_its_call():

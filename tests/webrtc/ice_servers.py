@@ -159,11 +159,12 @@ async def _until_it_answers(port: int) -> None:
 class OfferTaker:
     """Takes offers, keeps them, and refuses."""
 
+    host: str = "127.0.0.1"
     offers: list[str] = field(default_factory=list)
     _server: Any = None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, self.host, 0)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -171,7 +172,8 @@ class OfferTaker:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1/realtime/calls"
+        port = self._server.sockets[0].getsockname()[1]
+        return f"http://{self.host}:{port}/v1/realtime/calls"
 
     def candidates(self, kind: str) -> list[tuple[str, int]]:
         """The addresses of a kind that the last offer names."""

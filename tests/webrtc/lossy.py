@@ -1,4 +1,4 @@
-"""A bad network between a client and a server of WebRTC calls: packets are lost, and come late."""
+"""A bad network between a client and a server of WebRTC calls: it loses packets, or is narrow."""
 
 from __future__ import annotations
 
@@ -60,7 +60,11 @@ class LossyNetwork:
     admits: Callable[[tuple[str, int]], bool] = lambda _address: True
     carried: int = 0
     lost: int = 0
+    bitrate: float | None = None
+    """What the way to the server carries, in bits per second; it queues for `queue_s` at most."""
+    queue_s: float = 0.3
     near: _Way | None = None
+    _free_at: float = 0.0
     _random: random.Random = field(init=False)
     _ways: list[_Way] = field(default_factory=list)
 
@@ -69,6 +73,10 @@ class LossyNetwork:
 
     def spoil(self, *, loss: float, jitter_s: float) -> None:
         self.loss, self.jitter_s = loss, jitter_s
+
+    def narrow(self, bitrate: float | None, *, queue_s: float) -> None:
+        """Let the way to the server carry so many bits per second, IP and UDP included."""
+        self.bitrate, self.queue_s = bitrate, queue_s
 
     async def __aenter__(self) -> Self:
         self._signalling = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -92,7 +100,15 @@ class LossyNetwork:
         if lost < self.loss:
             self.lost += 1
             return
-        asyncio.get_running_loop().call_later(late * self.jitter_s, self._deliver, data, way)
+        loop = asyncio.get_running_loop()
+        at = loop.time()
+        if self.bitrate is not None and way is not self.near:
+            begins = max(at, self._free_at)
+            if begins - at > self.queue_s:
+                self.lost += 1
+                return
+            at = self._free_at = begins + 8 * (len(data) + 28) / self.bitrate
+        loop.call_at(at + late * self.jitter_s, self._deliver, data, way)
 
     def _deliver(self, data: bytes, way: _Way | None) -> None:
         if way is None or way.towards is None or way.transport is None:

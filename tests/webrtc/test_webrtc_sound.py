@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import numpy as np
 import pytest
 from calling import spoken
+from likeness import Ear, alignment, samples
 
 from stapes import Audio, AudioInterrupted, AudioStart, AudioStopped, HistoryUpdated
 from stapes.devserver import ScriptedMind, Speech
@@ -15,22 +15,6 @@ from stapes.devserver import ScriptedMind, Speech
 pytest.importorskip("aiortc", reason="the far side of these calls is aiortc")
 
 RATE = 24_000
-
-
-def samples(pcm: bytes | bytearray) -> Any:
-    return np.frombuffer(bytes(pcm), "<i2").astype(float)
-
-
-def alignment(sent: Any, heard: Any) -> tuple[float, int]:
-    """How alike two sounds are when the second is moved to where it fits best, and how far."""
-    size = 1 << (len(sent) + len(heard)).bit_length()
-    product = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(sent, size))
-    lag = int(np.argmax(np.fft.irfft(product)))
-    lag = lag - size if lag > size // 2 else lag
-    moved = np.zeros(len(sent))
-    begin, end = max(0, -lag), min(len(sent), len(heard) - lag)
-    moved[begin:end] = heard[begin + lag : end + lag]
-    return float(np.corrcoef(sent, moved)[0, 1]), lag
 
 
 class Known:
@@ -41,21 +25,6 @@ class Known:
 
     async def speak(self, text: str, *, voice: str, speed: float) -> Speech:
         return Speech(self.pcm)
-
-
-class Ear(ScriptedMind):
-    """Keeps what it hears."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.heard: list[bytes] = []
-
-    def for_call(self) -> Ear:
-        return self
-
-    async def hear(self, pcm: bytes, **options: Any) -> str:
-        self.heard.append(pcm)
-        return await super().hear(pcm, **options)
 
 
 async def test_the_answer_is_heard_as_it_was_spoken(call):

@@ -162,7 +162,9 @@ class Call:
     def answer(self, offer: str, local: str, options: WebRTCCallOptions) -> None:
         """Answers an offer (SDP) from `local`, or the addresses of `options`, a
         `stapes.calls.WebRTCCallOptions`. The message `CallAnswered` has the answer."""
-    def sound(self) -> tuple[int, int, int, int, float, float, float, float] | None:
+    def sound(
+        self,
+    ) -> tuple[int, int, int, int, float, float, float, float, int, float, float] | None:
         """How its sound fares, as the fields of a `stapes.SoundStatistics`; `None` where the line
         does not tell."""
     @property

@@ -30,6 +30,9 @@ class SoundStatistics:
         missing: seconds of the sound that were lost and not even guessed: longer gaps.
         target: how long sound is held back now, in seconds, so that late packets find their place.
         delay: how long the last packet was held back, in seconds.
+        bitrate: of the user's sound now, in bits per second; it follows what the server reports.
+        reported_loss: the share of the user's packets that the server reported lost last, 0 to 1.
+        round_trip: how long a packet takes there and back, in seconds; 0: not known.
     """
 
     packets_sent: int
@@ -40,6 +43,9 @@ class SoundStatistics:
     missing: float
     target: float
     delay: float
+    bitrate: int
+    reported_loss: float
+    round_trip: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +93,18 @@ class WebRTCTransport(Transport):
             a TURN server over TCP or TLS helps where a firewall lets no UDP out.
         ice_server_timeout: how long these have to answer, all of them together. The call is then
             offered without those that have not; the log names them.
-        local_addresses: the addresses of this machine to use. None: the one that leads to the
-            server.
+        local_addresses: the addresses of this machine to use. None: all that others can reach,
+            eight at most, with the one first that leads to the server; and when they change, the
+            one that leads there then.
         complexity: effort of the Opus encoder, 0 to 10; `None`: 1, and 5 with `fec`.
-        bitrate: of the user's sound, in bits per second; `None`: 72,000 at most, and with `fec`
-            what the encoder chooses.
-        fec: packets carry a coarse copy of the one before, for when that is lost. It takes effect
-            with an `expected_loss` above zero.
-        expected_loss: packets that the network loses, in percent.
+        bitrate: of the user's sound, in bits per second, at most; `None`: 72,000, and with `fec`
+            what the encoder chooses. It is lowered where the server reports that more than a tenth
+            of the packets is lost, or that the network queues, and raised again afterwards.
+        min_bitrate: what it is lowered to at most.
+        fec: packets carry a coarse copy of the one before, for when that is lost: from the
+            beginning, with an `expected_loss` above zero. Without it they do while the server
+            reports that more than 4 % are lost.
+        expected_loss: packets that the network loses, in percent, at least.
         dtx: silence is not sent.
         max_queue: how much of the user's sound may wait, in seconds: sound that comes faster than
             it is spoken is sent in its time. The oldest is dropped.
@@ -127,6 +137,7 @@ class WebRTCTransport(Transport):
     local_addresses: Sequence[str] = ()
     complexity: int | None = None
     bitrate: int | None = None
+    min_bitrate: int = 16_000
     fec: bool = False
     expected_loss: int = 0
     dtx: bool = False
@@ -148,7 +159,13 @@ class WebRTCTransport(Transport):
             ValueError, TypeError: names the option that is wrong.
             StapesError: this build has no WebRTC.
         """
-        for name in ("channel_buffer", "send_batch_size", "max_outgoing_bytes", "high_water"):
+        for name in (
+            "min_bitrate",
+            "channel_buffer",
+            "send_batch_size",
+            "max_outgoing_bytes",
+            "high_water",
+        ):
             whole_number(getattr(self, name), name, at_least=1)
         whole_number(self.expected_loss, "expected_loss", at_least=0)
         if self.complexity is not None:

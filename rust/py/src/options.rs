@@ -297,6 +297,7 @@ options! {
         ice_servers: ice_servers,
         ice_server_timeout: ice_server_timeout,
         local_addresses: local_addresses,
+        min_bitrate: min_bitrate,
         fec: encoder.fec,
         expected_loss: encoder.expected_loss,
         dtx: encoder.dtx,

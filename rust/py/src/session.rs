@@ -46,7 +46,7 @@ fn setup(opening: Option<Opening>) -> Outcome<Option<SessionSetup>> {
 
 type LimitNumbers = (String, Option<f64>, Option<f64>, Option<f64>);
 
-type SoundNumbers = (u64, u64, u64, u64, f64, f64, f64, f64);
+type SoundNumbers = (u64, u64, u64, u64, f64, f64, f64, f64, u32, f64, f64);
 
 /// A conversation, its connection and its dispatch cursor.
 #[pyclass(frozen, extends = Acts, module = "stapes._core")]
@@ -442,8 +442,7 @@ impl Session {
         Ok(self.act(|conversation, _| conversation.restore(&items))??)
     }
 
-    /// `(packets sent, received, lost, late, share that was concealed, target and delay in seconds)` of a
-    /// connection with a media track, as of the last second.
+    /// [`SoundStats::numbers`] of a connection with a media track, as of the last second.
     fn sound_stats(&self) -> Outcome<Option<SoundNumbers>> {
         let stats = self.0.session()?.sound_stats();
         Ok(stats.map(SoundStats::numbers))

@@ -113,11 +113,17 @@ pub struct SoundStats {
     pub target: Duration,
     /// How long the jitter buffer held the last packet.
     pub delay: Duration,
+    /// The bitrate of the user's sound, in bits per second.
+    pub bitrate: u32,
+    /// The share of the user's packets that the far side reported as lost last, 0 to 1.
+    pub reported_loss: f64,
+    /// How long a packet takes there and back, as of its last report; zero: not known.
+    pub round_trip: Duration,
 }
 
 impl SoundStats {
     /// All of them, in the order of the fields; durations in seconds.
-    pub fn numbers(self) -> (u64, u64, u64, u64, f64, f64, f64, f64) {
+    pub fn numbers(self) -> (u64, u64, u64, u64, f64, f64, f64, f64, u32, f64, f64) {
         (
             self.packets_sent,
             self.packets_received,
@@ -127,6 +133,9 @@ impl SoundStats {
             self.missing.as_secs_f64(),
             self.target.as_secs_f64(),
             self.delay.as_secs_f64(),
+            self.bitrate,
+            self.reported_loss,
+            self.round_trip.as_secs_f64(),
         )
     }
 }

@@ -6,6 +6,7 @@
 
 mod carrying;
 mod closing;
+mod moving;
 mod refusals;
 mod sound;
 mod support;

@@ -29,6 +29,7 @@ fn settings() -> PeerSettings {
         local: vec![Ipv4Addr::LOCALHOST.into()],
         channel: "oai-events",
         ice_servers: Vec::new(),
+        is_bound: true,
         ice_server_timeout: Duration::from_secs(1),
         tls: Tls::default(),
         channel_buffer: 1 << 20,

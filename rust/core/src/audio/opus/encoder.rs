@@ -39,6 +39,7 @@ pub struct EncoderSettings {
 /// Encodes one stream.
 pub struct OpusEncoder {
     codec: ::opus::Encoder,
+    settings: EncoderSettings,
     rate: u32,
     lookahead: usize,
 }
@@ -54,37 +55,70 @@ impl OpusEncoder {
         };
         let mut codec =
             ::opus::Encoder::new(rate, Channels::Mono, application).map_err(codec_error)?;
-        if let Some(bitrate) = settings.bitrate {
-            within(
-                "bitrate",
-                bitrate,
-                500,
-                512_000,
-                "500 to 512000 bits per second",
-            )?;
-            codec
-                .set_bitrate(Bitrate::Bits(bitrate as i32))
-                .map_err(codec_error)?;
-        }
         if let Some(complexity) = settings.complexity {
             within("complexity", complexity, 0, 10, "0 to 10")?;
             codec
                 .set_complexity(complexity as i32)
                 .map_err(codec_error)?;
         }
+        codec.set_dtx(settings.dtx).map_err(codec_error)?;
+        let lookahead = codec.get_lookahead().map_err(codec_error)? as usize;
+        let mut encoder = Self {
+            codec,
+            settings,
+            rate,
+            lookahead,
+        };
+        encoder.follow_network(settings)?;
+        Ok(encoder)
+    }
+
+    /// Encodes with these settings from the next frame on. Where more than the bitrate and what is done about
+    /// lost packets differs from the settings before, the codec begins anew.
+    pub fn adapt(&mut self, settings: EncoderSettings) -> Result<(), OpusError> {
+        let alike = EncoderSettings {
+            bitrate: self.settings.bitrate,
+            fec: self.settings.fec,
+            expected_loss: self.settings.expected_loss,
+            ..settings
+        };
+        if alike == self.settings {
+            self.follow_network(settings)?;
+        } else {
+            *self = Self::new(self.rate, settings)?;
+        }
+        Ok(())
+    }
+
+    /// Sets what depends on the network.
+    fn follow_network(&mut self, settings: EncoderSettings) -> Result<(), OpusError> {
+        let bitrate = match settings.bitrate {
+            None => Bitrate::Auto,
+            Some(bits) => {
+                let expected = "500 to 512000 bits per second";
+                within("bitrate", bits, 500, 512_000, expected)?;
+                Bitrate::Bits(bits as i32)
+            }
+        };
         let loss = settings.expected_loss;
         within("expected_loss", loss, 0, 100, "0 to 100 percent")?;
+        let codec = &mut self.codec;
+        codec.set_bitrate(bitrate).map_err(codec_error)?;
         codec
             .set_packet_loss_perc(loss as i32)
             .map_err(codec_error)?;
         codec.set_inband_fec(settings.fec).map_err(codec_error)?;
-        codec.set_dtx(settings.dtx).map_err(codec_error)?;
-        let lookahead = codec.get_lookahead().map_err(codec_error)? as usize;
-        Ok(Self {
-            codec,
-            rate,
-            lookahead,
-        })
+        self.settings = settings;
+        Ok(())
+    }
+
+    /// The bitrate, as it was set or as the codec has chosen it, in bits per second.
+    pub fn bitrate(&mut self) -> u32 {
+        match (self.settings.bitrate, self.codec.get_bitrate()) {
+            (Some(bits), _) => bits,
+            (None, Ok(Bitrate::Bits(bits))) => bits.max(0) as u32,
+            (None, _) => 0,
+        }
     }
 
     /// Samples per second.

@@ -2,5 +2,6 @@
 
 pub mod jitter;
 mod minimum;
+pub mod rate;
 pub mod receiver;
 pub mod sender;

@@ -152,6 +152,17 @@ impl OpusSender {
         self.encoder.rate()
     }
 
+    /// Encodes with these settings from the next frame on.
+    pub fn adapt(&mut self, settings: EncoderSettings) -> Result<(), OpusError> {
+        self.options.encoder = settings;
+        self.encoder.adapt(settings)
+    }
+
+    /// The encoder's bitrate, in bits per second.
+    pub fn bitrate(&mut self) -> u32 {
+        self.encoder.bitrate()
+    }
+
     /// Queues samples. Returns how many samples, the oldest ones, were dropped because the queue was full.
     pub fn push(&mut self, samples: &[i16], now: Duration) -> usize {
         if samples.is_empty() {

@@ -16,6 +16,7 @@ use tracing::{debug, info};
 
 use super::{WebRtcCallOptions, WebRtcLine};
 use crate::audio::rtp::jitter::RtpPacket;
+use crate::audio::rtp::rate::Report;
 use crate::audio::rtp::receiver::{OpusReceiver, ReceiverError};
 use crate::audio::rtp::sender::{OpusSender, SenderError, SenderOptions};
 use crate::calls::carriers::webrtc::{RATE, refusal_of, start_of, timed_sound};
@@ -106,6 +107,7 @@ pub(super) async fn drive(line: WebRtcLine, endpoint: Arc<CallLine>, id: String)
         close_by: None,
         stats_at: STATS_INTERVAL,
         newest: None,
+        reported: Report::default(),
         samples: Vec::new(),
         sound: Vec::new(),
     };
@@ -155,6 +157,8 @@ struct Driver<'a, P> {
     stats_at: Duration,
     /// The last timestamp of the page's sound, and its place on a clock that does not wrap.
     newest: Option<(u32, u64)>,
+    /// What the page has reported last of the sound that it is sent.
+    reported: Report,
     samples: Vec<i16>,
     sound: Vec<u8>,
 }
@@ -253,13 +257,16 @@ impl<P: Peer> Driver<'_, P> {
                 let reason = format!("nothing has come from the page for {silence} s");
                 self.line.call().line_is_silent(Some(&reason));
             }
-            PeerEvent::Changed(PeerState::Failed) => return Break(self.timed_out()),
+            PeerEvent::Changed(PeerState::Failed) | PeerEvent::AddressLost => {
+                return Break(self.timed_out());
+            }
             PeerEvent::Changed(PeerState::Closed) => {
                 return Break(CloseReason::ClosedByPeer {
                     code: 1005,
                     reason: String::new(),
                 });
             }
+            PeerEvent::Report(report) => self.reported = report,
             PeerEvent::Changed(_) => {}
         }
         Continue(())
@@ -419,7 +426,8 @@ impl<P: Peer> Driver<'_, P> {
         place
     }
 
-    fn report_stats(&self) {
+    fn report_stats(&mut self) {
+        let bitrate = self.pipelines.sender.bitrate();
         let (sent, received) = (self.peer.stats(), self.pipelines.receiver.stats());
         self.line.call().report_sound(SoundStats {
             packets_sent: sent.packets_sent,
@@ -430,6 +438,9 @@ impl<P: Peer> Driver<'_, P> {
             missing: received.missing(),
             target: received.target,
             delay: received.delay,
+            bitrate,
+            reported_loss: self.reported.lost,
+            round_trip: self.reported.round_trip.unwrap_or_default(),
         });
     }
 

@@ -108,6 +108,7 @@ fn settings(local: IpAddr, options: &WebRtcCallOptions) -> PeerSettings {
     }
     PeerSettings {
         local: addresses,
+        is_bound: !options.local_addresses.is_empty(),
         channel: CHANNEL,
         ice_servers: options.ice_servers.clone(),
         ice_server_timeout: options.ice_server_timeout,

@@ -4,6 +4,8 @@
 //! [`tcp`] opens the connection, [`tls`] secures it, and [`exchange`] does the HTTP exchange that opens a
 //! tunnel or upgrades the connection. [`dial`] calls them in that order.
 
+#[cfg(feature = "webrtc")]
+pub(super) mod addresses;
 mod date;
 mod deadline;
 mod dial;

@@ -77,7 +77,7 @@ impl AudioPipelines {
             ..SenderOptions::default()
         };
         Ok(Self {
-            uplink_encoder: UplinkEncoder::new(rates.input, sender)
+            uplink_encoder: UplinkEncoder::new(rates.input, sender, options.min_bitrate)
                 .map_err(|error| invalid(&error))?,
             downlink_decoder: DownlinkDecoder::new(rates.output, options.jitter)
                 .map_err(|error| invalid(&error))?,
@@ -243,6 +243,13 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
                 let change = self.media.sound(now);
                 self.media_changed(change);
             }
+            PeerEvent::Report(report) => {
+                let now = self.now();
+                if let Err(error) = self.pipelines.uplink_encoder.follow(report, now) {
+                    let cause = error.to_string();
+                    return Break(CloseReason::Lost { cause });
+                }
+            }
             PeerEvent::Text(text) => {
                 self.endpoint.on_frame(Frame::Text(&text));
                 let (segment, now) = (self.endpoint.segment(), self.now());
@@ -264,6 +271,13 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
                 self.media_changed(change);
             }
             PeerEvent::Changed(PeerState::Failed) => return Break(self.timed_out()),
+            PeerEvent::AddressLost => {
+                return Break(CloseReason::Lost {
+                    cause: "this machine's network address has changed, and the server does not \
+                            take the call from the new one"
+                        .to_owned(),
+                });
+            }
             PeerEvent::ChannelClosed => return self.channel_closed(),
             PeerEvent::Changed(PeerState::Closed) => return Break(closed_by_peer()),
             PeerEvent::Opened | PeerEvent::Changed(_) => {}
@@ -315,8 +329,9 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
         }
     }
 
-    fn report_stats(&self) {
+    fn report_stats(&mut self) {
         let sent = self.peer.stats();
+        let (bitrate, report) = self.pipelines.uplink_encoder.network();
         let received = self.pipelines.downlink_decoder.stats();
         self.endpoint.on_stats(SoundStats {
             packets_sent: sent.packets_sent,
@@ -327,6 +342,9 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
             missing: received.missing(),
             target: received.target,
             delay: received.delay,
+            bitrate,
+            reported_loss: report.lost,
+            round_trip: report.round_trip.unwrap_or_default(),
         });
     }
 

@@ -32,6 +32,7 @@ pub use super::net::{CertificateProblem, ConnectError, ConnectPhase, ConnectRequ
 use self::driver::{AudioPipelines, DriverSettings};
 use super::end::EndGuard;
 use super::media::{SampleRates, SoundEndpoint};
+use super::net::addresses::reachable;
 use super::net::{ByteStream, Deadline, Secrets, ServerClock, Target, dial};
 
 /// The time limit of the DTLS handshake. It takes two round trips; a server that rejects a certificate
@@ -105,9 +106,10 @@ async fn call(
 
 fn settings(options: &WebRtcOptions, stream: &ByteStream) -> Result<PeerSettings, String> {
     let mut local = options.local_addresses.clone();
-    if local.is_empty() {
-        // The media uses the address that reached the server. Nobody can send to 0.0.0.0.
-        local.push(stream.local_ip().map_err(|error| error.to_string())?);
+    let is_bound = !local.is_empty();
+    if !is_bound {
+        // Nobody can send to 0.0.0.0.
+        local = reachable(stream.local_ip().map_err(|error| error.to_string())?);
     }
     if let Some(unusable) = local.iter().find(|ip| ip.is_unspecified()) {
         return Err(format!(
@@ -118,6 +120,7 @@ fn settings(options: &WebRtcOptions, stream: &ByteStream) -> Result<PeerSettings
     Ok(PeerSettings {
         local,
         channel: CHANNEL,
+        is_bound,
         ice_servers: options.ice_servers.clone(),
         ice_server_timeout: options.ice_server_timeout,
         tls: options.tls.clone(),

@@ -33,7 +33,8 @@ pub struct WebRtcOptions {
     /// How long STUN and TURN servers have to answer, all of them together, before the call is offered
     /// without those that have not. 1 s.
     pub ice_server_timeout: Duration,
-    /// The local addresses to use. None by default: the one from which the server is reached.
+    /// The local addresses to use. None by default: all of this machine, with the one first from which the
+    /// server is reached.
     pub local_addresses: Vec<IpAddr>,
     /// The most bytes in the data channel that the far side has not acknowledged. Further messages wait
     /// in the session. 1 MiB.
@@ -42,6 +43,8 @@ pub struct WebRtcOptions {
     pub send_batch_bytes: usize,
     /// How the user's sound is encoded. [`WebRtcOptions::encoder`] without FEC.
     pub encoder: EncoderSettings,
+    /// The lowest bitrate of the user's sound, in bits per second, where the network carries no more. 16,000.
+    pub min_bitrate: u32,
     /// The longest queue of the user's sound; beyond it, the oldest sound is dropped. 60 s.
     pub max_queue: Duration,
     /// The delay of the answer's sound in the jitter buffer: 40 ms at first, then 20 to 200 ms as the
@@ -110,6 +113,7 @@ impl Default for WebRtcOptions {
             channel_buffer: 1 << 20,
             send_batch_bytes: 64 << 10,
             encoder: Self::encoder(false),
+            min_bitrate: 16_000,
             max_queue: Duration::from_secs(60),
             jitter: JitterOptions::default(),
             proxy: Proxy::FromEnvironment,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::audio::rtp::rate::Report;
 use crate::transport::net::Tls;
 
 /// The payload type under which we offer Opus.
@@ -73,14 +74,19 @@ pub struct Received {
 }
 
 /// An event of a peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum PeerEvent {
     /// The data channel is open.
     Opened,
+    /// The address of this machine that the call used is gone, and the far side does not take the call on
+    /// another one. The connection has failed.
+    AddressLost,
     Text(String),
     /// A binary message; the realtime protocol has none.
     Binary(Bytes),
     Opus(Received),
+    /// What the far side reports of the packets that we send (RTCP).
+    Report(Report),
     Changed(PeerState),
     /// The far side closed the data channel, and perhaps the connection a moment later.
     ChannelClosed,
@@ -136,6 +142,8 @@ pub struct PeerSettings {
     pub local: Vec<IpAddr>,
     /// The label of the data channel: of the one that we offer, and of the one of the far side that is taken.
     pub channel: &'static str,
+    /// Whether no other addresses may be used later, when this machine's have changed.
+    pub is_bound: bool,
     pub ice_servers: Vec<IceServer>,
     /// How long these have to answer, all of them together.
     pub ice_server_timeout: Duration,

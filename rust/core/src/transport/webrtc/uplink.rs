@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::peer::Opus;
-use crate::audio::opus::OpusError;
+use crate::audio::opus::{Application, EncoderSettings, OpusError};
+use crate::audio::rtp::rate::{RateController, Report, Target};
 use crate::audio::rtp::sender::{OpusSender, SenderError, SenderOptions};
 use crate::transport::media::{Uplink, UplinkFrame};
 
@@ -16,6 +17,12 @@ const FRAME: Duration = Duration::from_millis(20);
 /// The same in ticks of 1/48,000 s.
 const FRAME_TICKS: u32 = 960;
 
+/// The most bits per second of a voice whose packets carry copies, and of one whose bitrate the codec
+/// chooses; and the least effort with copies.
+const MOST_WITH_FEC: u32 = 40_000;
+const MOST_OF_CODEC: u32 = 32_000;
+const LEAST_COMPLEXITY: u32 = 5;
+
 /// The longest delay that is caught up by sending packets back to back.
 const MAX_LATE: Duration = Duration::from_millis(100);
 
@@ -24,18 +31,39 @@ pub(super) struct UplinkEncoder {
     sender: OpusSender,
     packets: Packets,
     rate: u32,
+    /// As the options have it.
+    encoder: EncoderSettings,
+    controller: RateController,
+    report: Report,
     /// A mark was taken from the uplink, and the sound before it is still to be sent.
     marked: bool,
 }
 
 impl UplinkEncoder {
-    pub fn new(rate: u32, options: SenderOptions) -> Result<Self, SenderError> {
+    /// An encoder that takes `min_bitrate` bits per second at least, however narrow the network is.
+    pub fn new(rate: u32, options: SenderOptions, min_bitrate: u32) -> Result<Self, SenderError> {
+        let most = options.encoder.bitrate.unwrap_or(MOST_OF_CODEC);
         Ok(Self {
             sender: OpusSender::new(rate, options)?,
             packets: Packets::default(),
             rate,
+            encoder: options.encoder,
+            controller: RateController::new(min_bitrate, most),
+            report: Report::default(),
             marked: false,
         })
+    }
+
+    /// Follows what the far side reports.
+    pub fn follow(&mut self, report: Report, now: Duration) -> Result<(), OpusError> {
+        self.report = report;
+        let target = self.controller.report(report, now);
+        self.sender.adapt(adapted(self.encoder, target))
+    }
+
+    /// The bitrate of the encoder, in bits per second, and the last report of the far side.
+    pub fn network(&mut self) -> (u32, Report) {
+        (self.sender.bitrate(), self.report)
     }
 
     /// Takes frames from the uplink, up to the next mark.
@@ -111,6 +139,30 @@ impl UplinkEncoder {
     }
 }
 
+/// The settings for what the network carries. Only the codec's mode for speech has FEC, so a voice without it
+/// is encoded otherwise while packets are lost.
+fn adapted(encoder: EncoderSettings, target: Target) -> EncoderSettings {
+    let most = encoder.bitrate.unwrap_or(MOST_OF_CODEC);
+    let mut adapted = EncoderSettings {
+        bitrate: encoder.bitrate,
+        ..encoder
+    };
+    if target.bitrate < most {
+        adapted.bitrate = Some(target.bitrate);
+    }
+    if target.fec && !encoder.fec {
+        adapted.application = Application::Voip;
+        adapted.complexity = encoder.complexity.map(|it| it.max(LEAST_COMPLEXITY));
+        adapted.bitrate = Some(target.bitrate.min(MOST_WITH_FEC));
+        adapted.fec = true;
+    }
+    if target.fec {
+        let percent = (100.0 * target.loss).ceil() as u32;
+        adapted.expected_loss = encoder.expected_loss.max(percent.min(100));
+    }
+    adapted
+}
+
 /// Packets that were encoded elsewhere and are passed through. Only a benchmark sends them today;
 /// they are for callers whose packets are Opus already.
 #[derive(Default)]
@@ -156,7 +208,8 @@ mod tests {
     #[test]
     fn a_mark_waits_for_the_sound_before_it() {
         let uplink = Uplink::new(1 << 20);
-        let mut uplink_encoder = UplinkEncoder::new(24_000, SenderOptions::default()).unwrap();
+        let mut uplink_encoder =
+            UplinkEncoder::new(24_000, SenderOptions::default(), 16_000).unwrap();
         uplink.push(UplinkFrame::Samples(vec![1000; 700]));
         uplink.mark();
         uplink.push(UplinkFrame::Samples(vec![1000; 480]));
@@ -183,7 +236,7 @@ mod tests {
     #[test]
     fn what_was_not_sent_goes_on_over_the_next_connection() {
         let uplink = Uplink::new(1 << 20);
-        let encoder = || UplinkEncoder::new(24_000, SenderOptions::default()).unwrap();
+        let encoder = || UplinkEncoder::new(24_000, SenderOptions::default(), 16_000).unwrap();
         let mut first = encoder();
         uplink.push(UplinkFrame::Samples(vec![1000; 960]));
         uplink.mark();
@@ -206,7 +259,7 @@ mod tests {
         uplink.suspend(1 << 20);
         uplink.push(UplinkFrame::Samples(vec![1000; 24_000]));
         uplink.resume();
-        let mut encoder = UplinkEncoder::new(24_000, SenderOptions::default()).unwrap();
+        let mut encoder = UplinkEncoder::new(24_000, SenderOptions::default(), 16_000).unwrap();
         let mut behind = Vec::new();
         for at in 0..150 {
             // A microphone goes on.
@@ -228,7 +281,8 @@ mod tests {
     #[test]
     fn a_flush_drops_what_waits_for_its_deadline() {
         let uplink = Uplink::new(1 << 20);
-        let mut uplink_encoder = UplinkEncoder::new(24_000, SenderOptions::default()).unwrap();
+        let mut uplink_encoder =
+            UplinkEncoder::new(24_000, SenderOptions::default(), 16_000).unwrap();
         uplink.push(UplinkFrame::Samples(vec![1000; 24_000]));
         uplink_encoder.take(&uplink, ms(0));
         assert_eq!(uplink.bytes(), 48_000);
@@ -251,5 +305,75 @@ mod tests {
         assert_eq!(send(ms(10)), None);
         assert_eq!(send(ms(21)), Some((960, false)));
         assert_eq!(send(ms(1040)), Some((960 + 1000 * 48 + 960, true)));
+    }
+
+    #[test]
+    fn loss_brings_fec_and_a_narrow_network_a_lower_bitrate() {
+        let encoder = EncoderSettings {
+            application: Application::LowDelay,
+            bitrate: Some(72_000),
+            complexity: Some(1),
+            ..EncoderSettings::default()
+        };
+        let target = |bitrate, fec, loss| adapted(encoder, Target { bitrate, fec, loss });
+        assert_eq!(target(72_000, false, 0.01), encoder);
+        let narrow = target(30_000, false, 0.0);
+        assert_eq!(narrow.bitrate, Some(30_000));
+        assert_eq!(narrow.application, Application::LowDelay);
+        let lossy = target(72_000, true, 0.052);
+        assert_eq!(lossy.application, Application::Voip);
+        assert_eq!((lossy.fec, lossy.expected_loss), (true, 6));
+        assert_eq!((lossy.bitrate, lossy.complexity), (Some(40_000), Some(5)));
+        // Who has asked for FEC keeps it, and what they expect to lose.
+        let asked = EncoderSettings {
+            fec: true,
+            expected_loss: 20,
+            ..EncoderSettings::default()
+        };
+        let kept = adapted(
+            asked,
+            Target {
+                bitrate: 32_000,
+                fec: false,
+                loss: 0.0,
+            },
+        );
+        assert_eq!(kept, asked);
+    }
+
+    #[test]
+    fn the_encoder_follows_reports_without_a_gap() {
+        let options = SenderOptions {
+            encoder: EncoderSettings {
+                application: Application::LowDelay,
+                bitrate: Some(72_000),
+                complexity: Some(1),
+                ..EncoderSettings::default()
+            },
+            ..SenderOptions::default()
+        };
+        let uplink = Uplink::new(1 << 20);
+        let mut encoder = UplinkEncoder::new(24_000, options, 16_000).unwrap();
+        let noise = |n: usize| ((n * 7_919) % 4_001) as i16 - 2_000;
+        uplink.push(UplinkFrame::Samples((0..24_000 * 8).map(noise).collect()));
+        let mut bytes = Vec::new();
+        for at in 0..400 {
+            encoder.take(&uplink, ms(at * 20));
+            let packet = encoder.poll(ms(at * 20)).unwrap().unwrap();
+            bytes.push(packet.payload.len());
+            if at % 50 == 49 {
+                let lost = if at < 200 { 0.06 } else { 0.3 };
+                let report = Report {
+                    lost,
+                    ..Report::default()
+                };
+                encoder.follow(report, ms(at * 20)).unwrap();
+            }
+        }
+        let spent = |range: std::ops::Range<usize>| bytes[range].iter().sum::<usize>();
+        assert!(spent(350..400) < spent(0..50) / 2, "{bytes:?}");
+        let (bitrate, report) = encoder.network();
+        assert!((16_000..40_000).contains(&bitrate), "{bitrate}");
+        assert!((report.lost - 0.3).abs() < 1e-9);
     }
 }

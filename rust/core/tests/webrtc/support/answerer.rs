@@ -136,6 +136,7 @@ pub fn settings() -> PeerSettings {
     PeerSettings {
         local: vec!["127.0.0.1".parse().unwrap()],
         channel: "oai-events",
+        is_bound: true,
         ice_servers: Vec::new(),
         ice_server_timeout: Duration::from_secs(1),
         tls: Tls::default(),

@@ -1,52 +1,100 @@
-//! The configuration of the stack for one call.
+//! The configuration of the stack for one call: Opus alone, and one data channel.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use str0m::RtcConfig;
-use str0m::format::{Codec, FormatParams};
-use str0m::media::{Frequency, Pt};
-use str0m::rtp::{Extension, ExtensionMap};
+use rtc::interceptor::Registry;
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::RTCConfigurationBuilder;
+use rtc::peer_connection::configuration::interceptor_registry::configure_rtcp_reports;
+use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MediaEngine};
+use rtc::peer_connection::configuration::setting_engine::{
+    SctpMaxMessageSize, SettingEngine, SettingEngineBuilder,
+};
+use rtc::peer_connection::{RTCPeerConnection, RTCPeerConnectionBuilder};
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
+    RtpCodecKind,
+};
+use rtc::shared::error::Error;
 
-use super::crypto;
+use super::inbound::Inbound;
 use crate::transport::webrtc::peer::{OPUS_PAYLOAD_TYPE, PeerSettings};
 
 /// The longest interval between two checks that the far side is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
-/// The stack's own limit of the data channel's buffer. [`State::write_text`](super::state::State)
-/// enforces the real one, by whole messages.
-const NO_LIMIT: usize = usize::MAX / 2;
+/// The interval between two checks of a path while there is none.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The configuration for these settings: Opus alone, and one data channel.
-pub(super) fn of(settings: &PeerSettings) -> RtcConfig {
-    let mut config = RtcConfig::new()
-        .set_crypto_provider(Arc::new(crypto::provider()))
-        .clear_codecs()
-        .set_rtp_mode(true)
-        // A voice needs no bandwidth estimate and no retransmission.
-        .set_extension_map(ExtensionMap::empty())
-        .set_extension(4, Extension::RtpMid)
-        .set_sctp_max_buffered_amount(NO_LIMIT);
-    config.codec_config().add_config(
-        Pt::from(OPUS_PAYLOAD_TYPE),
-        None,
-        Codec::Opus,
-        Frequency::FORTY_EIGHT_KHZ,
-        // RFC 7587 requires `opus/48000/2`, for one channel or two.
-        Some(2),
-        FormatParams {
-            min_p_time: Some(10),
-            use_inband_fec: Some(settings.fec),
-            use_dtx: settings.dtx.then_some(true),
-            ..FormatParams::default()
+/// How often a path is checked before it is given up: `connect_timeout` ends earlier.
+const CHECKS: u16 = 2000;
+
+/// The longest message that we take, in bytes: the stack's most. It holds as many for each call.
+pub(super) const MAX_MESSAGE: u32 = SctpMaxMessageSize::MAX_MESSAGE_SIZE;
+
+/// A connection with these settings. What comes in goes to `inbound`.
+pub(super) fn connection(
+    settings: &PeerSettings,
+    inbound: &Inbound,
+    now: Instant,
+) -> Result<RTCPeerConnection, Error> {
+    let mut media = MediaEngine::default();
+    media.register_codec(codec(settings), RtpCodecKind::Audio)?;
+    RTCPeerConnectionBuilder::new()
+        .with_configuration(RTCConfigurationBuilder::new().build())
+        .with_setting_engine(engine(settings))
+        .with_media_engine(media)
+        .with_interceptor_registry(inbound.install(configure_rtcp_reports(Registry::new())))
+        .build(now)
+}
+
+/// The track of the user's sound.
+pub(super) fn track(settings: &PeerSettings, ssrc: u32) -> MediaStreamTrack {
+    let encoding = RTCRtpEncodingParameters {
+        rtp_coding_parameters: RTCRtpCodingParameters {
+            ssrc: Some(ssrc),
+            ..RTCRtpCodingParameters::default()
         },
-    );
+        codec: codec(settings).rtp_codec,
+        ..RTCRtpEncodingParameters::default()
+    };
+    MediaStreamTrack::new(
+        "stapes".to_owned(),
+        "voice".to_owned(),
+        "voice".to_owned(),
+        RtpCodecKind::Audio,
+        vec![encoding],
+    )
+}
+
+fn codec(settings: &PeerSettings) -> RTCRtpCodecParameters {
+    let mut parameters = format!("minptime=10;useinbandfec={}", u8::from(settings.fec));
+    if settings.dtx {
+        parameters += ";usedtx=1";
+    }
+    RTCRtpCodecParameters {
+        rtp_codec: RTCRtpCodec {
+            mime_type: MIME_TYPE_OPUS.to_owned(),
+            clock_rate: 48_000,
+            // RFC 7587 requires `opus/48000/2`, for one channel or two.
+            channels: 2,
+            sdp_fmtp_line: parameters,
+            rtcp_feedback: Vec::new(),
+        },
+        payload_type: OPUS_PAYLOAD_TYPE,
+    }
+}
+
+fn engine(settings: &PeerSettings) -> SettingEngine {
     let keep_alive = KEEP_ALIVE.min(settings.disconnected_after / 2);
-    let timeout = settings.disconnected_after + settings.failed_after;
-    let tries = timeout.as_millis() / keep_alive.as_millis().max(1);
-    config.set_max_stun_rto(keep_alive);
     // `State` detects the timeout; the stack must not give up first.
-    config.set_max_stun_retransmits(tries as usize + 9);
-    config
+    let patience = settings.disconnected_after + settings.failed_after;
+    SettingEngineBuilder::new()
+        .with_ice_timeouts(Some(patience), Some(patience), Some(keep_alive))
+        .with_ice_connection_attempts(Some(CHECK_INTERVAL), Some(CHECKS))
+        .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
+        .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
+        .with_relay_acceptance_min_wait(Some(Duration::ZERO))
+        .with_sctp_max_message_size(SctpMaxMessageSize::Bounded(MAX_MESSAGE))
+        .build()
 }

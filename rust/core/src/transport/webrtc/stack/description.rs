@@ -1,22 +1,25 @@
 //! Reads and adapts session descriptions (SDP) where the stack does not.
 
+use std::fmt::Write;
+
+use super::config;
+
 /// The longest message if the description names none (RFC 8841, section 6.1), in bytes.
 const DEFAULT_MAX_MESSAGE: usize = 65_536;
+
+const MAX_MESSAGE: &str = "a=max-message-size:";
 
 /// Attributes of the far side's description that the stack does not expose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Limits {
     /// The longest message that it accepts, in bytes.
     pub message: usize,
-    /// The SSRCs that it names.
-    pub streams: Vec<u32>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             message: DEFAULT_MAX_MESSAGE,
-            streams: Vec::new(),
         }
     }
 }
@@ -25,7 +28,7 @@ impl Limits {
     pub fn of(description: &str) -> Self {
         let said = description
             .lines()
-            .find_map(|line| line.strip_prefix("a=max-message-size:"))
+            .find_map(|line| line.strip_prefix(MAX_MESSAGE))
             .and_then(|size| size.trim().parse::<usize>().ok());
         Self {
             message: match said {
@@ -33,15 +36,29 @@ impl Limits {
                 Some(size) => size,
                 None => DEFAULT_MAX_MESSAGE,
             },
-            streams: description.lines().filter_map(ssrc).collect(),
         }
     }
 }
 
-/// The SSRC that an attribute is about (RFC 5576, section 4.1).
-fn ssrc(line: &str) -> Option<u32> {
-    let (ssrc, _) = line.strip_prefix("a=ssrc:")?.split_once(' ')?;
-    ssrc.parse().ok()
+/// The far side's description as the stack is to read it.
+pub(super) fn adapted(description: &str) -> String {
+    with_max_message(&with_known_hash(description), config::MAX_MESSAGE)
+}
+
+/// Sets the longest message, because the stack takes no longer ones than the far side takes: these are two
+/// limits (RFC 8841, section 6.1). [`Limits`] has that of the far side.
+fn with_max_message(description: &str, bytes: u32) -> String {
+    let mut out = String::with_capacity(description.len() + 32);
+    for line in description.split_inclusive('\n') {
+        if line.starts_with(MAX_MESSAGE) {
+            continue;
+        }
+        out += line;
+        if line.starts_with("a=sctp-port:") {
+            let _ = write!(out, "{MAX_MESSAGE}{bytes}\r\n");
+        }
+    }
+    out
 }
 
 /// Why the far side's description lets no sound of the user through, if it does not.
@@ -73,26 +90,13 @@ pub(super) fn audio_refused(description: &str) -> Option<&'static str> {
     said.filter(|why| !why.is_empty())
 }
 
-/// The `mid` of the audio section.
-pub(super) fn audio_mid(description: &str) -> Option<&str> {
-    let mut lines = description.lines().map(str::trim_end);
-    lines.find(|line| line.starts_with("m=audio "))?;
-    lines
-        .take_while(|line| !line.starts_with("m="))
-        .find_map(|line| line.strip_prefix("a=mid:"))
-}
-
-/// Adds `end-of-candidates` to the description (RFC 8840, section 8.2), because candidates are not
-/// trickled.
-pub(super) fn with_end_of_candidates(description: &str) -> String {
-    let Some(last) = description.rfind("a=candidate:") else {
-        return description.to_owned();
-    };
-    let end = description[last..]
-        .find('\n')
-        .map_or(description.len(), |at| last + at + 1);
-    let (before, after) = description.split_at(end);
-    format!("{before}a=end-of-candidates\r\n{after}")
+/// Whether the description has Opus in it.
+pub(super) fn has_opus(description: &str) -> bool {
+    description.lines().any(|line| {
+        let codec = line.strip_prefix("a=rtpmap:");
+        let codec = codec.and_then(|it| it.split_once(' '));
+        codec.is_some_and(|(_, codec)| codec.to_ascii_lowercase().starts_with("opus/"))
+    })
 }
 
 /// Removes the other fingerprints from a description that has SHA-256 fingerprints: the stack supports
@@ -125,16 +129,6 @@ mod tests {
         assert_eq!(with_known_hash(one), one);
         let unknown = "v=0\r\na=fingerprint:sha-512 11\r\n";
         assert_eq!(with_known_hash(unknown), unknown);
-    }
-
-    #[test]
-    fn the_last_address_is_said_to_be_the_last() {
-        let two = "v=0\r\na=candidate:1 x\r\na=candidate:2 y\r\na=setup:active\r\n";
-        assert_eq!(
-            with_end_of_candidates(two),
-            "v=0\r\na=candidate:1 x\r\na=candidate:2 y\r\na=end-of-candidates\r\na=setup:active\r\n"
-        );
-        assert_eq!(with_end_of_candidates("v=0\r\n"), "v=0\r\n");
     }
 
     #[test]
@@ -172,13 +166,16 @@ mod tests {
     }
 
     #[test]
-    fn sound_is_found_by_its_name() {
-        let two = "v=0\r\na=mid:x\r\nm=application 9\r\na=mid:1\r\nm=audio 9\r\na=mid:0\r\n";
-        assert_eq!(audio_mid(two), Some("0"));
-        assert_eq!(
-            audio_mid("v=0\r\nm=audio 9\r\nm=video 9\r\na=mid:2\r\n"),
-            None
-        );
+    fn what_we_take_does_not_depend_on_what_the_far_side_takes() {
+        let takes = |said: &str| format!("m=application 9\r\na=sctp-port:5000\r\n{said}a=x\r\n");
+        for said in [
+            "",
+            "a=max-message-size:65536\r\n",
+            "a=max-message-size:0\r\n",
+        ] {
+            let expected = takes("a=max-message-size:262144\r\n");
+            assert_eq!(with_max_message(&takes(said), 262_144), expected, "{said}");
+        }
     }
 
     #[test]
@@ -187,8 +184,5 @@ mod tests {
         assert_eq!(said("v=0\r\na=max-message-size:262144\r\n"), 262_144);
         assert_eq!(said("a=max-message-size:0\r\n"), usize::MAX);
         assert_eq!(said("v=0\r\n"), 65_536);
-        let named = |text| Limits::of(text).streams;
-        assert_eq!(named("m=audio\r\na=ssrc:1 cname:x\r\n"), [1]);
-        assert!(named("m=audio\r\na=ssrc-group:FID 1\r\na=ssrc:x y\r\n").is_empty());
     }
 }

@@ -1,8 +1,13 @@
-//! The WebRTC stack: str0m as a [`Peer`], driven by whoever polls it for the next event.
+//! The WebRTC stack: webrtc-rs' sans-IO core (`rtc`) as a [`Peer`], driven by whoever polls it for the next
+//! event.
 
+mod admission;
+mod candidate;
 mod config;
-mod crypto;
 mod description;
+mod following;
+mod inbound;
+mod nomination;
 mod relay;
 mod relay_stream;
 mod sockets;
@@ -12,26 +17,31 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::future::poll_fn;
 use std::hash::{BuildHasher, Hasher};
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use str0m::net::Transmit;
 use tokio::sync::Notify;
 use tokio::time::{Sleep, sleep_until, timeout};
+use tracing::{debug, info};
 
-use self::sockets::{DATAGRAM, Sockets};
+use self::sockets::{DATAGRAM, LocalAddress, Sockets};
 use self::state::{State, Written};
 use super::peer::{Opus, Peer, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats};
 
 /// The number of datagrams that are read from a socket before other work continues.
 const BURST: usize = 32;
 
+/// How often it is looked whether this machine's address has changed, while nothing is heard from the far
+/// side.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The most events that wait while nobody receives them. Beyond that, datagrams stay in the sockets' own
 /// buffers, and those that do not fit there are lost, as on the network.
 const MAX_EVENTS: usize = 4096;
 
-/// A [`Peer`] made of str0m. It has no task of its own: it makes progress while
+/// A [`Peer`] made of `rtc`. It has no task of its own: it makes progress while
 /// [`receive`](Peer::receive) or [`tend`](Peer::tend) is polled.
 pub struct StackPeer {
     state: Mutex<State>,
@@ -49,20 +59,30 @@ struct Reader {
     /// The timer, never later than the deadline. It may fire too early: to move it with each packet would
     /// cost more.
     timer: Pin<Box<Sleep>>,
+    /// When the address is looked at next.
+    watch_at: Instant,
 }
 
 impl StackPeer {
     /// Opens the sockets of a peer and gathers its candidates. Must be called within a tokio runtime.
     pub async fn new(settings: &PeerSettings) -> Result<Self, PeerError> {
         let (servers, patience) = (&settings.ice_servers, settings.ice_server_timeout);
-        let sockets = Sockets::open(&settings.local, servers, &settings.tls, patience).await?;
+        let sockets = Sockets::open(
+            &settings.local,
+            settings.is_bound,
+            servers,
+            &settings.tls,
+            patience,
+        )
+        .await?;
         let now = Instant::now();
         Ok(Self {
-            state: Mutex::new(State::new(settings, &sockets.candidates(), now)),
+            state: Mutex::new(State::new(settings, &sockets.candidates(), now)?),
             sockets,
             reader: tokio::sync::Mutex::new(Reader {
                 buffer: Box::new([0; DATAGRAM]),
                 timer: Box::pin(sleep_until(now.into())),
+                watch_at: now + WATCH_INTERVAL,
             }),
             earlier_deadline: Notify::new(),
             room: Notify::new(),
@@ -74,15 +94,21 @@ impl StackPeer {
         self.sockets.silent_servers()
     }
 
+    /// Lets the call go on from another address of this machine: what is done by itself when the one that it
+    /// uses is gone. Nothing happens before it is connected.
+    pub fn move_to(&self, address: IpAddr) {
+        let path = self.state().path();
+        if let Some((local, _)) = path {
+            self.move_path(local, address);
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn send(&self) -> impl FnMut(&Transmit) {
-        |transmit| {
-            self.sockets
-                .send(transmit.source, transmit.destination, &transmit.contents);
-        }
+    fn send(&self) -> impl FnMut(SocketAddr, SocketAddr, &[u8]) {
+        |from, to, datagram| self.sockets.send(from, to, datagram)
     }
 
     /// The next deadline.
@@ -124,12 +150,38 @@ impl StackPeer {
                 if state.deadline <= now {
                     state.tick(now, self.send());
                 }
+                let path = state.silent_path(now, WATCH_INTERVAL);
                 drop(state);
+                if let Some((local, remote)) = path.filter(|_| reader.watch_at <= now) {
+                    reader.watch_at = now + WATCH_INTERVAL;
+                    self.follow_address(local, remote);
+                }
                 reader.timer.as_mut().reset(self.due().into());
             }
             () = self.earlier_deadline.notified() => {}
         }
         self.room.notify_waiters();
+    }
+
+    /// Looks whether the address of a path is this machine's address still, and moves the path if not.
+    fn follow_address(&self, local: SocketAddr, remote: SocketAddr) {
+        match self.sockets.check(local, remote) {
+            LocalAddress::Same => {}
+            LocalAddress::Moved(to) => self.move_path(local, to),
+            LocalAddress::Gone => self.act(|state, _| state.lose_address()),
+        }
+    }
+
+    /// Lets the path that begins at `local` begin at another address of this machine.
+    fn move_path(&self, local: SocketAddr, to: IpAddr) {
+        match self.sockets.replace(local, to) {
+            Ok(()) => {
+                info!(from = %local.ip(), %to, "this machine's address has changed: the call moves");
+                self.act(|state, now| state.move_path(local, now, self.send()));
+            }
+            // It may have changed once more: it is looked at again.
+            Err(error) => debug!(%error, %to, "no socket at the new address"),
+        }
     }
 
     fn end(&self) {

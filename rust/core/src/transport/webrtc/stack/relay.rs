@@ -6,13 +6,13 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::BytesMut;
-use rtc_shared::{TransportContext, TransportMessage, TransportProtocol};
-use rtc_turn::client::{Client, ClientConfig, Event};
-use sansio::Protocol;
-use str0m::Candidate;
+use rtc::sansio::Protocol;
+use rtc::shared::{TransportContext, TransportMessage, TransportProtocol};
+use rtc::turn::client::{Client, ClientConfig, Event};
 use tokio::net::lookup_host;
 use tracing::{debug, warn};
 
+use super::candidate::Candidate;
 use super::relay_stream::RelayStream;
 use crate::transport::net::{ConnectError, Deadline, Proxy, Target, Tls, dial};
 use crate::transport::webrtc::peer::{IceServer, PeerError};
@@ -183,7 +183,7 @@ impl Relay {
         now: Instant,
     ) -> Result<Self, PeerError> {
         let failed = |error: &dyn std::fmt::Display| PeerError::IceServer(error.to_string());
-        let crypto = rtc_crypto::default_provider().map_err(|error| failed(&error))?;
+        let crypto = rtc::crypto::default_provider().map_err(|error| failed(&error))?;
         let address = server.to_string();
         let config = ClientConfig {
             stun_serv_addr: address.clone(),
@@ -235,15 +235,20 @@ impl Relay {
     /// The candidates so far.
     pub fn candidates(&self) -> impl Iterator<Item = Candidate> {
         let seen = self.reflexive.filter(|seen| *seen != self.local);
-        let seen = seen.and_then(|at| Candidate::server_reflexive(at, self.local, "udp").ok());
-        let relayed = self.relayed;
-        let relayed = relayed.and_then(|at| Candidate::relayed(at, self.local, "udp").ok());
+        let base = self.local;
+        let seen = seen.map(|at| Candidate::Reflexive { at, base });
+        let relayed = self.relayed.map(|at| Candidate::Relayed { at, base });
         seen.into_iter().chain(relayed)
     }
 
     /// Whether a datagram from `source` to `local` is from the server.
     pub fn is_from(&self, source: SocketAddr, local: SocketAddr) -> bool {
         self.stream.is_none() && source == self.server && local == self.local
+    }
+
+    /// The local address of the socket, or stream, to the server.
+    pub fn base(&self) -> SocketAddr {
+        self.local
     }
 
     /// Whether `address` is the relayed address.

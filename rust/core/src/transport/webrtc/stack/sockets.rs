@@ -3,28 +3,71 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use socket2::SockRef;
-use str0m::Candidate;
 use tokio::net::UdpSocket;
 use tokio::time::{sleep_until, timeout};
-use tracing::{trace, warn};
+use tracing::{debug, trace, warn};
 
+use super::candidate::Candidate;
 use super::relay::{Asked, Found, Relay};
+use crate::transport::net::addresses::{is_here, towards};
 use crate::transport::net::{Deadline, Tls};
 use crate::transport::webrtc::peer::{IceServer, PeerError};
 
 /// The longest datagram, in bytes: more than any network carries without fragmenting it.
 pub(super) const DATAGRAM: usize = 2048;
 
+/// The socket at one local address.
+struct Plain {
+    /// The address of its candidate, which is another one than its own after this machine's has changed.
+    address: SocketAddr,
+    socket: UdpSocket,
+    /// Where it is.
+    ip: IpAddr,
+    /// The address from which this machine reaches the far side, as of when that was looked at first.
+    way: OnceLock<IpAddr>,
+}
+
+impl Plain {
+    /// Must be called within a tokio runtime.
+    fn open(ip: IpAddr, address: Option<SocketAddr>) -> io::Result<Arc<Self>> {
+        let socket = std::net::UdpSocket::bind((ip, 0))?;
+        socket.set_nonblocking(true)?;
+        let socket = UdpSocket::from_std(socket)?;
+        Ok(Arc::new(Self {
+            address: match address {
+                Some(address) => address,
+                None => socket.local_addr()?,
+            },
+            socket,
+            ip,
+            way: OnceLock::new(),
+        }))
+    }
+}
+
+/// Where the path of a call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LocalAddress {
+    /// Where it was, or nowhere at present.
+    Same,
+    /// This machine has this address now in place of the path's.
+    Moved(IpAddr),
+    /// Its address is gone, and no other can take its place.
+    Gone,
+}
+
 /// The sockets of one call.
 pub(super) struct Sockets {
-    plain: Vec<(SocketAddr, UdpSocket)>,
+    plain: Mutex<Arc<[Arc<Plain>]>>,
+    /// The addresses that may be used; none: all.
+    allowed: Vec<IpAddr>,
     relays: Mutex<Vec<Relay>>,
     has_relays: bool,
     /// Some of them are reached by a stream.
@@ -37,6 +80,7 @@ impl Sockets {
     /// that has not responded after `patience` is done without, and a warning says so.
     pub async fn open(
         addresses: &[IpAddr],
+        is_bound: bool,
         servers: &[IceServer],
         tls: &Tls,
         patience: Duration,
@@ -44,11 +88,27 @@ impl Sockets {
         let local = |error: io::Error| PeerError::Local(error.to_string());
         let mut sockets = Vec::with_capacity(addresses.len());
         for address in addresses {
-            let socket = UdpSocket::bind((*address, 0)).await.map_err(local)?;
-            sockets.push((socket.local_addr().map_err(local)?, socket));
+            match Plain::open(*address, None) {
+                Ok(plain) => sockets.push(plain),
+                // One that was found, and not named, may be gone, or not be ready yet.
+                Err(error) if !is_bound && (!sockets.is_empty() || addresses.len() > 1) => {
+                    debug!(%error, %address, "an address of this machine cannot be used");
+                }
+                Err(error) => return Err(local(error)),
+            }
         }
+        if sockets.is_empty() {
+            let problem = "no address of this machine can be used for the call's sound";
+            return Err(PeerError::Local(problem.to_owned()));
+        }
+        let allowed = if is_bound {
+            addresses.to_vec()
+        } else {
+            Vec::new()
+        };
         let mut sockets = Self {
-            plain: sockets,
+            plain: Mutex::new(sockets.into()),
+            allowed,
             relays: Mutex::default(),
             has_relays: false,
             has_streams: false,
@@ -101,10 +161,11 @@ impl Sockets {
         let now = Instant::now();
         match found {
             Found::At(addresses) => {
-                for (local, _) in &self.plain {
+                let plain: Vec<_> = self.plain().iter().map(|it| it.address).collect();
+                for local in plain {
                     let family = |it: &&SocketAddr| it.is_ipv4() == local.is_ipv4();
                     for address in addresses.iter().filter(family) {
-                        let relay = Relay::from_socket(server, *address, *local, now)?;
+                        let relay = Relay::from_socket(server, *address, local, now)?;
                         self.relays().push(relay);
                     }
                 }
@@ -152,14 +213,61 @@ impl Sockets {
         &self.silent_servers
     }
 
+    /// Looks whether the path from `local` to `remote` begins at an address of this machine still.
+    pub fn check(&self, local: SocketAddr, remote: SocketAddr) -> LocalAddress {
+        let way = towards(remote);
+        let sockets = self.plain();
+        let Some(plain) = sockets.iter().find(|it| it.address == local) else {
+            // A relayed one: what the server relays to is gone with the address.
+            let relays = self.relays();
+            let base = relays.iter().find(|it| it.is_at(local)).map(Relay::base);
+            return match base {
+                Some(base) if !is_here(base.ip()) && way.is_some() => LocalAddress::Gone,
+                _ => LocalAddress::Same,
+            };
+        };
+        let Some(way) = way else {
+            return LocalAddress::Same;
+        };
+        let before = *plain.way.get_or_init(|| way);
+        if way == plain.ip || (is_here(plain.ip) && (way == before || !self.allowed.is_empty())) {
+            return LocalAddress::Same;
+        }
+        if self.allowed.is_empty() || self.allowed.contains(&way) {
+            return LocalAddress::Moved(way);
+        }
+        let alike = |it: &&IpAddr| it.is_ipv4() == local.is_ipv4() && is_here(**it);
+        match self.allowed.iter().find(alike) {
+            Some(other) => LocalAddress::Moved(*other),
+            None => LocalAddress::Gone,
+        }
+    }
+
+    /// Puts a socket at `ip` in the place of the one at `local`. Must be called within a tokio runtime.
+    pub fn replace(&self, local: SocketAddr, ip: IpAddr) -> io::Result<()> {
+        let replacement = Plain::open(ip, Some(local))?;
+        let mut sockets = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
+        let replaced = sockets.iter().map(|plain| {
+            let is_it = plain.address == local;
+            Arc::clone(if is_it { &replacement } else { plain })
+        });
+        *sockets = replaced.collect();
+        Ok(())
+    }
+
+    /// The sockets now.
+    fn plain(&self) -> Arc<[Arc<Plain>]> {
+        Arc::clone(&self.plain.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn relays(&self) -> MutexGuard<'_, Vec<Relay>> {
         self.relays.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All candidates.
     pub fn candidates(&self) -> Vec<Candidate> {
-        let hosts = self.plain.iter().map(|(address, _)| *address);
-        let hosts = hosts.filter_map(|address| Candidate::host(address, "udp").ok());
+        let plain = self.plain();
+        let hosts = plain.iter().map(|it| Candidate::Host(it.address));
         let relays = self.relays();
         hosts
             .chain(relays.iter().flat_map(Relay::candidates))
@@ -168,8 +276,8 @@ impl Sockets {
 
     /// Sends a datagram immediately. If the socket's buffer is full it is lost, as on the network.
     pub fn send(&self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
-        if let Some((_, socket)) = self.plain.iter().find(|(address, _)| *address == from) {
-            return write(socket, to, datagram);
+        if let Some(plain) = self.plain().iter().find(|it| it.address == from) {
+            return write(&plain.socket, to, datagram);
         }
         let mut relays = self.relays();
         if let Some(relay) = relays.iter_mut().find(|relay| relay.is_at(from)) {
@@ -179,16 +287,16 @@ impl Sockets {
     }
 
     fn send_plain(&self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
-        if let Some((_, socket)) = self.plain.iter().find(|(address, _)| *address == from) {
-            write(socket, to, datagram);
+        if let Some(plain) = self.plain().iter().find(|it| it.address == from) {
+            write(&plain.socket, to, datagram);
         }
     }
 
     /// Ready when a socket may be readable.
     pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut ready = Poll::Pending;
-        for (_, socket) in &self.plain {
-            if socket.poll_recv_ready(context).is_ready() {
+        for plain in &*self.plain() {
+            if plain.socket.poll_recv_ready(context).is_ready() {
                 ready = Poll::Ready(());
             }
         }
@@ -210,7 +318,8 @@ impl Sockets {
         most: usize,
         mut take: impl FnMut(&[u8], SocketAddr, SocketAddr),
     ) {
-        for (local, socket) in &self.plain {
+        for plain in &*self.plain() {
+            let (local, socket) = (&plain.address, &plain.socket);
             for _ in 0..most {
                 match socket.try_recv_from(buffer) {
                     Ok((length, source)) => {
@@ -301,7 +410,7 @@ impl Sockets {
 impl fmt::Debug for Sockets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sockets")
-            .field("plain", &self.plain)
+            .field("candidates", &self.candidates())
             .finish_non_exhaustive()
     }
 }
@@ -352,7 +461,7 @@ mod tests {
         let servers = [server(stun.local_addr().unwrap(), "stun")];
         let tls = Tls::default();
         let (sockets, ()) = tokio::join!(
-            Sockets::open(&HERE, &servers, &tls, PATIENCE),
+            Sockets::open(&HERE, true, &servers, &tls, PATIENCE),
             answer_stun(stun)
         );
         let found: Vec<_> = sockets.unwrap().candidates();
@@ -366,9 +475,15 @@ mod tests {
     async fn a_server_that_does_not_respond_is_ignored() {
         let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let servers = [server(silent.local_addr().unwrap(), "turn")];
-        let sockets = Sockets::open(&HERE, &servers, &Tls::default(), Duration::from_millis(20))
-            .await
-            .unwrap();
+        let sockets = Sockets::open(
+            &HERE,
+            true,
+            &servers,
+            &Tls::default(),
+            Duration::from_millis(20),
+        )
+        .await
+        .unwrap();
         assert_eq!(sockets.candidates().len(), 1);
     }
 }

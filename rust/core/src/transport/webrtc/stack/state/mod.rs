@@ -1,0 +1,493 @@
+//! The state of a peer without its sockets (sans-IO): datagrams and time in, datagrams and events out.
+
+mod negotiation;
+mod path;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use rtc::data_channel::RTCDataChannelId;
+use rtc::peer_connection::RTCPeerConnection;
+use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent};
+use rtc::peer_connection::message::RTCMessage;
+use rtc::peer_connection::state::{RTCIceConnectionState, RTCPeerConnectionState};
+use rtc::peer_connection::transport::RTCDtlsTransportState;
+use rtc::rtp;
+use rtc::rtp_transceiver::RTCRtpSenderId;
+use rtc::sansio::Protocol;
+use rtc::shared::error::Error as StackError;
+use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
+use tracing::debug;
+
+use super::admission::{Admission, is_rtp};
+use super::candidate::Candidate;
+use super::config;
+use super::description::Limits;
+use super::following::Following;
+use super::inbound::Inbound;
+use super::nomination::{Credentials, Nomination};
+use crate::transport::webrtc::peer::{
+    OPUS_PAYLOAD_TYPE, Opus, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats, Received,
+};
+
+/// The longest time that the deadline is set ahead.
+const FAR: Duration = Duration::from_secs(3600);
+
+/// The shortest, so that a stack that is late is not asked in a loop.
+const NEAR: Duration = Duration::from_millis(1);
+
+/// How long the data channel must have been quiet for its timers to be late by as much: the stack asks to be
+/// called every 200 ms, though nothing is to be done.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// The result of writing a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    Yes,
+    /// The buffer is full until the far side acknowledges more.
+    Full,
+}
+
+/// The phase of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    New,
+    /// ICE has found a path.
+    Reached,
+    /// The DTLS handshake is complete.
+    Connected,
+    /// The far side has sent nothing for a while.
+    Silent,
+    /// The connection has failed.
+    Failed,
+    /// We have closed it.
+    Closed,
+}
+
+/// A peer made of `rtc`, without its sockets.
+pub(super) struct State {
+    rtc: RTCPeerConnection,
+    inbound: Inbound,
+    admission: Admission,
+    /// Our address and that of the far side between which the call goes.
+    path: Option<(SocketAddr, SocketAddr)>,
+    credentials: Option<Credentials>,
+    nomination: Option<Nomination>,
+    following: Option<Following>,
+    pub events: VecDeque<PeerEvent>,
+    /// When [`tick`](Self::tick) is to be called.
+    pub deadline: Instant,
+    sender: RTCRtpSenderId,
+    ssrc: u32,
+    payload_type: u8,
+    label: &'static str,
+    channel: Option<RTCDataChannelId>,
+    opened: bool,
+    /// The far side has ended the connection.
+    hung_up: bool,
+    limits: Limits,
+    sequence: u16,
+    stats: PeerStats,
+    phase: Phase,
+    last_received: Instant,
+    /// When something was sent or received over DTLS.
+    last_exchanged: Instant,
+    channel_buffer: usize,
+    disconnected_after: Duration,
+    failed_after: Duration,
+}
+
+impl State {
+    /// Creates the state with these local candidates.
+    pub fn new(
+        settings: &PeerSettings,
+        locals: &[Candidate],
+        now: Instant,
+    ) -> Result<Self, PeerError> {
+        let inbound = Inbound::default();
+        let mut rtc = config::connection(settings, &inbound, now).map_err(|error| local(&error))?;
+        for candidate in locals {
+            let described = candidate.describe().map_err(|error| local(&error))?;
+            rtc.add_local_candidate(described)
+                .map_err(|error| local(&error))?;
+        }
+        let ssrc = super::random() as u32;
+        let sender = rtc
+            .add_track(config::track(settings, ssrc))
+            .map_err(|error| local(&error))?;
+        Ok(Self {
+            rtc,
+            inbound,
+            admission: Admission::new(now),
+            path: None,
+            credentials: None,
+            nomination: None,
+            following: None,
+            events: VecDeque::new(),
+            deadline: now + FAR,
+            sender,
+            ssrc,
+            payload_type: OPUS_PAYLOAD_TYPE,
+            label: settings.channel,
+            channel: None,
+            opened: false,
+            hung_up: false,
+            limits: Limits::default(),
+            sequence: super::random() as u16 >> 1,
+            stats: PeerStats::default(),
+            phase: Phase::New,
+            last_received: now,
+            last_exchanged: now,
+            channel_buffer: settings.channel_buffer,
+            disconnected_after: settings.disconnected_after,
+            failed_after: settings.failed_after,
+        })
+    }
+
+    /// Writes a text to the data channel if its buffer has room. A message that is longer than the whole
+    /// buffer is sent alone.
+    pub fn write_text(
+        &mut self,
+        text: &str,
+        now: Instant,
+        send: impl FnMut(SocketAddr, SocketAddr, &[u8]),
+    ) -> Result<Written, PeerError> {
+        let bytes = text.len();
+        if bytes > self.limits.message {
+            return Err(PeerError::TooLong { bytes });
+        }
+        let id = self.channel.filter(|_| self.opened);
+        let Some(mut channel) = id.and_then(|id| self.rtc.data_channel(id)) else {
+            return Err(PeerError::Closed);
+        };
+        let held = channel.outstanding_bytes();
+        if held > 0 && held + bytes > self.channel_buffer {
+            return Ok(Written::Full);
+        }
+        match channel.send_text(now, text) {
+            Ok(()) => {}
+            Err(StackError::ErrOutboundPacketTooLarge) => {
+                return Err(PeerError::TooLong { bytes });
+            }
+            Err(error) => return Err(local(&error)),
+        }
+        self.last_exchanged = now;
+        self.tick(now, send);
+        Ok(Written::Yes)
+    }
+
+    /// The longest message that the far side takes, in bytes.
+    pub fn max_message(&self) -> usize {
+        self.limits.message
+    }
+
+    /// The number of bytes that the far side has not acknowledged.
+    pub fn unacknowledged(&mut self) -> usize {
+        let channel = self.channel.and_then(|id| self.rtc.data_channel(id));
+        channel.map_or(0, |channel| channel.outstanding_bytes())
+    }
+
+    pub fn write_opus(
+        &mut self,
+        packet: &Opus,
+        now: Instant,
+        mut send: impl FnMut(SocketAddr, SocketAddr, &[u8]),
+    ) -> Result<(), PeerError> {
+        if self.has_ended() {
+            return Err(PeerError::Closed);
+        }
+        if !self.is_connected() {
+            // What was said before the connection stood is lost, as on the network.
+            return Ok(());
+        }
+        let header = rtp::Header {
+            version: 2,
+            marker: packet.marker,
+            payload_type: self.payload_type,
+            sequence_number: self.sequence,
+            timestamp: packet.timestamp,
+            ssrc: self.ssrc,
+            ..rtp::Header::default()
+        };
+        let payload = packet.payload.clone();
+        let mut sender = self.rtc.rtp_sender(self.sender).ok_or(PeerError::Closed)?;
+        sender
+            .write_rtp(now, rtp::Packet { header, payload })
+            .map_err(|error| local(&error))?;
+        self.sequence = self.sequence.wrapping_add(1);
+        self.stats.packets_sent += 1;
+        self.stats.bytes_sent += packet.payload.len() as u64;
+        // No event and no deadline comes of it: to ask for them is a tenth of what a packet costs.
+        self.transmit(&mut send);
+        Ok(())
+    }
+
+    /// Handles a datagram from `source` to `local`.
+    pub fn handle(
+        &mut self,
+        datagram: &[u8],
+        source: SocketAddr,
+        local: SocketAddr,
+        now: Instant,
+        send: impl FnMut(SocketAddr, SocketAddr, &[u8]),
+    ) {
+        let is_connected = self.is_connected();
+        if self.has_ended() || !self.admission.admits(datagram, source, is_connected, now) {
+            return;
+        }
+        let source = self.notice_moves(datagram, source);
+        if self.admission.is_contact(source) {
+            self.last_received = now;
+            if self.phase == Phase::Silent {
+                self.phase = Phase::Connected;
+                self.push_state(PeerState::Connected);
+            }
+        }
+        let read = self.rtc.handle_read(TaggedBytesMut {
+            now,
+            transport: TransportContext {
+                local_addr: local,
+                peer_addr: source,
+                transport_protocol: TransportProtocol::UDP,
+                ecn: None,
+            },
+            message: BytesMut::from(datagram),
+        });
+        if let Err(error) = read {
+            debug!(%error, "a datagram is not understood");
+        }
+        if is_connected && is_rtp(datagram) {
+            // Nothing is sent because of it, and no deadline is earlier.
+            return self.take_packets();
+        }
+        let is_dtls = matches!(datagram, [20..64, ..]);
+        if is_dtls {
+            self.last_exchanged = now;
+        }
+        self.drain(now, send);
+        if is_dtls && self.is_connected() {
+            self.check_dtls();
+        }
+    }
+
+    /// The stack has no event for the far side's `close_notify`.
+    fn check_dtls(&mut self) {
+        let dtls = self.rtc.sctp().map(|sctp| sctp.transport().state());
+        if !self.hung_up && dtls == Some(RTCDtlsTransportState::Closed) {
+            self.hung_up = true;
+            self.opened = false;
+            self.push_state(PeerState::Closed);
+        }
+    }
+
+    /// Handles the deadline.
+    pub fn tick(&mut self, now: Instant, send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+        if self.has_ended() {
+            return;
+        }
+        if let Err(error) = self.rtc.handle_timeout(now) {
+            debug!(%error, "the stack could not handle a timeout");
+        }
+        self.drain(now, send);
+    }
+
+    /// Closes the connection.
+    pub fn close(&mut self, now: Instant, mut send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+        if !self.has_ended() {
+            let _ = self.rtc.handle_timeout(now);
+            let _ = self.rtc.close();
+            self.transmit(&mut send);
+        }
+        self.end(Phase::Closed);
+        self.push_state(PeerState::Closed);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    fn is_connected(&self) -> bool {
+        matches!(self.phase, Phase::Connected | Phase::Silent)
+    }
+
+    /// Closes the data channel.
+    pub fn close_channel(&mut self, now: Instant, send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+        if let Some(mut channel) = self.channel.and_then(|id| self.rtc.data_channel(id)) {
+            let _ = channel.close();
+            self.tick(now, send);
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.opened
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.phase >= Phase::Failed
+    }
+
+    pub fn stats(&self) -> PeerStats {
+        self.stats
+    }
+
+    fn transmit(&mut self, send: &mut impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+        while let Some(datagram) = self.rtc.poll_write() {
+            let TransportContext {
+                local_addr,
+                peer_addr,
+                ..
+            } = datagram.transport;
+            let message = &datagram.message;
+            if message.first().is_some_and(|first| *first >= 20) {
+                self.path = Some((local_addr, peer_addr));
+            }
+            self.admission.sent(message, peer_addr);
+            let following = self.following.as_mut();
+            let to = following.map_or(peer_addr, |it| it.send(message, peer_addr));
+            send(local_addr, to, message);
+        }
+    }
+
+    fn take_messages(&mut self) {
+        while let Some(tagged) = self.rtc.poll_read() {
+            match tagged.message {
+                RTCMessage::DataChannelMessage(id, message) if Some(id) == self.channel => {
+                    self.take_message(message.is_string, message.data);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn drain(&mut self, now: Instant, mut send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+        loop {
+            let mut again = false;
+            while let Some(event) = self.rtc.poll_event() {
+                again = true;
+                self.handle_event(&event);
+            }
+            self.take_messages();
+            self.take_packets();
+            self.take_reports();
+            self.transmit(&mut send);
+            let due = self.rtc.poll_timeout();
+            if !again {
+                let soonest = now + if self.is_quiet(now) { QUIET } else { NEAR };
+                self.deadline = due.map_or(now + FAR, |at| at.clamp(soonest, now + FAR));
+                break;
+            }
+            if due.is_some_and(|at| at <= now) {
+                let _ = self.rtc.handle_timeout(now);
+            }
+        }
+        if !self.has_ended() {
+            self.check_silence(now);
+            self.nominate(now, &mut send);
+        }
+    }
+
+    fn is_quiet(&mut self, now: Instant) -> bool {
+        self.is_connected() && now >= self.last_exchanged + QUIET && self.unacknowledged() == 0
+    }
+
+    fn handle_event(&mut self, event: &RTCPeerConnectionEvent) {
+        match *event {
+            RTCPeerConnectionEvent::OnIceConnectionStateChangeEvent(state) => match state {
+                RTCIceConnectionState::Checking => self.push_state(PeerState::Connecting),
+                RTCIceConnectionState::Connected | RTCIceConnectionState::Completed
+                    if self.phase == Phase::New =>
+                {
+                    self.phase = Phase::Reached;
+                    self.push_state(PeerState::Reached);
+                }
+                _ => {}
+            },
+            RTCPeerConnectionEvent::OnConnectionStateChangeEvent(state) => match state {
+                RTCPeerConnectionState::Connected if self.phase < Phase::Connected => {
+                    self.phase = Phase::Connected;
+                    self.push_state(PeerState::Connected);
+                }
+                RTCPeerConnectionState::Failed => {
+                    self.end(Phase::Failed);
+                    self.push_state(PeerState::Failed);
+                }
+                _ => {}
+            },
+            RTCPeerConnectionEvent::OnDataChannel(RTCDataChannelEvent::OnOpen(id)) => {
+                // Other channels of the far side are ignored.
+                if self.channel.is_none() && self.is_ours(id) {
+                    self.channel = Some(id);
+                }
+                if self.channel == Some(id) {
+                    self.opened = true;
+                    self.events.push_back(PeerEvent::Opened);
+                }
+            }
+            RTCPeerConnectionEvent::OnDataChannel(RTCDataChannelEvent::OnClose(id))
+                if self.channel == Some(id) =>
+            {
+                self.opened = false;
+                self.events.push_back(PeerEvent::ChannelClosed);
+            }
+            _ => {}
+        }
+    }
+
+    fn is_ours(&mut self, id: RTCDataChannelId) -> bool {
+        let label = self.label;
+        let channel = self.rtc.data_channel(id);
+        channel.is_some_and(|channel| channel.label() == label)
+    }
+
+    fn take_message(&mut self, is_text: bool, data: BytesMut) {
+        self.events.push_back(if is_text {
+            match String::from_utf8(data.into()) {
+                Ok(text) => PeerEvent::Text(text),
+                Err(error) => PeerEvent::Binary(error.into_bytes().into()),
+            }
+        } else {
+            PeerEvent::Binary(data.freeze())
+        });
+    }
+
+    fn take_packets(&mut self) {
+        while let Some(packet) = self.inbound.packet() {
+            if packet.header.payload_type != self.payload_type {
+                continue;
+            }
+            self.stats.packets_received += 1;
+            self.stats.bytes_received += packet.payload.len() as u64;
+            self.events.push_back(PeerEvent::Opus(Received {
+                ssrc: packet.header.ssrc,
+                sequence: packet.header.sequence_number,
+                timestamp: packet.header.timestamp,
+                payload: packet.payload,
+            }));
+        }
+    }
+
+    fn take_reports(&mut self) {
+        while let Some((ssrc, report)) = self.inbound.report() {
+            if ssrc == self.ssrc {
+                self.events.push_back(PeerEvent::Report(report));
+            }
+        }
+    }
+
+    fn push_state(&mut self, state: PeerState) {
+        self.events.push_back(PeerEvent::Changed(state));
+    }
+
+    fn end(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.opened = false;
+        // There is no deadline any more.
+        self.deadline += FAR;
+    }
+}
+
+fn local(error: &dyn std::fmt::Display) -> PeerError {
+    PeerError::Local(error.to_string())
+}
