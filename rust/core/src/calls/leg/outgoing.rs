@@ -434,9 +434,9 @@ impl Leg {
         }
         self.waiting.retain(|waiting| !waiting.is_sound);
         let can_hang_up = self.is_standing() && self.capabilities.hang_up;
-        // A page is told why it cannot be taken; a refusal is told by the close code.
-        let by_code = self.close_code != 1000 && self.capabilities.close_codes;
-        let is_told = self.capabilities.messages && !self.is_lost() && !by_code;
+        // A page is told why it cannot be taken; a refusal is told by the close code, which the driver of a
+        // line without such codes puts into words.
+        let is_told = self.capabilities.messages && !self.is_lost() && self.close_code == 1000;
         let is_said = if self.capabilities.messages {
             is_told
         } else {

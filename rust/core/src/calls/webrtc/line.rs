@@ -323,7 +323,7 @@ impl<P: Peer> Driver<'_, P> {
                     Outgoing::Binary(sound) => self.encode(&sound),
                     Outgoing::Text(text) => self.texts.push_back(text),
                     Outgoing::Close { code, reason } => {
-                        // There is no close code here: a refusal is told in words.
+                        // A line without close codes tells a refusal in words.
                         self.texts.extend(refusal_of(code, &reason));
                         let by = self.now() + self.options.close_timeout;
                         self.close_by.get_or_insert(by);
