@@ -20,12 +20,13 @@ from benches.load.processes import ROOT
 from benches.load.recorder import Recorder, rounded
 from benches.webrtc.build import build_cold
 from benches.webrtc.machine import describe
+from benches.webrtc.page_calls import PLAN, measure_pages
 from benches.webrtc.processes import against_reflector, last_line
 from benches.webrtc.section import RESULTS
 from benches.webrtc.speech import spoken_wav
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 DISTURBED = 0.1
 """The share of the client's core that others may take; past it the run is repeated."""
@@ -83,12 +84,23 @@ def _loss(bench: Bench) -> list[dict[str, Any]]:
     return [last_line([sys.executable, "-m", "benches.webrtc.loss"], timeout=300)]
 
 
-MEASUREMENTS: dict[str, tuple[int, Callable[[Bench], list[dict[str, Any]]]]] = {
+def _pages(bench: Bench) -> Iterator[dict[str, Any]]:
+    """Calls with both ends; those that were disturbed again."""
+    for plan in PLAN:
+        for attempt in range(ATTEMPTS):
+            row = measure_pages(bench.binaries, bench.wav, *plan) | {"attempt": attempt}
+            if row.get("foreign", 0.0) <= DISTURBED:
+                break
+        yield row
+
+
+MEASUREMENTS: dict[str, tuple[int, Callable[[Bench], Iterable[dict[str, Any]]]]] = {
     "ten": (3, _ten),
     "fifty": (3, lambda bench: [bench.client("ours", calls=50)]),
     "encoded": (3, lambda bench: [bench.caller("--calls=200")]),
     "opens": (1, lambda bench: [bench.client("opens", speaks=False, calls=500, at_once=10)]),
     "opens-rust": (1, lambda bench: [bench.caller("--opens=500", "--at-once=10", speaks=False)]),
+    "pages": (1, _pages),
     "loss": (1, _loss),
     "build": (1, lambda _bench: [build_cold()]),
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from benches.load.bars import Bar, at_least, at_most
 from benches.load.words import NOTHING, in_short, table
+from benches.webrtc import page_section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,6 +92,8 @@ back as it came; both have one core.
 
 {_coming_and_going(calls)}
 
+{page_section.costs(calls.of("pages"))}
+
 {_loss(calls)}
 
 {_setting(machine[-1])}"""
@@ -140,6 +143,7 @@ def bars(calls: Calls) -> list[Bar]:
             0,
         ),
         *_left_behind(calls),
+        *page_section.bars(calls.of("pages")),
         at_most(
             "cold `cargo build --release` of the workspace, two cores",
             6,

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from benches.load.processes import ROOT
+from benches.webrtc import page_section
+from benches.webrtc.page_calls import PLAN, measure_pages
 from benches.webrtc.processes import against_reflector
 from benches.webrtc.section import Calls, bars, growth_kb, section
 
@@ -28,8 +30,9 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def binaries() -> Path:
     """The programs, built unless `cargo test` has done so."""
-    programs = [BINARIES / f"stapes-{name}" for name in ("reflector", "caller")]
-    sources = (ROOT / "benches" / "webrtc" / "rust").rglob("*.rs")
+    programs = [BINARIES / f"stapes-{name}" for name in ("reflector", "caller", "pages")]
+    folders = [ROOT / "benches" / "webrtc" / "rust", ROOT / "benches" / "phone" / "load" / "src"]
+    sources = [source for folder in folders for source in folder.rglob("*.rs")]
     changed = max(source.stat().st_mtime for source in sources)
     if not all(program.exists() and program.stat().st_mtime >= changed for program in programs):
         if shutil.which("cargo") is None:
@@ -130,3 +133,47 @@ def test_what_crashed_is_told_and_nothing_is_said_where_nothing_was_measured():
     machine |= dict.fromkeys(("processor", "cores", "system", "python", "rust", "revision"), "x")
     crash = {"run": 1, "measurement": "fifty", "crashed": "status 1", "stderr": "no room"}
     assert "- fifty: status 1: no room" in section(Calls([machine, crash]))
+
+
+@pytest.mark.parametrize("plan", PLAN[:2], ids=["stapes", "aiortc"])
+def test_pages_hear_answers_and_the_model_hears_pages(binaries, wav, plan):
+    server, _, program, more = plan
+    row = measure_pages(binaries, wav, server, 2, program, more, cycles=1)
+    assert row["answers"] > 0, row
+    assert (row["setup_failed"], row["pages_lost"], row["models_lost"]) == (0, 0, 0)
+    assert (row["answers_unheard"], row["packets_lost"]) == (0, 0)
+    assert row["packets_per_s"] == pytest.approx(50, abs=2)
+    assert row["in_bursts"] >= 10
+    # A burst waits for its batch, one packet at least once in a while.
+    assert row["in_ms"]["max"] > 20
+    assert row["out_ms"]["p50"] > 0
+    assert row["cpu_ms_per_call_s"] > 0
+    assert (row["target_ms"] is not None) == (server == "stapes")
+
+
+def test_the_page_says_what_became_of_calls_with_both_ends():
+    spread = {"p50": 50.0, "p99": 104.0, "max": 110.0}
+    well = {"server": "stapes", "calls": 80, "cpu_ms_per_call_s": 5.0, "kb_per_call": 200}
+    well |= {"server_core": 0.4, "load_core": 0.3, "packets_per_s": 50.0, "longest_gap_ms": 25}
+    well |= {"in_ms": spread, "out_ms": spread, "cut_ms": spread, "target_ms": {"max": 20.0}}
+    counts = ("packets_lost", "packets_short", "answers_unheard", "gaps", "in_gaps", "pages_lost")
+    well |= dict.fromkeys([*counts, "models_lost", "setup_failed"], 0)
+    blocked = well | {"server": "stapes, blocked loop", "gaps": 2, "load_core": 0.8}
+    ten = [
+        well | {"calls": 10},
+        well | {"calls": 10, "server": "aiortc, openai-agents", "cpu_ms_per_call_s": 30.0},
+    ]
+    rows = [well, blocked, *ten]
+    said = {bar.what: (bar.measured, bar.is_met) for bar in page_section.bars(rows)}
+    assert said["80 pages' calls on one core"] == (
+        "nothing; 40% of the core, the load 30% of its own",
+        True,
+    )
+    assert said["150 pages' calls on one core"] == ("-", None)
+    assert ("6.00 times", True) in said.values()
+    beyond = next(met for what, met in said.items() if what.startswith("RTP of a page"))
+    assert beyond == ("4.0 ms", True)
+    held = next(met for what, met in said.items() if "event loop is blocked" in what)
+    assert held == ("2 gaps; 40% of the core, the load 80% of its own", False)
+    assert "| 80% * |" in page_section.costs(rows)
+    assert page_section.costs([]) == ""
