@@ -146,7 +146,7 @@ bench-turns: dev ## Measure turn-taking by ear, with voicebench against stapes s
 	$(BIN)/python -m benches.turn_taking
 
 WEBRTC ?=
-bench-webrtc: release ## Compare WebRTC calls with aiortc's, on two idle cores (a quarter of an hour)
+bench-webrtc: release ## Compare WebRTC calls with aiortc's, and those of pages with both ends, on two idle cores (twenty minutes)
 	cargo build --release -p stapes-webrtc-bench
 	$(BIN)/python -m benches.webrtc $(WEBRTC)
 

@@ -1,6 +1,6 @@
 """Measures WebRTC calls, and writes their part of docs/benchmarks.md.
 
-    python -m benches.webrtc                    everything, then the page (a quarter of an hour)
+    python -m benches.webrtc                    everything, then the page (twenty minutes)
     python -m benches.webrtc ten fifty --reps 1 some; their results are added to the file
     python -m benches.webrtc --page             the page alone, from the results that there are
 
@@ -85,13 +85,15 @@ def _loss(bench: Bench) -> list[dict[str, Any]]:
 
 
 def _pages(bench: Bench) -> Iterator[dict[str, Any]]:
-    """Calls with both ends; those that were disturbed again."""
+    """Calls with both ends; those that were disturbed again, and of these the least disturbed."""
     for plan in PLAN:
+        rows: list[dict[str, Any]] = []
         for attempt in range(ATTEMPTS):
             row = measure_pages(bench.binaries, bench.wav, *plan) | {"attempt": attempt}
+            rows.append(row)
             if row.get("foreign", 0.0) <= DISTURBED:
                 break
-        yield row
+        yield min(rows, key=lambda row: row.get("foreign", 1.0))
 
 
 MEASUREMENTS: dict[str, tuple[int, Callable[[Bench], Iterable[dict[str, Any]]]]] = {

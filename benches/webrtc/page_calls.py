@@ -25,6 +25,7 @@ STAPES, PEER = "stapes_pages.py", "agents_aiortc.py"
 PLAN: list[tuple[str, int, str, Mapping[str, str]]] = [
     ("stapes", 10, STAPES, {}),
     ("aiortc, openai-agents", 10, PEER, {}),
+    ("aiortc, openai-agents, no messages", 10, PEER, {"QUIET": "1"}),
     ("stapes", 80, STAPES, {}),
     ("stapes", 150, STAPES, {}),
     ("stapes, blocked loop", 80, STAPES, {"BLOCK": "loop"}),

@@ -1,13 +1,15 @@
 """openai-agents behind aiortc: pages call over WebRTC, the SDK talks with the model over WebSocket.
 
 What aiortc and the SDK do best is used: sound goes to the model 80 ms at a time, nothing is encoded
-while the agent is silent, and an answer that is interrupted stops at once.
+while the agent is silent, and an answer that is interrupted stops at once. As with stapes the page
+is told what is said; QUIET=1: it is not.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -18,10 +20,11 @@ from agents.realtime import (
     RealtimeAudio,
     RealtimeAudioInterrupted,
     RealtimePlaybackTracker,
+    RealtimeRawModelEvent,
     RealtimeRunner,
     RealtimeSession,
 )
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, AudioResampler
 from starlette.applications import Starlette
@@ -116,6 +119,9 @@ async def talk(peer: RTCPeerConnection, voice: Voice, tracker: RealtimePlaybackT
     for receiver in peer.getReceivers():
         tracks.put_nowait(receiver.track)
     runner = RealtimeRunner(agent)
+    channels: list[RTCDataChannel] = []
+    if not os.environ.get("QUIET"):
+        peer.on("datachannel", channels.append)
     config: Any = {"url": os.environ["REALTIME_URL"], "playback_tracker": tracker}
     async with await runner.run(model_config=config) as session:
         listening = asyncio.create_task(listen(await tracks.get(), session))
@@ -130,6 +136,11 @@ async def talk(peer: RTCPeerConnection, voice: Voice, tracker: RealtimePlaybackT
                 voice.say(event)
             elif isinstance(event, RealtimeAudioInterrupted):
                 voice.clear()
+            elif isinstance(event, RealtimeRawModelEvent):
+                said = event.data
+                if said.type == "transcript_delta" and channels:
+                    told = {"type": "transcript", "item_id": said.item_id, "text": said.delta}
+                    channels[0].send(json.dumps(told))
         listening.cancel()
     await peer.close()
 

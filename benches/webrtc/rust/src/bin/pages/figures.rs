@@ -17,6 +17,7 @@ const GAP: u64 = 40 * MS;
 /// How much sound servers send to the model at once.
 const BATCH: u64 = 80 * MS;
 
+/// Packets of an answer, without silence that may follow it.
 const PACKETS: u64 = SOUND_MS as u64 / 20;
 
 /// Both ends of a call, and what the model had heard of it when the window began and ended, in milliseconds.
@@ -26,7 +27,7 @@ pub struct Ends {
     pub heard_ms: [f64; 2],
 }
 
-/// What is looked at, and until when anything was written down.
+/// The time that is looked at, and until when anything was written down.
 #[derive(Debug, Clone, Copy)]
 pub struct Window {
     pub from: u64,
@@ -49,8 +50,6 @@ struct Sums {
     out: Vec<f64>,
     into: Vec<f64>,
     late: Vec<f64>,
-    cut: Vec<f64>,
-    cut_error: Vec<f64>,
     targets: Vec<f64>,
     answers: u64,
     unheard: u64,
@@ -96,8 +95,6 @@ pub fn figures(calls: &[Ends], window: Window) -> Map<String, Value> {
         "gaps": sums.gaps,
         "longest_gap_ms": ms(sums.longest),
         "out_ms": spread(sums.out),
-        "cut_ms": spread(sums.cut),
-        "cut_error_ms": spread(sums.cut_error),
         "in_ms": spread(sums.into),
         "in_bursts": sums.bursts,
         "in_missing_ms": sums.in_missing_ms,
@@ -131,7 +128,7 @@ impl Sums {
     }
 
     fn add_answer(&mut self, item: &Item, packets: &[(u64, u16)]) {
-        let Some((&(first, _), &(last, _))) = packets.first().zip(packets.last()) else {
+        let Some((first, _)) = packets.first() else {
             self.unheard += 1;
             return;
         };
@@ -148,14 +145,8 @@ impl Sums {
         self.spaces += spaces.len() as u64;
         self.spoken += spaces.iter().sum::<u64>() as f64 / 1e9;
         match (interrupted, whole.last()) {
-            (Some(until), Some((at, _))) => {
-                // It must not have ended before it was interrupted.
-                spaces.push(until - at);
-                self.cut.push(ms(last.saturating_sub(until)));
-                let heard = packets.len() as f64 * 20.0;
-                let cut = item.truncations.first();
-                self.cut_error.extend(cut.map(|(cut, _)| (cut - heard).abs()));
-            }
+            // It must not have ended before it was interrupted.
+            (Some(until), Some((at, _))) => spaces.push(until - at),
             _ => self.short += PACKETS.saturating_sub(packets.len() as u64),
         }
         self.gaps += spaces.iter().filter(|it| **it > GAP).count() as u64;

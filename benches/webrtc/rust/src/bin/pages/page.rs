@@ -75,7 +75,8 @@ pub async fn run(
     microphone: Rc<[Bytes]>,
     mut tasks: watch::Receiver<Task>,
 ) {
-    if let Err(error) = talk(&target, &call, &page, &microphone, &mut tasks).await {
+    let talking = Box::pin(talk(&target, &call, &page, &microphone, &mut tasks));
+    if let Err(error) = talking.await {
         call.borrow_mut().phone_lost = Some(now());
         page.borrow_mut().lost = Some((now(), error.to_string()));
     }

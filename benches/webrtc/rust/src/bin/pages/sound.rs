@@ -3,8 +3,8 @@
 use std::fs;
 
 use bytes::Bytes;
-use phone_load::sound::{BURST_EVERY, is_loud, say_in_answers};
-use phone_load::{script::SOUND_MS, sound::quiet_or_burst_24k};
+use phone_load::script::SOUND_MS;
+use phone_load::sound::{BURST_EVERY, is_loud, quiet_or_burst_24k, say_in_answers};
 use stapes_core::audio::opus::{EncoderSettings, OpusDecoder, OpusEncoder};
 
 use crate::Failure;
