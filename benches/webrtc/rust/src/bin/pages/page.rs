@@ -56,6 +56,7 @@ fn settings() -> PeerSettings {
     PeerSettings {
         local: vec![Ipv4Addr::LOCALHOST.into()],
         channel: "stapes",
+        is_bound: true,
         ice_servers: Vec::new(),
         ice_server_timeout: Duration::from_secs(1),
         tls: Tls::default(),
