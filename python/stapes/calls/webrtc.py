@@ -55,6 +55,8 @@ class WebRTCCallOptions:
         complexity: effort of the Opus encoder, 0 to 10; `None`: 1, and 5 with `fec`.
         bitrate: of the sound for the page, in bits per second; `None`: 72,000 at most, and with
             `fec` what the encoder chooses.
+        min_bitrate: the least of that sound, however much the page's reports say is lost: the
+            encoder follows them.
         fec: packets carry a coarse copy of the one before, for when that is lost. It takes effect
             with an `expected_loss` above zero.
         expected_loss: packets that the network loses, in percent.
@@ -77,6 +79,7 @@ class WebRTCCallOptions:
     max_pending: int = 100
     complexity: int | None = None
     bitrate: int | None = None
+    min_bitrate: int = 16_000
     fec: bool = False
     expected_loss: int = 0
     dtx: bool = False

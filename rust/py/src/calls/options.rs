@@ -52,6 +52,7 @@ options! {
         fec: encoder.fec,
         expected_loss: encoder.expected_loss,
         dtx: encoder.dtx,
+        min_bitrate: min_bitrate,
         min_delay: jitter.min_delay,
         start_delay: jitter.start_delay,
         max_delay: jitter.max_delay,

@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info};
 
 use super::{WebRtcCallOptions, WebRtcLine};
+use crate::audio::rtp::following::Following;
 use crate::audio::rtp::jitter::RtpPacket;
-use crate::audio::rtp::rate::Report;
 use crate::audio::rtp::receiver::{OpusReceiver, ReceiverError};
 use crate::audio::rtp::sender::{OpusSender, SenderError, SenderOptions};
 use crate::calls::carriers::webrtc::{RATE, refusal_of, start_of, timed_sound};
@@ -60,6 +60,7 @@ pub enum PipelineError {
 pub(super) struct Pipelines {
     receiver: OpusReceiver,
     sender: OpusSender,
+    following: Following,
 }
 
 impl Pipelines {
@@ -71,6 +72,7 @@ impl Pipelines {
         Ok(Self {
             receiver: OpusReceiver::new(RATE, options.jitter)?,
             sender: OpusSender::new(RATE, sender)?,
+            following: Following::new(options.encoder, options.min_bitrate),
         })
     }
 }
@@ -107,7 +109,6 @@ pub(super) async fn drive(line: WebRtcLine, endpoint: Arc<CallLine>, id: String)
         close_by: None,
         stats_at: STATS_INTERVAL,
         newest: None,
-        reported: Report::default(),
         samples: Vec::new(),
         sound: Vec::new(),
     };
@@ -157,8 +158,6 @@ struct Driver<'a, P> {
     stats_at: Duration,
     /// The last timestamp of the page's sound, and its place on a clock that does not wrap.
     newest: Option<(u32, u64)>,
-    /// What the page has reported last of the sound that it is sent.
-    reported: Report,
     samples: Vec<i16>,
     sound: Vec<u8>,
 }
@@ -266,7 +265,14 @@ impl<P: Peer> Driver<'_, P> {
                     reason: String::new(),
                 });
             }
-            PeerEvent::Report(report) => self.reported = report,
+            PeerEvent::Report(report) => {
+                let now = self.now();
+                let settings = self.pipelines.following.report(report, now);
+                if let Err(error) = self.pipelines.sender.adapt(settings) {
+                    let cause = error.to_string();
+                    return Break(CloseReason::Lost { cause });
+                }
+            }
             PeerEvent::Changed(_) => {}
         }
         Continue(())
@@ -428,6 +434,7 @@ impl<P: Peer> Driver<'_, P> {
 
     fn report_stats(&mut self) {
         let bitrate = self.pipelines.sender.bitrate();
+        let reported = self.pipelines.following.last();
         let (sent, received) = (self.peer.stats(), self.pipelines.receiver.stats());
         self.line.call().report_sound(SoundStats {
             packets_sent: sent.packets_sent,
@@ -439,8 +446,8 @@ impl<P: Peer> Driver<'_, P> {
             target: received.target,
             delay: received.delay,
             bitrate,
-            reported_loss: self.reported.lost,
-            round_trip: self.reported.round_trip.unwrap_or_default(),
+            reported_loss: reported.lost,
+            round_trip: reported.round_trip.unwrap_or_default(),
         });
     }
 

@@ -34,6 +34,8 @@ pub struct WebRtcCallOptions {
     pub max_pending: usize,
     /// How the sound for the page is encoded.
     pub encoder: EncoderSettings,
+    /// The least bitrate of that sound, however narrow the network is, in bits per second: 16,000.
+    pub min_bitrate: u32,
     /// The delay of the page's sound: 40 ms at first, then 20 to 200 ms as the network requires.
     pub jitter: JitterOptions,
 }
@@ -59,6 +61,7 @@ impl Default for WebRtcCallOptions {
             channel_buffer: 256 << 10,
             max_pending: 100,
             encoder: WebRtcOptions::encoder(false),
+            min_bitrate: WebRtcOptions::default().min_bitrate,
             jitter: JitterOptions::default(),
         }
     }

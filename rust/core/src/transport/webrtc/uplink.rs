@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::peer::Opus;
-use crate::audio::opus::{Application, EncoderSettings, OpusError};
-use crate::audio::rtp::rate::{RateController, Report, Target};
+use crate::audio::opus::OpusError;
+use crate::audio::rtp::following::Following;
+use crate::audio::rtp::rate::Report;
 use crate::audio::rtp::sender::{OpusSender, SenderError, SenderOptions};
 use crate::transport::media::{Uplink, UplinkFrame};
 
@@ -17,12 +18,6 @@ const FRAME: Duration = Duration::from_millis(20);
 /// The same in ticks of 1/48,000 s.
 const FRAME_TICKS: u32 = 960;
 
-/// The most bits per second of a voice whose packets carry copies, and of one whose bitrate the codec
-/// chooses; and the least effort with copies.
-const MOST_WITH_FEC: u32 = 40_000;
-const MOST_OF_CODEC: u32 = 32_000;
-const LEAST_COMPLEXITY: u32 = 5;
-
 /// The longest delay that is caught up by sending packets back to back.
 const MAX_LATE: Duration = Duration::from_millis(100);
 
@@ -31,10 +26,7 @@ pub(super) struct UplinkEncoder {
     sender: OpusSender,
     packets: Packets,
     rate: u32,
-    /// As the options have it.
-    encoder: EncoderSettings,
-    controller: RateController,
-    report: Report,
+    following: Following,
     /// A mark was taken from the uplink, and the sound before it is still to be sent.
     marked: bool,
 }
@@ -42,28 +34,23 @@ pub(super) struct UplinkEncoder {
 impl UplinkEncoder {
     /// An encoder that takes `min_bitrate` bits per second at least, however narrow the network is.
     pub fn new(rate: u32, options: SenderOptions, min_bitrate: u32) -> Result<Self, SenderError> {
-        let most = options.encoder.bitrate.unwrap_or(MOST_OF_CODEC);
         Ok(Self {
             sender: OpusSender::new(rate, options)?,
             packets: Packets::default(),
             rate,
-            encoder: options.encoder,
-            controller: RateController::new(min_bitrate, most),
-            report: Report::default(),
+            following: Following::new(options.encoder, min_bitrate),
             marked: false,
         })
     }
 
     /// Follows what the far side reports.
     pub fn follow(&mut self, report: Report, now: Duration) -> Result<(), OpusError> {
-        self.report = report;
-        let target = self.controller.report(report, now);
-        self.sender.adapt(adapted(self.encoder, target))
+        self.sender.adapt(self.following.report(report, now))
     }
 
     /// The bitrate of the encoder, in bits per second, and the last report of the far side.
     pub fn network(&mut self) -> (u32, Report) {
-        (self.sender.bitrate(), self.report)
+        (self.sender.bitrate(), self.following.last())
     }
 
     /// Takes frames from the uplink, up to the next mark.
@@ -139,30 +126,6 @@ impl UplinkEncoder {
     }
 }
 
-/// The settings for what the network carries. Only the codec's mode for speech has FEC, so a voice without it
-/// is encoded otherwise while packets are lost.
-fn adapted(encoder: EncoderSettings, target: Target) -> EncoderSettings {
-    let most = encoder.bitrate.unwrap_or(MOST_OF_CODEC);
-    let mut adapted = EncoderSettings {
-        bitrate: encoder.bitrate,
-        ..encoder
-    };
-    if target.bitrate < most {
-        adapted.bitrate = Some(target.bitrate);
-    }
-    if target.fec && !encoder.fec {
-        adapted.application = Application::Voip;
-        adapted.complexity = encoder.complexity.map(|it| it.max(LEAST_COMPLEXITY));
-        adapted.bitrate = Some(target.bitrate.min(MOST_WITH_FEC));
-        adapted.fec = true;
-    }
-    if target.fec {
-        let percent = (100.0 * target.loss).ceil() as u32;
-        adapted.expected_loss = encoder.expected_loss.max(percent.min(100));
-    }
-    adapted
-}
-
 /// Packets that were encoded elsewhere and are passed through. Only a benchmark sends them today;
 /// they are for callers whose packets are Opus already.
 #[derive(Default)]
@@ -200,6 +163,7 @@ impl Packets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::opus::{Application, EncoderSettings};
 
     const fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -305,40 +269,6 @@ mod tests {
         assert_eq!(send(ms(10)), None);
         assert_eq!(send(ms(21)), Some((960, false)));
         assert_eq!(send(ms(1040)), Some((960 + 1000 * 48 + 960, true)));
-    }
-
-    #[test]
-    fn loss_brings_fec_and_a_narrow_network_a_lower_bitrate() {
-        let encoder = EncoderSettings {
-            application: Application::LowDelay,
-            bitrate: Some(72_000),
-            complexity: Some(1),
-            ..EncoderSettings::default()
-        };
-        let target = |bitrate, fec, loss| adapted(encoder, Target { bitrate, fec, loss });
-        assert_eq!(target(72_000, false, 0.01), encoder);
-        let narrow = target(30_000, false, 0.0);
-        assert_eq!(narrow.bitrate, Some(30_000));
-        assert_eq!(narrow.application, Application::LowDelay);
-        let lossy = target(72_000, true, 0.052);
-        assert_eq!(lossy.application, Application::Voip);
-        assert_eq!((lossy.fec, lossy.expected_loss), (true, 6));
-        assert_eq!((lossy.bitrate, lossy.complexity), (Some(40_000), Some(5)));
-        // Who has asked for FEC keeps it, and what they expect to lose.
-        let asked = EncoderSettings {
-            fec: true,
-            expected_loss: 20,
-            ..EncoderSettings::default()
-        };
-        let kept = adapted(
-            asked,
-            Target {
-                bitrate: 32_000,
-                fec: false,
-                loss: 0.0,
-            },
-        );
-        assert_eq!(kept, asked);
     }
 
     #[test]

@@ -1,0 +1,106 @@
+//! The settings of an encoder that follows what the far side reports of its packets.
+
+use std::time::Duration;
+
+use super::rate::{RateController, Report, Target};
+use crate::audio::opus::{Application, EncoderSettings};
+
+/// The most bits per second of a voice whose packets carry copies, and of one whose bitrate the codec
+/// chooses; and the least effort with copies.
+const MOST_WITH_FEC: u32 = 40_000;
+const MOST_OF_CODEC: u32 = 32_000;
+const LEAST_COMPLEXITY: u32 = 5;
+
+/// The encoder of one stream, as its options have it, and as the network wants it.
+#[derive(Clone, Debug)]
+pub struct Following {
+    encoder: EncoderSettings,
+    controller: RateController,
+    last: Report,
+}
+
+impl Following {
+    /// Takes `min_bitrate` bits per second at least, however narrow the network is.
+    pub fn new(encoder: EncoderSettings, min_bitrate: u32) -> Self {
+        let most = encoder.bitrate.unwrap_or(MOST_OF_CODEC);
+        Self {
+            encoder,
+            controller: RateController::new(min_bitrate, most),
+            last: Report::default(),
+        }
+    }
+
+    /// Takes a report. Returns the settings from now on.
+    pub fn report(&mut self, report: Report, now: Duration) -> EncoderSettings {
+        self.last = report;
+        adapted(self.encoder, self.controller.report(report, now))
+    }
+
+    /// The last report.
+    pub fn last(&self) -> Report {
+        self.last
+    }
+}
+
+/// The settings for what the network carries. Only the codec's mode for speech has FEC, so a voice without it
+/// is encoded otherwise while packets are lost.
+fn adapted(encoder: EncoderSettings, target: Target) -> EncoderSettings {
+    let most = encoder.bitrate.unwrap_or(MOST_OF_CODEC);
+    let mut adapted = EncoderSettings {
+        bitrate: encoder.bitrate,
+        ..encoder
+    };
+    if target.bitrate < most {
+        adapted.bitrate = Some(target.bitrate);
+    }
+    if target.fec && !encoder.fec {
+        adapted.application = Application::Voip;
+        adapted.complexity = encoder.complexity.map(|it| it.max(LEAST_COMPLEXITY));
+        adapted.bitrate = Some(target.bitrate.min(MOST_WITH_FEC));
+        adapted.fec = true;
+    }
+    if target.fec {
+        let percent = (100.0 * target.loss).ceil() as u32;
+        adapted.expected_loss = encoder.expected_loss.max(percent.min(100));
+    }
+    adapted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loss_brings_fec_and_a_narrow_network_a_lower_bitrate() {
+        let encoder = EncoderSettings {
+            application: Application::LowDelay,
+            bitrate: Some(72_000),
+            complexity: Some(1),
+            ..EncoderSettings::default()
+        };
+        let target = |bitrate, fec, loss| adapted(encoder, Target { bitrate, fec, loss });
+        assert_eq!(target(72_000, false, 0.01), encoder);
+        let narrow = target(30_000, false, 0.0);
+        assert_eq!(narrow.bitrate, Some(30_000));
+        assert_eq!(narrow.application, Application::LowDelay);
+        let lossy = target(72_000, true, 0.052);
+        assert_eq!(lossy.application, Application::Voip);
+        assert_eq!((lossy.fec, lossy.expected_loss), (true, 6));
+        assert_eq!((lossy.bitrate, lossy.complexity), (Some(40_000), Some(5)));
+        // Who has asked for FEC keeps it, and what they expect to lose.
+        let asked = EncoderSettings {
+            fec: true,
+            expected_loss: 20,
+            ..EncoderSettings::default()
+        };
+        let kept = adapted(
+            asked,
+            Target {
+                bitrate: 32_000,
+                fec: false,
+                loss: 0.0,
+            },
+        );
+        assert_eq!(kept, asked);
+    }
+}
