@@ -20,7 +20,12 @@ impl Line {
     pub fn long(call: u16) -> Self {
         let mut random = Random::new(u64::from(call) + 1);
         let mut between = |least: u64, most: u64| (least + random.next() % (most - least + 1)) * MS;
-        Self { out: between(20, 120), back: between(20, 120), jitter: 10 * MS, start: between(0, 100) }
+        Self {
+            out: between(20, 120),
+            back: between(20, 120),
+            jitter: 10 * MS,
+            start: between(0, 100),
+        }
     }
 }
 
@@ -35,13 +40,23 @@ pub struct Way<T> {
 
 impl<T> Way<T> {
     pub fn new(delay: u64, jitter: u64) -> Self {
-        Self { delay, jitter, random: Random::new(delay), sent: VecDeque::new() }
+        Self {
+            delay,
+            jitter,
+            random: Random::new(delay),
+            sent: VecDeque::new(),
+        }
     }
 
     pub fn send(&mut self, now: u64, message: T) {
-        let jitter = if self.jitter == 0 { 0 } else { self.random.next() % self.jitter };
+        let jitter = if self.jitter == 0 {
+            0
+        } else {
+            self.random.next() % self.jitter
+        };
         let last = self.sent.back().map_or(0, |(at, _)| *at);
-        self.sent.push_back(((now + self.delay + jitter).max(last), message));
+        self.sent
+            .push_back(((now + self.delay + jitter).max(last), message));
     }
 
     /// When the next one arrives.

@@ -31,7 +31,12 @@ struct ServerMessage<'a> {
 type Failure = tokio_tungstenite::tungstenite::Error;
 type Socket = WebSocketStream<TcpStream>;
 
-pub async fn run(url: String, address: String, call: Rc<RefCell<Call>>, mut hang_up: watch::Receiver<bool>) {
+pub async fn run(
+    url: String,
+    address: String,
+    call: Rc<RefCell<Call>>,
+    mut hang_up: watch::Receiver<bool>,
+) {
     let result = talk(&url, &address, &call, &mut hang_up).await;
     let mut call = call.borrow_mut();
     if !*hang_up.borrow() || result.is_err() {
@@ -39,12 +44,20 @@ pub async fn run(url: String, address: String, call: Rc<RefCell<Call>>, mut hang
     }
 }
 
-async fn talk(url: &str, address: &str, call: &RefCell<Call>, hang_up: &mut watch::Receiver<bool>) -> Result<(), Failure> {
+async fn talk(
+    url: &str,
+    address: &str,
+    call: &RefCell<Call>,
+    hang_up: &mut watch::Receiver<bool>,
+) -> Result<(), Failure> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let (mut ws, _) = client_async(url, stream).await?;
     let index = call.borrow().index;
-    ws.send(Message::text(format!(r#"{{"type":"start","call_id":"page-{index:032}","codec":"pcm","sample_rate":24000}}"#))).await?;
+    ws.send(Message::text(format!(
+        r#"{{"type":"start","call_id":"page-{index:032}","codec":"pcm","sample_rate":24000}}"#
+    )))
+    .await?;
     let begun = now();
     let (mut message, mut generation, mut base_ms) = (0_u64, 0_u32, 0_u64);
     loop {
@@ -98,14 +111,17 @@ async fn talk(url: &str, address: &str, call: &RefCell<Call>, hang_up: &mut watc
 async fn marks(ws: &mut Socket, call: &RefCell<Call>) -> Result<(), Failure> {
     phone::advance(&mut call.borrow_mut(), now());
     loop {
-        let Some(id) = call.borrow_mut().player.reached() else { return Ok(()) };
+        let Some(id) = call.borrow_mut().player.reached() else {
+            return Ok(());
+        };
         back(ws, call, &id).await?;
     }
 }
 
 async fn back(ws: &mut Socket, call: &RefCell<Call>, id: &str) -> Result<(), Failure> {
     call.borrow_mut().counts.marks_back += 1;
-    ws.send(Message::text(format!(r#"{{"type":"mark","id":{id}}}"#))).await
+    ws.send(Message::text(format!(r#"{{"type":"mark","id":{id}}}"#)))
+        .await
 }
 
 /// What the server says besides sound; the number of a clear.

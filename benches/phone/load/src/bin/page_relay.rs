@@ -16,7 +16,9 @@ const SESSION: &str = r#"{"type":"session.update","session":{"type":"realtime","
 const HEADER: usize = 8;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let port: u16 = std::env::var("PORT")?.parse()?;
         let url = std::env::var("REALTIME_URL")?;
@@ -44,8 +46,14 @@ async fn call(stream: TcpStream, url: String) -> Result<(), Box<dyn Error>> {
     let kind = memmem::Finder::new(r#""type":""#);
     let delta = memmem::Finder::new(r#""delta":""#);
     let item_id = memmem::Finder::new(r#""item_id":""#);
-    let Some(Ok(Message::Text(_))) = page.next().await else { return Ok(()) };
-    let address = url.trim_start_matches("ws://").split('/').next().unwrap_or_default();
+    let Some(Ok(Message::Text(_))) = page.next().await else {
+        return Ok(());
+    };
+    let address = url
+        .trim_start_matches("ws://")
+        .split('/')
+        .next()
+        .unwrap_or_default();
     let upstream = TcpStream::connect(address).await?;
     upstream.set_nodelay(true)?;
     let (mut model, _) = client_async(url.as_str(), upstream).await?;
