@@ -85,7 +85,7 @@ async def test_a_frame_that_cannot_be_sent_is_logged_and_the_next_one_is_sent(ru
 
 
 async def refused(server: Any, head: str, field: bytes, piece: bytes, size: int) -> int:
-    """Pours a body into a server until it refuses that: the most memory that was taken meanwhile."""
+    """Pours a body into a server until it refuses it: the most memory that was taken."""
     tracemalloc.start()
     try:
         loop = asyncio.get_running_loop()
