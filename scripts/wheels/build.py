@@ -80,8 +80,8 @@ def main() -> None:
     for old in out.glob("stapes-*"):
         old.unlink()
     run("maturin", "sdist", "--out", out)
-    maturin = ("maturin", "build", "--profile", "dist", "--zig", "--compatibility", "manylinux2014")
-    run(*maturin, "--out", out)
+    maturin = ("maturin", "build", "--profile", "dist", "--compression-level", "9")
+    run(*maturin, "--zig", "--compatibility", "manylinux2014", "--out", out)
     wheels = sorted(out.glob("*.whl"))
     run("twine", "check", "--strict", *out.glob("stapes-*"))
     for made in sorted(out.glob("stapes-*")):
