@@ -7,50 +7,20 @@ import json
 import urllib.error
 import urllib.request
 import uuid
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from av import AudioFrame, AudioResampler
+from av import AudioResampler
+from tests.microphone_track import RATE, MicrophoneTrack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
 __all__ = ["RATE", "Posted", "WebRTCPage", "correlation", "request"]
-
-RATE = 24_000
-FRAME = RATE // 50
-
-
-class Microphone(MediaStreamTrack):
-    """A track in real time: what it was told to say, and silence."""
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._waiting = bytearray()
-        self._sent = 0
-        self._begun: float | None = None
-
-    def say(self, pcm: bytes) -> None:
-        self._waiting += pcm
-
-    async def recv(self) -> AudioFrame:
-        now = asyncio.get_running_loop().time()
-        self._begun = self._begun or now
-        await asyncio.sleep(self._begun + self._sent / RATE - now)
-        pcm = bytes(self._waiting[: 2 * FRAME]).ljust(2 * FRAME, b"\0")
-        del self._waiting[: 2 * FRAME]
-        frame = AudioFrame(format="s16", layout="mono", samples=FRAME)
-        frame.planes[0].update(pcm)
-        frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), self._sent
-        self._sent += FRAME
-        return frame
 
 
 class Posted:
@@ -101,7 +71,7 @@ class WebRTCPage:
         self.parameters = parameters
         self.heard = bytearray()
         self.messages: list[dict[str, Any]] = []
-        self.microphone = Microphone()
+        self.microphone = MicrophoneTrack()
         self.answer: Posted | None = None
         self.location = ""
         self.closed = asyncio.Event()

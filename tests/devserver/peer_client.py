@@ -6,13 +6,13 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
-from av import AudioFrame, AudioResampler
+from av import AudioResampler
+from tests.microphone_track import RATE, MicrophoneTrack
 from wire_client import check
 
 if TYPE_CHECKING:
@@ -21,36 +21,7 @@ if TYPE_CHECKING:
     from stapes.devserver import DevServer
 
 Event = dict[str, Any]
-RATE = 24_000
-FRAME = RATE // 50
 SECONDS = 10.0
-
-
-class Mouth(MediaStreamTrack):
-    """An outgoing track in real time: what it was told to say, then silence."""
-
-    kind = "audio"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._waiting = bytearray()
-        self._sent = 0
-        self._began: float | None = None
-
-    def say(self, pcm: bytes) -> None:
-        self._waiting += pcm
-
-    async def recv(self) -> AudioFrame:
-        now = asyncio.get_running_loop().time()
-        self._began = self._began or now
-        await asyncio.sleep(self._began + self._sent / RATE - now)
-        pcm = bytes(self._waiting[: 2 * FRAME]).ljust(2 * FRAME, b"\0")
-        del self._waiting[: 2 * FRAME]
-        frame = AudioFrame(format="s16", layout="mono", samples=FRAME)
-        frame.planes[0].update(pcm)
-        frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), self._sent
-        self._sent += FRAME
-        return frame
 
 
 class Ear:
@@ -80,7 +51,7 @@ class PeerClient:
 
     def __init__(self) -> None:
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self.mouth, self.ear = Mouth(), Ear()
+        self.mouth, self.ear = MicrophoneTrack(), Ear()
         self.events: list[Event] = []
         self.opened, self.closed = asyncio.Event(), asyncio.Event()
         self._grown = asyncio.Event()
