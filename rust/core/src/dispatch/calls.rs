@@ -122,7 +122,7 @@ impl CallObserver for Observer {
 pub struct DispatchedCall {
     call: Arc<Call>,
     sink: Arc<CallSink>,
-    /// Where somebody else carries its frames.
+    /// Its only line, where no server of ours has it.
     line: Option<Arc<CallLine>>,
     process: Process,
 }
@@ -133,8 +133,18 @@ impl DispatchedCall {
     pub fn external(
         hub: &Arc<MessageHub>,
         codec: Box<dyn Carrier>,
+        options: CallOptions,
+        clock: Clock,
+    ) -> Result<Self, StartError> {
+        Self::of_one_line(hub, codec, options, clock, true)
+    }
+
+    fn of_one_line(
+        hub: &Arc<MessageHub>,
+        codec: Box<dyn Carrier>,
         mut options: CallOptions,
         clock: Clock,
+        is_external: bool,
     ) -> Result<Self, StartError> {
         options.leg.resume_timeout = Duration::ZERO;
         let carrier = next_worker()?;
@@ -142,7 +152,7 @@ impl DispatchedCall {
         let observer = Arc::new(Observer(Arc::clone(&sink)));
         let call = Call::new(codec, options, clock, &carrier.handle, observer);
         Ok(Self {
-            line: Some(CallLine::new(&call, None, true)),
+            line: Some(CallLine::new(&call, None, is_external)),
             call,
             sink,
             process: Process::current(),
@@ -153,21 +163,11 @@ impl DispatchedCall {
     #[cfg(feature = "webrtc")]
     pub fn offered(
         hub: &Arc<MessageHub>,
-        mut options: CallOptions,
+        options: CallOptions,
         clock: Clock,
     ) -> Result<Self, StartError> {
-        options.leg.resume_timeout = Duration::ZERO;
-        let carrier = next_worker()?;
-        let sink = CallSink::new(hub, carrier.clone(), None);
-        let observer = Arc::new(Observer(Arc::clone(&sink)));
         let codec = crate::calls::webrtc::carrier();
-        let call = Call::new(codec, options, clock, &carrier.handle, observer);
-        Ok(Self {
-            line: Some(CallLine::new(&call, None, false)),
-            call,
-            sink,
-            process: Process::current(),
-        })
+        Self::of_one_line(hub, codec, options, clock, false)
     }
 
     /// Answers the page's offer from the options' addresses, or else from `local`. The answer, or why there

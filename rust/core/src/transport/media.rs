@@ -9,6 +9,8 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::endpoint::Endpoint;
+#[cfg(feature = "webrtc")]
+use crate::audio::rtp::{jitter::JitterStats, rate::Report};
 
 /// What a driver makes of the packets of the answer's sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +124,30 @@ pub struct SoundStats {
 }
 
 impl SoundStats {
+    /// Of a track over RTP: what was sent, what the jitter buffer did, the encoder's bitrate, and what the far
+    /// side reported last.
+    #[cfg(feature = "webrtc")]
+    pub(crate) fn of(
+        packets_sent: u64,
+        received: JitterStats,
+        bitrate: u32,
+        reported: Report,
+    ) -> Self {
+        Self {
+            packets_sent,
+            packets_received: received.received,
+            packets_lost: received.lost,
+            packets_late: received.late,
+            concealed: received.concealed_fraction(),
+            missing: received.missing(),
+            target: received.target,
+            delay: received.delay,
+            bitrate,
+            reported_loss: reported.lost,
+            round_trip: reported.round_trip.unwrap_or_default(),
+        }
+    }
+
     /// All of them, in the order of the fields; durations in seconds.
     pub fn numbers(self) -> (u64, u64, u64, u64, f64, f64, f64, f64, u32, f64, f64) {
         (

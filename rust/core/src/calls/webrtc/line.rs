@@ -436,19 +436,8 @@ impl<P: Peer> Driver<'_, P> {
         let bitrate = self.pipelines.sender.bitrate();
         let reported = self.pipelines.following.last();
         let (sent, received) = (self.peer.stats(), self.pipelines.receiver.stats());
-        self.line.call().report_sound(SoundStats {
-            packets_sent: sent.packets_sent,
-            packets_received: received.received,
-            packets_lost: received.lost,
-            packets_late: received.late,
-            concealed: received.concealed_fraction(),
-            missing: received.missing(),
-            target: received.target,
-            delay: received.delay,
-            bitrate,
-            reported_loss: reported.lost,
-            round_trip: reported.round_trip.unwrap_or_default(),
-        });
+        let stats = SoundStats::of(sent.packets_sent, received, bitrate, reported);
+        self.line.call().report_sound(stats);
     }
 
     /// The point of the grid that is nearest to when sound is due.

@@ -333,19 +333,8 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
         let sent = self.peer.stats();
         let (bitrate, report) = self.pipelines.uplink_encoder.network();
         let received = self.pipelines.downlink_decoder.stats();
-        self.endpoint.on_stats(SoundStats {
-            packets_sent: sent.packets_sent,
-            packets_received: received.received,
-            packets_lost: received.lost,
-            packets_late: received.late,
-            concealed: received.concealed_fraction(),
-            missing: received.missing(),
-            target: received.target,
-            delay: received.delay,
-            bitrate,
-            reported_loss: report.lost,
-            round_trip: report.round_trip.unwrap_or_default(),
-        });
+        let stats = SoundStats::of(sent.packets_sent, received, bitrate, report);
+        self.endpoint.on_stats(stats);
     }
 
     /// Handles every deadline that has passed.
