@@ -56,7 +56,7 @@ class LoopHub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._process = os.getpid()
         self._loop = weakref.ref(loop)
-        self._cores: dict[int, _core.Session] = {}
+        self._cores: set[_core.Session] = set()
         self._executors: dict[int, DaemonThreads] = {}
         self._read_fd = -1
         if isinstance(loop, EventLoop):
@@ -125,12 +125,12 @@ class LoopHub:
     ) -> None:
         """Delivers the messages of that session; keeps nothing alive but `dispatcher`."""
         core.dispatch_to(self.core, dispatcher, listeners)
-        self._cores[core.id] = core
+        self._cores.add(core)
 
     def unregister(self, core: _core.Session) -> None:
         """Delivers nothing more of that session."""
         self.core.unregister(core.id)
-        self._cores.pop(core.id, None)
+        self._cores.discard(core)
 
     def executor(self, workers: int) -> DaemonThreads:
         """Threads for users' synchronous tools: one pool of each size for the loop's sessions."""
@@ -145,7 +145,7 @@ class LoopHub:
         """Closes the connections that stand, because the loop is closed."""
         if self.is_of_another_process:
             return
-        still_open = [core for core in self._cores.values() if core.status != "disconnected"]
+        still_open = [core for core in self._cores if core.status != "disconnected"]
         for core in still_open:
             core.close(1000, "")
         if still_open:

@@ -71,3 +71,12 @@ def test_the_fields_are_those_of_usage_whoever_touches_them_first():
     for copied in (copy.copy(SessionUsage()), copy.deepcopy(SessionUsage())):
         assert dataclasses.asdict(copied) == dataclasses.asdict(Usage())
     assert repr(SessionUsage()) == repr(Usage()).replace("Usage(", "SessionUsage(", 1)
+
+
+def test_a_copy_leaves_what_is_noted_later_to_the_usage_that_was_copied():
+    usage = SessionUsage()
+    note(usage, USED)
+    assert usage.total_tokens == 42
+    copied = copy.copy(usage)
+    note(usage, USED)
+    assert (copied.total_tokens, usage.total_tokens) == (42, 84)

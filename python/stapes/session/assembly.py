@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agents import RunContextWrapper
@@ -20,14 +19,13 @@ from stapes.session.coupling import attach_call
 from stapes.session.dispatch.dispatcher import Dispatcher, Handlers
 from stapes.session.dispatch.interest import Interest
 from stapes.session.dispatch.listeners import Listeners
-from stapes.session.guardrails import OutputGuardrails
 from stapes.session.local_events import LocalEvents
 from stapes.session.options import core_session
-from stapes.session.playback_waiters import PlaybackWaiters
 from stapes.session.scope import Scope
 from stapes.session.tasks import Tasks
 from stapes.session.tool_calls.approvals import Approvals
 from stapes.session.tool_calls.runner import ToolCallRunner
+from stapes.session.upstream import SessionContext
 from stapes.session.usage import SessionUsage
 from stapes.virtual_time import has_virtual_time
 
@@ -36,26 +34,7 @@ if TYPE_CHECKING:
 
     from stapes.session.options import SessionOptions
 
-__all__ = ["SessionParts", "assemble"]
-
-
-@dataclass(frozen=True, slots=True)
-class SessionParts:
-    """The parts that the methods of a session use."""
-
-    hub: LoopHub
-    scope: Scope
-    configuration: Configuration
-    listeners: Listeners
-    interest: Interest
-    roster: Roster
-    switching: AgentSwitching
-    mcp_tools: HostedMcpTools
-    approvals: Approvals
-    calls: ToolCallRunner
-    audio_input: AudioInput
-    connector: Connector
-    handlers: Handlers
+__all__ = ["assemble"]
 
 
 def assemble(
@@ -63,8 +42,8 @@ def assemble(
     agent: RealtimeAgent[Any],
     options: SessionOptions,
     context: Any,
-) -> SessionParts:
-    """The parts of a session on the running loop, registered with the loop's hub.
+) -> Handlers:
+    """The parts of a session on the running loop, held by its handlers, registered with the hub.
 
     Args:
         session: kept alive while its tasks run, and by nothing else here.
@@ -78,7 +57,7 @@ def assemble(
         options.playback.attach(core.playback_reported)
     local_events = LocalEvents(core, loop)
     if not isinstance(context, RunContextWrapper):
-        context = RunContextWrapper(context, usage=SessionUsage())
+        context = SessionContext(context, SessionUsage())
     scope = Scope(core, loop, context, Tasks(session, core, loop, local_events), local_events)
     configuration = Configuration(scope, options)
     listeners = Listeners(options.max_queued_events, options.max_queued_bytes, loop)
@@ -100,27 +79,14 @@ def assemble(
         mcp_tools=mcp_tools,
         approvals=approvals,
         calls=calls,
-        guardrails=OutputGuardrails(scope, roster, options.output_guardrails),
+        guardrails=options.output_guardrails,
         audio_input=audio_input,
         connector=connector,
-        playback=PlaybackWaiters(scope),
+        configuration=configuration,
+        hub=hub,
     )
     listeners.attach(handlers)
     hub.register(core, Dispatcher(handlers), listeners)
     attach_call(options.call, session, listeners)
     interest.update()
-    return SessionParts(
-        hub=hub,
-        scope=scope,
-        configuration=configuration,
-        listeners=listeners,
-        interest=interest,
-        roster=roster,
-        switching=switching,
-        mcp_tools=mcp_tools,
-        approvals=approvals,
-        calls=calls,
-        audio_input=audio_input,
-        connector=connector,
-        handlers=handlers,
-    )
+    return handlers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, Union
 
@@ -9,10 +10,10 @@ from agents import UserError
 
 from stapes.errors import NotConnectedError, StapesError
 from stapes.session.completion import Completion
+from stapes.session.entries import Entries
 from stapes.session.room import Room
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from typing_extensions import Buffer
@@ -58,20 +59,21 @@ class AudioStream(Completion[float]):
             self._cancel()
 
 
-class AudioInput:
+class AudioInput(Entries[int, asyncio.Future[float]]):
     """The waiters for the sound of one session: for room in the queue, and for a long sound's end.
 
     A single chunk goes from `RealtimeSession.send_audio` to the core without passing here.
     """
 
-    __slots__ = ("_ends", "_is_told", "_number", "_room", "_scope", "_underway")
+    __slots__ = ("_is_told", "_number", "_room", "_scope", "_underway")
 
     def __init__(self, scope: Scope) -> None:
-        self._scope = scope
-        self._room = Room(scope.core)
-        self._number = 0
         # The end of each long sound that has not been told, by its number.
-        self._ends: dict[int, asyncio.Future[float]] = {}
+        super().__init__()
+        self._scope = scope
+        # Made for the first who waits: most senders never do.
+        self._room: Room | None = None
+        self._number = 0
         self._underway: tuple[int, _core.AudioStream] | None = None
         # That sound is refused, since the last connection.
         self._is_told = False
@@ -96,11 +98,17 @@ class AudioInput:
         Raises:
             stapes.NotConnectedError: the connection was lost meanwhile.
         """
-        await self._scope.tasks.awaited_here(self._room.wait)
+        await self._scope.tasks.awaited_here(self._wait_for_room)
+
+    async def _wait_for_room(self) -> None:
+        if self._room is None:
+            self._room = Room(self._scope.core)
+        await self._room.wait()
 
     def drained(self) -> None:
         """Wakes those who wait for room: there is some, or the connection is over."""
-        self._room.drained()
+        if self._room is not None:
+            self._room.drained()
 
     def stream(
         self,
@@ -126,7 +134,8 @@ class AudioInput:
             stream = scope.core.stream_audio(audio, sample_rate, commit, interval, number)
         except (StapesError, UserError) as error:
             return AudioStream(error=error, report=scope.tasks.report_from_anywhere)
-        self._ends[number] = ended = scope.loop.create_future()
+        ended = scope.loop.create_future()
+        self._put(number, ended)
         self._underway = (number, stream)
         return AudioStream(
             functools.partial(self._cancel, number, stream),
@@ -138,7 +147,7 @@ class AudioInput:
     def streamed(self, token: int, sent: float, failure: BaseException | None) -> None:
         """Completes a long sound that has ended, or failed."""
         self._over(token)
-        ended = self._ends.pop(token, None)
+        ended = self._take(token)
         if ended is None or ended.done():
             return
         if failure is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,12 @@ from stapes.session.history import message_event
 from stapes.session.tool_calls.tool_result import tool_result_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from stapes.session.agents.roster import Roster
+    from stapes.session.dispatch import messages
     from stapes.session.scope import Scope
 
-__all__ = ["OutputGuardrails", "feedback_message"]
+__all__ = ["OutputCheck", "feedback_message"]
 
 
 def _details(info: Any) -> str:
@@ -61,78 +60,64 @@ GuardrailTripwire.__name__ = OutputGuardrailTripwireTriggered.__name__
 GuardrailTripwire.__qualname__ = OutputGuardrailTripwireTriggered.__qualname__
 
 
-class OutputGuardrails:
-    """The checks of one session on what its agents say.
+class OutputCheck:
+    """A check of what an agent has said so far.
 
     Args:
         scope: the session's.
-        roster: its agents, which have guardrails of their own.
-        guardrails: those of the session.
+        agent: the one that speaks.
+        guardrails: the session's, and the agent's own.
+        message: says how much was said, and in which response.
     """
 
-    __slots__ = ("_guardrails", "_roster", "_scope")
+    __slots__ = ("_agent", "_guardrails", "_message", "_scope")
 
     def __init__(
-        self, scope: Scope, roster: Roster, guardrails: tuple[OutputGuardrail[Any], ...]
+        self,
+        scope: Scope,
+        agent: Any,
+        guardrails: Sequence[OutputGuardrail[Any]],
+        message: messages.GuardrailDue | messages.ResponseEnded,
     ) -> None:
         self._scope = scope
-        self._roster = roster
+        self._agent = agent
         self._guardrails = guardrails
+        self._message = message
 
-    def check(
-        self,
-        agent_version: int,
-        text: str,
-        *,
-        response_id: str | None,
-        item_id: str,
-        source: str,
-        response_index: int,
-        connection_id: int,
-    ) -> None:
-        """Begins to check a text that the agent of that agent_version has said so far."""
-        agent = self._roster.agent(agent_version)
-        guardrails = (*self._guardrails, *agent.output_guardrails)
-        if not guardrails:
-            return
-        refuse = functools.partial(
-            self._scope.core.guardrail_tripped, connection_id, response_index, response_id, source
-        )
-        work = self._run(guardrails, agent, text, item_id, connection_id, refuse)
-        self._scope.tasks.invoke(work)
-
-    async def _run(
-        self,
-        guardrails: Sequence[OutputGuardrail[Any]],
-        agent: Any,
-        text: str,
-        item_id: str,
-        connection_id: int,
-        refuse: Callable[[int, str], bool],
-    ) -> None:
+    async def run(self, text: str) -> None:
         """Runs all of them at once; the first in the list that trips stops the answer."""
-        context, local_events = self._scope.context, self._scope.local_events
-        results = await asyncio.gather(
-            *(self._tripped(one, agent, text, connection_id) for one in guardrails)
-        )
+        context, core, message = self._scope.context, self._scope.core, self._message
+        results = await asyncio.gather(*(self._tripped(one, text) for one in self._guardrails))
         if (tripped := next((result for result in results if result is not None), None)) is None:
             return
-        event = GuardrailTripped(context, agent, GuardrailTripwire(tripped), item_id)
+        event = GuardrailTripped(
+            context, self._agent, GuardrailTripwire(tripped), message.item_id or ""
+        )
         feedback = message_event(feedback_message(tripped), None)
-        local_events.transact([event], lambda tokens: refuse(tokens[0], feedback))
+        self._scope.local_events.transact(
+            [event],
+            lambda tokens: core.guardrail_tripped(
+                message.connection_id,
+                message.response_index,
+                message.response_id,
+                message.source,
+                tokens[0],
+                feedback,
+            ),
+        )
 
     async def _tripped(
-        self, guardrail: OutputGuardrail[Any], agent: Any, text: str, connection_id: int
+        self, guardrail: OutputGuardrail[Any], text: str
     ) -> OutputGuardrailResult | None:
         """What a guardrail says that trips. Where one fails, the others count all the same."""
         try:
-            result = await guardrail.run(self._scope.context, agent, text)
+            result = await guardrail.run(self._scope.context, self._agent, text)
             return result if result.output.tripwire_triggered else None
         except BaseException as error:
             if ends_more(error):
                 raise
             core = self._scope.core
-            if core.is_standing and core.connection_id == connection_id:
+            if core.is_standing and core.connection_id == self._message.connection_id:
                 report_failure(self._scope.local_events, error, "output guardrail")
             else:
                 # As for a tool: after the end of its connection nobody waits for an event.

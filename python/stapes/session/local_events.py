@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stapes.session.entries import Entries
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
@@ -25,26 +27,26 @@ class _Staged:
     """The version of the agent that takes over when the event is dispatched."""
 
 
-class LocalEvents:
-    """The staged events of one session, by the token that the core has of each.
+class LocalEvents(Entries[int, _Staged]):
+    """The staged events of one session, by the token that the core has of each. Used on its loop.
 
     Args:
         core: gives each event its sequence number.
         loop: its futures say that an event was dispatched.
     """
 
-    __slots__ = ("_core", "_loop", "_staged", "_tokens")
+    __slots__ = ("_core", "_loop", "_tokens")
 
     def __init__(self, core: _core.Session, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
         self._core = core
         self._loop = loop
-        self._staged: dict[int, _Staged] = {}
         self._tokens = 0
 
     def stage(self, event: SessionEvent | None) -> int:
         """Keeps an event for an act of the core's that will queue it; returns its token."""
         self._tokens += 1
-        self._staged[self._tokens] = _Staged(event)
+        self._put(self._tokens, _Staged(event))
         return self._tokens
 
     def emit(self, event: SessionEvent) -> None:
@@ -70,7 +72,7 @@ class LocalEvents:
         """
         tokens = [self.stage(event) for event in events]
         if takes_over is not None:
-            self._staged[tokens[0]].agent_version = takes_over
+            self._staged(tokens[0]).agent_version = takes_over
         is_taken = False
         try:
             is_taken = act(tokens)
@@ -82,14 +84,13 @@ class LocalEvents:
 
     def discard(self, token: int) -> None:
         """Forgets an event that does not happen, because the core refused its act."""
-        staged = self._staged.pop(token, None)
-        if staged is not None and staged.waiter is not None and not staged.waiter.done():
-            staged.waiter.cancel()
+        if (waiter := self._forget(token)) is not None:
+            waiter.cancel()
 
     def dispatched(self, token: int) -> asyncio.Future[int]:
         """Is done when everybody has got the event; its result is the sequence number."""
         waiter: asyncio.Future[int] = self._loop.create_future()
-        self._staged[token].waiter = waiter
+        self._staged(token).waiter = waiter
         return waiter
 
     def all_so_far(self) -> asyncio.Future[int]:
@@ -101,11 +102,22 @@ class LocalEvents:
 
     def peek(self, token: int) -> tuple[SessionEvent | None, int | None]:
         """An event that is being dispatched, and the version of the agent that takes over."""
-        staged = self._staged.get(token)
+        staged = self._get(token)
         return (None, None) if staged is None else (staged.event, staged.agent_version)
 
     def resolve(self, token: int, sequence: int) -> None:
         """Forgets an event that was dispatched, and wakes whoever waits for that."""
-        staged = self._staged.pop(token, None)
-        if staged is not None and staged.waiter is not None and not staged.waiter.done():
-            staged.waiter.set_result(sequence)
+        if (waiter := self._forget(token)) is not None:
+            waiter.set_result(sequence)
+
+    def _staged(self, token: int) -> _Staged:
+        staged = self._get(token)
+        assert staged is not None
+        return staged
+
+    def _forget(self, token: int) -> asyncio.Future[int] | None:
+        """Forgets an event; returns what waits for it still."""
+        staged = self._take(token)
+        self._release()
+        waiter = None if staged is None else staged.waiter
+        return None if waiter is None or waiter.done() else waiter

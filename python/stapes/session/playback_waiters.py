@@ -14,7 +14,10 @@ __all__ = ["PlaybackWaiters"]
 
 
 class PlaybackWaiters:
-    """The waiters of one session for the end of playback. The core knows when that is."""
+    """The waiters of one session for the end of playback. The core knows when that is.
+
+    Used on the session's loop.
+    """
 
     __slots__ = ("_number", "_scope", "_waiting")
 
@@ -25,9 +28,6 @@ class PlaybackWaiters:
 
     async def wait(self) -> bool:
         """Waits; whether everything that played meanwhile was heard to its end."""
-        return await self._scope.tasks.awaited_here(self._wait)
-
-    async def _wait(self) -> bool:
         core = self._scope.core
         self._number += 1
         token = self._number

@@ -20,7 +20,7 @@ class Room:
 
     def __init__(self, core: _core.Session) -> None:
         self._core = core
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: tuple[asyncio.Future[None], ...] = ()
 
     async def wait(self) -> None:
         """Waits until there is room.
@@ -31,7 +31,7 @@ class Room:
         loop = asyncio.get_running_loop()
         while self._core.is_congested():
             waiter: asyncio.Future[None] = loop.create_future()
-            self._waiters.append(waiter)
+            self._waiters = (*self._waiters, waiter)
             # It may have drained before the waiter was there to be told.
             if not self._core.is_congested():
                 break
@@ -41,7 +41,7 @@ class Room:
 
     def drained(self) -> None:
         """Wakes those who wait: there is room, or the connection is over."""
-        waiters, self._waiters = self._waiters, []
+        waiters, self._waiters = self._waiters, ()
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

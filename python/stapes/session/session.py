@@ -28,7 +28,7 @@ from stapes.session.reconnecting import ReconnectPolicy
 from stapes.session.session_transport import SessionTransport
 from stapes.session.snapshots import agent_of, checked, restore_into, snapshot
 from stapes.session.statistics import SessionStats, session_stats
-from stapes.session.tool_calls.execution import ToolExecution
+from stapes.session.tool_calls.execution import DEFAULT_EXECUTION, ToolExecution
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -149,7 +149,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
             workflow_name=workflow_name,
             group_id=group_id,
             trace_metadata=trace_metadata,
-            tool_execution=tool_execution or ToolExecution(),
+            tool_execution=tool_execution or DEFAULT_EXECUTION,
             tool_error_formatter=tool_error_formatter,
             automatically_trigger_response_for_mcp_tool_calls=(
                 automatically_trigger_response_for_mcp_tool_calls
@@ -350,7 +350,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         self._parts.approvals.forget_calls()
         if idle:
             # No end of a connection will tell the readers.
-            self._scope.tasks.here(self._parts.handlers.closed_idle)
+            self._scope.tasks.here(self._parts.closed_idle)
             return done()
         return self._scope.tasks.flushed()
 
@@ -479,7 +479,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         play, by the session's `playback`. It gives `True` where all of it was heard to its end,
         `False` where an answer was cut meanwhile, or the connection ended.
         """
-        return Completion(wait=self._parts.handlers.playback.wait, keeps=self)
+        return Completion(wait=self._parts.until_played, keeps=self)
 
     def mute(self, muted: bool = True) -> Completion[None]:
         """Drops the user's audio before it is sent, or stops dropping it."""
@@ -545,5 +545,5 @@ class RealtimeSession(EventSource, Generic[TContext]):
         return self._parts.calls.decide(approval, approve=False, always=always, message=message)
 
     def _listening(self) -> tuple[Listeners, bool]:
-        over = self._parts.handlers.is_over and not self._parts.connector.is_busy
+        over = self._parts.is_over and not self._parts.connector.is_busy
         return self._parts.listeners, over

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from stapes.errors import StapesError
 from stapes.events import Error
 from stapes.session.completion import Completion, done
+from stapes.session.entries import Entries
 from stapes.session.failures import ends_more, uncancelled
 from stapes.session.invocation import causing_sequence, session_and_history
 
@@ -32,7 +33,7 @@ T = TypeVar("T")
 _WORK = "code that the session ran"
 
 
-class Tasks:
+class Tasks(Entries[asyncio.Task[Any], object]):
     """The tasks of one session, each of which keeps the session alive while it runs.
 
     Args:
@@ -42,7 +43,7 @@ class Tasks:
         local_events: take the failures.
     """
 
-    __slots__ = ("_core", "_local_events", "_loop", "_running", "_session_ref")
+    __slots__ = ("_core", "_local_events", "_loop", "_session_ref")
 
     def __init__(
         self,
@@ -51,16 +52,16 @@ class Tasks:
         loop: asyncio.AbstractEventLoop,
         local_events: LocalEvents,
     ) -> None:
+        # The values keep the session alive until the last task is done.
+        super().__init__()
         self._session_ref = weakref.ref(session)
         self._core = core
         self._loop = loop
         self._local_events = local_events
-        # The values keep the session alive until the last task is done.
-        self._running: dict[asyncio.Task[Any], object] = {}
 
     def __len__(self) -> int:
         """The number of tasks that run."""
-        return len(self._running)
+        return self._count()
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         """Runs `work` as a task of its own; its failure becomes an `error` event."""
@@ -108,7 +109,7 @@ class Tasks:
         context = self.own_context() if context is None else context
         if self.is_here:
             task = self._start(uncancelled(work, _WORK), context)
-            task.add_done_callback(self._running.pop)
+            task.add_done_callback(self._done)
             return Completion(future=task, report=self.report_from_anywhere)
         ended: concurrent.futures.Future[T] = concurrent.futures.Future()
         start = functools.partial(self._start_for, work, context, ended)
@@ -178,7 +179,7 @@ class Tasks:
         self, work: Coroutine[Any, Any, T], context: contextvars.Context | None
     ) -> asyncio.Task[T]:
         task = self._loop.create_task(work, context=context)
-        self._running[task] = self._session_ref()
+        self._put(task, self._session_ref())
         return task
 
     def _start_for(
@@ -189,11 +190,15 @@ class Tasks:
     ) -> None:
         """Runs `work` for a completion in another thread."""
         task = self._start(uncancelled(work, _WORK), context)
-        task.add_done_callback(self._running.pop)
+        task.add_done_callback(self._done)
         task.add_done_callback(lambda _: _pass_on(task, ended))
 
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._take(task)
+        self._release()
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.pop(task, None)
+        self._done(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
         if not ends_more(error):

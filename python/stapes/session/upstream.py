@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from agents import FunctionTool, RunContextWrapper, ToolApprovalItem
+from agents import FunctionTool, RunContextWrapper, TContext, ToolApprovalItem, Usage
 from agents.run_context import AgentHookContext
 from agents.tool import (
     default_tool_timeout_error_message,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "SessionContext",
     "ToolContext",
     "approval_item",
     "arguments_fit",
@@ -28,6 +30,39 @@ __all__ = [
     "telling_failures",
     "tool_context",
 ]
+
+
+_MADE_WHEN_READ = {
+    field.name: field.default_factory
+    for field in dataclasses.fields(RunContextWrapper)
+    if field.default_factory is not dataclasses.MISSING
+}
+
+
+class SessionContext(RunContextWrapper[TContext]):
+    """A session's run context, whose own tables are made when somebody reads them.
+
+    They are for approvals and calls of tools, which most sessions never have, and take more memory
+    than most of a session's parts.
+
+    Args:
+        context: the user's object.
+        usage: the session's.
+    """
+
+    def __init__(self, context: TContext, usage: Usage) -> None:
+        self.context = context
+        self.usage = usage
+
+    def __getattr__(self, name: str) -> Any:
+        # Called for what is not there.
+        if (make := _MADE_WHEN_READ.get(name)) is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return self.__dict__.setdefault(name, make())
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy shares them, as one of upstream's does.
+        return self.__dict__ | {name: getattr(self, name) for name in _MADE_WHEN_READ}
 
 
 def tool_context(

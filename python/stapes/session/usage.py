@@ -21,41 +21,46 @@ class SessionUsage(Usage):
     most users read the usage at the end of a call, if at all.
     """
 
+    # The fields of `Usage` take more memory than most parts of a session: they are made when
+    # somebody reads or sets one.
+    __slots__ = ("_noted",)
+
+    def __new__(cls) -> SessionUsage:
+        """Makes one with nothing noted; copies are made without `__init__`."""
+        usage = super().__new__(cls)
+        object.__setattr__(usage, "_noted", None)
+        return usage
+
     def __init__(self) -> None:
-        # The fields of `Usage` take more memory than most parts of a session: they are made when
-        # somebody reads or sets one.
-        object.__getattribute__(self, "__dict__").update(_noted=[], _waits=True)
+        pass
 
     def __getattribute__(self, name: str) -> Any:
-        held = object.__getattribute__(self, "__dict__")
-        if "_waits" in held:
-            held = _make(self, held)
-        if noted := held.get("_noted"):
-            # Taken out before they are added: adding reads the sum, which leads here again.
-            for used, requests in _emptied(noted):
-                Usage.add(self, _usage(used, requests))
+        if not object.__getattribute__(self, "__dict__"):
+            object.__setattr__(self, "__dict__", vars(Usage()))
+        # Taken out before they are added: adding reads the sum, which leads here again.
+        for used, requests in _emptied(_noted(self)):
+            Usage.add(self, _usage(used, requests))
         return super().__getattribute__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        held = object.__getattribute__(self, "__dict__")
-        if held.get("_noted") or "_waits" in held:
-            # What was noted came before.
-            getattr(self, name, None)
+        # What was noted came before.
+        getattr(self, name, None)
         super().__setattr__(name, value)
 
-
-def _make(usage: SessionUsage, held: dict[str, Any]) -> dict[str, Any]:
-    """Makes the fields, which read and set each other: what was noted is no part of that."""
-    if held.pop("_waits", None):
-        noted = held.pop("_noted")
-        Usage.__init__(usage)
-        # `Usage` has made a new one.
-        held = object.__getattribute__(usage, "__dict__")
-        held["_noted"] = noted
-    return held
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy has what was noted so far, and none of what is noted from now on.
+        return vars(self)
 
 
-def _emptied(noted: list[tuple[str | None, int]]) -> list[tuple[str | None, int]]:
+def _noted(usage: SessionUsage) -> list[tuple[str | None, int]] | None:
+    """What has not been added up yet."""
+    noted: list[tuple[str | None, int]] | None = object.__getattribute__(usage, "_noted")
+    return noted
+
+
+def _emptied(noted: list[tuple[str | None, int]] | None) -> list[tuple[str | None, int]]:
+    if not noted:
+        return []
     taken: list[tuple[str | None, int]] = []
     # Tools read from their own threads: `pop` gives each response to one reader only.
     with suppress(IndexError):
@@ -75,9 +80,10 @@ def note_transcription(usage: Usage, used: str) -> None:
 
 
 def _note(usage: Usage, used: str | None, requests: int) -> None:
-    noted = object.__getattribute__(usage, "__dict__").get("_noted")
-    if noted is None:
+    if not isinstance(usage, SessionUsage):
         usage.add(_usage(used, requests))
+    elif (noted := _noted(usage)) is None:
+        object.__setattr__(usage, "_noted", [(used, requests)])
     else:
         noted.append((used, requests))
 

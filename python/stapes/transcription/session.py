@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
-from agents import RunContextWrapper, UserError
+from agents import UserError
 
 from stapes.errors import StapesError
 from stapes.hub import LoopHub
@@ -20,6 +20,8 @@ from stapes.session.probe import SessionProbe
 from stapes.session.scope import Scope
 from stapes.session.statistics import SessionStats, session_stats
 from stapes.session.tasks import Tasks
+from stapes.session.upstream import SessionContext
+from stapes.session.usage import SessionUsage
 from stapes.transcription.connecting import SpeechConnector
 from stapes.transcription.handling import FLAGS, SpeechHandlers
 from stapes.transcription.options import SpeechOptions, core_of
@@ -61,7 +63,8 @@ class SpeechSession(Generic[E]):
         core = core_of(options, hub.core, virtual_clock=has_virtual_time.get())
         local_events = LocalEvents(core, loop)
         tasks = Tasks(self, core, loop, local_events)
-        scope = Scope(core, loop, RunContextWrapper(None), tasks, local_events)
+        context = SessionContext(None, SessionUsage())
+        scope = Scope(core, loop, context, tasks, local_events)
         listeners = Listeners(
             options.max_queued_events, options.max_queued_bytes, loop, self._KINDS
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stapes.events import McpTool, McpToolsChanged
+from stapes.session.entries import Entries
 
 if TYPE_CHECKING:
     from stapes.session.agents.snapshot import AgentSnapshot
@@ -13,18 +14,19 @@ if TYPE_CHECKING:
 __all__ = ["HostedMcpTools"]
 
 
-class HostedMcpTools:
+class HostedMcpTools(Entries[str, list[dict[str, Any]]]):
     """The tools that the servers have listed, and those that the agent in charge may use."""
 
-    __slots__ = ("_listed", "available")
+    __slots__ = ("available",)
 
     def __init__(self) -> None:
-        self._listed: dict[str, list[dict[str, Any]]] = {}
+        # What each server has listed, by its label.
+        super().__init__()
         self.available: tuple[McpTool, ...] = ()
 
     def listed(self, server_label: str, tools: list[dict[str, Any]]) -> None:
         """Takes the list of a server."""
-        self._listed[server_label] = tools
+        self._put(server_label, tools)
 
     def changes(self, snapshot: AgentSnapshot) -> list[McpToolsChanged]:
         """The event that says which tools that agent may use; none where they are the same."""
@@ -33,7 +35,7 @@ class HostedMcpTools:
             allowed = tool.tool_config.get("allowed_tools")
             if isinstance(allowed, Mapping):
                 allowed = allowed.get("tool_names")
-            for listed in self._listed.get(tool.tool_config.get("server_label", ""), []):
+            for listed in self._get(tool.tool_config.get("server_label", "")) or ():
                 name = str(listed.get("name"))
                 if (allowed is None or name in allowed) and name not in found:
                     found[name] = McpTool(

@@ -18,7 +18,7 @@ _REMEMBERED = 256
 class Roster:
     """The agents that a session has had, by agent_version."""
 
-    __slots__ = ("_by_version", "_newest", "agent_version", "chosen", "current", "initial")
+    __slots__ = ("_newest", "_snapshots", "agent_version", "chosen", "current", "initial")
 
     def __init__(self, initial: RealtimeAgent[Any]) -> None:
         self.initial = initial
@@ -26,7 +26,8 @@ class Roster:
         """Put in charge while there was no connection, for the next one."""
         self.current = initial
         self.agent_version = 0
-        self._by_version: dict[int, AgentSnapshot] = {}
+        # Of the newest agent_versions, up to `_newest`: most sessions have one.
+        self._snapshots: tuple[AgentSnapshot, ...] = ()
         self._newest = 0
 
     @property
@@ -36,22 +37,23 @@ class Roster:
 
     def add(self, snapshot: AgentSnapshot) -> int:
         """Gives an agent its agent_version; `take_over` puts it in charge."""
+        self._snapshots = (*self._snapshots, snapshot)[-_REMEMBERED:]
         self._newest += 1
-        self._by_version[self._newest] = snapshot
-        while len(self._by_version) > _REMEMBERED:
-            del self._by_version[next(iter(self._by_version))]
         return self._newest
 
     def take_over(self, agent_version: int) -> None:
         """Puts the agent of that agent_version in charge."""
+        snapshot = self.snapshot(agent_version)
+        assert snapshot is not None
         self.agent_version = agent_version
-        self.current = self._by_version[agent_version].agent
+        self.current = snapshot.agent
 
     def snapshot(self, agent_version: int) -> AgentSnapshot | None:
         """The agent with what it had when it was added; `None` where it is forgotten."""
-        return self._by_version.get(agent_version)
+        at = len(self._snapshots) - 1 - (self._newest - agent_version)
+        return self._snapshots[at] if 0 <= at < len(self._snapshots) else None
 
     def agent(self, agent_version: int) -> RealtimeAgent[Any]:
         """The agent of that agent_version; the one in charge where it is forgotten."""
-        snapshot = self._by_version.get(agent_version)
+        snapshot = self.snapshot(agent_version)
         return self.current if snapshot is None else snapshot.agent

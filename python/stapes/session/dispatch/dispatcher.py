@@ -29,7 +29,9 @@ from stapes.session.dispatch import messages
 from stapes.session.dispatch.connection_handlers import ConnectionHandlers
 from stapes.session.dispatch.readings import connection_change
 from stapes.session.failures import ends_more
+from stapes.session.guardrails import OutputCheck
 from stapes.session.invocation import session_and_history
+from stapes.session.playback_waiters import PlaybackWaiters
 from stapes.session.tool_calls.hosted_approvals import decide_by_callback, tool_that_decides
 from stapes.session.tool_calls.pending import PendingCall
 from stapes.session.usage import note, note_transcription
@@ -37,15 +39,17 @@ from stapes.session.usage import note, note_transcription
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from agents import OutputGuardrail
+
+    from stapes.hub import LoopHub
     from stapes.session.agents.mcp_tools import HostedMcpTools
     from stapes.session.agents.roster import Roster
     from stapes.session.agents.switching import AgentSwitching
     from stapes.session.audio_input import AudioInput
+    from stapes.session.configuration import Configuration
     from stapes.session.connecting import Connector
     from stapes.session.dispatch.interest import Interest
     from stapes.session.dispatch.listeners import Listeners
-    from stapes.session.guardrails import OutputGuardrails
-    from stapes.session.playback_waiters import PlaybackWaiters
     from stapes.session.scope import Scope
     from stapes.session.tool_calls.approvals import Approvals
     from stapes.session.tool_calls.runner import ToolCallRunner
@@ -102,6 +106,8 @@ class Dispatcher:
 class Handlers(ConnectionHandlers["Connector"]):
     """The handlers of one session: one method for each kind of message, and the listeners' host.
 
+    They hold the session's parts, which its own methods use as well.
+
     Args:
         scope: the session's.
         listeners: get the events.
@@ -111,18 +117,21 @@ class Handlers(ConnectionHandlers["Connector"]):
         mcp_tools: the tools of hosted MCP servers.
         approvals: the calls that wait for a decision.
         calls: runs function calls.
-        guardrails: check what the agent says.
+        guardrails: the session's checks on what its agents say.
         audio_input: waits for the user's sound to be sent.
         connector: waits for the connection.
-        playback: waits for the end of playback.
+        configuration: makes the payloads for the server.
+        hub: delivers the messages.
     """
 
     __slots__ = (
+        "_guardrails",
+        "_playback",
         "approvals",
         "calls",
-        "guardrails",
+        "configuration",
+        "hub",
         "mcp_tools",
-        "playback",
         "roster",
         "switching",
     )
@@ -138,10 +147,11 @@ class Handlers(ConnectionHandlers["Connector"]):
         mcp_tools: HostedMcpTools,
         approvals: Approvals,
         calls: ToolCallRunner,
-        guardrails: OutputGuardrails,
+        guardrails: tuple[OutputGuardrail[Any], ...],
         audio_input: AudioInput,
         connector: Connector,
-        playback: PlaybackWaiters,
+        configuration: Configuration,
+        hub: LoopHub,
     ) -> None:
         super().__init__(scope, listeners, interest, audio_input, connector)
         self.roster = roster
@@ -149,8 +159,10 @@ class Handlers(ConnectionHandlers["Connector"]):
         self.mcp_tools = mcp_tools
         self.approvals = approvals
         self.calls = calls
-        self.guardrails = guardrails
-        self.playback = playback
+        self.configuration = configuration
+        self.hub = hub
+        self._guardrails = guardrails
+        self._playback: PlaybackWaiters | None = None
 
     # The server and the connection
 
@@ -207,15 +219,7 @@ class Handlers(ConnectionHandlers["Connector"]):
         if listeners.wants("agent_end"):
             listeners.emit(AgentEnd(scope.context, agent, message.output, message.response_id))
         hooks.agent_ended(scope, agent, message.output)
-        self.guardrails.check(
-            message.agent_version,
-            message.output,
-            response_id=message.response_id,
-            item_id=message.item_id or "",
-            source=message.source,
-            response_index=message.response_index,
-            connection_id=message.connection_id,
-        )
+        self._check(message, message.output)
 
     def transcription_usage(self, message: messages.TranscriptionUsage) -> None:
         """Counts what a transcription cost."""
@@ -223,15 +227,13 @@ class Handlers(ConnectionHandlers["Connector"]):
 
     def guardrail_due(self, message: messages.GuardrailDue) -> None:
         """Checks what the agent has said so far."""
-        self.guardrails.check(
-            message.agent_version,
-            message.text,
-            response_id=message.response_id,
-            item_id=message.item_id,
-            source=message.source,
-            response_index=message.response_index,
-            connection_id=message.connection_id,
-        )
+        self._check(message, message.text)
+
+    def _check(self, message: messages.GuardrailDue | messages.ResponseEnded, text: str) -> None:
+        agent = self.roster.agent(message.agent_version)
+        if guardrails := (*self._guardrails, *agent.output_guardrails):
+            check = OutputCheck(self.scope, agent, guardrails, message)
+            self.scope.tasks.invoke(check.run(text))
 
     def audio_started(self, message: messages.AudioStarted) -> None:
         """Emits the start of an answer's audio."""
@@ -252,7 +254,17 @@ class Handlers(ConnectionHandlers["Connector"]):
 
     def played(self, message: messages.Played) -> None:
         """Completes `session.played()`."""
-        self.playback.played(message.token, message.heard)
+        if self._playback is not None:
+            self._playback.played(message.token, message.heard)
+
+    async def until_played(self) -> bool:
+        """Waits for the end of playback; whether all of it was heard."""
+        return await self.scope.tasks.awaited_here(self._until_played)
+
+    async def _until_played(self) -> bool:
+        if self._playback is None:
+            self._playback = PlaybackWaiters(self.scope)
+        return await self._playback.wait()
 
     # Tools
 

@@ -13,6 +13,7 @@ from stapes.approvals import ToolApproval
 from stapes.errors import NotConnectedError
 from stapes.events import Error, ToolApprovalRequested
 from stapes.session.completion import Completion, done
+from stapes.session.entries import Entries
 from stapes.session.upstream import approval_item
 
 if TYPE_CHECKING:
@@ -34,14 +35,15 @@ logger = logging.getLogger("stapes")
 _NONE: frozenset[str] = frozenset()
 
 
-class Approvals:
+class Approvals(Entries[ToolApproval, "PendingCall"]):
     """The decisions that one session waits for."""
 
-    __slots__ = ("_pending_mcp", "_scope", "_waiting")
+    __slots__ = ("_pending_mcp", "_scope")
 
     def __init__(self, scope: Scope) -> None:
+        # The function calls that wait.
+        super().__init__()
         self._scope = scope
-        self._waiting: dict[ToolApproval, PendingCall] = {}
         self._pending_mcp = _NONE
 
     def ask(self, pending: PendingCall, tool: FunctionTool, item: Any) -> None:
@@ -61,7 +63,7 @@ class Approvals:
         )
         # Whoever decides, the tool runs as it would have run at once.
         pending.tool, pending.context = tool, contextvars.copy_context()
-        self._waiting[approval] = pending
+        self._put(approval, pending)
         is_taken = scope.local_events.transact(
             [ToolApprovalRequested(scope.context, agent, approval)],
             lambda tokens: scope.core.await_approval(
@@ -69,7 +71,7 @@ class Approvals:
             ),
         )
         if not is_taken and self._scope.core.is_standing:
-            del self._waiting[approval]
+            self._take(approval)
 
     def mcp_requested(
         self, item: McpApprovalRequestItem, agent: RealtimeAgent[Any], connection_id: int
@@ -127,7 +129,7 @@ class Approvals:
                 )
             self.decide_mcp(approval, approve=approve, message=message)
             return done()
-        pending = self._waiting.pop(approval, None)
+        pending = self._take(approval)
         if pending is None:
             return done()
         item = approval.approval_item
@@ -140,7 +142,7 @@ class Approvals:
 
     def forget_calls(self) -> None:
         """Forgets the function calls that wait: their connection is over, or about to be."""
-        self._waiting.clear()
+        self._clear()
 
     def forget_mcp_calls(self) -> None:
         """Forgets the calls of hosted MCP servers that wait: their connection is over."""
@@ -170,7 +172,7 @@ class Approvals:
         )
         if not is_taken and self._scope.core.is_standing:
             # The connection was lost, and nobody has told of it yet.
-            self._lost(approval.item_id)
+            self._scope.tasks.here(self._lost, approval.item_id)
 
 
 def function_approval_item(agent: Any, call: ToolCall, tool: FunctionTool) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stapes.config import whole_number
 
-__all__ = ["ToolExecution"]
+__all__ = ["DEFAULT_EXECUTION", "ToolExecution"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +31,7 @@ class ToolExecution:
         """
         whole_number(self.sync_workers, "sync_workers", at_least=1)
         whole_number(self.max_concurrency, "max_concurrency", at_least=1)
+
+
+DEFAULT_EXECUTION = ToolExecution()
+"""That of the sessions that ask for no other."""
