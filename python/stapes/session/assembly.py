@@ -24,14 +24,16 @@ from stapes.session.options import core_session
 from stapes.session.scope import Scope
 from stapes.session.tasks import Tasks
 from stapes.session.tool_calls.approvals import Approvals
-from stapes.session.tool_calls.runner import ToolCallRunner
 from stapes.session.upstream import SessionContext
 from stapes.session.usage import SessionUsage
 from stapes.virtual_time import has_virtual_time
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from agents.realtime import RealtimeAgent
 
+    from stapes.items import HistoryItem
     from stapes.session.options import SessionOptions
 
 __all__ = ["assemble"]
@@ -42,6 +44,7 @@ def assemble(
     agent: RealtimeAgent[Any],
     options: SessionOptions,
     context: Any,
+    history: Sequence[HistoryItem | Mapping[str, Any]],
 ) -> Handlers:
     """The parts of a session on the running loop, held by its handlers, registered with the hub.
 
@@ -50,9 +53,10 @@ def assemble(
         agent: the initial one.
         options: the session's.
         context: the user's object, or a run context.
+        history: what each connection begins with.
     """
     hub, loop = LoopHub.current(), asyncio.get_running_loop()
-    core = core_session(options, hub.core, virtual_clock=has_virtual_time.get())
+    core = core_session(options, history, hub.core, virtual_clock=has_virtual_time.get())
     if isinstance(options.playback, PlaybackTracker):
         options.playback.attach(core.playback_reported)
     local_events = LocalEvents(core, loop)
@@ -67,23 +71,21 @@ def assemble(
     mcp_tools = HostedMcpTools()
     switching = AgentSwitching(scope, roster, mcp_tools, configuration, interest)
     approvals = Approvals(scope)
-    calls = ToolCallRunner(scope, options, hub, approvals, switching)
     audio_input = AudioInput(scope)
     connector = Connector(scope, options, hub, configuration, switching, approvals, listeners)
     handlers = Handlers(
         scope,
+        options,
+        hub,
         listeners=listeners,
         interest=interest,
         roster=roster,
         switching=switching,
         mcp_tools=mcp_tools,
         approvals=approvals,
-        calls=calls,
-        guardrails=options.output_guardrails,
         audio_input=audio_input,
         connector=connector,
         configuration=configuration,
-        hub=hub,
     )
     listeners.attach(handlers)
     hub.register(core, Dispatcher(handlers), listeners)

@@ -23,7 +23,7 @@ from stapes.transport import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from agents import OutputGuardrail, ToolErrorFormatterArgs
 
@@ -37,7 +37,10 @@ __all__ = ["CoreOptions", "SessionOptions", "check_agent", "chosen_transport", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
-    """The parameters of `RealtimeSession`, which documents them and states their defaults."""
+    """The parameters of `RealtimeSession`, which documents them and states their defaults.
+
+    Those that only begin a session, `context` and `history`, are not kept.
+    """
 
     transport: Transport
     api_key: ApiKey | None = field(repr=False)
@@ -45,7 +48,6 @@ class SessionOptions:
     output_guardrails: tuple[OutputGuardrail[Any], ...]
     output_guardrail_settings: Mapping[str, Any] | None
     config: SessionConfig
-    history: tuple[HistoryItem | Mapping[str, Any], ...]
     history_store_audio: bool
     tracing_disabled: bool
     workflow_name: str | None
@@ -189,8 +191,14 @@ def chosen_transport(transport: Any) -> Transport:
     )
 
 
-def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool) -> _core.Session:
-    """The core's half of a session with these options."""
+def core_session(
+    options: SessionOptions,
+    history: Sequence[HistoryItem | Mapping[str, Any]],
+    hub: _core.Hub,
+    *,
+    virtual_clock: bool,
+) -> _core.Session:
+    """The core's half of a session with these options, whose connections begin with `history`."""
     transport = options.transport
     limits: WebSocketTransport | WebRTCTransport = _default_transport()
     if isinstance(transport, WebSocketTransport | WebRTCTransport):
@@ -222,5 +230,5 @@ def core_session(options: SessionOptions, hub: _core.Hub, *, virtual_clock: bool
     session.follow_profile(options.provider.dialect, options.provider.capabilities)
     if options.reconnect is not None:
         reconnect_by(session, options.reconnect, options.provider, limits.max_outgoing_bytes)
-    begin_with(session, options.history, limits.max_outgoing_bytes, options.provider)
+    begin_with(session, tuple(history), limits.max_outgoing_bytes, options.provider)
     return session

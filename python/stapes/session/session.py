@@ -143,7 +143,6 @@ class RealtimeSession(EventSource, Generic[TContext]):
             output_guardrails=tuple(output_guardrails),
             output_guardrail_settings=output_guardrail_settings,
             config=chosen_config(config, call, profile),
-            history=tuple(history),
             history_store_audio=history_store_audio,
             tracing_disabled=tracing_disabled,
             workflow_name=workflow_name,
@@ -168,7 +167,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
             call=call,
         )
         self._options = options
-        self._parts = assemble(self, agent, options, context)
+        self._parts = assemble(self, agent, options, context, history)
         self._scope = self._parts.scope
         self._core = self._scope.core
         options.transport.attach(self)

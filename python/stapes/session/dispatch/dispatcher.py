@@ -34,12 +34,11 @@ from stapes.session.invocation import session_and_history
 from stapes.session.playback_waiters import PlaybackWaiters
 from stapes.session.tool_calls.hosted_approvals import decide_by_callback, tool_that_decides
 from stapes.session.tool_calls.pending import PendingCall
+from stapes.session.tool_calls.runner import ToolCallRunner
 from stapes.session.usage import note, note_transcription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from agents import OutputGuardrail
 
     from stapes.hub import LoopHub
     from stapes.session.agents.mcp_tools import HostedMcpTools
@@ -50,9 +49,9 @@ if TYPE_CHECKING:
     from stapes.session.connecting import Connector
     from stapes.session.dispatch.interest import Interest
     from stapes.session.dispatch.listeners import Listeners
+    from stapes.session.options import SessionOptions
     from stapes.session.scope import Scope
     from stapes.session.tool_calls.approvals import Approvals
-    from stapes.session.tool_calls.runner import ToolCallRunner
 
 __all__ = ["Dispatcher", "Handlers", "MessageHandlers"]
 
@@ -110,25 +109,24 @@ class Handlers(ConnectionHandlers["Connector"]):
 
     Args:
         scope: the session's.
+        options: have its guardrails, and say how tools run.
+        hub: delivers the messages.
         listeners: get the events.
         interest: follows the listeners and the agent in charge.
         roster: the session's agents.
         switching: changes the agent in charge.
         mcp_tools: the tools of hosted MCP servers.
         approvals: the calls that wait for a decision.
-        calls: runs function calls.
-        guardrails: the session's checks on what its agents say.
         audio_input: waits for the user's sound to be sent.
         connector: waits for the connection.
         configuration: makes the payloads for the server.
-        hub: delivers the messages.
     """
 
     __slots__ = (
-        "_guardrails",
+        "_calls",
+        "_options",
         "_playback",
         "approvals",
-        "calls",
         "configuration",
         "hub",
         "mcp_tools",
@@ -139,6 +137,8 @@ class Handlers(ConnectionHandlers["Connector"]):
     def __init__(
         self,
         scope: Scope,
+        options: SessionOptions,
+        hub: LoopHub,
         *,
         listeners: Listeners,
         interest: Interest,
@@ -146,22 +146,20 @@ class Handlers(ConnectionHandlers["Connector"]):
         switching: AgentSwitching,
         mcp_tools: HostedMcpTools,
         approvals: Approvals,
-        calls: ToolCallRunner,
-        guardrails: tuple[OutputGuardrail[Any], ...],
         audio_input: AudioInput,
         connector: Connector,
         configuration: Configuration,
-        hub: LoopHub,
     ) -> None:
         super().__init__(scope, listeners, interest, audio_input, connector)
         self.roster = roster
         self.switching = switching
         self.mcp_tools = mcp_tools
         self.approvals = approvals
-        self.calls = calls
         self.configuration = configuration
         self.hub = hub
-        self._guardrails = guardrails
+        self._options = options
+        # Made when they are needed: most sessions call no tool, and wait for no end of playback.
+        self._calls: ToolCallRunner | None = None
         self._playback: PlaybackWaiters | None = None
 
     # The server and the connection
@@ -231,7 +229,7 @@ class Handlers(ConnectionHandlers["Connector"]):
 
     def _check(self, message: messages.GuardrailDue | messages.ResponseEnded, text: str) -> None:
         agent = self.roster.agent(message.agent_version)
-        if guardrails := (*self._guardrails, *agent.output_guardrails):
+        if guardrails := (*self._options.output_guardrails, *agent.output_guardrails):
             check = OutputCheck(self.scope, agent, guardrails, message)
             self.scope.tasks.invoke(check.run(text))
 
@@ -267,6 +265,15 @@ class Handlers(ConnectionHandlers["Connector"]):
         return await self._playback.wait()
 
     # Tools
+
+    @property
+    def calls(self) -> ToolCallRunner:
+        """Runs function calls; it is made for the first of them."""
+        if self._calls is None:
+            self._calls = ToolCallRunner(
+                self.scope, self._options, self.hub, self.approvals, self.switching
+            )
+        return self._calls
 
     def function_call(self, message: messages.FunctionCall) -> None:
         """Runs a call."""
