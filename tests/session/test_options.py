@@ -12,7 +12,8 @@ from stapes import RealtimeAgent, RealtimeSession
 from stapes.session.options import SessionOptions
 from stapes.session.scope import Scope
 
-NOT_OPTIONS = {"self", "agent", "context"}
+NOT_OPTIONS = {"self", "agent", "context", "history"}
+"""The last two begin a session and are not kept as options."""
 
 
 def parameters() -> dict[str, inspect.Parameter]:
