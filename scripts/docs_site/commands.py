@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import EnumType
 from typing import TYPE_CHECKING, Any
 
 import typer.main
@@ -34,14 +35,14 @@ def _page() -> Iterator[str]:
         if arguments:
             yield "**Arguments**\n"
             for it in arguments:
-                yield f"- **`{it.name.upper()}`**{_default(it)}: {_text(it.help)}"
+                yield f"- **`{it.name.upper()}`**{_said(it)}: {_text(it.help)}"
             yield ""
         shown = [it for it in options if not getattr(it, "hidden", False)]
         if shown:
             yield "**Options**\n"
             for it in shown:
                 names = ", ".join(f"`{each}`" for each in (*it.opts, *it.secondary_opts))
-                yield f"- **{names}**{_default(it)}: {_text(it.help)}"
+                yield f"- **{names}**{_said(it)}: {_text(it.help)}"
             yield ""
 
 
@@ -49,9 +50,12 @@ def _text(said: str | None) -> str:
     return " ".join((said or "").replace("\b", "").split())
 
 
-def _default(parameter: Any) -> str:
+def _said(parameter: Any) -> str:
+    """What stands in brackets: the values that may be given, and the default."""
+    kind = parameter.type_descriptor.annotation
+    choices = list(kind) if isinstance(kind, EnumType) else []
+    said = [", ".join(f"`{it.value}`" for it in choices)] if choices else []
     value = parameter.default
-    if callable(value) or value in (None, (), [], "", False) or parameter.required:
-        return ""
-    shown = value.value if hasattr(value, "value") else value
-    return f" (default `{shown}`)"
+    if not (callable(value) or value in (None, (), [], "", False) or parameter.required):
+        said.append(f"default `{getattr(value, 'value', value)}`")
+    return f" ({'; '.join(said)})" if said else ""

@@ -77,14 +77,24 @@ def _linked(found: re.Match[str], *, known: dict[str, str], up: str) -> str:
         return found[0]
     text = html.unescape(code)
 
-    def link(name: re.Match[str]) -> str:
-        to = known.get(name[0])
-        return f'<a href="{up}{to}">{name[0]}</a>' if to else name[0]
-
     # Names in texts and in JSON are none of ours; an import stands with what it leads to.
     if '"' in text or "'" in text or "/" in text or text.startswith("from "):
-        return found[0]
-    return f"<code>{_NAME.sub(link, code)}</code>"
+        return f"<code>{_breakable(code)}</code>"
+    parts, end = [], 0
+    for name in _NAME.finditer(code):
+        to = known.get(name[0])
+        shown = _breakable(name[0])
+        parts += [
+            _breakable(code[end : name.start()]),
+            f'<a href="{up}{to}">{shown}</a>' if to else shown,
+        ]
+        end = name.end()
+    return f"<code>{''.join(parts)}{_breakable(code[end:])}</code>"
+
+
+def _breakable(code: str) -> str:
+    """Code that a narrow column may break after its dots and underscores."""
+    return re.sub(r"(?<=\w[._(=])(?=\w)", "<wbr>", code)
 
 
 def _write_llms(staged: Path, site: Path) -> None:

@@ -129,7 +129,8 @@ def _value(name: Name) -> Iterator[str]:
 
 
 def _wrapped_alias(name: str, value: str) -> str:
-    value = value.strip("'\"")
+    if value[:1] in "'\"" and value[:1] == value[-1:]:
+        value = value[1:-1]  # an alias that is written as a text
     if len(name) + len(value) + 3 <= _WIDTH or "|" not in value:
         return f"{name} = {value}"
     return f"{name} = (\n    " + "\n    | ".join(part.strip() for part in value.split("|")) + "\n)"
@@ -405,6 +406,7 @@ def _signature(name: str, function: Any, *, is_method: bool = False, returns: bo
     parameters = list(function.parameters)
     if is_method and parameters and parameters[0].name in ("self", "cls"):
         parameters = parameters[1:]
+    parameters = [it for it in parameters if not it.name.startswith("_")]
     shown: list[str] = []
     kinds = [str(it.kind.value) if it.kind is not None else "" for it in parameters]
     for at, (it, kind) in enumerate(zip(parameters, kinds, strict=True)):

@@ -13,6 +13,8 @@ __all__ = ["ROOT", "plain", "stage"]
 ROOT = Path(__file__).parents[2]
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]\n]*)\]\((?P<to>(?!\w+:|#)[^)\s]+)\)")
 
+_FILE = re.compile(r"(?<![\w/`])(?<!\]\()docs/(?P<path>[\w/-]+\.md)")
+
 
 def stage(folder: Path) -> None:
     """Writes all pages, with what they show, into a new folder."""
@@ -22,11 +24,25 @@ def stage(folder: Path) -> None:
     (folder / "reference").mkdir(exist_ok=True)
     for name, text in rendering.pages().items():
         (folder / "reference" / name).write_text(text, "utf-8")
-    (folder / "reference" / "commands.md").write_text(commands.page(), "utf-8")
+    told = _with_named_pages(commands.page(), "../")
+    (folder / "reference" / "commands.md").write_text(told, "utf-8")
     changes = (ROOT / "CHANGELOG.md").read_text("utf-8").replace("](docs/", "](")
-    (folder / "changelog.md").write_text(changes, "utf-8")
+    (folder / "changelog.md").write_text(_with_named_pages(changes, ""), "utf-8")
     for page in folder.rglob("*.md"):
         page.write_text(_with_inner_links(page, folder), "utf-8")
+
+
+def _with_named_pages(text: str, up: str) -> str:
+    """A text in which files of `docs/` are links: `docs/audio.md` by the title of that page."""
+
+    def link(file: re.Match[str]) -> str:
+        page = ROOT / file[0]
+        if not page.is_file():
+            return file[0]
+        title = page.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+        return f"[{title}]({up}{file['path']})"
+
+    return _FILE.sub(link, text)
 
 
 def _with_inner_links(page: Path, folder: Path) -> str:

@@ -25,9 +25,9 @@ def is_held(session: RealtimeSession[Any]) -> bool:
 def held_reader(session: RealtimeSession[Any]) -> Iterator[None]:
     """Inside, frames of the server arrive but are not read: the session does not know of them.
 
-    with held_reader(session):
-        await server.send(response_done)
-        session.send_message("Hi")  # before the session learns that the response is over
+        with held_reader(session):
+            await server.send(response_done)
+            session.send_message("Hi")  # before the session learns that the response is over
     """
     session.probe.hold_reader(True)
     _held.add(session)
