@@ -28,6 +28,8 @@ def held_reader(session: RealtimeSession[Any]) -> Iterator[None]:
         with held_reader(session):
             await server.send(response_done)
             session.send_message("Hi")  # before the session learns that the response is over
+
+    At its end they are read.
     """
     session.probe.hold_reader(True)
     _held.add(session)
