@@ -11,10 +11,13 @@ from hypothesis import settings
 
 from stapes.devserver import DevServer, Mind, Options
 from stapes.testing import ScriptedServer
+from tests.loops.no_watching import use_where_asked
 from tests.talk import Talks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+use_where_asked()
 
 # A change must not fail for what another run would have found: on CI the examples are always the
 # same. Run the suite by yourself, and it looks at new ones each time.

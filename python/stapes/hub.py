@@ -22,6 +22,9 @@ __all__ = ["AudioListeners", "Dispatcher", "LoopHub", "not_taken"]
 
 logger = logging.getLogger("stapes")
 
+_NEVER_S = 1e9
+"""A timer for thirty years: it is there for the loop to hold."""
+
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopHub] = weakref.WeakKeyDictionary()
 
 
@@ -69,14 +72,16 @@ class LoopHub:
             answer = self.core.answer
             # In an empty context: that of the first session's maker must not serve all sessions.
             contextvars.Context().run(loop.add_reader, read_fd, answer)
-            # The loop alone holds it, and lets it go when it is closed: nothing else tells of that.
-            closed = weakref.finalize(answer, _close_sessions, weakref.ref(self))
-            closed.atexit = False
+            _when_let_go(answer, self)
             del answer
         except NotImplementedError:
             # This loop polls no file descriptors: a thread wakes it, once for each batch as well.
             os.close(read_fd)
             self.core = _core.Hub()
+            never = self.core.answer
+            contextvars.Context().run(loop.call_later, _NEVER_S, never)
+            _when_let_go(never, self)
+            del never
             threading.Thread(
                 target=_wake, args=(weakref.ref(self), self.core), name="stapes-hub", daemon=True
             ).start()
@@ -171,6 +176,15 @@ class LoopHub:
 def not_taken(error: BaseException) -> None:
     """Logs that a session could not dispatch its messages; the others have dispatched theirs."""
     logger.error("a session could not take its events", exc_info=error)
+
+
+def _when_let_go(held: Callable[[], None], hub: LoopHub) -> None:
+    """Closes the hub's sessions when its loop, which alone holds `held`, is closed.
+
+    A loop lets go what it holds when it is closed: nothing else tells of that.
+    """
+    closed = weakref.finalize(held, _close_sessions, weakref.ref(hub))
+    closed.atexit = False
 
 
 def _close_sessions(hub_ref: weakref.ref[LoopHub]) -> None:

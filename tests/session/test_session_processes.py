@@ -114,10 +114,6 @@ def test_the_interpreter_exits_quickly_and_silently_where_the_loop_watches_no_fi
         class Blind(asyncio.SelectorEventLoop):
             def add_reader(self, fd, callback, *args):
                 raise NotImplementedError
-            def remove_reader(self, fd):
-                raise NotImplementedError
-            def _add_reader(self, fd, callback, *args):
-                return super()._add_reader(fd, callback, *args)
 
         keep = []
 
@@ -260,26 +256,6 @@ async def test_a_hundred_sessions_leave_no_thread_file_task_or_object_behind():
         assert threading.active_count() <= threads
         assert len(asyncio.all_tasks()) <= tasks
         assert len(hub.core) <= registered
-
-
-class Blind(asyncio.SelectorEventLoop):
-    """A loop that lets nobody watch files, as some do."""
-
-    def add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
-        raise NotImplementedError
-
-
-def test_a_loop_without_add_reader_works_and_leaves_no_thread_behind():
-    with Elsewhere(TALK) as there, asyncio.Runner(loop_factory=Blind) as runner:
-        files = open_files()
-        assert runner.run(say_hello(there.url)) == "Hello."
-        names = [thread.name for thread in threading.enumerate()]
-        assert names.count("stapes-hub") == 1
-        assert runner.run(say_hello(there.url)) == "Hello."
-        ring = next(thread for thread in threading.enumerate() if thread.name == "stapes-hub")
-        assert files <= open_files()
-    ring.join(SECONDS)
-    assert not ring.is_alive()
 
 
 def test_uvloop_works():

@@ -206,6 +206,7 @@ async def test_a_call_over_webrtc_is_played_in_real_time() -> None:
 async def test_the_session_has_the_options_that_are_given() -> None:
     async with AgentCall(agent, context={"name": "Ann"}, model="other") as call:
         assert call.session.context.context == {"name": "Ann"}
+        await call.say("hello")
         assert call.conversation.session["model"] == "other"
 
 

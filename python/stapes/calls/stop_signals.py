@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ class StopSignals:
             loop = asyncio.get_running_loop()
             for number in _SIGNALS:
                 self._before[number] = signal.getsignal(number)
-                loop.add_signal_handler(number, self._signalled)
+                try:
+                    loop.add_signal_handler(number, self._signalled)
+                except NotImplementedError:
+                    self._handle_with_python(loop, number)
         return self
 
     def __exit__(
@@ -43,10 +47,15 @@ class StopSignals:
     ) -> None:
         loop = asyncio.get_running_loop()
         for number, before in self._before.items():
-            loop.remove_signal_handler(number)
+            with suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
             # The loop leaves the default there, and asyncio's runner has a handler of its own.
             if before is not None:
                 signal.signal(number, before)
+
+    def _handle_with_python(self, loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
+        """Handles a signal where the loop does not, as on Windows."""
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(self._signalled))
 
     def _signalled(self) -> None:
         (self.at_once if self.stop.is_set() else self.stop).set()

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 from contextlib import AsyncExitStack, suppress
 from datetime import datetime
-from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -79,16 +79,25 @@ async def serve_agent(
 
 
 def _at_end_of_input(stop: Callable[[], None]) -> Callable[[], object]:
-    """Have `stop` called when standard input ends; return what has it called no more."""
-    loop, source = asyncio.get_running_loop(), sys.stdin.fileno()
+    """Have `stop` called when standard input ends; return what has it called no more.
 
-    def read() -> None:
-        if not os.read(source, 1024):
-            loop.remove_reader(source)
+    A thread reads, because no event loop of Windows watches a pipe.
+    """
+    loop, source, over = asyncio.get_running_loop(), sys.stdin.fileno(), threading.Event()
+
+    def end() -> None:
+        if not over.is_set():
             stop()
 
-    loop.add_reader(source, read)
-    return partial(loop.remove_reader, source)
+    def read() -> None:
+        while os.read(source, 1024):
+            pass
+        # The loop may have been closed meanwhile.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(end)
+
+    threading.Thread(target=read, name="stapes-input", daemon=True).start()
+    return over.set
 
 
 def _routed(desk: _Desk, options: ServeOptions) -> CallServer:
