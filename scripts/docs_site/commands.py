@@ -53,7 +53,7 @@ def _text(said: str | None) -> str:
 def _said(parameter: Any) -> str:
     """What stands in brackets: the values that may be given, and the default."""
     kind = parameter.type_descriptor.annotation
-    choices = list(kind) if isinstance(kind, EnumType) else []
+    choices: list[Any] = list(kind) if isinstance(kind, EnumType) else []
     said = [", ".join(f"`{it.value}`" for it in choices)] if choices else []
     value = parameter.default
     if not (callable(value) or value in (None, (), [], "", False) or parameter.required):
