@@ -9,16 +9,19 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
 import wave
 from typing import TYPE_CHECKING, Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
 SECONDS = 20.0
+WIDTH, HEIGHT = 1120, 900
 _FLAGS = (
     "--headless=new",
     "--no-first-run",
@@ -29,7 +32,7 @@ _FLAGS = (
     "--disable-sync",
     "--hide-scrollbars",
     "--mute-audio",
-    "--window-size=1120,900",
+    f"--window-size={WIDTH},{HEIGHT}",
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
@@ -41,28 +44,66 @@ class PageError(AssertionError):
     """The page's own code failed."""
 
 
-class Chromium:
-    """One browser with one page; what the microphone hears is a WAV file, played once."""
+class Browser:
+    """The process of a browser; what its microphone hears is a WAV file, played once.
+
+    It belongs to no event loop, so that several tests may have their pages in one: to start it is
+    most of what a short test takes.
+    """
 
     def __init__(self, home: Path, microphone: Path | None = None, *flags: str) -> None:
+        assert PROGRAM is not None
         self._home = home
-        self._flags = [*_FLAGS, f"--user-data-dir={home}", *flags]
+        words = [PROGRAM, *_FLAGS, f"--user-data-dir={home}", *flags]
         if os.geteuid() == 0:
-            self._flags.append("--no-sandbox")
+            words.append("--no-sandbox")
         if microphone is not None:
-            self._flags.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
+            words.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
+        quiet = subprocess.DEVNULL
+        self._process = subprocess.Popen([*words, "about:blank"], stdout=quiet, stderr=quiet)
+
+    async def address(self) -> tuple[str, str]:
+        """Where it listens, and the path of the whole browser there, once it says so."""
+        note = self._home / "DevToolsActivePort"
+        async with asyncio.timeout(SECONDS):
+            while not note.exists() or len(note.read_text().split()) < 2:
+                if self._process.poll() is not None:
+                    raise RuntimeError(f"Chromium ended with {self._process.returncode}")
+                await asyncio.sleep(0.02)
+        port, path = note.read_text().split()
+        return f"ws://127.0.0.1:{port}", path
+
+    def end(self) -> None:
+        """End it, and wait until it has."""
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Chromium:
+    """A page in a profile of its own, which ends with it; the process, too, unless it is given."""
+
+    def __init__(
+        self,
+        home: Path,
+        microphone: Path | None = None,
+        *flags: str,
+        browser: Browser | None = None,
+    ) -> None:
+        self._started = (home, microphone, *flags)
+        self._browser, self._is_shared = browser, browser is not None
         self.problems: list[str] = []
         self._ids = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
 
     async def __aenter__(self) -> Self:
-        assert PROGRAM is not None
-        quiet = asyncio.subprocess.DEVNULL
-        self._process = await asyncio.create_subprocess_exec(
-            PROGRAM, *self._flags, "about:blank", stdout=quiet, stderr=quiet
-        )
+        if self._browser is None:
+            self._browser = Browser(*self._started)
         try:
-            self._socket = await self._page()
+            self._socket = await self._page(*await self._browser.address())
             self._reader = asyncio.create_task(self._read(self._socket))
             for domain in ("Runtime", "Log", "Page"):
                 await self.command(f"{domain}.enable")
@@ -72,10 +113,11 @@ class Chromium:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        with contextlib.suppress(Exception):
-            await self.command("Browser.close")
         self._reader.cancel()
         await self._socket.close()
+        with contextlib.suppress(ConnectionClosed):
+            await self._ask("Target.disposeBrowserContext", browserContextId=self._profile)
+        await self._whole.close()
         await self._end()
 
     async def command(self, method: str, **params: Any) -> dict[str, Any]:
@@ -131,25 +173,27 @@ class Chromium:
         shot = await self.command("Page.captureScreenshot", format="png")
         return base64.b64decode(shot["data"])
 
-    async def _page(self) -> ClientConnection:
-        """Connect to the one page, once the browser says where."""
-        note = self._home / "DevToolsActivePort"
+    async def _page(self, address: str, path: str) -> ClientConnection:
+        """Open a page in a new profile, and connect to it."""
+        self._whole = await connect(address + path, proxy=None)
+        made = await self._ask("Target.createBrowserContext", disposeOnDetach=True)
+        self._profile = made["browserContextId"]
+        where = {"browserContextId": self._profile, "newWindow": True}
+        size = {"width": WIDTH, "height": HEIGHT}
+        page = await self._ask("Target.createTarget", url="about:blank", **where, **size)
+        target = f"{address}/devtools/page/{page['targetId']}"
+        return await connect(target, max_size=None, proxy=None)
+
+    async def _ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send a command to the whole browser, and return its result."""
         async with asyncio.timeout(SECONDS):
-            while not note.exists() or len(note.read_text().split()) < 2:
-                if self._process.returncode is not None:
-                    raise RuntimeError(f"Chromium ended with {self._process.returncode}")
-                await asyncio.sleep(0.05)
-            port, path = note.read_text().split()
-            address = f"ws://127.0.0.1:{port}"
-            async with connect(address + path, proxy=None) as browser:
-                while True:
-                    await browser.send(json.dumps({"id": 0, "method": "Target.getTargets"}))
-                    targets = json.loads(await browser.recv())["result"]["targetInfos"]
-                    pages = [each["targetId"] for each in targets if each["type"] == "page"]
-                    if pages:
-                        break
-                    await asyncio.sleep(0.05)
-            return await connect(f"{address}/devtools/page/{pages[0]}", max_size=None, proxy=None)
+            await self._whole.send(json.dumps({"id": 0, "method": method, "params": params}))
+            while "id" not in (answer := json.loads(await self._whole.recv())):
+                pass
+        if "error" in answer:
+            raise PageError(f"{method}: {answer['error']['message']}")
+        result: dict[str, Any] = answer["result"]
+        return result
 
     async def _read(self, socket: ClientConnection) -> None:
         async for message in socket:
@@ -168,13 +212,9 @@ class Chromium:
                     self.problems.append(f"{entry['text']} {entry.get('url', '')}")
 
     async def _end(self) -> None:
-        """Wait for the browser's end, and bring it about if need be."""
-        try:
-            async with asyncio.timeout(5):
-                await self._process.wait()
-        except TimeoutError:
-            self._process.kill()
-            await self._process.wait()
+        """End the process, where it is this page's own."""
+        if self._browser is not None and not self._is_shared:
+            await asyncio.to_thread(self._browser.end)
 
 
 def write_wav(path: Path, pcm: bytes, rate: int = 24_000) -> Path:

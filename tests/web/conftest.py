@@ -13,10 +13,10 @@ from stapes.web import WebFile, page_files
 
 sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 
-from chromium import Chromium, write_wav
+from chromium import Browser, Chromium, write_wav
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from contextlib import AsyncExitStack
 
     import numpy as np
@@ -55,15 +55,36 @@ def serve(stack: AsyncExitStack, bare_files: dict[str, WebFile]) -> Callable[...
     return start
 
 
+@pytest.fixture(scope="session")
+def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Browser]]:
+    """A browser for all tests whose microphone hears nothing, and one for those where it beeps."""
+    started: dict[bool, Browser] = {}
+
+    def browser(*, beeps: bool) -> Browser:
+        if beeps not in started:
+            home = tmp_path_factory.mktemp("browser")
+            silence = None if beeps else write_wav(home / "heard.wav", bytes(96_000), 48_000)
+            started[beeps] = Browser(home / "profile", silence)
+        return started[beeps]
+
+    yield browser
+    for each in started.values():
+        each.end()
+
+
 @pytest.fixture
-def browse(tmp_path: Path, stack: AsyncExitStack) -> Callable[..., Awaitable[Chromium]]:
+def browse(
+    tmp_path: Path, stack: AsyncExitStack, shared_browser: Callable[..., Browser]
+) -> Callable[..., Awaitable[Chromium]]:
     """Open a page in a browser whose microphone hears what is given, at 48 kHz, or beeps."""
 
     async def start(url: str, heard: np.ndarray | None = None, *flags: str) -> Chromium:
-        microphone = None
-        if heard is not None:
+        microphone, shared = None, None
+        if not flags and (heard is None or not heard.any()):
+            shared = shared_browser(beeps=heard is None)
+        elif heard is not None:
             microphone = write_wav(tmp_path / "heard.wav", heard.tobytes(), 48_000)
-        chromium = Chromium(tmp_path / "browser", microphone, *flags)
+        chromium = Chromium(tmp_path / "browser", microphone, *flags, browser=shared)
         browser = await stack.enter_async_context(chromium)
         await browser.open(url)
         if url.endswith("/bare"):
