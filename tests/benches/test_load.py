@@ -19,15 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BINARIES = ROOT / "target" / "debug"
+# As `make test-rust` has it, so that no crate is compiled with other features.
+BUILD = ("cargo", "build", "--quiet", "--workspace", "--bins", "--features", "stapes-py/workspace")
 N, CHUNKS = 3, 4
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="for Linux")
-# What the server and its clients do does not depend on the interpreter.
-once = pytest.mark.real_time
 
 
 def build() -> None:
-    """Builds the programs, unless `cargo test` has done so: its features are others."""
+    """Builds the programs, unless that has been done."""
     programs = [BINARIES / f"stapes-load-{name}" for name in ("server", "client", "core")]
     sources = (ROOT / "benches" / "load" / "rust").rglob("*.rs")
     changed = max(source.stat().st_mtime for source in sources)
@@ -35,7 +35,7 @@ def build() -> None:
         return
     if shutil.which("cargo") is None:
         pytest.skip("the load server is built with cargo")
-    subprocess.run(["cargo", "build", "--quiet", "-p", "stapes-load"], cwd=ROOT, check=True)
+    subprocess.run(BUILD, cwd=ROOT, check=True)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,6 @@ def result_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     return row
 
 
-@once
 def test_no_client_loses_anything(server: Server) -> None:
     alike = {
         "null+uvloop",
@@ -102,7 +101,6 @@ def test_no_client_loses_anything(server: Server) -> None:
     assert heard == sum(not name.startswith("null") for name in names)
 
 
-@once
 def test_a_history_is_received_and_goes_on(server: Server) -> None:
     command = PEERS["stapes"].command(BINARIES)
     running = [
@@ -114,7 +112,6 @@ def test_a_history_is_received_and_goes_on(server: Server) -> None:
         assert row["errors"] == 0
 
 
-@once
 def test_sessions_that_come_and_go_leave_nothing(server: Server) -> None:
     row = result_of(start(churn_command("stapes"), server, n=4, seconds=1, shortest=1, longest=4))
     assert row["failures"] == 0, row["failed"]
@@ -122,7 +119,6 @@ def test_sessions_that_come_and_go_leave_nothing(server: Server) -> None:
     assert row["after"] == row["before"]
 
 
-@once
 def test_an_item_is_retrieved_with_its_sound(server: Server) -> None:
     from websockets.sync.client import connect
 

@@ -18,6 +18,8 @@ from benches.webrtc.processes import against_reflector
 from benches.webrtc.section import Calls, bars, growth_kb, section
 
 BINARIES = ROOT / "target" / "debug"
+# As `make test-rust` has it, so that no crate is compiled with other features.
+BUILD = ("cargo", "build", "--quiet", "--workspace", "--bins", "--features", "stapes-py/workspace")
 CALLS, SECONDS = 2, 3
 PACKETS = CALLS * SECONDS * 50
 
@@ -37,8 +39,7 @@ def binaries() -> Path:
     if not all(program.exists() and program.stat().st_mtime >= changed for program in programs):
         if shutil.which("cargo") is None:
             pytest.skip("the reflector is built with cargo")
-        command = ["cargo", "build", "--quiet", "-p", "stapes-webrtc-bench"]
-        subprocess.run(command, cwd=ROOT, check=True)
+        subprocess.run(BUILD, cwd=ROOT, check=True)
     return BINARIES
 
 
