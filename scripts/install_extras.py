@@ -28,7 +28,9 @@ def requirements(extra: str) -> list[str]:
 
 def main() -> None:
     """Installs into the interpreter that runs this."""
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    # Python compiles what is imported. The packages have many times as many modules as that.
+    options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
+    pip = [sys.executable, "-m", "pip", "install", *options]
     wanted = {name for extra in sys.argv[1:] for name in requirements(extra)}
     raise SystemExit(subprocess.run([*pip, *sorted(wanted)]).returncode)
 

@@ -40,7 +40,7 @@ def pipecat(cache: Path) -> Path:
     if not (folder / PIPECAT).exists():
         try:
             subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=120)
-            pip = [python, "-m", "pip", "install", "--quiet", PIPECAT]
+            pip = [python, "-m", "pip", "install", "--quiet", "--no-compile", PIPECAT]
             subprocess.run(pip, check=True, timeout=900, capture_output=True)
         except (subprocess.SubprocessError, OSError) as error:
             pytest.skip(f"no Pipecat here: {error}")

@@ -45,8 +45,9 @@ def _fetched(cache: Path, wanted: str) -> Path:
             with tarfile.open(folder / f"openai_agents-{wanted}.tar.gz") as archive:
                 archive.extractall(folder, filter="data")
         if not installed.is_dir():
-            install = [*pip, "install", "--quiet", "--no-deps", "--target", str(installed)]
-            subprocess.run([*install, f"openai-agents=={wanted}"], check=True, timeout=300)
+            install = [*pip, "install", "--quiet", "--no-compile", "--no-deps"]
+            what = ["--target", str(installed), f"openai-agents=={wanted}"]
+            subprocess.run([*install, *what], check=True, timeout=300)
     except (subprocess.SubprocessError, OSError) as error:
         pytest.skip(f"the tests of openai-agents {wanted} cannot be fetched: {error}")
     return source
