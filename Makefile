@@ -13,7 +13,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev release test prepare pythons test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-phone bench-survival bench-turns bench-webrtc fuzz faults docs wheels clean
+.PHONY: help install demo dev release test checks tests prepare pythons build-tests test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-phone bench-survival bench-turns bench-webrtc fuzz faults docs wheels clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -23,7 +23,7 @@ help: ## List the verbs
 $(VENV)/.tools: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stapes needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cmake>=3.24' 'maturin>=1.9,<2'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile 'cmake>=3.24' 'maturin>=1.9,<2'
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.tools
@@ -48,31 +48,44 @@ $(VENV)/.installed: $(VENV)/.demo python/stapes/_core.abi3.so
 
 install: $(VENV)/.installed ## Build, and install into .venv: .venv/bin/stapes serve examples/front_desk/agent.py
 
-demo: $(VENV)/.installed ## Hold a spoken conversation: no key, no network, no server to install
+# What it needs is installed while the extension module is built.
+demo: ## Hold a spoken conversation: no key, no network, no server to install
+	$(MAKE) --no-print-directory PYTHON=$(PYTHON) --jobs=2 install
 	$(BIN)/python -m stapes.cli demo --transport $(TRANSPORT)
 
 dev: $(VENV)/.dev $(VENV)/.installed ## Set up for development (in .venv)
 
-# What installs and what checks goes side by side; what tests has the machine for itself.
 test: ## Check and test everything
-	$(MAKE) PYTHON=$(PYTHON) --jobs=3 prepare
-	$(MAKE) PYTHON=$(PYTHON) --jobs=2 lint
+	$(MAKE) PYTHON=$(PYTHON) checks
+	$(MAKE) PYTHON=$(PYTHON) tests
+
+# What installs, builds and checks goes side by side. Cargo works on one thing at a time: a job more
+# than that keeps two cores at work.
+checks:
+	$(MAKE) PYTHON=$(PYTHON) --jobs=4 prepare lint build-tests
+
+# What tests has the machine for itself.
+tests:
 	$(MAKE) PYTHON=$(PYTHON) test-rust
 	$(MAKE) PYTHON=$(PYTHON) test-python
 	$(MAKE) PYTHON=$(PYTHON) test-pythons
 
 prepare: dev pythons
 
-# The programs that tests of the benchmarks run only have to be linked after the tests.
-test-rust: dev
-	cargo test --quiet --workspace $(ALIKE)
+# Tests of the benchmarks run the programs.
+build-tests: dev
+	cargo test --quiet --workspace --no-run $(ALIKE)
 	cargo build --quiet --workspace --bins $(ALIKE)
 
-# What listens in real time must not share the machine.
+test-rust: build-tests
+	cargo test --quiet --workspace $(ALIKE)
+
+# What takes real time must not share the machine with what keeps it busy. It waits most of the time
+# itself: three such tests at once take half of two cores.
 test-python: dev
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m 'not real_time and not far'
 	$(BIN)/python scripts/test_oldest_sdk.py --numprocesses=2 --dist=loadfile
-	$(BIN)/python -m pytest -m 'real_time and not far'
+	$(BIN)/python -m pytest --numprocesses=3 --dist=worksteal -m 'real_time and not far'
 
 pythons: $(VENV)/.tools
 	$(BIN)/python scripts/test_on_pythons.py --prepare $(PYTHONS)
@@ -82,13 +95,13 @@ test-pythons: dev
 
 # Each part installs its own peer into a folder that is kept, and skips where it cannot.
 test-far: dev ## Talk to software of others: a real Asterisk, serializers of Pipecat, OpenAI's SDKs (minutes; FAR_CACHE keeps them)
-	$(BIN)/python -m pytest -m far tests/far
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m far tests/far
 
 lint: lint-rust lint-python ## Check formats, lints, types and stubs
 
 lint-rust: dev
 	cargo fmt --all --check
-	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	cargo clippy --quiet --workspace --all-targets $(ALIKE) -- --deny warnings
 	cargo clippy --quiet --package stapes-core --no-default-features -- --deny warnings
 	cargo clippy --quiet --package stapes-py --no-default-features --no-deps -- --deny warnings
 
