@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::time::{Instant, sleep_until};
 
 use super::carrier::{Carrier, Started};
 use super::event::CallEvent;
@@ -21,6 +22,7 @@ use super::options::CallOptions;
 use crate::audio::AudioFormat;
 use crate::conversation::{CallerCommand, Conversation};
 use crate::session::{CallerEnd, Clock, Microphone, Session};
+use crate::transport::timer_grid::TimerGrid;
 use crate::transport::{Frame, Outgoing, SoundStats};
 
 /// A line that is silent for so long may be broken: carriers send a packet each 10 to 60 ms.
@@ -397,6 +399,7 @@ impl Drop for Call {
 
 /// Wakes a call for what is due, until it is over. Asleep, it keeps nothing alive.
 async fn run_timers(call: Weak<Call>, rearmed: Arc<Notify>) {
+    let grid = TimerGrid::shared();
     loop {
         let wait = {
             let Some(call) = call.upgrade() else {
@@ -414,8 +417,13 @@ async fn run_timers(call: Weak<Call>, rearmed: Arc<Notify>) {
             rearmed.notified().await;
             continue;
         };
+        let mut at = Instant::now() + wait;
+        if !wait.is_zero() {
+            // Frames of many calls are sent at one wake-up. They stay 20 ms apart, for the grid divides that.
+            at = grid.at_or_after(at);
+        }
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
+            () = sleep_until(at) => {}
             () = rearmed.notified() => continue,
         }
         if let Some(call) = call.upgrade() {

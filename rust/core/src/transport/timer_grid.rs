@@ -1,7 +1,7 @@
 //! The points in time at which timers fire: one grid for the whole process.
 //!
 //! Waking a thread costs more than what it then does for one call. On a common grid, timers of many
-//! calls fire at one wake-up: a process with ten calls is woken 200 times a second for their sound in
+//! calls fire at one wake-up: a process with ten calls is woken 100 times a second for their sound in
 //! place of 500 times, and one with a hundred in place of thousands of times.
 
 use std::sync::OnceLock;
@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The time from one point of the grid to the next.
-pub(crate) const GRID: Duration = Duration::from_millis(5);
+/// The time from one point of the grid to the next: it divides the length of a packet, 20 ms, so that
+/// packets stay evenly spaced. A grid of 5 ms costs an eighth more processor time at ten calls.
+pub(crate) const GRID: Duration = Duration::from_millis(10);
 
 /// The grid of this process.
 #[derive(Debug, Clone, Copy)]
