@@ -67,6 +67,34 @@ async def test_talking_over_an_answer_cuts_sound_server_and_history_at_the_same_
     assert cut.status == "incomplete"
 
 
+async def test_after_an_interruption_was_awaited_the_history_is_cut_and_its_events_have_come(call):
+    c = await call(TALE, playback=(played := PlaybackTracker()))
+    c.session.send_message("tell a story")
+    await c.seen.until(AgentEnd)
+    first = c.seen.of(Audio)[0]
+    played.played(first, 400)
+    await c.session.interrupt()
+    (cut,) = [item for item in c.session.history if item.item_id == first.item_id]
+    assert 0 < len(cut.text) < len(STORY) // 4
+    assert [event.response_id for event in c.seen.of(AudioInterrupted)] == [first.response_id]
+
+
+async def test_an_interruption_of_nothing_can_be_awaited_also_from_another_loop(call):
+    c = await call(TALE)
+    await c.session.interrupt()
+
+    def elsewhere() -> None:
+        async def interrupted() -> None:
+            await c.session.interrupt()
+
+        asyncio.run(interrupted())
+
+    await asyncio.wait_for(asyncio.to_thread(elsewhere), SECONDS)
+    await c.session.close()
+    await asyncio.wait_for(c.session.interrupt(), SECONDS)
+    assert c.seen.of(AudioInterrupted) == []
+
+
 async def test_no_sound_of_the_answer_follows_its_interruption(call):
     c = await call(TALE, config=VAD, server={"pace": 20.0})
     c.session.send_message("tell a story")

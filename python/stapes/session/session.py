@@ -486,9 +486,9 @@ class RealtimeSession(EventSource, Generic[TContext]):
         return done()
 
     def interrupt(self) -> Completion[None]:
-        """Stops the answer: cancels it and cuts it where its sound is. Fine when there is none."""
+        """Cancels the answer, if any, and cuts it where it is; awaited, the history shows that."""
         self._core.interrupt()
-        return done()
+        return Completion(wait=self._scope.tasks.until_dispatched, keeps=self)
 
     def request_response(self, response: Mapping[str, Any] | None = None) -> Completion[None]:
         """Asks for a response, with these settings for it if any."""

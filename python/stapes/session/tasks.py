@@ -152,6 +152,11 @@ class Tasks(Entries[asyncio.Task[Any], object]):
         dispatched = self._local_events.all_so_far()
         return Completion(wait=lambda: _until(dispatched), keeps=self._session_ref())
 
+    async def until_dispatched(self) -> None:
+        """Waits until all that has happened so far has been dispatched, from whichever loop."""
+        if not self._loop.is_closed():
+            await self.awaited_here(functools.partial(_flushed, self._local_events))
+
     def failed(self, error: BaseException) -> Completion[Any]:
         """The completion of a command that failed at once."""
         return Completion(error=error, report=self.report_from_anywhere)
