@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -9,15 +10,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from docs_site.finishing import finish
-from docs_site.links import problems
-from docs_site.navigation import as_toml, navigation
-from docs_site.rendering import undocumented
-from docs_site.staging import ROOT, stage
+MISSING = "{} is not installed in this Python: use `make docs`, which has what builds the site"
+
+try:
+    from docs_site.finishing import finish
+    from docs_site.links import problems
+    from docs_site.navigation import as_toml, navigation
+    from docs_site.rendering import undocumented
+    from docs_site.staging import ROOT, stage
+except ModuleNotFoundError as error:
+    raise SystemExit(MISSING.format(error.name)) from None
 
 
 def main() -> None:
     """Builds, and ends with an error for each thing that is wrong."""
+    if importlib.util.find_spec("zensical") is None:
+        raise SystemExit(MISSING.format("zensical"))
     out = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else ROOT / "out"
     staged, site = out / "docs", out / "site"
     stage(staged)

@@ -38,6 +38,7 @@ from stapes.calls import (
     CallTokens,
     PageEvents,
 )
+from stapes.calls.page_events import MOST_EARLY_LINES
 from stapes.devserver import DevServer, Options, ScriptedMind, ToneVoice
 from stapes.testing import ScriptedServer
 
@@ -587,6 +588,66 @@ async def test_a_flood_of_sound_or_of_messages_is_dropped_and_counted():
         await until(lambda: len(said) >= 50)
         assert len(said) <= 80
         assert not calls[0].is_over
+
+
+@either
+async def test_a_page_whose_session_has_no_key_is_told_that_there_is_no_agent(
+    serving: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+    async def answer(call: Call) -> None:
+        async with RealtimeSession(AGENT, call=call):
+            await call.ended()
+
+    async with serving(answer) as url, BrowserPage(url) as page:
+        await page.start()
+        await page.until(lambda: page.close_code is not None)
+        error = {"type": "error", "message": "The agent cannot be reached."}
+        assert page.told("error") == [error]
+        told = [one["type"] for one in page.messages]
+        assert told.index("event") < told.index("end")
+        assert "OPENAI" not in str(page.messages)
+
+
+async def test_a_page_whose_model_refuses_is_told_once_that_there_is_no_agent():
+    async with ScriptedServer() as model:
+        url_of_nothing = model.url
+
+    async def answer(call: Call) -> None:
+        session = RealtimeSession(AGENT, call=call, api_key="test")
+        await session.connect(url=url_of_nothing)
+
+    async with listening(answer) as url, BrowserPage(url) as page:
+        await page.start()
+        await page.until(lambda: page.close_code is not None)
+        assert [one["message"] for one in page.told("error")] == ["The agent cannot be reached."]
+
+
+async def test_lines_typed_before_the_session_is_there_wait_for_it_up_to_a_bound():
+    may_connect = asyncio.Event()
+    async with ScriptedServer() as model:
+        desk = Desk(model)
+
+        async def answer(call: Call) -> None:
+            await may_connect.wait()
+            await desk(call)
+
+        async with listening(answer) as url, BrowserPage(url) as page:
+            await page.start()
+            lines = [f"Line {number}." for number in range(MOST_EARLY_LINES + 1)]
+            for line in lines:
+                await page.send({"type": "say", "text": line})
+            await page.until(lambda: page.told("error"))
+            may_connect.set()
+
+            def typed() -> list[str]:
+                items = [one["item"] for one in model.received if "item" in one]
+                return [item["content"][0]["text"] for item in items if "content" in item]
+
+            await until(lambda: len(typed()) >= MOST_EARLY_LINES)
+            assert typed() == lines[:-1]
+            assert [one["message"] for one in page.told("error")] == ["The agent is not there."]
 
 
 async def test_a_page_is_told_where_the_provider_takes_no_typed_messages():

@@ -21,6 +21,8 @@ def test_every_verb_explains_itself(verb: list[str]) -> None:
 
     assert ended.exit_code == 0
     assert "Usage:" in ended.stdout
+    # Who has the wheel alone has no folder of the documentation.
+    assert "docs/" not in ended.stdout
 
 
 def test_help_loads_nothing_that_is_slow() -> None:

@@ -42,6 +42,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
+def test_a_python_without_the_site_generator_names_what_has_it(tmp_path: Path):
+    # -S leaves out the packages that are installed.
+    command = [sys.executable, "-S", str(ROOT / "scripts" / "docs_site"), str(tmp_path)]
+    told = subprocess.run(command, capture_output=True, text=True)
+    assert told.returncode == 1
+    assert "make docs" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
 @pytest.fixture
 def address(site: Path) -> Iterator[str]:
     """Where the site is served."""

@@ -208,3 +208,18 @@ def test_outputs_become_sentences(output: str, sentence: str) -> None:
 )
 def test_an_item_of_any_shape_is_answered(item: dict[str, Any]) -> None:
     assert words(item)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "city"),
+    [("Tromso", "Tromso"), ("in bad ischl please", "Bad Ischl"), ("Bergen", "Bergen")],
+)
+def test_any_short_name_answers_the_question_for_a_city(spoken, city):
+    asked = (user("what is the weather like"), said("For which city, please?"))
+    assert answer(*asked, user(spoken)) == [Call("weather", {"city": city})]
+
+
+@pytest.mark.parametrize("spoken", ["no idea", "my neighbour bought three yellow bicycles"])
+def test_a_refusal_or_a_long_sentence_is_no_city(spoken):
+    asked = (user("what is the weather like"), said("For which city, please?"))
+    assert not any(isinstance(one, Call) for one in answer(*asked, user(spoken)))

@@ -146,6 +146,10 @@ async def test_approvals_are_waited_for_and_decided() -> None:
         refused = await call.say("Refund 30 dollars for booking B7")
         await call.reject("Not today.")
         refused.expect_no_tool()
+        with pytest.raises(AssertionError, match=r"refund\(amount=30.0\) was called, but rejected"):
+            refused.expect_tool("refund", amount=30.0)
+        with pytest.raises(AssertionError, match=r"the agent did not call refund\(amount=31.0\)"):
+            refused.expect_tool("refund", amount=31.0)
         assert "Not today" in refused.heard
 
 

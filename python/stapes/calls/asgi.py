@@ -130,6 +130,8 @@ class AsgiCall(Call):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if isinstance(error, Exception):
+            self.answer_failed()
         self.hang_up(after_playback=error is None)
         try:
             await self.ended()

@@ -236,6 +236,14 @@ class Call:
         if self._page is not None:
             self._page.follow(session, events)
 
+    def answer_failed(self) -> None:
+        """Tells the caller's web page, if there is one, that the agent cannot be reached.
+
+        Where a session was connected, it has told already what happened: nothing is told then.
+        """
+        if self._page is not None:
+            self._page.not_reached()
+
     # Its end
 
     def hang_up(self, *, after_playback: bool = False) -> None:

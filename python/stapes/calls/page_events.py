@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import weakref
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -27,6 +27,10 @@ _LATEST = 6
 
 _MAX_ITEMS = 64
 """Items whose text is remembered."""
+
+
+MOST_EARLY_LINES = 8
+"""Typed lines that wait for the session to be connected; further ones are refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +101,10 @@ class PageConversation:
         self._typed: OrderedDict[str, None] = OrderedDict()
         """Lines that the caller typed: they may be told back."""
         self._state = ""
+        self._early: deque[str] = deque()
+        """Lines that were typed before the session was connected."""
+        self._is_waiting = True
+        """No session has been connected yet, nor failed to be."""
 
     def follow(self, session: Session, events: Events) -> None:
         """Tells the page about a session from now on."""
@@ -132,6 +140,8 @@ class PageConversation:
 
     def take(self, message: dict[str, Any]) -> None:
         """Does what the page asks for. What fails of it is an `error` event of the session."""
+        if self._is_waiting and self._keep(message):
+            return
         if (session := self._session()) is None:
             self._tell({"type": "error", "message": "The agent is not there."})
             return
@@ -142,6 +152,30 @@ class PageConversation:
                 self._say(session, text)
             case _:
                 pass
+
+    def not_reached(self) -> None:
+        """Tells the page that it has no agent, unless one was there, or it knows already."""
+        if self._is_waiting:
+            self._tell_unreachable()
+
+    def _keep(self, message: dict[str, Any]) -> bool:
+        """Keeps a typed line for the session, as far as there is room."""
+        match message:
+            case {"type": "say", "text": str(text)} if len(self._early) < MOST_EARLY_LINES:
+                self._early.append(text)
+                return True
+            case _:
+                return False
+
+    def _say_early(self, session: Session) -> None:
+        """Gives the session what was typed before it was connected."""
+        while self._early:
+            self._say(session, self._early.popleft())
+
+    def _tell_unreachable(self) -> None:
+        self._is_waiting = False
+        self._early.clear()
+        self._tell({"type": "error", "message": "The agent cannot be reached."})
 
     def _say(self, session: Session, text: str) -> None:
         try:
@@ -169,13 +203,15 @@ class PageConversation:
     def _connection_changed(self, event: Any) -> None:
         match event.status:
             case "connected":
+                self._is_waiting = False
                 self._tell_state("listening")
-                session = self._session()
-                if session is not None and self._events.agents:
-                    self._tell_agent(session.current_agent)
+                if (session := self._session()) is not None:
+                    if self._events.agents:
+                        self._tell_agent(session.current_agent)
+                    self._say_early(session)
             case "disconnected":
                 if event.error is not None:
-                    self._tell({"type": "error", "message": "The agent cannot be reached."})
+                    self._tell_unreachable()
             case status:
                 self._tell_state(status)
 

@@ -460,6 +460,7 @@ class CallServer:
             await route.answer(call)
         except Exception:
             logger.exception("the answer of call %s failed", call.id)
+            call.answer_failed()
             call.clear()
             if self._apology is not None:
                 call.play(self._apology)

@@ -206,6 +206,8 @@ class WebRTCCall(Call):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if isinstance(error, Exception):
+            self.answer_failed()
         self.hang_up(after_playback=error is None)
         await self.ended()
 

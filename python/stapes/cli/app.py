@@ -210,13 +210,17 @@ def dev_server(
         Path | None,
         typer.Option(
             help="YAML file of the scripted mind: turns, a list of mappings of when, after, say, "
-            "call and times; hears; otherwise. docs/how-to/development-server.md has an example."
+            "call and times; hears; otherwise. The page 'Use the development server' of the "
+            "documentation has an example."
         ),
     ] = None,
     voice: Annotated[VoiceKind, typer.Option(help="What it speaks with.")] = VoiceKind.NATURAL,
     dialect: Annotated[
         DialectKind,
-        typer.Option(help="What is spoken over WebSocket; docs/how-to/development-server.md."),
+        typer.Option(
+            help="What is spoken over WebSocket: see the page 'Use the development server' of "
+            "the documentation."
+        ),
     ] = DialectKind.GA,
     pace: Annotated[
         float, typer.Option(help="How many times faster than it plays audio is sent.", min=0.1)
@@ -270,8 +274,8 @@ def dev_server(
 ) -> None:
     """Run a development server: the realtime protocol on this machine, for any client, any key.
 
-    It can be rude on purpose, to see whether a client gets over it:
-    docs/how-to/development-server.md.
+    It can be rude on purpose, to see whether a client gets over it: see the page 'Use the
+    development server' of the documentation.
     """
     from stapes.cli.dev_server import (
         ServerSetupError,

@@ -145,17 +145,23 @@ class AgentTurn:
             AssertionError: there was none; the message shows the calls that were made.
         """
         __tracebackhide__ = True
-        for use in self.tools:
-            if (
-                use.name == name
-                and not use.rejected
-                and all(
-                    key in use.arguments and _fits(use.arguments[key], value)
-                    for key, value in arguments.items()
-                )
-            ):
+        fitting = [
+            use
+            for use in self.tools
+            if use.name == name
+            and all(
+                key in use.arguments and _fits(use.arguments[key], value)
+                for key, value in arguments.items()
+            )
+        ]
+        for use in fitting:
+            if not use.rejected:
                 return use
         wanted = shown_call(name, arguments)
+        if fitting:
+            raise AssertionError(
+                f"{wanted} was called, but rejected: it did not run{self.story(name, arguments)}"
+            )
         raise AssertionError(f"the agent did not call {wanted}{self.story(name, arguments)}")
 
     def expect_no_tool(self, name: str | None = None) -> None:

@@ -217,6 +217,7 @@ class _Desk:
             self._say(f"{datetime.now():%Y-%m-%d %H:%M:%S} | {summary}")
 
     async def _apologise(self, call: Call) -> None:
+        call.answer_failed()
         call.clear()
         call.play(self._apology)
         call.hang_up(after_playback=True)

@@ -83,7 +83,7 @@ export interface ToolStatus {
   call_id: string;
   name: string;
   /** `waiting`: for an approval. */
-  status: "started" | "finished" | "failed" | "waiting";
+  status: "started" | "finished" | "waiting";
   /** Where the server shows them. */
   arguments?: Json;
   output?: Json;

@@ -25,6 +25,10 @@ _DAYS = (
 _REFUSALS = {"no", "not", "without", "don't", "never"}
 _BEFORE_NAME = (("name", "is"), ("this", "is"), ("called",))
 _SWITCHES = {"on", "enabled", "enable", "active"}
+_FREE = {Kind.CITY, Kind.NAME, Kind.TEXT}
+"""What an answer to a question may say in words that nobody knows."""
+_CITY_WORDS = 3
+"""That a city's name has at most."""
 _BEFORE_TEXT = ("about", "for", "that", "called", "named", "saying")
 
 
@@ -40,12 +44,14 @@ def fill(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
 
 
 def fill_asked(parameter: Parameter | None, words: Sequence[str]) -> dict[str, Any]:
-    """Take what was said for the free text that was asked for, such as an unusual name."""
+    """Take what was said for the free text that was asked for, such as an unusual name or city."""
     said = [word for word in words if word not in EMPTY]
-    if parameter is None or parameter.kind not in {Kind.NAME, Kind.TEXT} or not said:
+    if parameter is None or parameter.kind not in _FREE or not said:
+        return {}
+    if parameter.kind is Kind.CITY and (len(said) > _CITY_WORDS or _REFUSALS & set(words)):
         return {}
     text = " ".join(said)
-    return {parameter.name: text.title() if parameter.kind is Kind.NAME else text}
+    return {parameter.name: text if parameter.kind is Kind.TEXT else text.title()}
 
 
 def missing(tool: Tool, arguments: Mapping[str, Any]) -> Parameter | None:
