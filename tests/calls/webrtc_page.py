@@ -63,6 +63,7 @@ class WebRTCPage:
         call_id: str | None = None,
         channel: bool = True,
         headers: dict[str, str] | None = None,
+        microphone: Any = None,
         **parameters: str,
     ) -> None:
         self.url = url
@@ -71,7 +72,7 @@ class WebRTCPage:
         self.parameters = parameters
         self.heard = bytearray()
         self.messages: list[dict[str, Any]] = []
-        self.microphone = MicrophoneTrack()
+        self.microphone = microphone or MicrophoneTrack()
         self.answer: Posted | None = None
         self.location = ""
         self.closed = asyncio.Event()

@@ -164,7 +164,7 @@ class Call:
         `stapes.calls.WebRTCCallOptions`. The message `CallAnswered` has the answer."""
     def sound(
         self,
-    ) -> tuple[int, int, int, int, float, float, float, float, int, float, float] | None:
+    ) -> tuple[int, int, int, int, float, float, float, float, int, float, float, int] | None:
         """How its sound fares, as the fields of a `stapes.SoundStatistics`; `None` where the line
         does not tell."""
     @property

@@ -26,13 +26,16 @@ class SoundStatistics:
         packets_received: of the answer's sound and of the silence between answers.
         packets_lost: those that were not there when it was their turn.
         packets_late: those of them that came afterwards.
-        concealed: the share of the sound that had to be guessed, 0 to 1.
+        concealed: the share of the sound that had to be guessed, 0 to 1. Where a call passes
+            packets on as they are, the far side guesses it.
         missing: seconds of the sound that were lost and not even guessed: longer gaps.
         target: how long sound is held back now, in seconds, so that late packets find their place.
         delay: how long the last packet was held back, in seconds.
         bitrate: of the user's sound now, in bits per second; it follows what the server reports.
         reported_loss: the share of the user's packets that the server reported lost last, 0 to 1.
         round_trip: how long a packet takes there and back, in seconds; 0: not known.
+        packets_passed: of `packets_sent`, those that were sent as they came from the other end of a
+            call: nothing was decoded or encoded for them.
     """
 
     packets_sent: int
@@ -46,6 +49,7 @@ class SoundStatistics:
     bitrate: int
     reported_loss: float
     round_trip: float
+    packets_passed: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ fn setup(opening: Option<Opening>) -> Outcome<Option<SessionSetup>> {
 
 type LimitNumbers = (String, Option<f64>, Option<f64>, Option<f64>);
 
-type SoundNumbers = (u64, u64, u64, u64, f64, f64, f64, f64, u32, f64, f64);
+type SoundNumbers = (u64, u64, u64, u64, f64, f64, f64, f64, u32, f64, f64, u64);
 
 /// A conversation, its connection and its dispatch cursor.
 #[pyclass(frozen, extends = Acts, module = "stapes._core")]

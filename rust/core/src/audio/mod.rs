@@ -11,8 +11,10 @@ pub mod convert;
 pub mod format;
 pub mod g711;
 pub mod level;
+pub mod mixed_queue;
 #[cfg(feature = "opus")]
 pub mod opus;
+pub mod passthrough;
 pub mod resample;
 #[cfg(feature = "opus")]
 pub mod rtp;

@@ -20,6 +20,7 @@ use super::leg::{CallEnd, Effects, Leg};
 use super::line::CallLine;
 use super::options::CallOptions;
 use crate::audio::AudioFormat;
+use crate::audio::passthrough::PacketLimits;
 use crate::conversation::{CallerCommand, Conversation};
 use crate::session::{CallerEnd, Clock, Microphone, Session};
 use crate::transport::timer_grid::TimerGrid;
@@ -217,6 +218,7 @@ impl Call {
         if !effects.sound.is_empty() {
             self.send_input(effects.sound);
         }
+        self.send_packets(&effects.packets);
         if effects.started
             && let Some(call) = self.myself.upgrade()
         {
@@ -439,6 +441,10 @@ impl CallerEnd for Call {
 
     fn command(&self, command: CallerCommand, now: Duration) {
         self.leg().command(command, now);
+    }
+
+    fn packet_limits(&self) -> Option<PacketLimits> {
+        self.look(Leg::packet_limits)
     }
 
     fn left_to_play_ms(&self, now: Duration) -> f64 {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::audio::AudioFormat;
+use crate::audio::passthrough::Passed;
 use crate::transport::{Frame, Outgoing};
 
 /// What becomes of the marks whose sound a `clear` drops.
@@ -49,6 +50,8 @@ pub struct Capabilities {
     pub reorders: bool,
     /// The far end is an application: it is told that the call has started, and takes messages.
     pub messages: bool,
+    /// Sound may be packets of Opus, where the line says so ([`LegCommand::Packet`]). This side paces them.
+    pub packets: bool,
 }
 
 impl Capabilities {
@@ -65,6 +68,7 @@ impl Capabilities {
         close_codes: true,
         reorders: false,
         messages: false,
+        packets: false,
     };
 
     /// How many marks may be on their way.
@@ -139,6 +143,9 @@ pub enum LegMessage<'a> {
     /// The stream cannot be used: the call ends.
     Unusable(String),
     Media(Media<'a>),
+    /// A piece of the caller's sound in Opus, for a model that takes it as it is, and its time in milliseconds
+    /// since the stream began.
+    Packet(Passed, u64),
     Dtmf {
         digit: char,
         duration: Option<Duration>,
@@ -163,6 +170,8 @@ pub enum LegMessage<'a> {
 pub enum LegCommand<'a> {
     /// Plays sound, in the format of the leg, after all sound before.
     Sound(&'a [u8]),
+    /// Plays a piece of Opus, after all sound before.
+    Packet(&'a Passed),
     /// Comes back when the sound before was played.
     Mark(u64),
     /// Drops the sound that was not played.

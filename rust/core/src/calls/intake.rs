@@ -218,6 +218,21 @@ impl Intake {
         }
     }
 
+    /// A piece of the stream goes past the intake: it is packets, for a model that takes them, and they are in
+    /// order. False: it is dropped, for input is paused. What is held is to be passed on before it.
+    pub fn pass(&mut self, at_ms: u64, length_ms: f64, now: Duration) -> bool {
+        self.stats.packets += 1;
+        self.last_packet = Some(now);
+        if self.is_paused {
+            return false;
+        }
+        // Sound that follows begins behind it.
+        self.forget_place();
+        self.end_ms = Some(at_ms as f64 + length_ms);
+        self.advanced_ms = 0.0;
+        true
+    }
+
     fn take_early(&mut self) {
         while let Some(first) = self.early.first_entry()
             && Some(*first.key()) <= self.next_number

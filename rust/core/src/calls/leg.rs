@@ -4,6 +4,7 @@
 mod incoming;
 mod options;
 mod outgoing;
+mod packets;
 mod pausing;
 mod rates;
 
@@ -19,6 +20,8 @@ use super::intake::{Intake, IntakeStats};
 use super::playout::{PlayoutTracker, ms};
 use crate::audio::AudioFormat;
 use crate::audio::convert::Converter;
+use crate::audio::mixed_queue::MixedQueue;
+use crate::audio::passthrough::PacketLimits;
 use crate::transport::Outgoing;
 use rates::Rate;
 
@@ -58,6 +61,10 @@ enum Stage {
 
 /// The caller's end of one call.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that are independent of each other"
+)]
 pub struct Leg {
     carrier: Box<dyn Carrier>,
     capabilities: Capabilities,
@@ -71,8 +78,12 @@ pub struct Leg {
     early: Vec<(AudioFormat, Vec<u8>)>,
     intake: Intake,
     playout: PlayoutTracker,
-    /// Sound that was not sent, in the format of the leg.
-    unsent: VecDeque<u8>,
+    /// Sound that was not sent: bytes in the format of the leg, and packets.
+    unsent: MixedQueue<u8>,
+    /// Which packets the line takes.
+    packet_limits: Option<PacketLimits>,
+    /// The last that was sent was a packet.
+    is_passing: bool,
     /// Converts sound that comes in another format than that of the leg.
     converter: Option<Converter>,
     waiting: VecDeque<Waiting>,
@@ -129,7 +140,9 @@ impl Leg {
             sound_rate: Rate::new(ms(options.max_ahead), SOUND_PER_SECOND, now),
             message_rate: Rate::new(MESSAGE_BURST, MESSAGES_PER_SECOND, now),
             options,
-            unsent: VecDeque::new(),
+            unsent: MixedQueue::default(),
+            packet_limits: None,
+            is_passing: false,
             converter: None,
             waiting: VecDeque::new(),
             paused_for: [false; 3],
@@ -262,7 +275,10 @@ impl Leg {
     }
 
     fn write(&mut self, command: LegCommand<'_>) {
-        let is_sound = matches!(command, LegCommand::Sound(_) | LegCommand::Mark(_));
+        let is_sound = matches!(
+            command,
+            LegCommand::Sound(_) | LegCommand::Packet(_) | LegCommand::Mark(_)
+        );
         self.carrier.write(command, &mut self.out);
         let messages = self
             .out

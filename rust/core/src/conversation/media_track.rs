@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::audio::format::AudioFormat;
+use crate::audio::passthrough::Passed;
 
 use super::Conversation;
 use super::capabilities::Media;
@@ -18,6 +19,7 @@ use super::ending::Sound;
 use super::event::Event;
 use super::item::{text, text_at};
 use super::normalise::index;
+use super::outbox::CallerCommand;
 
 /// How many segments are kept. A driver buffers less than one segment, so a few are enough.
 const MAX_SEGMENTS: usize = 8;
@@ -135,6 +137,14 @@ pub enum TrackAudio {
         samples: usize,
         rate: u32,
     },
+    /// Opus for the caller's end of a call, which nobody has decoded: so many samples. `tail` is PCM that came
+    /// before it and was held back.
+    Passed {
+        tail: Vec<u8>,
+        packet: Passed,
+        samples: usize,
+        rate: u32,
+    },
     /// Nobody wants the audio: only the number of its samples is known.
     Unheard { samples: usize, rate: u32 },
 }
@@ -167,19 +177,29 @@ impl Conversation {
             return;
         }
         response.first_audio(now);
-        let (TrackAudio::Pcm { samples, rate, .. } | TrackAudio::Unheard { samples, rate }) = audio;
+        let (TrackAudio::Pcm { samples, rate, .. }
+        | TrackAudio::Passed { samples, rate, .. }
+        | TrackAudio::Unheard { samples, rate }) = audio;
         let bytes = samples * 2;
         let format = AudioFormat::Pcm { rate };
         self.playback
             .chunk(&response_id, &item_id, content_index, bytes, format, now);
         self.audio_arrived();
-        if let TrackAudio::Pcm { data, .. } = audio {
+        let (data, packet) = match audio {
+            TrackAudio::Pcm { data, .. } => (data, None),
+            TrackAudio::Passed { tail, packet, .. } => (tail, Some(packet)),
+            TrackAudio::Unheard { .. } => return,
+        };
+        if !data.is_empty() || packet.is_none() {
             self.outbox.event(Event::Audio {
                 response_id,
                 item_id,
                 content_index,
                 data,
             });
+        }
+        if let Some(packet) = packet {
+            self.outbox.caller(CallerCommand::Play(packet));
         }
     }
 

@@ -9,6 +9,7 @@ use super::client_event::ClientEvent;
 use super::dialect::Dialect;
 use super::event::{Event, Interest};
 use super::item::ItemId;
+use crate::audio::passthrough::Passed;
 
 /// Something that leaves the conversation.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +25,10 @@ pub enum Output {
 }
 
 /// What the caller's end of a call is to do, or has to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallerCommand {
+    /// Play a piece of Opus after all that was given before. [`Event::Audio`] has sound that was decoded.
+    Play(Passed),
     /// Drop the sound that was not heard.
     Clear,
     /// Stop playback where it is, or go on.

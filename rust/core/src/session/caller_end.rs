@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::Session;
 use crate::audio::AudioFormat;
-use crate::conversation::CallerCommand;
+use crate::audio::passthrough::PacketLimits;
+use crate::conversation::{CallerCommand, Interest};
+use crate::transport::DecodeMode;
 
 /// Plays what the session says, and tells how much of it is still to be heard. All but
 /// [`flush`](Self::flush) is called under the session's lock: nothing may block or call the session.
@@ -16,6 +18,11 @@ pub trait CallerEnd: fmt::Debug + Send + Sync + 'static {
     fn play(&self, sound: &[u8], format: AudioFormat, now: Duration);
 
     fn command(&self, command: CallerCommand, now: Duration);
+
+    /// Which packets of Opus it plays as they are ([`CallerCommand::Play`]); `None`: it plays samples.
+    fn packet_limits(&self) -> Option<PacketLimits> {
+        None
+    }
 
     /// How much of what was given is still to be heard, in milliseconds.
     fn left_to_play_ms(&self, now: Duration) -> f64;
@@ -40,6 +47,20 @@ impl Session {
             self.set_interest(self.wanted());
         }
         is_new
+    }
+
+    /// What the driver of a media track makes of the answer's sound. Packets go to the caller as they are where
+    /// the caller's end takes them, and nobody else listens.
+    pub(super) fn decode_mode(&self) -> DecodeMode {
+        if self.wanted().contains(Interest::AUDIO) {
+            return DecodeMode::Samples;
+        }
+        match self.caller.get() {
+            None => DecodeMode::Length,
+            Some(caller) => caller
+                .packet_limits()
+                .map_or(DecodeMode::Samples, DecodeMode::Packets),
+        }
     }
 
     /// Sound that belongs to no answer is played now: `play` gives it to the caller's end, and tells how

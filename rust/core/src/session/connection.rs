@@ -20,7 +20,7 @@ use super::text_pool;
 use super::user_sound::UserSound;
 use super::{EventSink, Session};
 use crate::conversation::{
-    Capabilities, ClientEvent, Conversation, Interest, Rejected, ServerEvent, TrackAudio,
+    Capabilities, ClientEvent, Conversation, Rejected, ServerEvent, TrackAudio,
 };
 use crate::transport::net::Secrets;
 use crate::transport::{
@@ -395,15 +395,8 @@ impl SoundEndpoint for Connection {
     }
 
     fn wanted(&self) -> DecodeMode {
-        let wanted = self
-            .session
-            .upgrade()
-            .is_some_and(|session| session.interest().contains(Interest::AUDIO));
-        if wanted {
-            DecodeMode::Samples
-        } else {
-            DecodeMode::Length
-        }
+        let session = self.session.upgrade();
+        session.map_or(DecodeMode::Length, |session| session.decode_mode())
     }
 
     fn segment(&self) -> u64 {
@@ -433,8 +426,12 @@ impl SoundEndpoint for Connection {
                 }
             }
             DownlinkFrame::Length(samples) => TrackAudio::Unheard { samples, rate },
-            // `wanted` never asks for packets.
-            DownlinkFrame::Packet(_) => return,
+            DownlinkFrame::Packet(packet, samples) => TrackAudio::Passed {
+                tail: self.output.as_ref().map_or_else(Vec::new, |it| it.cut()),
+                packet: packet.clone(),
+                samples,
+                rate,
+            },
         };
         session.act(|conversation, now| conversation.track_audio(self.id, segment, sound, now));
     }

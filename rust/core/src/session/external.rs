@@ -30,7 +30,8 @@ impl Connection {
             match piece {
                 UplinkFrame::Samples(samples) => taken.push(samples),
                 UplinkFrame::Mark => self.on_mark(),
-                UplinkFrame::Packet(_) => {}
+                // It has not said that it takes any.
+                UplinkFrame::Packet(..) => {}
             }
         }
         self.on_room();

@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::audio::buffers;
 use crate::audio::convert::ToWire;
 use crate::audio::format::AudioFormat;
+use crate::audio::passthrough::Passed;
 use crate::audio::resample::ResampleError;
 use crate::conversation::{ClientEvent, Conversation, Media, Rejected};
 
@@ -23,6 +24,8 @@ pub enum AudioInput<'a> {
     Samples(&'a [i16], Option<u32>),
     /// In the format of the wire.
     Wire(&'a [u8]),
+    /// Opus, sent as it is. For a session that [takes it](Session::packet_limits) alone.
+    Opus(&'a Passed),
 }
 
 impl<'a> AudioInput<'a> {
@@ -30,7 +33,7 @@ impl<'a> AudioInput<'a> {
     fn wire(self) -> Option<&'a [u8]> {
         match self {
             Self::Samples(samples, None) => Some(bytemuck::cast_slice(samples)),
-            Self::Samples(_, Some(_)) => None,
+            Self::Samples(_, Some(_)) | Self::Opus(_) => None,
             Self::Wire(bytes) => Some(bytes),
         }
     }
@@ -44,6 +47,8 @@ pub enum SendAudioError {
     Rejected(#[from] Rejected),
     #[error("sample_rate: {0}")]
     Rate(#[from] ResampleError),
+    #[error("the session's connection takes no packets of Opus: decode them")]
+    Packet,
 }
 
 /// A session's microphone. All sound that it is given with [`send`](Microphone::send) is one stream,
@@ -108,7 +113,17 @@ impl Microphone {
         let (media, in_frames) = self.session.look(how);
         if media == Media::Track {
             let samples = samples_of(converter, input, is_last)?;
-            return Ok(self.session.send_sound(samples, commit)?);
+            match input {
+                AudioInput::Opus(packet) => {
+                    let packet = packet.clone();
+                    self.session.send_packet(samples, packet, commit)?;
+                }
+                _ => self.session.send_sound(samples, commit)?,
+            }
+            return Ok(());
+        }
+        if matches!(input, AudioInput::Opus(_)) {
+            return Err(SendAudioError::Packet);
         }
         let (append, wire) = append_of(converter, input, is_last, in_frames)?;
         let sent = self
@@ -145,6 +160,7 @@ fn append_of(
             converter.finish(&mut wire);
             wire.extend_from_slice(bytes);
         }
+        AudioInput::Opus(_) => {}
     }
     if is_last {
         converter.finish(&mut wire);
@@ -152,17 +168,24 @@ fn append_of(
     Ok((audio_append(&wire, in_frame), Cow::Owned(wire)))
 }
 
-/// The samples for a media track.
+/// The samples for a media track. Those that a resampler holds come before what is not resampled.
 fn samples_of(
     mut converter: impl DerefMut<Target = ToWire>,
     input: AudioInput<'_>,
     is_last: bool,
 ) -> Result<Vec<i16>, ResampleError> {
     let mut sent = Vec::new();
-    // A media track takes PCM alone, which was checked before the connection was made.
-    if let AudioInput::Samples(samples, rate) = input {
-        let rate = rate.unwrap_or(converter.format().sample_rate());
-        converter.push_samples(samples, rate, &mut sent)?;
+    match input {
+        AudioInput::Samples(samples, rate) => {
+            let rate = rate.unwrap_or(converter.format().sample_rate());
+            converter.push_samples(samples, rate, &mut sent)?;
+        }
+        // A media track takes PCM alone, which was checked before the connection was made.
+        AudioInput::Wire(bytes) => {
+            converter.finish_samples(&mut sent);
+            converter.format().decode(bytes, &mut sent);
+        }
+        AudioInput::Opus(_) => converter.finish_samples(&mut sent),
     }
     if is_last {
         converter.finish_samples(&mut sent);

@@ -167,6 +167,17 @@ impl OutputAudio {
         }
     }
 
+    /// The part goes on in sound that is not converted. Returns what the resampler still holds of it.
+    pub fn cut(&self) -> Vec<u8> {
+        let mut converter = self.converter();
+        let is_open = converter.part.take().is_some();
+        if is_open {
+            converter.from_wire.finish()
+        } else {
+            Vec::new()
+        }
+    }
+
     /// The server has sent more than a delta: the next chunk may belong to another part.
     pub fn note_event(&self) {
         self.converter().may_differ = true;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::{Session, State};
+use crate::audio::passthrough::{PacketLimits, Passed};
 use crate::conversation::{CoreError, Rejected, Status};
 use crate::transport::{Uplink, UplinkFrame};
 
@@ -106,14 +107,54 @@ impl Session {
     /// Sends the user's sound on the media track. With `commit` the user's turn ends after it. While the
     /// session is muted, the sound is dropped; while it is being connected again, it waits.
     pub fn send_sound(&self, samples: Vec<i16>, commit: bool) -> Result<(), Rejected> {
+        let pieces = (!samples.is_empty()).then_some(UplinkFrame::Samples(samples));
+        self.send_pieces(pieces, commit)
+    }
+
+    /// As [`send_sound`](Self::send_sound): a packet of Opus, after `samples` that came before it. The driver
+    /// sends it as it is, even where it takes no more of them from now on.
+    pub(super) fn send_packet(
+        &self,
+        samples: Vec<i16>,
+        packet: Passed,
+        commit: bool,
+    ) -> Result<(), Rejected> {
+        let before = (!samples.is_empty()).then_some(UplinkFrame::Samples(samples));
+        let rate = self.track_rate().ok_or(Rejected::NotConnected)?;
+        let length = packet.samples(rate);
+        let packet = UplinkFrame::Packet(packet, length);
+        self.send_pieces(before.into_iter().chain([packet]), commit)
+    }
+
+    /// Which packets of Opus [`send_packet`](Self::send_packet) takes now; `None`: the user's sound is sent as
+    /// samples.
+    pub fn packet_limits(&self) -> Option<PacketLimits> {
+        let state = self.state();
+        let sound = state.user_sound.as_ref()?;
+        let is_taken = state.conversation.takes_audio().is_ok();
+        sound.uplink.packet_limits().filter(|_| is_taken)
+    }
+
+    fn track_rate(&self) -> Option<u32> {
+        self.state().user_sound.as_ref().map(|sound| sound.rate)
+    }
+
+    fn send_pieces(
+        &self,
+        pieces: impl IntoIterator<Item = UplinkFrame>,
+        commit: bool,
+    ) -> Result<(), Rejected> {
         let mut state = self.lock();
         state.conversation.takes_audio()?;
         let Some(sound) = state.user_sound.clone() else {
             return Err(Rejected::NotConnected);
         };
-        if !state.conversation.muted() && !samples.is_empty() {
+        for piece in pieces {
+            if state.conversation.muted() {
+                break;
+            }
             state.conversation.sound_on_track();
-            let dropped = sound.uplink.push(UplinkFrame::Samples(samples));
+            let dropped = sound.uplink.push(piece);
             state.counters.dropped(u64::from(dropped > 0));
         }
         if commit {
@@ -125,6 +166,14 @@ impl Session {
         }
         sound.note_congestion(Self::waiting_bytes(&state) > self.limits.high_water);
         Ok(())
+    }
+
+    /// So much of what was sent last had waited for the session: on a media track, all sound after it would be
+    /// as late for the rest of the call.
+    pub fn sound_came_late(&self, length: Duration) {
+        if let Some(sound) = &self.state().user_sound {
+            sound.uplink.hurry(sound.bytes_of(length));
+        }
     }
 
     /// While muted, the user's sound is dropped before it is sent. Sound that waits for a media track is

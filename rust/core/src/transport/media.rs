@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::endpoint::Endpoint;
+use crate::audio::passthrough::{PacketLimits, Passed};
 #[cfg(feature = "webrtc")]
 use crate::audio::rtp::{jitter::JitterStats, rate::Report};
 
@@ -17,9 +17,8 @@ use crate::audio::rtp::{jitter::JitterStats, rate::Report};
 pub enum DecodeMode {
     /// It decodes them.
     Samples,
-    /// It passes them on undecoded. Only a benchmark asks for it today; it is for callers who take
-    /// Opus.
-    Packets,
+    /// It passes those on as they are that a caller with these limits takes, and decodes the others.
+    Packets(PacketLimits),
     /// It reports their length alone, for nobody listens.
     Length,
 }
@@ -28,7 +27,8 @@ pub enum DecodeMode {
 #[derive(Debug, Clone, Copy)]
 pub enum DownlinkFrame<'a> {
     Samples(&'a [i16]),
-    Packet(&'a Bytes),
+    /// What was not decoded, and its length in samples.
+    Packet(&'a Passed, usize),
     /// The number of samples, which were not decoded.
     Length(usize),
 }
@@ -107,7 +107,8 @@ pub struct SoundStats {
     pub packets_lost: u64,
     /// Lost packets that arrived later.
     pub packets_late: u64,
-    /// The share of the sound that was concealed, 0 to 1.
+    /// The share of the sound that was concealed, 0 to 1. Where packets are passed on, whoever decodes them
+    /// does it.
     pub concealed: f64,
     /// Sound that was lost and not filled: gaps too long to be concealed.
     pub missing: Duration,
@@ -121,6 +122,9 @@ pub struct SoundStats {
     pub reported_loss: f64,
     /// How long a packet takes there and back, as of its last report; zero: not known.
     pub round_trip: Duration,
+    /// Those of `packets_sent` that were passed on as they came from the other end of a call: nobody here
+    /// has encoded them.
+    pub packets_passed: u64,
 }
 
 impl SoundStats {
@@ -129,6 +133,7 @@ impl SoundStats {
     #[cfg(feature = "webrtc")]
     pub(crate) fn of(
         packets_sent: u64,
+        packets_passed: u64,
         received: JitterStats,
         bitrate: u32,
         reported: Report,
@@ -145,11 +150,12 @@ impl SoundStats {
             bitrate,
             reported_loss: reported.lost,
             round_trip: reported.round_trip.unwrap_or_default(),
+            packets_passed,
         }
     }
 
     /// All of them, in the order of the fields; durations in seconds.
-    pub fn numbers(self) -> (u64, u64, u64, u64, f64, f64, f64, f64, u32, f64, f64) {
+    pub fn numbers(self) -> (u64, u64, u64, u64, f64, f64, f64, f64, u32, f64, f64, u64) {
         (
             self.packets_sent,
             self.packets_received,
@@ -162,6 +168,7 @@ impl SoundStats {
             self.bitrate,
             self.reported_loss,
             self.round_trip.as_secs_f64(),
+            self.packets_passed,
         )
     }
 }
@@ -177,8 +184,8 @@ pub struct SampleRates {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UplinkFrame {
     Samples(Vec<i16>),
-    /// An Opus packet of 20 ms, sent as it is.
-    Packet(Bytes),
+    /// Opus, sent as it is, and its length in samples.
+    Packet(Passed, usize),
     /// The driver calls [`SoundEndpoint::on_mark`] when all before it has been sent.
     Mark,
 }
@@ -194,6 +201,8 @@ struct Waiting {
     gap: Option<Gap>,
     /// Bytes that are to be sent faster than they are spoken.
     late: usize,
+    /// Which packets its driver takes.
+    limits: Option<PacketLimits>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -202,7 +211,8 @@ struct Gap {
     dropped: usize,
 }
 
-/// The queue of the user's sound between its sources, on any thread, and the driver.
+/// The queue of the user's sound between its sources, on any thread, and the driver. Bytes are those of PCM,
+/// of packets as well: as many as their sound has.
 #[derive(Debug)]
 pub struct Uplink {
     waiting: Mutex<Waiting>,
@@ -283,10 +293,25 @@ impl Uplink {
         gap.dropped
     }
 
+    /// So many bytes of what was pushed last came late: they are to be sent faster than they are spoken.
+    pub fn hurry(&self, bytes: usize) {
+        self.waiting().late += bytes;
+    }
+
     /// The bytes that waited for a driver while there was none, once: they are to be sent faster than they
     /// are spoken, or all later sound would be as late.
     pub fn take_late(&self) -> usize {
         std::mem::take(&mut self.waiting().late)
+    }
+
+    /// The driver takes packets within these limits; `None`: samples alone.
+    pub fn take_packets(&self, limits: Option<PacketLimits>) {
+        self.waiting().limits = limits;
+    }
+
+    /// Which packets may be pushed; `None`: samples alone.
+    pub fn packet_limits(&self) -> Option<PacketLimits> {
+        self.waiting().limits
     }
 
     /// Adds a mark behind all that was added before.
@@ -336,7 +361,7 @@ impl Uplink {
 fn size(piece: &UplinkFrame) -> usize {
     match piece {
         UplinkFrame::Samples(samples) => samples.len() * 2,
-        UplinkFrame::Packet(packet) => packet.len(),
+        UplinkFrame::Packet(_, samples) => samples * 2,
         UplinkFrame::Mark => 0,
     }
 }
@@ -352,12 +377,11 @@ mod tests {
         uplink.mark();
         assert_eq!(uplink.push(UplinkFrame::Samples(vec![3, 4])), 0);
         assert_eq!(uplink.bytes(), 8);
-        assert_eq!(
-            uplink.push(UplinkFrame::Packet(Bytes::from_static(b"op"))),
-            4
-        );
+        let packet = || UplinkFrame::Packet(Passed::SILENCE, 1);
+        assert_eq!(uplink.push(packet()), 4);
         assert_eq!(uplink.take(), Some(UplinkFrame::Mark));
         assert_eq!(uplink.take(), Some(UplinkFrame::Samples(vec![3, 4])));
+        assert_eq!(uplink.bytes(), 2);
         uplink.set_held(4);
         assert_eq!(uplink.bytes(), 6);
         uplink.mark();

@@ -36,7 +36,7 @@ type About = (
 
 /// Packets sent, received, lost and late, the share that was concealed, seconds that are missing, the delay
 /// aimed at and that of the last packet.
-type Sound = (u64, u64, u64, u64, f64, f64, f64, f64, u32, f64, f64);
+type Sound = (u64, u64, u64, u64, f64, f64, f64, f64, u32, f64, f64, u64);
 
 /// What a carrier's wire does not tell: the format, and whether PCM is big endian.
 pub type Wire = (Option<(String, Option<u32>)>, bool);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use lexopt::prelude::{Long, ValueExt as _};
 use serde_json::{Value, json};
+use stapes_core::audio::passthrough::{PacketLimits, Passed};
 use stapes_core::transport::webrtc::{ConnectRequest, Proxy, WebRtcOptions, connect};
 use stapes_core::transport::{
     CloseReason, DecodeMode, DownlinkFrame, Endpoint, Frame, Outgoing, SampleRates, SoundEndpoint,
@@ -39,7 +40,8 @@ struct Counter {
 impl Counter {
     fn new(wanted: DecodeMode) -> Arc<Self> {
         Arc::new(Self {
-            uplink: Uplink::new(1 << 20),
+            // Bytes of PCM: some minutes.
+            uplink: Uplink::new(1 << 24),
             wanted,
             heard: AtomicU64::new(0),
             started: AtomicBool::new(false),
@@ -99,8 +101,13 @@ impl SoundEndpoint for Counter {
         u64::from(self.started.load(Ordering::Acquire))
     }
 
-    fn on_sound(&self, _stretch: u64, _piece: DownlinkFrame<'_>) {
-        self.heard.fetch_add(1, Ordering::Relaxed);
+    fn on_sound(&self, _stretch: u64, piece: DownlinkFrame<'_>) {
+        if !matches!(
+            piece,
+            DownlinkFrame::Packet(Passed { payload: None, .. }, _)
+        ) {
+            self.heard.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     fn on_segment_ended(&self, _stretch: u64) {}
@@ -190,8 +197,20 @@ async fn call(
         secrets: Vec::new(),
     };
     let connection = connect(&request, &options(), RATES).await?;
-    let counter = Counter::new(DecodeMode::Packets);
+    let counter = Counter::new(DecodeMode::Packets(PacketLimits::ANY));
     Ok((Arc::clone(&counter), connection.run(counter)))
+}
+
+/// 20 ms at 32 kbit/s.
+fn packet() -> UplinkFrame {
+    let payload = Some(Bytes::from_static(&[0x48; 80]));
+    UplinkFrame::Packet(
+        Passed {
+            payload,
+            ticks: 960,
+        },
+        480,
+    )
 }
 
 /// Many calls at once, each sending and hearing 50 packets a second.
@@ -221,12 +240,10 @@ async fn together(asked: &Asked) -> Result<Value, Failure> {
     }
     let standing = usage()?;
     let connecting = began.elapsed().as_secs_f64() * 1000.0;
-    // 80 bytes: 32 kbit/s.
-    let packet = Bytes::from_static(&[0x48; 80]);
     let packets = asked.seconds * 50;
     for call in &calls {
         for _ in 0..packets {
-            call.uplink.push(UplinkFrame::Packet(packet.clone()));
+            call.uplink.push(packet());
         }
         // One call does not begin in the same millisecond as the next.
         tokio::time::sleep(Duration::from_micros(20_000 / asked.calls as u64)).await;
@@ -262,9 +279,7 @@ async fn together(asked: &Asked) -> Result<Value, Failure> {
 async fn one_call(url: String, room: Arc<Semaphore>) -> Result<(), Failure> {
     let _place = room.acquire().await?;
     let (counter, carrying) = call(&url).await?;
-    counter
-        .uplink
-        .push(UplinkFrame::Packet(Bytes::from_static(&[0x48; 80])));
+    counter.uplink.push(packet());
     let task = tokio::spawn(carrying);
     counter.close();
     task.await?;

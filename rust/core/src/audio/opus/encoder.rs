@@ -90,6 +90,11 @@ impl OpusEncoder {
         Ok(())
     }
 
+    /// Drops the state: the next frame does not follow the last one.
+    pub fn reset(&mut self) -> Result<(), OpusError> {
+        self.codec.reset_state().map_err(codec_error)
+    }
+
     /// Sets what depends on the network.
     fn follow_network(&mut self, settings: EncoderSettings) -> Result<(), OpusError> {
         let bitrate = match settings.bitrate {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::rate::{RateController, Report, Target};
 use crate::audio::opus::{Application, EncoderSettings};
+use crate::audio::passthrough::PacketLimits;
 
 /// The most bits per second of a voice whose packets carry copies, and of one whose bitrate the codec
 /// chooses; and the least effort with copies.
@@ -34,6 +35,22 @@ impl Following {
     pub fn report(&mut self, report: Report, now: Duration) -> EncoderSettings {
         self.last = report;
         adapted(self.encoder, self.controller.report(report, now))
+    }
+
+    /// Which packets of somebody else's may be sent in place of the encoder's to a far side that takes
+    /// `limits`. `None`: none of them, for this encoder does what they do not: it protects them against loss,
+    /// or makes them fit a narrow network. What was asked of the encoder holds for them as well.
+    pub fn passes(&self, limits: PacketLimits) -> Option<PacketLimits> {
+        let Target { bitrate, fec, .. } = self.controller.target();
+        let most = self.encoder.bitrate.unwrap_or(MOST_OF_CODEC);
+        let is_free = !fec && !self.encoder.fec && bitrate >= most;
+        is_free.then(|| PacketLimits {
+            max_bitrate: self
+                .encoder
+                .bitrate
+                .map_or(limits.max_bitrate, |most| most.min(limits.max_bitrate)),
+            ..limits
+        })
     }
 
     /// The last report.
@@ -69,6 +86,39 @@ fn adapted(encoder: EncoderSettings, target: Target) -> EncoderSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn packets_are_passed_on_while_the_network_carries_them() {
+        let encoder = EncoderSettings {
+            bitrate: Some(72_000),
+            ..EncoderSettings::default()
+        };
+        let limits = PacketLimits::default();
+        let mut following = Following::new(encoder, 16_000);
+        let passes = |it: &Following| it.passes(limits).map(|it| it.max_bitrate);
+        assert_eq!(passes(&following), Some(72_000));
+        let lossy = |lost| Report {
+            lost,
+            ..Report::default()
+        };
+        following.report(lossy(0.01), Duration::from_secs(1));
+        assert_eq!(passes(&following), Some(72_000));
+        following.report(lossy(0.2), Duration::from_secs(2));
+        assert_eq!(passes(&following), None);
+        for second in 3..60 {
+            following.report(lossy(0.0), Duration::from_secs(second));
+        }
+        assert_eq!(passes(&following), Some(72_000));
+        for second in 60..64 {
+            following.report(lossy(0.05), Duration::from_secs(second));
+        }
+        assert_eq!(passes(&following), None, "packets carry copies");
+        let asked = EncoderSettings {
+            fec: true,
+            ..encoder
+        };
+        assert_eq!(passes(&Following::new(asked, 16_000)), None);
+    }
 
     #[test]
     fn loss_brings_fec_and_a_narrow_network_a_lower_bitrate() {

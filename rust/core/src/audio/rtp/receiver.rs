@@ -1,7 +1,9 @@
-//! Opus over RTP to PCM: a jitter buffer and a decoder.
+//! Opus over RTP to PCM: a jitter buffer and a decoder. Where somebody takes the packets as they are, they
+//! are put in order alone.
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use thiserror::Error;
 
 use super::jitter::{
@@ -9,6 +11,7 @@ use super::jitter::{
 };
 use crate::audio::opus::packet::CLOCK_RATE;
 use crate::audio::opus::{OpusDecoder, OpusError};
+use crate::audio::passthrough::{PacketLimits, Passed, Passing};
 
 /// Why a receiver cannot be created or has failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -50,8 +53,13 @@ pub struct PlayoutFrame {
 pub struct OpusReceiver {
     buffer: JitterBuffer,
     decoder: OpusDecoder,
+    passing: Passing,
     /// The decoder has skipped packets: it must not continue from the last one that it decoded.
     needs_reset: bool,
+    /// The last packet that it skipped. It is decoded before the next one, which builds upon it.
+    skipped: Option<Bytes>,
+    /// How many frames it has decoded.
+    decoded: u64,
     /// The number of restarts of the stream at the last reset of the decoder.
     restarts: u64,
 }
@@ -62,7 +70,10 @@ impl OpusReceiver {
         Ok(Self {
             buffer: JitterBuffer::new(options)?,
             decoder: OpusDecoder::new(rate)?,
+            passing: Passing::default(),
             needs_reset: false,
+            skipped: None,
+            decoded: 0,
             restarts: 0,
         })
     }
@@ -87,13 +98,68 @@ impl OpusReceiver {
         let Some(playout) = self.buffer.poll(now) else {
             return Ok(None);
         };
+        self.decode(&playout, out).map(Some)
+    }
+
+    /// As [`poll`](Self::poll), but does not decode the frame.
+    pub fn poll_undecoded(&mut self, now: Duration) -> Option<PlayoutFrame> {
+        let playout = self.buffer.poll(now)?;
+        Some(self.skip(&playout))
+    }
+
+    /// As [`poll`](Self::poll), but a frame that somebody with these limits takes as it is comes undecoded.
+    pub fn poll_passing(
+        &mut self,
+        now: Duration,
+        limits: Option<PacketLimits>,
+        out: &mut Vec<i16>,
+    ) -> Result<Option<(PlayoutFrame, Option<Passed>)>, ReceiverError> {
+        let Some(playout) = self.buffer.poll(now) else {
+            return Ok(None);
+        };
+        let piece = Passed {
+            payload: match &playout.content {
+                Content::Packet(packet) => Some(packet.clone()),
+                // The next packet has the copy with it.
+                Content::Recovered(_) | Content::Concealed | Content::Silence => None,
+            },
+            ticks: playout.ticks,
+        };
+        if self.passing.passes(&piece, limits) {
+            return Ok(Some((self.skip(&playout), Some(piece))));
+        }
+        let frame = self.decode(&playout, out)?;
+        Ok(Some((frame, None)))
+    }
+
+    fn skip(&mut self, playout: &Playout) -> PlayoutFrame {
+        self.needs_reset = true;
+        self.skipped = match &playout.content {
+            Content::Packet(packet) => Some(packet.clone()),
+            _ => None,
+        };
+        self.describe(playout)
+    }
+
+    fn decode(
+        &mut self,
+        playout: &Playout,
+        out: &mut Vec<i16>,
+    ) -> Result<PlayoutFrame, ReceiverError> {
         let restarts = self.buffer.stats().restarts;
-        if self.needs_reset || restarts != self.restarts {
+        let is_other = restarts != self.restarts;
+        if self.needs_reset || is_other {
             self.decoder.reset()?;
             self.needs_reset = false;
             self.restarts = restarts;
+            let before = self.skipped.take().filter(|_| !is_other);
+            if let Some(before) = before {
+                // What is no Opus leaves the decoder as it is.
+                let _ = self.decoder.decode_i16(&before, &mut Vec::new());
+            }
         }
-        let mut frame = self.describe(&playout);
+        self.decoded += 1;
+        let mut frame = self.describe(playout);
         let concealed = match &playout.content {
             Content::Packet(packet) => self.decoder.decode_i16(packet, out).is_err(),
             Content::Recovered(next) => self.decoder.recover_i16(frame.samples, next, out).is_err(),
@@ -106,14 +172,12 @@ impl OpusReceiver {
             self.decoder.conceal_i16(frame.samples, out)?;
             frame.source = FrameSource::Concealed;
         }
-        Ok(Some(frame))
+        Ok(frame)
     }
 
-    /// As [`poll`](Self::poll), but does not decode the frame.
-    pub fn poll_undecoded(&mut self, now: Duration) -> Option<PlayoutFrame> {
-        let playout = self.buffer.poll(now)?;
-        self.needs_reset = true;
-        Some(self.describe(&playout))
+    /// How many frames were decoded, and not passed on or skipped.
+    pub fn decoded(&self) -> u64 {
+        self.decoded
     }
 
     /// When the next frame is due, unless packets arrive before. It may be in the past.
@@ -125,6 +189,7 @@ impl OpusReceiver {
     pub fn reset(&mut self) {
         self.buffer.reset();
         self.needs_reset = true;
+        self.skipped = None;
     }
 
     pub fn stats(&self) -> JitterStats {
@@ -338,6 +403,33 @@ mod tests {
         assert_eq!(samples, RATE / 2);
         let (output, _) = play(&mut receiver, rest);
         assert!(correlation(&sound[RATE / 2 + 480..], &output[480..]) > 0.9);
+    }
+
+    #[test]
+    fn packets_are_passed_on_undecoded_and_decoded_at_their_place_after_that() {
+        let settings = EncoderSettings {
+            application: crate::audio::opus::Application::LowDelay,
+            ..<_>::default()
+        };
+        let sent = packets(&sweep(), settings);
+        let (whole, _) = play(&mut receiver(RATE as u32), sent.clone());
+        let mut receiver = receiver(RATE as u32);
+        for packet in &sent {
+            receiver.insert(packet.clone(), Duration::ZERO);
+        }
+        let (mut passed, mut out) = (Vec::new(), Vec::new());
+        for n in 0..sent.len() {
+            let limits = (n < 25).then(PacketLimits::default);
+            let due = receiver.poll_passing(ms(2_000), limits, &mut out).unwrap();
+            let (frame, packet) = due.unwrap();
+            assert_eq!(frame.samples, 480);
+            passed.extend(packet.and_then(|it| it.payload));
+        }
+        let payloads = sent[..25].iter().map(|packet| packet.payload.clone());
+        assert!(passed.into_iter().eq(payloads));
+        assert_eq!((receiver.decoded(), out.len()), (25, RATE / 2));
+        // It goes on at its place.
+        assert!(correlation(&whole[RATE / 2..], &out) > 0.9);
     }
 
     #[test]

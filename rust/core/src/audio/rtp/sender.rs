@@ -1,4 +1,5 @@
-//! PCM to Opus over RTP: frames of 20 ms, encoded and paced.
+//! PCM to Opus over RTP: frames of 20 ms, encoded and paced. Packets that are Opus already are sent as they
+//! are, in their place among the frames, with timestamps of this stream.
 //!
 //! The input comes in chunks of any length, from a microphone or as a whole file at once. It is sent in
 //! packets of 20 ms, one every 20 ms. The sender has to detect two things:
@@ -12,15 +13,16 @@
 //!   it is longer than `SLACK`, packets are sent every 19 ms. A queue longer than `LIVE` comes from a
 //!   source that is faster than real time, such as a file, and is sent every 20 ms.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
 
 use super::minimum::RecentMinimum;
+use crate::audio::mixed_queue::{MixedQueue, Queued};
 use crate::audio::opus::packet::{self, CLOCK_RATE};
 use crate::audio::opus::{EncoderSettings, OpusEncoder, OpusError};
+use crate::audio::passthrough::{self, Bitrate, Passed};
 
 /// The duration of a frame, and of the packet that carries it.
 pub const FRAME: Duration = Duration::from_millis(20);
@@ -28,12 +30,12 @@ pub const FRAME: Duration = Duration::from_millis(20);
 /// A frame in ticks of the RTP clock.
 const FRAME_TICKS: u32 = CLOCK_RATE / 50;
 
-/// The time between frames while the queue is being shortened: 5 % less, which a receiver compensates as
-/// it does a fast clock.
-const HASTY_FRAME: Duration = Duration::from_millis(19);
+/// The share of its duration after which the next frame follows while the queue is being shortened: a
+/// receiver compensates that as it does a fast clock.
+const HASTY: f64 = 0.95;
 
-/// The time between frames that came late.
-const CATCH_UP_FRAME: Duration = Duration::from_millis(10);
+/// The same of frames that came late.
+const CATCH_UP: f64 = 0.5;
 
 /// The queue that is tolerated without shortening it.
 const SLACK: Duration = Duration::from_millis(2);
@@ -76,7 +78,7 @@ pub enum SenderError {
     Opus(#[from] OpusError),
 }
 
-/// An RTP packet of 20 ms without its sequence number.
+/// An RTP packet without its sequence number: 20 ms, where it is not passed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpusPacket {
     /// In ticks of 1/48,000 s.
@@ -91,6 +93,8 @@ pub struct OpusPacket {
 pub struct SenderStats {
     /// Packets returned by [`OpusSender::poll`].
     pub packets: u64,
+    /// Those of them that were passed on as they came.
+    pub passed: u64,
     /// Frames that were not sent because they are silence.
     pub silent: u64,
     /// Samples that were dropped because the queue was full.
@@ -102,7 +106,7 @@ pub struct SenderStats {
 pub struct OpusSender {
     encoder: OpusEncoder,
     options: SenderOptions,
-    queue: VecDeque<i16>,
+    queue: MixedQueue<i16>,
     /// The most samples in `queue`.
     room: usize,
     /// When the next frame may be sent; `None` before the first.
@@ -116,6 +120,8 @@ pub struct OpusSender {
     silent: bool,
     /// Samples of which one frame is sent every 10 ms, because there were late ones before them.
     late: usize,
+    /// The bitrate of packets that are passed on, while the last one was.
+    passing: Option<Bitrate>,
     frame: Vec<i16>,
     packet: Vec<u8>,
     stats: SenderStats,
@@ -132,7 +138,7 @@ impl OpusSender {
         Ok(Self {
             encoder,
             options,
-            queue: VecDeque::new(),
+            queue: MixedQueue::default(),
             room: usize::try_from(room).unwrap_or(usize::MAX),
             slot: None,
             last_push: Duration::ZERO,
@@ -141,6 +147,7 @@ impl OpusSender {
             marker: true,
             silent: false,
             late: 0,
+            passing: None,
             frame: Vec::new(),
             packet: Vec::new(),
             stats: SenderStats::default(),
@@ -158,9 +165,12 @@ impl OpusSender {
         self.encoder.adapt(settings)
     }
 
-    /// The encoder's bitrate, in bits per second.
+    /// The bitrate of what is sent, in bits per second: the encoder's, or that of packets that are passed on.
     pub fn bitrate(&mut self) -> u32 {
-        self.encoder.bitrate()
+        match self.passing {
+            Some(passed) => passed.get(),
+            None => self.encoder.bitrate(),
+        }
     }
 
     /// Queues samples. Returns how many samples, the oldest ones, were dropped because the queue was full.
@@ -168,29 +178,51 @@ impl OpusSender {
         if samples.is_empty() {
             return 0;
         }
+        self.expect(now);
+        self.queue.push(samples);
+        self.drop_oldest()
+    }
+
+    /// Queues a packet that is sent as it is. Returns as [`push`](Self::push) does.
+    pub fn pass(&mut self, packet: Passed, now: Duration) -> usize {
+        self.expect(now);
+        self.queue.push_packet(packet);
+        self.drop_oldest()
+    }
+
+    /// Something is queued now.
+    fn expect(&mut self, now: Duration) {
         self.resume(now);
         let slot = self.slot.unwrap_or(now);
         let wait = slot.saturating_sub(now) + self.queued();
         self.waits.observe(wait.as_micros() as i64, now);
         self.last_push = now;
+    }
 
-        let dropped = (self.queue.len() + samples.len()).saturating_sub(self.room);
-        let old = dropped.min(self.queue.len());
-        self.queue.drain(..old);
-        self.queue.extend(&samples[dropped - old..]);
+    fn drop_oldest(&mut self) -> usize {
+        let mut dropped = 0;
+        loop {
+            let excess = self.queued_samples().saturating_sub(self.room);
+            if excess == 0 {
+                break;
+            }
+            dropped += match self.queue.take_packet() {
+                Some(packet) => packet.samples(self.rate()),
+                None => self.queue.take(excess).len(),
+            };
+        }
         self.stats.dropped += dropped as u64;
         dropped
     }
 
     /// Pads the last frame with silence, so that it need not wait for more input.
     pub fn flush(&mut self) {
-        let whole = self.queue.len().next_multiple_of(self.frame_samples());
-        self.queue.resize(whole, 0);
+        self.queue.fill(self.frame_samples(), 0);
     }
 
     /// Drops the queue.
     pub fn clear(&mut self) {
-        self.queue = VecDeque::new();
+        self.queue.clear();
         self.waits.clear();
         self.late = 0;
     }
@@ -203,8 +235,8 @@ impl OpusSender {
     }
 
     /// Gives up the queue, because nothing more is sent here.
-    pub fn take_queue(&mut self) -> Vec<i16> {
-        std::mem::take(&mut self.queue).into()
+    pub fn take_queue(&mut self) -> Vec<Queued<i16>> {
+        self.queue.take_all()
     }
 
     /// Returns the next packet if it is due. Several may be due: call this until it returns `None`. A
@@ -214,11 +246,14 @@ impl OpusSender {
             if now < deadline {
                 break;
             }
-            if let Some(packet) = self.send_frame(now)? {
+            let packet = match self.queue.take_packet() {
+                Some(passed) => self.send_passed(passed, now),
+                None => self.send_frame(now)?,
+            };
+            if packet.is_some() {
                 self.stats.packets += 1;
-                return Ok(Some(packet));
+                return Ok(packet);
             }
-            self.stats.silent += 1;
         }
         Ok(None)
     }
@@ -226,10 +261,11 @@ impl OpusSender {
     /// When the next frame is due, unless more input arrives before. It may be in the past.
     pub fn next_deadline(&self) -> Option<Duration> {
         let slot = self.slot?;
-        if self.queue.len() >= self.frame_samples() {
-            Some(slot)
-        } else if self.queue.is_empty() {
+        if self.queue.is_empty() {
             None
+        } else if self.queue.has_packets() || self.queue.samples() >= self.frame_samples() {
+            // Samples before a packet wait for no others.
+            Some(slot)
         } else {
             Some(slot.max(self.last_push + self.options.hangover))
         }
@@ -237,7 +273,11 @@ impl OpusSender {
 
     /// The duration of the queue.
     pub fn queued(&self) -> Duration {
-        duration(self.queue.len(), self.rate())
+        duration(self.queued_samples(), self.rate())
+    }
+
+    fn queued_samples(&self) -> usize {
+        self.queue.samples() + passthrough::samples(self.queue.ticks(), self.rate())
     }
 
     pub fn stats(&self) -> SenderStats {
@@ -270,8 +310,12 @@ impl OpusSender {
     }
 
     fn send_frame(&mut self, now: Duration) -> Result<Option<OpusPacket>, OpusError> {
+        if self.passing.take().is_some() {
+            // The sound before was another encoder's.
+            self.encoder.reset()?;
+        }
         self.take_frame();
-        self.advance_slot(now);
+        self.advance_slot(FRAME, self.frame.len(), now);
         let timestamp = self.timestamp;
         self.timestamp = timestamp.wrapping_add(FRAME_TICKS);
         self.packet.clear();
@@ -281,6 +325,7 @@ impl OpusSender {
         let silent = self.options.encoder.dtx && packet::is_silence(&self.packet);
         if std::mem::replace(&mut self.silent, silent) && silent {
             self.marker = true;
+            self.stats.silent += 1;
             return Ok(None);
         }
         Ok(Some(OpusPacket {
@@ -290,33 +335,53 @@ impl OpusSender {
         }))
     }
 
+    /// Sends a packet as it is. One that is lost takes its time, and the far side's decoder fills it.
+    fn send_passed(&mut self, passed: Passed, now: Duration) -> Option<OpusPacket> {
+        self.advance_slot(passed.duration(), passed.samples(self.rate()), now);
+        self.end_of_queue();
+        let timestamp = self.timestamp;
+        self.timestamp = timestamp.wrapping_add(passed.ticks);
+        self.silent = false;
+        let bitrate = self.passing.get_or_insert_default();
+        let payload = passed.payload?;
+        bitrate.add(payload.len(), passed.ticks);
+        self.stats.passed += 1;
+        Some(OpusPacket {
+            timestamp,
+            marker: std::mem::take(&mut self.marker),
+            payload,
+        })
+    }
+
     fn take_frame(&mut self) {
         let samples = self.frame_samples();
-        let there = samples.min(self.queue.len());
         self.frame.clear();
-        self.frame.extend(self.queue.drain(..there));
+        self.frame.extend(self.queue.take(samples));
         self.frame.resize(samples, 0);
+        self.end_of_queue();
+    }
+
+    fn end_of_queue(&mut self) {
         if self.queue.is_empty() {
             self.late = 0;
-        }
-        if self.queue.is_empty() && self.queue.capacity() > self.rate() as usize {
             // Free the memory of a long input such as a file: a server holds thousands of queues.
-            self.queue = VecDeque::new();
+            self.queue.shrink(self.rate() as usize);
         }
     }
 
-    fn advance_slot(&mut self, now: Duration) {
+    /// The next frame is due when one of this length, which is sent now, has been spoken.
+    fn advance_slot(&mut self, length: Duration, samples: usize, now: Duration) {
         let slot = self.slot.unwrap_or(now);
         // A delay of a frame or more is not caught up: that would send a burst.
         let slot = if now > slot + FRAME { now } else { slot };
         let wait = Duration::from_micros(self.waits.get().unwrap_or_default().max(0) as u64);
         let hasty = wait > SLACK && wait < LIVE;
         let next = match std::mem::take(&mut self.late) {
-            0 if hasty => HASTY_FRAME,
-            0 => FRAME,
+            0 if hasty => length.mul_f64(HASTY),
+            0 => length,
             late => {
-                self.late = late.saturating_sub(self.frame.len());
-                CATCH_UP_FRAME
+                self.late = late.saturating_sub(samples);
+                length.mul_f64(CATCH_UP)
             }
         };
         self.slot = Some(slot + next);

@@ -1,9 +1,14 @@
 //! The caller's sound on its way to the session.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::{Call, Leg, lock};
 use crate::audio::AudioFormat;
+#[cfg(feature = "webrtc")]
+use crate::audio::passthrough::PacketLimits;
+use crate::audio::passthrough::Passed;
 use crate::conversation::Status;
 use crate::session::{AudioInput, Microphone};
 
@@ -12,11 +17,7 @@ impl Call {
     /// it is kept.
     pub(super) fn send_input(&self, sound: Vec<u8>) {
         let format = self.look(Leg::format);
-        let microphone = self
-            .coupling
-            .get()
-            .and_then(|it| it.microphone.upgrade())
-            .filter(|it| it.session().status() != Status::Disconnected);
+        let microphone = self.microphone();
         let mut early = lock(&self.early);
         let Some(microphone) = microphone else {
             early.extend_from_slice(&sound);
@@ -33,6 +34,7 @@ impl Call {
         let mut waited = std::mem::take(&mut *early);
         drop(early);
         self.has_early.store(false, Ordering::Release);
+        let late_ms = format.duration_ms(waited.len() as u64);
         if waited.is_empty() {
             waited = sound;
         } else {
@@ -41,6 +43,48 @@ impl Call {
         if !waited.is_empty() {
             send(&microphone, &waited, format);
         }
+        if late_ms > 0.0 {
+            let late = Duration::from_secs_f64(late_ms / 1000.0);
+            microphone.session().sound_came_late(late);
+        }
+    }
+
+    /// The microphone of the session, where it takes sound.
+    fn microphone(&self) -> Option<Arc<Microphone>> {
+        let microphone = self.coupling.get()?.microphone.upgrade()?;
+        let status = microphone.session().status();
+        (status != Status::Disconnected).then_some(microphone)
+    }
+
+    /// Which packets of the caller's go to the model as they are; `None`: they are decoded. Nobody here
+    /// listens to the caller's sound.
+    #[cfg(feature = "webrtc")]
+    pub(in crate::calls) fn input_limits(&self) -> Option<PacketLimits> {
+        if self.has_early.load(Ordering::Acquire) {
+            // It comes first.
+            return None;
+        }
+        self.microphone()?.session().packet_limits()
+    }
+
+    /// Sends the caller's packets to the model as they are.
+    pub(super) fn send_packets(&self, packets: &[Passed]) {
+        if packets.is_empty() {
+            return;
+        }
+        let Some(microphone) = self.microphone() else {
+            return;
+        };
+        for packet in packets {
+            // What a session refuses that is closing is nobody's loss.
+            let _ = microphone.send(AudioInput::Opus(packet), false);
+        }
+    }
+
+    /// The line takes packets of the model's within these limits; `None`: sound alone.
+    #[cfg(feature = "webrtc")]
+    pub(in crate::calls) fn take_packets(&self, limits: Option<PacketLimits>) {
+        self.leg().take_packets(limits);
     }
 }
 

@@ -243,7 +243,10 @@ impl Carrier for AsteriskWebSocket {
             }
             LegCommand::HangUp(_) => say("HANGUP", None),
             // Not among the capabilities.
-            LegCommand::Dtmf(_) | LegCommand::Started { .. } | LegCommand::Message(_) => {}
+            LegCommand::Dtmf(_)
+            | LegCommand::Packet(_)
+            | LegCommand::Started { .. }
+            | LegCommand::Message(_) => {}
         }
     }
 }

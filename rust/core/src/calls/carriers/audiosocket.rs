@@ -270,6 +270,7 @@ impl Carrier for AudioSocket {
             | LegCommand::Pause
             | LegCommand::Resume
             | LegCommand::Started { .. }
+            | LegCommand::Packet(_)
             | LegCommand::Message(_) => {}
         }
     }

@@ -292,7 +292,7 @@ impl Carrier for Browser {
             LegCommand::HangUp(reason) => return out.push(end(reason)),
             LegCommand::Message(json) => json.to_owned(),
             // Not among the capabilities.
-            LegCommand::Dtmf(_) => return,
+            LegCommand::Dtmf(_) | LegCommand::Packet(_) => return,
         };
         out.push(Outgoing::Text(text));
     }

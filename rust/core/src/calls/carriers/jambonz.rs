@@ -199,6 +199,7 @@ impl Carrier for Jambonz {
             | LegCommand::Pause
             | LegCommand::Resume
             | LegCommand::Started { .. }
+            | LegCommand::Packet(_)
             | LegCommand::Message(_) => return,
         };
         out.push(Outgoing::Text(text));

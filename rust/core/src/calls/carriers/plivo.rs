@@ -225,6 +225,7 @@ impl Carrier for Plivo {
             | LegCommand::Resume
             | LegCommand::HangUp(_)
             | LegCommand::Started { .. }
+            | LegCommand::Packet(_)
             | LegCommand::Message(_) => return,
         };
         out.push(Outgoing::Text(text));

@@ -258,6 +258,7 @@ impl Carrier for Telnyx {
             | LegCommand::Resume
             | LegCommand::HangUp(_)
             | LegCommand::Started { .. }
+            | LegCommand::Packet(_)
             | LegCommand::Message(_) => {
                 return;
             }

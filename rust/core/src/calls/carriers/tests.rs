@@ -35,6 +35,7 @@ pub(super) fn said_by(codec: &mut dyn Carrier, frame: Frame<'_>) -> Vec<String> 
                 let (chunk, at) = (number(media.number), number(media.at_ms));
                 format!("sound {:?} {chunk} {at}", media.sound)
             }
+            LegMessage::Packet(packet, at_ms) => format!("packet {packet:?} {at_ms}"),
             LegMessage::Dtmf { digit, duration } => format!("digit {digit} {duration:?}"),
             LegMessage::Mark(id) => format!("mark {id}"),
             LegMessage::Unplayed(ms) => format!("unplayed {ms}"),

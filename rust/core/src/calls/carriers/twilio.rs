@@ -233,6 +233,7 @@ impl Carrier for Twilio {
             | LegCommand::Resume
             | LegCommand::HangUp(_)
             | LegCommand::Started { .. }
+            | LegCommand::Packet(_)
             | LegCommand::Message(_) => {}
         }
     }

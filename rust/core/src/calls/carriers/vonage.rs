@@ -168,6 +168,7 @@ impl Carrier for Vonage {
             | LegCommand::Resume
             | LegCommand::HangUp(_)
             | LegCommand::Started { .. }
+            | LegCommand::Packet(_)
             | LegCommand::Message(_) => {}
         }
     }

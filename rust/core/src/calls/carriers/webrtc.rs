@@ -7,13 +7,18 @@
 //!   starts the call for it.
 //! - This side sends each frame when it is due. What was sent is heard, and what was not sent can be dropped:
 //!   there are no marks, no reports, and nothing to clear.
-//! - In front of the sound that the driver passes on stands its time, in milliseconds, 64 bits.
+//! - Sound is PCM where somebody listens, and Opus as it came where nobody does. In front of what the driver
+//!   passes on stands its time, in milliseconds, 64 bits, and in front of all sound what it is: see
+//!   [`Sound`].
 
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::browser::Browser;
 use super::wire;
 use crate::audio::AudioFormat;
+use crate::audio::passthrough::Passed;
 use crate::calls::carrier::{Capabilities, Carrier, Ignored, LegCommand, LegMessage, Marks, Media};
 use crate::transport::{Frame, Outgoing};
 
@@ -33,11 +38,53 @@ pub struct WebRtcPage {
     has_started: bool,
 }
 
+/// What stands in front of samples, of a packet with its duration, and of one that is missing.
+const SAMPLES: u8 = 0;
+const PACKET: u8 = 1;
+const GAP: u8 = 2;
+
+/// A piece of sound between the codec and whoever drives the line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sound<'a> {
+    /// 16 bits, little endian.
+    Samples(&'a [u8]),
+    Opus(Passed),
+}
+
+impl<'a> Sound<'a> {
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Samples(samples) => {
+                out.push(SAMPLES);
+                out.extend_from_slice(samples);
+            }
+            Self::Opus(packet) => {
+                let kind = packet.payload.as_ref().map_or(GAP, |_| PACKET);
+                out.push(kind);
+                out.extend_from_slice(&packet.ticks.to_le_bytes());
+                out.extend_from_slice(packet.payload.as_deref().unwrap_or_default());
+            }
+        }
+    }
+
+    /// `None`: it is no such piece.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        let (kind, rest) = bytes.split_first()?;
+        if *kind == SAMPLES {
+            return Some(Self::Samples(rest));
+        }
+        let (ticks, payload) = rest.split_first_chunk::<4>()?;
+        let payload = (*kind == PACKET).then(|| Bytes::copy_from_slice(payload));
+        let ticks = u32::from_le_bytes(*ticks);
+        Some(Self::Opus(Passed { payload, ticks }))
+    }
+}
+
 /// Sound as [`WebRtcPage`] reads it.
-pub fn timed_sound(at_ms: u64, samples: &[i16], out: &mut Vec<u8>) {
+pub fn timed_sound(at_ms: u64, sound: &Sound<'_>, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(&at_ms.to_le_bytes());
-    out.extend_from_slice(bytemuck::cast_slice(samples));
+    sound.append_to(out);
 }
 
 /// The start of a call whose page cannot say it.
@@ -73,6 +120,7 @@ impl Carrier for WebRtcPage {
             whole_frames: Some(FRAME),
             fills_pauses: false,
             close_codes: false,
+            packets: true,
             ..self.page.capabilities()
         }
     }
@@ -100,23 +148,37 @@ impl Carrier for WebRtcPage {
         let Some((time, sound)) = sound.split_first_chunk::<TIME>() else {
             return take(LegMessage::Ignored(Ignored::Lacks("its time")));
         };
+        let at_ms = u64::from_le_bytes(*time);
+        let Some(sound) = Sound::read(sound) else {
+            return take(LegMessage::Ignored(Ignored::BadSound));
+        };
         if !self.has_started {
             return take(LegMessage::Ignored(Ignored::BeforeStart));
         }
-        take(LegMessage::Media(Media {
-            sound,
-            number: None,
-            at_ms: Some(u64::from_le_bytes(*time)),
-        }));
+        take(match sound {
+            Sound::Samples(sound) => LegMessage::Media(Media {
+                sound,
+                number: None,
+                at_ms: Some(at_ms),
+            }),
+            Sound::Opus(packet) => LegMessage::Packet(packet, at_ms),
+        });
     }
 
     fn write(&mut self, command: LegCommand<'_>, out: &mut Vec<Outgoing>) {
         match command {
-            LegCommand::Sound(sound) => out.push(Outgoing::Binary(sound.to_vec())),
+            LegCommand::Sound(sound) => out.push(written(&Sound::Samples(sound))),
+            LegCommand::Packet(packet) => out.push(written(&Sound::Opus(packet.clone()))),
             LegCommand::Mark(_) | LegCommand::Clear | LegCommand::Pause | LegCommand::Resume => {}
             said => self.page.write(said, out),
         }
     }
+}
+
+fn written(sound: &Sound<'_>) -> Outgoing {
+    let mut bytes = Vec::new();
+    sound.append_to(&mut bytes);
+    Outgoing::Binary(bytes)
 }
 
 #[cfg(test)]
@@ -129,8 +191,40 @@ mod tests {
 
     fn sound(at_ms: u64, samples: &[i16]) -> Vec<u8> {
         let mut out = vec![7];
-        timed_sound(at_ms, samples, &mut out);
+        let sound = Sound::Samples(bytemuck::cast_slice(samples));
+        timed_sound(at_ms, &sound, &mut out);
         out
+    }
+
+    #[test]
+    fn packets_and_what_is_missing_pass_as_they_are_both_ways() {
+        let mut codec = WebRtcPage::default();
+        said(&mut codec, START);
+        let gap = Passed {
+            payload: None,
+            ticks: 480,
+        };
+        for packet in [Passed::SILENCE, gap] {
+            let mut out = Vec::new();
+            timed_sound(20, &Sound::Opus(packet.clone()), &mut out);
+            let mut heard = None;
+            codec.read(Frame::Binary(&out), &mut |message| match message {
+                LegMessage::Packet(packet, at_ms) => heard = Some((packet, at_ms)),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(heard, Some((packet.clone(), 20)));
+            let mut written = Vec::new();
+            codec.write(LegCommand::Packet(&packet), &mut written);
+            let [Outgoing::Binary(bytes)] = &written[..] else {
+                panic!("{written:?}");
+            };
+            assert_eq!(Sound::read(bytes), Some(Sound::Opus(packet)));
+        }
+        let bad = [&20_u64.to_le_bytes()[..], &[PACKET, 1]].concat();
+        assert_eq!(
+            said_by(&mut codec, Frame::Binary(&bad)),
+            ["ignored BadSound"]
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{CallEnd, Leg, Stage};
+use crate::audio::passthrough::Passed;
 use crate::calls::carrier::{Carrier, Ignored, LegCommand, LegMessage, Started};
 use crate::calls::event::{CallEvent, Digit, EndedBy};
 use crate::transport::Frame;
@@ -12,6 +13,8 @@ use crate::transport::Frame;
 pub struct Effects {
     /// The caller's sound, in the format of the leg: for the model.
     pub sound: Vec<u8>,
+    /// The caller's sound in Opus, after that: for the model.
+    pub packets: Vec<Passed>,
     pub events: Vec<CallEvent>,
     /// The stream has started, for the first time.
     pub started: bool,
@@ -53,7 +56,7 @@ impl Leg {
             format,
             ..
         } = self;
-        let mut said = Vec::new();
+        let (mut said, mut packets) = (Vec::new(), Vec::new());
         carrier.read(frame, &mut |message| {
             let is_started = matches!(stage, Stage::Started);
             said.push(match message {
@@ -65,7 +68,19 @@ impl Leg {
                     }
                     Said::Ignored(Ignored::TooFast)
                 }
-                LegMessage::Media(_) => Said::Ignored(Ignored::BeforeStart),
+                LegMessage::Packet(packet, at_ms) if is_started => {
+                    let length_ms = packet.ms();
+                    if sound_rate.take(length_ms, now) {
+                        if intake.pass(at_ms, length_ms, now) {
+                            packets.push(packet);
+                        }
+                        return;
+                    }
+                    Said::Ignored(Ignored::TooFast)
+                }
+                LegMessage::Media(_) | LegMessage::Packet(..) => {
+                    Said::Ignored(Ignored::BeforeStart)
+                }
                 LegMessage::Started(started) => Said::Started(started),
                 LegMessage::Unusable(why) => Said::Unusable(why),
                 LegMessage::Dtmf { digit, duration } => Said::Dtmf(digit, duration),
@@ -80,6 +95,10 @@ impl Leg {
         });
         for said in said {
             self.handle(said, now, effects);
+        }
+        if !packets.is_empty() {
+            effects.sound = self.intake.take();
+            effects.packets = packets;
         }
         self.pass_on(now, effects);
     }
@@ -127,9 +146,12 @@ impl Leg {
             let given = started.parameters.entry(name);
             given.or_insert_with(|| value.into());
         }
+        let can = self.carrier.capabilities();
+        if !can.packets || started.format != self.format {
+            self.decode_unsent();
+        }
         self.set_format(started.format);
-        self.capabilities = self.carrier.capabilities();
-        let can = self.capabilities;
+        self.capabilities = can;
         self.playout.take_marks(can.marks_at_once(), can.messages);
         self.intake.restart(started.format);
         self.started = Some(started);
@@ -165,6 +187,7 @@ impl Leg {
         }
         self.carrier = carrier;
         self.is_full = false;
+        self.take_packets(None);
         self.paused_for = [false; 3];
         self.frame_due = None;
         self.waiting.clear();

@@ -6,6 +6,7 @@ use super::pausing::Pause;
 use super::{CallEnd, Leg, Stage, Waiting};
 use crate::audio::AudioFormat;
 use crate::audio::convert::Converter;
+use crate::audio::passthrough::Passed;
 use crate::calls::carrier::LegCommand;
 use crate::calls::event::EndedBy;
 use crate::conversation::CallerCommand;
@@ -70,20 +71,35 @@ impl Leg {
         if self.started.is_none() {
             return self.keep_early(sound, format, now);
         }
-        let before = self.unsent.len();
+        let before = self.unsent.samples();
         if format == self.format {
-            self.unsent.extend(sound);
+            self.add(sound);
         } else {
             self.convert(sound, format);
         }
-        let most = self.bytes_of(self.options.max_unsent.as_secs_f64() * 1000.0);
-        self.unsent.truncate(most.max(before));
-        let length_ms = self.format.duration_ms((self.unsent.len() - before) as u64);
+        let length_ms = self
+            .format
+            .duration_ms((self.unsent.samples() - before) as u64);
         self.playout.queued(length_ms);
         self.confirm_by = None;
         self.last_voice = self.last_voice.max(now);
         self.pump(now);
         length_ms
+    }
+
+    /// Adds sound in the format of the leg, as much as may wait.
+    fn add(&mut self, sound: &[u8]) {
+        let most = self.bytes_of(self.options.max_unsent.as_secs_f64() * 1000.0);
+        let packets = self.bytes_of(self.unsent.ticks() as f64 / 48.0);
+        let room = most.saturating_sub(self.unsent.samples() + packets);
+        self.unsent.push(&sound[..sound.len().min(room)]);
+    }
+
+    /// Whether nothing that lasts so long may wait besides what does.
+    pub(super) fn is_full_up(&self, length_ms: f64) -> bool {
+        let waiting_ms = self.format.duration_ms(self.unsent.samples() as u64)
+            + self.unsent.ticks() as f64 / 48.0;
+        waiting_ms + length_ms > self.options.max_unsent.as_secs_f64() * 1000.0
     }
 
     /// Keeps sound as it is until the format of the stream is known.
@@ -118,11 +134,12 @@ impl Leg {
         }
         self.converter = None;
         if !self.unsent.is_empty() {
-            let unsent: Vec<u8> = self.unsent.drain(..).collect();
+            // Packets were decoded before.
+            let unsent: Vec<u8> = self.unsent.take(usize::MAX).collect();
             self.convert(&unsent, before);
             // What follows comes in a format of its own.
             self.converter = None;
-            let length_ms = format.duration_ms(self.unsent.len() as u64);
+            let length_ms = format.duration_ms(self.unsent.samples() as u64);
             self.playout.unsent_is(length_ms);
         }
     }
@@ -136,8 +153,9 @@ impl Leg {
             // The rates of all formats are ones that the resampler takes.
             self.converter = Converter::new(format, self.format);
         }
-        if let Some(converter) = &mut self.converter {
-            self.unsent.extend(converter.convert(sound));
+        if let Some(mut converter) = self.converter.take() {
+            self.add(converter.convert(sound));
+            self.converter = Some(converter);
         }
     }
 
@@ -167,7 +185,7 @@ impl Leg {
             }
             let until_mark_ms = self.playout.until_mark_ms(now).max(least_ms);
             let most = self.bytes_of(room_ms.min(until_mark_ms)).min(MAX_MESSAGE);
-            let length = self.whole(self.unsent.len().min(most.max(1)));
+            let length = self.whole(self.unsent.ahead().min(most.max(1)));
             if length == 0 {
                 self.rest_due.get_or_insert(now + REST);
                 return;
@@ -193,11 +211,10 @@ impl Leg {
     }
 
     fn send_sound(&mut self, length: usize, now: Duration) {
-        let mut sound: Vec<u8> = self.unsent.drain(..length).collect();
-        if self.unsent.is_empty() {
-            // Most of the time nothing waits.
-            self.unsent = std::collections::VecDeque::new();
-        }
+        let mut sound: Vec<u8> = self.unsent.take(length).collect();
+        // Most of the time nothing waits.
+        self.unsent.shrink(0);
+        self.is_passing = false;
         let length_ms = self.format.duration_ms(length as u64);
         self.playout.sent(length_ms, now);
         if self.capabilities.far_buffer.is_none() {
@@ -219,17 +236,17 @@ impl Leg {
     /// A part of a frame is filled up with silence: nothing came that continues it.
     pub(super) fn fill_rest(&mut self, now: Duration) {
         self.rest_due = None;
-        let Some(frame) = self.capabilities.whole_frames else {
-            return;
-        };
-        let frame = self.bytes_of(frame.as_secs_f64() * 1000.0).max(1);
-        let missing = self.unsent.len().next_multiple_of(frame) - self.unsent.len();
-        if missing > 0 {
-            let length = self.unsent.len() + missing;
-            self.unsent.resize(length, self.format.silence());
+        self.fill_frame();
+        self.pump(now);
+    }
+
+    /// Fills the last frame up, where frames are whole.
+    pub(super) fn fill_frame(&mut self) {
+        if let Some(frame) = self.capabilities.whole_frames {
+            let frame = self.bytes_of(frame.as_secs_f64() * 1000.0);
+            let missing = self.unsent.fill(frame, self.format.silence());
             self.playout.queued(self.format.duration_ms(missing as u64));
         }
-        self.pump(now);
     }
 
     /// Sends the frames that are due, where this side paces: sound, or silence where there is none and the
@@ -244,11 +261,13 @@ impl Leg {
                 self.frame_due = None;
                 return;
             }
+            let packet = self.unsent.packet().filter(|_| !self.is_paused());
+            let length = packet.map_or(FRAME, Passed::duration);
             let behind = now.saturating_sub(due);
             self.frame_due = Some(if behind > MAX_BEHIND {
-                now + FRAME
+                now + length
             } else {
-                due + FRAME
+                due + length
             });
             if self.waiting.len() >= MAX_WAITING {
                 return self.finish(
@@ -258,15 +277,18 @@ impl Leg {
                 );
             }
             let frame = self.bytes_of(FRAME.as_secs_f64() * 1000.0);
-            let length = self.whole(self.unsent.len().min(frame));
-            if length > 0 && !self.is_paused() {
+            let length = self.whole(self.unsent.ahead().min(frame));
+            if !is_still && let Some(packet) = self.unsent.take_packet() {
+                self.rest_due = None;
+                self.trailing = TRAILING;
+                self.send_packet(&packet, now);
+            } else if length > 0 && !self.is_paused() {
                 self.rest_due = None;
                 self.trailing = TRAILING;
                 self.send_sound(length, now);
             } else if silence || is_still {
                 self.trailing = self.trailing.saturating_sub(1);
-                let silence = vec![self.format.silence(); frame];
-                self.write(LegCommand::Sound(&silence));
+                self.send_silence(frame);
             } else {
                 self.rest_due.get_or_insert(now + REST);
                 self.frame_due = None;
@@ -277,6 +299,7 @@ impl Leg {
     /// What the session has for the caller's end.
     pub fn command(&mut self, command: CallerCommand, now: Duration) {
         match command {
+            CallerCommand::Play(packet) => self.play_packet(packet, now),
             CallerCommand::Clear => self.clear(now),
             CallerCommand::Pause(paused) => {
                 self.pause_for(Pause::Sound, paused, now);

@@ -19,7 +19,7 @@ use crate::audio::rtp::following::Following;
 use crate::audio::rtp::jitter::RtpPacket;
 use crate::audio::rtp::receiver::{OpusReceiver, ReceiverError};
 use crate::audio::rtp::sender::{OpusSender, SenderError, SenderOptions};
-use crate::calls::carriers::webrtc::{RATE, refusal_of, start_of, timed_sound};
+use crate::calls::carriers::webrtc::{RATE, Sound, refusal_of, start_of, timed_sound};
 use crate::calls::line::CallLine;
 use crate::transport::timer_grid::{GRID, TimerGrid};
 use crate::transport::webrtc::{Opus, Peer, PeerError, PeerEvent, PeerState, Received};
@@ -272,6 +272,7 @@ impl<P: Peer> Driver<'_, P> {
                     let cause = error.to_string();
                     return Break(CloseReason::Lost { cause });
                 }
+                self.offer_to_pass();
             }
             PeerEvent::Changed(_) => {}
         }
@@ -283,6 +284,13 @@ impl<P: Peer> Driver<'_, P> {
         if self.pending.is_some() && self.line.call().started().is_some() {
             self.pending = None;
         }
+        self.offer_to_pass();
+    }
+
+    /// Says which packets of the model's are sent to the page as they are.
+    fn offer_to_pass(&self) {
+        let limits = self.pipelines.following.passes(self.peer.packet_limits());
+        self.line.call().take_packets(limits);
     }
 
     fn insert(&mut self, packet: Received) {
@@ -326,7 +334,7 @@ impl<P: Peer> Driver<'_, P> {
             }
             for outgoing in batch.drain(..) {
                 match outgoing {
-                    Outgoing::Binary(sound) => self.encode(&sound),
+                    Outgoing::Binary(sound) => self.queue(&sound),
                     Outgoing::Text(text) => self.texts.push_back(text),
                     Outgoing::Close { code, reason } => {
                         // A line without close codes tells a refusal in words.
@@ -339,13 +347,22 @@ impl<P: Peer> Driver<'_, P> {
         }
     }
 
-    fn encode(&mut self, sound: &[u8]) {
+    fn queue(&mut self, sound: &[u8]) {
         let now = self.now();
-        self.samples.clear();
-        let samples = sound.as_chunks::<2>().0.iter();
-        self.samples
-            .extend(samples.map(|it| i16::from_le_bytes(*it)));
-        self.pipelines.sender.push(&self.samples, now);
+        match Sound::read(sound) {
+            Some(Sound::Samples(sound)) => {
+                self.samples.clear();
+                let samples = sound.as_chunks::<2>().0.iter();
+                self.samples
+                    .extend(samples.map(|it| i16::from_le_bytes(*it)));
+                self.pipelines.sender.push(&self.samples, now);
+            }
+            Some(Sound::Opus(packet)) => {
+                self.pipelines.sender.pass(packet, now);
+            }
+            // The codec writes nothing else.
+            None => {}
+        }
     }
 
     fn send_packets(&mut self) -> ControlFlow<CloseReason> {
@@ -409,11 +426,18 @@ impl<P: Peer> Driver<'_, P> {
     fn play(&mut self, now: Duration) -> Result<(), ReceiverError> {
         loop {
             self.samples.clear();
-            let Some(frame) = self.pipelines.receiver.poll(now, &mut self.samples)? else {
+            let limits = self.line.call().input_limits();
+            let receiver = &mut self.pipelines.receiver;
+            let due = receiver.poll_passing(now, limits, &mut self.samples)?;
+            let Some((frame, passed)) = due else {
                 break;
             };
             let at_ms = self.place(frame.timestamp) / TICKS_PER_MS;
-            timed_sound(at_ms, &self.samples, &mut self.sound);
+            let sound = match passed {
+                Some(packet) => Sound::Opus(packet),
+                None => Sound::Samples(bytemuck::cast_slice(&self.samples)),
+            };
+            timed_sound(at_ms, &sound, &mut self.sound);
             self.line.on_frame(Frame::Binary(&self.sound));
         }
         self.play_at = self.next_play();
@@ -436,7 +460,8 @@ impl<P: Peer> Driver<'_, P> {
         let bitrate = self.pipelines.sender.bitrate();
         let reported = self.pipelines.following.last();
         let (sent, received) = (self.peer.stats(), self.pipelines.receiver.stats());
-        let stats = SoundStats::of(sent.packets_sent, received, bitrate, reported);
+        let passed = self.pipelines.sender.stats().passed;
+        let stats = SoundStats::of(sent.packets_sent, passed, received, bitrate, reported);
         self.line.call().report_sound(stats);
     }
 

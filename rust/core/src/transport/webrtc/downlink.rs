@@ -1,10 +1,11 @@
-//! The answer's sound on its way to the endpoint: put in order, decoded, and split into segments.
+//! The answer's sound on its way to the endpoint: put in order, decoded where somebody listens, and split
+//! into segments.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::peer::Received;
-use crate::audio::rtp::jitter::{Content, JitterBuffer, JitterOptions, JitterStats, RtpPacket};
+use crate::audio::rtp::jitter::{JitterOptions, JitterStats, RtpPacket};
 use crate::audio::rtp::receiver::{OpusReceiver, ReceiverError};
 use crate::transport::media::{DecodeMode, DownlinkFrame, SoundEndpoint};
 
@@ -25,8 +26,6 @@ struct Boundary {
 /// The driver's jitter buffer and decoder of the answer's sound.
 pub(super) struct DownlinkDecoder {
     receiver: OpusReceiver,
-    /// In place of the receiver if the endpoint takes packets ([`DecodeMode::Packets`]).
-    packets: Option<JitterBuffer>,
     options: JitterOptions,
     boundaries: VecDeque<Boundary>,
     /// The segment of the packets that arrive now.
@@ -42,7 +41,6 @@ impl DownlinkDecoder {
     pub fn new(rate: u32, options: JitterOptions) -> Result<Self, ReceiverError> {
         Ok(Self {
             receiver: OpusReceiver::new(rate, options)?,
-            packets: None,
             options,
             boundaries: VecDeque::new(),
             arriving: 0,
@@ -63,10 +61,7 @@ impl DownlinkDecoder {
             timestamp: packet.timestamp,
             payload: packet.payload,
         };
-        match &mut self.packets {
-            Some(buffer) => buffer.insert(packet, now),
-            None => self.receiver.insert(packet, now),
-        };
+        self.receiver.insert(packet, now);
     }
 
     /// Sets the segment of the packets that arrive from now on.
@@ -96,36 +91,28 @@ impl DownlinkDecoder {
         now: Duration,
     ) -> Result<(), ReceiverError> {
         let wanted = endpoint.wanted();
-        if wanted == DecodeMode::Packets && self.packets.is_none() {
-            self.packets = Some(JitterBuffer::new(self.options)?);
-        }
+        let limits = match wanted {
+            DecodeMode::Packets(limits) => Some(limits),
+            DecodeMode::Samples | DecodeMode::Length => None,
+        };
         loop {
-            let due = if let Some(buffer) = &mut self.packets {
-                let Some(playout) = buffer.poll(now) else {
-                    break;
-                };
-                self.cross(Some(playout.timestamp), endpoint, now);
-                if self.playing != 0
-                    && let Content::Packet(packet) = &playout.content
-                {
-                    endpoint.on_sound(self.playing, DownlinkFrame::Packet(packet));
-                }
-                continue;
-            } else if wanted == DecodeMode::Samples && (self.playing != 0 || self.arriving != 0) {
-                self.samples.clear();
-                self.receiver.poll(now, &mut self.samples)?
+            self.samples.clear();
+            let is_heard = self.playing != 0 || self.arriving != 0;
+            let due = if is_heard && wanted != DecodeMode::Length {
+                self.receiver.poll_passing(now, limits, &mut self.samples)?
             } else {
-                self.receiver.poll_undecoded(now)
+                let undecoded = self.receiver.poll_undecoded(now);
+                undecoded.map(|frame| (frame, None))
             };
-            let Some(frame) = due else {
+            let Some((frame, passed)) = due else {
                 break;
             };
             self.cross(Some(frame.timestamp), endpoint, now);
             if self.playing != 0 {
-                let piece = if wanted == DecodeMode::Samples && !self.samples.is_empty() {
-                    DownlinkFrame::Samples(&self.samples)
-                } else {
-                    DownlinkFrame::Length(frame.samples)
+                let piece = match &passed {
+                    Some(passed) => DownlinkFrame::Packet(passed, frame.samples),
+                    None if self.samples.is_empty() => DownlinkFrame::Length(frame.samples),
+                    None => DownlinkFrame::Samples(&self.samples),
                 };
                 endpoint.on_sound(self.playing, piece);
             }
@@ -159,18 +146,12 @@ impl DownlinkDecoder {
     }
 
     pub fn next_deadline(&self) -> Option<Duration> {
-        let sound = match &self.packets {
-            Some(buffer) => buffer.next_deadline(),
-            None => self.receiver.next_deadline(),
-        };
+        let sound = self.receiver.next_deadline();
         let boundary = self.boundaries.front().map(|boundary| boundary.by);
         [sound, boundary].into_iter().flatten().min()
     }
 
     pub fn stats(&self) -> JitterStats {
-        match &self.packets {
-            Some(buffer) => buffer.stats(),
-            None => self.receiver.stats(),
-        }
+        self.receiver.stats()
     }
 }

@@ -157,6 +157,7 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
         let mut holding = *held.borrow_and_update();
         let mut sending = Self::next_batch(peer, endpoint, self.settings);
         let mut timer = pin!(sleep_until(self.started));
+        self.offer_to_pass();
         loop {
             if let Break(ended) = self.handle_timers() {
                 return ended;
@@ -249,6 +250,7 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
                     let cause = error.to_string();
                     return Break(CloseReason::Lost { cause });
                 }
+                self.offer_to_pass();
             }
             PeerEvent::Text(text) => {
                 self.endpoint.on_frame(Frame::Text(&text));
@@ -292,6 +294,14 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
         uplink.filter(|_| self.channel_lost_at.is_none())
     }
 
+    /// Says which packets of a caller's are sent as they are.
+    fn offer_to_pass(&self) {
+        if let Some(uplink) = self.uplink() {
+            let limits = self.peer.packet_limits();
+            uplink.take_packets(self.pipelines.uplink_encoder.passes(limits));
+        }
+    }
+
     fn media_changed(&self, change: Option<MediaChange>) {
         if let Some(change) = change {
             let silence = change.silence.as_secs_f64();
@@ -330,10 +340,11 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
     }
 
     fn report_stats(&mut self) {
-        let sent = self.peer.stats();
+        let sent = self.peer.stats().packets_sent;
+        let passed = self.pipelines.uplink_encoder.passed();
         let (bitrate, report) = self.pipelines.uplink_encoder.network();
         let received = self.pipelines.downlink_decoder.stats();
-        let stats = SoundStats::of(sent.packets_sent, received, bitrate, report);
+        let stats = SoundStats::of(sent, passed, received, bitrate, report);
         self.endpoint.on_stats(stats);
     }
 
@@ -354,6 +365,8 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
         if self.stats_at <= self.now() {
             self.stats_at = self.now() + STATS_INTERVAL;
             self.report_stats();
+            // It may carry the user's sound only now.
+            self.offer_to_pass();
         }
         if self.play_at.is_some_and(|at| at <= self.now()) {
             let now = self.now() + HALF_GRID;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::audio::passthrough::PacketLimits;
 use crate::audio::rtp::rate::Report;
 use crate::transport::net::Tls;
 
@@ -44,6 +45,9 @@ pub trait Peer: Send + Sync + 'static {
 
     /// The longest message that the far side takes, in bytes, as its description says.
     fn max_message(&self) -> usize;
+
+    /// Which packets of Opus the far side takes, as its description says.
+    fn packet_limits(&self) -> PacketLimits;
 
     /// Counters since the peer was created.
     fn stats(&self) -> PeerStats;

@@ -1,30 +1,19 @@
-//! The user's sound on its way to the peer: packets of 20 ms, each at its deadline.
+//! The user's sound on its way to the peer: packets, each at its deadline.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::peer::Opus;
+use crate::audio::mixed_queue::Queued;
 use crate::audio::opus::OpusError;
+use crate::audio::passthrough::PacketLimits;
 use crate::audio::rtp::following::Following;
 use crate::audio::rtp::rate::Report;
 use crate::audio::rtp::sender::{OpusSender, SenderError, SenderOptions};
 use crate::transport::media::{Uplink, UplinkFrame};
 
-/// The duration of a packet.
-const FRAME: Duration = Duration::from_millis(20);
-
-/// The same in ticks of 1/48,000 s.
-const FRAME_TICKS: u32 = 960;
-
-/// The longest delay that is caught up by sending packets back to back.
-const MAX_LATE: Duration = Duration::from_millis(100);
-
 /// The driver's queue and encoder of the user's sound.
 pub(super) struct UplinkEncoder {
     sender: OpusSender,
-    packets: Packets,
     rate: u32,
     following: Following,
     /// A mark was taken from the uplink, and the sound before it is still to be sent.
@@ -36,7 +25,6 @@ impl UplinkEncoder {
     pub fn new(rate: u32, options: SenderOptions, min_bitrate: u32) -> Result<Self, SenderError> {
         Ok(Self {
             sender: OpusSender::new(rate, options)?,
-            packets: Packets::default(),
             rate,
             following: Following::new(options.encoder, min_bitrate),
             marked: false,
@@ -57,7 +45,6 @@ impl UplinkEncoder {
     pub fn take(&mut self, uplink: &Uplink, now: Duration) {
         if uplink.take_flush() {
             self.sender.clear();
-            self.packets.waiting.clear();
         }
         let late = uplink.take_late() / 2;
         if late > 0 {
@@ -68,7 +55,9 @@ impl UplinkEncoder {
                 Some(UplinkFrame::Samples(samples)) => {
                     self.sender.push(&samples, now);
                 }
-                Some(UplinkFrame::Packet(packet)) => self.packets.waiting.push_back(packet),
+                Some(UplinkFrame::Packet(packet, _)) => {
+                    self.sender.pass(packet, now);
+                }
                 Some(UplinkFrame::Mark) => {
                     self.sender.flush();
                     self.marked = true;
@@ -81,26 +70,37 @@ impl UplinkEncoder {
 
     /// Gives up what waits here, because the connection is over.
     pub fn take_unsent(&mut self) -> Vec<UplinkFrame> {
-        let samples = Some(self.sender.take_queue()).filter(|samples| !samples.is_empty());
-        let packets = std::mem::take(&mut self.packets.waiting);
+        let rate = self.rate;
+        let piece = move |piece| match piece {
+            Queued::Samples(samples) => UplinkFrame::Samples(samples),
+            Queued::Packet(packet) => {
+                let samples = packet.samples(rate);
+                UplinkFrame::Packet(packet, samples)
+            }
+        };
         let mark = std::mem::take(&mut self.marked).then_some(UplinkFrame::Mark);
-        let packets = packets.into_iter().map(UplinkFrame::Packet);
-        let samples = samples.map(UplinkFrame::Samples);
-        packets.chain(samples).chain(mark).collect()
+        let queue = self.sender.take_queue().into_iter().map(piece);
+        queue.chain(mark).collect()
+    }
+
+    /// Which packets of somebody else's may be sent in place of ours, to a far side that takes `limits`.
+    pub fn passes(&self, limits: PacketLimits) -> Option<PacketLimits> {
+        self.following.passes(limits)
+    }
+
+    /// How many packets were sent as they came.
+    pub fn passed(&self) -> u64 {
+        self.sender.stats().passed
     }
 
     /// Tells the uplink how many bytes wait here.
     pub fn report_held(&self, uplink: &Uplink) {
         let samples = self.sender.queued().as_secs_f64() * f64::from(self.rate);
-        let packets: usize = self.packets.waiting.iter().map(Bytes::len).sum();
-        uplink.set_held(samples as usize * 2 + packets);
+        uplink.set_held(samples.round() as usize * 2);
     }
 
     /// The next packet, if it is due.
     pub fn poll(&mut self, now: Duration) -> Result<Option<Opus>, OpusError> {
-        if let Some(packet) = self.packets.poll(now) {
-            return Ok(Some(packet));
-        }
         let packet = self.sender.poll(now)?;
         Ok(packet.map(|packet| Opus {
             timestamp: packet.timestamp,
@@ -111,52 +111,13 @@ impl UplinkEncoder {
 
     /// Whether all sound before a mark has been sent since the last call.
     pub fn passed_mark(&mut self) -> bool {
-        let passed =
-            self.marked && self.sender.queued().is_zero() && self.packets.waiting.is_empty();
+        let passed = self.marked && self.sender.queued().is_zero();
         self.marked &= !passed;
         passed
     }
 
     pub fn next_deadline(&self) -> Option<Duration> {
-        let packet = (!self.packets.waiting.is_empty()).then_some(self.packets.due);
-        [packet, self.sender.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-}
-
-/// Packets that were encoded elsewhere and are passed through. Only a benchmark sends them today;
-/// they are for callers whose packets are Opus already.
-#[derive(Default)]
-struct Packets {
-    waiting: VecDeque<Bytes>,
-    due: Duration,
-    timestamp: u32,
-}
-
-impl Packets {
-    fn poll(&mut self, now: Duration) -> Option<Opus> {
-        if now < self.due {
-            return None;
-        }
-        let payload = self.waiting.pop_front()?;
-        let late = now.saturating_sub(self.due);
-        let marker = late > MAX_LATE;
-        if marker {
-            self.timestamp = self
-                .timestamp
-                .wrapping_add((late.as_millis() as u32).wrapping_mul(48));
-            self.due = now;
-        }
-        let timestamp = self.timestamp;
-        self.timestamp = timestamp.wrapping_add(FRAME_TICKS);
-        self.due += FRAME;
-        Some(Opus {
-            timestamp,
-            marker,
-            payload,
-        })
+        self.sender.next_deadline()
     }
 }
 
@@ -164,6 +125,7 @@ impl Packets {
 mod tests {
     use super::*;
     use crate::audio::opus::{Application, EncoderSettings};
+    use crate::audio::passthrough::Passed;
 
     const fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -243,6 +205,23 @@ mod tests {
     }
 
     #[test]
+    fn sound_that_came_late_delays_none_after_it() {
+        let uplink = Uplink::new(1 << 20);
+        let mut encoder = UplinkEncoder::new(24_000, SenderOptions::default(), 16_000).unwrap();
+        uplink.push(UplinkFrame::Samples(vec![1000; 24_000]));
+        uplink.hurry(2 * 24_000);
+        for at in 0..75 {
+            uplink.push(packet(0));
+            encoder.take(&uplink, ms(at * 20));
+            for now in [at * 20, at * 20 + 10] {
+                while encoder.poll(ms(now)).unwrap().is_some() {}
+            }
+            encoder.report_held(&uplink);
+        }
+        assert!(uplink.bytes() <= 2 * 2 * 480, "{}", uplink.bytes());
+    }
+
+    #[test]
     fn a_flush_drops_what_waits_for_its_deadline() {
         let uplink = Uplink::new(1 << 20);
         let mut uplink_encoder =
@@ -256,19 +235,83 @@ mod tests {
         assert!(uplink_encoder.poll(ms(100)).unwrap().is_none());
     }
 
+    /// A packet of 20 ms which is the `n`th.
+    fn packet(n: u8) -> UplinkFrame {
+        let payload = Some(vec![0x78, n, 0, 0].into());
+        UplinkFrame::Packet(
+            Passed {
+                payload,
+                ticks: 960,
+            },
+            480,
+        )
+    }
+
     #[test]
-    fn packets_go_out_every_twenty_milliseconds_and_keep_time_across_a_pause() {
-        let mut packets = Packets::default();
-        let mut send = |now: Duration| {
-            packets.waiting.push_back(Bytes::from_static(b"op"));
-            packets
-                .poll(now)
-                .map(|packet| (packet.timestamp, packet.marker))
+    fn packets_are_sent_as_they_are_in_their_place_among_samples() {
+        let uplink = Uplink::new(1 << 20);
+        let mut encoder = UplinkEncoder::new(24_000, SenderOptions::default(), 16_000).unwrap();
+        uplink.push(UplinkFrame::Samples(vec![1000; 960]));
+        uplink.push(packet(1));
+        let lost = Passed {
+            payload: None,
+            ticks: 960,
         };
-        assert_eq!(send(ms(0)), Some((0, false)));
-        assert_eq!(send(ms(10)), None);
-        assert_eq!(send(ms(21)), Some((960, false)));
-        assert_eq!(send(ms(1040)), Some((960 + 1000 * 48 + 960, true)));
+        uplink.push(UplinkFrame::Packet(lost, 480));
+        uplink.push(packet(2));
+        uplink.mark();
+        uplink.push(UplinkFrame::Samples(vec![1000; 480]));
+        let mut sent = Vec::new();
+        for at in 0..200 {
+            encoder.take(&uplink, ms(at));
+            while let Some(packet) = encoder.poll(ms(at)).unwrap() {
+                let is_passed = packet.payload.len() == 4;
+                let which = is_passed.then(|| packet.payload[1]);
+                sent.push((at, packet.timestamp, which));
+            }
+            encoder.passed_mark();
+        }
+        assert_eq!(
+            sent,
+            [
+                (0, 0, None),
+                (20, 960, None),
+                (40, 1_920, Some(1)),
+                (80, 3_840, Some(2)),
+                (100, 4_800, None),
+            ]
+        );
+        assert_eq!(encoder.passed(), 2);
+    }
+
+    #[test]
+    fn packets_that_were_not_sent_go_on_over_the_next_connection() {
+        let uplink = Uplink::new(1 << 20);
+        let encoder = || UplinkEncoder::new(24_000, SenderOptions::default(), 16_000).unwrap();
+        let mut first = encoder();
+        for n in 0..4 {
+            uplink.push(packet(n));
+        }
+        uplink.push(UplinkFrame::Samples(vec![1; 480]));
+        first.take(&uplink, ms(0));
+        assert!(first.poll(ms(0)).unwrap().is_some());
+        first.report_held(&uplink);
+        assert_eq!(uplink.bytes(), 2 * 4 * 480);
+        uplink.suspend(1 << 20);
+        uplink.give_back(first.take_unsent());
+        uplink.push(packet(4));
+        uplink.resume();
+        let mut second = encoder();
+        let mut sent = Vec::new();
+        for at in 0..100 {
+            second.take(&uplink, ms(at));
+            while let Some(packet) = second.poll(ms(at)).unwrap() {
+                sent.push(packet.payload[1]);
+            }
+        }
+        second.report_held(&uplink);
+        assert_eq!((sent.len(), &sent[..3], sent[4]), (5, &[1, 2, 3][..], 4));
+        assert_eq!(uplink.bytes(), 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::config;
+use crate::audio::passthrough::PacketLimits;
 
 /// The longest message if the description names none (RFC 8841, section 6.1), in bytes.
 const DEFAULT_MAX_MESSAGE: usize = 65_536;
@@ -14,12 +15,15 @@ const MAX_MESSAGE: &str = "a=max-message-size:";
 pub(super) struct Limits {
     /// The longest message that it accepts, in bytes.
     pub message: usize,
+    /// Which packets of Opus it accepts.
+    pub packets: PacketLimits,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             message: DEFAULT_MAX_MESSAGE,
+            packets: PacketLimits::default(),
         }
     }
 }
@@ -36,8 +40,46 @@ impl Limits {
                 Some(size) => size,
                 None => DEFAULT_MAX_MESSAGE,
             },
+            packets: packet_limits(description),
         }
     }
+}
+
+/// Which packets of Opus a description takes (RFC 7587, section 6.1; RFC 8866, section 6.4).
+fn packet_limits(description: &str) -> PacketLimits {
+    let mut limits = PacketLimits::default();
+    let opus = description.lines().find_map(opus_payload_type);
+    for line in description.lines().map(str::trim_end) {
+        if let Some(ms) = line.strip_prefix("a=maxptime:") {
+            let ticks = ms.parse::<u32>().ok().map(|ms| ms.saturating_mul(48));
+            limits.max_ticks = ticks.map_or(limits.max_ticks, |it| it.min(limits.max_ticks));
+            continue;
+        }
+        let format = line.strip_prefix("a=fmtp:");
+        let Some((payload_type, parameters)) = format.and_then(|it| it.split_once(' ')) else {
+            continue;
+        };
+        if Some(payload_type) != opus {
+            continue;
+        }
+        for parameter in parameters.split(';') {
+            match parameter.trim().split_once('=') {
+                Some(("stereo", value)) => limits.stereo = value == "1",
+                Some(("maxaveragebitrate", value)) => {
+                    limits.max_bitrate = value.parse().unwrap_or(limits.max_bitrate);
+                }
+                _ => {}
+            }
+        }
+    }
+    limits
+}
+
+/// The payload type that a line gives to Opus, if it does.
+fn opus_payload_type(line: &str) -> Option<&str> {
+    let (payload_type, codec) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+    let is_opus = codec.to_ascii_lowercase().starts_with("opus/");
+    is_opus.then_some(payload_type)
 }
 
 /// The far side's description as the stack is to read it.
@@ -92,11 +134,9 @@ pub(super) fn audio_refused(description: &str) -> Option<&'static str> {
 
 /// Whether the description has Opus in it.
 pub(super) fn has_opus(description: &str) -> bool {
-    description.lines().any(|line| {
-        let codec = line.strip_prefix("a=rtpmap:");
-        let codec = codec.and_then(|it| it.split_once(' '));
-        codec.is_some_and(|(_, codec)| codec.to_ascii_lowercase().starts_with("opus/"))
-    })
+    description
+        .lines()
+        .any(|line| opus_payload_type(line).is_some())
 }
 
 /// Removes the other fingerprints from a description that has SHA-256 fingerprints: the stack supports
@@ -176,6 +216,31 @@ mod tests {
             let expected = takes("a=max-message-size:262144\r\n");
             assert_eq!(with_max_message(&takes(said), 262_144), expected, "{said}");
         }
+    }
+
+    #[test]
+    fn packets_are_those_that_the_far_side_says_it_takes() {
+        let limits = |said: &str| {
+            let text = format!(
+                "m=audio 9 X 0 111\r\na=rtpmap:0 PCMU/8000\r\na=fmtp:0 stereo=1\r\n\
+                 a=rtpmap:111 opus/48000/2\r\n{said}"
+            );
+            Limits::of(&text).packets
+        };
+        assert_eq!(limits(""), PacketLimits::default());
+        assert_eq!(
+            limits("a=fmtp:111 minptime=10\r\n"),
+            PacketLimits::default()
+        );
+        let said = "a=fmtp:111 minptime=10; stereo=1;maxaveragebitrate=40000\r\na=maxptime:60\r\n";
+        let expected = PacketLimits {
+            stereo: true,
+            max_ticks: 2_880,
+            max_bitrate: 40_000,
+        };
+        assert_eq!(limits(said), expected);
+        let odd = limits("a=fmtp:111 maxaveragebitrate=x\r\na=maxptime:4000000000\r\n");
+        assert_eq!(odd, PacketLimits::default());
     }
 
     #[test]

@@ -29,6 +29,7 @@ use tracing::{debug, info};
 use self::sockets::{DATAGRAM, LocalAddress, Sockets};
 use self::state::{State, Written};
 use super::peer::{Opus, Peer, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats};
+use crate::audio::passthrough::PacketLimits;
 
 /// The number of datagrams that are read from a socket before other work continues.
 const BURST: usize = 32;
@@ -263,6 +264,10 @@ impl Peer for StackPeer {
 
     fn max_message(&self) -> usize {
         self.state().max_message()
+    }
+
+    fn packet_limits(&self) -> PacketLimits {
+        self.state().packet_limits()
     }
 
     fn stats(&self) -> PeerStats {

@@ -28,6 +28,7 @@ use super::description::Limits;
 use super::following::Following;
 use super::inbound::Inbound;
 use super::nomination::{Credentials, Nomination};
+use crate::audio::passthrough::PacketLimits;
 use crate::transport::webrtc::peer::{
     OPUS_PAYLOAD_TYPE, Opus, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats, Received,
 };
@@ -181,6 +182,10 @@ impl State {
     /// The longest message that the far side takes, in bytes.
     pub fn max_message(&self) -> usize {
         self.limits.message
+    }
+
+    pub fn packet_limits(&self) -> PacketLimits {
+        self.limits.packets
     }
 
     /// The number of bytes that the far side has not acknowledged.
