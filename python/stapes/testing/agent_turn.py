@@ -66,7 +66,8 @@ class AgentTurn:
         approvals: calls that wait for `AgentCall.approve` or `AgentCall.reject`.
         guardrails: the names of the guardrails that stopped an answer.
         errors: what went wrong meanwhile.
-        interrupted: something of the answer was not heard: the user spoke, or a guardrail tripped.
+        interrupted: something of the answer was not heard: the user spoke, or a guardrail tripped
+            before all was heard. In a test words mostly are heard first: see `guardrails`.
         agent: the name of the agent in charge at its end.
     """
 
