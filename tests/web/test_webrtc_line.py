@@ -180,6 +180,38 @@ async def test_a_websocket_carries_the_call_where_webrtc_cannot_be_had(page, cir
     assert len(talk.desk.calls) == 1
 
 
+async def test_only_the_first_call_waits_for_webrtc_that_does_not_get_through(page):
+    talk = await page(calls=False, udp_passes=False)
+    browser, network = talk.browser, talk.network
+    await browser.evaluate("dial({ transport: 'auto' })")
+    assert network.offers == 1
+    # In another page of the tab, too.
+    await browser.open(network.url + "bare?again")
+    await browser.until("window.ready")
+    await browser.evaluate("dial({ transport: 'auto' })")
+    assert await browser.evaluate("transports") == [["websocket", "unreachable"]]
+    assert "minutes ago" in await browser.evaluate("call.fallback.message")
+    assert network.offers == 1
+    # Who asks for nothing else gets it, and it is known then that it gets through.
+    network.udp_passes = True
+    for options, offers in (("webrtc", 2), ("auto", 3)):
+        await browser.evaluate("call.end(); 0")
+        await browser.evaluate(f"dial({{ transport: '{options}' }})")
+        assert await browser.evaluate("transports") == [["webrtc", None]]
+        assert network.offers == offers
+
+
+async def test_webrtc_that_did_not_get_through_is_tried_again_after_some_minutes(page):
+    talk = await page(calls=False, udp_passes=False)
+    browser = talk.browser
+    await browser.evaluate("dial({ transport: 'auto' })")
+    talk.network.udp_passes = True
+    later = "(() => { const now = Date.now; Date.now = () => now() + 301_000 })()"
+    await browser.evaluate(f"call.end(); {later}")
+    await browser.evaluate("dial({ transport: 'auto' })")
+    assert await browser.evaluate("transports") == [["webrtc", None]]
+
+
 @pytest.mark.parametrize(("circumstances", "why"), NO_WEBRTC)
 async def test_webrtc_alone_fails_where_it_cannot_be_had(page, circumstances, why):
     talk = await page(calls=False, **circumstances)

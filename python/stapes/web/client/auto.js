@@ -1,7 +1,7 @@
 // What carries a call to a server of stapes: WebRTC where it can be had, else a WebSocket. A line that breaks is
 // dialled again, as the same call.
 
-import { ended, lost, overMeanwhile, wait } from "./errors.js";
+import { VoiceError, ended, lost, overMeanwhile, wait } from "./errors.js";
 import { WebRTCLine } from "./webrtc_line.js";
 import { WebSocketCarrier } from "./websocket.js";
 
@@ -10,12 +10,45 @@ const TRANSPORTS = ["auto", "webrtc", "websocket"];
 const FIRST = { answering: 5, connecting: 3 };
 const AGAIN = { answering: 2, connecting: 1.5 };
 const RETRIES = [0, 0.25, 0.5, 1];
+// Milliseconds for which the calls of a tab begin without WebRTC where it did not get through.
+const REMEMBERED = 5 * 60_000;
 // What the server says whichever line it is asked by.
 const FINAL = ["refused", "busy", "ended", "closed"];
+
+// Whether WebRTC has got through to a host, as long as the tab remembers it.
+class Reach {
+  #key;
+
+  constructor(host) { this.#key = `stapes: WebRTC does not reach ${host}`; }
+
+  get isBlocked() {
+    const age = Date.now() - Number(this.#storage?.getItem(this.#key) ?? 0);
+    return age >= 0 && age < REMEMBERED;
+  }
+
+  learn(isBlocked) {
+    try {
+      if (isBlocked) this.#storage?.setItem(this.#key, Date.now());
+      else this.#storage?.removeItem(this.#key);
+    } catch {
+      // It is full: the next call tries WebRTC again.
+    }
+  }
+
+  // Some pages may keep nothing, and must not even ask.
+  get #storage() {
+    try {
+      return globalThis.sessionStorage;
+    } catch {
+      return null;
+    }
+  }
+}
 
 export class AutoCarrier {
   #asked;
   #url;
+  #reach;
   #iceServers;
   #reconnect;
   #options;
@@ -36,6 +69,7 @@ export class AutoCarrier {
     this.#asked = transport;
     this.#url = new URL(url, location.href);
     this.#url.protocol = this.#url.protocol.replace("ws", "http");
+    this.#reach = new Reach(this.#url.host);
     this.#iceServers = iceServers;
     this.#reconnect = reconnect;
     this.#options = { ...options, url, reconnect };
@@ -65,13 +99,21 @@ export class AutoCarrier {
     this.#call = { ...call, callId: crypto.randomUUID() };
     if (this.#asked !== "websocket") {
       try {
-        return await this.#dialWebRTC(FIRST);
+        if (this.#asked === "auto" && this.#reach.isBlocked) throw this.#stillBlocked();
+        await this.#dialWebRTC(FIRST);
+        return this.#reach.learn(false);
       } catch (problem) {
         if (this.#asked === "webrtc" || this.#over || FINAL.includes(problem.code)) throw problem;
         this.#fallback = problem;
       }
     }
     await this.#dialWebSocket();
+    // The server is there, so it is the way over UDP that is not.
+    if (this.#fallback?.code === "unreachable" && !this.#reach.isBlocked) this.#reach.learn(true);
+  }
+
+  #stillBlocked() {
+    return new VoiceError("unreachable", `WebRTC did not get through to ${this.#url.host} some minutes ago.`);
   }
 
   listen(stream, source) {
