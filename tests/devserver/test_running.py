@@ -53,6 +53,18 @@ async def test_a_server_has_an_address_only_while_it_runs():
         assert re.fullmatch(r"ws://\[::1\]:\d+/v1/realtime", other.url)
 
 
+async def test_a_server_without_a_mind_says_so_once_when_an_answer_is_asked_for(caplog):
+    async with DevServer() as server:
+        for _ in range(2):
+            headers = {"Authorization": "Bearer k"}
+            async with connect_here(server.url, additional_headers=headers) as client:
+                await client.send('{"type": "response.create"}')
+                while json.loads(await client.recv())["type"] != "response.done":
+                    pass
+    [told] = [record.getMessage() for record in caplog.records]
+    assert "ScriptedMind(otherwise=" in told
+
+
 def imported_names(source: Path) -> set[str]:
     nodes = list(ast.walk(ast.parse(source.read_text())))
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import uvicorn
 from websockets.exceptions import InvalidState
 
+from stapes.devserver.no_mind import NoMind
 from stapes.devserver.options import Options
 from stapes.devserver.rudeness import Drop, DropWay, Rudeness
-from stapes.devserver.scripted import ScriptedMind
 from stapes.devserver.tones import ToneVoice
 from stapes.devserver.web.app import create_app
 from stapes.devserver.web.calls import Calls
@@ -74,7 +74,8 @@ class DevServer:
             call = await server.next_call()
             await call.received.wait_for("response.create")
 
-    Without options it sends answers at once (`pace=None`). `rudeness`, `arm` and `refuse_next` have
+    Without a mind its answers are empty, and a warning is logged when one is asked for. Without
+    options it sends answers at once (`pace=None`). `rudeness`, `arm` and `refuse_next` have
     it misbehave: see `stapes.devserver.Rudeness`. With `records=False` it keeps no call for a test
     to look at (`calls`, `next_call`), so that it may run for long.
     """
@@ -91,7 +92,7 @@ class DevServer:
         records: bool = True,
     ) -> None:
         self._options = options or Options(pace=None)
-        mind, voice = mind or ScriptedMind(), voice or ToneVoice()
+        mind, voice = mind or NoMind(), voice or ToneVoice()
         self._records = _Records(mind, voice, self._options) if records else None
         self._calls = self._records or Calls(mind, voice, self._options)
         if rudeness is not None:
