@@ -476,7 +476,8 @@ class RealtimeSession(EventSource, Generic[TContext]):
 
         Awaited, it waits until no response is in progress or requested, and nothing is left to
         play, by the session's `playback`. It gives `True` where all of it was heard to its end,
-        `False` where an answer was cut meanwhile, or the connection ended.
+        `False` where an answer was cut meanwhile, or the connection ended. It waits for no tool:
+        the answer to what a tool finds is not asked for before.
         """
         return Completion(wait=self._parts.until_played, keeps=self)
 
