@@ -6,6 +6,7 @@
 
 mod carrying;
 mod closing;
+mod loss;
 mod moving;
 mod refusals;
 mod sound;

@@ -34,8 +34,9 @@ const FAR: Duration = Duration::from_secs(3600);
 /// How far anything can be from its nearest point of the grid.
 const HALF_GRID: Duration = Duration::from_micros(GRID.as_micros() as u64 / 2);
 
-/// How long a connected page has to open its data channel, before the call starts without.
-const CHANNEL_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a connected page has to open the data channel that it has offered, before the call starts without
+/// its word. Of SCTP's handshake two packets in a row may be lost, each of which costs a second or more.
+const CHANNEL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long the end of the line may follow that of its data channel: without it the channel was lost.
 const CHANNEL_GRACE: Duration = Duration::from_millis(250);

@@ -10,6 +10,7 @@ mod inbound;
 mod nomination;
 mod relay;
 mod relay_stream;
+mod repeating;
 mod sockets;
 mod state;
 

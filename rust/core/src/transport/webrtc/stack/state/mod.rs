@@ -2,6 +2,7 @@
 
 mod negotiation;
 mod path;
+mod received;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -11,7 +12,6 @@ use bytes::BytesMut;
 use rtc::data_channel::RTCDataChannelId;
 use rtc::peer_connection::RTCPeerConnection;
 use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent};
-use rtc::peer_connection::message::RTCMessage;
 use rtc::peer_connection::state::{RTCIceConnectionState, RTCPeerConnectionState};
 use rtc::peer_connection::transport::RTCDtlsTransportState;
 use rtc::rtp;
@@ -28,9 +28,10 @@ use super::description::Limits;
 use super::following::Following;
 use super::inbound::Inbound;
 use super::nomination::{Credentials, Nomination};
+use super::repeating::Repeating;
 use crate::audio::passthrough::PacketLimits;
 use crate::transport::webrtc::peer::{
-    OPUS_PAYLOAD_TYPE, Opus, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats, Received,
+    OPUS_PAYLOAD_TYPE, Opus, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats,
 };
 
 /// The longest time that the deadline is set ahead.
@@ -77,6 +78,8 @@ pub(super) struct State {
     credentials: Option<Credentials>,
     nomination: Option<Nomination>,
     following: Option<Following>,
+    /// Until the data channel is open.
+    repeating: Option<Repeating>,
     pub events: VecDeque<PeerEvent>,
     /// When [`tick`](Self::tick) is to be called.
     pub deadline: Instant,
@@ -126,6 +129,7 @@ impl State {
             credentials: None,
             nomination: None,
             following: None,
+            repeating: Some(Repeating::new()),
             events: VecDeque::new(),
             deadline: now + FAR,
             sender,
@@ -242,6 +246,13 @@ impl State {
         if self.has_ended() || !self.admission.admits(datagram, source, is_connected, now) {
             return;
         }
+        if self
+            .repeating
+            .as_mut()
+            .is_some_and(|it| !it.receive(datagram))
+        {
+            return;
+        }
         let source = self.notice_moves(datagram, source);
         if self.admission.is_contact(source) {
             self.last_received = now;
@@ -349,20 +360,12 @@ impl State {
                 self.path = Some((local_addr, peer_addr));
             }
             self.admission.sent(message, peer_addr);
+            if let Some(repeating) = &mut self.repeating {
+                repeating.sent(message, local_addr, peer_addr);
+            }
             let following = self.following.as_mut();
             let to = following.map_or(peer_addr, |it| it.send(message, peer_addr));
             send(local_addr, to, message);
-        }
-    }
-
-    fn take_messages(&mut self) {
-        while let Some(tagged) = self.rtc.poll_read() {
-            match tagged.message {
-                RTCMessage::DataChannelMessage(id, message) if Some(id) == self.channel => {
-                    self.take_message(message.is_string, message.data);
-                }
-                _ => {}
-            }
         }
     }
 
@@ -390,6 +393,7 @@ impl State {
         if !self.has_ended() {
             self.check_silence(now);
             self.nominate(now, &mut send);
+            self.repeat(now, &mut send);
         }
     }
 
@@ -427,6 +431,7 @@ impl State {
                 }
                 if self.channel == Some(id) {
                     self.opened = true;
+                    self.repeating = None;
                     self.events.push_back(PeerEvent::Opened);
                 }
             }
@@ -444,41 +449,6 @@ impl State {
         let label = self.label;
         let channel = self.rtc.data_channel(id);
         channel.is_some_and(|channel| channel.label() == label)
-    }
-
-    fn take_message(&mut self, is_text: bool, data: BytesMut) {
-        self.events.push_back(if is_text {
-            match String::from_utf8(data.into()) {
-                Ok(text) => PeerEvent::Text(text),
-                Err(error) => PeerEvent::Binary(error.into_bytes().into()),
-            }
-        } else {
-            PeerEvent::Binary(data.freeze())
-        });
-    }
-
-    fn take_packets(&mut self) {
-        while let Some(packet) = self.inbound.packet() {
-            if packet.header.payload_type != self.payload_type {
-                continue;
-            }
-            self.stats.packets_received += 1;
-            self.stats.bytes_received += packet.payload.len() as u64;
-            self.events.push_back(PeerEvent::Opus(Received {
-                ssrc: packet.header.ssrc,
-                sequence: packet.header.sequence_number,
-                timestamp: packet.header.timestamp,
-                payload: packet.payload,
-            }));
-        }
-    }
-
-    fn take_reports(&mut self) {
-        while let Some((ssrc, report)) = self.inbound.report() {
-            if ssrc == self.ssrc {
-                self.events.push_back(PeerEvent::Report(report));
-            }
-        }
     }
 
     fn push_state(&mut self, state: PeerState) {

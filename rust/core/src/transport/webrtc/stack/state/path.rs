@@ -77,6 +77,16 @@ impl State {
         self.deadline = self.deadline.min(nomination.due());
     }
 
+    /// Sends again what may have been lost while the call is set up.
+    pub(super) fn repeat(
+        &mut self,
+        now: Instant,
+        send: &mut impl FnMut(SocketAddr, SocketAddr, &[u8]),
+    ) {
+        let due = self.repeating.as_mut().and_then(|it| it.repeat(now, send));
+        self.deadline = due.map_or(self.deadline, |due| self.deadline.min(due));
+    }
+
     pub(super) fn check_silence(&mut self, now: Instant) {
         if !self.is_connected() {
             return;
