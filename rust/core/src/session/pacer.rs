@@ -230,7 +230,7 @@ mod tests {
             shop.pacer.put(shop.began, Box::new(work));
         }
         let done = shop.turn_by_hand();
-        assert_eq!(done[3..], [("a", 15), ("b", 15), ("c", 15)]);
+        assert_eq!(done[3..], [("a", 20), ("b", 20), ("c", 20)]);
     }
 
     #[tokio::test]
