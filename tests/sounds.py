@@ -9,9 +9,23 @@ import numpy as np
 from stapes.audio import Resampler
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
-__all__ = ["at_rate", "correlation", "found", "gaps", "likeness", "pieces_alike", "speech"]
+__all__ = [
+    "at_rate",
+    "correlation",
+    "found",
+    "gaps",
+    "likeness",
+    "pieces_alike",
+    "silenced",
+    "speech",
+]
+
+_LOUD = 500
+"""The least loudness (RMS, PCM16) of what is compared."""
 
 
 def speech(seconds: float, rate: int, seed: int) -> NDArray[np.int16]:
@@ -78,17 +92,37 @@ def pieces_alike(
         size: of a piece, in samples.
         rate: of both.
     """
-    lag, found = _lag(sent, heard), []
+    return [alike for _, _, alike in _placed(sent, heard, size, rate)]
+
+
+def silenced(sent: NDArray[Any], heard: NDArray[Any], rate: int = 24_000) -> int:
+    """How many fiftieths of a second of a sound are silent where it was heard, and loud in it."""
+    frame, count = rate // 50, 0
+    size = 4 * frame
+    for start, place, _ in _placed(sent, heard, size, rate):
+        for at in range(0, size, frame):
+            said = sent[start + at : start + at + frame].astype(float)
+            came = heard[place + at : place + at + frame].astype(float)
+            is_silent = len(came) == 0 or np.sqrt(np.mean(came**2)) < 0.05 * _LOUD
+            count += bool(np.sqrt(np.mean(said**2)) > _LOUD and is_silent)
+    return count
+
+
+def _placed(
+    sent: NDArray[Any], heard: NDArray[Any], size: int, rate: int
+) -> Iterator[tuple[int, int, float]]:
+    """Each loud piece: where it begins, where that was heard, and how alike they are."""
+    lag = _lag(sent, heard)
     for start in range(0, len(sent) - size + 1, size):
         piece = sent[start : start + size].astype(float)
-        if np.sqrt(np.mean(piece**2)) < 500:
+        if np.sqrt(np.mean(piece**2)) < _LOUD:
             continue
         begin = max(0, start + lag - rate // 5)
         place = heard[begin : start + lag + size + rate // 5]
-        found.append(correlation(piece, place))
-        if found[-1] > 0.8:
-            lag = begin + _lag(piece, place) - start
-    return found
+        alike, at = correlation(piece, place), begin + _lag(piece, place)
+        yield start, at, alike
+        if alike > 0.8:
+            lag = at - start
 
 
 def _lag(sent: NDArray[Any], heard: NDArray[Any]) -> int:
