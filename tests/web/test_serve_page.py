@@ -242,6 +242,21 @@ async def test_everything_is_there_at_each_size(page, width, height):
         assert await browser.evaluate("document.documentElement.scrollHeight <= innerHeight")
 
 
+async def test_the_last_line_is_in_sight_when_the_window_changes(page):
+    browser, line = await page()
+    for number in range(12):
+        await line.event("transcript", **said("user", f"u{number}", "words " * 30, final=True))
+    await browser.until("document.querySelectorAll('.turn').length === 12")
+    for width, height in ((390, 844), (844, 390), (1280, 800)):
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 900}
+        await browser.command("Emulation.setDeviceMetricsOverride", **size)
+        last = "[...document.querySelectorAll('.turn')].at(-1).getBoundingClientRect().bottom"
+        await browser.until(f"innerWidth === {width}")
+        await browser.until(
+            f"{last} <= document.getElementById('log').getBoundingClientRect().bottom"
+        )
+
+
 async def test_controls_have_names_and_the_page_is_silent_while_the_agent_speaks(page):
     browser, line = await page()
     await browser.until("document.body.dataset.state === 'listening'")

@@ -99,6 +99,8 @@ export class Transcript {
   constructor(list, empty) {
     this.#list = list;
     this.#empty = empty;
+    // A phone that is turned, or a keyboard that comes, hides the last line otherwise.
+    new ResizeObserver(() => this.#follow()).observe(list);
   }
 
   clear() {
