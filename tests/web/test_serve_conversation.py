@@ -127,10 +127,10 @@ async def test_the_demos_conversation_in_a_browser_over_webrtc_and_without_a_key
     options = ("--port", 0, "--speaks-first", "user")
     server = Served(DESK / "agent.py", *options, code=OBSERVED, OBSERVED=str(observed))
     await stack.enter_async_context(server)
+    browser = await stack.enter_async_context(Chromium(tmp_path / "browser", microphone))
     # It loads a voice and a recogniser.
     await server.until(lambda: server.is_over or "Ctrl-C" in server.text, seconds=90.0)
     await server.ready()
-    browser = await stack.enter_async_context(Chromium(tmp_path / "browser", microphone))
     assert "a development server on this machine" in server.text
 
     # The policy of the page lets nothing else in.
