@@ -7,6 +7,7 @@
 mod carrying;
 mod closing;
 mod loss;
+mod messages;
 mod moving;
 mod refusals;
 mod sound;

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, pending};
+use std::mem;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -176,8 +177,8 @@ impl<P: Peer> Driver<'_, P> {
             if let Break(ended) = self.handle_timers() {
                 return ended;
             }
-            if sending.is_none() && self.channel == Channel::Open {
-                sending = self.texts.pop_front().map(|text| send(peer, text));
+            if sending.is_none() && self.has_texts() {
+                sending = Some(send(peer, mem::take(&mut self.texts)));
             }
             if self.close_by.is_some() && sending.is_none() && !self.has_texts() {
                 return CloseReason::ClosedByUs;
@@ -215,11 +216,6 @@ impl<P: Peer> Driver<'_, P> {
         match sent {
             Ok(()) => Continue(()),
             Err(PeerError::Closed) => self.channel_closed(),
-            Err(error @ PeerError::TooLong { .. }) => {
-                // Its sender is told by nobody: what a page is sent is bounded by what made it.
-                info!(%error, "a message for a page was not sent");
-                Continue(())
-            }
             Err(error) => Break(CloseReason::Lost {
                 cause: error.to_string(),
             }),
@@ -487,6 +483,17 @@ impl<P: Peer> Driver<'_, P> {
     }
 }
 
-fn send<P: Peer>(peer: &P, text: String) -> Sending<'_> {
-    Box::pin(async move { peer.send_event(&text).await })
+/// Sends messages. Of one that is too long its sender is told by nobody: what a page is sent is bounded by
+/// what made it.
+fn send<P: Peer>(peer: &P, mut texts: VecDeque<String>) -> Sending<'_> {
+    Box::pin(async move {
+        loop {
+            match peer.send_events(&mut texts).await {
+                Err(error @ PeerError::TooLong { .. }) => {
+                    info!(%error, "a message for a page was not sent");
+                }
+                sent => return sent,
+            }
+        }
+    })
 }

@@ -1,5 +1,6 @@
 //! The interface between the transport and a WebRTC stack, so that the stack can be replaced.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
@@ -28,7 +29,20 @@ pub trait Peer: Send + Sync + 'static {
     fn answer(&self, offer: &str) -> impl Future<Output = Result<String, PeerError>> + Send;
 
     /// Sends a text over the data channel. Waits while the channel's buffer is full.
-    fn send_event(&self, text: &str) -> impl Future<Output = Result<(), PeerError>> + Send;
+    fn send_event(&self, text: &str) -> impl Future<Output = Result<(), PeerError>> + Send {
+        async move {
+            self.send_events(&mut VecDeque::from([text.to_owned()]))
+                .await
+        }
+    }
+
+    /// Sends texts over the data channel, in as few datagrams as they fit into, and takes each out of the
+    /// queue. Waits while the channel's buffer is full. On an error, the text that caused it is gone, and
+    /// those after it are left.
+    fn send_events(
+        &self,
+        texts: &mut VecDeque<String>,
+    ) -> impl Future<Output = Result<(), PeerError>> + Send;
 
     /// Sends one Opus packet immediately.
     fn send_opus(&self, packet: Opus) -> Result<(), PeerError>;

@@ -2,6 +2,7 @@
 
 pub mod answerer;
 pub mod caller;
+pub mod network;
 
 use std::time::Duration;
 

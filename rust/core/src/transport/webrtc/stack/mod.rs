@@ -14,6 +14,7 @@ mod repeating;
 mod sockets;
 mod state;
 
+use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::future::poll_fn;
@@ -224,12 +225,12 @@ impl Peer for StackPeer {
         self.act(|state, now| state.answer(offer, now, self.send()))
     }
 
-    async fn send_event(&self, text: &str) -> Result<(), PeerError> {
+    async fn send_events(&self, texts: &mut VecDeque<String>) -> Result<(), PeerError> {
         loop {
             let mut room = std::pin::pin!(self.room.notified());
             room.as_mut().enable();
-            match self.act(|state, now| state.write_text(text, now, self.send()))? {
-                Written::Yes => return Ok(()),
+            match self.act(|state, now| state.write_texts(texts, now, self.send()))? {
+                Written::All => return Ok(()),
                 Written::Full => room.await,
             }
         }

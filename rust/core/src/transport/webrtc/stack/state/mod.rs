@@ -44,10 +44,10 @@ const NEAR: Duration = Duration::from_millis(1);
 /// called every 200 ms, though nothing is to be done.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// The result of writing a message.
+/// The result of writing messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
-    Yes,
+    All,
     /// The buffer is full until the far side acknowledges more.
     Full,
 }
@@ -151,14 +151,32 @@ impl State {
         })
     }
 
-    /// Writes a text to the data channel if its buffer has room. A message that is longer than the whole
-    /// buffer is sent alone.
-    pub fn write_text(
+    /// Writes texts to the data channel while its buffer has room, and takes them out of the queue. They
+    /// share datagrams where they are short.
+    pub fn write_texts(
         &mut self,
-        text: &str,
+        texts: &mut VecDeque<String>,
         now: Instant,
         send: impl FnMut(SocketAddr, SocketAddr, &[u8]),
     ) -> Result<Written, PeerError> {
+        let mut written = Ok(Written::All);
+        while let Some(text) = texts.front() {
+            written = self.write_text(text, now);
+            if written == Ok(Written::Full) {
+                break;
+            }
+            texts.pop_front();
+            if written.is_err() {
+                break;
+            }
+        }
+        self.last_exchanged = now;
+        self.tick(now, send);
+        written
+    }
+
+    /// A message that is longer than the whole buffer is sent alone.
+    fn write_text(&mut self, text: &str, now: Instant) -> Result<Written, PeerError> {
         let bytes = text.len();
         if bytes > self.limits.message {
             return Err(PeerError::TooLong { bytes });
@@ -172,15 +190,10 @@ impl State {
             return Ok(Written::Full);
         }
         match channel.send_text(now, text) {
-            Ok(()) => {}
-            Err(StackError::ErrOutboundPacketTooLarge) => {
-                return Err(PeerError::TooLong { bytes });
-            }
-            Err(error) => return Err(local(&error)),
+            Ok(()) => Ok(Written::All),
+            Err(StackError::ErrOutboundPacketTooLarge) => Err(PeerError::TooLong { bytes }),
+            Err(error) => Err(local(&error)),
         }
-        self.last_exchanged = now;
-        self.tick(now, send);
-        Ok(Written::Yes)
     }
 
     /// The longest message that the far side takes, in bytes.
