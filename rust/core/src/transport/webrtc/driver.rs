@@ -4,6 +4,7 @@
 //! timer grid (`timer_grid`), so that what is due in many calls is decoded in one go and read in one
 //! go. The user's sound is sent at its own time.
 
+use std::collections::VecDeque;
 use std::error::Error;
 use std::future::{Future, pending};
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -34,8 +35,8 @@ const FAR: Duration = Duration::from_secs(3600);
 /// the server did not hang up.
 const CHANNEL_GRACE: Duration = Duration::from_millis(250);
 
-/// How far anything can be from its nearest point of the grid.
-const HALF_GRID: Duration = Duration::from_micros(GRID.as_micros() as u64 / 2);
+/// How much earlier than it is due sound is passed on, at most: it is late by the rest of a step, 2.5 ms.
+const EARLY: Duration = Duration::from_micros(GRID.as_micros() as u64 * 3 / 4);
 
 /// The options that the driver uses.
 #[derive(Debug, Clone)]
@@ -369,7 +370,7 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
             self.offer_to_pass();
         }
         if self.play_at.is_some_and(|at| at <= self.now()) {
-            let now = self.now() + HALF_GRID;
+            let now = self.now() + EARLY;
             if let Err(error) = self.pipelines.downlink_decoder.play(self.endpoint, now) {
                 return Break(CloseReason::Lost {
                     cause: error.to_string(),
@@ -411,11 +412,11 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
         }
     }
 
-    /// The point of the grid that is nearest to when sound is due.
+    /// The point of the grid at which sound that is due next is passed on.
     fn next_play(&self) -> Option<Duration> {
         let due = self.pipelines.downlink_decoder.next_deadline()?;
-        let nearest = self.started + due.saturating_sub(HALF_GRID);
-        Some(self.grid.at_or_after(nearest) - self.started)
+        let from = self.started + due.saturating_sub(EARLY);
+        Some(self.grid.at_or_after(from) - self.started)
     }
 
     fn next_deadline(&self) -> Option<Duration> {
@@ -447,14 +448,20 @@ fn changed_can_come(held: &tokio::sync::watch::Receiver<bool>) -> bool {
 }
 
 async fn send<P: Peer>(peer: &P, batch: Vec<Outgoing>) -> Result<Sent, PeerError> {
+    let mut texts = VecDeque::new();
+    let mut sent = Sent::All;
     for outgoing in batch {
         match outgoing {
-            Outgoing::Text(text) => peer.send_event(&text).await?,
+            Outgoing::Text(text) => texts.push_back(text),
             // The realtime protocol has no binary messages.
             Outgoing::Binary(_) => {}
             // A data channel carries no code and no reason.
-            Outgoing::Close { .. } => return Ok(Sent::Close),
+            Outgoing::Close { .. } => {
+                sent = Sent::Close;
+                break;
+            }
         }
     }
-    Ok(Sent::All)
+    peer.send_events(&mut texts).await?;
+    Ok(sent)
 }
