@@ -20,6 +20,12 @@ const PAUSE: Duration = Duration::from_millis(2);
 const RAPID_WAKES: u32 = 16;
 /// So many messages may be enqueued while a wake-up waits.
 const MAX_ENQUEUED: usize = 16;
+/// A reader that has read what it was given the core for gives it back sooner than this.
+const LONG_YIELD: Duration = Duration::from_millis(1);
+/// For so long no reader is given the core after it has kept it: it does more than read. A scheduler may
+/// take a whole slice of time from a thread for each time that it yields (Linux does from 6.18 on), and
+/// the sound of all calls waits meanwhile.
+const NO_YIELDS: Duration = Duration::from_millis(100);
 
 /// Wakes another thread.
 pub trait Waker: Send + Sync {
@@ -37,6 +43,8 @@ pub struct WakeBatcher {
     late: Option<Arc<Notify>>,
     is_late: bool,
     enqueued: usize,
+    /// Until then no reader is given the core.
+    keeps_core_until: Option<Instant>,
     last_wake: Option<Instant>,
     rapid_wakes: u32,
 }
@@ -103,14 +111,22 @@ impl WakeBatcher {
         }
     }
 
-    /// Counts a message; whether the thread should give the core to its reader.
-    fn enqueued(&mut self, now: impl FnOnce() -> Instant) -> bool {
+    /// Counts a message; the time now if the thread should give the core to its reader.
+    fn enqueued(&mut self, now: impl FnOnce() -> Instant) -> Option<Instant> {
         self.enqueued += 1;
         if self.enqueued < MAX_ENQUEUED {
-            return false;
+            return None;
         }
-        self.wake_all(now());
-        !self.reads_itself()
+        let now = now();
+        self.wake_all(now);
+        let keeps_core = self.keeps_core_until.is_some_and(|until| now < until);
+        (!keeps_core && !self.reads_itself()).then_some(now)
+    }
+
+    /// The thread has the core again that it gave to its reader at `begun`.
+    fn has_core_again(&mut self, begun: Instant, now: Instant) {
+        let is_long = now.saturating_duration_since(begun) > LONG_YIELD;
+        self.keeps_core_until = is_long.then(|| now + NO_YIELDS);
     }
 
     fn wake_all(&mut self, now: Instant) {
@@ -160,9 +176,10 @@ pub fn wake_soon<W: Waker + 'static>(waker: &Arc<W>) {
 /// A message was enqueued for a reader whose wake-up may be pending. After many of them the reader goes
 /// first if it shares this core: it reads at less cost what is in the cache still.
 pub fn note_enqueued() {
-    let yields = with_batcher(|batcher| batcher.enqueued(Instant::now));
-    if yields == Some(true) {
+    let yields = with_batcher(|batcher| batcher.enqueued(Instant::now)).flatten();
+    if let Some(begun) = yields {
         thread::yield_now();
+        with_batcher(|batcher| batcher.has_core_again(begun, Instant::now()));
     }
 }
 
@@ -293,12 +310,33 @@ mod tests {
         let mut batcher = batcher_for(&counter);
         let now = Instant::now();
         for _ in 1..MAX_ENQUEUED {
-            assert!(!batcher.enqueued(|| now));
+            assert_eq!(batcher.enqueued(|| now), None);
         }
         assert_eq!(counter.count(), 0);
-        assert!(batcher.enqueued(|| now), "its reader is to have the core");
+        let yields = batcher.enqueued(|| now);
+        assert_eq!(yields, Some(now), "its reader is to have the core");
         assert_eq!(counter.count(), 1);
-        assert!(!batcher.enqueued(|| now), "the count begins again");
+        assert_eq!(batcher.enqueued(|| now), None, "the count begins again");
+    }
+
+    #[test]
+    fn a_reader_that_keeps_the_core_is_not_given_it_for_a_while() {
+        let (mut batcher, begin) = (WakeBatcher::of_worker(Arc::default()), Instant::now());
+        let mut yields_at = |time: Duration, lasts: Duration| {
+            let now = begin + time;
+            let yields = (0..MAX_ENQUEUED).filter_map(|_| batcher.enqueued(|| now));
+            let yielded = yields.last();
+            if let Some(begun) = yielded {
+                batcher.has_core_again(begun, begun + lasts);
+            }
+            yielded.is_some()
+        };
+        assert!(yields_at(us(0), us(200)));
+        assert!(yields_at(us(500), us(5_000)), "the one before was short");
+        assert!(!yields_at(us(6_000), us(0)));
+        assert!(!yields_at(us(105_000), us(0)));
+        assert!(yields_at(us(106_000), us(100)));
+        assert!(yields_at(us(107_000), us(100)));
     }
 
     #[test]
