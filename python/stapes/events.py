@@ -453,6 +453,8 @@ class Error:
     """The exception."""
     context: str | None = field(default=None, compare=False)
     """Where it happened, in words, such as `tool weather`."""
+    tool_call: ToolCall | None = field(default=None, compare=False)
+    """The call that failed, where it is that of a tool."""
     type: ClassVar[Literal["error"]] = "error"
 
 

@@ -130,19 +130,22 @@ async def test_a_caller_who_is_heard_has_a_line_until_it_is_known_that_nothing_w
     await browser.until("!document.querySelector('.turn')")
 
 
-async def test_handoffs_tools_that_wait_and_errors_are_lines_of_their_own(page):
+async def test_handoffs_tools_that_wait_or_fail_and_errors_are_lines_of_their_own(page):
     browser, line = await page()
     await line.event("agent", name="Front desk")
     await line.event("agent", name="Billing")
     arguments = {"amount": 40}
     tool = {"call_id": "c", "name": "refund", "arguments": arguments}
     await line.event("tool", **tool, status="waiting")
+    await line.event("tool", call_id="d", name="weather", status="started")
+    await line.event("tool", call_id="d", name="weather", status="failed")
     await line.event("error", message="The agent cannot be reached.")
     await shows(
         browser,
         [
             ["handoff", "Billing takes over"],
             ["tool", "⚙ refund(amount=40)waits for an approval"],
+            ["tool", "⚙ weatherfailed"],
             ["alert", "The agent cannot be reached."],
         ],
     )

@@ -15,7 +15,13 @@ from stapes.items import InputAudio, InputText, MessageItem, OutputAudio, Output
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from stapes.events import AgentToolEnd, AgentToolStart, ToolApprovalRequested
+    from stapes.events import (
+        AgentToolEnd,
+        AgentToolStart,
+        Error,
+        ToolApprovalRequested,
+        ToolCall,
+    )
     from stapes.items import HistoryItem
 
 __all__ = ["PageConversation", "PageEvents"]
@@ -103,6 +109,8 @@ class PageConversation:
         self._state = ""
         self._early: deque[str] = deque()
         """Lines that were typed before the session was connected."""
+        self._failed: ToolCall | None = None
+        """The last call of a tool that failed. It may end as well: the model gets an answer."""
         self._is_waiting = True
         """No session has been connected yet, nor failed to be."""
 
@@ -124,6 +132,7 @@ class PageConversation:
         if self._events.tools != "none":
             events.on("agent_tool_start", self._tool_started)
             events.on("agent_tool_end", self._tool_ended)
+            events.on("error", self._tool_failed)
             events.on("tool_approval_requested", self._tool_waits)
 
     def resume(self) -> None:
@@ -278,7 +287,14 @@ class PageConversation:
         more = {"arguments": event.tool_call.arguments} if self._events.tools == "all" else {}
         self._tell_tool(event.tool_call.call_id, event.tool.name, "started", more)
 
+    def _tool_failed(self, event: Error) -> None:
+        if event.tool_call is not None:
+            self._failed = call = event.tool_call
+            self._tell_tool(call.call_id, call.name, "failed", {})
+
     def _tool_ended(self, event: AgentToolEnd) -> None:
+        if event.tool_call == self._failed:
+            return
         more = {"output": event.result} if self._events.tools == "all" else {}
         self._tell_tool(event.tool_call.call_id, event.tool.name, "finished", more)
 

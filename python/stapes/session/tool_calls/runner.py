@@ -82,8 +82,7 @@ class ToolCallRunner:
         async with self._slot():
             await self._answered(pending, self._dispatch(pending))
         if pending.not_sent is not None:
-            event = Error(pending.not_sent, context=f"tool {pending.call.name}")
-            self._scope.local_events.emit(event)
+            self._scope.local_events.emit(_error(pending, pending.not_sent))
 
     def decide(
         self, approval: ToolApproval, *, approve: bool, always: bool, message: str | None = None
@@ -133,8 +132,8 @@ class ToolCallRunner:
             if handoff.tool_name == call.name and await is_enabled(handoff, context, agent):
                 return await self._hand_off(pending, handoff)
         message = f"Tool {call.name} not found"
-        self._answer(pending, message, Error(ModelBehaviorError(message)))
-        return None
+        error = Error(ModelBehaviorError(message), tool_call=call)
+        return self._answer(pending, message, error)
 
     async def _function(self, pending: PendingCall, tool: FunctionTool) -> None:
         call, agent = pending.call, pending.snapshot.agent
@@ -279,8 +278,7 @@ class ToolCallRunner:
     def _answer_bad_arguments(self, pending: PendingCall) -> None:
         call = pending.call
         error = ModelBehaviorError(f"the arguments of tool call {call.call_id} are not JSON")
-        event = Error(error, context=f"tool {call.name}")
-        self._answer(pending, BAD_ARGUMENTS, event)
+        self._answer(pending, BAD_ARGUMENTS, _error(pending, error))
 
     def _answer_failure(self, pending: PendingCall, error: BaseException) -> None:
         """Answers the model, which would wait for ever, and reports the error."""
@@ -290,7 +288,7 @@ class ToolCallRunner:
         """Logs what users' code raised; the event happens with the answer to the model."""
         where = f"tool {pending.call.name}"
         logger.error("%s failed", where, exc_info=error)
-        return Error(as_failure(error, where), context=where)
+        return _error(pending, as_failure(error, where))
 
     def _answer(
         self, pending: PendingCall, text: str, *events: SessionEvent, respond: bool = True
@@ -306,6 +304,10 @@ class ToolCallRunner:
             return sent is not None
 
         scope.local_events.transact(events, answer)
+
+
+def _error(pending: PendingCall, error: BaseException) -> Error:
+    return Error(error, context=f"tool {pending.call.name}", tool_call=pending.call)
 
 
 async def _invoke_plain(tool: FunctionTool, context: Any, arguments: str) -> Any:

@@ -82,8 +82,8 @@ export interface ToolStatus {
   type: "tool";
   call_id: string;
   name: string;
-  /** `waiting`: for an approval. */
-  status: "started" | "finished" | "waiting";
+  /** `waiting`: for an approval. `failed`: what the tool raised is known to the server alone. */
+  status: "started" | "finished" | "failed" | "waiting";
   /** Where the server shows them. */
   arguments?: Json;
   output?: Json;

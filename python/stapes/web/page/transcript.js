@@ -14,7 +14,7 @@ const CUT_WORDS = 8;
 const MOST_LINES = 400;
 // For how long a caller's words may still arrive after another turn began, in milliseconds.
 const LATEST_WORDS = 15000;
-const TOOL_STATUS = { started: "…", finished: "✓", waiting: "waits for an approval" };
+const TOOL_STATUS = { started: "…", finished: "✓", failed: "failed", waiting: "waits for an approval" };
 
 function element(kind, className, text = "") {
   const made = document.createElement(kind);
