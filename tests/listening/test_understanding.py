@@ -44,6 +44,15 @@ def meant(text: str) -> Any:
     return None if intent is None else (intent.tool.name, dict(intent.arguments))
 
 
+@pytest.mark.parametrize("said", ["weather in tromso", "What's the weather in Tromsø?"])
+def test_accents_are_neither_needed_nor_in_the_way(said: str):
+    city = {"type": "string", "description": "Such as Tromsø."}
+    tools = read_tools([function("get_weather", "The weather in a city.", city=city)])
+    intent = choose(heard_words(said), tools)
+    assert intent is not None
+    assert intent.arguments["city"] == "Tromsø"
+
+
 @pytest.mark.parametrize(
     ("text", "tool", "arguments"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -32,10 +33,18 @@ EMPTY = frozenset(lines_of("empty_words.txt"))
 _SUFFIXES = ("ings", "ing", "ers", "ies", "ed", "es", "er", "ly", "s", "e", "y")
 
 
+# Letters that Unicode does not decompose, as English writes them.
+_LETTERS = str.maketrans(
+    {"ø": "o", "æ": "ae", "œ": "oe", "ß": "ss", "ł": "l", "đ": "d", "ð": "d", "þ": "th"}
+    | {"\u0131": "i", "\u2019": "'"}
+)
+
+
 def spoken_words(text: str) -> tuple[str, ...]:
-    """Split text into lower-case words as they are spoken, digits one by one."""
-    spelled = re.sub(r"[0-9]", lambda digit: f" {DIGITS[int(digit[0])]} ", text.lower())
-    spelled = spelled.replace("\u2019", "'")
+    """Split text into lower-case words as they are spoken, digits one by one, without accents."""
+    text = unicodedata.normalize("NFKD", text.lower()).translate(_LETTERS)
+    text = "".join(letter for letter in text if not unicodedata.combining(letter))
+    spelled = re.sub(r"[0-9]", lambda digit: f" {DIGITS[int(digit[0])]} ", text)
     return tuple(word for raw in re.findall(r"[a-z']+", spelled) if (word := raw.strip("'")))
 
 
