@@ -28,8 +28,11 @@ PLAN: list[tuple[str, int, str, Mapping[str, str]]] = [
     ("aiortc, openai-agents, no messages", 10, PEER, {"QUIET": "1"}),
     ("stapes", 80, STAPES, {}),
     ("stapes", 150, STAPES, {}),
-    ("stapes, blocked loop", 80, STAPES, {"BLOCK": "loop"}),
-    ("stapes, held GIL", 80, STAPES, {"BLOCK": "gil"}),
+    *(
+        (f"stapes, {what}", calls, STAPES, {"BLOCK": kind})
+        for calls in (50, 80)
+        for what, kind in (("blocked loop", "loop"), ("held GIL", "gil"))
+    ),
 ]
 """What serves, how many calls there are, its program, and more of its environment."""
 

@@ -96,7 +96,8 @@ def bars(rows: Sequence[Row]) -> list[Bar]:
             ),
         ]
     found += [
-        _whole(f"80 pages' calls while {what}", _of(rows, server, 80))
+        _whole(f"{calls} pages' calls while {what}", _of(rows, server, calls))
+        for calls in (50, 80)
         for server, what in BLOCKED.items()
     ]
     return found
