@@ -81,11 +81,11 @@ test-rust: build-tests
 	cargo test --quiet --workspace $(ALIKE)
 
 # What takes real time must not share the machine with what keeps it busy. It waits most of the time
-# itself: three such tests at once take half of two cores.
+# itself: four such tests at once take half of two cores.
 test-python: dev
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m 'not real_time and not far'
 	$(BIN)/python scripts/test_oldest_sdk.py --numprocesses=2 --dist=loadfile
-	$(BIN)/python -m pytest --numprocesses=3 --dist=worksteal -m 'real_time and not far'
+	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal -m 'real_time and not far'
 
 pythons: $(VENV)/.tools
 	$(BIN)/python scripts/test_on_pythons.py --prepare $(PYTHONS)
