@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from stapes.calls import Call
 
+pytestmark = pytest.mark.real_time
+
 
 class Desk:
     """An answer with a session over WebRTC, which the test looks into."""
