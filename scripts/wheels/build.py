@@ -1,9 +1,14 @@
 """Builds what is published, checks it, and has each wheel that can run here hold a conversation.
 
-    python scripts/wheels/build.py [--out dist] [--no-try] [PYTHON ...]
+    python scripts/wheels/build.py [--out dist] [--no-try] [--vendored] [PYTHON ...]
+    python scripts/wheels/build.py --target aarch64-unknown-linux-gnu --foreign-python COMMAND
 
 zig links, so that the wheel needs no newer glibc than 2.17 (manylinux2014), whatever this machine
 has. Run it with the interpreter of an environment that has the extra `wheels`: `make wheels`.
+
+The second form makes the wheel for a machine of another kind. It is tried where a command is given
+that runs a Python of that kind, such as `qemu-aarch64-static -L ROOT ROOT/usr/bin/python3.11`.
+`debian_arm64.sh` has what it takes on Debian.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -18,36 +24,42 @@ import time
 import zipfile
 from pathlib import Path
 
+from vendored import vendor
+
 ROOT = Path(__file__).parent.parent.parent
 HERE = Path(__file__).parent
 
 MOST_BYTES = 5_000_000
 """The largest wheel that is published."""
 
-POLICY = "manylinux_2_17_x86_64"
-"""The oldest systems that the wheel runs on (PEP 600)."""
+HOST = "x86_64-unknown-linux-gnu"
+GLIBC = "manylinux_2_17"
+"""The oldest systems that a wheel runs on (PEP 600)."""
+
+OTHERS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
+"""What the packages that stapes needs may be made for."""
 
 
-def run(*command: str | Path) -> str:
-    """Runs a tool of this environment; what it printed."""
+def run(*command: str | Path, **more: str) -> str:
+    """Runs a tool of this environment, with more in its variables; what it printed."""
     tools = Path(sys.executable).parent
     path = os.pathsep.join([str(tools), os.environ["PATH"]])
     words = [str(word) for word in command]
-    environment = {**os.environ, "PATH": path}
+    environment = {**os.environ, "PATH": path, **more}
     ran = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True)
     if ran.returncode:
         raise SystemExit(f"{' '.join(words)} failed:\n{ran.stdout}{ran.stderr}")
     return ran.stdout + ran.stderr
 
 
-def check(wheel: Path) -> None:
+def check(wheel: Path, machine: str) -> None:
     """Refuses a wheel that is not what it says, or not what is to be published."""
     if (size := wheel.stat().st_size) > MOST_BYTES:
         raise SystemExit(f"{wheel.name} has {size} bytes: at most {MOST_BYTES} are published")
     told = run("auditwheel", "show", wheel)
     policy = re.search(r'consistent with the following platform tag:\s*"([^"]+)"', told)
-    if policy is None or policy[1] != POLICY:
-        raise SystemExit(f"{wheel.name} is to be {POLICY}; auditwheel says:\n{told}")
+    if policy is None or policy[1] != f"{GLIBC}_{machine}":
+        raise SystemExit(f"{wheel.name} is to be {GLIBC}_{machine}; auditwheel says:\n{told}")
     run("abi3audit", "--strict", wheel)
     names = zipfile.ZipFile(wheel).namelist()
     for needed in ("licenses/LICENSE", "THIRD_PARTY_LICENSES.txt", "sboms/", "py.typed"):
@@ -68,28 +80,74 @@ def try_on(python: str, wheel: Path) -> str:
     return f"{said}; installed in {installed - begun:.0f} s, spoken in {ended - installed:.0f} s"
 
 
+def try_on_foreign(python: str, wheel: Path, machine: str) -> str:
+    """Has a Python of another kind of machine, which `python` runs, hold a conversation."""
+    words = shlex.split(python)
+    told = "import sys; print(*sys.version_info[:2], sep='.')"
+    version = run(*words, "-c", told).strip()
+    with tempfile.TemporaryDirectory() as folder:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip += ["--target", folder, "--only-binary=:all:"]
+        pip += ["--python-version", version, "--implementation", "cp"]
+        for abi in (f"cp{version.replace('.', '')}", "abi3", "none"):
+            pip += ["--abi", abi]
+        for system in OTHERS:
+            pip += ["--platform", f"{system}_{machine}"]
+        run(*pip, wheel)
+        begun = time.monotonic()
+        said = run(*words, HERE / "conversation.py", PYTHONPATH=folder).strip()
+    return f"{machine}, {said}; spoken in {time.monotonic() - begun:.0f} s"
+
+
+def build(out: Path, target: str) -> Path:
+    """Builds the wheel for a kind of machine."""
+    machine = target.partition("-")[0]
+    run(sys.executable, HERE / "third_party.py", target)
+    for old in out.glob(f"stapes-*{machine}.whl"):
+        old.unlink()
+    maturin = ["maturin", "build", "--profile", "dist", "--compression-level", "9"]
+    if target != HOST:
+        maturin += ["--target", target]
+    run(*maturin, "--zig", "--compatibility", "manylinux2014", "--out", out)
+    (wheel,) = out.glob(f"stapes-*{machine}.whl")
+    return wheel
+
+
+def build_sources(out: Path, is_vendored: bool) -> None:
+    """Builds the source distribution, and on demand that which needs no network."""
+    for old in out.glob("stapes-*.tar.*"):
+        old.unlink()
+    run("maturin", "sdist", "--out", out)
+    (sdist,) = out.glob("stapes-*.tar.gz")
+    if is_vendored:
+        vendor(sdist)
+
+
 def main() -> None:
     """Builds, checks and tries."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
     parser.add_argument("--no-try", action="store_true", help="install and run nothing")
+    parser.add_argument("--vendored", action="store_true", help="an sdist with all crates, too")
+    parser.add_argument("--target", default=HOST, help="the machine, in Rust's name for it")
+    parser.add_argument("--foreign-python", help="the command that runs a Python of that machine")
     parser.add_argument("pythons", nargs="*", help="interpreters besides the one that runs this")
     options = parser.parse_args()
     out: Path = options.out
-    run(sys.executable, HERE / "third_party.py")
-    for old in out.glob("stapes-*"):
-        old.unlink()
-    run("maturin", "sdist", "--out", out)
-    maturin = ("maturin", "build", "--profile", "dist", "--compression-level", "9")
-    run(*maturin, "--zig", "--compatibility", "manylinux2014", "--out", out)
-    wheels = sorted(out.glob("*.whl"))
-    run("twine", "check", "--strict", *out.glob("stapes-*"))
-    for made in sorted(out.glob("stapes-*")):
-        print(f"{made.name}: {made.stat().st_size / 1e6:.2f} MB", flush=True)
-    for wheel in wheels:
-        check(wheel)
-        for python in [] if options.no_try else [sys.executable, *options.pythons]:
-            print(f"  {try_on(python, wheel)}", flush=True)
+    is_foreign = options.target != HOST
+    if not is_foreign:
+        build_sources(out, options.vendored)
+    wheel = build(out, options.target)
+    made = [wheel] if is_foreign else [*sorted(out.glob("stapes-*.tar.*")), wheel]
+    run("twine", "check", "--strict", *(it for it in made if it.suffix != ".xz"))
+    for each in made:
+        print(f"{each.name}: {each.stat().st_size / 1e6:.2f} MB", flush=True)
+    machine = options.target.partition("-")[0]
+    check(wheel, machine)
+    if is_foreign and options.foreign_python and not options.no_try:
+        print(f"  {try_on_foreign(options.foreign_python, wheel, machine)}", flush=True)
+    for python in [] if is_foreign or options.no_try else [sys.executable, *options.pythons]:
+        print(f"  {try_on(python, wheel)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
 """Writes the licences of all that is compiled into the extension module beside the package.
 
-Crates are those that cargo resolves for Linux, without what only builds or tests. The texts are the
-crates' own; one that brings none is named with the licence that it states.
+    python scripts/wheels/third_party.py [TARGET]
+
+Crates are those that cargo resolves for that kind of machine (Linux on x86-64), without what only
+builds or tests. The texts are the crates' own; one that brings none is named with the licence that
+it states.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +21,10 @@ NAMES = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*", "UNLICENSE*", "license*"
 OPUS = "opus/COPYING"
 
 
-def metadata() -> dict[str, Any]:
-    """What cargo knows of the workspace."""
+def metadata(target: str) -> dict[str, Any]:
+    """What cargo knows of the workspace, where it is built for that kind of machine."""
     command = ["cargo", "metadata", "--format-version", "1", "--locked"]
-    command += ["--filter-platform", "x86_64-unknown-linux-gnu"]
+    command += ["--filter-platform", target]
     made: dict[str, Any] = json.loads(subprocess.check_output(command, cwd=ROOT))
     return made
 
@@ -48,7 +52,7 @@ def texts(folder: Path) -> list[str]:
 
 def main() -> None:
     """Writes the file."""
-    known = metadata()
+    known = metadata(*sys.argv[1:2] or ["x86_64-unknown-linux-gnu"])
     packages = {package["id"]: package for package in known["packages"]}
     users: dict[str, list[str]] = {}
     for package in (packages[name] for name in compiled_in(known)):
