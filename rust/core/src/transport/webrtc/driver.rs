@@ -157,6 +157,9 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
         let mut held = endpoint.reading_held();
         let mut holding = *held.borrow_and_update();
         let mut sending = Self::next_batch(peer, endpoint, self.settings);
+        // What the session begins with may be unsayable. Nothing that comes is heard before that is known:
+        // the session would count as connected.
+        let mut is_beginning = sending.is_some();
         let mut timer = pin!(sleep_until(self.started));
         self.offer_to_pass();
         loop {
@@ -172,15 +175,15 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
                 timer.as_mut().reset(self.started + next);
             }
             let flow = tokio::select! {
-                event = peer.receive(), if !holding => self.receive(event),
-                () = peer.tend(), if holding => Continue(()),
+                event = peer.receive(), if !holding && !is_beginning => self.receive(event),
+                () = peer.tend(), if holding || is_beginning => Continue(()),
                 sent = async {
                     match &mut sending {
                         Some(sending) => sending.await,
                         None => pending().await,
                     }
                 } => {
-                    sending = None;
+                    (sending, is_beginning) = (None, false);
                     match sent {
                         Ok(Sent::All) => {
                             endpoint.on_flushed();
