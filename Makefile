@@ -81,12 +81,12 @@ test-rust: build-tests
 	cargo test --quiet --workspace $(ALIKE)
 
 # Tests wait for processes and sockets: three at once take three quarters of two cores. What takes real
-# time must not share the machine with what keeps it busy, and waits more: four such tests at once take
+# time must not share the machine with what keeps it busy, and waits more: three such tests at once take
 # half of two cores.
 test-python: dev
 	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile -m 'not real_time and not far'
 	$(BIN)/python scripts/test_oldest_sdk.py --numprocesses=3 --dist=loadfile
-	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal -m 'real_time and not far'
+	$(BIN)/python -m pytest --numprocesses=3 --dist=worksteal -m 'real_time and not far'
 
 pythons: $(VENV)/.tools
 	$(BIN)/python scripts/test_on_pythons.py --prepare $(PYTHONS)
