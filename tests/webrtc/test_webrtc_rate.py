@@ -92,8 +92,12 @@ async def test_loss_brings_copies_of_packets_and_their_share_is_known(speaker):
     called = await speaker()
     said = await spoken(TEXT)
     called.network.spoil(loss=0.07, jitter_s=0.0)
-    await called.say(said * 2)
-    sound = called.sound
+    # A report is of its last seconds, which chance may leave without a loss.
+    for _ in range(3):
+        await called.say(said * 2)
+        sound = called.sound
+        if sound.reported_loss > 0:
+            break
     assert 0 < sound.reported_loss < 0.3
     # The mode that has them takes less.
     assert 16_000 <= sound.bitrate <= 40_000
