@@ -13,6 +13,7 @@ import subprocess
 import wave
 from typing import TYPE_CHECKING, Any, Self
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
+needs_chromium = pytest.mark.skipif(
+    PROGRAM is None, reason="there is no Chromium (apt-get install chromium)"
+)
 SECONDS = 20.0
 WIDTH, HEIGHT = 1120, 900
 _FLAGS = (

@@ -6,7 +6,7 @@ import wave
 from pathlib import Path
 
 import pytest
-from chromium import PROGRAM, Chromium, write_wav
+from chromium import Chromium, needs_chromium, write_wav
 
 from stapes.devserver import Call, ScriptedMind, ToneVoice, Turn
 
@@ -17,13 +17,7 @@ TURNS = """[...document.querySelectorAll('#log > li')].map(row => [
     (row.querySelector('.said')?.firstElementChild.textContent ?? row.textContent).trim(),
 ])"""
 
-pytestmark = [
-    pytest.mark.real_time,
-    pytest.mark.skipif(
-        PROGRAM is None,
-        reason="the page is not tested: there is no Chromium (apt-get install chromium)",
-    ),
-]
+pytestmark = [pytest.mark.real_time, needs_chromium]
 
 
 def question(name: str) -> bytes:

@@ -18,7 +18,7 @@ from tests.docs.pages import ROOT
 
 sys.path += [str(ROOT / "scripts"), str(ROOT / "tests" / "devserver")]
 
-from chromium import PROGRAM, Chromium
+from chromium import Chromium, needs_chromium
 from docs_site.api import names_by_path, public_names
 from docs_site.chapters import INTERNAL, MODULES
 from docs_site.rendering import members, undocumented
@@ -131,7 +131,7 @@ def test_markdown_of_a_page_is_named_by_its_html(site: Path) -> None:
             assert (page.parent / html.unescape(found[1])).exists(), page
 
 
-@pytest.mark.skipif(PROGRAM is None, reason="needs Chromium")
+@needs_chromium
 @pytest.mark.parametrize(
     ("words", "page"),
     [

@@ -17,7 +17,7 @@ from stapes.devserver import ScriptedMind, ToneVoice, Turn
 
 sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 
-from chromium import PROGRAM, Chromium
+from chromium import Chromium, needs_chromium
 
 QUESTIONS = Path(__file__).parents[2] / "examples" / "front_desk" / "questions"
 RATE = 16_000
@@ -27,13 +27,7 @@ ROWS = """[...document.querySelectorAll('#log > li')].map(row => [
     (row.querySelector('.heard') ?? row).textContent.trim(),
 ])"""
 
-pytestmark = [
-    pytest.mark.real_time,
-    pytest.mark.skipif(
-        PROGRAM is None,
-        reason="the page is not tested: there is no Chromium (apt-get install chromium)",
-    ),
-]
+pytestmark = [pytest.mark.real_time, needs_chromium]
 
 
 SILENCE = np.zeros(48_000, "<i2")

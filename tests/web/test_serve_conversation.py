@@ -17,7 +17,7 @@ from stapes._core import calls as core
 
 sys.path += [str(Path(__file__).parents[1] / folder) for folder in ("devserver", "cli")]
 
-from chromium import PROGRAM, Chromium, write_wav
+from chromium import Chromium, needs_chromium, write_wav
 from serving import Served
 
 if TYPE_CHECKING:
@@ -61,10 +61,7 @@ main()
 
 pytestmark = [
     pytest.mark.real_time,
-    pytest.mark.skipif(
-        PROGRAM is None,
-        reason="the page is not tested: there is no Chromium (apt-get install chromium)",
-    ),
+    needs_chromium,
     pytest.mark.skipif(not core.HAS_WEBRTC, reason="the core was built without WebRTC"),
 ]
 

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 
-from chromium import PROGRAM
+from chromium import needs_chromium
 
 RATE = 24_000
 ROWS = """[...document.querySelectorAll('#log > li')].filter(row => !row.hidden).map(row => [
@@ -21,13 +21,7 @@ SILENCE = np.zeros(48_000, "<i2")
 # The server of these tests knows nothing of WebRTC.
 PAGE = "?transport=websocket"
 
-pytestmark = [
-    pytest.mark.real_time,
-    pytest.mark.skipif(
-        PROGRAM is None,
-        reason="the page is not tested: there is no Chromium (apt-get install chromium)",
-    ),
-]
+pytestmark = [pytest.mark.real_time, needs_chromium]
 
 
 @pytest.fixture

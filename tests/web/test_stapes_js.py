@@ -12,16 +12,10 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 
-from chromium import PROGRAM, Chromium
+from chromium import Chromium, needs_chromium
 
 RATE = 24_000
-pytestmark = [
-    pytest.mark.real_time,
-    pytest.mark.skipif(
-        PROGRAM is None,
-        reason="stapes.js is not tested: there is no Chromium (apt-get install chromium)",
-    ),
-]
+pytestmark = [pytest.mark.real_time, needs_chromium]
 
 
 def tone(seconds: float, hz: float = 440.0, rate: int = RATE) -> np.ndarray:

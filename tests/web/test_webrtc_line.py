@@ -23,7 +23,7 @@ from stapes.testing import ScriptedServer
 
 sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 
-from chromium import PROGRAM, Chromium
+from chromium import Chromium, needs_chromium
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,10 +38,7 @@ CLOSED = "connections.every(({ connectionState }) => connectionState === 'closed
 
 pytestmark = [
     pytest.mark.real_time,
-    pytest.mark.skipif(
-        PROGRAM is None,
-        reason="no page is tested over WebRTC: there is no Chromium (apt-get install chromium)",
-    ),
+    needs_chromium,
     pytest.mark.skipif(not core.HAS_WEBRTC, reason="the core was built without WebRTC"),
 ]
 

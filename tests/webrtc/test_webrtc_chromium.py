@@ -14,7 +14,7 @@ sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 
 from browser_peer import BrowserPeer
 from calling import KEY, SECONDS, Seen, eventually
-from chromium import PROGRAM, Chromium
+from chromium import Chromium, needs_chromium
 from tests.sounds import likeness
 
 from stapes import Audio, AudioStopped, RealtimeAgent, RealtimeSession, WebRTCTransport
@@ -24,13 +24,7 @@ RATE = 24_000
 SETTLING = 2 * RATE
 """Jitter buffers play a new stream faster and slower until they know the network."""
 
-pytestmark = [
-    pytest.mark.real_time,
-    pytest.mark.skipif(
-        PROGRAM is None,
-        reason="no calls with Chromium are tested: there is none (apt-get install chromium)",
-    ),
-]
+pytestmark = [pytest.mark.real_time, needs_chromium]
 
 
 @pytest.fixture

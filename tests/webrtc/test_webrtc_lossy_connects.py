@@ -19,7 +19,7 @@ from stapes.calls import CallServer
 
 sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 
-from chromium import PROGRAM, Chromium
+from chromium import Chromium, needs_chromium
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -146,10 +146,7 @@ async def test_sessions_call_a_leg_of_ours(leg):
 
 
 @pytest.mark.real_time
-@pytest.mark.skipif(
-    PROGRAM is None,
-    reason="no pages call over a bad network: there is no Chromium (apt-get install chromium)",
-)
+@needs_chromium
 async def test_pages_call_a_leg_of_ours_and_each_is_asked_who_it_is(leg, desk, stack, tmp_path):
     browser = await stack.enter_async_context(Chromium(tmp_path / "browser"))
     await browser.evaluate(PAGES)
