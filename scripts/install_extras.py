@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -26,13 +27,26 @@ def requirements(extra: str) -> list[str]:
     return found
 
 
-def main() -> None:
-    """Installs into the interpreter that runs this."""
+def install(wanted: list[str]) -> int:
+    """Installs into the interpreter that runs this, by uv: in a tenth of the time that pip takes.
+
+    uv knows nothing of pip's configuration. Where it finds no way to a package, pip has one or says why.
+    """
+    if uv := shutil.which("uv"):
+        options = ["--quiet", "--system-certs", "--python", sys.executable]
+        done = subprocess.run([uv, "pip", "install", *options, *wanted])
+        if done.returncode == 0:
+            return 0
+        print("uv could not install what is needed: pip tries", file=sys.stderr)
     # Python compiles what is imported. The packages have many times as many modules as that.
     options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
-    pip = [sys.executable, "-m", "pip", "install", *options]
+    return subprocess.run([sys.executable, "-m", "pip", "install", *options, *wanted]).returncode
+
+
+def main() -> None:
+    """Installs into the interpreter that runs this."""
     wanted = {name for extra in sys.argv[1:] for name in requirements(extra)}
-    raise SystemExit(subprocess.run([*pip, *sorted(wanted)]).returncode)
+    raise SystemExit(install(sorted(wanted)))
 
 
 if __name__ == "__main__":
