@@ -5,6 +5,9 @@ PYTHON ?= python3
 PYTHON := $(shell command -v $(PYTHON))
 # Some crates build C with cmake: the one that pip installs is found by them, too.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Python keeps what it has compiled, whatever the environment says: a thousand processes of the tests
+# would compile the same packages again.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 # Every CPython from 3.11 up that is found: the suite runs on each of them, with one wheel.
@@ -23,7 +26,7 @@ help: ## List the verbs
 $(VENV)/.tools: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stapes needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile 'cmake>=3.24' 'maturin>=1.9,<2'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile 'cmake>=3.24' 'maturin>=1.9,<2' 'uv>=0.9'
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.tools
@@ -110,7 +113,7 @@ lint-python: dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest stapes._core --allowlist scripts/stubtest_allowlist.txt
+	$(BIN)/python -m mypy.stubtest stapes._core --mypy-config-file scripts/stubtest.ini
 
 format: dev ## Format everything
 	cargo fmt --all
