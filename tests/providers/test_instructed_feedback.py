@@ -62,6 +62,12 @@ class Guarded:
         spoken = self.accent.speaks(response, f"item_{response}", words, bytes(24_000))
         await self.talk.says(*spoken)
 
+    async def says_before_its_sound(self, response: str, words: str) -> None:
+        """The words are looked at before their sound comes."""
+        *words_, sound = self.accent.speaks(response, f"item_{response}", words, bytes(24_000))
+        await self.talk.says(*words_)
+        await self.talk.says(sound)
+
     async def ends(self, response: str, words: str, status: str = "completed") -> None:
         await self.talk.says(*self.accent.has_spoken(response, f"item_{response}", words, status))
 
@@ -263,9 +269,16 @@ async def test_a_response_that_nobody_announced_ends_it(guarded: Any):
     assert call.blocked() == ["", '["secret"]', ""]
 
 
-async def test_a_connection_lost_before_the_answer_begins(guarded: Any):
+@pytest.mark.parametrize("sound_is_late", [False, True], ids=["sound", "late sound"])
+async def test_a_connection_lost_before_the_answer_begins(guarded: Any, sound_is_late: bool):
     call = await guarded(reconnect=GAP)
-    await call.trips("r1")
+    await call.starts("r1")
+    if sound_is_late:
+        await call.says_before_its_sound("r1", "The secret is")
+    else:
+        await call.says("r1", "The secret is")
+    await call.ends("r1", "The secret is", "cancelled")
+    assert call.talk.heard() == {"item_r1": ""}
     call.talk.server.terminate()
     await call.talk.settle()
     await call.talk.after(5)

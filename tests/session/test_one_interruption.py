@@ -63,6 +63,34 @@ async def test_the_late_sound_of_an_answer_without_sound_is_dropped(
     assert interrupted == (["r1"] if earlier == "playing" else [])
 
 
+@pytest.mark.parametrize("cause", CAUSES)
+@pytest.mark.parametrize("words", ["before", "after", "both"])
+@pytest.mark.parametrize("sound", [True, False], ids=["late sound", "no sound"])
+async def test_words_that_had_no_sound_yet_were_not_heard(
+    talks: Talks, cause: str, words: str, sound: bool
+):
+    talk = await begin(talks)
+    of = {"response_id": "r1", "item_id": "a1", "content_index": 0}
+    delta = {"type": "response.output_audio_transcript.delta", "delta": "Once upon", **of}
+    message = {"id": "a1", "type": "message", "role": "assistant"}
+    await talk.starts("r1")
+    await talk.says({"type": "response.output_item.added", "response_id": "r1", "item": message})
+    if words != "after":
+        await talk.says(delta)
+    await interrupt(talk, cause, "r1", "a1")
+    if words != "before":
+        await talk.says(delta)
+    if sound:
+        await talk.speaks("r1", "a1")
+    part = {"type": "output_audio", "transcript": "Once upon a time"}
+    done = {**message, "status": "incomplete", "content": [part]}
+    await talk.says({"type": "response.output_item.done", "response_id": "r1", "item": done})
+    await talk.ends("r1", status="cancelled", output=[done])
+    assert talk.heard() == {"a1": ""}
+    assert talk.session.history[0].content[0].transcript == "Once upon a time"
+    assert talk.cuts() == []
+
+
 @pytest.mark.parametrize("cause", ["speech", "command"])
 async def test_an_answer_that_was_asked_for_is_cancelled_when_it_begins(talks: Talks, cause: str):
     talk = await begin(talks)

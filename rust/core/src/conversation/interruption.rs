@@ -48,7 +48,13 @@ impl Conversation {
         if cancel {
             self.cancel(&cuts);
         }
+        let mut stopped: Vec<Arc<str>> =
+            cuts.iter().map(|it| Arc::clone(&it.response_id)).collect();
+        stopped.extend(self.responses.current().cloned());
         self.cut(cuts);
+        for response_id in stopped {
+            self.note_unvoiced(&response_id);
+        }
     }
 
     /// Stops one response: its playback, its generation, or both. What others have queued plays on, but at
@@ -83,6 +89,9 @@ impl Conversation {
             self.outbox.message(ClientEvent::output_audio_clear());
         }
         self.cut(cuts);
+        if playback {
+            self.note_unvoiced(response_id);
+        }
         self.settle_played();
         Ok(())
     }

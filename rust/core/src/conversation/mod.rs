@@ -49,6 +49,7 @@ mod survival;
 mod tool_answers;
 mod tool_calls;
 mod transcripts;
+mod unvoiced;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;

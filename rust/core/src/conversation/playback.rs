@@ -112,6 +112,7 @@ impl Run {
 pub(super) struct HeardPart {
     pub(super) response_id: Arc<str>,
     pub(super) item_id: Arc<str>,
+    pub(super) content_index: usize,
     pub(super) length_ms: f64,
 }
 
@@ -338,6 +339,7 @@ impl Playback {
                 heard.push(HeardPart {
                     response_id: Arc::clone(&part.response_id),
                     item_id: Arc::clone(&part.item_id),
+                    content_index: part.content_index,
                     length_ms: part.received_ms,
                 });
             }

@@ -49,7 +49,7 @@ impl Conversation {
         let parts = self.playback.take_heard();
         for part in &parts {
             if let Some(response) = self.responses.get_mut(&part.response_id) {
-                response.heard(&part.item_id, part.length_ms);
+                response.heard(&part.item_id, part.content_index, part.length_ms);
             }
         }
         for part in &parts {

@@ -78,8 +78,8 @@ pub(super) struct Response {
     pub(super) heard_ms: f64,
     /// The end of its playback was told.
     pub(super) playback_over: bool,
-    /// The items of which a part was heard to its end.
-    heard_items: Vec<Arc<str>>,
+    /// The items and indices of the parts that were heard to their end.
+    heard_parts: Vec<(Arc<str>, usize)>,
     /// The transcripts of its parts so far.
     pub(super) transcripts: Vec<Spoken>,
 }
@@ -103,17 +103,23 @@ impl Response {
             done: false,
             heard_ms: 0.0,
             playback_over: false,
-            heard_items: Vec::new(),
+            heard_parts: Vec::new(),
             transcripts: Vec::new(),
         }
     }
 
     /// A part was heard to its end.
-    pub(super) fn heard(&mut self, item_id: &Arc<str>, length_ms: f64) {
+    pub(super) fn heard(&mut self, item_id: &Arc<str>, content_index: usize, length_ms: f64) {
         self.heard_ms += length_ms;
-        if self.heard_items.len() < MAX_PARTS {
-            self.heard_items.push(Arc::clone(item_id));
+        if self.heard_parts.len() < MAX_PARTS {
+            self.heard_parts.push((Arc::clone(item_id), content_index));
         }
+    }
+
+    /// Whether that part was heard to its end.
+    pub(super) fn was_heard(&self, item_id: &str, content_index: usize) -> bool {
+        let is_meant = |(id, part): &(Arc<str>, usize)| *part == content_index && **id == *item_id;
+        self.heard_parts.iter().any(is_meant)
     }
 
     /// Adds a delta to the transcript of a part.
@@ -463,9 +469,19 @@ impl Responses {
         let heard_in_part = |(id, _, heard): &(Arc<str>, usize, HeardExtent)| {
             **id == *item_id && heard.audio_end_ms > 0
         };
-        let heard_whole =
-            |response: &Response| response.heard_items.iter().any(|id| **id == *item_id);
+        let heard_whole = |response: &Response| {
+            let mut parts = response.heard_parts.iter();
+            parts.any(|(id, _)| **id == *item_id)
+        };
         self.cuts.iter().any(heard_in_part) || self.known.iter().any(heard_whole)
+    }
+
+    /// Whether a part was cut, as far as that is remembered.
+    pub(super) fn is_cut(&self, item_id: &str, content_index: usize) -> bool {
+        let is_meant = |(id, part, _): &(Arc<str>, usize, HeardExtent)| {
+            *part == content_index && **id == *item_id
+        };
+        self.cuts.iter().any(is_meant)
     }
 
     /// Copies the extent that was heard into an item whose parts were cut before the item arrived.

@@ -248,20 +248,20 @@ impl Server {
                 self.say_of(id, item, "content_part.added", &rest, Fact::Nothing);
             }
             Act::Words { item, text } => {
-                let (_, known) = self.last_part(item);
+                let (part, known) = self.last_part(item);
                 known.text.push_str(&text);
+                let fact = Fact::Words {
+                    response: id,
+                    item,
+                    part,
+                    spoken: known.sound,
+                };
                 let kind = if known.sound {
                     "output_audio_transcript.delta"
                 } else {
                     "output_text.delta"
                 };
-                self.say_of(
-                    id,
-                    item,
-                    kind,
-                    &format!(r#""delta":"{text}""#),
-                    Fact::Nothing,
-                );
+                self.say_of(id, item, kind, &format!(r#""delta":"{text}""#), fact);
             }
             Act::Sound { item, ms } => {
                 let sound = self.persona.sound(ms);

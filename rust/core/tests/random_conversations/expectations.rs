@@ -65,6 +65,10 @@ pub struct Expectations {
     pub ended: HashSet<u32>,
     pub cancelled: HashSet<u32>,
     pub silenced: HashSet<u32>,
+    /// Responses of which text came that is not spoken.
+    written: HashSet<u32>,
+    /// The response, item and index of parts of which words came before a sound, or sound that is dropped.
+    unvoiced: Vec<(u32, u32, usize)>,
     pub requests: HashMap<String, Request>,
     /// The request for the conversation that the server has not answered, as far as the client
     /// can tell.
@@ -95,6 +99,8 @@ impl Expectations {
             ended: HashSet::new(),
             cancelled: HashSet::new(),
             silenced: HashSet::new(),
+            written: HashSet::new(),
+            unvoiced: Vec::new(),
             requests: HashMap::new(),
             in_flight: None,
             waiting: VecDeque::new(),
@@ -158,6 +164,24 @@ impl Expectations {
                 let apart = self.is_apart(*response);
                 self.player.sound(*response, apart, *item, *part, *ms, now);
             }
+            Fact::Sound {
+                response,
+                item,
+                part,
+                ..
+            } => self.without_sound(*response, *item, *part),
+            Fact::Words {
+                response,
+                item,
+                part,
+                spoken,
+            } => {
+                if *spoken {
+                    self.without_sound(*response, *item, *part);
+                } else {
+                    self.written.insert(*response);
+                }
+            }
             Fact::SoundEnds { item, part, stated } => {
                 self.player.sound_ends(*item, *part, *stated);
             }
@@ -207,6 +231,23 @@ impl Expectations {
             _ => {}
         }
         None
+    }
+
+    fn without_sound(&mut self, response: u32, item: u32, part: usize) {
+        if !self.is_apart(response) && !self.player.voiced.contains(&(item, part)) {
+            self.unvoiced.push((response, item, part));
+        }
+    }
+
+    /// The items and parts of stopped responses of which no sound was passed on: nothing was heard.
+    pub fn unheard_words(&self) -> HashSet<(u32, usize)> {
+        self.unvoiced
+            .iter()
+            .filter(|(response, ..)| self.silenced.contains(response))
+            .filter(|(response, ..)| !self.written.contains(response))
+            .map(|(_, item, part)| (*item, *part))
+            .filter(|part| !self.player.voiced.contains(part))
+            .collect()
     }
 
     /// A response is requested.
@@ -286,6 +327,7 @@ impl Expectations {
             .collect();
         lost.sort_unstable();
         self.ended.extend(&lost);
+        self.unvoiced.clear();
         lost.splice(0..0, self.active.take());
         lost
     }

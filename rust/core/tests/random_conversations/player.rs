@@ -43,6 +43,8 @@ pub struct Player {
     ended: HashSet<u32>,
     /// How much of each response was passed on, without what was cut off.
     pub heard_of: HashMap<u32, u64>,
+    /// The items and parts of which sound was passed on.
+    pub voiced: HashSet<(u32, usize)>,
     /// Every cut so far.
     pub cuts: HashMap<(u32, usize), u64>,
 }
@@ -64,6 +66,7 @@ impl Player {
         ms: u64,
         now: u64,
     ) {
+        self.voiced.insert((item, index));
         let is = |part: &Part| part.item == item && part.index == index;
         if !self.parts.last().is_some_and(is) {
             for part in &mut self.parts {

@@ -128,9 +128,12 @@ impl World {
         require(late || places.is_sorted(), Rule::HistoryIsInOrder, || {
             format!("{:?} is {places:?}", self.server.order)
         })?;
-        for ((item, index), ms) in &self.expect.player.cuts {
-            if let Some(heard) = heard_of(&history, *item, *index) {
-                require(heard == Some(*ms), Rule::HistoryShowsTheCut, || {
+        let unvoiced = self.expect.unheard_words().into_iter();
+        let unvoiced = unvoiced.map(|part| (part, 0));
+        let cuts = self.expect.player.cuts.iter();
+        for ((item, index), ms) in cuts.map(|(part, ms)| (*part, *ms)).chain(unvoiced) {
+            if let Some(heard) = heard_of(&history, item, index) {
+                require(heard == Some(ms), Rule::HistoryShowsTheCut, || {
                     format!("item_{item}/{index}: {heard:?}, cut at {ms}")
                 })?;
             }

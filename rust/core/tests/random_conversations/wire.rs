@@ -18,6 +18,13 @@ pub enum Fact {
         part: usize,
         ms: u64,
     },
+    /// `spoken`: they have a sound.
+    Words {
+        response: u32,
+        item: u32,
+        part: usize,
+        spoken: bool,
+    },
     /// All sound of a part has been sent. `stated`: by `response.output_audio.done`.
     SoundEnds {
         item: u32,

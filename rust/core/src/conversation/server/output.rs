@@ -41,7 +41,7 @@ impl Conversation {
         let (response_id, item_id) = self.ids_of_audio(response_id, item_id);
         let response = self.responses.entry(&response_id, self.agent_version);
         if response.silenced {
-            return;
+            return self.note_late(&response_id, &item_id, content_index);
         }
         response.first_audio(now);
         let stated = response.format;
@@ -167,7 +167,11 @@ impl Conversation {
             }
             response.written |= delta.source == GuardSource::Text;
             response.spoke(&delta.item_id, delta.content_index, &delta.text);
+            let silenced = response.silenced;
             self.responses.touch(id, now);
+            if silenced {
+                self.note_late(id, &delta.item_id, delta.content_index);
+            }
         }
         let (transcript, guardrails) = (
             self.outbox.wants(Interest::TRANSCRIPT),
