@@ -87,9 +87,9 @@ test-rust: build-tests
 # time must not share the machine with what keeps it busy, and waits more: three such tests at once take
 # half of two cores.
 test-python: dev
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile -m 'not real_time and not far'
-	$(BIN)/python scripts/test_oldest_sdk.py --numprocesses=3 --dist=loadfile
-	$(BIN)/python -m pytest --numprocesses=3 --dist=worksteal -m 'real_time and not far'
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile -m 'not real_time and not far'
+	$(BIN)/python scripts/test_oldest_sdk.py --numprocesses=4 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal -m 'real_time and not far'
 
 pythons: $(VENV)/.tools
 	$(BIN)/python scripts/test_on_pythons.py --prepare $(PYTHONS)

@@ -93,7 +93,7 @@ def test(version: str, inside: Path, wheel: Path, *, is_end: bool) -> None:
     """Runs the tests in an environment of its own."""
     print(f"CPython {version} with {wheel.name}", flush=True)
     run(inside, *PIP, "--force-reinstall", "--no-deps", wheel)
-    options = ("-p", "no:cacheprovider", "--numprocesses=3", "--dist=loadfile")
+    options = ("-p", "no:cacheprovider", "--numprocesses=4", "--dist=loadfile")
     run(inside, "-m", "pytest", *options, "-m", "not real_time", *tests(is_end=is_end))
 
 
