@@ -16,7 +16,7 @@ TRANSPORT ?= websocket
 RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev release test checks tests prepare pythons build-tests test-rust test-python test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-phone bench-survival bench-turns bench-webrtc fuzz faults docs wheels clean
+.PHONY: help install demo dev release test checks tests prepare pythons build-tests test-rust test-python test-browsers test-real-time test-pythons test-far lint lint-rust lint-python format bench bench-core bench-load bench-phone bench-survival bench-turns bench-webrtc fuzz faults docs wheels clean
 
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -83,13 +83,19 @@ build-tests: dev
 test-rust: build-tests
 	cargo test --quiet --workspace $(ALIKE)
 
-# Tests wait for processes and sockets: three at once take three quarters of two cores. What takes real
-# time must not share the machine with what keeps it busy, and waits more: three such tests at once take
-# half of two cores.
+# Tests wait for processes and sockets: four at once keep two cores at work. What takes real time must not
+# share the machine with what keeps it busy: three such tests at once, and one browser among them, take half
+# of two cores.
 test-python: dev
 	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile -m 'not real_time and not far'
 	$(BIN)/python scripts/test_oldest_sdk.py --numprocesses=4 --dist=loadfile
-	$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal -m 'real_time and not far'
+	$(MAKE) PYTHON=$(PYTHON) --jobs=2 --output-sync test-browsers test-real-time
+
+test-browsers: dev
+	$(BIN)/python -m pytest -m 'real_time and browser and not far'
+
+test-real-time: dev
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal -m 'real_time and not browser and not far'
 
 pythons: $(VENV)/.tools
 	$(BIN)/python scripts/test_on_pythons.py --prepare $(PYTHONS)

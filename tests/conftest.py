@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from stapes.devserver import DevServer, Mind, Options
 from stapes.testing import ScriptedServer
+from tests.devserver.chromium import needs_chromium
 from tests.loops.no_watching import use_where_asked
 from tests.talk import Talks
 
@@ -36,12 +37,16 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# First: what is asked for by its markers is chosen afterwards.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Lets what depends on the machine's leisure try again.
+    """Lets what depends on the machine's leisure try again, and marks what needs a browser.
 
     Sound that is sent in real time suffers where the machine is busy, which is not what is tested.
     """
     for item in items:
+        if needs_chromium.mark in item.iter_markers("skipif"):
+            item.add_marker(pytest.mark.browser)
         is_timed = any(item.get_closest_marker(name) for name in ("real_time", "far"))
         if is_timed or "webrtc" in item.path.name:
             item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
