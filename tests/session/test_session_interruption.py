@@ -126,6 +126,8 @@ async def test_a_reader_that_comes_late_hears_nothing_of_the_interrupted_answer(
 
 async def test_a_loop_that_was_busy_hears_nothing_of_the_interrupted_answer(run):
     """The sound waits in the core while the loop is blocked; the server has a loop of its own."""
+    # Made before: while it is made the loop runs, and sound comes.
+    speech = await spoken("Enough of that now.") + silence(700)
     ready, stop = threading.Event(), threading.Event()
     holder: list[Any] = []
 
@@ -155,7 +157,7 @@ async def test_a_loop_that_was_busy_hears_nothing_of_the_interrupted_answer(run)
             reader = session.events(Audio, AudioInterrupted)
             first = await anext(reader)
             assert isinstance(first, Audio)
-            session.send_audio(await spoken("Enough of that now.") + silence(700))
+            session.send_audio(speech)
             # Blocks the loop until the server has been told where to cut.
             messages = session.probe.traffic()[1]
             for _ in range(500):
