@@ -116,10 +116,11 @@ impl Response {
         }
     }
 
-    /// Whether that part was heard to its end.
+    /// Whether that part was heard to its end. Sound that names no part may have been of any.
     pub(super) fn was_heard(&self, item_id: &str, content_index: usize) -> bool {
-        let is_meant = |(id, part): &(Arc<str>, usize)| *part == content_index && **id == *item_id;
-        self.heard_parts.iter().any(is_meant)
+        self.heard_parts
+            .iter()
+            .any(|(id, part)| id.is_empty() || (*part == content_index && **id == *item_id))
     }
 
     /// Adds a delta to the transcript of a part.
