@@ -83,11 +83,11 @@ build-tests: dev
 test-rust: build-tests
 	cargo test --quiet --workspace $(ALIKE)
 
-# Tests wait for processes and sockets: four at once keep two cores at work. What takes real time must not
-# share the machine with what keeps it busy: three such tests at once, and one browser among them, take half
-# of two cores.
+# Tests wait for processes and sockets: three at once take three quarters of two cores, and what waits for
+# a clock keeps its time. What takes real time must not share the machine with what keeps it busy: three
+# such tests at once, and one browser among them, take half of two cores.
 test-python: dev
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile -m 'not real_time and not far'
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile -m 'not real_time and not far'
 	$(BIN)/python scripts/test_oldest_sdk.py --numprocesses=4 --dist=loadfile
 	$(MAKE) PYTHON=$(PYTHON) --jobs=2 --output-sync test-browsers test-real-time
 
