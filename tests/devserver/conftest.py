@@ -20,7 +20,10 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     complaints = [
         record.getMessage()
         for record in caplog.get_records("call")
-        if record.name.startswith(("uvicorn", "asyncio")) and record.levelno >= logging.WARNING
+        if record.name.startswith(("uvicorn", "asyncio"))
+        and record.levelno >= logging.WARNING
+        # aiortc sends in tasks that it does not wait for, and that fail where the call has ended.
+        and "RTCSctpTransport._data_channel_flush" not in record.getMessage()
     ]
     assert not complaints
 
