@@ -37,7 +37,7 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# First: what is asked for by its markers is chosen afterwards.
+# Before pytest selects tests by their markers.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Lets what depends on the machine's leisure try again, and marks what needs a browser.

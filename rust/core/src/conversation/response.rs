@@ -116,7 +116,7 @@ impl Response {
         }
     }
 
-    /// Whether that part was heard to its end. Sound that names no part may have been of any.
+    /// Whether that part was heard to its end. Sound without an item id may belong to any part.
     pub(super) fn was_heard(&self, item_id: &str, content_index: usize) -> bool {
         self.heard_parts
             .iter()

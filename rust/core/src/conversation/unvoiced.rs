@@ -1,9 +1,8 @@
 //! Words without their sound: an answer that is stopped before the sound of its words has come was not
 //! heard, however much of it the server has told.
 //!
-//! The server is told of no cut, for it was sent nothing that played: it has cancelled the response. The
-//! history shows that nothing was heard as soon as the server states the item, which it does when the
-//! response has ended.
+//! No truncation is sent: nothing of the part was played, and the response is cancelled. The history shows
+//! that nothing was heard once the server states the item, at the end of the response.
 
 use std::sync::Arc;
 

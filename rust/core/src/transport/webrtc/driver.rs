@@ -157,8 +157,8 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
         let mut held = endpoint.reading_held();
         let mut holding = *held.borrow_and_update();
         let mut sending = Self::next_batch(peer, endpoint, self.settings);
-        // What the session begins with may be unsayable. Nothing that comes is heard before that is known:
-        // the session would count as connected.
+        // The first messages may be too long for the server. Nothing is received before they are sent:
+        // the session would count as connected, and then fail.
         let mut is_beginning = sending.is_some();
         let mut timer = pin!(sleep_until(self.started));
         self.offer_to_pass();
