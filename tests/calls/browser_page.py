@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
+import time
 import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -53,9 +54,16 @@ class BrowserPage:
         self.generation = 0
         self.played = 0
         self.close_code: int | None = None
+        self._reported = (0, 0, time.monotonic())
         self._changed = asyncio.Event()
         self._socket: ClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
+
+    @property
+    def most_heard_ms(self) -> float:
+        """The most that the server may count as heard: the last report, and the time since it."""
+        _, played, at = self._reported
+        return played / self.sample_rate * 1000 + (time.monotonic() - at) * 1000
 
     @property
     def socket(self) -> ClientConnection:
@@ -98,6 +106,8 @@ class BrowserPage:
 
     async def say(self, sound: bytes = b"") -> None:
         """Sends sound, and with it what was played; nothing: the report alone."""
+        if self._reported[:2] != (self.generation, self.played):
+            self._reported = (self.generation, self.played, time.monotonic())
         await self.socket.send(struct.pack("<II", self.generation, self.played) + sound)
 
     async def until(self, condition: Callable[[], object]) -> None:

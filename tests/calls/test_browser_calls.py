@@ -7,6 +7,7 @@ import base64
 import gc
 import os
 import threading
+import time
 import urllib.error
 import urllib.request
 from contextlib import asynccontextmanager
@@ -131,7 +132,7 @@ async def test_an_interruption_clears_and_cuts_at_what_the_page_has_reported(
             await until(lambda: desk.session is not None)
             await speak(model, tone(4.0))
             await page.until(lambda: len(page.heard) == 4 * SECOND)
-            # It has played 1.2 s, whatever the clock says.
+            # It has played 1.2 s, however long ago the sound was sent.
             page.played = 28_800
             for _ in range(4):
                 await page.say()
@@ -146,7 +147,7 @@ async def test_an_interruption_clears_and_cuts_at_what_the_page_has_reported(
             await page.until(lambda: page.generation == 1)
             await until(lambda: any(is_cut(message) for message in model.received))
             cut = [message for message in model.received if is_cut(message)]
-            assert 1_200 <= cut[0]["audio_end_ms"] <= 1_260
+            assert 1_200 <= cut[0]["audio_end_ms"] <= page.most_heard_ms + 20
             await page.until(lambda: bool(page.told("interrupted")))
 
 
@@ -578,15 +579,16 @@ async def test_a_flood_of_sound_or_of_messages_is_dropped_and_counted():
     async with listening(answer, options=options) as url, BrowserPage(url) as page:
         await page.start()
         await until(lambda: calls)
+        began = time.monotonic()
         for _ in range(100):
             await page.say(bytes(SECOND // 10))
         for number in range(200):
             await page.send({"type": "message", "data": number})
         await until(lambda: calls[0].core.stats()[4] >= 150)
         packets = calls[0].core.stats()[0]
-        assert 20 <= packets <= 30
+        assert 20 <= packets <= 25 + 11 * (time.monotonic() - began)
         await until(lambda: len(said) >= 50)
-        assert len(said) <= 80
+        assert len(said) <= 55 + 10 * (time.monotonic() - began)
         assert not calls[0].is_over
 
 
