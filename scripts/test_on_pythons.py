@@ -54,20 +54,34 @@ def run(*command: str | Path, **environment: str) -> None:
     subprocess.run(list(map(str, command)), check=True, cwd=ROOT, env=os.environ | environment)
 
 
-def build() -> Path:
-    """The wheel, of the same build that is developed with."""
-    shutil.rmtree(WHEELS, ignore_errors=True)
+def build(*interpreter: str) -> Path:
+    """The wheel, of the same build that is developed with.
+
+    One without a GIL has to be named: before CPython 3.15 there is no stable ABI for it.
+    """
+    out = WHEELS / ("named" if interpreter else "any")
+    shutil.rmtree(out, ignore_errors=True)
     maturin = Path(sys.executable).with_name("maturin")
-    options = ("--profile", "dev", "--features", "stapes-py/workspace", "--out", WHEELS)
-    run(maturin, "build", "--quiet", *options)
-    (wheel,) = WHEELS.glob("stapes-*-abi3-*.whl")
+    options = ("--profile", "dev", "--features", "stapes-py/workspace", "--out", out)
+    named = ("--interpreter", *interpreter) if interpreter else ()
+    run(maturin, "build", "--quiet", *options, *named)
+    (wheel,) = out.glob("stapes-*.whl")
     return wheel
+
+
+def version_of(python: str) -> str:
+    """Its version, with a `t` where it has no GIL."""
+    code = (
+        "import platform, sysconfig; free = sysconfig.get_config_var('Py_GIL_DISABLED');"
+        "print(platform.python_version() + 't' * bool(free))"
+    )
+    told = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    return told.stdout.strip()
 
 
 def environment(python: str) -> tuple[str, Path]:
     """The interpreter's version, and its own environment with all that the tests need."""
-    told = [python, "-c", "import platform; print(platform.python_version())"]
-    version = subprocess.run(told, capture_output=True, text=True, check=True).stdout.strip()
+    version = version_of(python)
     made = ROOT / "target" / f"venv-{version}"
     inside, installed = made / "bin" / "python", made / ".test"
     wanted = (ROOT / "pyproject.toml").stat().st_mtime
@@ -109,11 +123,12 @@ def main() -> None:
     if not pythons:
         print("no other CPython from 3.11 up is here: the suite has run on this one only")
         return
-    wheel = build()
+    shared = build()
     environments = dict(environment(python) for python in pythons)
     minors = {version: int(version.split(".")[1]) for version in environments}
     known = {sys.version_info.minor, *minors.values()}
     for version, inside in environments.items():
+        wheel = build(str(inside)) if version.endswith("t") else shared
         test(version, inside, wheel, is_end=minors[version] in {min(known), max(known)})
 
 

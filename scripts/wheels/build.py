@@ -6,6 +6,8 @@
 zig links, so that the wheel needs no newer glibc than 2.17 (manylinux2014), whatever this machine
 has. Run it with the interpreter of an environment that has the extra `wheels`: `make wheels`.
 
+An interpreter without a GIL gets a wheel of its own; `cpython.sh` builds one.
+
 The second form makes the wheel for a machine of another kind. It is tried where a command is given
 that runs a Python of that kind, such as `qemu-aarch64-static -L ROOT ROOT/usr/bin/python3.11`.
 `debian_arm64.sh` has what it takes on Debian.
@@ -17,6 +19,7 @@ import argparse
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -60,7 +63,8 @@ def check(wheel: Path, machine: str) -> None:
     policy = re.search(r'consistent with the following platform tag:\s*"([^"]+)"', told)
     if policy is None or policy[1] != f"{GLIBC}_{machine}":
         raise SystemExit(f"{wheel.name} is to be {GLIBC}_{machine}; auditwheel says:\n{told}")
-    run("abi3audit", "--strict", wheel)
+    if "-abi3-" in wheel.name:
+        run("abi3audit", "--strict", wheel)
     names = zipfile.ZipFile(wheel).namelist()
     for needed in ("licenses/LICENSE", "THIRD_PARTY_LICENSES.txt", "sboms/", "py.typed"):
         if not any(needed in name for name in names):
@@ -99,18 +103,26 @@ def try_on_foreign(python: str, wheel: Path, machine: str) -> str:
     return f"{machine}, {said}; spoken in {time.monotonic() - begun:.0f} s"
 
 
-def build(out: Path, target: str) -> Path:
-    """Builds the wheel for a kind of machine."""
+def is_free_threaded(python: str) -> bool:
+    """Whether an interpreter has no GIL."""
+    told = "import sysconfig; print(bool(sysconfig.get_config_var('Py_GIL_DISABLED')))"
+    return run(python, "-c", told).strip() == "True"
+
+
+def build(out: Path, target: str, python: str | None = None) -> Path:
+    """Builds the wheel for a kind of machine; for one interpreter alone, if it is named."""
     machine = target.partition("-")[0]
     run(sys.executable, HERE / "third_party.py", target)
-    for old in out.glob(f"stapes-*{machine}.whl"):
-        old.unlink()
     maturin = ["maturin", "build", "--profile", "dist", "--compression-level", "9"]
     if target != HOST:
         maturin += ["--target", target]
-    run(*maturin, "--zig", "--compatibility", "manylinux2014", "--out", out)
-    (wheel,) = out.glob(f"stapes-*{machine}.whl")
-    return wheel
+    if python is not None:
+        maturin += ["--interpreter", python]
+    with tempfile.TemporaryDirectory() as made:
+        run(*maturin, "--zig", "--compatibility", "manylinux2014", "--out", made)
+        (wheel,) = Path(made).glob(f"stapes-*{machine}.whl")
+        out.mkdir(exist_ok=True)
+        return Path(shutil.move(wheel, out / wheel.name))
 
 
 def build_sources(out: Path, is_vendored: bool) -> None:
@@ -137,17 +149,28 @@ def main() -> None:
     is_foreign = options.target != HOST
     if not is_foreign:
         build_sources(out, options.vendored)
-    wheel = build(out, options.target)
-    made = [wheel] if is_foreign else [*sorted(out.glob("stapes-*.tar.*")), wheel]
+    machine = options.target.partition("-")[0]
+    for old in out.glob(f"stapes-*{machine}.whl"):
+        old.unlink()
+    pythons = [] if is_foreign else [sys.executable, *options.pythons]
+    free = [python for python in pythons if is_free_threaded(python)]
+    # Before CPython 3.15 there is no stable ABI without a GIL: each has a wheel of its own.
+    wheels = {
+        build(out, options.target): [python for python in pythons if python not in free],
+        **{build(out, options.target, python): [python] for python in free},
+    }
+    made = [*wheels] if is_foreign else [*sorted(out.glob("stapes-*.tar.*")), *wheels]
     run("twine", "check", "--strict", *(it for it in made if it.suffix != ".xz"))
     for each in made:
         print(f"{each.name}: {each.stat().st_size / 1e6:.2f} MB", flush=True)
-    machine = options.target.partition("-")[0]
-    check(wheel, machine)
-    if is_foreign and options.foreign_python and not options.no_try:
-        print(f"  {try_on_foreign(options.foreign_python, wheel, machine)}", flush=True)
-    for python in [] if is_foreign or options.no_try else [sys.executable, *options.pythons]:
-        print(f"  {try_on(python, wheel)}", flush=True)
+    for wheel, takers in wheels.items():
+        check(wheel, machine)
+        if options.no_try:
+            continue
+        if is_foreign and options.foreign_python:
+            print(f"  {try_on_foreign(options.foreign_python, wheel, machine)}", flush=True)
+        for python in takers:
+            print(f"  {try_on(python, wheel)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import weakref
 from typing import Any
 
@@ -227,6 +228,9 @@ def test_a_command_that_outlives_its_loop_complains_of_nothing(capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.skipif(
+    sys.version_info >= (3, 14), reason="there a task of asyncio's own breaks in a forked child"
+)
 def test_a_forked_child_under_stapes_run_may_exit(interpreter):
     script = """
         async def fork():
