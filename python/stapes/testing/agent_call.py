@@ -69,6 +69,9 @@ class AgentCall:
         server_options: of the server. By default it sends answers at once.
         patience: seconds that a turn may take.
         options: of the session, such as `context`, `config` or `output_guardrails`.
+
+    Raises:
+        ValueError: options that contradict each other, or a transport of your own.
     """
 
     def __init__(
@@ -92,8 +95,13 @@ class AgentCall:
         else:
             self.server = DevServer(mind or default_mind(), voice, server_options, rudeness=server)
         self._owns_server = not isinstance(server, DevServer)
+        if not isinstance(transport := options.get("transport", "websocket"), str):
+            raise ValueError(
+                f"transport={transport!r}: an AgentCall connects to its own server, whatever the URL "
+                'of a transport; say "websocket" or "webrtc", or make a RealtimeSession'
+            )
         tracker = None
-        if "playback" not in options and options.get("transport", "websocket") != "webrtc":
+        if "playback" not in options and transport != "webrtc":
             options["playback"] = tracker = PlaybackTracker()
         options.setdefault("api_key", "test")
         self.session: RealtimeSession[Any] = RealtimeSession(agent, **options)
@@ -102,7 +110,7 @@ class AgentCall:
         self._patience = patience
         self._id = secrets.token_hex(8)
         self._stack = AsyncExitStack()
-        self._is_webrtc = options.get("transport") == "webrtc"
+        self._is_webrtc = transport == "webrtc"
 
     # Its life
 
@@ -183,8 +191,8 @@ class AgentCall:
             near = self._ear.stop_at(
                 barge_in_at,
                 lambda response_id: self._witness.is_of(response_id, before),
-                # A server that sends answers at once has sent all of it before it hears a voice.
-                waits_for_end=bool(voice or is_sound(what)) and self.server.options.pace is None,
+                # A server that sends answers at once has sent all of it before it hears anything.
+                waits_for_end=self.server.options.pace is None,
             )
         said = "" if is_sound(what) else str(what)
         turn = AgentTurn(said, user_is_heard=not said)
