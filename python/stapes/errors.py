@@ -181,7 +181,7 @@ class SignatureError(StapesError):
         self.reason = reason
 
 
-class TokenError(StapesError):
+class TokenError(CallError):
     """A caller's token is not accepted. The message says why and what to do."""
 
 

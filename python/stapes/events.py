@@ -370,6 +370,8 @@ class GuardrailTripped:
     error: OutputGuardrailTripwireTriggered
     """Its `guardrail_result` says what was found."""
     item_id: str
+    response_id: str = ""
+    """Of the answer that is stopped."""
     type: ClassVar[Literal["guardrail_tripped"]] = "guardrail_tripped"
     __repr__ = by_name
 

@@ -120,3 +120,17 @@ def test_agents_are_told_in_their_order():
         session.callbacks["agent_handoff"](SimpleNamespace(to_agent=SimpleNamespace(name=name)))
 
     assert "agents: Desk > Billing > Desk" in str(summary)
+
+
+def test_an_answer_that_a_guardrail_stopped_was_not_interrupted():
+    call: Any = Listened()
+    session: Any = Listened()
+    summary = CallSummary(call, session)
+
+    session.callbacks["guardrail_tripped"](SimpleNamespace(response_id="r1"))
+    for response in ("r1", "r2"):
+        cut = SimpleNamespace(response_id=response, interrupted=True)
+        session.callbacks["playback_ended"](cut)
+
+    assert (summary.interruptions, summary.guardrails) == (1, 1)
+    assert "interruptions: 1 | guardrails: 1 | tokens" in str(summary)

@@ -112,6 +112,19 @@ async def test_without_extras_the_development_server_answers_what_is_written(age
                         break
 
 
+async def test_without_extras_the_mind_and_the_built_in_voice_may_be_asked_for_by_name() -> None:
+    for options in (["--mind", "written"], ["--mind", "written", "--voice", "natural"]):
+        async with base_install("dev-server", "--port", 0, *options) as server:
+            assert "written mind" in await line(server, "Listening on")
+
+
+async def test_without_extras_a_script_says_what_reads_it(tmp_path: Path) -> None:
+    script = tmp_path / "script.yaml"
+    script.write_text("otherwise: Pardon?", "utf-8")
+    async with base_install("dev-server", "--port", 0, "--script", script) as server:
+        assert "pip install pyyaml" in await line(server, "stapes:")
+
+
 async def test_without_extras_a_recorded_question_is_answered(agent: Path) -> None:
     async with base_install("talk", agent, "--in", QUESTION) as talking:
         assert "Guide" in await line(talking, "built in")

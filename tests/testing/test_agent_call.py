@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from desk_agent import agent, billing, no_secrets
 
-from stapes import AgentToolStart, PlaybackTracker
+from stapes import AgentToolStart, PlaybackTracker, WebSocketTransport
 from stapes.audio import Recording, write_wav
 from stapes.testing import (
     AgentCall,
@@ -80,6 +80,32 @@ async def test_barging_in_at_a_word_leaves_what_was_heard_up_to_it(word, pace) -
         told = dict(call.conversation.messages)["assistant"]
         assert told == "All right."
         assert STORY.startswith(call.conversation.messages[1][1])
+
+
+async def test_who_barges_in_at_a_word_finds_the_same_place_each_time() -> None:
+    places = set()
+    for _ in range(4):
+        async with AgentCall(agent, mind=STORIES) as call:
+            story = call.say("Tell me a story.")
+            await call.say("stop", barge_in_at="hoard")
+            assert not story.errors
+            (cut,) = call.served.received.of("conversation.item.truncate")
+            places.add((cut["audio_end_ms"], story.heard))
+    assert len(places) == 1
+
+
+@pytest.mark.parametrize("format_", ["g711_ulaw", "g711_alaw"])
+async def test_a_phones_format_is_heard_to_its_end_and_cut_where_it_is(format_) -> None:
+    config = {"audio": {"output": {"format": format_}}}
+    ends = []
+    for each in ({}, config):
+        async with AgentCall(agent, mind=STORIES, config=each) as call:
+            story = call.say("Tell me a story.")
+            await call.say("stop", barge_in_at="cave")
+            (cut,) = call.served.received.of("conversation.item.truncate")
+            ends.append(cut["audio_end_ms"])
+            assert story.heard.endswith("cave.")
+    assert abs(ends[1] - ends[0]) <= 1
 
 
 async def test_a_voice_barges_in_as_well() -> None:
@@ -153,6 +179,15 @@ async def test_approvals_are_waited_for_and_decided() -> None:
         assert "Not today" in refused.heard
 
 
+async def test_an_approval_of_an_earlier_turn_is_decided_as_well() -> None:
+    async with AgentCall(billing) as call:
+        asked = await call.say("Refund 20 dollars for booking A12")
+        await call.say("hello")
+        assert await call.approve() is asked
+        asked.expect_tool("refund", amount=20.0)
+        assert "refunded 20 dollars" in asked.heard
+
+
 async def test_a_handoff_is_part_of_the_turn() -> None:
     async with AgentCall(agent) as call:
         turn = await call.say("I have a question about my bill")
@@ -176,6 +211,19 @@ async def test_a_guardrail_is_seen_in_the_turn() -> None:
         turn = await call.say("What is the code?")
         assert turn.guardrails == ["no secrets"]
         assert turn.heard.endswith("I cannot tell.")
+        # The answer was heard to its end before the guardrail had run.
+        assert not turn.interrupted
+
+
+async def test_a_guardrail_stops_an_answer_that_is_played_in_real_time() -> None:
+    secret = "You ask for what nobody may know, not even those who ask for it. The code is 4711."
+    mind = ScriptedMind([Turn(say=secret, times=1)], otherwise="No.")
+    options = {"transport": "webrtc", "output_guardrails": [no_secrets]}
+    async with AgentCall(agent, mind=mind, **options) as call:
+        turn = await call.say("What is the code?")
+        assert turn.guardrails == ["no secrets"]
+        assert turn.interrupted
+        assert "4711" not in turn.heard
 
 
 async def test_an_agent_that_hangs_up_ends_the_turn() -> None:
@@ -219,6 +267,11 @@ async def test_options_of_a_server_that_runs_already_are_refused(options) -> Non
     async with DevServer() as server:
         with pytest.raises(ValueError, match="give them to the DevServer"):
             AgentCall(agent, server=server, **options)
+
+
+async def test_a_transport_of_ones_own_is_refused() -> None:
+    with pytest.raises(ValueError, match="an AgentCall connects to its own server"):
+        AgentCall(agent, transport=WebSocketTransport(url="ws://127.0.0.1:9/"))
 
 
 async def test_ones_own_player_cannot_barge_in() -> None:

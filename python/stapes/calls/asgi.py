@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from stapes._core import calls as _core
 from stapes.calls.admission import check_token
 from stapes.calls.call import REFUSED, Call, CallError
+from stapes.calls.leaving import caller_has_left
 from stapes.calls.messages import CallOutgoing, CallStarted
 from stapes.calls.options import CallOptions
 from stapes.calls.origins import core_origins
@@ -129,7 +130,9 @@ class AsgiCall(Call):
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
+    ) -> bool:
+        if left := caller_has_left(self, error):
+            error = None
         if isinstance(error, Exception):
             self.answer_failed()
         self.hang_up(after_playback=error is None)
@@ -137,6 +140,7 @@ class AsgiCall(Call):
             await self.ended()
         finally:
             await self._finish()
+        return left
 
     async def _finish(self) -> None:
         receiving, sending = self._pumps

@@ -81,7 +81,10 @@ class Call:
         if self._about is None:
             self._about = self.core.about()
         if self._about is None:
-            raise CallError("the stream of the call has not started: nothing is known of it yet")
+            raise CallError(
+                "the stream of the call has not started: nothing is known of it yet; make its "
+                "session inside `async with call:`"
+            )
         return self._about
 
     # Who calls
@@ -168,7 +171,11 @@ class Call:
         self.core.play(sound, sample_rate)
 
     def clear(self) -> None:
-        """Stops all that is played; an answer is cut where it was heard to."""
+        """Stops all that is played, prompts and answers; an answer is cut where it was heard to.
+
+        An answer that was asked for and has no sound yet is left, and is heard when it comes:
+        `RealtimeSession.interrupt` stops that as well.
+        """
         self.core.clear()
 
     async def played(self) -> bool:

@@ -14,6 +14,7 @@ from stapes._core import calls as _core
 from stapes.calls.admission import check_token
 from stapes.calls.call import Call
 from stapes.calls.dispatching import MessageDispatcher
+from stapes.calls.leaving import caller_has_left
 from stapes.calls.listening import listen
 from stapes.calls.messages import IncomingCall
 from stapes.calls.options import CallOptions, ListenOptions
@@ -458,12 +459,13 @@ class CallServer:
         logger.info("%s call %s begins", call.carrier, call.id)
         try:
             await route.answer(call)
-        except Exception:
-            logger.exception("the answer of call %s failed", call.id)
-            call.answer_failed()
-            call.clear()
-            if self._apology is not None:
-                call.play(self._apology)
+        except Exception as error:
+            if not caller_has_left(call, error):
+                logger.exception("the answer of call %s failed", call.id)
+                call.answer_failed()
+                call.clear()
+                if self._apology is not None:
+                    call.play(self._apology)
         call.hang_up(after_playback=True)
         ended = await call.ended()
         logger.info(

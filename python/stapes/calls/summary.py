@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from agents.realtime import RealtimeAgent
 
     from stapes.calls.call import Call
-    from stapes.events import AgentHandoff, AgentToolStart, PlaybackEnded
+    from stapes.events import AgentHandoff, AgentToolStart, GuardrailTripped, PlaybackEnded
 
 __all__ = ["CallSummary", "one_line"]
 
@@ -50,10 +50,14 @@ class CallSummary:
         self.tools: dict[str, int] = {}
         """How often each tool was called."""
         self.interruptions = 0
-        """Answers that the caller cut."""
+        """Answers that were cut while they were played: by the caller, or by the application."""
+        self.guardrails = 0
+        """Answers that a guardrail stopped."""
+        self._stopped: str | None = None
         session.on("agent_handoff", self._handed_over)
         session.on("agent_tool_start", self._tool_called)
         session.on("playback_ended", self._playback_ended)
+        session.on("guardrail_tripped", self._guardrail_tripped)
 
     @property
     def tokens(self) -> int:
@@ -68,7 +72,11 @@ class CallSummary:
         self.tools[name] = self.tools.get(name, 0) + 1
 
     def _playback_ended(self, event: PlaybackEnded) -> None:
-        self.interruptions += event.interrupted
+        self.interruptions += event.interrupted and event.response_id != self._stopped
+
+    def _guardrail_tripped(self, event: GuardrailTripped) -> None:
+        self.guardrails += 1
+        self._stopped = event.response_id
 
     def __str__(self) -> str:
         call, ended = self._call, self._call.ending
@@ -82,6 +90,7 @@ class CallSummary:
             f"agents: {' > '.join(map(one_line, self.agents))}",
             f"tools: {tools or 'none'}",
             f"interruptions: {self.interruptions}",
+            *([f"guardrails: {self.guardrails}"] if self.guardrails else []),
             f"tokens: {self.tokens}",
         ]
         if ended is not None:

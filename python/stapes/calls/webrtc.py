@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stapes._core import calls as _core
 from stapes.calls.admission import check_token
 from stapes.calls.call import Call, CallError
+from stapes.calls.leaving import caller_has_left
 from stapes.calls.messages import CallAnswered, CallStarted
 from stapes.calls.options import CallOptions
 from stapes.calls.page_events import PageEvents
@@ -205,11 +206,14 @@ class WebRTCCall(Call):
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> None:
+    ) -> bool:
+        if left := caller_has_left(self, error):
+            error = None
         if isinstance(error, Exception):
             self.answer_failed()
         self.hang_up(after_playback=error is None)
         await self.ended()
+        return left
 
     def handle(self, message: Any) -> None:
         """Takes a message of the core."""

@@ -280,10 +280,10 @@ def dev_server(
     from stapes.cli.dev_server import (
         ServerSetupError,
         best_mind,
+        best_voice,
         drop_help,
         make_mind,
         make_rudeness,
-        make_voice,
         run_server,
     )
 
@@ -324,7 +324,9 @@ def dev_server(
             mind_name, thinks, speaks, note = best_mind(voice.value)
         else:
             mind_name, note = (mind or MindKind.SCRIPTED).value, None
-            thinks, speaks = make_mind(mind_name, script), make_voice(voice.value)
+            # The voice first: a mind that listens has a process, which nobody would end.
+            speaks = best_voice(voice.value)
+            thinks = make_mind(mind_name, script)
         run_server(
             thinks,
             speaks,

@@ -55,14 +55,27 @@ def best_mind(voice: VoiceName) -> tuple[MindName, Mind, Voice, str | None]:
         speaks = make_voice(voice)
         return "listening", make_mind("listening"), speaks, None
     except ServerSetupError:
-        from stapes.cli.builtin import BuiltinVoice
-
-        speaks = BuiltinVoice() if voice == "natural" else make_voice(voice)
         note = (
             "It understands what is written, and no speech: for that, "
             "pip install 'stapes[speech]' (CPython 3.11 to 3.13)."
         )
-        return "written", make_mind("written"), speaks, note
+        return "written", make_mind("written"), best_voice(voice), note
+
+
+def best_voice(name: VoiceName) -> Voice:
+    """Return a voice; for `natural`, which is the default, the built-in one where no other is.
+
+    Raises:
+        ServerSetupError: another voice is asked for, and is not there.
+    """
+    try:
+        return make_voice(name)
+    except ServerSetupError:
+        if name != "natural":
+            raise
+        from stapes.cli.builtin import BuiltinVoice
+
+        return BuiltinVoice()
 
 
 def make_voice(name: VoiceName) -> Voice:
@@ -231,8 +244,8 @@ def _scripted(script: Path | None) -> Mind:
         return ScriptedMind.from_yaml(script)
     except (OSError, ScriptError) as error:
         raise ServerSetupError(str(error)) from None
-    except ImportError as error:
-        raise ServerSetupError(f"reading a script {_needs_server(error)}") from None
+    except ImportError:
+        raise ServerSetupError("reading a script needs PyYAML: pip install pyyaml") from None
 
 
 def _needs_speech(error: ImportError) -> str:

@@ -90,9 +90,9 @@ class OutputCheck:
         results = await asyncio.gather(*(self._tripped(one, text) for one in self._guardrails))
         if (tripped := next((result for result in results if result is not None), None)) is None:
             return
-        event = GuardrailTripped(
-            context, self._agent, GuardrailTripwire(tripped), message.item_id or ""
-        )
+        tripwire = GuardrailTripwire(tripped)
+        item_id, response_id = message.item_id or "", message.response_id or ""
+        event = GuardrailTripped(context, self._agent, tripwire, item_id, response_id)
         feedback = message_event(feedback_message(tripped), None)
         self._scope.local_events.transact(
             [event],

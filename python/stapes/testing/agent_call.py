@@ -97,8 +97,8 @@ class AgentCall:
         self._owns_server = not isinstance(server, DevServer)
         if not isinstance(transport := options.get("transport", "websocket"), str):
             raise ValueError(
-                f"transport={transport!r}: an AgentCall connects to its own server, whatever the URL "
-                'of a transport; say "websocket" or "webrtc", or make a RealtimeSession'
+                f"transport={transport!r}: an AgentCall connects to its own server, whatever the "
+                'URL of a transport; say "websocket" or "webrtc", or make a RealtimeSession'
             )
         tracker = None
         if "playback" not in options and transport != "webrtc":
@@ -106,7 +106,7 @@ class AgentCall:
         options.setdefault("api_key", "test")
         self.session: RealtimeSession[Any] = RealtimeSession(agent, **options)
         self._ear = Ear(tracker)
-        self._witness = Witness(self.session, self._ear)
+        self._witness = Witness(self.session, self._ear, self._sample_bytes)
         self._patience = patience
         self._id = secrets.token_hex(8)
         self._stack = AsyncExitStack()
@@ -203,7 +203,7 @@ class AgentCall:
         return turn
 
     async def approve(self, *, always: bool = False) -> AgentTurn:
-        """Allow all calls of the last turn that wait for it, and hear what comes of it.
+        """Allow all calls of the last turn of which calls wait for it, and hear what comes of it.
 
         Raises:
             AssertionError: none waits.
@@ -212,7 +212,7 @@ class AgentCall:
         return await self._decide(lambda ask: self.session.approve(ask, always=always))
 
     async def reject(self, message: str | None = None) -> AgentTurn:
-        """Refuse all calls of the last turn that wait for it, and hear what comes of it.
+        """Refuse all calls of the last turn of which calls wait for it, and hear what comes of it.
 
         Raises:
             AssertionError: none waits.
@@ -295,7 +295,6 @@ class AgentCall:
                     self.session.interrupt()
                     self._witness.forget(before)
             self._witness.current = turn
-            self._witness.sample_bytes = self._sample_bytes
             self._witness.begun.clear()
             if sound is None:
                 turn.ended_at = time.perf_counter()
@@ -396,11 +395,11 @@ class AgentCall:
 
     async def _decide(self, decision: Any) -> AgentTurn:
         __tracebackhide__ = True
-        turn = self.turns[-1] if self.turns else None
-        if turn is None or not turn.approvals:
-            raise AssertionError(
-                f"no call waits for an approval{'' if turn is None else turn.story()}"
-            )
+        turn = next((turn for turn in reversed(self.turns) if turn.approvals), None)
+        if turn is None:
+            last = self.turns[-1].story() if self.turns else ""
+            raise AssertionError(f"no call waits for an approval{last}")
+        self._witness.current = turn
         asked, turn.approvals = turn.approvals, []
         for ask in asked:
             decision(ask)
@@ -416,7 +415,6 @@ class AgentCall:
                 await asyncio.wait([turn.task])
         await self.session.close()
 
-    @property
     def _sample_bytes(self) -> int:
         """2 for PCM16, 1 where the wire has G.711 and the session does not resample."""
         output = self.conversation.session["audio"]["output"]["format"]["type"]

@@ -25,6 +25,8 @@ from stapes.events import (
 from stapes.testing.agent_turn import AgentTurn, ToolUse, parsed_arguments
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stapes.events import SessionEvent
     from stapes.session import RealtimeSession
     from stapes.testing.ear import Ear
@@ -44,21 +46,28 @@ class Witness:
         begun: set when an answer begins.
         speech_stopped: set when the server has heard the end of what the user says.
         lost: how the connection ended, if it did.
-        sample_bytes: of the sound that comes.
         rejected: the calls that the test has rejected, by their ids.
+
+    Args:
+        session: whose events they are.
+        ear: hears what comes.
+        sample_bytes: tells the bytes of a sample of an answer that comes.
     """
 
-    def __init__(self, session: RealtimeSession[Any], ear: Ear) -> None:
+    def __init__(
+        self, session: RealtimeSession[Any], ear: Ear, sample_bytes: Callable[[], int]
+    ) -> None:
         self.events: list[SessionEvent] = []
         self.turns: list[AgentTurn] = []
         self.current: AgentTurn | None = None
         self.begun = asyncio.Event()
         self.speech_stopped = asyncio.Event()
         self.lost: ConnectionChanged | None = None
-        self.sample_bytes = 2
         self.rejected: set[str] = set()
         self._session = session
         self._ear = ear
+        self._sample_bytes = sample_bytes
+        self._bytes_of: tuple[str | None, int] = (None, 2)
         self._owner: dict[str, AgentTurn] = {}
         self._moved = asyncio.Event()
         session.on("*", self._see)
@@ -86,6 +95,7 @@ class Witness:
         """Take over what the history says of a turn."""
         history = self._session.history
         turn.note_heard({item.item_id: item.text for item in history if item.type == "message"})
+        turn.interrupted |= bool(turn.guardrails) and turn.heard != turn.said
 
     async def move(self) -> None:
         """Wait until something has happened, or a little while."""
@@ -158,7 +168,10 @@ class Witness:
         turn = self._turn_of(event.response_id)
         if turn is not None and turn.first_audio_at is None:
             turn.first_audio_at = time.perf_counter()
-        samples = len(event.data) / self.sample_bytes
+        if self._bytes_of[0] != event.response_id:
+            # The server has taken the session's settings by the time that it answers.
+            self._bytes_of = (event.response_id, self._sample_bytes())
+        samples = len(event.data) / self._bytes_of[1]
         ms = samples * 1000 / self._session.output_sample_rate
         self._ear.sound(event.item_id, event.content_index, event.response_id, ms)
 

@@ -288,7 +288,7 @@ impl Call {
     /// Stops all that is played: an answer is cut where it was heard to.
     pub fn clear(&self) {
         match self.session() {
-            Some(session) => session.act(Conversation::interrupt),
+            Some(session) => session.act(Conversation::interrupt_speech),
             None => self.act(|leg, now, _| leg.clear(now)),
         }
         self.act(|leg, now, _| leg.clear(now));

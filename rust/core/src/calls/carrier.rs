@@ -99,6 +99,26 @@ pub struct Started {
     pub format: AudioFormat,
 }
 
+impl Started {
+    /// Adds the parameters of the stream's URL. What the carrier itself tells goes before.
+    pub fn add(&mut self, query: impl IntoIterator<Item = (String, String)>) {
+        for (name, value) in query {
+            let told = match name.as_str() {
+                "from" => Some(&mut self.caller),
+                "to" => Some(&mut self.callee),
+                "direction" => Some(&mut self.direction),
+                _ => None,
+            };
+            if let Some(told) = told
+                && !value.is_empty()
+            {
+                told.get_or_insert_with(|| value.clone());
+            }
+            self.parameters.entry(name).or_insert_with(|| value.into());
+        }
+    }
+}
+
 /// A packet of the caller's sound.
 #[derive(Debug, Clone, Copy)]
 pub struct Media<'a> {
@@ -204,4 +224,40 @@ pub trait Carrier: fmt::Debug + Send + 'static {
 
     /// Appends the messages that say a command.
     fn write(&mut self, command: LegCommand<'_>, out: &mut Vec<Outgoing>);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_tells_who_calls_where_the_carrier_does_not() {
+        let query = |names: &[(&str, &str)]| {
+            let owned = names
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            owned.collect::<Vec<_>>()
+        };
+        let mut told = Started {
+            call_id: "call".to_owned(),
+            stream_id: "stream".to_owned(),
+            caller: None,
+            callee: Some("+1".to_owned()),
+            direction: None,
+            parameters: Map::new(),
+            format: AudioFormat::Mulaw,
+        };
+        told.add(query(&[
+            ("from", ""),
+            ("to", "+2"),
+            ("direction", "inbound"),
+            ("tenant", "7"),
+        ]));
+        assert_eq!(told.caller, None, "nothing is nobody's number");
+        assert_eq!(told.callee.as_deref(), Some("+1"), "the carrier knows");
+        assert_eq!(told.direction.as_deref(), Some("inbound"));
+        told.add(query(&[("from", "+3"), ("tenant", "8")]));
+        assert_eq!(told.caller.as_deref(), Some("+3"));
+        assert_eq!(told.parameters["tenant"], "7");
+    }
 }

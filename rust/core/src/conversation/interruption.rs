@@ -34,6 +34,14 @@ impl Conversation {
         self.settle_played();
     }
 
+    /// Stops the answer that speaks, if there is one. One that was asked for and has no sound yet is left:
+    /// nothing of it is played.
+    pub fn interrupt_speech(&mut self, now: Duration) {
+        if !self.playback.is_empty() {
+            self.interrupt(now);
+        }
+    }
+
     /// Stops the answer. `cancel` is false where the server cancels it by itself.
     pub(super) fn interrupt_answer(&mut self, cancel: bool, now: Duration) {
         let cuts = self.stop_playback(now);

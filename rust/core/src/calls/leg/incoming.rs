@@ -142,10 +142,7 @@ impl Leg {
 
     fn start(&mut self, mut started: Box<Started>, now: Duration, effects: &mut Effects) {
         let is_first = self.started.is_none();
-        for (name, value) in self.query.drain(..) {
-            let given = started.parameters.entry(name);
-            given.or_insert_with(|| value.into());
-        }
+        started.add(self.query.drain(..));
         let can = self.carrier.capabilities();
         if !can.packets || started.format != self.format {
             self.decode_unsent();

@@ -94,6 +94,12 @@ impl Sockets {
                 Err(error) if !is_bound && (!sockets.is_empty() || addresses.len() > 1) => {
                     debug!(%error, %address, "an address of this machine cannot be used");
                 }
+                Err(error) if is_bound => {
+                    return Err(PeerError::Local(format!(
+                        "local_addresses has {address}, which cannot be used ({error}): name an \
+                         address of this machine"
+                    )));
+                }
                 Err(error) => return Err(local(error)),
             }
         }
