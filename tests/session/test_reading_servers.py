@@ -268,6 +268,10 @@ async def test_a_tool_that_is_unknown_is_answered_and_a_response_asked_for(begin
     await talk.ends()
     assert talk.outputs == ["Tool unheard_of not found"]
     assert talk.errors == ["Tool unheard_of not found"]
+    (error,) = talk.of(stapes.Error)
+    assert error.context is not None
+    assert error.context.startswith("tool unheard_of: ")
+    assert " has " in error.context
     assert len(talk.sent("response.create")) == 1
 
 

@@ -100,9 +100,11 @@ class Configuration:
         output = payload["audio"]["output"]
         if options.provider.capabilities.changes_voice or not self._scope.core.has_spoken:
             self._voice = output.get("voice")
-        elif output.get("voice") != self._voice:
+        elif (
+            output.get("voice") != self._voice
+            and (left_out := output.pop("voice", None)) is not None
+        ):
             # The provider would refuse the whole update, the new agent's instructions included.
-            left_out = output.pop("voice", None)
             logger.info("the session has spoken: it keeps its voice, %r is left out", left_out)
         return payload
 

@@ -43,6 +43,9 @@ __all__ = ["ToolCallRunner"]
 
 logger = logging.getLogger("stapes")
 
+_MOST_NAMED = 20
+"""Tools of an agent that an error names."""
+
 TOOL_FAILED = "An error occurred while running the tool. Please try again."
 NOT_APPROVED = "Tool execution was not approved."
 BAD_ARGUMENTS = "An error occurred while parsing tool arguments. Please try again with valid JSON."
@@ -132,7 +135,10 @@ class ToolCallRunner:
             if handoff.tool_name == call.name and await is_enabled(handoff, context, agent):
                 return await self._hand_off(pending, handoff)
         message = f"Tool {call.name} not found"
-        error = Error(ModelBehaviorError(message), tool_call=call)
+        names = [*(tool.name for tool in snapshot.functions)]
+        names += (handoff.tool_name for handoff in snapshot.handoffs)
+        has = f"{agent.name} has {', '.join(names[:_MOST_NAMED]) or 'no tools'}"
+        error = Error(ModelBehaviorError(message), f"tool {call.name}: {has}", tool_call=call)
         return self._answer(pending, message, error)
 
     async def _function(self, pending: PendingCall, tool: FunctionTool) -> None:
