@@ -64,7 +64,8 @@ async def in_an_app(answer: Any, **options: Any) -> AsyncIterator[str]:
     async def offer(request: Any) -> Response:
         call = WebRTCCall(**options)
         try:
-            answered = await call.answer((await request.body()).decode())
+            offered = (await request.body()).decode()
+            answered = await call.answer(offered, headers=request.headers)
         except CallError as error:
             return PlainTextResponse(str(error), 422)
         talks.add(asyncio.create_task(talk(call)))
@@ -369,6 +370,33 @@ async def test_a_call_is_answered_once_and_entered_after_that():
     with pytest.raises(RuntimeError, match="each offer"):
         await call.answer("hello")
     assert call.is_over
+
+
+@pytest.mark.parametrize(
+    ("origins", "headers", "refused"),
+    [
+        ((), {"Host": "app.example", "Origin": "https://evil.example"}, "evil.example"),
+        ((), {"HOST": "app.example", "ORIGIN": "null"}, "null"),
+        ((), {"host": "app.example", "origin": "https://app.example"}, None),
+        ((), {"host": "app.example"}, None),
+        (["https://other.example"], {"host": "a", "origin": "https://other.example"}, None),
+        (["*"], {"host": "app.example", "origin": "https://evil.example"}, None),
+        ((), None, None),
+    ],
+)
+async def test_pages_of_other_origins_are_refused_where_the_headers_are_given(
+    origins: Any, headers: Any, refused: str | None
+):
+    call = WebRTCCall(origins=origins)
+    async with WebRTCPage("http://127.0.0.1:1/") as page:
+        offer = await page.offer()
+        if refused is None:
+            assert (await call.answer(offer, headers=headers)).startswith("v=0")
+            call.hang_up()
+            return
+        with pytest.raises(CallError, match=refused):
+            await call.answer(offer, headers=headers)
+        assert call.is_over
 
 
 async def test_a_call_that_nobody_connects_ends_by_itself():

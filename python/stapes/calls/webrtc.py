@@ -13,13 +13,14 @@ from stapes.calls.call import Call, CallError
 from stapes.calls.leaving import caller_has_left
 from stapes.calls.messages import CallAnswered, CallStarted
 from stapes.calls.options import CallOptions
+from stapes.calls.origins import core_origins
 from stapes.calls.page_events import PageEvents
 from stapes.config import whole_number
 from stapes.errors import TokenError
 from stapes.hub import LoopHub
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
     from stapes.calls.security import CallTokens
@@ -120,6 +121,9 @@ class WebRTCCall(Call):
     Args:
         tokens: made the one-time token that the page has to bring, as the parameter `stapes_token`.
         token_path: the path that the token was made for.
+        origins: of pages that may call besides those of the app's own, such as
+            `https://app.example.com`; `*`: all. It needs the headers in `answer`.
+        public_url: how browsers reach the app where a proxy has another name for it.
         events: what the page is told of the conversation.
         options: how the call is carried.
         webrtc: addresses, delays and the codec.
@@ -130,12 +134,15 @@ class WebRTCCall(Call):
         *,
         tokens: CallTokens | None = None,
         token_path: str = "/",
+        origins: Iterable[str] = (),
+        public_url: str | None = None,
         events: PageEvents = _PAGE_EVENTS,
         options: CallOptions = _OPTIONS,
         webrtc: WebRTCCallOptions = _WEBRTC,
     ) -> None:
         self._tokens = tokens
         self._token_path = token_path
+        self._origins = core_origins(origins, public_url, is_local=False)
         self._webrtc = webrtc
         loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[str] | None = None
@@ -148,6 +155,7 @@ class WebRTCCall(Call):
         self,
         offer: str,
         *,
+        headers: Mapping[str, str] | None = None,
         local_address: str | None = None,
         parameters: Mapping[str, str] | None = None,
     ) -> str:
@@ -156,6 +164,9 @@ class WebRTCCall(Call):
         Args:
             offer: the session description (SDP) of the page's `RTCPeerConnection`, with or without
                 candidates.
+            headers: of the request that brought it, whatever the case of their names: a page of
+                another origin than the app's and `origins` is refused. Without them the origin is
+                not looked at.
             local_address: the address of this machine that the page can reach, where the options
                 name none; by default the one that leads out of this machine.
             parameters: of the call, where the page's own do not have them: a token of its
@@ -165,11 +176,18 @@ class WebRTCCall(Call):
             The answer, with all candidates: `setRemoteDescription({type: "answer", sdp: answer})`.
 
         Raises:
-            CallError: the offer cannot be met; the message says why. The call is over then.
+            CallError: the offer cannot be met, or the page may not call; the message says why. The
+                call is over then.
             RuntimeError: it was answered before.
         """
         if self._answer is not None:
             raise RuntimeError("the call was answered: make a WebRTCCall for each offer")
+        if headers is not None:
+            told = {name.lower(): value for name, value in headers.items()}
+            refusal = self._origins.refusal(told.get("host"), told.get("origin"))
+            if refusal is not None:
+                self.hang_up()
+                raise CallError(refusal)
         self._answer = asyncio.get_running_loop().create_future()
         self.core.set_query(list((parameters or {}).items())[:_MAX_FIELDS])
         self.core.answer(offer, local_address or outward_address(), self._webrtc)

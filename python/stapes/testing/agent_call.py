@@ -172,7 +172,8 @@ class AgentCall:
                 of these words). What is written interrupts as well.
 
         Raises:
-            ValueError: there is no answer to interrupt.
+            ValueError: there is no answer to interrupt at a word, or somebody else plays: over
+                WebRTC, or with `playback=`.
         """
         __tracebackhide__ = True
         before = self.turns[-1] if self.turns else None
