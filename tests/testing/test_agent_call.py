@@ -234,6 +234,16 @@ async def test_an_agent_that_hangs_up_ends_the_turn() -> None:
         assert call.session.status == "disconnected"
 
 
+async def test_a_script_goes_on_where_it_was_when_the_connection_was_lost() -> None:
+    mind = ScriptedMind([Turn(say="First.", times=1), Turn(say="Second.")], hears=["once", "twice"])
+    async with AgentCall(agent, mind=mind) as call:
+        assert (await call.say("once", voice=ToneVoice())).heard == "First."
+        await call.served.drop("reset")
+        again = await call.say("twice", voice=ToneVoice())
+        assert again.heard == "Second."
+        assert [said for who, said in call.conversation.messages if who == "user"][-1] == "twice"
+
+
 async def test_several_calls_at_once_on_one_server() -> None:
     async with DevServer(STORIES) as server:
         calls = [AgentCall(agent, server=server) for _ in range(8)]

@@ -14,6 +14,7 @@ from stapes.session import RealtimeSession
 from stapes.testing.agent_turn import AgentTurn
 from stapes.testing.ear import Ear
 from stapes.testing.gate import held_reader
+from stapes.testing.lasting_mind import LastingMind
 from stapes.testing.settling import settle
 from stapes.testing.user_speech import RATE, is_sound, speech
 from stapes.testing.witness import Witness
@@ -63,7 +64,8 @@ class AgentCall:
     Args:
         agent: who is called.
         mind: what answers in place of a model: a `ScriptedMind`, or anything that is a `Mind`. By
-            default the rules of the listening mind, which read the agent's tools and handoffs.
+            default the rules of the listening mind, which read the agent's tools and handoffs. A
+            script goes on where it was when the session connects again.
         voice: what the model speaks with; by default tones, which take no time.
         server: what the server does wrong; or a server that runs already, for several calls.
         server_options: of the server. By default it sends answers at once.
@@ -93,7 +95,8 @@ class AgentCall:
                 )
             self.server = server
         else:
-            self.server = DevServer(mind or default_mind(), voice, server_options, rudeness=server)
+            lasting = LastingMind(mind or default_mind())
+            self.server = DevServer(lasting, voice, server_options, rudeness=server)
         self._owns_server = not isinstance(server, DevServer)
         if not isinstance(transport := options.get("transport", "websocket"), str):
             raise ValueError(
