@@ -26,6 +26,8 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "how-to/history.md",
             "how-to/phone-calls.md",
             "how-to/web-pages.md",
+            "how-to/asgi-apps.md",
+            "how-to/asterisk.md",
             "how-to/providers.md",
             "how-to/transcription.md",
             "how-to/g711.md",
