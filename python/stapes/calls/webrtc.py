@@ -104,17 +104,30 @@ _WEBRTC = WebRTCCallOptions()
 class WebRTCCall(Call):
     """A call of a web page over WebRTC, whose offer any web framework takes.
 
-        @app.post("/offer")
+        @app.post("/talk")
         async def offer(request: Request) -> Response:
-            call = WebRTCCall()
-            answer = await call.answer((await request.body()).decode())
-            talks.add(asyncio.create_task(talk(call)))
+            if request.headers.get("origin") not in origins:
+                return Response(status_code=403)
+            call = WebRTCCall(tokens=tokens, token_path="/talk")
+            try:
+                answer = await call.answer((await request.body()).decode())
+            except CallError as error:
+                return Response(str(error), 422)
+            task = asyncio.create_task(talk(call))
+            talks.add(task)
+            task.add_done_callback(ended)
             return Response(answer, 201, media_type="application/sdp")
 
         async def talk(call: WebRTCCall) -> None:
             async with call, RealtimeSession(agent, call=call):
                 await call.ended()
 
+        def ended(task: asyncio.Task[None]) -> None:
+            talks.discard(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                logger.error("a call failed", exc_info=error)
+
+    It does not see the request, and looks at no origin: the route does that.
     Entering it waits for the start of the call; leaving it hangs up after what is played. Sound and
     messages go between the page and the session in Rust.
 
