@@ -1,4 +1,4 @@
-"""The app of `docs/how-to/asgi-apps.md` in a process of uvicorn's: who may call, limits, SIGTERM."""
+"""The app of `docs/how-to/asgi-apps.md` on a real uvicorn: who may call, limits, SIGTERM."""
 
 from __future__ import annotations
 
