@@ -25,6 +25,7 @@ sys.path.append(str(Path(__file__).parents[1] / "calls"))
 from asgi_server import served
 from browser_page import BrowserPage
 from twilio_phone import FRAME, TwilioPhone
+from websockets.asyncio.client import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["called"]
 
 SECONDS = 15.0
+_MEDIA: Any = "media"
 SILENCE = b"\xff" * FRAME * 50
 
 
@@ -120,6 +122,15 @@ async def _twilio(port: int, path: str, names: dict[str, Any]) -> None:
         await phone.hang_up()
 
 
+async def _asterisk(port: int, path: str, names: dict[str, Any]) -> None:
+    async with connect(f"ws://127.0.0.1:{port}{path}", subprotocols=[_MEDIA]) as asterisk:
+        started = "MEDIA_START connection_id:c1 channel:WebSocket/agent/0x1 channel_id:1.2"
+        await asterisk.send(f"{started} format:slin16 optimal_frame_size:640 ptime:20")
+        async with asyncio.timeout(SECONDS):
+            while not isinstance(await asterisk.recv(), bytes):
+                pass
+
+
 async def _page(port: int, path: str, names: dict[str, Any]) -> None:
     async with BrowserPage(f"ws://127.0.0.1:{port}{path}") as page:
         await page.start()
@@ -137,6 +148,7 @@ async def _get(port: int, path: str, names: dict[str, Any]) -> None:
 
 _CALLERS: dict[str, Callable[[int, str, dict[str, Any]], Any]] = {
     "twilio": _twilio,
+    "asterisk": _asterisk,
     "page": _page,
     "get": _get,
 }
