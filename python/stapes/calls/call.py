@@ -209,7 +209,7 @@ class Call:
     def pause_input(self, paused: bool = True) -> None:
         """Drops the caller's sound, or stops dropping it: while a card number is said.
 
-        Model, transcript and recordings get nothing of it.
+        Model and transcript get nothing of it. A recording that the carrier makes goes on.
         """
         self.core.pause_input(paused)
 
