@@ -131,6 +131,7 @@ class Asterisk:
         digits: str = "",
         stays: float = 1,
         port: int = 0,
+        token: str = "",
     ) -> AsteriskCall:
         """Calls an extension: the caller says something, presses keys, waits, and hangs up."""
         codec, suffix = _CODECS[rate]
@@ -149,6 +150,7 @@ class Asterisk:
             "STAYS": stays,
             "ID": call_id,
             "PORT": port,
+            "TOKEN": token,
         }
         lines = [
             "Channel: Local/caller@tests/n",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import pytest
 from tests.sounds import at_rate, correlation, found, speech
 
 from stapes import RealtimeAgent, RealtimeSession
-from stapes.calls import Call, CallEnded, CallServer, Dtmf
+from stapes.calls import Call, CallEnded, CallServer, CallTokens, Dtmf
 from stapes.testing import ScriptedServer
 
 if TYPE_CHECKING:
@@ -166,3 +167,36 @@ async def test_an_interruption_stops_what_the_caller_hears(
     assert len(cuts) == 1
     assert abs(cuts[0] - heard_ms) < 200
     assert heard_ms < 4000
+
+
+async def test_a_token_and_a_parameter_come_in_the_query(
+    asterisk: Asterisk, websocket_port: int
+) -> None:
+    tokens = CallTokens()
+    server = CallServer(port=websocket_port)
+    numbers: list[str] = []
+
+    @server.route("asterisk", "/asterisk", tokens=tokens)
+    async def answer(call: Call) -> None:
+        numbers.append(call.parameters["number"])
+
+    async with server:
+        asterisk.call("checked", token="none")
+        asterisk.call("checked", token=tokens.mint("/asterisk"))
+        async with asyncio.timeout(20):
+            while not numbers:
+                await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)
+    assert numbers == ["+1555 0100"]
+
+
+@pytest.mark.parametrize("extension", ["checked", "audiosocket_or_busy"])
+async def test_the_dial_plan_goes_on_where_no_server_takes_calls(
+    asterisk: Asterisk, extension: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    call = asterisk.call(extension, stays=5, port=port)
+    async with asyncio.timeout(20):
+        while f"busy for {call.id}: CHANUNAVAIL" not in asterisk.log():
+            await asyncio.sleep(0.05)
