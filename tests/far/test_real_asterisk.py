@@ -178,7 +178,7 @@ async def test_a_token_and_a_parameter_come_in_the_query(
 
     @server.route("asterisk", "/asterisk", tokens=tokens)
     async def answer(call: Call) -> None:
-        numbers.append(call.parameters["number"])
+        numbers.append(str(call.caller))
 
     async with server:
         asterisk.call("checked", token="none")
