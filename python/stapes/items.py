@@ -106,11 +106,12 @@ class OutputAudio:
 
     `transcript` is what was generated. Where an interruption cut it, `audio_end_ms` is how much was
     played and `heard` the words up to there (their share by time, cut at a word); both are `None`
-    where nothing was cut.
+    where nothing was cut: so `heard is not None` tells that it was.
     """
 
     transcript: str | None = None
-    """The words that were generated."""
+    """The words that were generated. After a cut: those that the provider has kept, which may be
+    fewer, or all of them where it states none."""
     audio: str | None = None
     """The sound, in base64."""
     audio_end_ms: int | None = None
@@ -151,7 +152,8 @@ class MessageItem:
     content: tuple[MessagePart, ...]
     """Its parts, in order."""
     status: Status | None = "completed"
-    """How far it is; `incomplete`: it was cut."""
+    """How far its making is. `incomplete`: it ended early, such as by an interruption. An answer that
+    was whole and was cut while it played is `completed`: see `OutputAudio.heard`."""
     previous_item_id: str | Unset | None = UNSET
     """The item before it."""
     type: Literal["message"] = field(default="message", init=False)
