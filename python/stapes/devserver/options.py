@@ -11,7 +11,7 @@ DIALECTS: tuple[DialectName, ...] = get_args(DialectName)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Options of a development server.
+    """Options of a development server. All times are real time: no `VirtualClock` moves them.
 
     Attributes:
         dialect: what is spoken over WebSocket: the GA protocol (`ga`), the beta before it, or

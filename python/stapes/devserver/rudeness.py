@@ -170,7 +170,8 @@ class Rudeness:
         refuse_with: how: an HTTP status (400 to 599), or `reset`.
         retry_after: seconds, for the `Retry-After` header of those refusals; `None`: no header.
         slow_ms: milliseconds that pass before each message is sent, and before a handshake is
-            answered.
+            answered. This is real time, as the seconds of a stall and of `session_seconds` are: a
+            `stapes.testing.VirtualClock` moves none of them.
     """
 
     session_seconds: float | None = None

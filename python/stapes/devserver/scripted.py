@@ -32,7 +32,7 @@ class Turn:
             that name in the regular expression.
         call: the function call or calls to make, after what is said. Texts among the arguments may
             hold the same places.
-        times: how often the turn may be used in one call; `None` for any number of times.
+        times: how often the turn may be used over one connection; `None` for any number of times.
     """
 
     when: When | None = None
@@ -53,7 +53,8 @@ class _Cue:
 class ScriptedMind:
     """Answers with the first turn of its script that applies, and hears what it is told to.
 
-    One mind may serve many calls: each call follows the script from its beginning.
+    One mind may serve many calls: each connection follows the script from its beginning, one that a
+    session makes after a loss as well.
 
     Args:
         turns: the script.
@@ -77,7 +78,7 @@ class ScriptedMind:
 
     @classmethod
     def from_yaml(cls, source: str | Path) -> ScriptedMind:
-        r"""Read a script from a YAML file.
+        r"""Read a script from a YAML file. It needs PyYAML, which `stapes[demo]` has.
 
         The file holds `turns`, a list of the fields of `Turn`, and may hold `hears` and
         `otherwise`:

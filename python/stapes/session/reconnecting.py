@@ -38,20 +38,21 @@ GO_ON = cast("str", _core.OPTION_DEFAULTS["ReconnectPolicy"]["go_on"])
 class ReconnectPolicy:
     """How a session goes on when its connection is lost, or about to expire.
 
-    Times are in seconds.
+    Times are in seconds, zero or more where nothing else is said.
 
     Attributes:
-        attempts: to make a new connection, after each loss; when they are used up, the session is
-            disconnected.
+        attempts: to make a new connection, after each loss, 1 or more; when they are used up, the
+            session is disconnected.
         max_reconnects: new connections of one session in all; `None`: as many as it takes.
         first_delay: time before the first attempt after a loss. 0: at once.
-        base_delay: time before the second attempt. It doubles with each further one.
-        max_delay: what no time between two attempts exceeds, unless the server asks for more
-            (`Retry-After`).
+        base_delay: time before the second attempt, more than zero. It doubles with each further
+            one.
+        max_delay: what no time between two attempts exceeds, `base_delay` or more, unless the
+            server asks for more (`Retry-After`).
         jitter: share of each delay that is random, from 0 (none of it) to 1 (all of it), so that
             sessions that were lost together do not come back together.
         max_handshakes: new connections that are being made at once, by the sessions of this process
-            together; others wait for their turn.
+            together, 1 or more; others wait for their turn.
         max_unsent_audio: the user's sound that is kept while there is no connection, in seconds.
             The oldest is dropped first.
         max_replayed_items: the last items of the history, at most, that a new connection begins
@@ -66,10 +67,10 @@ class ReconnectPolicy:
             words of its own. `None`: nothing.
         continue_answers: ask for the rest of an answer that was cut off by a loss. Otherwise it
             ends where it was heard to, as one that the user interrupted.
-        max_session_duration: how long a connection lasts before it is replaced, in seconds; the
+        max_session_duration: how long a connection lasts before it is replaced, more than zero; the
             provider's own limit holds where that is shorter. `None`: the provider's alone.
-        rollover_margin: how long before the end of a connection, in seconds, a quiet moment is
-            awaited for the one that replaces it.
+        rollover_margin: how long before the end of a connection a quiet moment is awaited for the
+            one that replaces it; less than `max_session_duration`.
         should_retry: decides whether there is another attempt, given the exception that ended the
             last one, or the connection. `None`: where the exception's `retryable` is true and the
             provider has not refused by name.

@@ -28,13 +28,20 @@ Read = Callable[[], Awaitable[str | bytes | None]]
 
 
 class ServedCall(ABC):
-    """A call under way.
+    """A call under way, over one connection: a client that connects again is another `ServedCall`.
+
+    `close`, `drop` and `wait_closed` must be awaited; without that they do nothing. The other methods
+    take effect when they are called.
 
     Attributes:
         call: the session itself.
-        received: the client's events, as they were read (kept only if `recording`).
-        sent: the server's events, as they were queued, in GA whatever the connection's dialect is
-            (kept only if `recording`).
+        received: the client's events, as they were read. `DevServer` keeps them, unless it was made
+            with `records=False`. It has a length, can be iterated and indexed, and has `types`,
+            `of(type)`, a list of the events of a type, and `await wait_for(type)`, or
+            `wait_for(lambda event: ...)`, for the first event that fits, past or to come:
+            `TimeoutError` after `seconds=5.0`.
+        sent: the server's events, likewise, as they were queued, in GA whatever the connection's
+            dialect is.
         query: the parameters of the URL, without the key.
         headers: the headers of the handshake, without the key.
         conversation: what the server knows of the conversation.
@@ -54,7 +61,8 @@ class ServedCall(ABC):
         dialect: Dialect | None = None,
         recording: bool = False,
     ) -> None:
-        self.received, self.sent = Record("client"), Record("server")
+        self.received = Record("client")
+        self.sent = Record("server")
         self.query = {n: v for n, v in connection.query_params.items() if n != "api-key"}
         self.headers = {
             name: value
