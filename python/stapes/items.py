@@ -152,8 +152,8 @@ class MessageItem:
     content: tuple[MessagePart, ...]
     """Its parts, in order."""
     status: Status | None = "completed"
-    """How far its making is. `incomplete`: it ended early, such as by an interruption. An answer that
-    was whole and was cut while it played is `completed`: see `OutputAudio.heard`."""
+    """How far its making is. `incomplete`: it ended early, such as by an interruption. An answer
+    that was whole and was cut while it played is `completed`: see `OutputAudio.heard`."""
     previous_item_id: str | Unset | None = UNSET
     """The item before it."""
     type: Literal["message"] = field(default="message", init=False)

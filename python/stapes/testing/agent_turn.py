@@ -57,7 +57,8 @@ class _Answer:
 class AgentTurn:
     """One turn: what the user said, and all that the agent did until it waited for the user again.
 
-    Awaited, it waits for that. It is what `AgentCall.say` returns; its constructor is not for users.
+    Awaited, it waits for that. `AgentCall.say` makes and returns it: its constructor is not for
+    users.
 
     Attributes:
         user: what the user said, in words; empty where it is not known.

@@ -30,8 +30,8 @@ Read = Callable[[], Awaitable[str | bytes | None]]
 class ServedCall(ABC):
     """A call under way, over one connection: a client that connects again is another `ServedCall`.
 
-    `close`, `drop` and `wait_closed` must be awaited; without that they do nothing. The other methods
-    take effect when they are called.
+    `close`, `drop` and `wait_closed` must be awaited; without that they do nothing. What is not
+    `async` takes effect when it is called.
 
     Attributes:
         call: the session itself.
