@@ -57,6 +57,9 @@ class ScriptedServer:
             await server.send({"type": "response.created", "response": {"id": "r"}})
             await settle(session, server)
 
+    `send`, `receive` and `close` must be awaited; without that they do nothing. What is not `async`
+    takes effect when it is called.
+
     Attributes:
         handshakes: of each connection, in order; of refused ones as well.
         received: the client's messages over all connections, in order, as JSON values; binary
