@@ -32,7 +32,8 @@ class Turn:
             that name in the regular expression.
         call: the function call or calls to make, after what is said. Texts among the arguments may
             hold the same places.
-        times: how often the turn may be used over one connection; `None` for any number of times.
+        times: how often the turn may be used, counted from the beginning of the script; `None` for
+            any number of times.
     """
 
     when: When | None = None
@@ -53,8 +54,9 @@ class _Cue:
 class ScriptedMind:
     """Answers with the first turn of its script that applies, and hears what it is told to.
 
-    One mind may serve many calls: each connection follows the script from its beginning, one that a
-    session makes after a loss as well.
+    One mind may serve many calls: a `DevServer` follows the script from its beginning over each
+    connection, one that a session makes after a loss as well. In a `stapes.testing.AgentCall` with
+    a server of its own the script goes on where it was.
 
     Args:
         turns: the script.
