@@ -112,15 +112,16 @@ async def talk(number: int) -> dict[str, int]:
         history = versions[-1]
         assert [item.item_id for item in history] == [item.item_id for item in history]
         repr(history)
+        time.sleep(0.001)
 
-    async with asyncio.timeout(PATIENCE), AgentCall(agent, mind=MIND) as call:
+    async with asyncio.timeout(PATIENCE), AgentCall(agent, mind=MIND, patience=PATIENCE) as call:
         call.session.on("history_updated", lambda event: versions.append(event.history))
 
         def speak() -> None:
             call.session.send_audio(bytes(960), sample_rate=RATE)
             time.sleep(0.01)
 
-        with Beside(look, look, speak, speak) as beside:
+        with Beside(look, speak, speak) as beside:
             turn = await call.say(f"When does the pool open, caller {number}?")
             turn.expect_tool("opening_hours", place="pool")
             assert "seven to nine" in turn.heard
