@@ -54,16 +54,16 @@ def run(*command: str | Path, **environment: str) -> None:
     subprocess.run(list(map(str, command)), check=True, cwd=ROOT, env=os.environ | environment)
 
 
-def build(*interpreter: str) -> Path:
-    """The wheel, of the same build that is developed with.
+def build(python: str | None = None) -> Path:
+    """The wheel, of the same build that is developed with; for one interpreter, if it is named.
 
-    One without a GIL has to be named: before CPython 3.15 there is no stable ABI for it.
+    Before CPython 3.15 there is no stable ABI without a GIL: such an interpreter has to be named.
     """
-    out = WHEELS / ("named" if interpreter else "any")
+    out = WHEELS / ("any" if python is None else "named")
     shutil.rmtree(out, ignore_errors=True)
     maturin = Path(sys.executable).with_name("maturin")
     options = ("--profile", "dev", "--features", "stapes-py/workspace", "--out", out)
-    named = ("--interpreter", *interpreter) if interpreter else ()
+    named = () if python is None else ("--interpreter", python)
     run(maturin, "build", "--quiet", *options, *named)
     (wheel,) = out.glob("stapes-*.whl")
     return wheel

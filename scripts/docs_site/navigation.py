@@ -28,7 +28,6 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "how-to/web-pages.md",
             "how-to/asgi-apps.md",
             "how-to/asterisk.md",
-            "how-to/asterisk.md",
             "how-to/providers.md",
             "how-to/transcription.md",
             "how-to/g711.md",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,30 +11,19 @@ from tests.calls.browser_page import BrowserPage
 from tests.calls.test_browser_calls import in_an_app, listening
 from tests.calls.test_twilio_calls import AGENT, until
 from tests.calls.webrtc_page import WebRTCPage
+from tests.session.rude import raw
 
 from stapes import RealtimeSession
 from stapes.calls import Call, CallEnded, WebRTCCall
 from stapes.testing import ScriptedServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
 
-@asynccontextmanager
-async def a_model_that_keeps_silent() -> AsyncIterator[str]:
-    """Takes connections, and never answers their handshake: its URL."""
-    writers = []
-
-    async def keep(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-
-    server = await asyncio.start_server(keep, "127.0.0.1", 0)
-    try:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    finally:
-        for writer in writers:
-            writer.close()
-        server.close()
+async def keep_silent(*_: object) -> None:
+    """A model that takes connections, and never answers their handshake."""
+    await asyncio.Event().wait()
 
 
 class Answering:
@@ -59,7 +47,7 @@ async def test_a_caller_who_leaves_while_the_session_connects_is_no_failure(
     serving: Callable[..., Any], caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level(logging.INFO)
-    async with a_model_that_keeps_silent() as url:
+    async with raw(keep_silent) as url:
         answering = Answering(url)
         async with serving(answering) as served:
             async with BrowserPage(served) as page:
@@ -74,7 +62,7 @@ async def test_a_caller_who_leaves_while_the_session_connects_is_no_failure(
 
 async def test_a_page_over_webrtc_may_leave_then_as_well(caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
-    async with a_model_that_keeps_silent() as url:
+    async with raw(keep_silent) as url:
         answering = Answering(url)
 
         async def talk(call: WebRTCCall) -> None:

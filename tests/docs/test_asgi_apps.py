@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
     from tests.calls.webrtc_page import Posted
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals")
+pytestmark = [
+    pytest.mark.real_time,
+    pytest.mark.skipif(sys.platform == "win32", reason="signals"),
+]
 
 SECONDS = 20.0
 AUTH_TOKEN = "0123456789abcdef"
@@ -136,16 +139,23 @@ async def talked(page: Any) -> None:
     await page.until(lambda: len(page.heard) > 4_800)
 
 
+@asynccontextmanager
+async def two_calls(app: Served) -> AsyncIterator[tuple[BrowserPage, WebRTCPage]]:
+    """A call over a WebSocket and one over WebRTC; the agent has greeted in both."""
+    token = await app.token()
+    async with (
+        await app.page() as page,
+        WebRTCPage(f"http://{app.host}/talk", stapes_token=token) as other,
+    ):
+        await talked(page)
+        await talked(other)
+        yield page, other
+
+
 async def test_calls_that_stand_have_time_to_end_after_a_signal(model: str, tmp_path: Path) -> None:
     async with serving(model, tmp_path) as app:
-        token = await app.token()
         late = await app.token()
-        async with (
-            await app.page() as page,
-            WebRTCPage(f"http://{app.host}/talk", stapes_token=token) as other,
-        ):
-            await talked(page)
-            await talked(other)
+        async with two_calls(app) as (page, other):
             app.process.send_signal(signal.SIGTERM)
             await app.says("draining: 2 calls stand")
             # New ones are told to try elsewhere.
@@ -172,13 +182,7 @@ async def test_calls_that_stand_have_time_to_end_after_a_signal(model: str, tmp_
 
 async def test_calls_that_do_not_end_are_ended(model: str, tmp_path: Path) -> None:
     async with serving(model, tmp_path, DRAIN="0.5") as app:
-        token = await app.token()
-        async with (
-            await app.page() as page,
-            WebRTCPage(f"http://{app.host}/talk", stapes_token=token) as other,
-        ):
-            await talked(page)
-            await talked(other)
+        async with two_calls(app) as (page, other):
             app.process.send_signal(signal.SIGTERM)
             await page.until(lambda: page.close_code is not None)
             await other.until(lambda: other.messages[-1]["type"] == "end")

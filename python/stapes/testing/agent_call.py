@@ -207,7 +207,7 @@ class AgentCall:
         return turn
 
     async def approve(self, *, always: bool = False) -> AgentTurn:
-        """Allow all calls of the last turn of which calls wait for it, and hear what comes of it.
+        """Allow all waiting calls of the newest turn that has any, and hear what comes of it.
 
         Raises:
             AssertionError: none waits.
@@ -216,7 +216,7 @@ class AgentCall:
         return await self._decide(lambda ask: self.session.approve(ask, always=always))
 
     async def reject(self, message: str | None = None) -> AgentTurn:
-        """Refuse all calls of the last turn of which calls wait for it, and hear what comes of it.
+        """Refuse all waiting calls of the newest turn that has any, and hear what comes of it.
 
         Raises:
             AssertionError: none waits.
