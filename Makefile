@@ -54,7 +54,7 @@ install: $(VENV)/.installed ## Build, and install into .venv: .venv/bin/stapes s
 # What it needs is installed while the extension module is built.
 demo: ## Hold a spoken conversation: no key, no network, no server to install
 	$(MAKE) --no-print-directory PYTHON=$(PYTHON) --jobs=2 install
-	$(BIN)/python -m stapes.cli demo --transport $(TRANSPORT)
+	$(BIN)/python -m stapes.cli demo --examples examples --transport $(TRANSPORT)
 
 dev: $(VENV)/.dev $(VENV)/.installed ## Set up for development (in .venv)
 

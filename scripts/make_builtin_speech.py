@@ -11,13 +11,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from stapes.audio import OpusEncoder
 from stapes.cli.builtin import texts, voice
+from stapes.cli.packed_speech import encode, pack
 from stapes.devserver.voices.hibari import HibariVoice
 
 OUT = Path(voice.__file__).parent / voice.FILE
 VOICE = "marin"
-BITS_PER_SECOND = 16_000
 MOST_BYTES = 150_000
 
 
@@ -30,22 +29,12 @@ async def main() -> None:
         for sentence in voice.split(text):
             spoken = (await speaker.speak(sentence, voice=VOICE, speed=1.0)).pcm
             seconds += len(spoken) / 2 / voice.SAMPLE_RATE
-            recorded[sentence] = encode(spoken)
-    data = voice.pack(recorded)
+            recorded[sentence] = encode(spoken, voice.SAMPLE_RATE)
+    data = pack(recorded)
     if len(data) > MOST_BYTES:
         raise SystemExit(f"{len(data)} bytes, and {MOST_BYTES} are allowed: say less")
     OUT.write_bytes(data)
     print(f"{OUT}: {len(recorded)} sentences, {seconds:.1f} s, {len(data)} bytes")
-
-
-def encode(pcm: bytes) -> list[bytes]:
-    """Encodes one sentence; the last packet is filled with silence."""
-    encoder = OpusEncoder(
-        voice.SAMPLE_RATE, application="voip", bitrate=BITS_PER_SECOND, complexity=10
-    )
-    size = voice.SAMPLE_RATE * voice.PACKET_MS // 1000 * 2
-    padded = pcm + bytes(-len(pcm) % size)
-    return [encoder.encode(padded[start : start + size]) for start in range(0, len(padded), size)]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from stapes.cli.builtin import BuiltinMind, BuiltinVoice, apology, texts
-from stapes.cli.builtin.voice import SAMPLE_RATE, pack, split, unpack
+from stapes.cli.builtin.voice import SAMPLE_RATE, split
+from stapes.cli.packed_speech import pack, unpack
 from stapes.devserver import Call, Say, View
 
 

@@ -6,14 +6,29 @@ import json
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+from tests.sounds import correlation
 from typer.testing import CliRunner
 
 from stapes.audio import read_wav
 from stapes.cli.app import DialectKind, app
-from stapes.cli.demo.scenes import ScriptMissingError, find_examples, read_scenes
+from stapes.cli.demo.scenes import (
+    AGENT,
+    FRONT_DESK,
+    RATE,
+    RECORDINGS,
+    SCRIPT,
+    ScriptMissingError,
+    find_script,
+    read_scenes,
+)
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "front_desk"
+
+
+def samples(pcm: bytes) -> np.ndarray:
+    return np.frombuffer(pcm, "<i2")
 
 
 @pytest.mark.real_time
@@ -24,7 +39,7 @@ def test_the_quick_demo_happens_as_it_should_and_leaves_its_files(tmp_path: Path
     for module in ("matplotlib", "pocketsphinx", "espeakng_loader"):
         pytest.importorskip(module)
 
-    options = ["--quick", "--examples", str(EXAMPLES), way]
+    options = ["--quick", way]
     ended = CliRunner().invoke(app, ["demo", *options, "--out", str(tmp_path / "out")])
 
     assert ended.exit_code == 0, ended.stdout
@@ -47,10 +62,11 @@ def test_webrtc_is_spoken_in_no_other_dialect() -> None:
     assert "speaks xai over WebSocket alone" in ended.stderr
 
 
-def test_every_question_is_there_and_something_is_expected_of_each() -> None:
+@pytest.mark.parametrize("folder", [EXAMPLES, FRONT_DESK], ids=["example", "package"])
+def test_every_question_is_there_and_something_is_expected_of_each(folder: Path) -> None:
     script = tomllib.loads((EXAMPLES / "questions.toml").read_text("utf-8"))
 
-    scenes = read_scenes(EXAMPLES)
+    scenes = read_scenes(folder)
 
     assert [scene.text for scene in scenes] == [each["text"] for each in script["question"]]
     assert all(scene.expected for scene in scenes)
@@ -58,9 +74,18 @@ def test_every_question_is_there_and_something_is_expected_of_each() -> None:
     assert [scene.file for scene in scenes if scene.over is not None] == ["3-interrupt.wav"]
 
 
+def test_the_package_has_what_the_example_has() -> None:
+    """`scripts/pack_front_desk.py` copies it."""
+    for name in (AGENT, SCRIPT):
+        assert (FRONT_DESK / name).read_bytes() == (EXAMPLES / name).read_bytes()
+    for packed, spoken in zip(read_scenes(FRONT_DESK), read_scenes(EXAMPLES), strict=True):
+        assert abs(len(packed.pcm) - len(spoken.pcm)) < 2 * RATE // 10
+        assert correlation(samples(spoken.pcm)[RATE // 10 : -RATE // 5], samples(packed.pcm)) > 0.9
+
+
 def test_without_its_files_the_demo_says_where_they_should_be(tmp_path: Path) -> None:
     with pytest.raises(ScriptMissingError, match="--examples"):
-        find_examples(tmp_path)
+        find_script(tmp_path)
 
     ended = CliRunner().invoke(app, ["demo", "--examples", str(tmp_path)])
 
@@ -81,4 +106,13 @@ def test_a_damaged_script_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "questions.toml").write_bytes(content)
 
     with pytest.raises(ScriptMissingError, match=r"questions\.toml cannot be read: "):
+        read_scenes(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"\x01", b"\x01\x00a\x01\x00", b"\x01\x00\xff"])
+def test_damaged_recordings_are_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / SCRIPT).write_text('[[question]]\nfile = "a"\ntext = "Hello?"\n', "utf-8")
+    (tmp_path / RECORDINGS).write_bytes(content)
+
+    with pytest.raises(ScriptMissingError, match=r"cannot be read: "):
         read_scenes(tmp_path)

@@ -91,7 +91,8 @@ def demo(
         "out/demo"
     ),
     examples: Annotated[
-        Path | None, typer.Option(help="Directory with agent.py and questions.toml.")
+        Path | None,
+        typer.Option(help="Directory with an agent.py and a questions.toml of your own."),
     ] = None,
     transport: Annotated[
         TransportName, typer.Option(help="How the session reaches the server.")

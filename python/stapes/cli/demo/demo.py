@@ -18,7 +18,14 @@ from stapes.cli.call.recording import Recording
 from stapes.cli.call.virtual_device import VirtualDevice
 from stapes.cli.demo.expectations import Outcome, judge
 from stapes.cli.demo.profiles import profile_of
-from stapes.cli.demo.scenes import RATE, Scene, ScriptMissingError, find_examples, read_scenes
+from stapes.cli.demo.scenes import (
+    AGENT,
+    RATE,
+    Scene,
+    ScriptMissingError,
+    find_script,
+    read_scenes,
+)
 from stapes.cli.dev_server import ServerSetupError, make_mind, make_server, make_voice
 from stapes.cli.load_agent import AgentFileError, load_agent
 from stapes.cli.show.keepsakes import KEEPSAKES, keep
@@ -88,9 +95,9 @@ def run_demo(
     if find_spec("matplotlib") is None:
         raise DemoError("the picture needs matplotlib: pip install 'stapes[demo]'")
     try:
-        directory = find_examples(examples)
-        scenes = read_scenes(directory, quick=quick)
-        agent = load_agent(str(directory / "agent.py"))
+        folder = find_script(examples)
+        scenes = read_scenes(folder, quick=quick)
+        agent = load_agent(str(folder / AGENT))
         mind, voice = make_mind("listening"), make_voice("natural")
         out.mkdir(parents=True, exist_ok=True)
     except (ScriptMissingError, AgentFileError, ServerSetupError) as error:
@@ -236,7 +243,7 @@ def _greet(terminal: Terminal, url: str, agent: str, dialect: DialectName) -> No
     console.print(Text("        hears and speaks on this machine: no key, no network", QUIET))
     if dialect != "ga":
         console.print(Text(f"        speaks the dialect {dialect}", QUIET))
-    console.print(Text("caller  speaks from WAV files, as fast as people do", QUIET))
+    console.print(Text("caller  speaks from recordings, as fast as people do", QUIET))
     console.print(Text(f"agent   {agent}; what needs approval is approved by the demo", QUIET))
     console.print()
 

@@ -18,9 +18,16 @@ from stapes.cli.demo.expectations import (
     Expectation,
     HandedOver,
 )
+from stapes.cli.packed_speech import decode, unpack
 
 RATE: Final = 16_000
 """Samples per second of the caller's sound."""
+
+FRONT_DESK: Final = Path(__file__).parent / "front_desk"
+AGENT: Final = "agent.py"
+SCRIPT: Final = "questions.toml"
+RECORDINGS: Final = "questions.packets"
+"""What the package has of `examples/front_desk`: `scripts/pack_front_desk.py` put it there."""
 
 _EXPECTED: Final[dict[str, tuple[Expectation, ...]]] = {
     "1-weather.wav": (Called("weather", {"city": "Paris"}), Answered(holding="Paris")),
@@ -66,39 +73,41 @@ class Scene:
     expected: tuple[Expectation, ...]
 
 
-def find_examples(directory: Path | None) -> Path:
-    """Return the directory of the front desk: as given, here, or of the clone that this runs in.
+def find_script(directory: Path | None) -> Path:
+    """Return the folder of a demo's agent and questions: the one that is given, or the package's.
 
     Raises:
-        ScriptMissingError: they are in none of these places.
+        ScriptMissingError: they are not there.
     """
-    clone = Path(__file__).resolve().parents[4]
-    roots = [directory] if directory is not None else [Path("examples"), clone / "examples"]
-    places = [place for root in roots for place in (root / "front_desk", root)]
+    if directory is None:
+        return FRONT_DESK
+    places = [directory / "front_desk", directory]
     for place in places:
-        if (place / "questions.toml").is_file() and (place / "agent.py").is_file():
+        if (place / SCRIPT).is_file() and (place / AGENT).is_file():
             return place
     raise ScriptMissingError(
-        f"the demo's files (agent.py, questions.toml) are not in {places[0]}/. They come with the "
-        "repository, not with the package: run it in a clone, or name their folder with "
-        "--examples. `stapes serve AGENT.py` talks to an agent of yours"
+        f"there is no {AGENT} with a {SCRIPT} in {directory}/ or in {places[0]}/: name their "
+        "folder with --examples, or leave it out for the demo that comes with the package. "
+        "`stapes serve AGENT.py` talks to an agent of yours"
     )
 
 
-def read_scenes(examples: Path, *, quick: bool = False) -> list[Scene]:
+def read_scenes(folder: Path, *, quick: bool = False) -> list[Scene]:
     """Read the caller's part.
 
     Raises:
-        ScriptMissingError: the script or a sound file is missing or cannot be read.
+        ScriptMissingError: the script or a recording is missing or cannot be read.
     """
-    path = examples / "questions.toml"
+    path = folder / SCRIPT
     try:
         script = tomllib.loads(path.read_text("utf-8"))
+        recorded = _read_recordings(folder / RECORDINGS)
         return [
             Scene(
                 file=question["file"],
                 text=question["text"],
-                pcm=read_speech(examples / "questions" / question["file"], RATE),
+                pcm=recorded.get(question["file"])
+                or read_speech(folder / "questions" / question["file"], RATE),
                 over=question.get("over"),
                 expected=_EXPECTED.get(question["file"], (Answered(),)),
             )
@@ -109,3 +118,11 @@ def read_scenes(examples: Path, *, quick: bool = False) -> list[Scene]:
         raise ScriptMissingError(str(error)) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ScriptMissingError(f"{path} cannot be read: {error!r}") from error
+
+
+def _read_recordings(path: Path) -> dict[str, bytes]:
+    """Read the sound of the package's questions, which a folder of yours has as WAV files."""
+    if not path.is_file():
+        return {}
+    packed = unpack(path.read_bytes())
+    return {name: decode(packets, RATE) for name, packets in packed.items()}
