@@ -23,7 +23,7 @@ from stapes import RealtimeAgent
 from stapes.cli.builtin import texts
 from stapes.cli.dev_server import ServerSetupError
 from stapes.cli.serve.phones import read_phones
-from stapes.cli.serve.reloading import free_port
+from stapes.cli.serve.reloading import hold_port
 from stapes.devserver import Options
 
 if TYPE_CHECKING:
@@ -141,12 +141,12 @@ async def test_a_carrier_that_signs_is_checked(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", "secret-of-twilio")
     public = "wss://voice.example.com"
     phones = read_phones(["twilio=/twilio"], public)
-    port = free_port("127.0.0.1")
-    async with ServedHere(AGENT, port=port, phones=phones, public_url=public) as server:
-        assert f"{public}/twilio (signatures are checked)" in server.text
-        with pytest.raises(InvalidStatus, match="403"):
-            async with TwilioPhone(f"ws://127.0.0.1:{port}/twilio"):
-                pass
+    with hold_port("127.0.0.1") as port:
+        async with ServedHere(AGENT, port=port, phones=phones, public_url=public) as server:
+            assert f"{public}/twilio (signatures are checked)" in server.text
+            with pytest.raises(InvalidStatus, match="403"):
+                async with TwilioPhone(f"ws://127.0.0.1:{port}/twilio"):
+                    pass
     assert "secret" not in server.text
 
 
@@ -247,14 +247,14 @@ async def test_the_longest_call_is_ended() -> None:
 async def test_only_on_one_s_own_machine_the_page_shows_what_tools_give(
     options: dict[str, Any], *, shown: bool
 ) -> None:
-    port = free_port("127.0.0.1")
-    origin = f"http://127.0.0.1:{port}"
-    if "public_url" in options:
-        origin = "https://voice.example.com"
-    async with ServedHere(AGENT, port=port, speaks_first="user", **options) as server:
-        assert server.url.startswith(origin)
-        async with PageCaller(f"ws://127.0.0.1:{port}/talk", origin=origin) as caller:
-            await caller.until(lambda: caller.agents)
-            await caller.write("What are the opening hours?")
-            await caller.until(lambda: ("opening_hours", "finished") in caller.tools)
+    with hold_port("127.0.0.1") as port:
+        origin = f"http://127.0.0.1:{port}"
+        if "public_url" in options:
+            origin = "https://voice.example.com"
+        async with ServedHere(AGENT, port=port, speaks_first="user", **options) as server:
+            assert server.url.startswith(origin)
+            async with PageCaller(f"ws://127.0.0.1:{port}/talk", origin=origin) as caller:
+                await caller.until(lambda: caller.agents)
+                await caller.write("What are the opening hours?")
+                await caller.until(lambda: ("opening_hours", "finished") in caller.tools)
     assert ("From nine to five." in caller.outputs) == shown

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import signal
+import socket
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from page_caller import PageCaller
 from serving import Served
+
+from stapes.cli.serve.reloading import hold_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,3 +80,15 @@ async def test_a_broken_file_is_shown_and_waited_for(agent: Path) -> None:
         server.signal(signal.SIGINT)
         assert await server.exit_code() == 0
         assert "Traceback" not in server.text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port is found, not held")
+def test_the_port_of_all_children_is_kept_while_there_is_none(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with hold_port(host) as port:
+        for _child in range(2):
+            socket.create_server((host, port), family=family).close()
+            in_use = pytest.raises(OSError, match="Address already in use")
+            with socket.socket(family) as other, in_use:
+                other.bind((host, port))

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import os
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -17,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stapes.calls import TOKEN_PARAMETER
+from stapes.cli.serve.reloading import hold_port
 from tests.calls.browser_page import BrowserPage
 from tests.calls.twilio_phone import FRAME, TwilioPhone
 from tests.calls.webrtc_page import WebRTCPage, request
 from tests.docs.pages import DOCS, ROOT, blocks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
     from tests.calls.webrtc_page import Posted
@@ -87,13 +87,6 @@ def started(
         return subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out)
 
 
-def free_port() -> int:
-    """A port that nothing has at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
 CODE = [it for it in blocks(DOCS / "how-to" / "asgi-apps.md") if it.language == "python"]
 (PROGRAM,) = (block.code for block in CODE if block.file == "app.py")
 (WITH_A_SERVER,) = (block.code for block in CODE if "CallServer(" in block.code)
@@ -110,27 +103,34 @@ async def serving(
 ) -> AsyncIterator[Served]:
     """Runs the app of the page."""
     (folder / "app.py").write_text(code, "utf-8")
-    host = f"127.0.0.1:{free_port()}"
+    with hold_port("127.0.0.1") as port:
+        process = start(model, folder, port, settings)
+        served = Served(process, f"127.0.0.1:{port}", folder / "log")
+        try:
+            await served.says("Application startup complete")
+            await served.says("Uvicorn running")
+            yield served
+        finally:
+            process.kill()
+            process.wait()
+
+
+def start(
+    model: str, folder: Path, port: int, settings: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Starts uvicorn with the app of a folder."""
     path = os.pathsep.join([str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
     environment = {
         **os.environ,
         "OPENAI_API_KEY": "any",
         "OPENAI_BASE_URL": model,
-        "PUBLIC_HOST": host,
+        "PUBLIC_HOST": f"127.0.0.1:{port}",
         "PYTHONPATH": path,
         "TWILIO_AUTH_TOKEN": AUTH_TOKEN,
         **settings,
     }
-    command = [sys.executable, "-m", "uvicorn", "app:app", "--port", host.partition(":")[2]]
-    process = started(command, folder, environment)
-    served = Served(process, host, folder / "log")
-    try:
-        await served.says("Application startup complete")
-        await served.says("Uvicorn running")
-        yield served
-    finally:
-        process.kill()
-        process.wait()
+    command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)]
+    return started(command, folder, environment)
 
 
 async def talked(page: Any) -> None:
@@ -259,21 +259,21 @@ async def test_the_webhook_sends_calls_on_while_there_is_room(
 async def test_calls_of_a_server_inside_the_app_have_time_to_end(
     model: str, tmp_path: Path
 ) -> None:
-    port = free_port()
-    code = PROGRAM + WITH_A_SERVER.replace("port=8080", f"port={port}") + MINTING
-    async with serving(model, tmp_path, code) as app:
-        token, late = await app.token(), await app.token()
-        url = f"ws://127.0.0.1:{port}/phone"
-        async with TwilioPhone(url, stapes_token=token) as phone:
-            await phone.start()
-            await phone.until(lambda: len(phone.heard) > 4_000)
-            app.process.send_signal(signal.SIGTERM)
-            await app.says("Waiting for application shutdown")
-            with pytest.raises(ConnectionRefusedError):
-                await TwilioPhone(url, stapes_token=late).__aenter__()
-            await phone.say(b"\xff" * FRAME * 25)
-            assert phone.close_code is None
-            assert app.process.poll() is None
-            await phone.hang_up()
-            assert await app.ended() in (0, -signal.SIGTERM)
-        assert "Traceback" not in app.said, app.said
+    with hold_port("127.0.0.1") as port:
+        code = PROGRAM + WITH_A_SERVER.replace("port=8080", f"port={port}") + MINTING
+        async with serving(model, tmp_path, code) as app:
+            token, late = await app.token(), await app.token()
+            url = f"ws://127.0.0.1:{port}/phone"
+            async with TwilioPhone(url, stapes_token=token) as phone:
+                await phone.start()
+                await phone.until(lambda: len(phone.heard) > 4_000)
+                app.process.send_signal(signal.SIGTERM)
+                await app.says("Waiting for application shutdown")
+                with pytest.raises(ConnectionRefusedError):
+                    await TwilioPhone(url, stapes_token=late).__aenter__()
+                await phone.say(b"\xff" * FRAME * 25)
+                assert phone.close_code is None
+                assert app.process.poll() is None
+                await phone.hang_up()
+                assert await app.ended() in (0, -signal.SIGTERM)
+            assert "Traceback" not in app.said, app.said

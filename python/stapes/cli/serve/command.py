@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path  # noqa: TC003  (typer reads it)
 from typing import Annotated
@@ -211,9 +212,10 @@ def serve(
 def _serve_again(agent: str, host: str, port: int, config: Path | None) -> None:
     """Serve in a child that is replaced when the agent's file changes."""
     from stapes.cli.load_agent import split_place
-    from stapes.cli.serve.reloading import Reloader, child_command, free_port
+    from stapes.cli.serve.reloading import Reloader, child_command, hold_port
 
-    command = child_command(sys.argv[1:], port or free_port(host))
     file, _ = split_place(agent)
     also = [] if config is None else [config]
-    Reloader(command, file.resolve().parent, also, typer.echo).run()
+    with nullcontext(port) if port else hold_port(host) as chosen:
+        command = child_command(sys.argv[1:], chosen)
+        Reloader(command, file.resolve().parent, also, typer.echo).run()

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -122,12 +123,22 @@ def _python_files(folder: Path) -> Iterator[Path]:
             yield from _python_files(entry)
 
 
-def free_port(host: str) -> int:
-    """Return a free port, which all children have."""
+@contextmanager
+def hold_port(host: str) -> Iterator[int]:
+    """Give a free port, which all children have, and others do not get while there is no child.
+
+    A socket that is bound and does not listen holds it. Linux chooses no such port for anybody, and
+    lets a child listen there that sets `SO_REUSEADDR`, as it does (`man 7 socket`). Other systems
+    would refuse the child: there the port is only found, not held.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+    with socket.socket(family) as holding:
+        holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holding.bind((host, 0))
+        port: int = holding.getsockname()[1]
+        if sys.platform != "linux":
+            holding.close()
+        yield port
 
 
 def child_command(arguments: Sequence[str], port: int) -> list[str]:
