@@ -136,7 +136,7 @@ async def test_a_loop_that_was_busy_hears_nothing_of_the_interrupted_answer(run)
             from stapes.devserver import DevServer, Options
 
             async with DevServer(TALE, options=Options(pace=20.0)) as server:
-                holder.append(server.url)
+                holder.append(server)
                 ready.set()
                 await asyncio.to_thread(stop.wait)
 
@@ -149,7 +149,7 @@ async def test_a_loop_that_was_busy_hears_nothing_of_the_interrupted_answer(run)
         session = RealtimeSession(
             RealtimeAgent(name="front"),
             api_key=KEY,
-            transport=WebSocketTransport(url=holder[0]),
+            transport=WebSocketTransport(url=holder[0].url),
             config=VAD,
         )
         async with session:
@@ -159,9 +159,9 @@ async def test_a_loop_that_was_busy_hears_nothing_of_the_interrupted_answer(run)
             assert isinstance(first, Audio)
             session.send_audio(speech)
             # Blocks the loop until the server has been told where to cut.
-            messages = session.probe.traffic()[1]
+            (call,) = holder[0].calls
             for _ in range(500):
-                if session.probe.traffic()[1] > messages:
+                if call.received.of("conversation.item.truncate"):
                     break
                 threading.Event().wait(0.01)
             seen = []
