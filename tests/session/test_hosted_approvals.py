@@ -93,6 +93,29 @@ async def test_the_callback_decides(
     await session.close()
 
 
+@pytest.mark.parametrize("by", ["callback", "session"])
+async def test_tests_are_told_of_a_decision_once(server: ScriptedServer, by: str) -> None:
+    told: list[tuple[str, bool]] = []
+    waiting = asyncio.Event()
+
+    async def decide(_request: Any) -> Any:
+        await waiting.wait()
+        return {"approve": False}
+
+    tools = [hosted("docs", decide)] if by == "callback" else []
+    session, events = await requested(server, *tools)
+    session.probe.tap_decisions(lambda *decision: told.append(decision))
+    if by == "callback":
+        waiting.set()
+        await settle(session, server)
+    else:
+        (event,) = (event for event in events if isinstance(event, stapes.ToolApprovalRequested))
+        for _ in range(2):
+            await session.reject(event.approval)
+    assert told == [("m1", False)]
+    await session.close()
+
+
 async def test_the_callback_gets_the_request_and_the_run_context(server: ScriptedServer) -> None:
     seen: list[Any] = []
 

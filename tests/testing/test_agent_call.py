@@ -7,12 +7,20 @@ import re
 from pathlib import Path
 
 import pytest
+from agents import function_tool
 from desk_agent import agent, billing, no_secrets
 
-from stapes import AgentToolStart, PlaybackTracker, WebSocketTransport
+from stapes import (
+    AgentToolStart,
+    PlaybackTracker,
+    RealtimeAgent,
+    ToolApprovalRequested,
+    WebSocketTransport,
+)
 from stapes.audio import Recording, write_wav
 from stapes.testing import (
     AgentCall,
+    AgentTurn,
     Call,
     DevServer,
     Options,
@@ -186,6 +194,128 @@ async def test_an_approval_of_an_earlier_turn_is_decided_as_well() -> None:
         assert await call.approve() is asked
         asked.expect_tool("refund", amount=20.0)
         assert "refunded 20 dollars" in asked.heard
+
+
+REFUNDS = ScriptedMind(
+    [
+        Turn(
+            when="refunds",
+            call=[
+                Call("refund", {"booking_id": "A1", "amount": 1}),
+                Call("refund", {"booking_id": "A2", "amount": 2}),
+            ],
+        ),
+        Turn(when="one more", call=Call("refund", {"booking_id": "A3", "amount": 3})),
+        Turn(after="refund", say="That is settled."),
+    ],
+    otherwise="Yes?",
+)
+
+
+def rejected(turn: AgentTurn) -> list[tuple[str, bool]]:
+    """The bookings whose refunds were decided on, and whether they were rejected."""
+    return [(use.arguments["booking_id"], use.rejected) for use in turn.tools]
+
+
+async def test_what_the_session_decides_is_known_of_the_turn() -> None:
+    async with AgentCall(billing, mind=REFUNDS) as call:
+        turn = await call.say("both refunds, please")
+        first, second = turn.approvals
+        await call.session.reject(first, message="Too much.")
+        assert turn.approvals == [second]
+        assert await call.approve() is turn
+        assert turn.approvals == []
+        assert rejected(turn) == [("A1", True), ("A2", False)]
+        with pytest.raises(AssertionError, match="was called, but rejected"):
+            turn.expect_tool("refund", booking_id="A1")
+        turn.expect_tool("refund", booking_id="A2")
+        # A second decision changes nothing.
+        await call.session.approve(first)
+        assert rejected(turn) == [("A1", True), ("A2", False)]
+
+
+async def test_all_of_a_turns_approvals_can_be_decided_in_a_loop() -> None:
+    async with AgentCall(billing, mind=REFUNDS) as call:
+        turn = await call.say("both refunds, please")
+        for ask in turn.approvals:
+            await call.session.reject(ask)
+        assert turn.approvals == []
+        assert rejected(turn) == [("A1", True), ("A2", True)]
+        turn.expect_no_tool()
+
+
+async def test_a_decision_in_a_later_turn_is_known_of_the_one_that_asked() -> None:
+    async with AgentCall(billing, mind=REFUNDS) as call:
+        asked = await call.say("both refunds, please")
+        first, second = asked.approvals
+        later = await call.say("hello")
+        assert asked.approvals == [first, second]
+        await call.session.reject(first)
+        await call.session.approve(second)
+        assert asked.approvals == later.approvals == []
+        assert rejected(asked) + rejected(later) == [("A1", True), ("A2", False)]
+        with pytest.raises(AssertionError, match="no call waits for an approval"):
+            await call.approve()
+
+
+@pytest.mark.parametrize("approves", [False, True])
+async def test_a_decision_for_good_covers_later_calls(approves: bool) -> None:
+    async with AgentCall(billing, mind=REFUNDS) as call:
+        asked = await call.say("both refunds, please")
+        first, second = asked.approvals
+        if approves:
+            await call.session.approve(first, always=True)
+        else:
+            await call.session.reject(first, always=True)
+        # What waits already waits on.
+        assert asked.approvals == [second]
+        later = await call.say("one more")
+        assert later.approvals == []
+        assert rejected(asked) == [("A1", not approves)]
+        assert rejected(later) == [("A3", not approves)]
+        assert asked.approvals == [second]
+
+
+async def test_a_callback_that_decides_leaves_no_approval_in_the_turn() -> None:
+    async with AgentCall(billing, mind=REFUNDS) as call:
+
+        @call.session.on("tool_approval_requested")
+        async def decide(event: ToolApprovalRequested) -> None:
+            await call.session.reject(event.approval)
+
+        turn = await call.say("both refunds, please")
+        assert turn.approvals == []
+        assert sorted(rejected(turn)) == [("A1", True), ("A2", True)]
+        assert turn.heard == "That is settled."
+
+
+async def test_a_tool_that_needs_no_approval_this_time_is_not_rejected() -> None:
+    """A rejection for good is of calls that need approval; others run."""
+
+    async def is_large(_context: object, arguments: dict[str, float], _call_id: str) -> bool:
+        return arguments["amount"] > 1
+
+    @function_tool(name_override="refund", needs_approval=is_large)
+    def pay_back(booking_id: str, amount: float) -> str:
+        """Refund an amount in dollars for a booking."""
+        return f"{amount:g} dollars for {booking_id}"
+
+    desk = RealtimeAgent(name="Billing", instructions="Be brief.", tools=[pay_back])
+    mind = ScriptedMind(
+        [
+            Turn(when="two", call=Call("refund", {"booking_id": "A2", "amount": 2})),
+            Turn(when="one", call=Call("refund", {"booking_id": "A1", "amount": 1})),
+            Turn(after="refund", say="That is settled."),
+        ]
+    )
+    async with AgentCall(desk, mind=mind) as call:
+        large = await call.say("two")
+        await call.session.reject(large.approvals[0], always=True)
+        assert rejected(large) == [("A2", True)]
+        small = await call.say("one")
+        assert rejected(small) == [("A1", False)]
+        again = await call.say("two")
+        assert (rejected(again), again.approvals) == ([("A2", True)], [])
 
 
 async def test_a_handoff_is_part_of_the_turn() -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stapes.session.attempts import ConnectionAttempts
     from stapes.session.dispatch.interest import ListenerInterest
     from stapes.session.scope import Scope
+    from stapes.session.tool_calls.approvals import Approvals
 
 __all__ = ["SessionProbe"]
 
@@ -20,16 +21,22 @@ __all__ = ["SessionProbe"]
 class SessionProbe:
     """`session.probe`, for `stapes.testing`. It is no part of the public interface."""
 
-    __slots__ = ("_connector", "_core", "_hub", "_interest", "_tasks")
+    __slots__ = ("_approvals", "_connector", "_core", "_hub", "_interest", "_tasks")
 
     def __init__(
-        self, scope: Scope, hub: LoopHub, connector: ConnectionAttempts, interest: ListenerInterest
+        self,
+        scope: Scope,
+        hub: LoopHub,
+        connector: ConnectionAttempts,
+        interest: ListenerInterest,
+        approvals: Approvals | None = None,
     ) -> None:
         self._core = _core.Probe(scope.core)
         self._tasks = scope.tasks
         self._hub = hub
         self._connector = connector
         self._interest = interest
+        self._approvals = approvals
 
     @property
     def is_idle(self) -> bool:
@@ -71,3 +78,11 @@ class SessionProbe:
     def tap_outgoing(self, tap: Callable[[int, str], None]) -> None:
         """Calls `tap` with the sequence number and the text of each message for the server."""
         self._interest.tap_outgoing(tap)
+
+    def tap_decisions(self, tap: Callable[[str, bool], None]) -> None:
+        """Calls `tap` with the id of each call that is decided on, and whether it may be made.
+
+        A session without an agent asks for no approvals.
+        """
+        if self._approvals is not None:
+            self._approvals.tap(tap)

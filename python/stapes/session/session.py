@@ -281,8 +281,8 @@ class RealtimeSession(EventSource, Generic[TContext]):
     @property
     def probe(self) -> SessionProbe:
         """For `stapes.testing`; no part of the public interface."""
-        parts = self._parts
-        return SessionProbe(self._scope, parts.hub, parts.connector, parts.interest)
+        its = self._parts
+        return SessionProbe(self._scope, its.hub, its.connector, its.interest, its.approvals)
 
     def __del__(self) -> None:
         # A session that could not be made has no parts.

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from agents.realtime import RealtimeAgent
 
-    from stapes.approvals import ToolApproval
     from stapes.audio import Recording
     from stapes.devserver import ConversationView, Mind, ServedCall, Voice
     from stapes.events import SessionEvent
@@ -222,12 +221,7 @@ class AgentCall:
             AssertionError: none waits.
         """
         __tracebackhide__ = True
-
-        def reject(ask: ToolApproval) -> None:
-            self._witness.rejected.add(ask.call_id)
-            self.session.reject(ask, message=message)
-
-        return await self._decide(reject)
+        return await self._decide(lambda ask: self.session.reject(ask, message=message))
 
     # What is known of it
 

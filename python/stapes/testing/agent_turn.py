@@ -30,7 +30,7 @@ class ToolUse:
         output: what the model got; `None` while it is at work.
         agent: the name of the agent that used it.
         call_id: of the call.
-        rejected: it needed approval and got none (`AgentCall.reject`): it did not run.
+        rejected: it needed approval and got none, by whatever decision: it did not run.
     """
 
     name: str
@@ -64,7 +64,8 @@ class AgentTurn:
         user: what the user said, in words; empty where it is not known.
         tools: what the agent used, in order.
         handoffs: the names of the agents that took over, in order.
-        approvals: calls that wait for `AgentCall.approve` or `AgentCall.reject`.
+        approvals: calls that wait for a decision: by `AgentCall.approve` or `AgentCall.reject`, or
+            by those of the session. One that is decided is in it no more.
         guardrails: the names of the guardrails that stopped an answer.
         errors: what went wrong meanwhile.
         interrupted: something of the answer was not heard: the user spoke, or a guardrail tripped

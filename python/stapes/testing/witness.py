@@ -46,7 +46,6 @@ class Witness:
         begun: set when an answer begins.
         speech_stopped: set when the server has heard the end of what the user says.
         lost: how the connection ended, if it did.
-        rejected: the calls that the test has rejected, by their ids.
 
     Args:
         session: whose events they are.
@@ -63,7 +62,7 @@ class Witness:
         self.begun = asyncio.Event()
         self.speech_stopped = asyncio.Event()
         self.lost: ConnectionChanged | None = None
-        self.rejected: set[str] = set()
+        self._rejected: set[str] = set()
         self._session = session
         self._ear = ear
         self._sample_bytes = sample_bytes
@@ -73,6 +72,7 @@ class Witness:
         session.on("*", self._see)
         session.on("audio", self._hear)
         session.on("transport_event", self._watch)
+        session.probe.tap_decisions(self._decided)
 
     @property
     def lost_why(self) -> str | None:
@@ -132,7 +132,7 @@ class Witness:
             case AgentToolStart(tool_call=made) if turn is not None:
                 arguments = parsed_arguments(made.arguments)
                 use = ToolUse(made.name, arguments, None, event.agent.name, made.call_id)
-                use.rejected = made.call_id in self.rejected
+                use.rejected = made.call_id in self._rejected
                 turn.tools.append(use)
             case AgentToolEnd(tool_call=made):
                 for use in (use for one in self.turns for use in one.tools):
@@ -148,6 +148,14 @@ class Witness:
                 turn.errors.append(error)
             case _:
                 pass
+
+    def _decided(self, call_id: str, approved: bool) -> None:
+        if not approved:
+            self._rejected.add(call_id)
+        for turn in self.turns:
+            if any(ask.call_id == call_id for ask in turn.approvals):
+                # Whoever goes through the list to decide has the old one.
+                turn.approvals = [ask for ask in turn.approvals if ask.call_id != call_id]
 
     def _ear_goes_on(self, turn: AgentTurn) -> None:
         if self.turns and self.current is self.turns[-1] is turn:

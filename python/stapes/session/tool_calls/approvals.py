@@ -38,13 +38,26 @@ _NONE: frozenset[str] = frozenset()
 class Approvals(Entries[ToolApproval, "PendingCall"]):
     """The decisions that one session waits for."""
 
-    __slots__ = ("_pending_mcp", "_scope")
+    __slots__ = ("_pending_mcp", "_scope", "_taps")
 
     def __init__(self, scope: Scope) -> None:
         # The function calls that wait.
         super().__init__()
         self._scope = scope
         self._pending_mcp = _NONE
+        self._taps: tuple[Callable[[str, bool], None], ...] = ()
+
+    def tap(self, tap: Callable[[str, bool], None]) -> None:
+        """Calls `tap` with the id of each call that is decided on, and whether it may be made.
+
+        A call that an earlier decision covers (`always`) is one of them.
+        """
+        self._taps = (*self._taps, tap)
+
+    def decided(self, call_id: str, *, approve: bool) -> None:
+        """Tells the taps of a decision."""
+        for tap in self._taps:
+            tap(call_id, approve)
 
     def ask(self, pending: PendingCall, tool: FunctionTool, item: Any) -> None:
         """Lets a function call wait for a decision; `item` is its request, as upstream has it."""
@@ -132,6 +145,7 @@ class Approvals(Entries[ToolApproval, "PendingCall"]):
         pending = self._take(approval)
         if pending is None:
             return done()
+        self.decided(approval.call_id, approve=approve)
         item = approval.approval_item
         assert item is not None
         if approve:
@@ -167,6 +181,7 @@ class Approvals(Entries[ToolApproval, "PendingCall"]):
         if approval.item_id not in self._pending_mcp:
             return
         self._pending_mcp -= {approval.item_id}
+        self.decided(approval.call_id, approve=approve)
         is_taken = self._scope.core.answer_mcp_approval(
             approval.connection_id, approval.item_id, approve, None if approve else message
         )

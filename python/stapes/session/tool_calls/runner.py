@@ -154,6 +154,7 @@ class ToolCallRunner:
             decision = context.get_approval_status(tool.name, call.call_id, existing_pending=item)
             if decision is None:
                 return await self._ask(pending, tool, item, arguments)
+            self._approvals.decided(call.call_id, approve=decision)
             if decision is False:
                 return await self._reject(pending, tool)
             if not is_json:
