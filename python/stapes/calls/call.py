@@ -45,7 +45,7 @@ class Call:
     """The caller's end of a phone call. `RealtimeSession(agent, call=call)` couples the two.
 
     Sound goes from the carrier's wire to the model's and back without Python. Events are read with
-    `async for event in call`, or by callbacks: `call.on(Dtmf, fn)`.
+    `async for event in call`, or by callbacks: `call.on(Dtmf, fn)`, until `call.off(Dtmf, fn)`.
     """
 
     def __init__(
@@ -290,6 +290,15 @@ class Call:
             return lambda decorated: self.on(kind, decorated)
         self._callbacks.append((kind, callback))
         return callback
+
+    def off(self, kind: type[Any], callback: Callable[[Any], Any]) -> None:
+        """Stops calling `callback` for that class; an async one that is at work goes on.
+
+        Where it was given to `on` twice, once is left. It may be taken off inside a callback: the
+        event that is told at that moment still reaches it, and no later one does.
+        """
+        if (kind, callback) in self._callbacks:
+            self._callbacks.remove((kind, callback))
 
     def __aiter__(self) -> AsyncIterator[CallEvent]:
         return _Reader(self)
