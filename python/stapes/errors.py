@@ -17,6 +17,8 @@ __all__ = [
     "HandshakeError",
     "NotConnectedError",
     "NotSupportedError",
+    "OfferError",
+    "OriginError",
     "ServerError",
     "SignatureError",
     "StapesError",
@@ -86,6 +88,20 @@ class ConnectionLostError(StapesError, ConnectionError):
 
 class CallError(StapesError):
     """A call cannot do what was asked for, or was not what it should be."""
+
+
+class OriginError(CallError):
+    """A page may not call, because of its origin; the message names it and says what to do.
+
+    Over HTTP it is answered with 403.
+    """
+
+
+class OfferError(CallError):
+    """A page's offer of a call over WebRTC cannot be met; the message says what is wrong with it.
+
+    Over HTTP it is answered with 422 (WHIP, RFC 9725).
+    """
 
 
 class NotConnectedError(StapesError, ConnectionError):

@@ -150,8 +150,9 @@ CHAPTERS = (
             Section(
                 "Calls",
                 "stapes.calls",
-                "CallError SignatureError TokenError TokenExpiredError TokenForgedError "
-                "TokenMalformedError TokenPathError TokenUsedError TooManyTokensError",
+                "CallError OriginError OfferError SignatureError TokenError TokenExpiredError "
+                "TokenForgedError TokenMalformedError TokenPathError TokenUsedError "
+                "TooManyTokensError",
             ),
         ),
     ),

@@ -38,6 +38,7 @@ from stapes.calls import (
     CallResumed,
     CallServer,
     CallTokens,
+    OriginError,
     PageEvents,
 )
 from stapes.calls.page_events import MOST_EARLY_LINES
@@ -791,6 +792,26 @@ async def test_a_page_that_stands_still_is_told_to_clear_though_its_sound_should
             await asyncio.sleep(0.6)
             call.clear()
             await page.until(lambda: page.generation == 1)
+
+
+async def test_an_app_is_told_of_a_page_whose_origin_may_not_call():
+    problems: list[CallError] = []
+
+    async def talk(websocket: Any) -> None:
+        try:
+            async with BrowserCall(websocket):
+                raise AssertionError("the call was taken")
+        except CallError as problem:
+            problems.append(problem)
+
+    refused: Any = "https://evil.example"
+    async with served(Starlette(routes=[WebSocketRoute("/talk", talk)])) as port:
+        with pytest.raises(InvalidStatus):
+            await connect(f"ws://127.0.0.1:{port}/talk", origin=refused, subprotocols=[SUBPROTOCOL])
+        await until(lambda: problems)
+    (problem,) = problems
+    assert isinstance(problem, OriginError)
+    assert "https://evil.example" in str(problem)
 
 
 def test_the_usual_port_of_a_scheme_is_no_part_of_an_origin():

@@ -26,6 +26,8 @@ from stapes.calls import (
     CallResumed,
     CallServer,
     CallTokens,
+    OfferError,
+    OriginError,
     WebRTCCall,
     WebRTCCallOptions,
 )
@@ -66,7 +68,9 @@ async def in_an_app(answer: Any, **options: Any) -> AsyncIterator[str]:
         try:
             offered = (await request.body()).decode()
             answered = await call.answer(offered, headers=request.headers)
-        except CallError as error:
+        except OriginError as error:
+            return PlainTextResponse(str(error), 403)
+        except OfferError as error:
             return PlainTextResponse(str(error), 422)
         talks.add(asyncio.create_task(talk(call)))
         return Response(answered, 201, {"Location": "/talk/1"}, "application/sdp")
@@ -268,8 +272,9 @@ async def test_a_server_without_webrtc_says_that_the_path_is_a_websocket():
         assert (await page.post()).status == 426
 
 
-async def test_offers_that_cannot_be_met_say_why():
-    async with listening(Waiting()) as url, WebRTCPage(url) as page:
+@either
+async def test_offers_that_cannot_be_met_say_why(serving: Callable[..., Any]):
+    async with serving(Waiting()) as url, WebRTCPage(url) as page:
         offer = await page.offer()
         for change, why in (
             (lambda it: it.replace("a=sendrecv", "a=sendonly"), "sendonly"),
@@ -279,6 +284,19 @@ async def test_offers_that_cannot_be_met_say_why():
             refused = await request("POST", url, change(offer), SDP)
             assert refused.status == 422
             assert why in refused.body
+
+
+@either
+async def test_pages_of_other_origins_are_refused_unless_they_are_allowed(
+    serving: Callable[..., Any],
+):
+    origin = "https://app.example.com"
+    for origins, status in (((), 403), ([origin], 201)):
+        async with (
+            serving(Waiting(), origins=origins) as url,
+            WebRTCPage(url, headers={"Origin": origin}) as page,
+        ):
+            assert (await page.post()).status == status
 
 
 async def test_addresses_of_private_networks_are_named_only_where_that_is_allowed():
@@ -365,7 +383,7 @@ async def test_a_call_is_answered_once_and_entered_after_that():
     call = WebRTCCall()
     with pytest.raises(RuntimeError, match="answer"):
         await call.__aenter__()
-    with pytest.raises(CallError, match="session description"):
+    with pytest.raises(OfferError, match="session description"):
         await call.answer("hello")
     with pytest.raises(RuntimeError, match="each offer"):
         await call.answer("hello")
@@ -394,9 +412,28 @@ async def test_pages_of_other_origins_are_refused_where_the_headers_are_given(
             assert (await call.answer(offer, headers=headers)).startswith("v=0")
             call.hang_up()
             return
-        with pytest.raises(CallError, match=refused):
+        with pytest.raises(OriginError, match=refused) as caught:
             await call.answer(offer, headers=headers)
+        assert isinstance(caught.value, CallError)
         assert call.is_over
+
+
+@pytest.mark.parametrize("offer", ["", "hello", "v=0", "v=0\r\n", "v=0\r\nm=audio 9 x\r\n"])
+async def test_an_offer_that_cannot_be_met_is_an_error_of_its_own(offer: str):
+    call = WebRTCCall()
+    with pytest.raises(OfferError) as caught:
+        await call.answer(offer, headers={"host": "app.example"})
+    assert isinstance(caught.value, CallError)
+    assert call.is_over
+
+
+async def test_a_server_without_an_address_to_name_blames_neither_offer_nor_origin():
+    call = WebRTCCall(webrtc=WebRTCCallOptions(private_addresses=False))
+    async with WebRTCPage("http://127.0.0.1:1/") as page:
+        with pytest.raises(CallError, match="public_addresses") as caught:
+            await call.answer(await page.offer(), local_address="127.0.0.1")
+    assert type(caught.value) is CallError
+    assert call.is_over
 
 
 async def test_a_call_that_nobody_connects_ends_by_itself():

@@ -47,6 +47,8 @@ from stapes.calls.server import CallServer
 from stapes.calls.summary import CallSummary
 from stapes.calls.webrtc import WebRTCCall, WebRTCCallOptions
 from stapes.errors import (
+    OfferError,
+    OriginError,
     SignatureError,
     TokenError,
     TokenExpiredError,
@@ -78,6 +80,8 @@ __all__ = [
     "CallTokens",
     "Dtmf",
     "ListenOptions",
+    "OfferError",
+    "OriginError",
     "PageEvents",
     "SignatureError",
     "TokenError",

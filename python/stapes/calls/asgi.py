@@ -18,7 +18,7 @@ from stapes.calls.options import CallOptions
 from stapes.calls.origins import core_origins
 from stapes.calls.page_events import PageEvents
 from stapes.calls.stream_urls import is_loopback
-from stapes.errors import TokenError
+from stapes.errors import OriginError, TokenError
 from stapes.hub import LoopHub
 from stapes.virtual_time import has_virtual_time
 
@@ -230,7 +230,7 @@ class BrowserCall(AsgiCall):
     """A call from a web page, which uses `stapes.js`, in an ASGI app: see `AsgiCall`.
 
     Pages of the app's own origin may call, and pages of `origins`. Another page's WebSocket is
-    refused when the call is entered, by a `CallError`.
+    refused when the call is entered, by an `OriginError`, and gets HTTP 403.
 
     Args:
         websocket: of Starlette or FastAPI: its `headers` tell whose page it is.
@@ -272,7 +272,7 @@ class BrowserCall(AsgiCall):
         if refusal is not None:
             self.hang_up()
             await self._websocket.send({"type": "websocket.close", "code": REFUSED})
-            raise CallError(refusal)
+            raise OriginError(refusal)
         await super().__aenter__()
         return self
 

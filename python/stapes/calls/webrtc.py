@@ -16,7 +16,7 @@ from stapes.calls.options import CallOptions
 from stapes.calls.origins import core_origins
 from stapes.calls.page_events import PageEvents
 from stapes.config import whole_number
-from stapes.errors import TokenError
+from stapes.errors import OfferError, OriginError, TokenError
 from stapes.hub import LoopHub
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ __all__ = ["WebRTCCall", "WebRTCCallOptions"]
 
 _OPTIONS = CallOptions()
 _PAGE_EVENTS = PageEvents()
+
+_OFFER_REFUSED = "the offer cannot be answered"
+"""How the core begins what it says of an offer; all else that goes wrong is this side's."""
 
 _MAX_FIELDS = 64
 """The parameters of a call that are read."""
@@ -110,7 +113,9 @@ class WebRTCCall(Call):
             sdp = (await request.body()).decode()
             try:
                 answer = await call.answer(sdp, headers=request.headers)
-            except CallError as error:
+            except OriginError as error:
+                return Response(str(error), 403)
+            except OfferError as error:
                 return Response(str(error), 422)
             task = asyncio.create_task(talk(call))
             talks.add(task)
@@ -186,8 +191,10 @@ class WebRTCCall(Call):
             The answer, with all candidates: `setRemoteDescription({type: "answer", sdp: answer})`.
 
         Raises:
-            CallError: the offer cannot be met, or the page may not call; the message says why. The
-                call is over then.
+            OriginError: the page may not call: answer with 403. This and the others are a
+                `CallError`, whose message says why. The call is over then.
+            OfferError: the offer cannot be met: answer with 422.
+            CallError: this side cannot answer, because of its addresses for instance: with 500.
             RuntimeError: it was answered before.
         """
         if self._answer is not None:
@@ -197,7 +204,7 @@ class WebRTCCall(Call):
             refusal = self._origins.refusal(told.get("host"), told.get("origin"))
             if refusal is not None:
                 self.hang_up()
-                raise CallError(refusal)
+                raise OriginError(refusal)
         self._answer = asyncio.get_running_loop().create_future()
         self.core.set_query(list((parameters or {}).items())[:_MAX_FIELDS])
         self.core.answer(offer, local_address or outward_address(), self._webrtc)
@@ -253,7 +260,9 @@ class WebRTCCall(Call):
                 if self._answer is None or self._answer.done():
                     return
                 if description is None:
-                    self._answer.set_exception(CallError(str(problem)))
+                    is_offer = str(problem).startswith(_OFFER_REFUSED)
+                    kind = OfferError if is_offer else CallError
+                    self._answer.set_exception(kind(str(problem)))
                 else:
                     self._answer.set_result(description)
             case _:
