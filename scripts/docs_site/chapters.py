@@ -48,6 +48,8 @@ INTERNAL = frozenset(
         "stapes.config.check_turn_detection",
         "stapes.config.whole_number",
         "stapes.config.wire_format",
+        "stapes.devserver.Record.add",
+        "stapes.devserver.Record.add_frame",
         "stapes.testing.AgentTurn.awaited",
         "stapes.testing.AgentTurn.task",
     }

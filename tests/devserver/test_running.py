@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import json
 import re
 import signal
@@ -51,6 +52,26 @@ async def test_a_server_has_an_address_only_while_it_runs():
     async with server, DevServer(host="::1") as other:
         assert server.http_url == server.url.replace("ws:", "http:").removesuffix("/realtime")
         assert re.fullmatch(r"ws://\[::1\]:\d+/v1/realtime", other.url)
+
+
+async def test_what_went_over_a_call_is_a_record_of_each_direction():
+    async with DevServer(ScriptedMind()) as server:
+        headers = {"Authorization": "Bearer k"}
+        async with connect_here(server.url, additional_headers=headers) as client:
+            call = await server.next_call()
+            assert isinstance(call.received, stapes.devserver.Record)
+            assert isinstance(call.sent, stapes.devserver.Record)
+            begun = await call.sent.wait_for("session.created")
+            assert call.sent[0] == begun
+            coming = asyncio.ensure_future(call.received.wait_for(lambda it: it.get("a") == 1))
+            for text in ("no JSON", '{"type": "x"}', '{"type": "x", "a": 1}'):
+                await client.send(text)
+            assert await coming == {"type": "x", "a": 1}
+            assert [event.get("frame") for event in call.received] == ["no JSON", None, None]
+            assert call.received.types == ["None", "x", "x"]
+            assert len(call.received.of("x")) == len(call.received) - 1 == 2
+            with pytest.raises(TimeoutError, match=r"no y from the client in 0\.01 s; there were"):
+                await call.received.wait_for("y", seconds=0.01)
 
 
 async def test_a_server_without_a_mind_says_so_once_when_an_answer_is_asked_for(caplog):

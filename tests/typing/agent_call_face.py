@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, assert_type
 
 from stapes import AgentToolStart, RealtimeAgent, RealtimeSession
-from stapes.devserver import ArmedDrop, ConversationView, ItemView
+from stapes.devserver import ArmedDrop, ConversationView, ItemView, Record
 from stapes.testing import AgentCall, AgentTurn, Caller, Drop, Rudeness, ScriptedMind, ToolUse
 
 agent: RealtimeAgent[Any] = RealtimeAgent(name="Desk")
@@ -31,6 +31,9 @@ async def a_test(caller: Caller) -> None:
     assert_type(call.session, RealtimeSession[Any])
     assert_type(call.conversation, ConversationView)
     assert_type(call.conversation.items, tuple[ItemView, ...])
+    assert_type(call.served.received, Record)
+    assert_type(call.served.sent[-1], dict[str, Any])
+    assert_type(await call.served.sent.wait_for("response.done", seconds=1.0), dict[str, Any])
     assert_type(await call.approve(), AgentTurn)
     assert_type(await call.reject("no"), AgentTurn)
     first, second = await asyncio.gather(caller(agent), caller(agent))

@@ -55,6 +55,7 @@ async def answer(call: Call) -> None:
         assert_type(key.digit, str)
 
     call.on(Dtmf, pressed)
+    call.off(Dtmf, pressed)
     session = RealtimeSession(agent, call=call, context="Ann", speaks_first="agent")
     assert_type(session, RealtimeSession[str])
     summary = CallSummary(call, session)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from stapes.devserver.tones import ToneVoice
     from stapes.devserver.web.app import create_app
     from stapes.devserver.web.conversation_view import ConversationView, ItemView
+    from stapes.devserver.web.record import Record
     from stapes.devserver.web.served import ServedCall
     from stapes.devserver.web.trouble import ArmedDrop
 
@@ -46,6 +47,7 @@ __all__ = [
     "MindOverloadedError",
     "MindPerCall",
     "Options",
+    "Record",
     "Rudeness",
     "Say",
     "ScriptError",
@@ -69,6 +71,7 @@ _LATER = {
     "create_app": "stapes.devserver.web.app",
     "ArmedDrop": "stapes.devserver.web.trouble",
     "ConversationView": "stapes.devserver.web.conversation_view",
+    "Record": "stapes.devserver.web.record",
     "ServedCall": "stapes.devserver.web.served",
     "ItemView": "stapes.devserver.web.conversation_view",
 }

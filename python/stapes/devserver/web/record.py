@@ -7,13 +7,21 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+__all__ = ["Predicate", "Record"]
+
 Predicate = Callable[[dict[str, Any]], bool]
 
 
 class Record:
-    """The events of one direction, in order.
+    """The events that went one way over a call, in order: `ServedCall.received` and `sent`.
 
-    Frames that are no JSON object are kept as `{"frame": ...}`.
+        created = call.received.of("conversation.item.create")
+        done = await call.sent.wait_for("response.done")
+        before = [event["type"] for event in call.received]
+        last = call.received[-1]
+
+    An event is a dict, as it was on the wire; a frame that is no JSON object is kept as
+    `{"frame": ...}`. `len(record)` counts them. Its constructor is not for users.
     """
 
     def __init__(self, side: str) -> None:
@@ -53,7 +61,11 @@ class Record:
         self.add(event if isinstance(event, dict) else {"frame": frame})
 
     async def wait_for(self, what: str | Predicate, *, seconds: float = 5.0) -> dict[str, Any]:
-        """Return the first event of a type, or that fits, once it is there.
+        """Return the first event of a type, or that fits, past or to come.
+
+        Args:
+            what: the type, or a function that says of an event whether it fits.
+            seconds: how long to wait for it.
 
         Raises:
             TimeoutError: it did not come in time; the message lists what did.

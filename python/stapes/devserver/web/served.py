@@ -35,11 +35,8 @@ class ServedCall(ABC):
 
     Attributes:
         call: the session itself.
-        received: the client's events, as they were read. `DevServer` keeps them, unless it was made
-            with `records=False`. It has a length, can be iterated and indexed, and has `types`,
-            `of(type)`, a list of the events of a type, and `await wait_for(type)`, or
-            `wait_for(lambda event: ...)`, for the first event that fits, past or to come:
-            `TimeoutError` after `seconds=5.0`.
+        received: the client's events, as they were read: a `Record`. `DevServer` keeps them, unless
+            it was made with `records=False`.
         sent: the server's events, likewise, as they were queued, in GA whatever the connection's
             dialect is.
         query: the parameters of the URL, without the key.
