@@ -224,7 +224,9 @@ CHAPTERS = (
         "`stapes.calls`.",
         (
             Section(
-                "Servers", "stapes.calls", "CallServer TwilioCall AsgiCall BrowserCall WebRTCCall"
+                "Servers",
+                "stapes.calls",
+                "CallServer TwilioCall AsgiCall BrowserCall WebRTCCall BROWSER_SUBPROTOCOL",
             ),
             Section(
                 "A call",

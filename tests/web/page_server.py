@@ -127,6 +127,8 @@ class PageServer:
         # Close codes for the next connections, before they are taken.
         self.refusals: list[int] = []
         self.dials = 0
+        # All that browsers have asked for.
+        self.paths: list[str] = []
 
     async def __aenter__(self) -> Self:
         self._server = await serve(
@@ -150,6 +152,7 @@ class PageServer:
             return await self.lines.get()
 
     async def _request(self, connection: ServerConnection, request: Request) -> Response | None:
+        self.paths.append(request.path)
         path = request.path.partition("?")[0]
         if path == "/talk":
             return None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stapes.calls import BROWSER_SUBPROTOCOL, TOKEN_PARAMETER
 from stapes.web import CLIENT_DIRECTORY, WebFile, client_files, page_files
 
 MOST_LINES = 500
@@ -36,6 +37,12 @@ def test_the_client_is_part_of_the_page():
     assert set(client_files()) <= set(page_files())
     assert "/stapes.js" in client_files()
     assert "/worklet.js" in client_files()
+
+
+def test_the_client_has_the_names_of_the_wire_that_the_server_has():
+    code = b"".join(file.content for file in client_files().values()).decode()
+    assert re.findall(r'^const PROTOCOL = "(.*)";', code, re.M) == [BROWSER_SUBPROTOCOL]
+    assert re.findall(r'^const TOKEN = "(.*)";', code, re.M) == [TOKEN_PARAMETER]
 
 
 def test_a_file_of_an_unknown_kind_is_refused(tmp_path):

@@ -20,7 +20,13 @@ from stapes.calls.answers import (
     twiml_connect,
     vonage_connect,
 )
-from stapes.calls.asgi import AsgiCall, AsgiWebSocket, BrowserCall, TwilioCall
+from stapes.calls.asgi import (
+    BROWSER_SUBPROTOCOL,
+    AsgiCall,
+    AsgiWebSocket,
+    BrowserCall,
+    TwilioCall,
+)
 from stapes.calls.call import Call, CallError
 from stapes.calls.events import (
     CallEnded,
@@ -60,6 +66,7 @@ from stapes.errors import (
 )
 
 __all__ = [
+    "BROWSER_SUBPROTOCOL",
     "TOKEN_PARAMETER",
     "AsgiCall",
     "AsgiWebSocket",

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 
     from stapes.calls.security import CallTokens
 
-__all__ = ["AsgiCall", "AsgiWebSocket", "TwilioCall"]
+__all__ = ["BROWSER_SUBPROTOCOL", "AsgiCall", "AsgiWebSocket", "BrowserCall", "TwilioCall"]
+
+BROWSER_SUBPROTOCOL: Final[str] = _core.BROWSER_SUBPROTOCOL
+"""The WebSocket sub-protocol that `stapes.js` offers, `stapes.browser.v1`.
+
+`BrowserCall` accepts it by itself. An app that accepts the WebSocket before, to close it with a
+code for instance, does so with it: `await websocket.accept(BROWSER_SUBPROTOCOL)`. Without it
+browsers give the connection up.
+"""
 
 _OPTIONS = CallOptions()
 _PAGE_EVENTS = PageEvents()
@@ -278,5 +286,5 @@ class BrowserCall(AsgiCall):
 
     async def _accept(self) -> None:
         offered = getattr(self._websocket, "scope", {}).get("subprotocols", ())
-        known = _core.BROWSER_SUBPROTOCOL in offered
-        await self._websocket.accept(_core.BROWSER_SUBPROTOCOL if known else None)
+        known = BROWSER_SUBPROTOCOL in offered
+        await self._websocket.accept(BROWSER_SUBPROTOCOL if known else None)

@@ -17,6 +17,8 @@ export type VoiceErrorCode =
   /** The sound device has a sample rate that the wire does not know; the browser or the server has no WebRTC. */
   | "unsupported"
   | "unreachable"
+  /** The function that is to give a token failed, or gave none. */
+  | "no-token"
   /** The server does not allow the page's origin or its token. */
   | "refused"
   /** The server has as many calls as it takes. */
@@ -125,6 +127,12 @@ export interface VoiceCallOptions extends WebSocketCarrierOptions {
   carrier?: Carrier;
   /** Names and values that the application gets with the call. Default: none. */
   parameters?: Record<string, string>;
+  /**
+   * The one-time token of a server that wants one (`tokens=`), or a function that returns or promises it. It is called once,
+   * when the microphone is there. The token goes with the first message of the line, whatever carries the call, and in no
+   * URL; it is the parameter `stapes_token`. Default: none.
+   */
+  token?: string | (() => string | Promise<string>);
   /**
    * Constraints of the microphone, such as `{ deviceId }`. Echo cancellation, noise suppression and gain control are on
    * unless they say otherwise.

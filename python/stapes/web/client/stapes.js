@@ -6,6 +6,18 @@ import { VoiceError, explained } from "./errors.js";
 export { VoiceError } from "./errors.js";
 export { WebSocketCarrier } from "./websocket.js";
 
+// The parameter that a token is: stapes.calls.TOKEN_PARAMETER.
+const TOKEN = "stapes_token";
+
+function checkToken(token, parameters) {
+  if (token !== null && !["string", "function"].includes(typeof token)) {
+    throw new TypeError(`token is of type ${typeof token}: give a string, or a function that returns one or promises it`);
+  }
+  if (token !== null && TOKEN in parameters) {
+    throw new TypeError(`token and parameters.${TOKEN} are the same: give one of them`);
+  }
+}
+
 // How loud, as ears have it: -50 dB is 0, -8 dB is 1.
 function loudness(analyser) {
   if (!analyser) return 0;
@@ -20,6 +32,7 @@ function loudness(analyser) {
 export class VoiceCall extends EventTarget {
   #carrier;
   #parameters;
+  #token;
   #constraints;
   #context = null;
   #stream = null;
@@ -30,8 +43,10 @@ export class VoiceCall extends EventTarget {
   #agent = null;
   #listeners = new AbortController();
 
-  constructor({ carrier, parameters = {}, microphone = {}, ...line } = {}) {
+  constructor({ carrier, parameters = {}, token = null, microphone = {}, ...line } = {}) {
     super();
+    checkToken(token, parameters);
+    this.#token = token;
     this.#carrier = carrier ?? new AutoCarrier(line);
     this.#parameters = parameters;
     this.#constraints = microphone;
@@ -110,11 +125,13 @@ export class VoiceCall extends EventTarget {
     for (const gesture of ["pointerdown", "keydown", "visibilitychange"]) document.addEventListener(gesture, awake, { signal });
     addEventListener("pagehide", () => this.end(), { signal });
     awake();
+    const parameters = await this.#withToken();
+    this.#goOn();
     await this.#carrier.open({
       context: this.#context,
       source: this.#source,
       stream: this.#stream,
-      parameters: this.#parameters,
+      parameters,
       line: {
         transport: (transport, fallback = null) => this.#emit("transport", { transport, fallback }),
         started: (resumed) => {
@@ -132,6 +149,22 @@ export class VoiceCall extends EventTarget {
     this.#goOn();
     this.muted = this.#muted;
     if (this.#state === "connecting") this.#become("listening");
+  }
+
+  // It is good for a short time: it is asked for when the visitor has allowed the microphone, and not before.
+  async #withToken() {
+    if (this.#token === null) return this.#parameters;
+    let token = this.#token;
+    try {
+      if (typeof token === "function") token = await token();
+    } catch (cause) {
+      throw new VoiceError("no-token", `The call has no token: ${cause?.message ?? cause}`, { cause });
+    }
+    // What else it is may be a secret: it is not shown.
+    if (typeof token !== "string" || !token) {
+      throw new VoiceError("no-token", "The call has no token: what `token` gave is no text, or is empty.");
+    }
+    return { ...this.#parameters, [TOKEN]: token };
   }
 
   #newContext(sampleRate) {
