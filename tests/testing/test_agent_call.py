@@ -286,7 +286,8 @@ async def test_a_callback_that_decides_leaves_no_approval_in_the_turn() -> None:
         turn = await call.say("both refunds, please")
         assert turn.approvals == []
         assert sorted(rejected(turn)) == [("A1", True), ("A2", True)]
-        assert turn.heard == "That is settled."
+        # Once, or for each of the two: it depends on which outputs the server has by then.
+        assert "That is settled." in turn.heard
 
 
 async def test_a_tool_that_needs_no_approval_this_time_is_not_rejected() -> None:
