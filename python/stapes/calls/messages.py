@@ -38,10 +38,14 @@ class CallPlayed:
 
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
-    """A page's offer was answered with a session description, or not, for a reason."""
+    """A page's offer was answered with a session description, or not, for a reason.
+
+    `is_offers_fault`: the reason lies in the offer, not on this side.
+    """
 
     description: str | None
     problem: str | None
+    is_offers_fault: bool
     type: ClassVar[str] = "call_answered"
 
 

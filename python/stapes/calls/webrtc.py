@@ -31,9 +31,6 @@ __all__ = ["WebRTCCall", "WebRTCCallOptions"]
 _OPTIONS = CallOptions()
 _PAGE_EVENTS = PageEvents()
 
-_OFFER_REFUSED = "the offer cannot be answered"
-"""How the core begins what it says of an offer; all else that goes wrong is this side's."""
-
 _MAX_FIELDS = 64
 """The parameters of a call that are read."""
 
@@ -256,15 +253,14 @@ class WebRTCCall(Call):
             case CallStarted():
                 if not self._started.done():
                     self._started.set_result(None)
-            case CallAnswered(description=description, problem=problem):
+            case CallAnswered() as answered:
                 if self._answer is None or self._answer.done():
                     return
-                if description is None:
-                    is_offer = str(problem).startswith(_OFFER_REFUSED)
-                    kind = OfferError if is_offer else CallError
-                    self._answer.set_exception(kind(str(problem)))
+                if answered.description is None:
+                    kind = OfferError if answered.is_offers_fault else CallError
+                    self._answer.set_exception(kind(str(answered.problem)))
                 else:
-                    self._answer.set_result(description)
+                    self._answer.set_result(answered.description)
             case _:
                 super().handle(message)
 

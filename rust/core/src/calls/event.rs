@@ -70,8 +70,9 @@ event_table! {
         CallEnded { by: EndedBy, reason: String, duration: Duration }
         /// Nothing is left to play: for whoever waits with this token.
         CallPlayed { token: u64, heard: bool }
-        /// An offer was answered with this session description, or not, for this reason.
-        CallAnswered { description: Option<String>, problem: Option<String> }
+        /// An offer was answered with this session description, or not, for this reason; whether that lies in
+        /// the offer.
+        CallAnswered { description: Option<String>, problem: Option<String>, is_offers_fault: bool }
         /// A line that somebody else carries has something to send.
         CallOutgoing {}
     }

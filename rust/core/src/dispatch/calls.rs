@@ -16,7 +16,7 @@ use crate::calls::carrier::Carrier;
 use crate::calls::security::origins::Origins;
 use crate::calls::server::{CallHost, CallServer, Route};
 #[cfg(feature = "webrtc")]
-use crate::calls::webrtc::WebRtcCallOptions;
+use crate::calls::webrtc::{AnswerError, WebRtcCallOptions};
 use crate::calls::{Call, CallEvent, CallLine, CallObserver, CallOptions, Files};
 use crate::delivery::process::{Forked, Process};
 use crate::delivery::queue::{PastBound, QueueSettings};
@@ -180,6 +180,7 @@ impl DispatchedCall {
         let id = format!("{:032x}", rand::random::<u128>());
         self.sink.carrier.handle.spawn(async move {
             let answered = crate::calls::webrtc::answer(&offer, local, &Arc::new(options)).await;
+            let is_offers_fault = matches!(answered, Err(AnswerError::Offer(_)));
             let (description, problem, page) = match answered {
                 Ok((description, page)) => (Some(description), None, Some(page)),
                 Err(error) => (None, Some(error.to_string()), None),
@@ -187,6 +188,7 @@ impl DispatchedCall {
             sink.push(CallEvent::CallAnswered {
                 description,
                 problem,
+                is_offers_fault,
             });
             drop(sink);
             if let Some(page) = page {
