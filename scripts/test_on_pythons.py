@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 WHEELS = ROOT / "target" / "wheels"
-PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile")
+INSTALL = ROOT / "scripts" / "install_extras.py"
 
 # What an interpreter may do in its own way is tested on each: the bindings, objects and types,
 # event loops, signals, forks and exits. These folders test what does not depend on it, or what the
@@ -86,8 +86,8 @@ def environment(python: str) -> tuple[str, Path]:
     inside, installed = made / "bin" / "python", made / ".test"
     wanted = (ROOT / "pyproject.toml").stat().st_mtime
     if not installed.exists() or installed.stat().st_mtime < wanted:
-        run(python, "-m", "venv", made)
-        run(inside, ROOT / "scripts" / "install_extras.py", "test")
+        run(python, "-m", "venv", "--without-pip", made)
+        run(inside, INSTALL, "test")
         installed.touch()
     return version, inside
 
@@ -106,7 +106,7 @@ def tests(*, is_end: bool) -> list[str]:
 def test(version: str, inside: Path, wheel: Path, *, is_end: bool) -> None:
     """Runs the tests in an environment of its own."""
     print(f"CPython {version} with {wheel.name}", flush=True)
-    run(inside, *PIP, "--force-reinstall", "--no-deps", wheel)
+    run(inside, INSTALL, wheel)
     options = ("-p", "no:cacheprovider", "--numprocesses=4", "--dist=loadfile")
     run(inside, "-m", "pytest", *options, "-m", "not real_time", *tests(is_end=is_end))
 
