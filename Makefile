@@ -36,6 +36,8 @@ $(VENV)/.tools: pyproject.toml
 
 $(VENV)/.demo: $(VENV)/.tools
 	$(BIN)/python scripts/install_extras.py demo
+	@# Python compiles what it imports for the first time: it may do so while cargo leaves it time.
+	@nice -n 19 $(BIN)/python -c 'import agents.realtime, matplotlib.pyplot, numpy, rich, typer'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
