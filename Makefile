@@ -48,6 +48,8 @@ $(VENV)/.dev: $(VENV)/.demo
 # One optimised development build serves the demo and the tests: with the features that the tests
 # switch on, nothing is compiled twice.
 ALIKE := --features stapes-py/workspace
+# With what maturin tells pyo3's build script.
+CARGO := scripts/cargo.sh
 python/stapes/_core.abi3.so: $(RUST) | $(VENV)/.tools
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --skip-install $(ALIKE)
 	@touch $@
@@ -84,11 +86,11 @@ prepare: dev pythons
 
 # Tests of the benchmarks run the programs.
 build-tests: dev
-	cargo test --quiet --workspace --no-run $(ALIKE)
-	cargo build --quiet --workspace --bins $(ALIKE)
+	$(CARGO) test --quiet --workspace --no-run $(ALIKE)
+	$(CARGO) build --quiet --workspace --bins $(ALIKE)
 
 test-rust: build-tests
-	cargo test --quiet --workspace $(ALIKE)
+	$(CARGO) test --quiet --workspace $(ALIKE)
 
 # Tests wait for processes and sockets: three at once take three quarters of two cores, and what waits for
 # a clock keeps its time. What takes real time must not share the machine with what keeps it busy: three
@@ -118,9 +120,9 @@ lint: lint-rust lint-python ## Check formats, lints, types and stubs
 
 lint-rust: dev
 	cargo fmt --all --check
-	cargo clippy --quiet --workspace --all-targets $(ALIKE) -- --deny warnings
-	cargo clippy --quiet --package stapes-core --no-default-features -- --deny warnings
-	cargo clippy --quiet --package stapes-py --no-default-features --no-deps -- --deny warnings
+	$(CARGO) clippy --quiet --workspace --all-targets $(ALIKE) -- --deny warnings
+	$(CARGO) clippy --quiet --package stapes-core --no-default-features -- --deny warnings
+	$(CARGO) clippy --quiet --package stapes-py --no-default-features --no-deps -- --deny warnings
 
 lint-python: dev
 	$(BIN)/ruff check
