@@ -21,17 +21,17 @@ RUST := $(shell git ls-files 'rust/*.rs' 'rust/*.toml' Cargo.toml Cargo.lock 2>/
 help: ## List the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
-# The interpreter's own pip installs into the environment: to unpack another one first, from what
-# Python brings, takes as long as all of this. It does so where there is none, or an old one.
-TOOLS := install --quiet --disable-pip-version-check --no-compile pip 'cmake>=3.24' 'maturin>=1.9,<2' 'uv>=0.9'
+# The pip of the interpreter installs into the environment. To give the environment a pip by ensurepip
+# takes five seconds more: that is done where the interpreter has no pip, or one before 22.3.
+INSTALL_TOOLS := install --quiet --disable-pip-version-check --no-compile pip 'cmake>=3.24' 'maturin>=1.9,<2' 'uv>=0.9'
 
 # Several steps, so that a change of the Rust code does not install anything again, and what needs
 # nothing of each other can be done side by side.
 $(VENV)/.tools: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "stapes needs Python 3.11 or newer")'
 	$(PYTHON) -m venv --without-pip $(VENV)
-	$(PYTHON) -m pip --python $(BIN)/python $(TOOLS) 2>/dev/null || \
-		{ $(BIN)/python -m ensurepip > /dev/null && $(BIN)/python -m pip $(TOOLS); }
+	$(PYTHON) -m pip --python $(BIN)/python $(INSTALL_TOOLS) 2>/dev/null || \
+		{ $(BIN)/python -m ensurepip > /dev/null && $(BIN)/python -m pip $(INSTALL_TOOLS); }
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.tools

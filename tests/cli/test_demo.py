@@ -6,9 +6,9 @@ import json
 import tomllib
 from pathlib import Path
 
-import numpy as np
 import pytest
 from tests.sounds import correlation
+from tests.webrtc.likeness import samples
 from typer.testing import CliRunner
 
 from stapes.audio import read_wav
@@ -25,10 +25,6 @@ from stapes.cli.demo.scenes import (
 )
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "front_desk"
-
-
-def samples(pcm: bytes) -> np.ndarray:
-    return np.frombuffer(pcm, "<i2")
 
 
 @pytest.mark.real_time
@@ -114,5 +110,5 @@ def test_damaged_recordings_are_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / SCRIPT).write_text('[[question]]\nfile = "a"\ntext = "Hello?"\n', "utf-8")
     (tmp_path / RECORDINGS).write_bytes(content)
 
-    with pytest.raises(ScriptMissingError, match=r"cannot be read: "):
+    with pytest.raises(ScriptMissingError, match=r"questions\.packets cannot be read: "):
         read_scenes(tmp_path)

@@ -9,6 +9,8 @@ import tracemalloc
 from itertools import product
 from typing import TYPE_CHECKING
 
+from raw_http import address, post
+
 from stapes.devserver import DevServer
 
 if TYPE_CHECKING:
@@ -45,18 +47,11 @@ async def refused(address: tuple[str, int], start: bytes, piece: bytes) -> bytes
 
 def request(path: str, kind: str, length: str) -> tuple[bytes, bytes]:
     """The beginning of a request, and the piece that is sent again and again."""
-    chunked = length == "Transfer-Encoding"
-    lines = [
-        f"POST {path} HTTP/1.1",
-        "Host: localhost",
-        "Authorization: Bearer k",
-        f"Content-Type: {kind}",
-        f"{length}: {'chunked' if chunked else SIZE}",
-    ]
-    head = ("\r\n".join(lines) + "\r\n\r\n").encode()
-    if not chunked:
-        return head + FIELD, PIECE
-    return head + _chunk(FIELD), _chunk(PIECE)
+    head = post(path, f"Content-Type: {kind}", length=SIZE)
+    if length == "Content-Length":
+        return head.encode() + FIELD, PIECE
+    head = head.replace(f"Content-Length: {SIZE}", "Transfer-Encoding: chunked")
+    return head.encode() + _chunk(FIELD), _chunk(PIECE)
 
 
 def _chunk(block: bytes) -> bytes:
@@ -69,9 +64,8 @@ async def main(cases: Mapping[str, tuple[str, str, str]]) -> dict[str, tuple[str
     for name, case in cases.items():
         start, piece = request(*case)
         async with DevServer() as server:
-            host, _, port = server.url.split("/")[2].partition(":")
             tracemalloc.start()
-            answer = await refused((host, int(port)), start, piece)
+            answer = await refused(address(server), start, piece)
             most = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
         measured[name] = (answer.split()[1].decode(), most)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from large_bodies import CASES
+from raw_http import address, post
 from wire_client import dial
 
 from stapes import RealtimeAgent, RealtimeSession, WebRTCTransport
@@ -25,13 +26,7 @@ UPGRADE = (
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 )
-KEY = "Authorization: Bearer k\r\n"
 HALF = '{"type":"conversation.item.create","item":{"type":"message","role":"user","content":[%s]}}'
-
-
-def address(server: DevServer) -> tuple[str, int]:
-    host, _, port = server.url.split("/")[2].partition(":")
-    return host, int(port)
 
 
 async def answer_to(server: DevServer, pieces: Iterable[bytes | str]) -> str:
@@ -45,11 +40,6 @@ async def answer_to(server: DevServer, pieces: Iterable[bytes | str]) -> str:
             return (await reader.read()).decode()
     finally:
         writer.close()
-
-
-def post(path: str, *headers: str, length: int = 0) -> str:
-    head = [f"POST {path} HTTP/1.1", "Host: localhost", "Connection: close", KEY.strip()]
-    return "\r\n".join([*head, *headers, f"Content-Length: {length}", "", ""])
 
 
 async def test_half_a_surrogate_pair_costs_its_character_alone(run):

@@ -40,12 +40,12 @@ class CallPlayed:
 class CallAnswered:
     """A page's offer was answered with a session description, or not, for a reason.
 
-    `is_offers_fault`: the reason lies in the offer, not on this side.
+    `is_offer_invalid`: the offer cannot be answered. Otherwise this side cannot answer any.
     """
 
     description: str | None
     problem: str | None
-    is_offers_fault: bool
+    is_offer_invalid: bool
     type: ClassVar[str] = "call_answered"
 
 

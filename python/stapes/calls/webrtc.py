@@ -257,7 +257,7 @@ class WebRTCCall(Call):
                 if self._answer is None or self._answer.done():
                     return
                 if answered.description is None:
-                    kind = OfferError if answered.is_offers_fault else CallError
+                    kind = OfferError if answered.is_offer_invalid else CallError
                     self._answer.set_exception(kind(str(answered.problem)))
                 else:
                     self._answer.set_result(answered.description)

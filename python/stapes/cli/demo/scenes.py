@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stapes.cli.call.speech_file import SpeechFileError, read_speech
 from stapes.cli.demo.expectations import (
@@ -20,14 +20,19 @@ from stapes.cli.demo.expectations import (
 )
 from stapes.cli.packed_speech import decode, unpack
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 RATE: Final = 16_000
 """Samples per second of the caller's sound."""
 
 FRONT_DESK: Final = Path(__file__).parent / "front_desk"
+"""What the package has of `examples/front_desk`: `scripts/pack_front_desk.py` put it there."""
+
 AGENT: Final = "agent.py"
 SCRIPT: Final = "questions.toml"
 RECORDINGS: Final = "questions.packets"
-"""What the package has of `examples/front_desk`: `scripts/pack_front_desk.py` put it there."""
+"""The package's recordings, as Opus. A folder of yours has WAV files in `questions/`."""
 
 _EXPECTED: Final[dict[str, tuple[Expectation, ...]]] = {
     "1-weather.wav": (Called("weather", {"city": "Paris"}), Answered(holding="Paris")),
@@ -101,13 +106,12 @@ def read_scenes(folder: Path, *, quick: bool = False) -> list[Scene]:
     path = folder / SCRIPT
     try:
         script = tomllib.loads(path.read_text("utf-8"))
-        recorded = _read_recordings(folder / RECORDINGS)
+        recorded = _recordings(folder / RECORDINGS)
         return [
             Scene(
                 file=question["file"],
                 text=question["text"],
-                pcm=recorded.get(question["file"])
-                or read_speech(folder / "questions" / question["file"], RATE),
+                pcm=_speech(folder, question["file"], recorded),
                 over=question.get("over"),
                 expected=_EXPECTED.get(question["file"], (Answered(),)),
             )
@@ -120,9 +124,16 @@ def read_scenes(folder: Path, *, quick: bool = False) -> list[Scene]:
         raise ScriptMissingError(f"{path} cannot be read: {error!r}") from error
 
 
-def _read_recordings(path: Path) -> dict[str, bytes]:
-    """Read the sound of the package's questions, which a folder of yours has as WAV files."""
+def _recordings(path: Path) -> dict[str, list[bytes]]:
     if not path.is_file():
         return {}
-    packed = unpack(path.read_bytes())
-    return {name: decode(packets, RATE) for name, packets in packed.items()}
+    try:
+        return unpack(path.read_bytes())
+    except ValueError as error:
+        raise ScriptMissingError(f"{path} cannot be read: {error}") from error
+
+
+def _speech(folder: Path, file: str, recorded: Mapping[str, Sequence[bytes]]) -> bytes:
+    if (packets := recorded.get(file)) is not None:
+        return decode(packets, RATE)
+    return read_speech(folder / "questions" / file, RATE)

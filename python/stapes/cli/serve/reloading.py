@@ -127,9 +127,9 @@ def _python_files(folder: Path) -> Iterator[Path]:
 def hold_port(host: str) -> Iterator[int]:
     """Give a free port, which all children have, and others do not get while there is no child.
 
-    A socket that is bound and does not listen holds it. Linux chooses no such port for anybody, and
-    lets a child listen there that sets `SO_REUSEADDR`, as it does (`man 7 socket`). Other systems
-    would refuse the child: there the port is only found, not held.
+    A socket holds it that is bound and does not listen. Linux gives a bound port to nobody who asks
+    for any port, and lets a child listen there, because both sockets have `SO_REUSEADDR` (`man 7
+    socket`). Other systems would refuse the child: there the port is only found, not held.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as holding:

@@ -70,9 +70,9 @@ event_table! {
         CallEnded { by: EndedBy, reason: String, duration: Duration }
         /// Nothing is left to play: for whoever waits with this token.
         CallPlayed { token: u64, heard: bool }
-        /// An offer was answered with this session description, or not, for this reason; whether that lies in
-        /// the offer.
-        CallAnswered { description: Option<String>, problem: Option<String>, is_offers_fault: bool }
+        /// An offer was answered with this session description, or not, for this reason: because the offer is
+        /// invalid, or because of this side.
+        CallAnswered { description: Option<String>, problem: Option<String>, is_offer_invalid: bool }
         /// A line that somebody else carries has something to send.
         CallOutgoing {}
     }

@@ -180,7 +180,7 @@ impl DispatchedCall {
         let id = format!("{:032x}", rand::random::<u128>());
         self.sink.carrier.handle.spawn(async move {
             let answered = crate::calls::webrtc::answer(&offer, local, &Arc::new(options)).await;
-            let is_offers_fault = matches!(answered, Err(AnswerError::Offer(_)));
+            let is_offer_invalid = matches!(answered, Err(AnswerError::Offer(_)));
             let (description, problem, page) = match answered {
                 Ok((description, page)) => (Some(description), None, Some(page)),
                 Err(error) => (None, Some(error.to_string()), None),
@@ -188,7 +188,7 @@ impl DispatchedCall {
             sink.push(CallEvent::CallAnswered {
                 description,
                 problem,
-                is_offers_fault,
+                is_offer_invalid,
             });
             drop(sink);
             if let Some(page) = page {
