@@ -112,8 +112,9 @@ class SessionRestored:
     """The conversation goes on over another connection.
 
     Attributes:
-        reason: `lost` (the connection broke), or `expired` (its time was over).
-        gap: seconds without a connection.
+        reason: `lost` (the connection broke), `expired` (its time was over), or `rollover`
+            (another connection took over before that).
+        gap: seconds without a connection; 0 after a rollover.
         items: of the history, which the new connection was told.
         left_out: items that it was not told: they exceed the bounds of the policy, or nothing is
             known of their words.

@@ -16,8 +16,9 @@ class PlaybackTracker:
     """Tells a session what was heard, so that an interruption cuts the answer there.
 
     Give one to `RealtimeSession(playback=...)` and feed it from your player: `played(event, ms)`
-    each time more of an answer's part has been played. Without one the session works out what was
-    played from the time since the part's first chunk arrived. Any thread may feed it.
+    each time more of an answer's part has been played. Any thread may feed it. Without one the
+    session takes the position from the clock: parts play one after the other, and the clock stands
+    while nothing is left to play.
     """
 
     def __init__(self) -> None:

@@ -245,7 +245,8 @@ class CallServer:
     def serve_files(self, files: Mapping[str, File]) -> None:
         """Gives browsers files: a page and what belongs to it, such as `stapes.web.page_files()`.
 
-        They may load what is served here, and nothing else (`Content-Security-Policy`).
+        They may load files from this server only, and may open WebSockets to any host
+        (`Content-Security-Policy`).
 
         Args:
             files: by path, such as `/` or `/main.js`.
@@ -401,7 +402,11 @@ class CallServer:
         return core_origins(allowed, self._public_url, is_local=self._is_local)
 
     def stop(self) -> None:
-        """Has `serve` and `until_stopped` return, when the calls that stand have ended."""
+        """Stops the server.
+
+        `serve` and `until_stopped` take no more calls, give standing calls their `drain` seconds (0
+        by default), hang up those that are left, and return.
+        """
         if self._stopped is not None:
             self._stopped.set()
 

@@ -82,10 +82,9 @@ class RealtimeSession(EventSource, Generic[TContext]):
         speech_interrupts: a user who begins to speak interrupts the answer. `False`: speech
             interrupts nothing, only `interrupt()` and guardrails do.
         speaks_first: `"agent"`: `connect()` asks for a response, such as a greeting.
-        playback: `"clock"` (what was played is worked out from the time, as the reference does) or
-            a `stapes.PlaybackTracker` that your player feeds.
-        output_sample_rate: the rate of `Audio` events, in Hz: PCM, 16 bit, mono. Default: as the
-            wire has it (24,000 for PCM).
+        playback: `"clock"` (the position follows the clock while there is sound to play) or a
+            `stapes.PlaybackTracker` that your player feeds.
+        output_sample_rate: of `Audio` events, in Hz (PCM, 16 bit, mono). Default: the wire's rate.
         response_timeout: seconds that the server may leave a request for a response unanswered.
         max_waiting_responses: requests for a response with settings of their own that may wait
             until no response is active; one more is refused, with an `error` event.
@@ -314,13 +313,14 @@ class RealtimeSession(EventSource, Generic[TContext]):
             model: in place of the session's.
             url: in place of the provider's.
             call_id: joins a phone call (SIP) that the provider holds.
-            headers: sent besides the session's, or in place of those of the same name; `None` as a
-                value leaves one out.
+            headers: added to the session's, or replace those of that name; `None` leaves one out.
 
         Raises:
             agents.UserError: there is no key, the session is connected already or was made on
                 another event loop, or the agent has a tool that it cannot have.
             stapes.ConnectError: the connection could not be made; its subclasses say why.
+            stapes.NotConnectedError: the session was closed meanwhile.
+            stapes.CallError: its call has ended.
         """
         if not self._scope.tasks.is_here:
             raise UserError(
