@@ -116,9 +116,9 @@ export interface VoiceCallEvents {
 
 export interface VoiceCallOptions extends WebSocketCarrierOptions {
   /**
-   * `auto`: WebRTC, and a WebSocket where the browser or the server has none, where nothing connects within 3 s, and where
-   * a line that broke comes back by it alone. Where nothing connected, the calls of the tab begin with the WebSocket for
-   * five minutes. Default: `auto`.
+   * `auto`: WebRTC, and a WebSocket where the browser or the server has none, where the offer is not answered within 5 s or
+   * nothing connects within 3 s of the answer, and where a broken line can be restored over it only. Where nothing connected,
+   * the calls of the tab begin with the WebSocket for five minutes. Default: `auto`.
    */
   transport?: "auto" | Transport;
   /** STUN and TURN servers of the page's. Default: none; a server that can be reached needs none. */
