@@ -78,7 +78,7 @@ def test_it_says_how_it_is_rude_and_what_it_did(tmp_path: Path) -> None:
     assert err == ""
     lines = out.splitlines()
     assert lines[-6:-2] == [
-        "Rude on purpose:",
+        "Simulated failures:",
         "  ends sessions after 60 s",
         "  drops a connection at session_created:1012",
         "  refuses the next connection (503)",

@@ -13,7 +13,7 @@ import typer
 from stapes.cli.failing import fail, named
 from stapes.cli.serve.command import serve
 
-_RUDE = "Rude on purpose"
+_RUDE = "Simulate failures"
 app = typer.Typer(
     help="Realtime voice sessions: serve your agent, talk to it, develop against one.",
     no_args_is_help=True,
@@ -275,7 +275,7 @@ def dev_server(
 ) -> None:
     """Run a development server: the realtime protocol on this machine, for any client, any key.
 
-    It can be rude on purpose, to see whether a client gets over it: see the page 'Use the
+    It can simulate failures, to see whether a client survives them: see the page 'Use the
     development server' of the documentation.
     """
     from stapes.cli.dev_server import (
@@ -301,7 +301,7 @@ def dev_server(
         if note is not None:
             typer.echo(note)
         if rudeness.acts:
-            typer.echo("Rude on purpose:")
+            typer.echo("Simulated failures:")
         for act in rudeness.acts:
             typer.echo(f"  {act}")
 
