@@ -22,7 +22,7 @@ class ToolApproval:
     """Whose tool it is: yours, or a hosted MCP server's."""
     agent: RealtimeAgent[Any]
     tool_name: str
-    """Of the tool."""
+    """The tool's name."""
     arguments: str
     """JSON, as the model wrote it."""
     call_id: str
@@ -34,7 +34,7 @@ class ToolApproval:
     server_label: str | None = None
     """The hosted MCP server."""
     connection_id: int = field(default=0, repr=False)
-    """Of the connection that the call came over."""
+    """The connection that the call came over."""
     approval_item: ToolApprovalItem | None = field(default=None, repr=False)
     """The same as `openai-agents` writes it, for its run context."""
 

@@ -75,7 +75,10 @@ class ServerVad(TypedDict, total=False):
     silence_duration_ms: int
     """Silence that ends a turn; 500 by default."""
     idle_timeout_ms: int | None
-    """After which silence the model speaks by itself: see `stapes.IdleTimeoutTriggered`."""
+    """Milliseconds of silence after which the model speaks; `None`: never.
+
+    See `stapes.IdleTimeoutTriggered`.
+    """
     create_response: bool
     """The end of a turn asks for an answer; true by default."""
     interrupt_response: bool

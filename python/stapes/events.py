@@ -64,7 +64,7 @@ class ToolCall:
 
     call_id: str
     name: str
-    """Of the tool."""
+    """The tool's name."""
     arguments: str
     """JSON, as the model wrote it."""
     item_id: str
@@ -372,7 +372,7 @@ class GuardrailTripped:
     """Its `guardrail_result` says what was found."""
     item_id: str
     response_id: str = ""
-    """Of the answer that is stopped."""
+    """The response of the answer that is stopped."""
     type: ClassVar[Literal["guardrail_tripped"]] = "guardrail_tripped"
     __repr__ = by_name
 

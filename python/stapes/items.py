@@ -181,7 +181,7 @@ class FunctionCallItem:
 
     item_id: str
     name: str
-    """Of the tool or handoff."""
+    """The name of the tool or handoff."""
     arguments: str
     """JSON, as the model wrote it."""
     output: str | None = None
@@ -201,7 +201,7 @@ class McpCallItem:
 
     item_id: str
     name: str
-    """Of the tool."""
+    """The tool's name."""
     arguments: str
     """JSON, as the model wrote it."""
     output: str | None = None
@@ -221,7 +221,7 @@ class McpApprovalRequestItem:
     server_label: str
     """The hosted MCP server."""
     name: str
-    """Of the tool."""
+    """The tool's name."""
     arguments: dict[str, Any]
     """What the tool would be called with."""
     approved: bool | None = None

@@ -36,12 +36,12 @@ class PlaybackTracker:
         self._report = report
 
     def played(self, audio: Audio, milliseconds: float) -> None:
-        """`milliseconds` more of the part that `audio` belongs to have been played."""
+        """Reports that `milliseconds` more of the part that `audio` belongs to have been played."""
         key = (audio.item_id, audio.content_index)
         self.played_in_all(*key, self._played.get(key, 0.0) + milliseconds)
 
     def played_in_all(self, item_id: str, content_index: int, milliseconds: float) -> None:
-        """`milliseconds` of that part have been played since its beginning."""
+        """Reports that `milliseconds` of that part have been played since its beginning."""
         key = (item_id, content_index)
         if key not in self._played:
             # Only the part that plays now matters; a few more are kept for players that overlap.

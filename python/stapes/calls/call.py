@@ -167,6 +167,9 @@ class Call:
             sound: PCM, 16 bit, mono, as for `RealtimeSession.send_audio`, or a
                 `stapes.audio.Recording`. Without `sample_rate` it is in the format of the call.
             sample_rate: the rate of `sound` in Hz.
+
+        Raises:
+            ValueError: PCM of an odd number of bytes, or floats with NaN or infinity.
         """
         self.core.play(sound, sample_rate)
 
@@ -256,7 +259,7 @@ class Call:
     def hang_up(self, *, after_playback: bool = False) -> None:
         """Ends the call: at once, or when all was heard.
 
-        What a carrier does then depends on it: see the page on phones.
+        Some carriers end only the stream, not the call: see `docs/how-to/phone-calls.md#carriers`.
         """
         self.core.hang_up(after_playback)
 

@@ -26,7 +26,7 @@ class Call:
     """The mind calls a function tool, with its arguments as a mapping or as JSON text."""
 
     name: str
-    """Of the tool."""
+    """The tool's name."""
     arguments: Mapping[str, Any] | str
     """A mapping, or JSON text."""
 
