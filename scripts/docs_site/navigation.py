@@ -25,6 +25,8 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "how-to/responses.md",
             "how-to/history.md",
             "how-to/phone-calls.md",
+            "how-to/secure-calls.md",
+            "how-to/call-recipes.md",
             "how-to/web-pages.md",
             "how-to/asgi-apps.md",
             "how-to/asterisk.md",
