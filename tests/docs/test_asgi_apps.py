@@ -88,7 +88,7 @@ def started(
 
 
 CODE = [it for it in blocks(DOCS / "how-to" / "asgi-apps.md") if it.language == "python"]
-(PROGRAM,) = (block.code for block in CODE if block.file == "app.py")
+PROGRAM = "\n\n".join(block.code for block in CODE if block.file == "app.py")
 (WITH_A_SERVER,) = (block.code for block in CODE if "CallServer(" in block.code)
 MINTING = """
 @app.post("/token")
