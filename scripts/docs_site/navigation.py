@@ -21,6 +21,7 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "How-to",
         (
             "how-to/turn-detection.md",
+            "how-to/sessions.md",
             "how-to/tools.md",
             "how-to/responses.md",
             "how-to/history.md",
@@ -38,6 +39,7 @@ _SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "how-to/webrtc.md",
             "how-to/agents-sdk.md",
             "how-to/test-agents.md",
+            "how-to/test-the-protocol.md",
             "how-to/development-server.md",
             "how-to/proxies.md",
             "how-to/privacy.md",
