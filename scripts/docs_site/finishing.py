@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from docs_site.api import names_by_path
-from docs_site.navigation import navigation
+from docs_site.navigation import navigation, titled_pages
 from docs_site.staging import plain
 
 if TYPE_CHECKING:
@@ -104,8 +104,7 @@ def _write_llms(staged: Path, site: Path) -> None:
     for section in navigation(staged):
         for title, pages in section.items():
             listed.append(f"## {title}\n")
-            for page in pages:
-                ((name, path),) = page.items()
+            for name, path in titled_pages(pages):
                 text = plain((staged / path).read_text("utf-8"))
                 listed.append(f"- [{name}]({path}){_about(text)}")
                 whole.append(text.strip())
