@@ -215,6 +215,35 @@ async def test_sync_tools_run_in_threads_of_the_sessions_own(call):
     assert names[0].startswith("stapes-tool")
 
 
+async def test_a_sync_tool_finds_no_event_loop_and_may_run_its_own(call):
+    found: list[Any] = []
+
+    async def look_up(city: str) -> str:
+        found.append(asyncio.current_task() is not None)
+        return await asyncio.to_thread(lambda: f"sunny in {city}")
+
+    @function_tool(failure_error_function=None)
+    def weather(city: str) -> str:
+        """Say how the weather is."""
+        with pytest.raises(RuntimeError, match="no running event loop"):
+            asyncio.get_running_loop()
+        said = asyncio.run(look_up(city))
+        if len(found) == 1:
+            # The loop that waits for the tool is to go on after a failure as well.
+            raise LookupError("the first time")
+        return said
+
+    workers = ToolExecution(sync_workers=1)
+    c = await call(WEATHER, desk(weather), tool_execution=workers)
+    c.session.send_message("weather please")
+    assert isinstance((await c.seen.until(Error)).error, LookupError)
+    await c.seen.until(AgentEnd, count=2)
+    c.session.send_message("weather again")
+    assert (await c.seen.until(AgentToolEnd)).result == "sunny in Oslo"
+    assert found == [True, True]
+    await c.seen.until(AgentEnd, count=4)
+
+
 async def test_no_more_sync_tools_run_at_once_than_there_are_workers(call):
     running, most, lock = 0, 0, threading.Lock()
 
