@@ -14,6 +14,7 @@ from agents import (
     OutputGuardrail,
     RunContextWrapper,
     function_tool,
+    tool_output_guardrail,
 )
 from calling import SECONDS, eventually
 
@@ -266,6 +267,29 @@ async def test_no_more_sync_tools_run_at_once_than_there_are_workers(call):
     c.session.send_message("go")
     await c.seen.until(AgentToolEnd, count=6)
     assert most == 2
+
+
+async def test_the_failure_of_a_tool_is_told_though_what_comes_after_it_fails_too(call):
+    @tool_output_guardrail
+    def check(_: Any) -> Any:
+        raise TypeError("the guardrail")
+
+    def own_words(*_: Any) -> str:
+        raise ValueError("the words")
+
+    async def weather(city: str) -> str:
+        """Say how the weather is."""
+        raise LookupError("the tool")
+
+    for options, later in (
+        ({"tool_output_guardrails": [check]}, TypeError),
+        ({"failure_error_function": own_words}, ValueError),
+    ):
+        c = await call(WEATHER, desk(function_tool(weather, **options)))
+        c.session.send_message("weather please")
+        await c.seen.until(AgentEnd, count=2)
+        assert [type(error) for error in c.seen.errors] == [LookupError, later]
+        await c.session.close()
 
 
 async def test_a_background_result_starts_no_response(call):

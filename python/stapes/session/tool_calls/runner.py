@@ -288,8 +288,13 @@ class ToolCallRunner:
         self._answer(pending, BAD_ARGUMENTS, _error(pending, error))
 
     def _answer_failure(self, pending: PendingCall, error: BaseException) -> None:
-        """Answers the model, which would wait for ever, and reports the error."""
-        self._answer(pending, TOOL_FAILED, self._failure(pending, error))
+        """Answers the model, which would wait for ever, and reports the error.
+
+        What the tool itself raised comes first: what failed after it may come of that.
+        """
+        raised = [one for one in pending.failures if one is not error]
+        failures = [self._failure(pending, one) for one in (*raised, error)]
+        self._answer(pending, TOOL_FAILED, *failures)
 
     def _failure(self, pending: PendingCall, error: BaseException) -> Error:
         """Logs what users' code raised; the event happens with the answer to the model."""
