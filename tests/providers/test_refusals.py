@@ -316,3 +316,32 @@ async def test_a_local_server_gets_neither_a_key_nor_a_model_that_it_has_not():
     assert "model" not in server.received[0]["session"]
     assert accents.paths(server.received[0]["session"]) <= accents.GA_KEYS
     assert json.dumps(server.received)
+
+
+async def test_a_history_from_an_iterator_is_kept_where_its_images_are_looked_for(talks: Talks):
+    said: Any = {
+        "type": "message",
+        "item_id": "u",
+        "role": "user",
+        "status": "completed",
+        "content": [{"type": "input_text", "text": "Is it open?"}],
+    }
+    talk = await talks.begin(provider=XAI(), history=iter([said]))
+    assert [item.item_id for item in talk.session.history] == ["u"]
+    await talk.session.update_history(lambda old: (item for item in old))
+    await talk.session.update_history(iter(talk.session.history))
+    await talk.settle()
+    assert talk.sent("conversation.item.delete") == []
+
+
+@pytest.mark.parametrize("provider", [XAI(), OpenAI()])
+@pytest.mark.parametrize("history", [None, "hi", {"type": "message"}])
+async def test_what_is_no_history_is_refused_by_name(talks: Talks, provider: Any, history: Any):
+    given = type(history).__name__
+    with pytest.raises(TypeError, match=f"^history must be a list of items .*, not {given}"):
+        await talks.begin(provider=provider, connect=False, history=history)
+    talk = await talks.begin(provider=provider)
+    with pytest.raises(TypeError, match=f"^history must be a list of items .*, not {given}"):
+        talk.session.update_history(history)
+    with pytest.raises(TypeError, match=f"what the function for history returns .*, not {given}"):
+        talk.session.update_history(lambda _: history)

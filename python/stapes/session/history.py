@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,20 @@ def _part(part: Any) -> Any:
     return part
 
 
+def _items(history: object, whose: str) -> tuple[Any, ...]:
+    """The items of a history, which may come from an iterator: they are gone through twice.
+
+    Raises:
+        TypeError: it has none; names `whose` it is.
+    """
+    if not isinstance(history, Iterable) or isinstance(history, str | bytes | Mapping):
+        raise TypeError(
+            f"{whose} must be a list of items (of stapes.items, or mappings of their fields), "
+            f"not {type(history).__name__}"
+        )
+    return tuple(history)
+
+
 def items_as_json(history: Sequence[HistoryItem | Mapping[str, Any]]) -> str:
     """A history as the core reads it.
 
@@ -123,9 +137,10 @@ def begin_with(
     Raises:
         TypeError, ValueError: names the item that is wrong, or that the provider cannot take.
     """
+    items = _items(history, "history")
     try:
-        refuse_images(history, provider)
-        text = items_as_json(history)
+        refuse_images(items, provider)
+        text = items_as_json(items)
         if (size := len(text.encode())) > most_bytes:
             raise ValueError(
                 f"it has {size} bytes as JSON, and all of it is sent at once: leave out images and "
@@ -147,8 +162,10 @@ def update_history(
     | Callable[[list[HistoryItem]], Sequence[HistoryItem | Mapping[str, Any]]],
 ) -> Completion[None]:
     """See `RealtimeSession.update_history`."""
-    old = list(scope.core.history)
-    new = history(old) if callable(history) else history
+    if callable(history):
+        new = _items(history(list(scope.core.history)), "what the function for history returns")
+    else:
+        new = _items(history, "history")
     refuse_rewriting(new, provider)
     try:
         left_out = scope.core.update_history(items_as_json(new), at_first=False)

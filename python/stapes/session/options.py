@@ -230,5 +230,5 @@ def core_session(
     session.follow_profile(options.provider.dialect, options.provider.capabilities)
     if options.reconnect is not None:
         reconnect_by(session, options.reconnect, options.provider, limits.max_outgoing_bytes)
-    begin_with(session, tuple(history), limits.max_outgoing_bytes, options.provider)
+    begin_with(session, history, limits.max_outgoing_bytes, options.provider)
     return session
