@@ -15,25 +15,50 @@ from stapes.session.history import message_event
 from stapes.session.tool_calls.tool_result import tool_result_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from stapes.session.dispatch import messages
     from stapes.session.scope import Scope
 
 __all__ = ["OutputCheck", "feedback_message"]
 
+logger = logging.getLogger("stapes")
+
+
+def _said(text: Callable[[], object], otherwise: str) -> str:
+    """What a guardrail's own objects say. An answer is stopped even where these raise.
+
+    Args:
+        text: gets it from users' code.
+        otherwise: is said where that fails.
+    """
+    try:
+        return str(text())
+    except BaseException as error:
+        if ends_more(error):
+            raise
+        logger.exception("a guardrail tripped, and what it says cannot be written as text")
+        return otherwise
+
 
 def _details(info: Any) -> str:
     info = {} if info is None else info
-    try:
-        return json.dumps(info, ensure_ascii=False, separators=(",", ":"))
-    except (TypeError, ValueError):
+
+    def written() -> str:
+        if isinstance(info, str):
+            return json.dumps(info, ensure_ascii=False)
         return tool_result_text(info)
+
+    return _said(written, f"the output_info, {type(info).__name__}, cannot be written as text")
 
 
 def feedback_message(result: OutputGuardrailResult) -> str:
     """The message to the model about the answer that was stopped, in the reference's words."""
-    hint = getattr(result.guardrail, "policy_hint", None) or result.guardrail.get_name()
+    guardrail = result.guardrail
+    hint = _said(
+        lambda: getattr(guardrail, "policy_hint", None) or guardrail.get_name(),
+        "the answer is against a policy",
+    )
     return (
         "⚠️ Your last answer was blocked. \n"
         f"Failed Guardrail Reason: {hint}. \n"
@@ -42,9 +67,6 @@ def feedback_message(result: OutputGuardrailResult) -> str:
         "question (while avoiding the specific reason) and divert discussion back to an "
         "approved topic immediately and not invite more discussion."
     )
-
-
-logger = logging.getLogger("stapes")
 
 
 class GuardrailTripwire(OutputGuardrailTripwireTriggered):
