@@ -9,7 +9,7 @@ from typing import Any
 import frames
 import pytest
 from agents import UserError
-from agents.realtime import RealtimeAgent, RealtimeRunner
+from agents.realtime import RealtimeAgent, RealtimeModelListener, RealtimeRunner
 from agents.realtime.model import RealtimePlaybackTracker
 from agents.realtime.model_inputs import (
     RealtimeModelSendAudio,
@@ -27,6 +27,7 @@ from stapes import (
     NotConnectedError,
     ReconnectPolicy,
     SessionRestored,
+    StapesError,
     WebSocketTransport,
 )
 from stapes.agents_sdk import StapesRealtimeModel
@@ -237,6 +238,58 @@ async def test_a_server_that_says_goodbye_at_once_ends_the_stream(stack, server)
 async def _leave_at_first_message(server: ScriptedServer) -> None:
     await server.receive(1)
     await server.close()
+
+
+async def test_a_key_function_that_raises_a_cancellation_fails_one_attempt(stack, server):
+    asked = []
+
+    async def key() -> str:
+        asked.append(1)
+        if len(asked) == 2:
+            raise asyncio.CancelledError("the vault has hung up")
+        return KEY
+
+    _, recorder = await connect(stack, server, api_key=key)
+    server.terminate()
+    await recorder.until("other")
+    assert len(asked) == 3
+    (error,) = recorder.of("error")
+    assert "the vault has hung up" in str(error.error)
+
+
+async def test_a_connect_is_not_cancelled_by_a_key_function_that_raises_it(server):
+    async def key() -> str:
+        raise asyncio.CancelledError
+
+    with pytest.raises(StapesError, match=r"api_key raised asyncio\.CancelledError"):
+        await StapesRealtimeModel().connect({"url": server.url, "api_key": key})
+
+
+async def test_should_retry_may_be_async(stack, server):
+    async def decide(error: BaseException) -> bool:
+        return False
+
+    policy = ReconnectPolicy(should_retry=decide)
+    _, recorder = await connect(stack, server, reconnect=policy)
+    server.terminate()
+    assert "should_retry decided" in str((await recorder.until("exception")).exception)
+
+
+async def test_a_listener_that_raises_a_cancellation_is_told_as_one_that_fails(stack, server):
+    class Cancelled(RealtimeModelListener):
+        async def on_event(self, event: Any) -> None:
+            if event.type == "item_updated":
+                raise asyncio.CancelledError("hung up")
+
+    model, recorder = await connect(stack, server)
+    model.add_listener(Cancelled())
+    item = {"id": "i", "type": "message", "role": "user", "content": [], "status": "completed"}
+    await server.send({"type": "conversation.item.added", "item": item})
+    told = await recorder.until("exception")
+    assert told.context == "a listener failed at a item_updated event"
+    assert "hung up" in str(told.exception)
+    server.terminate()
+    await recorder.until("other")
 
 
 async def test_a_connect_that_is_cancelled_leaves_nothing(server):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from agents.realtime.model_events import RealtimeModelExceptionEvent
 
+from stapes.session.failures import as_failure, ends_more
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -125,9 +127,12 @@ class Delivery:
         for listener in tuple(self._listeners):
             try:
                 await listener.on_event(event)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as raised:
+                if ends_more(raised):
+                    raise
                 logger.exception("a listener failed at a %s event", event.type)
                 if event.type == "exception":
                     continue
+                error = as_failure(raised, "a listener")
                 context = f"a listener failed at a {event.type} event"
-                await self._tell(RealtimeModelExceptionEvent(exception=error, context=context))
+                await self._tell(RealtimeModelExceptionEvent(error, context))  # type: ignore[arg-type]

@@ -14,8 +14,8 @@ from stapes import _core
 from stapes.core_logging import follow_levels
 from stapes.providers import Credentials
 from stapes.session.dialling import dial
-from stapes.session.failures import ends_more
-from stapes.session.reconnecting import summarise
+from stapes.session.failures import as_failure, ends_more, uncancelled
+from stapes.session.reconnecting import retries_after, summarise
 from stapes.transport import TransportRequest, WebRTCTransport
 from stapes.transport.headers import merged_headers
 
@@ -141,17 +141,16 @@ class Dialler:
         core, policy = self._core, self._policy
         assert policy is not None
         try:
-            retries = policy.should_retry
-            if error is not None and retries is not None and not retries(error):
+            if error is not None and not await retries_after(policy, error):
                 return core.give_up(f"should_retry decided against another attempt: {error}")
             await summarise(core, policy)
             self._dial(await self._credentials(), None)
-        except Exception as failure:
+        except BaseException as failure:
             if ends_more(failure):
                 raise
             if core.is_standing:
                 logger.exception("another connection could not be asked for")
-                self._failed(failure)
+                self._failed(as_failure(failure, "what decides about another connection"))
                 what = type(failure).__name__
                 core.attempt_failed(f"{what} was raised on the way to the attempt")
         return None
@@ -163,7 +162,7 @@ class Dialler:
             return Credentials(dict(asked.headers), ())
         variable = self._provider.key_variable
         try:
-            return await self._provider.authenticate(asked.api_key)
+            return await uncancelled(self._provider.authenticate(asked.api_key), "api_key")
         except UserError:
             if asked.api_key is not None or variable is None or os.environ.get(variable):
                 raise

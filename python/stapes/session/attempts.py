@@ -12,6 +12,7 @@ from stapes.core_logging import follow_levels
 from stapes.errors import NotConnectedError, StapesError
 from stapes.events import Error
 from stapes.session.failures import ends_more, report_failure
+from stapes.session.reconnecting import retries_after
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -144,11 +145,10 @@ class ConnectionAttempts:
         """Connects, unless the policy decides against it; an exception fails the attempt."""
         core = self._scope.core
         try:
-            retries = policy.should_retry
-            if error is not None and retries is not None and not retries(error):
+            if error is not None and not await retries_after(policy, error):
                 return core.give_up(f"should_retry decided against another attempt: {error}")
             await connect()
-        except Exception as failure:
+        except BaseException as failure:
             if ends_more(failure):
                 raise
             if not core.is_standing:

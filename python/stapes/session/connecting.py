@@ -14,7 +14,7 @@ from stapes.events import Error
 from stapes.providers import Credentials
 from stapes.session.attempts import ConnectionAttempts
 from stapes.session.dialling import dial, unwritable
-from stapes.session.failures import ends_more, report_failure
+from stapes.session.failures import as_failure, ends_more, report_failure, uncancelled
 from stapes.session.reconnecting import redial_by, summarise, warn_of_unknown_words
 from stapes.transport import (
     RealtimeTransport,
@@ -164,7 +164,7 @@ class Connector(ConnectionAttempts):
     async def _summarise(self, policy: ReconnectPolicy) -> None:
         try:
             await summarise(self._scope.core, policy)
-        except Exception as failure:
+        except BaseException as failure:
             if ends_more(failure):
                 raise
             report_failure(self._scope.local_events, failure, "summarise")
@@ -183,7 +183,10 @@ class Connector(ConnectionAttempts):
                 else:
                     self._external = None
                     transport.close(*message)
-        except Exception as error:
+        except BaseException as raised:
+            if ends_more(raised):
+                raise
+            error = as_failure(raised, "the transport")
             connection.ended(f"the transport could not send: {error}")
             self._scope.local_events.emit(Error(error, context="transport"))
 
@@ -197,7 +200,7 @@ class Connector(ConnectionAttempts):
             names = {*getattr(options.transport, "headers", ()), *(headers or ())}
             if names_who_asks(own, names):
                 return Credentials({}, ())
-        return await options.provider.authenticate(given)
+        return await uncancelled(options.provider.authenticate(given), "api_key")
 
     async def _where(self, asked: _Asked) -> tuple[Credentials, TransportRequest]:
         """Where to connect, and as whom."""
@@ -300,8 +303,10 @@ class Connector(ConnectionAttempts):
             opened.add_done_callback(given_up)
         try:
             await transport.connect(request, TransportLine(connection, open_line))
-        except Exception as failure:
-            error = failure
+        except BaseException as failure:
+            if ends_more(failure):
+                raise
+            error = as_failure(failure, "the transport's connect()")
         finally:
             if opened is not None:
                 opened.remove_done_callback(given_up)

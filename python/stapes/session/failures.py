@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, TypeVar
 
+from stapes.cancellation import ends_more
 from stapes.errors import StapesError
 from stapes.events import Error
 
@@ -19,24 +20,6 @@ __all__ = ["as_failure", "ends_more", "report_failure", "uncancelled"]
 logger = logging.getLogger("stapes")
 
 T = TypeVar("T")
-
-
-def ends_more(error: BaseException) -> bool:
-    """Whether an exception is meant for more than the code that raised it, and must go on.
-
-    It ends the process, or a coroutine that is being closed, or the task that runs is being
-    cancelled. A `CancelledError` of another origin is a failure like any: a client library raises
-    it where its own connection has ended.
-    """
-    if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
-        return True
-    if not isinstance(error, asyncio.CancelledError):
-        return False
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        return False
-    return task is not None and task.cancelling() > 0
 
 
 def as_failure(error: BaseException, where: str) -> BaseException:

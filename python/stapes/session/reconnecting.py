@@ -24,6 +24,7 @@ __all__ = [
     "ReconnectPolicy",
     "reconnect_by",
     "redial_by",
+    "retries_after",
     "summarise",
     "warn_of_unknown_words",
 ]
@@ -71,9 +72,10 @@ class ReconnectPolicy:
             provider's own limit holds where that is shorter. `None`: the provider's alone.
         rollover_margin: how long before the end of a connection a quiet moment is awaited for the
             one that replaces it; less than `max_session_duration`.
-        should_retry: decides whether there is another attempt, given the exception that ended the
-            last one, or the connection. `None`: where the exception's `retryable` is true and the
-            provider has not refused by name.
+        should_retry: a function (sync or async) that decides whether there is another attempt,
+            given the exception that ended the last one, or the connection. Where it raises, that is
+            a failed attempt. `None`: where the exception's `retryable` is true and the provider has
+            not refused by name.
     """
 
     attempts: int = 8
@@ -91,7 +93,7 @@ class ReconnectPolicy:
     continue_answers: bool = False
     max_session_duration: float | None = None
     rollover_margin: float = 120.0
-    should_retry: Callable[[BaseException], bool] | None = None
+    should_retry: Callable[[BaseException], bool | Awaitable[bool]] | None = None
 
     def __post_init__(self) -> None:
         """Refuses what no session can go by.
@@ -204,11 +206,23 @@ def warn_of_unknown_words(payload: Mapping[str, Any], *, stores_audio: bool) -> 
         )
 
 
+async def retries_after(policy: ReconnectPolicy, error: BaseException) -> bool:
+    """Whether the user's function is for another attempt; the core has decided where there is none.
+
+    Raises:
+        BaseException: what the function raises.
+    """
+    if policy.should_retry is None:
+        return True
+    decision = policy.should_retry(error)
+    return bool(await decision if inspect.isawaitable(decision) else decision)
+
+
 async def summarise(core: _core.Session, policy: ReconnectPolicy) -> None:
     """Has the user's function say in short what a new connection is not told.
 
     Raises:
-        Exception: what the function raises.
+        BaseException: what the function raises.
     """
     if policy.summarise is None or not (left_out := list(core.left_out())):
         return

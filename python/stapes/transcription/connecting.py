@@ -10,6 +10,7 @@ from stapes import _core
 from stapes.providers import Credentials
 from stapes.session.attempts import ConnectionAttempts
 from stapes.session.dialling import dial
+from stapes.session.failures import uncancelled
 from stapes.session.reconnecting import redial_by
 from stapes.transport.credentials import names_who_asks
 from stapes.transport.headers import merged_headers
@@ -119,4 +120,4 @@ class SpeechConnector(ConnectionAttempts):
         names = {*options.transport.headers, *(asked.headers or ())}
         if given is None and names_who_asks(url, names):
             return Credentials({}, ())
-        return await options.provider.authenticate(given)
+        return await uncancelled(options.provider.authenticate(given), "api_key")
