@@ -160,6 +160,7 @@ def is_cancelled(request: Any) -> Any:
         (is_cancelled, "CancelledError"),
         (at_once(True), "on_approval_request must return .*, not bool"),
         (later({"approve": "yes"}), "on_approval_request must return"),
+        (at_once({"approve": False, "reason": 404}), "the reason .* must be text or None, not int"),
     ],
 )
 async def test_a_callback_that_fails_rejects_the_call_and_is_an_error_event(
@@ -170,6 +171,38 @@ async def test_a_callback_that_fails_rejects_the_call_and_is_an_error_event(
     (error,) = [event for event in events if isinstance(event, stapes.Error)]
     with pytest.raises(BaseException, match=told):
         raise error.error
+    await session.close()
+
+
+async def test_a_reason_of_half_a_surrogate_pair_costs_its_character_alone(
+    server: ScriptedServer,
+) -> None:
+    decide = at_once({"approve": False, "reason": "no \ud83d"})
+    session, _ = await requested(server, hosted("docs", decide))
+    assert answers(server) == [("m1", False, "no \ufffd")]
+    await session.close()
+
+
+async def test_a_decision_that_is_refused_is_still_to_be_made(server: ScriptedServer) -> None:
+    session, events = await requested(server, hosted("docs"))
+    (asked,) = [event for event in events if isinstance(event, stapes.ToolApprovalRequested)]
+    with pytest.raises(TypeError, match="message must be text or None, not int"):
+        session.reject(asked.approval, message=404)  # type: ignore[arg-type]
+    await session.reject(asked.approval, message="not found")
+    await settle(session, server)
+    assert answers(server) == [("m1", False, "not found")]
+    await session.close()
+
+
+async def test_an_event_in_place_of_its_approval_is_refused_by_name(
+    server: ScriptedServer,
+) -> None:
+    session, events = await requested(server, hosted("docs"))
+    (asked,) = [event for event in events if isinstance(event, stapes.ToolApprovalRequested)]
+    said = "approval must be a ToolApproval, not ToolApprovalRequested: give .*event.approval"
+    for decide in (session.approve, session.reject):
+        with pytest.raises(TypeError, match=said):
+            decide(asked)
     await session.close()
 
 

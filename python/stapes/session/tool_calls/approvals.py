@@ -14,6 +14,7 @@ from stapes.errors import NotConnectedError
 from stapes.events import Error, ToolApprovalRequested
 from stapes.session.completion import Completion, done
 from stapes.session.entries import Entries
+from stapes.session.tool_calls.tool_result import tool_result_text
 from stapes.session.upstream import approval_item
 
 if TYPE_CHECKING:
@@ -128,8 +129,18 @@ class Approvals(Entries[ToolApproval, "PendingCall"]):
             approve: whether the call may be made.
             always: the same for later calls of this tool by this agent.
             message: what the model gets in place of the tool's answer.
+
+        Raises:
+            TypeError: names the argument that is wrong.
         """
         scope = self._scope
+        if not isinstance(approval, ToolApproval):
+            raise TypeError(
+                f"approval must be a ToolApproval, not {type(approval).__name__}: give the "
+                "event.approval of a ToolApprovalRequested event"
+            )
+        if not (message is None or isinstance(message, str)):
+            raise TypeError(f"message must be text or None, not {type(message).__name__}")
         if approval.connection_id != scope.core.connection_id or not scope.core.is_standing:
             return scope.tasks.failed(
                 ModelBehaviorError("Tool approval belongs to a closed realtime connection.")
@@ -180,11 +191,13 @@ class Approvals(Entries[ToolApproval, "PendingCall"]):
         """Answers the request of a hosted MCP server, if it waits still."""
         if approval.item_id not in self._pending_mcp:
             return
+        reason = None if approve or message is None else tool_result_text(message)
+        is_taken = self._scope.core.answer_mcp_approval(
+            approval.connection_id, approval.item_id, approve, reason
+        )
+        # Not before: a decision that could not be sent is still to be made.
         self._pending_mcp -= {approval.item_id}
         self.decided(approval.call_id, approve=approve)
-        is_taken = self._scope.core.answer_mcp_approval(
-            approval.connection_id, approval.item_id, approve, None if approve else message
-        )
         if not is_taken and self._scope.core.is_standing:
             # The connection was lost, and nobody has told of it yet.
             self._scope.tasks.here(self._lost, approval.item_id)

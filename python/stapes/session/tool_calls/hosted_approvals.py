@@ -67,4 +67,10 @@ async def _decision(
             "on_approval_request must return {'approve': True or False, 'reason': ...}, "
             f"not {type(result).__name__}"
         )
-    return result["approve"], result.get("reason")
+    reason = result.get("reason")
+    if not (reason is None or isinstance(reason, str)):
+        raise TypeError(
+            "the reason that on_approval_request returns must be text or None, not "
+            f"{type(reason).__name__}"
+        )
+    return result["approve"], reason
