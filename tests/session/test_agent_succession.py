@@ -158,6 +158,38 @@ async def test_connecting_while_an_agent_is_being_named_ends_with_that_agent(ser
     await session.close()
 
 
+@pytest.mark.parametrize("side", ["this", "far"])
+async def test_an_agent_named_while_its_connection_ends_is_that_of_the_next(server, side):
+    session = RealtimeSession(A, api_key=KEY, reconnect=None)
+
+    async def closing(*_: Any) -> str:
+        if side == "this":
+            await session.close()
+        elif session.status != "disconnected":
+            await server.close()
+            await settle(session, server)
+        return "Late."
+
+    late = RealtimeAgent(name="late", instructions=closing)
+    await session.connect(url=server.url)
+    assert await session.update_agent(late) is late
+    assert session.current_agent is late
+    late.instructions = "Late."
+    await session.connect(url=server.url)
+    await settle(session, server)
+    assert sessions_of(server)[-1]["instructions"] == "Late."
+    await session.close()
+
+
+async def test_an_agent_that_cannot_be_told_to_the_server_is_not_put_in_charge(server):
+    session = RealtimeSession(A, api_key=KEY)
+    await session.connect(url=server.url)
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        await session.update_agent(RealtimeAgent(name="half", instructions="Half \ud83d"))
+    assert session.current_agent is A
+    await session.close()
+
+
 async def test_what_is_no_agent_is_refused_as_a_successor():
     session = RealtimeSession(A, api_key=KEY)
     with pytest.raises(TypeError, match="RealtimeAgent"):

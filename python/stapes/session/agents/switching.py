@@ -94,13 +94,11 @@ class AgentSwitching:
                 payload = await configuration.payload(snapshot, switching=True)
                 update = configuration.session_update(payload)
             # Users' instructions may have taken long: the update is for one connection.
-            if connection_id == core.connection_id and self._connecting is None:
+            is_for_this = connection_id == core.connection_id and self._connecting is None
+            if is_for_this and (update is None or core.is_standing):
                 break
         source = self._roster.current
-        if update is None:
-            self._roster.chosen = agent
         agent_version = self._roster.add(snapshot)
-        self._roster.take_over(agent_version)
 
         def switch(tokens: list[int]) -> bool:
             core.switch_agent(connection_id, agent_version, update, tokens, [])
@@ -109,6 +107,10 @@ class AgentSwitching:
         self._scope.local_events.transact(
             self._events(source, snapshot), switch, takes_over=agent_version
         )
+        # The core has taken it.
+        if update is None:
+            self._roster.chosen = agent
+        self._roster.take_over(agent_version)
         return agent
 
     async def hand_off(
