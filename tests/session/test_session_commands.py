@@ -300,6 +300,63 @@ async def test_update_agent_hands_over_with_its_instructions(call):
     assert c.session.initial_agent.name == "front"
 
 
+@pytest.mark.parametrize("thread", [False, True])
+async def test_a_failure_after_a_wait_that_was_given_up_is_an_error_event(call, thread):
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def fail(*_: Any) -> str:
+        begun.set()
+        await go.wait()
+        raise LookupError("late")
+
+    c = await call(TALK)
+    late = RealtimeAgent(name="late", instructions=fail)
+
+    async def give_up() -> None:
+        async with asyncio.timeout(SECONDS):
+            waiting = asyncio.ensure_future(wait())
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(begun.wait(), loop))
+            waiting.cancel()
+            await asyncio.wait([waiting])
+
+    async def wait() -> None:
+        await c.session.update_agent(late)
+
+    loop = asyncio.get_running_loop()
+    if thread:
+        await asyncio.to_thread(asyncio.run, give_up())
+    else:
+        await give_up()
+    go.set()
+    assert isinstance((await c.seen.until(Error)).error, LookupError)
+
+
+async def ended(completion: Any) -> None:
+    await completion
+
+
+async def test_a_failure_that_one_of_two_has_waited_for_is_no_error_event(call):
+    go = asyncio.Event()
+
+    async def fail(*_: Any) -> str:
+        await go.wait()
+        raise LookupError("late")
+
+    c = await call(TALK)
+    updating = c.session.update_agent(RealtimeAgent(name="late", instructions=fail))
+    first, second = (asyncio.ensure_future(ended(updating)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    go.set()
+    with pytest.raises(LookupError):
+        await second
+    del updating, first, second
+    c.session.send_message("hi")
+    await c.seen.until(AgentEnd)
+    assert c.seen.errors == []
+
+
 async def test_a_second_connect_is_refused_and_the_first_connection_stays(call):
     c = await call(TALK)
     with pytest.raises(UserError, match=r"already connected or connecting: call close\(\) first"):

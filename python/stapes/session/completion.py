@@ -18,7 +18,8 @@ T = TypeVar("T", covariant=True)
 class Completion(Generic[T]):
     """An awaitable for the end of a command.
 
-    Awaiting it is optional: where nobody does, a failure becomes an `error` event.
+    Awaiting it is optional: where nobody does, or whoever does gives up before the end, a failure
+    becomes an `error` event.
 
     Args:
         error: the command has failed.
@@ -28,7 +29,7 @@ class Completion(Generic[T]):
         keeps: is kept alive as long as the completion.
     """
 
-    __slots__ = ("_awaited", "_error", "_future", "_keeps", "_report", "_wait")
+    __slots__ = ("_error", "_future", "_is_told", "_keeps", "_report", "_wait")
 
     def __init__(
         self,
@@ -44,23 +45,32 @@ class Completion(Generic[T]):
         self._future = future
         self._report = report
         self._wait = wait
-        self._awaited = False
+        self._is_told = False
 
     def __await__(self) -> Generator[Any, None, T]:
-        self._awaited = True
         if self._error is not None:
+            self._is_told = True
             raise self._error
         if (future := self._future) is not None:
             if isinstance(future, concurrent.futures.Future):
                 future = asyncio.wrap_future(future)
-            return (yield from asyncio.shield(future).__await__())
+            try:
+                result = yield from asyncio.shield(future).__await__()
+            except (asyncio.CancelledError, GeneratorExit):
+                # The wait was given up: how the command ends is to be told all the same.
+                raise
+            except BaseException:
+                self._is_told = True
+                raise
+            self._is_told = True
+            return result
         if self._wait is not None:
             return (yield from self._wait().__await__())
         return None  # type: ignore[return-value]
 
     def __del__(self) -> None:
         report = self._report
-        if self._awaited or report is None:
+        if self._is_told or report is None:
             return
         if self._error is not None:
             report(self._error)
