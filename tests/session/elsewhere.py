@@ -80,11 +80,17 @@ class Elsewhere(_InAThread):
 
 
 class RudeElsewhere(_InAThread):
-    """A server, on a loop of its own in a thread of its own, that sends these frames at once."""
+    """A server, on a loop of its own in a thread of its own, that sends these frames at once.
 
-    def __init__(self, frames: Sequence[str]) -> None:
+    Args:
+        frames: what it sends.
+        closes: it closes the connection after them.
+    """
+
+    def __init__(self, frames: Sequence[str], *, closes: bool = False) -> None:
         super().__init__()
         self._frames = frames
+        self._closes = closes
         self._go, self.said = threading.Event(), threading.Event()
 
     async def _serve(self) -> None:
@@ -95,7 +101,8 @@ class RudeElsewhere(_InAThread):
             for frame in self._frames:
                 await socket.send(frame)
             self.said.set()
-            await socket.wait_closed()
+            if not self._closes:
+                await socket.wait_closed()
 
         async with rude(behave) as self.url:
             self._ready.set()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import threading
 import weakref
 from typing import Any
 
 import pytest
 from agents import UserError
 from calling import KEY, SECONDS, Seen, eventually
-from elsewhere import Elsewhere
+from elsewhere import Elsewhere, RudeElsewhere
 
 import stapes
 from stapes import (
@@ -130,6 +131,50 @@ async def test_a_session_closed_before_it_connected_ends_its_readers():
     async with asyncio.timeout(SECONDS):
         assert await waiting == "ended"
         assert await anext(session.events(), "ended") == "ended"
+
+
+COMPLAINT = '{"type": "error", "error": {"message": "the last word"}}'
+
+
+def made(kind: type[Any], url: str) -> Any:
+    transport = stapes.WebSocketTransport(url=url, first_event_timeout=0.01)
+    options = {"api_key": KEY, "reconnect": None, "transport": transport}
+    if kind is RealtimeSession:
+        return RealtimeSession(RealtimeAgent(name="front"), **options)
+    return kind(**options)
+
+
+@pytest.mark.parametrize("kind", [RealtimeSession, stapes.RealtimeTranscription])
+async def test_closing_a_session_that_the_far_end_has_just_closed_loses_no_event(kind):
+    with RudeElsewhere([COMPLAINT], closes=True) as there:
+        session = made(kind, there.url)
+        reader = session.events(stapes.Error, stapes.ConnectionChanged)
+        await session.connect()
+        there.go()
+        for _ in range(int(SECONDS * 100)):
+            # Blocks the loop on purpose: what comes waits to be dispatched.
+            if session.status == "disconnected":
+                break
+            threading.Event().wait(0.01)
+        await session.close()
+        async with asyncio.timeout(SECONDS):
+            seen = [event async for event in reader]
+        assert [event.type for event in seen[-2:]] == ["error", "connection_changed"]
+        assert "the last word" in str(seen[-2].error)
+        assert seen[-1].status == "disconnected"
+
+
+@pytest.mark.parametrize("kind", [RealtimeSession, stapes.RealtimeTranscription])
+async def test_closing_an_idle_session_beside_a_busy_one_ends_its_readers(run, kind):
+    server = await run(TALK)
+    session = made(kind, "ws://127.0.0.1:9/")
+    reader = session.events()
+    async with asyncio.timeout(SECONDS):
+        async with new_session(transport=stapes.WebSocketTransport(url=server.url)) as busy:
+            # Its event waits in the hub of both.
+            busy.add_image("")
+            await session.close()
+            assert await anext(reader, "ended") == "ended"
 
 
 async def test_a_reader_of_audio_alone_gets_nothing_of_an_interrupted_answer():

@@ -349,8 +349,7 @@ class RealtimeSession(EventSource, Generic[TContext]):
         self._parts.approvals.forget_calls()
         if idle:
             # No end of a connection will tell the readers.
-            self._scope.tasks.here(self._parts.closed_idle)
-            return done()
+            return self._parts.close_idle(self._parts.hub)
         return self._scope.tasks.flushed()
 
     async def __aenter__(self) -> RealtimeSession[TContext]:

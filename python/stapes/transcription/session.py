@@ -162,8 +162,7 @@ class SpeechSession(Generic[E]):
         self._scope.tasks.here(self._connector.abandon)
         if idle:
             # No end of a connection will tell the readers.
-            self._scope.tasks.here(self._handlers.closed_idle)
-            return done()
+            return self._handlers.close_idle(self._hub)
         return self._scope.tasks.flushed()
 
     def finish(self, *, timeout: float = 30.0) -> Completion[None]:

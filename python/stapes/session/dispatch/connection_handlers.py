@@ -7,15 +7,18 @@ import logging
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from stapes.events import Error, TransportEvent
+from stapes.session.completion import Completion, done
 from stapes.session.dispatch import messages
 from stapes.session.dispatch.readings import error_of, lost_before, too_slow_error
 from stapes.session.failures import as_failure
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Coroutine, Mapping
 
     from stapes.errors import ConsumerTooSlow
     from stapes.events import AnyEvent, Lagging
+    from stapes.hub import LoopHub
     from stapes.session.attempts import ConnectionAttempts
     from stapes.session.audio_input import AudioInput
     from stapes.session.dispatch.interest import ListenerInterest
@@ -134,8 +137,28 @@ class ConnectionHandlers(Generic[_Connector]):
         """Completes a long sound."""
         self.audio_input.streamed(message.token, message.sent, message.failure)
 
+    def close_idle(self, hub: LoopHub) -> Completion[None]:
+        """Ends the readers of a session that was closed without a connection.
+
+        What the hub has not dispatched yet comes first: the last events of a connection that the
+        far side has just closed.
+        """
+        if hub.is_idle:
+            self.scope.tasks.here(self.closed_idle)
+            return done()
+        self.scope.tasks.here(self._close_when_dispatched)
+        return self.scope.tasks.flushed()
+
+    def _close_when_dispatched(self) -> None:
+        self.scope.local_events.all_so_far().add_done_callback(self._nothing_waits)
+
+    def _nothing_waits(self, _: asyncio.Future[int]) -> None:
+        # Unless it connects again meanwhile.
+        if self.scope.core.status == "disconnected" and not self.connector.is_busy:
+            self.closed_idle()
+
     def closed_idle(self) -> None:
-        """Ends the readers of a session that was closed without a connection."""
+        """Ends the readers of a session that has no connection."""
         self.is_over = True
         self.listeners.end()
 
