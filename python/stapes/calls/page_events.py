@@ -84,8 +84,8 @@ class Session(Protocol):
 class Events(Protocol):
     """Where the events of a session are had."""
 
-    def on(self, event: str, callback: Callable[[Any], Any]) -> Any:
-        """Calls back for each event of a type."""
+    def follow(self, event: str, follower: Callable[[Any], None], /) -> None:
+        """Calls `follower` with each event of a type."""
 
 
 class PageConversation:
@@ -118,22 +118,22 @@ class PageConversation:
         """Tells the page about a session from now on."""
         self._session = weakref.ref(session)
         self._tell_state("connecting")
-        events.on("connection_changed", self._connection_changed)
-        events.on("agent_start", lambda _: self._tell_state("thinking"))
-        events.on("audio_start", lambda _: self._tell_state("speaking"))
-        events.on("playback_ended", lambda _: self._tell_state("listening"))
-        events.on("audio_interrupted", self._interrupted)
-        events.on("guardrail_tripped", lambda _: self._tell({"type": "guardrail"}))
+        events.follow("connection_changed", self._connection_changed)
+        events.follow("agent_start", lambda _: self._tell_state("thinking"))
+        events.follow("audio_start", lambda _: self._tell_state("speaking"))
+        events.follow("playback_ended", lambda _: self._tell_state("listening"))
+        events.follow("audio_interrupted", self._interrupted)
+        events.follow("guardrail_tripped", lambda _: self._tell({"type": "guardrail"}))
         if self._events.agents:
-            events.on("agent_handoff", lambda event: self._tell_agent(event.to_agent))
+            events.follow("agent_handoff", lambda event: self._tell_agent(event.to_agent))
         if self._events.transcripts:
-            events.on("transcript_delta", self._transcript_delta)
-            events.on("history_updated", self._history_updated)
+            events.follow("transcript_delta", self._transcript_delta)
+            events.follow("history_updated", self._history_updated)
         if self._events.tools != "none":
-            events.on("agent_tool_start", self._tool_started)
-            events.on("agent_tool_end", self._tool_ended)
-            events.on("error", self._tool_failed)
-            events.on("tool_approval_requested", self._tool_waits)
+            events.follow("agent_tool_start", self._tool_started)
+            events.follow("agent_tool_end", self._tool_ended)
+            events.follow("error", self._tool_failed)
+            events.follow("tool_approval_requested", self._tool_waits)
 
     def resume(self) -> None:
         """Tells a page that has come back where the conversation is."""

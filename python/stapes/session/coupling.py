@@ -54,7 +54,7 @@ def attach_call(call: CallerEnd | None, session: object, listeners: Listeners) -
         tokens = (event.usage or {}).get("total_tokens")
         call.spend(tokens if isinstance(tokens, int) else 0)
 
-    listeners.on("response_done", count)
+    listeners.follow("response_done", count)
 
 
 def chosen_config(

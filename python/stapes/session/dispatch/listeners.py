@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from stapes._core import EventQueue
@@ -43,6 +44,9 @@ SESSION_EVENTS = EventKinds(AnyEvent)
 Listener = Callable[[Any], Any]
 Routes = dict[str, tuple[Listener, ...]]
 
+# Most sessions have none: they share a table.
+_NO_FOLLOWERS: Mapping[str, tuple[Listener, ...]] = MappingProxyType({})
+
 
 class ListenerHost(CallbackHost, Protocol):
     """The session's side of its listeners."""
@@ -70,6 +74,7 @@ class Listeners:
         "__weakref__",
         "_callbacks",
         "_early",
+        "_followers",
         "_host_ref",
         "_inboxes",
         "_kinds",
@@ -93,6 +98,7 @@ class Listeners:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._callbacks: Routes = {}
+        self._followers = _NO_FOLLOWERS
         self._inboxes: tuple[Inbox, ...] = ()
         self._early: EventQueue | None = self._early_queue()
         self.routes: Routes = self._new_routes()
@@ -131,6 +137,12 @@ class Listeners:
             listener = self._worker(event, callback, concurrency or 1)
         self._callbacks = {**self._callbacks, event: (*self._callbacks.get(event, ()), listener)}
         self._early = None
+        self._reroute()
+
+    def follow(self, event: str, follower: Callable[[Any], None]) -> None:
+        """Calls a function of the package's own, which is no reason to keep events no longer."""
+        followers = (*self._followers.get(event, ()), follower)
+        self._followers = {**self._followers, event: followers}
         self._reroute()
 
     def off(self, event: str, callback: Callable[[Any], Any]) -> None:
@@ -266,10 +278,9 @@ class Listeners:
             for inbox in self._inboxes
             if Audio in inbox.kinds and AudioInterrupted not in inbox.kinds
         ]
-        everything = list(self._callbacks.get("*", ()))
-        if self._early is not None:
-            everything.insert(0, self._early.put)
-        if not everything and not self._inboxes and not purges:
+        everything = self._callbacks.get("*", ())
+        early = () if self._early is None else (self._early.put,)
+        if not (everything or early or self._inboxes or purges or self._followers):
             # The same table serves: a session is to cost little memory.
             return self._callbacks
         readers = [(inbox.kinds, inbox.put) for inbox in self._inboxes]
@@ -278,9 +289,13 @@ class Listeners:
         same: dict[tuple[Listener, ...], tuple[Listener, ...]] = {}
         for name, kind in self._kinds.by_type.items():
             route: list[Listener] = [put for kinds, put in readers if kind in kinds]
+            route += self._followers.get(name, ())
             route += self._callbacks.get(name, ())
             if kind is AudioInterrupted:
                 route += purges
+            # What is followed is a call, whose sound its caller hears: it is not kept as well.
+            if kind is not TransportEvent and not (kind is Audio and self._followers):
+                route += early
             if kind is not TransportEvent:
                 route += everything
             if route:
