@@ -143,6 +143,27 @@ async def test_a_call_whose_tokens_are_used_up_is_hung_up_when_the_answer_was_he
 
 
 async def respond(model: ScriptedServer, tokens: int) -> None:
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"input_tokens": 60, "output_tokens": 41},
+        {"total_tokens": "101"},
+        {"input_tokens": "60", "output_tokens": "41", "total_tokens": None},
+        {"total_tokens": 101.0},
+    ],
+)
+async def test_tokens_count_however_the_server_writes_them(usage: dict[str, Any]) -> None:
+    async with ScriptedServer() as model, called(CallOptions(max_tokens=100)) as (call, _):
+        session = RealtimeSession(AGENT, call=call, api_key="test")
+        await session.connect(url=model.url)
+        done = {"id": "r", "output": [], "usage": usage}
+        await model.send({"type": "response.created", "response": {"id": "r"}})
+        await model.send({"type": "response.done", "response": done})
+        await settle(session, model)
+        async with asyncio.timeout(5):
+            assert (await call.ended()).by == "us"
+
+
     """The model answers, which uses so many tokens."""
     sound = base64.b64encode(bytes([1]) * 800).decode()
     ids = {"response_id": "r", "item_id": "i", "content_index": 0}

@@ -3,6 +3,8 @@
 import copy
 import dataclasses
 import json
+import sys
+import threading
 
 from agents import Usage
 
@@ -80,3 +82,26 @@ def test_a_copy_leaves_what_is_noted_later_to_the_usage_that_was_copied():
     copied = copy.copy(usage)
     note(usage, USED)
     assert (copied.total_tokens, usage.total_tokens) == (42, 84)
+
+
+def test_threads_that_look_first_at_the_same_time_lose_nothing():
+    usages, together = [SessionUsage() for _ in range(300)], threading.Barrier(4)
+    for usage in usages:
+        note(usage, USED)
+
+    def look() -> None:
+        for usage in usages:
+            together.wait(10)
+            _ = usage.total_tokens
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=look) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert {(usage.requests, usage.total_tokens) for usage in usages} == {(1, 42)}

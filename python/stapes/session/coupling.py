@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from stapes._core import calls as _core
+from stapes.session.usage import total_tokens
 
 if TYPE_CHECKING:
     from stapes.config import SessionConfig
@@ -51,8 +52,7 @@ def attach_call(call: CallerEnd | None, session: object, listeners: Listeners) -
         return
 
     def count(event: ResponseDone) -> None:
-        tokens = (event.usage or {}).get("total_tokens")
-        call.spend(tokens if isinstance(tokens, int) else 0)
+        call.spend(total_tokens(event.usage))
 
     listeners.follow("response_done", count)
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
 from contextlib import suppress
 from typing import Any
 
 from agents import Usage
 from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
-__all__ = ["SessionUsage", "note", "note_transcription"]
+__all__ = ["SessionUsage", "note", "note_transcription", "total_tokens"]
+
+
+# One for all: it is held for moments, and a session is to cost little memory.
+_adding = threading.RLock()
 
 
 class SessionUsage(Usage):
@@ -35,11 +40,8 @@ class SessionUsage(Usage):
         pass
 
     def __getattribute__(self, name: str) -> Any:
-        if not object.__getattribute__(self, "__dict__"):
-            object.__setattr__(self, "__dict__", vars(Usage()))
-        # Taken out before they are added: adding reads the sum, which leads here again.
-        for used, requests in _emptied(_noted(self)):
-            Usage.add(self, _usage(used, requests))
+        if not object.__getattribute__(self, "__dict__") or _noted(self):
+            _add_up(self)
         return super().__getattribute__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -52,6 +54,16 @@ class SessionUsage(Usage):
         return vars(self)
 
 
+def _add_up(usage: SessionUsage) -> None:
+    """Adds what was noted. Tools read from their own threads: one adds, and the others wait."""
+    with _adding:
+        if not object.__getattribute__(usage, "__dict__"):
+            object.__setattr__(usage, "__dict__", vars(Usage()))
+        # Taken out before they are added: adding reads the sum, which leads here again.
+        for used, requests in _emptied(_noted(usage)):
+            Usage.add(usage, _usage(used, requests))
+
+
 def _noted(usage: SessionUsage) -> list[tuple[str | None, int]] | None:
     """What has not been added up yet."""
     noted: list[tuple[str | None, int]] | None = object.__getattribute__(usage, "_noted")
@@ -62,7 +74,7 @@ def _emptied(noted: list[tuple[str | None, int]] | None) -> list[tuple[str | Non
     if not noted:
         return []
     taken: list[tuple[str | None, int]] = []
-    # Tools read from their own threads: `pop` gives each response to one reader only.
+    # The session notes more meanwhile: `pop` leaves that where it is.
     with suppress(IndexError):
         while True:
             taken.append(noted.pop(0))
@@ -97,12 +109,23 @@ def _number(value: Any) -> int:
     return 0
 
 
+def _used(counts: Any) -> tuple[int, int]:
+    """The tokens that were given, and those that were made, by the `usage` of an event."""
+    if not isinstance(counts, dict):
+        return 0, 0
+    return _number(counts.get("input_tokens")), _number(counts.get("output_tokens"))
+
+
+def total_tokens(counts: Any) -> int:
+    """The tokens of a response, by the `usage` of its `response.done` event."""
+    stated = _number(counts.get("total_tokens")) if isinstance(counts, dict) else 0
+    return max(stated, sum(_used(counts)))
+
+
 def _usage(used: str | None, requests: int) -> Usage:
     counts = None if used is None else json.loads(used)
-    if not isinstance(counts, dict):
-        counts = {}
-    given, made = _number(counts.get("input_tokens")), _number(counts.get("output_tokens"))
-    details = counts.get("input_token_details")
+    given, made = _used(counts)
+    details = counts.get("input_token_details") if isinstance(counts, dict) else None
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
     return Usage(
         requests=requests,
