@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import threading
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
@@ -156,7 +157,26 @@ async def test_a_server_that_does_not_listen_cannot_be_waited_for():
 
 
 def is_listening(port: int) -> bool:
-    import socket
-
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_a_server_that_cannot_have_one_of_its_ports_listens_on_none_and_may_begin_again():
+    server = CallServer(port=0)
+
+    @server.twilio("/twilio")
+    async def answer(call: Call) -> None:
+        await call.ended()
+
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        server.audiosocket(port=taken)(answer)
+        with pytest.raises(OSError, match=f"port {taken}: .*another program has it"):
+            async with server:
+                pass
+        assert not is_listening(server.port)
+    async with server:
+        assert is_listening(server.port)
+        assert server.ports == {"audiosocket": taken}

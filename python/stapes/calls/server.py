@@ -335,7 +335,12 @@ class CallServer:
             await first_of(self.close(drain=drain), signalled.at_once.wait())
 
     async def __aenter__(self) -> CallServer:
-        self._listen()
+        try:
+            self._listen()
+        except BaseException:
+            # A port that can be had listens already where another one cannot.
+            await self.close()
+            raise
         return self
 
     async def __aexit__(
@@ -362,7 +367,7 @@ class CallServer:
             )
         self._hub = LoopHub.current()
         self._stopped = asyncio.Event()
-        core = _core.CallServer(self._hub.core, self._max_calls)
+        core = self._core = _core.CallServer(self._hub.core, self._max_calls)
         dispatcher = MessageDispatcher(self)
         core.dispatch_to(self._hub.core, dispatcher, dispatcher)
         tls = None
