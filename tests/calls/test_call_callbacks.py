@@ -6,9 +6,10 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from tests.calls.test_call_endings import called
 
-from stapes.calls import CallEnded, Dtmf
+from stapes.calls import CallEnded, CallEvent, CallHeld, Dtmf
 
 if TYPE_CHECKING:
     from stapes.calls import Call
@@ -106,3 +107,67 @@ async def test_an_async_callback_that_is_taken_off_ends_what_it_has_begun() -> N
             while not keys.digits:
                 await asyncio.sleep(0)
     assert keys.digits == "1"
+
+
+@pytest.mark.parametrize("kind", ["dtmf", None, 7])
+async def test_what_is_no_class_is_refused_where_it_is_given(kind: Any) -> None:
+    async with called() as (call, _):
+        said = f"kind must be the class of an event, such as stapes.calls.Dtmf, not {kind!r}"
+        with pytest.raises(TypeError, match=said):
+            call.on(kind, print)
+        with pytest.raises(TypeError, match=said):
+            call.on(kind)
+
+
+async def test_what_cannot_be_called_or_would_never_run_is_refused_where_it_is_given() -> None:
+    def yields(_: Dtmf) -> Any:
+        yield
+
+    async def yields_later(_: Dtmf) -> Any:
+        yield
+
+    async with called() as (call, _):
+        with pytest.raises(TypeError, match="callback must be callable, not str"):
+            call.on(Dtmf, "press")  # type: ignore[arg-type]
+        for callback in (yields, yields_later):
+            with pytest.raises(TypeError, match=f"callback {callback.__name__} is a generator"):
+                call.on(Dtmf, callback)
+
+
+async def test_any_event_and_several_classes_may_be_named() -> None:
+    every, some = Keys(), Keys()
+    async with called() as (call, socket):
+        call.on(CallEvent, lambda event: isinstance(event, Dtmf) and every.press(event))  # type: ignore[arg-type]
+        call.on((Dtmf, CallHeld), some.press)  # type: ignore[arg-type]
+        await press(call, socket, "1")
+    assert (every.digits, some.digits) == ("1", "1")
+
+
+class Odd(BaseException):
+    """What a native extension raises when it panics."""
+
+
+@pytest.mark.parametrize("error", [LookupError, asyncio.CancelledError, Odd])
+@pytest.mark.parametrize("later", [False, True], ids=["sync", "async"])
+async def test_a_callback_that_raises_is_logged_and_the_one_behind_is_called(
+    error: type[BaseException], later: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    behind = Keys()
+
+    def fail(_: Dtmf) -> None:
+        raise error
+
+    async def fail_later(_: Dtmf) -> None:
+        raise error
+
+    async with called() as (call, socket):
+        call.on(Dtmf, fail_later if later else fail)
+        call.on(Dtmf, behind.press)
+        await press(call, socket, "1")
+        async with asyncio.timeout(5):
+            while "a callback" not in caplog.text:
+                await asyncio.sleep(0)
+    assert behind.digits == "1"
+    (record,) = [record for record in caplog.records if record.name == "stapes.calls"]
+    assert record.exc_info is not None
+    assert record.exc_info[0] is error

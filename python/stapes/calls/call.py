@@ -15,12 +15,13 @@ from stapes.calls.events import CallEnded, CallEvent, CallMessage, CallResumed
 from stapes.calls.messages import CallPlayed, CallText
 from stapes.calls.options import CallOptions
 from stapes.calls.page_events import PageConversation, PageEvents
+from stapes.cancellation import ends_more
 from stapes.errors import CallError
 from stapes.hub import LoopHub
 from stapes.transport import SoundStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from numpy.typing import NDArray
     from typing_extensions import Buffer
@@ -36,6 +37,8 @@ _OPTIONS = CallOptions()
 
 REFUSED = 4403
 """The close code of a call that is not taken: 403 of HTTP, among the codes of applications."""
+
+_KEYS = frozenset("0123456789*#ABCD")
 
 _MAX_WAITING = 1000
 """Events that a reader may leave unread; past it the oldest is lost."""
@@ -68,7 +71,8 @@ class Call:
         self._loop = asyncio.get_running_loop()
         self._hub = LoopHub.current()
         self._callbacks: list[tuple[type[Any], Callable[[Any], Any]]] = []
-        self._readers: set[_Reader] = set()
+        # A loop that breaks drops its reader.
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._ended: asyncio.Future[CallEnded] = self._loop.create_future()
         self._played: dict[int, asyncio.Future[bool]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -221,11 +225,14 @@ class Call:
 
         Raises:
             CallError: the carrier cannot.
-            ValueError: there is no such key.
+            ValueError: there is no such key; none is pressed then.
+            TypeError: `digits` is no text.
         """
+        if not isinstance(digits, str):
+            raise TypeError(f"digits must be text, not {type(digits).__name__}")
+        if not set(digits.upper()) <= _KEYS:
+            raise ValueError("digits has a character that is no key: use 0-9, *, #, A-D")
         for digit in digits:
-            if digit.upper() not in "0123456789*#ABCD":
-                raise ValueError("digits has a character that is no key: use 0-9, *, #, A-D")
             if not self.core.send_dtmf(digit):
                 raise CallError(f"{self.carrier} sends no keys over its media stream")
 
@@ -288,9 +295,26 @@ class Call:
     def on(
         self, kind: type[Any], callback: Callable[[Any], Any] | None = None
     ) -> Callable[[Any], Any]:
-        """Calls `callback` for each event of a class; without one it is a decorator."""
+        """Calls `callback` (sync or async) for each event of a class; also as a decorator.
+
+        Raises:
+            TypeError: `kind` is no class, or `callback` cannot be called, or it yields.
+        """
+        try:
+            isinstance(None, kind)
+        except TypeError:
+            raise TypeError(
+                f"kind must be the class of an event, such as stapes.calls.Dtmf, not {kind!r}"
+            ) from None
         if callback is None:
             return lambda decorated: self.on(kind, decorated)
+        if not callable(callback):
+            raise TypeError(f"callback must be callable, not {type(callback).__name__}")
+        if inspect.isasyncgenfunction(callback) or inspect.isgeneratorfunction(callback):
+            raise TypeError(
+                f"callback {callback.__name__} is a generator, which would never run: it must not "
+                "yield"
+            )
         self._callbacks.append((kind, callback))
         return callback
 
@@ -349,18 +373,15 @@ class Call:
                 continue
             try:
                 result = callback(event)
-            except Exception:
+            except BaseException as error:
+                if ends_more(error):
+                    raise
                 logger.exception("a callback for %s of a call failed", type(event).__name__)
                 continue
             if inspect.isawaitable(result):
-                task = asyncio.ensure_future(result, loop=self._loop)
+                task = self._loop.create_task(_ended(result))
                 self._tasks.add(task)
-                task.add_done_callback(self._callback_ended)
-
-    def _callback_ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a callback of a call failed", exc_info=error)
+                task.add_done_callback(self._tasks.discard)
 
     def attach_reader(self, reader: _Reader) -> None:
         """Has a reader get the events from now on."""
@@ -377,6 +398,16 @@ class Call:
         return f"<Call {self.carrier} {self.id} {state}>"
 
 
+async def _ended(result: Awaitable[Any]) -> None:
+    """Awaits what an async callback does."""
+    try:
+        await result
+    except BaseException as error:
+        if ends_more(error):
+            raise
+        logger.exception("a callback of a call failed")
+
+
 class _Reader:
     """Reads the events of a call, up to its end."""
 
@@ -384,10 +415,20 @@ class _Reader:
         self._call = call
         self._waiting: deque[CallEvent] = deque(maxlen=_MAX_WAITING)
         self._ready = asyncio.Event()
-        self._is_over = call.is_over
+        # The core may know of the end before it is told, which is the last event.
+        self._is_over = call.ending is not None
+        self._has_lost = False
         call.attach_reader(self)
 
     def put(self, event: CallEvent) -> None:
+        if len(self._waiting) == _MAX_WAITING and not self._has_lost:
+            self._has_lost = True
+            logger.warning(
+                "%r: %d events wait for a reader, and from now on the oldest are lost: read them "
+                "sooner, or use call.on(...)",
+                self._call,
+                _MAX_WAITING,
+            )
         self._waiting.append(event)
         self._ready.set()
 
