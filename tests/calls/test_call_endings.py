@@ -42,9 +42,10 @@ async def called(options: CallOptions | None = None) -> AsyncIterator[tuple[Twil
         has_virtual_time.reset(token)
 
 
-async def test_a_websocket_that_raises_ends_the_call() -> None:
+@pytest.mark.parametrize("kind", [RuntimeError, asyncio.CancelledError])
+async def test_a_websocket_that_raises_ends_the_call(kind: type[BaseException]) -> None:
     async with called() as (call, socket):
-        socket.fail(RuntimeError("WebSocket is not connected"))
+        socket.fail(kind("WebSocket is not connected"))
         async with asyncio.timeout(5):
             ended = await call.ended()
     assert (ended.by, ended.reason) == ("line", "WebSocket is not connected")
@@ -142,7 +143,6 @@ async def test_a_call_whose_tokens_are_used_up_is_hung_up_when_the_answer_was_he
     assert ended.by == "us"
 
 
-async def respond(model: ScriptedServer, tokens: int) -> None:
 @pytest.mark.parametrize(
     "usage",
     [
@@ -164,6 +164,7 @@ async def test_tokens_count_however_the_server_writes_them(usage: dict[str, Any]
             assert (await call.ended()).by == "us"
 
 
+async def respond(model: ScriptedServer, tokens: int) -> None:
     """The model answers, which uses so many tokens."""
     sound = base64.b64encode(bytes([1]) * 800).decode()
     ids = {"response_id": "r", "item_id": "i", "content_index": 0}

@@ -23,7 +23,7 @@ class TwilioSocket:
     def __init__(self, take: Callable[[dict[str, Any]], None]) -> None:
         self.is_open = True
         self._take = take
-        self._inbox: asyncio.Queue[dict[str, Any] | Exception] = asyncio.Queue()
+        self._inbox: asyncio.Queue[dict[str, Any] | BaseException] = asyncio.Queue()
 
     def say(self, text: str) -> None:
         """Twilio sends a frame."""
@@ -36,7 +36,7 @@ class TwilioSocket:
             self.is_open = False
             self._inbox.put_nowait({"type": "websocket.disconnect", "code": code, "reason": ""})
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """Reading raises, as that of an app's own WebSocket may."""
         self._inbox.put_nowait(error)
 
@@ -53,7 +53,7 @@ class TwilioSocket:
     async def receive(self) -> MutableMapping[str, Any]:
         """The next message."""
         message = await self._inbox.get()
-        if isinstance(message, Exception):
+        if isinstance(message, BaseException):
             raise message
         return message
 

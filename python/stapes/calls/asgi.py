@@ -18,6 +18,7 @@ from stapes.calls.options import CallOptions
 from stapes.calls.origins import core_origins
 from stapes.calls.page_events import PageEvents
 from stapes.calls.stream_urls import is_loopback
+from stapes.cancellation import ends_more
 from stapes.errors import OriginError, TokenError
 from stapes.hub import LoopHub
 from stapes.virtual_time import has_virtual_time
@@ -141,7 +142,7 @@ class AsgiCall(Call):
     ) -> bool:
         if left := caller_has_left(self, error):
             error = None
-        if isinstance(error, Exception):
+        if error is not None and not ends_more(error):
             self.answer_failed()
         self.hang_up(after_playback=error is None)
         try:
@@ -173,7 +174,7 @@ class AsgiCall(Call):
         while True:
             try:
                 message = await receive()
-            except Exception as error:
+            except BaseException as error:
                 # An app's own WebSocket, or one that is over already.
                 self._line_broke(error)
                 return
@@ -203,7 +204,7 @@ class AsgiCall(Call):
                 kind = "text" if isinstance(frame, str) else "bytes"
                 try:
                     await send({"type": "websocket.send", kind: frame})
-                except Exception as error:
+                except BaseException as error:
                     # The far side is gone; every server says that in its own way.
                     self._line_broke(error)
                     return
@@ -211,10 +212,12 @@ class AsgiCall(Call):
     async def _quietly(self, message: MutableMapping[str, Any]) -> None:
         try:
             await self._websocket.send(message)
-        except Exception as error:
+        except BaseException as error:
             self._line_broke(error)
 
-    def _line_broke(self, error: Exception) -> None:
+    def _line_broke(self, error: BaseException) -> None:
+        if ends_more(error):
+            raise error
         self.core.line_ended(None, str(error) or type(error).__name__)
 
 

@@ -23,6 +23,7 @@ from stapes.calls.page_events import PageEvents
 from stapes.calls.routes import Route
 from stapes.calls.stop_signals import StopSignals, first_of
 from stapes.calls.webrtc import WebRTCCallOptions
+from stapes.cancellation import ends_more
 from stapes.config import whole_number
 from stapes.errors import TokenError
 from stapes.hub import LoopHub
@@ -388,7 +389,6 @@ class CallServer:
         ]
         if self._files:
             core.serve_files(self._files, self._origins(()))
-        self._core = core
         if any(route.port is None for route in self._routes):
             self.port = listen(core, self._host, self._asked_port, self._limits, tls=tls)
             scheme = "ws" if tls is None else "wss"
@@ -469,14 +469,17 @@ class CallServer:
         logger.info("%s call %s begins", call.carrier, call.id)
         try:
             await route.answer(call)
-        except Exception as error:
+        except BaseException as error:
+            if ends_more(error):
+                raise
             if not caller_has_left(call, error):
                 logger.exception("the answer of call %s failed", call.id)
                 call.answer_failed()
                 call.clear()
                 if self._apology is not None:
                     call.play(self._apology)
-        call.hang_up(after_playback=True)
+        finally:
+            call.hang_up(after_playback=True)
         ended = await call.ended()
         logger.info(
             "%s call %s ended after %.1f s, by %s", call.carrier, call.id, ended.duration, ended.by

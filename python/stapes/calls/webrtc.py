@@ -15,6 +15,7 @@ from stapes.calls.messages import CallAnswered, CallStarted
 from stapes.calls.options import CallOptions
 from stapes.calls.origins import core_origins
 from stapes.calls.page_events import PageEvents
+from stapes.cancellation import ends_more
 from stapes.config import whole_number
 from stapes.errors import OfferError, OriginError, TokenError
 from stapes.hub import LoopHub
@@ -241,7 +242,7 @@ class WebRTCCall(Call):
     ) -> bool:
         if left := caller_has_left(self, error):
             error = None
-        if isinstance(error, Exception):
+        if error is not None and not ends_more(error):
             self.answer_failed()
         self.hang_up(after_playback=error is None)
         await self.ended()

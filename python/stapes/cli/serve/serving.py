@@ -16,6 +16,7 @@ from stapes import RealtimeSession
 from stapes.calls import CallOptions, CallServer, CallSummary, PageEvents, WebRTCCallOptions
 from stapes.calls.summary import one_line
 from stapes.calls.webrtc import outward_address
+from stapes.cancellation import ends_more
 from stapes.cli.builtin import apology
 from stapes.cli.dev_server import ServerSetupError
 from stapes.cli.failing import why_unreachable
@@ -208,7 +209,9 @@ class _Desk:
             if not call.is_over:
                 logger.error("%s: the model cannot be had: %s", name, why_unreachable(error))
                 await self._apologise(call)
-        except Exception:
+        except BaseException as error:
+            if ends_more(error):
+                raise
             logger.exception("%s: the answer failed", name)
             await self._apologise(call)
         finally:
