@@ -178,7 +178,7 @@ class ToolCallRunner:
         if self._options.tool_execution.pre_approval_input_guardrails:
             refusal = await check_input(self._scope.context, pending, tool, arguments)
             if refusal is not None:
-                return self._answer(pending, tool_result_text(refusal))
+                return self._answer(pending, refusal)
         return self._approvals.ask(pending, tool, item)
 
     async def _reject(self, pending: PendingCall, tool: FunctionTool) -> None:
@@ -224,7 +224,7 @@ class ToolCallRunner:
         if not await self._start(pending, tool):
             return
         if refusal is not None:
-            self._end(pending, tool, tool_result_text(refusal))
+            self._end(pending, tool, refusal)
             return
         result = await self._call(pending, tool, arguments)
         if inspect.isawaitable(result):

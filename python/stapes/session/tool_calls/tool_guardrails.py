@@ -14,6 +14,7 @@ from agents import (
     ToolOutputGuardrailTripwireTriggered,
 )
 
+from stapes.session.tool_calls.tool_result import tool_result_text
 from stapes.session.upstream import tool_context
 
 if TYPE_CHECKING:
@@ -73,8 +74,9 @@ async def check_output(
 def _verdict(output: ToolGuardrailFunctionOutput, tripped: Exception) -> str | None:
     """The answer that a guardrail puts in place of the tool's, if any."""
     match output.behavior:
-        case {"type": "reject_content", "message": str(message)}:
-            return message
+        case {"type": "reject_content", **rest}:
+            # Whatever it says: what it rejects must not pass.
+            return tool_result_text(rest.get("message"))
         case {"type": "raise_exception"}:
             raise tripped
         case _:
