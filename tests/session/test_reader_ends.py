@@ -24,6 +24,7 @@ from stapes import (
     RealtimeSession,
 )
 from stapes.devserver import ScriptedMind, Turn
+from stapes.hub import LoopHub
 from stapes.testing import ScriptedServer, settle
 
 TALK = ScriptedMind([Turn(say="Hello there.")])
@@ -165,16 +166,18 @@ async def test_closing_a_session_that_the_far_end_has_just_closed_loses_no_event
 
 
 @pytest.mark.parametrize("kind", [RealtimeSession, stapes.RealtimeTranscription])
-async def test_closing_an_idle_session_beside_a_busy_one_ends_its_readers(run, kind):
+async def test_closing_an_idle_session_beside_another_one_that_closes_ends_its_readers(run, kind):
     server = await run(TALK)
     session = made(kind, "ws://127.0.0.1:9/")
     reader = session.events()
+    other = made(RealtimeSession, server.url)
     async with asyncio.timeout(SECONDS):
-        async with new_session(transport=stapes.WebSocketTransport(url=server.url)) as busy:
-            # Its event waits in the hub of both.
-            busy.add_image("")
-            await session.close()
-            assert await anext(reader, "ended") == "ended"
+        await other.connect()
+        closing = other.close()
+        assert not LoopHub.current().is_idle
+        await session.close()
+        assert await anext(reader, "ended") == "ended"
+        await closing
 
 
 async def test_a_reader_of_audio_alone_gets_nothing_of_an_interrupted_answer():

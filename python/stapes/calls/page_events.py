@@ -13,7 +13,7 @@ from stapes.errors import NotSupportedError
 from stapes.items import InputAudio, InputText, MessageItem, OutputAudio, OutputText
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from stapes.events import (
         AgentToolEnd,
@@ -84,8 +84,8 @@ class Session(Protocol):
 class Events(Protocol):
     """Where the events of a session are had."""
 
-    def follow(self, event: str, follower: Callable[[Any], None], /) -> None:
-        """Calls `follower` with each event of a type."""
+    def follow(self, followers: Mapping[str, Callable[[Any], None]], /) -> None:
+        """Calls functions with events, by the type of the event."""
 
 
 class PageConversation:
@@ -118,22 +118,25 @@ class PageConversation:
         """Tells the page about a session from now on."""
         self._session = weakref.ref(session)
         self._tell_state("connecting")
-        events.follow("connection_changed", self._connection_changed)
-        events.follow("agent_start", lambda _: self._tell_state("thinking"))
-        events.follow("audio_start", lambda _: self._tell_state("speaking"))
-        events.follow("playback_ended", lambda _: self._tell_state("listening"))
-        events.follow("audio_interrupted", self._interrupted)
-        events.follow("guardrail_tripped", lambda _: self._tell({"type": "guardrail"}))
+        followers: dict[str, Callable[[Any], None]] = {
+            "connection_changed": self._connection_changed,
+            "agent_start": lambda _: self._tell_state("thinking"),
+            "audio_start": lambda _: self._tell_state("speaking"),
+            "playback_ended": lambda _: self._tell_state("listening"),
+            "audio_interrupted": self._interrupted,
+            "guardrail_tripped": lambda _: self._tell({"type": "guardrail"}),
+        }
         if self._events.agents:
-            events.follow("agent_handoff", lambda event: self._tell_agent(event.to_agent))
+            followers["agent_handoff"] = lambda event: self._tell_agent(event.to_agent)
         if self._events.transcripts:
-            events.follow("transcript_delta", self._transcript_delta)
-            events.follow("history_updated", self._history_updated)
+            followers["transcript_delta"] = self._transcript_delta
+            followers["history_updated"] = self._history_updated
         if self._events.tools != "none":
-            events.follow("agent_tool_start", self._tool_started)
-            events.follow("agent_tool_end", self._tool_ended)
-            events.follow("error", self._tool_failed)
-            events.follow("tool_approval_requested", self._tool_waits)
+            followers["agent_tool_start"] = self._tool_started
+            followers["agent_tool_end"] = self._tool_ended
+            followers["error"] = self._tool_failed
+            followers["tool_approval_requested"] = self._tool_waits
+        events.follow(followers)
 
     def resume(self) -> None:
         """Tells a page that has come back where the conversation is."""

@@ -54,7 +54,7 @@ def attach_call(call: CallerEnd | None, session: object, listeners: Listeners) -
     def count(event: ResponseDone) -> None:
         call.spend(total_tokens(event.usage))
 
-    listeners.follow("response_done", count)
+    listeners.follow({"response_done": count})
 
 
 def chosen_config(

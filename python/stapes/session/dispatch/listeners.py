@@ -139,10 +139,16 @@ class Listeners:
         self._early = None
         self._reroute()
 
-    def follow(self, event: str, follower: Callable[[Any], None]) -> None:
-        """Calls a function of the package's own, which is no reason to keep events no longer."""
-        followers = (*self._followers.get(event, ()), follower)
-        self._followers = {**self._followers, event: followers}
+    def follow(self, followers: Mapping[str, Callable[[Any], None]]) -> None:
+        """Calls functions of the package's own, by the type of the event.
+
+        They are not the user's: what happens before the first of those is kept all the same.
+        """
+        added = {
+            event: (*self._followers.get(event, ()), follower)
+            for event, follower in followers.items()
+        }
+        self._followers = {**self._followers, **added}
         self._reroute()
 
     def off(self, event: str, callback: Callable[[Any], Any]) -> None:
