@@ -173,7 +173,8 @@ class Call:
             sample_rate: the rate of `sound` in Hz.
 
         Raises:
-            ValueError: PCM of an odd number of bytes, or floats with NaN or infinity.
+            ValueError: PCM of an odd number of bytes, floats with NaN or infinity, or a rate that
+                cannot be converted (4,000 to 192,000 Hz can).
         """
         self.core.play(sound, sample_rate)
 

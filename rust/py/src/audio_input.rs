@@ -1,12 +1,28 @@
 //! The user's audio on its way into a session.
 
+use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
-use stapes_core::audio::AudioFormat;
+use stapes_core::audio::{AudioFormat, resample};
 use stapes_core::delivery::process::Process;
 use stapes_core::session::{self, Sound, Stream};
 
 use crate::audio::recording::Recording;
 use crate::audio::samples::{self, Samples};
+
+/// The argument `sample_rate`. A number that does not even fit is refused as others that are out of range.
+pub fn sample_rate(value: &Bound<'_, PyAny>) -> PyResult<Option<u32>> {
+    let rate = value.extract::<Option<u32>>();
+    rate.map_err(|error| {
+        if error.is_instance_of::<PyOverflowError>(value.py()) {
+            let (least, most) = (resample::RATES.start(), resample::RATES.end());
+            PyValueError::new_err(format!(
+                "sample_rate is {value} Hz: expected {least} to {most} samples per second"
+            ))
+        } else {
+            error
+        }
+    })
+}
 
 /// Reads PCM where there is a `sample_rate` or the wire has PCM, else bytes of the wire's `format`.
 ///

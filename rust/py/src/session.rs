@@ -355,7 +355,7 @@ impl Session {
     fn send_audio(
         &self,
         audio: &Bound<'_, PyAny>,
-        sample_rate: Option<u32>,
+        #[pyo3(from_py_with = audio_input::sample_rate)] sample_rate: Option<u32>,
         commit: bool,
     ) -> Outcome<bool> {
         let (session, microphone) = (self.0.session()?, self.0.microphone());
@@ -369,7 +369,7 @@ impl Session {
     fn stream_audio(
         &self,
         audio: &Bound<'_, PyAny>,
-        sample_rate: Option<u32>,
+        #[pyo3(from_py_with = audio_input::sample_rate)] sample_rate: Option<u32>,
         commit: bool,
         interval: f64,
         token: u64,

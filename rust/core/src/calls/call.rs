@@ -19,8 +19,9 @@ use super::event::CallEvent;
 use super::leg::{CallEnd, Effects, Leg};
 use super::line::CallLine;
 use super::options::CallOptions;
-use crate::audio::AudioFormat;
 use crate::audio::passthrough::PacketLimits;
+use crate::audio::resample::ResampleError;
+use crate::audio::{AudioFormat, Resampler};
 use crate::conversation::{CallerCommand, Conversation};
 use crate::session::{CallerEnd, Clock, Microphone, Session};
 use crate::transport::timer_grid::TimerGrid;
@@ -274,8 +275,12 @@ impl Call {
         self.coupling.set(coupling).is_ok() && session.couple(call)
     }
 
-    /// Plays sound that is no answer of the model, behind all that is played.
-    pub fn play(&self, sound: &[u8], format: AudioFormat) {
+    /// Plays sound that is no answer of the model, behind all that is played. Fails where its rate cannot be
+    /// converted to the call's.
+    pub fn play(&self, sound: &[u8], format: AudioFormat) -> Result<(), ResampleError> {
+        let rate = self.look(Leg::format).sample_rate();
+        // The plan of a ratio that is in use is shared.
+        Resampler::new(format.sample_rate(), rate)?;
         if let Some(session) = self.session() {
             session.play_aside(|now| self.leg().play(sound, format, now));
         } else {
@@ -283,6 +288,7 @@ impl Call {
             self.leg().play(sound, format, now);
         }
         self.flush();
+        Ok(())
     }
 
     /// Stops all that is played: an answer is cut where it was heard to.

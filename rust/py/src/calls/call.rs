@@ -10,7 +10,7 @@ use stapes_core::audio::AudioFormat;
 use stapes_core::calls;
 use stapes_core::calls::carriers::{self, CarrierOptions};
 use stapes_core::dispatch::DispatchedCall;
-use stapes_core::session::{Clock, Recording};
+use stapes_core::session::{Clock, Recording, SendAudioError};
 use stapes_core::transport::{CloseReason, Frame, Outgoing, SoundStats};
 
 use super::options::CallOptions;
@@ -168,17 +168,21 @@ impl Call {
     }
 
     /// Plays sound behind all that is played; without `sample_rate` in the call's format.
-    fn play(&self, audio: &Bound<'_, PyAny>, sample_rate: Option<u32>) -> Outcome<()> {
+    fn play(
+        &self,
+        audio: &Bound<'_, PyAny>,
+        #[pyo3(from_py_with = audio_input::sample_rate)] sample_rate: Option<u32>,
+    ) -> Outcome<()> {
         let call = self.0.call()?;
         let format = call.look(calls::Leg::format);
-        match audio_input::read_recording(audio, sample_rate, format)? {
+        let played = match audio_input::read_recording(audio, sample_rate, format)? {
             Recording::Wire(bytes) => call.play(&bytes, format),
             Recording::Samples(samples, rate) => {
                 let rate = rate.unwrap_or(format.sample_rate());
-                call.play(bytemuck::cast_slice(&samples), AudioFormat::Pcm { rate });
+                call.play(bytemuck::cast_slice(&samples), AudioFormat::Pcm { rate })
             }
-        }
-        Ok(())
+        };
+        Ok(played.map_err(SendAudioError::from)?)
     }
 
     /// Stops all that is played.

@@ -21,4 +21,4 @@ mod stream;
 mod tests;
 mod turns;
 
-pub use stream::{Channels, ResampleError, Resampler};
+pub use stream::{Channels, RATES, ResampleError, Resampler};

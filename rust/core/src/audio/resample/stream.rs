@@ -9,8 +9,8 @@ use super::filter::Filter;
 use super::plan::Plan;
 use crate::audio::Sample;
 
-/// Rates outside of this range are refused.
-const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
+/// Rates outside of this range are refused, in samples per second.
+pub const RATES: std::ops::RangeInclusive<u32> = 4_000..=192_000;
 
 /// Samples per block when the rates are equal.
 const PASS_BLOCK: usize = 1024;
