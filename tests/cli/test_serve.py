@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import ssl
 import struct
@@ -195,6 +196,7 @@ async def test_a_model_that_cannot_be_had_is_an_apology_and_a_line(
 async def test_who_hangs_up_at_once_is_a_line_and_no_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.WARNING)
     async with ServedHere(AGENT) as server:
         for _ in range(20):
             async with PageCaller(server.talk):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from pathlib import Path
 
 import pytest
-from agents import function_tool
+from agents import OutputGuardrail, function_tool
 from desk_agent import agent, billing, no_secrets
 
 from stapes import (
@@ -344,6 +345,14 @@ async def test_a_guardrail_is_seen_in_the_turn() -> None:
         assert turn.heard.endswith("I cannot tell.")
         # The answer was heard to its end before the guardrail had run.
         assert not turn.interrupted
+
+
+async def test_a_guardrail_without_a_name_is_seen_by_what_it_is() -> None:
+    unnamed = OutputGuardrail(functools.partial(no_secrets.guardrail_function))
+    mind = ScriptedMind([Turn(say="The code is 4711.", times=1)], otherwise="I cannot tell.")
+    async with AgentCall(agent, mind=mind, output_guardrails=[unnamed]) as call:
+        turn = await call.say("What is the code?")
+        assert (turn.guardrails, turn.errors) == (["partial"], [])
 
 
 async def test_a_guardrail_stops_an_answer_that_is_played_in_real_time() -> None:

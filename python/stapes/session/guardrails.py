@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stapes.session.dispatch import messages
     from stapes.session.scope import Scope
 
-__all__ = ["OutputCheck", "feedback_message"]
+__all__ = ["OutputCheck", "feedback_message", "guardrail_name"]
 
 logger = logging.getLogger("stapes")
 
@@ -50,6 +50,14 @@ def _details(info: Any) -> str:
         return tool_result_text(info)
 
     return _said(written, f"the output_info, {type(info).__name__}, cannot be written as text")
+
+
+def guardrail_name(guardrail: OutputGuardrail[Any]) -> str:
+    """The name of a guardrail. `get_name()` raises for a function without one, such as a partial."""
+    try:
+        return guardrail.get_name()
+    except AttributeError:
+        return type(guardrail.guardrail_function).__name__
 
 
 def feedback_message(result: OutputGuardrailResult) -> str:

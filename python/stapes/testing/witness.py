@@ -22,6 +22,7 @@ from stapes.events import (
     TranscriptDelta,
     TransportEvent,
 )
+from stapes.session.guardrails import guardrail_name
 from stapes.testing.agent_turn import AgentTurn, ToolUse, parsed_arguments
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class Witness:
             case ToolApprovalRequested(approval=ask) if turn is not None:
                 turn.approvals.append(ask)
             case GuardrailTripped(error=tripped) if turn is not None:
-                turn.guardrails.append(tripped.guardrail_result.guardrail.get_name())
+                turn.guardrails.append(guardrail_name(tripped.guardrail_result.guardrail))
             case Error(error=error) if turn is not None:
                 turn.errors.append(error)
             case _:

@@ -36,6 +36,7 @@ from stapes.events import (
     TranscriptDelta,
     TransportEvent,
 )
+from stapes.session.guardrails import guardrail_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -291,7 +292,7 @@ class Journal:
                 self._add(BargeIn(now, speech.item_id, after))
 
     def _trip(self, event: GuardrailTripped, now: float) -> None:
-        name = event.error.guardrail_result.guardrail.get_name()
+        name = guardrail_name(event.error.guardrail_result.guardrail)
         self._add(GuardrailTrip(now, name, event.item_id))
         for speech in self._of(AgentSpeech):
             if speech.item_id == event.item_id and speech.cut is not None:
