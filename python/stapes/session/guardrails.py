@@ -53,7 +53,7 @@ def _details(info: Any) -> str:
 
 
 def guardrail_name(guardrail: OutputGuardrail[Any]) -> str:
-    """The name of a guardrail. `get_name()` raises for a function without one, such as a partial."""
+    """The name of a guardrail; `get_name()` raises where the function has none, as a partial."""
     try:
         return guardrail.get_name()
     except AttributeError:
