@@ -83,6 +83,11 @@ impl OpusReceiver {
         self.decoder.rate()
     }
 
+    /// How much sound may come faster than in real time from now on, in place of what the options say.
+    pub fn allow_ahead(&mut self, max_ahead: Duration) {
+        self.buffer.allow_ahead(max_ahead);
+    }
+
     /// Inserts a packet that arrived at `now`.
     pub fn insert(&mut self, packet: RtpPacket, now: Duration) -> Insertion {
         self.buffer.insert(packet, now)
@@ -146,7 +151,7 @@ impl OpusReceiver {
         playout: &Playout,
         out: &mut Vec<i16>,
     ) -> Result<PlayoutFrame, ReceiverError> {
-        let restarts = self.buffer.stats().restarts;
+        let restarts = self.buffer.restarts();
         let is_other = restarts != self.restarts;
         if self.needs_reset || is_other {
             self.decoder.reset()?;
@@ -194,6 +199,16 @@ impl OpusReceiver {
 
     pub fn stats(&self) -> JitterStats {
         self.buffer.stats()
+    }
+
+    /// How often another stream began: timestamps before that and after it have nothing to do with each other.
+    pub fn restarts(&self) -> u64 {
+        self.buffer.restarts()
+    }
+
+    /// How many packets were dropped for more sound than there was time for.
+    pub fn too_fast(&self) -> u64 {
+        self.buffer.too_fast()
     }
 
     fn describe(&self, playout: &Playout) -> PlayoutFrame {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::base::BaseDelay;
 use super::order::{Order, PacketPosition, Past};
+use super::pace::Pace;
 use super::target::TargetDelay;
 use super::{Content, Insertion, JitterError, JitterOptions, JitterStats, Playout, RtpPacket};
 use crate::audio::opus::packet::{self, CLOCK_RATE};
@@ -38,6 +39,7 @@ pub struct JitterBuffer {
     bytes: usize,
     next: Option<Next>,
     past: Past,
+    pace: Pace,
     stats: JitterStats,
 }
 
@@ -64,13 +66,24 @@ struct Next {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// The first waiting packet.
-    Packet,
+    Packet { ticks: i64 },
     /// The packet before the first waiting one, from the copy in that.
     Recover { ticks: i64 },
     /// A lost packet, concealed.
     Conceal { ticks: i64 },
     /// Silence in a pause.
     Silence { ticks: i64 },
+}
+
+impl Step {
+    fn ticks(self) -> i64 {
+        match self {
+            Self::Packet { ticks }
+            | Self::Recover { ticks }
+            | Self::Conceal { ticks }
+            | Self::Silence { ticks } => ticks,
+        }
+    }
 }
 
 impl JitterBuffer {
@@ -86,8 +99,14 @@ impl JitterBuffer {
             bytes: 0,
             next: None,
             past: Past::default(),
+            pace: Pace::new(options.max_ahead),
             stats: JitterStats::default(),
         })
+    }
+
+    /// How much sound may come faster than in real time from now on, in place of what the options say.
+    pub fn allow_ahead(&mut self, max_ahead: Duration) {
+        self.pace = Pace::new(max_ahead);
     }
 
     /// Inserts a packet that arrived at `now`.
@@ -105,13 +124,19 @@ impl JitterBuffer {
 
     /// Returns the next frame if it is due. Several may be due: call this until it returns `None`.
     pub fn poll(&mut self, now: Duration) -> Option<Playout> {
-        self.skip_long_gap(now);
-        let (step, due) = self.step()?;
-        if now < due {
-            return None;
-        }
+        let step = loop {
+            self.skip_long_gap(now);
+            let (step, due) = self.step()?;
+            if now < due {
+                return None;
+            }
+            if self.pace.takes(step.ticks(), now) {
+                break step;
+            }
+            self.pass_over(step);
+        };
         let playout = match step {
-            Step::Packet => self.take_packet(now)?,
+            Step::Packet { .. } => self.take_packet(now)?,
             Step::Recover { ticks } => {
                 let copy = self.waiting.first_key_value()?.1.payload.clone();
                 self.stats.recovered_ticks += ticks as u64;
@@ -149,6 +174,16 @@ impl JitterBuffer {
             target: self.target.get(),
             ..self.stats
         }
+    }
+
+    /// [`JitterStats::restarts`].
+    pub fn restarts(&self) -> u64 {
+        self.stats.restarts
+    }
+
+    /// [`JitterStats::too_fast`].
+    pub fn too_fast(&self) -> u64 {
+        self.stats.too_fast
     }
 
     /// Finds the stream of a packet and its position, and accepts it if it belongs there.
@@ -236,12 +271,16 @@ impl JitterBuffer {
     fn step(&self) -> Option<(Step, Duration)> {
         let first = self.waiting.first_key_value();
         let Some(next) = self.next else {
-            return first.map(|(_, packet)| (Step::Packet, self.due(packet)));
+            return first.map(|(_, packet)| {
+                let ticks = packet.ticks;
+                (Step::Packet { ticks }, self.due(packet))
+            });
         };
         let Some((sequence, packet)) = first else {
             return self.silence(&next, LONGEST_SILENCE);
         };
-        let packet_step = (Step::Packet, self.due(packet));
+        let ticks = packet.ticks;
+        let packet_step = (Step::Packet { ticks }, self.due(packet));
         let gap = (packet.timestamp - next.timestamp) / UNIT * UNIT;
         if gap <= 0 {
             return Some(packet_step);
@@ -314,17 +353,38 @@ impl JitterBuffer {
         let (sequence, timestamp) = (*sequence, packet.timestamp);
         // This packet may hold a copy of the one before it.
         let copy = packet::redundancy(&packet.payload).map_or(0, i64::from);
-        let copied = i64::from(copy > 0);
-        let left = lost - copied;
-        let resumed = (timestamp - copy).max(next.timestamp);
-        self.next = Some(Next {
-            sequence: sequence - copied,
-            timestamp: resumed,
-            ..next
-        });
-        self.stats.lost += left as u64;
+        self.skip_to(sequence - i64::from(copy > 0), timestamp - copy);
+    }
+
+    /// Leaves a gap up to there.
+    fn skip_to(&mut self, sequence: i64, timestamp: i64) {
+        let Some(next) = &mut self.next else { return };
+        let lost = (sequence - next.sequence).max(0) as u64;
+        let resumed = timestamp.max(next.timestamp);
+        self.stats.lost += lost;
         self.stats.missing_ticks += (resumed - next.timestamp) as u64;
-        self.past.pass_missing(left as u64);
+        self.past.pass_missing(lost);
+        next.sequence = sequence;
+        next.timestamp = resumed;
+    }
+
+    /// Drops a packet, or leaves the gap before it: there was no time for so much sound.
+    fn pass_over(&mut self, step: Step) {
+        if let Step::Packet { .. } = step {
+            if let Some((sequence, packet)) = self.waiting.pop_first() {
+                self.bytes -= packet.payload.len();
+                self.stats.too_fast += 1;
+                self.pass_packet(sequence, &packet);
+            }
+            return;
+        }
+        let first = self.waiting.first_key_value();
+        if let Some((sequence, timestamp)) = first.map(|(at, packet)| (*at, packet.timestamp)) {
+            self.skip_to(sequence, timestamp);
+        }
+        if let Some(next) = &mut self.next {
+            next.silence = None;
+        }
     }
 
     fn take_packet(&mut self, now: Duration) -> Option<Playout> {

@@ -43,6 +43,10 @@
 //! detected is filled only if it is short: filling a long one would play out its silence in one piece and
 //! delay all sound after it.
 //!
+//! More than `max_ahead` of all this is not played out faster than time passes, whether it was received,
+//! recovered or made up: packets beyond it are dropped, and gaps left. A sender can have sound that it does not
+//! send, for a packet of a few bytes may have 120 ms, and a gap any length.
+//!
 //! # When the stream is replaced
 //!
 //! Another SSRC is another stream. A sequence number out of range is ignored until the next one confirms it
@@ -53,6 +57,7 @@ mod base;
 mod buffer;
 mod options;
 mod order;
+mod pace;
 mod stats;
 mod target;
 #[cfg(test)]

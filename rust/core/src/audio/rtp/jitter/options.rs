@@ -19,6 +19,8 @@ pub struct JitterOptions {
     pub max_packets: usize,
     /// The most bytes of payload that wait. Default: 128 KiB.
     pub max_bytes: usize,
+    /// How much sound may come faster than in real time. Default: 15 s. What is beyond is dropped.
+    pub max_ahead: Duration,
 }
 
 impl Default for JitterOptions {
@@ -29,6 +31,7 @@ impl Default for JitterOptions {
             max_delay: Duration::from_millis(200),
             max_packets: 512,
             max_bytes: 128 * 1024,
+            max_ahead: Duration::from_secs(15),
         }
     }
 }

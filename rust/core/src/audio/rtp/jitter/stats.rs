@@ -17,6 +17,8 @@ pub struct JitterStats {
     pub refused: u64,
     /// Waiting packets that were dropped because the buffer was full or the stream was replaced.
     pub discarded: u64,
+    /// Waiting packets that were dropped because they have more sound than there was time for.
+    pub too_fast: u64,
     /// How often another stream began: another SSRC, or a new sequence.
     pub restarts: u64,
     /// All sound that was played out, in ticks of 1/48,000 s.

@@ -135,7 +135,12 @@ proptest! {
         }
         let stats = buffer.stats();
         prop_assert_eq!(
-            given + stats.late + stats.duplicates + stats.refused + stats.discarded,
+            given
+                + stats.late
+                + stats.duplicates
+                + stats.refused
+                + stats.discarded
+                + stats.too_fast,
             stats.received
         );
     }

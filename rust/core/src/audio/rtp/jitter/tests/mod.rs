@@ -1,4 +1,5 @@
 mod anything;
+mod flood;
 mod order;
 mod path;
 mod pauses;
