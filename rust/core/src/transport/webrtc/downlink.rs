@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::peer::Received;
-use crate::audio::rtp::jitter::{JitterOptions, JitterStats, RtpPacket};
+use crate::audio::rtp::jitter::{Insertion, JitterOptions, JitterStats, RtpPacket};
 use crate::audio::rtp::receiver::{OpusReceiver, ReceiverError};
 use crate::transport::media::{DecodeMode, DownlinkFrame, SoundEndpoint};
 
@@ -32,8 +32,10 @@ pub(super) struct DownlinkDecoder {
     arriving: u64,
     /// The segment of the sound that is passed on now.
     playing: u64,
-    /// The greatest timestamp so far.
+    /// The greatest timestamp of the stream so far.
     newest: Option<u32>,
+    /// How often another stream had begun then.
+    restarts: u64,
     samples: Vec<i16>,
 }
 
@@ -46,22 +48,35 @@ impl DownlinkDecoder {
             arriving: 0,
             playing: 0,
             newest: None,
+            restarts: 0,
             samples: Vec::new(),
         })
     }
 
     pub fn insert(&mut self, packet: Received, now: Duration) {
-        let newer = |newest: u32| packet.timestamp.wrapping_sub(newest) as i32 > 0;
-        if self.newest.is_none_or(newer) {
-            self.newest = Some(packet.timestamp);
-        }
+        let timestamp = packet.timestamp;
         let packet = RtpPacket {
             ssrc: packet.ssrc,
             sequence: packet.sequence,
-            timestamp: packet.timestamp,
+            timestamp,
             payload: packet.payload,
         };
-        self.receiver.insert(packet, now);
+        // The timestamp of a packet that is none of the stream's would hide those that follow.
+        if self.receiver.insert(packet, now) != Insertion::Accepted {
+            return;
+        }
+        let newer = |newest: u32| timestamp.wrapping_sub(newest) as i32 > 0;
+        let restarts = self.receiver.restarts();
+        if restarts != self.restarts {
+            self.restarts = restarts;
+            self.newest = Some(timestamp);
+            // What waited of the stream before is gone: its boundaries are behind all that comes.
+            for boundary in &mut self.boundaries {
+                boundary.timestamp = None;
+            }
+        } else if self.newest.is_none_or(newer) {
+            self.newest = Some(timestamp);
+        }
     }
 
     /// Sets the segment of the packets that arrive from now on.
@@ -153,5 +168,136 @@ impl DownlinkDecoder {
 
     pub fn stats(&self) -> JitterStats {
         self.receiver.stats()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use bytes::Bytes;
+    use tokio::sync::{Notify, watch};
+
+    use super::*;
+    use crate::transport::endpoint::{CloseReason, Endpoint, Frame, Outgoing};
+    use crate::transport::media::{SoundStats, Uplink};
+
+    /// 20 ms of silence in Opus.
+    const PACKET: &[u8] = &[0xf8, 0xff, 0xfe];
+
+    /// Keeps which segment each piece of sound belongs to.
+    struct Ear {
+        segments: Mutex<Vec<u64>>,
+        ready: Notify,
+    }
+
+    impl Endpoint for Ear {
+        fn on_frame(&self, _: Frame<'_>) {}
+        fn take_outgoing(&self, _: &mut Vec<Outgoing>, _: usize) {}
+        fn on_flushed(&self) {}
+        fn outgoing_ready(&self) -> &Notify {
+            &self.ready
+        }
+        fn reading_held(&self) -> watch::Receiver<bool> {
+            watch::Sender::new(false).subscribe()
+        }
+        fn on_ended(&self, _: CloseReason) {}
+    }
+
+    impl SoundEndpoint for Ear {
+        fn uplink(&self) -> Option<&Uplink> {
+            None
+        }
+        fn wanted(&self) -> DecodeMode {
+            DecodeMode::Length
+        }
+        fn segment(&self) -> u64 {
+            0
+        }
+        fn on_sound(&self, segment: u64, _: DownlinkFrame<'_>) {
+            self.segments.lock().expect("no panic").push(segment);
+        }
+        fn on_segment_ended(&self, _: u64) {}
+        fn on_mark(&self) {}
+        fn on_room(&self) {}
+        fn on_stats(&self, _: SoundStats) {}
+    }
+
+    struct Stream {
+        downlink: DownlinkDecoder,
+        ear: Ear,
+        now: Duration,
+    }
+
+    impl Stream {
+        fn new() -> Self {
+            Self {
+                downlink: DownlinkDecoder::new(24_000, JitterOptions::default()).expect("usable"),
+                ear: Ear {
+                    segments: Mutex::default(),
+                    ready: Notify::new(),
+                },
+                now: Duration::ZERO,
+            }
+        }
+
+        fn insert(&mut self, ssrc: u32, sequence: u16, timestamp: u32) {
+            let payload = Bytes::from_static(PACKET);
+            let packet = Received {
+                ssrc,
+                sequence,
+                timestamp,
+                payload,
+            };
+            self.downlink.insert(packet, self.now);
+        }
+
+        /// So many packets in real time, from that sequence and timestamp on.
+        fn run(&mut self, ssrc: u32, sequence: u16, timestamp: u32, packets: u16) {
+            for n in 0..packets {
+                self.insert(ssrc, sequence + n, timestamp + u32::from(n) * 960);
+                self.now += Duration::from_millis(20);
+                self.downlink.play(&self.ear, self.now).expect("sound");
+            }
+        }
+
+        /// How many pieces the segment has.
+        fn pieces(&self, segment: u64) -> usize {
+            let segments = self.ear.segments.lock().expect("no panic");
+            segments.iter().filter(|it| **it == segment).count()
+        }
+    }
+
+    #[test]
+    fn an_answer_begins_at_its_place_in_a_stream_that_has_begun_anew() {
+        // Another stream, or another sequence of it, with timestamps behind those of the one before.
+        for (ssrc, sequence) in [(2, 7), (1, 40_000)] {
+            let mut stream = Stream::new();
+            stream.run(1, 0, 1_000_000_000, 50);
+            stream.run(ssrc, sequence, 5_000, 50);
+            stream.downlink.set_arriving(4, stream.now);
+            stream.run(ssrc, sequence + 50, 5_000 + 50 * 960, 50);
+            // What waits in the jitter buffer is not played yet: 40 ms at most.
+            assert!(stream.pieces(4) >= 48, "{}", stream.pieces(4));
+        }
+    }
+
+    #[test]
+    fn an_announcement_just_before_the_stream_begins_anew_holds_for_the_new_one() {
+        let mut stream = Stream::new();
+        stream.run(1, 0, 1_000_000_000, 50);
+        stream.downlink.set_arriving(4, stream.now);
+        stream.run(2, 0, 5_000, 50);
+        assert!(stream.pieces(4) >= 47, "{}", stream.pieces(4));
+    }
+
+    #[test]
+    fn a_packet_that_is_none_of_the_stream_moves_no_boundary() {
+        let mut stream = Stream::new();
+        stream.run(1, 0, 1_000_000, 50);
+        stream.insert(1, 30_000, 1_000_000_000);
+        stream.downlink.set_arriving(4, stream.now);
+        stream.run(1, 50, 1_000_000 + 50 * 960, 50);
+        assert!(stream.pieces(4) >= 48, "{}", stream.pieces(4));
     }
 }
