@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import socket
 from contextlib import suppress
@@ -22,13 +23,17 @@ class Network:
         url: of the server, as the browser sees it.
         udp_passes: what is sent over WebRTC arrives.
         tcp_passes: new connections of HTTP and WebSocket are made.
+        jitter: seconds by which what is sent over WebRTC to the page is late, each by another
+            part of them.
     """
 
     def __init__(self, url: str) -> None:
         self._port = int(url.rstrip("/").rpartition(":")[2])
         self.udp_passes = True
         self.tcp_passes = True
+        self.jitter = 0.0
         self.offers = 0
+        self._chance = random.Random(1)
         self._sockets: list[socket.socket] = []
 
     async def __aenter__(self) -> Self:
@@ -98,7 +103,14 @@ class Network:
 
         def go(page: tuple[str, int]) -> None:
             data = inner[page].recv(2048)
-            if self.udp_passes:
+            if self.udp_passes and self.jitter:
+                loop.call_later(self.jitter * self._chance.random(), send, data, page)
+            elif self.udp_passes:
+                outer.sendto(data, page)
+
+        def send(data: bytes, page: tuple[str, int]) -> None:
+            # The test may be over.
+            with suppress(OSError):
                 outer.sendto(data, page)
 
         loop.add_reader(outer, come)

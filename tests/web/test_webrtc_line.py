@@ -290,6 +290,31 @@ async def test_the_server_hangs_up(page):
     assert talk.browser.problems == []
 
 
+async def test_the_last_words_are_heard_before_the_server_hangs_up(page):
+    talk = await page()
+    # The browser holds back as much, and more.
+    talk.network.jitter = 0.15
+    await talk.browser.evaluate("tapRemote()")
+    length, last_words = 3.0, 0.2
+    times = np.arange(int(length * RATE)) / RATE
+    pitch = np.where(times < length - last_words, 400, 1_500)
+    await talk.says(9_000 * np.sin(2 * np.pi * pitch * times))
+    await talk.browser.until("call.played > 0.5")
+    talk.desk.calls[0].hang_up(after_playback=True)
+    await talk.browser.until("call.state === 'ended'")
+    window = RATE // 100
+    played = await talk.played()
+    pieces = played[: len(played) // window * window].reshape(-1, window)
+    powers = np.abs(np.fft.rfft(pieces, axis=1)) ** 2
+    # Each bin is 100 Hz wide.
+    heard = np.count_nonzero(powers[:, 15] > 10 * powers[:, 4] + 1e6) * 0.01
+    # The browser may play a little faster or slower.
+    assert heard > last_words - 0.015, heard
+    [ended] = await talk.browser.evaluate("of('ended')")
+    reason = "hung up by this side, after all was heard"
+    assert (ended["reason"], ended["error"]) == (reason, None)
+
+
 async def test_a_muted_microphone_is_silent(page):
     tone = np.round(9_000 * np.sin(2 * np.pi * 500 * np.arange(48_000 * 20) / 48_000))
     talk = await page(AS_IT_IS, tone.astype("<i2"))

@@ -6,12 +6,14 @@ import { VoiceError, busy, ended, lost, refusedBy } from "./errors.js";
 
 const CHANNEL = "stapes";
 // Seconds: how long addresses are gathered, and the first message is waited for; silence of the other side
-// after which the line is given up; how often the browser is asked for its figures; how long a hang-up may take.
+// after which the line is given up; how often the browser is asked for its figures; how long a hang-up may take;
+// how long at most the voice is played on that has arrived when the call is over.
 const GATHERING = 0.25;
 const STARTING = 5;
 const DISCONNECTED = 2;
 const FIGURES = 0.2;
 const HANGING_UP = 1;
+const UNHEARD = 0.5;
 // Samples a second, of which the browser counts.
 const RATE = 48000;
 // Statuses of servers that know nothing of WebRTC.
@@ -197,12 +199,25 @@ export class WebRTCLine {
     const refusal = { [REFUSED]: refusedBy(this.#url.host), [TOO_MANY_CALLS]: busy() }[message.code];
     if (message.type === "end") {
       // Nobody waits for an answer to that, and the connection goes with it.
+      const stood = this.#stands;
       this.#stands = false;
       this.#location = null;
-      this.#stop();
       this.#settle.fail(refusal ?? new VoiceError("closed", `The server has ended the call: ${message.reason}.`));
+      if (stood) return this.#after(this.#unheard, () => this.#over(message, refusal));
+      return this.#over(message, refusal);
     }
     this.#on.message(message, refusal ?? null);
+  }
+
+  #over(message, refusal) {
+    this.#stop();
+    this.#on.message(message, refusal ?? null);
+  }
+
+  // Seconds of voice that the browser has and has not played: the last words are not to be cut.
+  get #unheard() {
+    const latency = this.#context.outputLatency || 0;
+    return Math.min(UNHEARD, (this.#network?.jitterBuffer ?? 0) + latency);
   }
 
   #changed(state) {

@@ -1,6 +1,7 @@
 //! The caller's end of a call as a state machine: bytes of the carrier in and out, sound to and from the
 //! session, time as an argument.
 
+mod ending;
 mod incoming;
 mod options;
 mod outgoing;
@@ -266,6 +267,7 @@ impl Leg {
             self.unattended_until,
             self.confirm_by.filter(|by| *by > now),
             self.playout.end_of_sent(now),
+            self.silence_due(now).filter(|_| self.awaits_end()),
             self.refill_due(now),
             self.idle_due(now),
         ];

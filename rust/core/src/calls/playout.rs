@@ -29,6 +29,10 @@ const MAX_DELAY_MS: f64 = 2_000.0;
 const FIRST_MARKS_MS: [f64; 2] = [100.0, 500.0];
 const MARK_EVERY_MS: f64 = 1_000.0;
 
+/// How long a far side that has no marks may still play what the clock says is over, in milliseconds: its
+/// network, its jitter buffer and its loudspeaker hold some 50 to 150.
+const UNTOLD_DELAY_MS: f64 = 200.0;
+
 /// Below one sample.
 const ROUNDING_MS: f64 = 0.001;
 
@@ -372,6 +376,19 @@ impl PlayoutTracker {
         {
             run.offsets = VecDeque::from([paused_ms - ms(now)]);
         }
+    }
+
+    /// When the far side is silent for certain, if nothing more is sent. `None`: that is known from marks, or
+    /// nothing was sent that was not cleared.
+    ///
+    /// It moves no position: what is cut is cut by what the clock says was heard.
+    pub fn silent_from(&self) -> Option<Duration> {
+        let run = self.run.as_ref()?;
+        if self.has_marks || self.paused_ms.is_some() {
+            return None;
+        }
+        let end_ms = self.sent_ms - run.offset() + UNTOLD_DELAY_MS;
+        Some(Duration::from_secs_f64(end_ms.max(0.0) / 1000.0))
     }
 
     /// Whether all that was sent is known to have been heard: by marks, where the carrier has them.

@@ -283,6 +283,8 @@ impl Leg {
             return;
         }
         let left = Duration::from_secs_f64(self.playout.left_ms(now) / 1000.0);
+        let silent = self.silence_due(now).unwrap_or(now);
+        let left = left.max(silent.saturating_sub(now));
         if left.is_zero() {
             self.finish(
                 EndedBy::Limit,
@@ -349,8 +351,7 @@ impl Leg {
                 .played
                 .extend(waiters.map(|token| (token, is_played)));
         }
-        let awaits_end = self.hang_up_by.is_some() || !self.played_waiters.is_empty();
-        if awaits_end && self.confirm_by.is_none() {
+        if self.awaits_end() && self.confirm_by.is_none() {
             // All of it may have been sent only now.
             self.await_confirmation(now);
         }
