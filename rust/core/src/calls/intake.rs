@@ -172,7 +172,21 @@ impl Intake {
     }
 
     /// A packet came. `reorders`: its number tells its place; otherwise it stands where it came.
-    pub fn packet(&mut self, media: Media<'_>, reorders: bool, now: Duration) {
+    ///
+    /// Returns the silence that was put in front of it beyond the time in which nothing came, in milliseconds:
+    /// a far end whose clock leaps has it for nothing.
+    pub fn packet(&mut self, media: Media<'_>, reorders: bool, now: Duration) -> f64 {
+        let (before_ms, before) = (self.stats.filled_ms, self.last_packet);
+        self.put(media, reorders, now);
+        let filled_ms = self.stats.filled_ms - before_ms;
+        if filled_ms == 0 {
+            return 0.0;
+        }
+        let since = before.map_or(Duration::ZERO, |before| now.saturating_sub(before));
+        (filled_ms as f64 - since.as_secs_f64() * 1000.0).max(0.0)
+    }
+
+    fn put(&mut self, media: Media<'_>, reorders: bool, now: Duration) {
         self.stats.packets += 1;
         self.last_packet = Some(now);
         if self.is_paused {

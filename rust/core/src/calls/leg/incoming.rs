@@ -63,7 +63,10 @@ impl Leg {
                 LegMessage::Media(media) if is_started => {
                     let length_ms = format.duration_ms(media.sound.len() as u64);
                     if sound_rate.take(length_ms, now) {
-                        intake.packet(media, capabilities.reorders, now);
+                        let leapt_ms = intake.packet(media, capabilities.reorders, now);
+                        if leapt_ms > 0.0 {
+                            sound_rate.charge(leapt_ms);
+                        }
                         return;
                     }
                     Said::Ignored(Ignored::TooFast)

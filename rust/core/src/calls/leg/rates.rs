@@ -32,6 +32,11 @@ impl Rate {
         }
         is_allowed
     }
+
+    /// So much has come that could not be refused: what comes next may have to wait for it.
+    pub fn charge(&mut self, amount: f64) {
+        self.left -= amount;
+    }
 }
 
 #[cfg(test)]
@@ -48,5 +53,8 @@ mod tests {
         assert!(!rate.take(1.0, at(500)));
         assert!(rate.take(3.0, at(60_000)));
         assert!(!rate.take(0.5, at(60_000)));
+        rate.charge(2.0);
+        assert!(!rate.take(0.5, at(61_000)));
+        assert!(rate.take(0.5, at(61_250)));
     }
 }

@@ -1,4 +1,5 @@
 mod ending;
+mod leaps;
 
 use super::*;
 use crate::calls::carrier::{Ignored, LegMessage, Marks, Media};
