@@ -14,6 +14,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 
+#[cfg(feature = "webrtc")]
+use super::carrier::Ignored;
 use super::carrier::{Carrier, Started};
 use super::event::CallEvent;
 use super::leg::{CallEnd, Effects, Leg};
@@ -356,6 +358,12 @@ impl Call {
             leg.hung_up_by_caller(reason, now);
             leg.settle(now, effects);
         });
+    }
+
+    /// Its line has dropped so many frames, for this reason, before anybody looked into them.
+    #[cfg(feature = "webrtc")]
+    pub(super) fn frames_ignored(&self, why: &Ignored, frames: u64) {
+        self.act(|leg, _, effects| leg.ignore(why, frames, effects));
     }
 
     #[cfg(feature = "webrtc")]

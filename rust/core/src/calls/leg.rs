@@ -14,6 +14,8 @@ use std::time::Duration;
 
 pub use incoming::Effects;
 pub use options::LegOptions;
+#[cfg(feature = "webrtc")]
+pub(super) use outgoing::MAX_WAITING_MESSAGES;
 
 use super::carrier::{Capabilities, Carrier, LegCommand, Started};
 use super::event::EndedBy;
@@ -243,6 +245,11 @@ impl Leg {
 
     pub fn intake_stats(&self) -> IntakeStats {
         self.intake.stats()
+    }
+
+    /// How much sound the far end may send faster than in real time.
+    pub fn max_ahead(&self) -> Duration {
+        self.options.max_ahead
     }
 
     /// How many frames had no effect.

@@ -130,16 +130,20 @@ impl Leg {
             }
             Said::Held(held) => effects.events.push(CallEvent::CallHeld { held }),
             Said::Stopped(reason) => self.finish(EndedBy::Caller, &reason, now),
-            Said::Ignored(why) => {
-                self.ignored += 1;
-                // The first, and then ever more rarely: 1, 2, 4, 8, ...
-                if self.ignored.is_power_of_two() {
-                    let (reason, count) = (why.to_string(), self.ignored);
-                    effects
-                        .events
-                        .push(CallEvent::CallFrameIgnored { reason, count });
-                }
-            }
+            Said::Ignored(why) => self.ignore(&why, 1, effects),
+        }
+    }
+
+    /// So many frames have no effect, for this reason.
+    pub fn ignore(&mut self, why: &Ignored, frames: u64, effects: &mut Effects) {
+        let before = self.ignored;
+        self.ignored += frames;
+        // The first, and then ever more rarely: 1, 2, 4, 8, ...
+        if before.leading_zeros() > self.ignored.leading_zeros() {
+            let (reason, count) = (why.to_string(), self.ignored);
+            effects
+                .events
+                .push(CallEvent::CallFrameIgnored { reason, count });
         }
     }
 

@@ -34,7 +34,7 @@ const MAX_WAITING: usize = 250;
 const MAX_HELD: usize = 100;
 
 /// Messages that may wait for a far side that does not read.
-const MAX_WAITING_MESSAGES: usize = 2_000;
+pub(in crate::calls) const MAX_WAITING_MESSAGES: usize = 2_000;
 
 /// How long a part of a frame waits for the rest.
 const REST: Duration = Duration::from_millis(60);

@@ -3,37 +3,42 @@
 //! The page's sound is decoded at the points of the process's timer grid, so that what is due in many calls
 //! is done at one wake-up. The call paces the sound for the page: each frame is encoded and sent as it comes.
 
-use std::collections::VecDeque;
-use std::future::{Future, pending};
-use std::mem;
+mod messages;
+mod sound;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+use std::future::pending;
 use std::ops::ControlFlow::{self, Break, Continue};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
-use tracing::{debug, info};
+use tracing::debug;
+
+pub use self::sound::PipelineError;
+
+pub(super) use self::sound::Pipelines;
+
+use self::messages::{Channel, Messages, NothingTaken, Sending, send};
+use self::sound::HALF_GRID;
 
 use super::{WebRtcCallOptions, WebRtcLine};
-use crate::audio::rtp::following::Following;
-use crate::audio::rtp::jitter::RtpPacket;
-use crate::audio::rtp::receiver::{OpusReceiver, ReceiverError};
-use crate::audio::rtp::sender::{OpusSender, SenderError, SenderOptions};
-use crate::calls::carriers::webrtc::{RATE, Sound, refusal_of, start_of, timed_sound};
+use crate::calls::carriers::webrtc::{refusal_of, start_of};
+use crate::calls::leg::Leg;
 use crate::calls::line::CallLine;
-use crate::transport::timer_grid::{GRID, TimerGrid};
-use crate::transport::webrtc::{Opus, Peer, PeerError, PeerEvent, PeerState, Received};
-use crate::transport::{CloseReason, EndGuard, Endpoint as _, Frame, Outgoing, SoundStats};
+use crate::transport::timer_grid::TimerGrid;
+use crate::transport::webrtc::{Peer, PeerError, PeerEvent, PeerState};
+use crate::transport::{CloseReason, EndGuard, Endpoint as _, Frame, Outgoing};
 
-/// The interval between two reports of [`SoundStats`].
+/// The interval between two reports of statistics.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The longest time that the timer is set ahead.
 const FAR: Duration = Duration::from_secs(3600);
-
-/// How far anything can be from its nearest point of the grid.
-const HALF_GRID: Duration = Duration::from_micros(GRID.as_micros() as u64 / 2);
 
 /// How long a connected page has to open the data channel that it has offered, before the call starts without
 /// its word. Of SCTP's handshake two packets in a row may be lost, each of which costs a second or more.
@@ -45,40 +50,6 @@ const CHANNEL_GRACE: Duration = Duration::from_millis(250);
 /// The bytes of messages that are taken from the call at once.
 const BATCH: usize = 64 << 10;
 
-/// Ticks of the RTP clock in a millisecond.
-const TICKS_PER_MS: u64 = 48;
-
-/// Why the codecs of a line cannot be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PipelineError {
-    #[error(transparent)]
-    Receiver(#[from] ReceiverError),
-    #[error(transparent)]
-    Sender(#[from] SenderError),
-}
-
-/// The codecs and buffers of a line, one for each direction.
-pub(super) struct Pipelines {
-    receiver: OpusReceiver,
-    sender: OpusSender,
-    following: Following,
-}
-
-impl Pipelines {
-    pub fn new(options: &WebRtcCallOptions) -> Result<Self, PipelineError> {
-        let sender = SenderOptions {
-            encoder: options.encoder,
-            ..SenderOptions::default()
-        };
-        Ok(Self {
-            receiver: OpusReceiver::new(RATE, options.jitter)?,
-            sender: OpusSender::new(RATE, sender)?,
-            following: Following::new(options.encoder, options.min_bitrate),
-        })
-    }
-}
-
 /// Drives a line until it ends, and tells its call so.
 pub(super) async fn drive(line: WebRtcLine, endpoint: Arc<CallLine>, id: String) {
     let WebRtcLine {
@@ -89,31 +60,9 @@ pub(super) async fn drive(line: WebRtcLine, endpoint: Arc<CallLine>, id: String)
         pending,
     } = line;
     let end = EndGuard::new(endpoint);
-    let mut driver = Driver {
-        peer: &peer,
-        line: end.endpoint(),
-        options: &options,
-        id,
-        started: Instant::now(),
-        grid: TimerGrid::shared(),
-        pipelines,
-        channel: if has_messages {
-            Channel::Awaited
-        } else {
-            Channel::None
-        },
-        pending,
-        texts: VecDeque::new(),
-        play_at: None,
-        start_at: None,
-        lost_at: None,
-        channel_lost_at: None,
-        close_by: None,
-        stats_at: STATS_INTERVAL,
-        newest: None,
-        samples: Vec::new(),
-        sound: Vec::new(),
-    };
+    let mut driver = Driver::new(&peer, end.endpoint(), &options, id, pipelines);
+    driver.messages = Messages::new(has_messages);
+    driver.pending = pending;
     let ended = driver.run().await;
     driver.report_stats();
     let patience = match ended {
@@ -124,17 +73,6 @@ pub(super) async fn drive(line: WebRtcLine, endpoint: Arc<CallLine>, id: String)
     end.report(ended);
 }
 
-/// The page's data channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Channel {
-    /// The page has none.
-    None,
-    Awaited,
-    Open,
-}
-
-type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), PeerError>> + Send + 'a>>;
-
 struct Driver<'a, P> {
     peer: &'a P,
     line: &'a Arc<CallLine>,
@@ -143,11 +81,9 @@ struct Driver<'a, P> {
     started: Instant,
     grid: TimerGrid,
     pipelines: Pipelines,
-    channel: Channel,
+    messages: Messages,
     /// Held until the call has started.
     pending: Option<OwnedSemaphorePermit>,
-    /// Messages that wait for the channel.
-    texts: VecDeque<String>,
     /// When the page's sound is due next.
     play_at: Option<Duration>,
     /// When the call starts without a word of the page.
@@ -158,13 +94,39 @@ struct Driver<'a, P> {
     /// The call is over: the line is closed when its messages are sent, and at this time at the latest.
     close_by: Option<Duration>,
     stats_at: Duration,
-    /// The last timestamp of the page's sound, and its place on a clock that does not wrap.
-    newest: Option<(u32, u64)>,
-    samples: Vec<i16>,
-    sound: Vec<u8>,
 }
 
-impl<P: Peer> Driver<'_, P> {
+impl<'a, P: Peer> Driver<'a, P> {
+    /// Of a page without a data channel.
+    fn new(
+        peer: &'a P,
+        line: &'a Arc<CallLine>,
+        options: &'a WebRtcCallOptions,
+        id: String,
+        mut pipelines: Pipelines,
+    ) -> Self {
+        // What the call would drop is not even decoded.
+        let max_ahead = line.call().look(Leg::max_ahead);
+        pipelines.receiver.allow_ahead(max_ahead);
+        Self {
+            peer,
+            line,
+            options,
+            id,
+            started: Instant::now(),
+            grid: TimerGrid::shared(),
+            pipelines,
+            messages: Messages::new(false),
+            pending: None,
+            play_at: None,
+            start_at: None,
+            lost_at: None,
+            channel_lost_at: None,
+            close_by: None,
+            stats_at: STATS_INTERVAL,
+        }
+    }
+
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
@@ -177,10 +139,10 @@ impl<P: Peer> Driver<'_, P> {
             if let Break(ended) = self.handle_timers() {
                 return ended;
             }
-            if sending.is_none() && self.has_texts() {
-                sending = Some(send(peer, mem::take(&mut self.texts)));
+            if sending.is_none() && self.messages.can_be_sent() {
+                sending = Some(send(peer, self.messages.take()));
             }
-            if self.close_by.is_some() && sending.is_none() && !self.has_texts() {
+            if self.close_by.is_some() && sending.is_none() {
                 return CloseReason::ClosedByUs;
             }
             let next = self.started + self.next_deadline();
@@ -207,11 +169,6 @@ impl<P: Peer> Driver<'_, P> {
         }
     }
 
-    /// Whether messages wait that can be sent.
-    fn has_texts(&self) -> bool {
-        self.channel == Channel::Open && !self.texts.is_empty()
-    }
-
     fn sent(&mut self, sent: Result<(), PeerError>) -> ControlFlow<CloseReason> {
         match sent {
             Ok(()) => Continue(()),
@@ -232,15 +189,15 @@ impl<P: Peer> Driver<'_, P> {
             // Pages send sound over RTP alone.
             PeerEvent::Binary(_) => debug!("a page has sent a binary message"),
             PeerEvent::Opened => {
-                self.channel = Channel::Open;
+                self.messages.channel = Channel::Open;
                 self.start_at = None;
             }
             PeerEvent::ChannelClosed => return self.channel_closed(),
             PeerEvent::Changed(PeerState::Connected) => {
                 if self.lost_at.take().is_some() {
                     self.line.call().line_is_silent(None);
-                } else if self.channel != Channel::Open {
-                    let patience = match self.channel {
+                } else if self.messages.channel != Channel::Open {
+                    let patience = match self.messages.channel {
                         Channel::None => Duration::ZERO,
                         _ => CHANNEL_PATIENCE,
                     };
@@ -253,8 +210,14 @@ impl<P: Peer> Driver<'_, P> {
                 let reason = format!("nothing has come from the page for {silence} s");
                 self.line.call().line_is_silent(Some(&reason));
             }
-            PeerEvent::Changed(PeerState::Failed) | PeerEvent::AddressLost => {
-                return Break(self.timed_out());
+            PeerEvent::Changed(PeerState::Failed) => return Break(self.timed_out()),
+            PeerEvent::AddressLost => {
+                return Break(CloseReason::Lost {
+                    cause:
+                        "this machine's network address has changed, and the page does not take \
+                            the call from the new one"
+                            .to_owned(),
+                });
             }
             PeerEvent::Changed(PeerState::Closed) => {
                 return Break(CloseReason::ClosedByPeer {
@@ -262,15 +225,7 @@ impl<P: Peer> Driver<'_, P> {
                     reason: String::new(),
                 });
             }
-            PeerEvent::Report(report) => {
-                let now = self.now();
-                let settings = self.pipelines.following.report(report, now);
-                if let Err(error) = self.pipelines.sender.adapt(settings) {
-                    let cause = error.to_string();
-                    return Break(CloseReason::Lost { cause });
-                }
-                self.offer_to_pass();
-            }
+            PeerEvent::Report(report) => return self.follow(report),
             PeerEvent::Changed(_) => {}
         }
         Continue(())
@@ -282,26 +237,6 @@ impl<P: Peer> Driver<'_, P> {
             self.pending = None;
         }
         self.offer_to_pass();
-    }
-
-    /// Says which packets of the model's are sent to the page as they are.
-    fn offer_to_pass(&self) {
-        let limits = self.pipelines.following.passes(self.peer.packet_limits());
-        self.line.call().take_packets(limits);
-    }
-
-    fn insert(&mut self, packet: Received) {
-        let now = self.now();
-        self.pipelines.receiver.insert(
-            RtpPacket {
-                ssrc: packet.ssrc,
-                sequence: packet.sequence,
-                timestamp: packet.timestamp,
-                payload: packet.payload,
-            },
-            now,
-        );
-        self.play_at = self.next_play();
     }
 
     /// The data channel is closed. Where the page hangs up, the end of the line follows at once.
@@ -332,10 +267,12 @@ impl<P: Peer> Driver<'_, P> {
             for outgoing in batch.drain(..) {
                 match outgoing {
                     Outgoing::Binary(sound) => self.queue(&sound),
-                    Outgoing::Text(text) => self.texts.push_back(text),
+                    Outgoing::Text(text) => self.say(text)?,
                     Outgoing::Close { code, reason } => {
                         // A line without close codes tells a refusal in words.
-                        self.texts.extend(refusal_of(code, &reason));
+                        if let Some(refusal) = refusal_of(code, &reason) {
+                            self.say(refusal)?;
+                        }
                         let by = self.now() + self.options.close_timeout;
                         self.close_by.get_or_insert(by);
                     }
@@ -344,45 +281,13 @@ impl<P: Peer> Driver<'_, P> {
         }
     }
 
-    fn queue(&mut self, sound: &[u8]) {
-        let now = self.now();
-        match Sound::read(sound) {
-            Some(Sound::Samples(sound)) => {
-                self.samples.clear();
-                let samples = sound.as_chunks::<2>().0.iter();
-                self.samples
-                    .extend(samples.map(|it| i16::from_le_bytes(*it)));
-                self.pipelines.sender.push(&self.samples, now);
-            }
-            Some(Sound::Opus(packet)) => {
-                self.pipelines.sender.pass(packet, now);
-            }
-            // The codec writes nothing else.
-            None => {}
-        }
-    }
-
-    fn send_packets(&mut self) -> ControlFlow<CloseReason> {
-        loop {
-            match self.pipelines.sender.poll(self.now()) {
-                Ok(Some(packet)) => {
-                    let packet = Opus {
-                        timestamp: packet.timestamp,
-                        marker: packet.marker,
-                        payload: packet.payload,
-                    };
-                    if self.peer.send_opus(packet).is_err() {
-                        // `receive` reports how the line ended.
-                        return Continue(());
-                    }
-                }
-                Ok(None) => return Continue(()),
-                Err(error) => {
-                    return Break(CloseReason::Lost {
-                        cause: error.to_string(),
-                    });
-                }
-            }
+    /// Sends the page a message, when the channel takes it.
+    fn say(&mut self, text: String) -> ControlFlow<CloseReason> {
+        match self.messages.push(text) {
+            Ok(()) => Continue(()),
+            Err(NothingTaken) => Break(CloseReason::Lost {
+                cause: NothingTaken.to_string(),
+            }),
         }
     }
 
@@ -419,56 +324,6 @@ impl<P: Peer> Driver<'_, P> {
         self.send_packets()
     }
 
-    /// Passes the page's sound that is due on to the call.
-    fn play(&mut self, now: Duration) -> Result<(), ReceiverError> {
-        loop {
-            self.samples.clear();
-            let limits = self.line.call().input_limits();
-            let receiver = &mut self.pipelines.receiver;
-            let due = receiver.poll_passing(now, limits, &mut self.samples)?;
-            let Some((frame, passed)) = due else {
-                break;
-            };
-            let at_ms = self.place(frame.timestamp) / TICKS_PER_MS;
-            let sound = match passed {
-                Some(packet) => Sound::Opus(packet),
-                None => Sound::Samples(bytemuck::cast_slice(&self.samples)),
-            };
-            timed_sound(at_ms, &sound, &mut self.sound);
-            self.line.on_frame(Frame::Binary(&self.sound));
-        }
-        self.play_at = self.next_play();
-        Ok(())
-    }
-
-    /// The place of a timestamp on a clock that does not wrap.
-    fn place(&mut self, timestamp: u32) -> u64 {
-        let place = match self.newest {
-            None => u64::from(u32::MAX),
-            Some((last, place)) => {
-                place.saturating_add_signed(i64::from(timestamp.wrapping_sub(last) as i32))
-            }
-        };
-        self.newest = Some((timestamp, place));
-        place
-    }
-
-    fn report_stats(&mut self) {
-        let bitrate = self.pipelines.sender.bitrate();
-        let reported = self.pipelines.following.last();
-        let (sent, received) = (self.peer.stats(), self.pipelines.receiver.stats());
-        let passed = self.pipelines.sender.stats().passed;
-        let stats = SoundStats::of(sent.packets_sent, passed, received, bitrate, reported);
-        self.line.call().report_sound(stats);
-    }
-
-    /// The point of the grid that is nearest to when sound is due.
-    fn next_play(&self) -> Option<Duration> {
-        let due = self.pipelines.receiver.next_deadline()?;
-        let nearest = self.started + due.saturating_sub(HALF_GRID);
-        Some(self.grid.at_or_after(nearest) - self.started)
-    }
-
     fn next_deadline(&self) -> Duration {
         let deadlines = [
             self.lost_at,
@@ -481,19 +336,4 @@ impl<P: Peer> Driver<'_, P> {
         let next = deadlines.into_iter().flatten().min();
         next.unwrap_or_else(|| self.now() + FAR)
     }
-}
-
-/// Sends messages. Of one that is too long its sender is told by nobody: what a page is sent is bounded by
-/// what made it.
-fn send<P: Peer>(peer: &P, mut texts: VecDeque<String>) -> Sending<'_> {
-    Box::pin(async move {
-        loop {
-            match peer.send_events(&mut texts).await {
-                Err(error @ PeerError::TooLong { .. }) => {
-                    info!(%error, "a message for a page was not sent");
-                }
-                sent => return sent,
-            }
-        }
-    })
 }
