@@ -28,6 +28,7 @@ __all__ = [
     "TokenMalformedError",
     "TokenPathError",
     "TokenUsedError",
+    "TooManyOffersError",
     "TooManyTokensError",
     "ToolOutputNotSent",
 ]
@@ -101,6 +102,14 @@ class OfferError(CallError):
     """A page's offer of a call over WebRTC cannot be met; the message says what is wrong with it.
 
     Over HTTP it is answered with 422 (WHIP, RFC 9725).
+    """
+
+
+class TooManyOffersError(CallError):
+    """Too many offers of calls over WebRTC were answered whose calls have not started.
+
+    Over HTTP it is answered with 503, and `Retry-After`. `WebRTCCallOptions.max_pending` is the
+    bound.
     """
 
 

@@ -62,6 +62,7 @@ from stapes.errors import (
     TokenMalformedError,
     TokenPathError,
     TokenUsedError,
+    TooManyOffersError,
     TooManyTokensError,
 )
 
@@ -97,6 +98,7 @@ __all__ = [
     "TokenMalformedError",
     "TokenPathError",
     "TokenUsedError",
+    "TooManyOffersError",
     "TooManyTokensError",
     "TwilioCall",
     "WebRTCCall",

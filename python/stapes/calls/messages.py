@@ -40,12 +40,14 @@ class CallPlayed:
 class CallAnswered:
     """A page's offer was answered with a session description, or not, for a reason.
 
-    `is_offer_invalid`: the offer cannot be answered. Otherwise this side cannot answer any.
+    `is_offer_invalid`: the offer cannot be answered. `is_busy`: too many calls begin. Otherwise
+    this side cannot answer any.
     """
 
     description: str | None
     problem: str | None
     is_offer_invalid: bool
+    is_busy: bool
     type: ClassVar[str] = "call_answered"
 
 

@@ -17,7 +17,7 @@ from stapes.calls.origins import core_origins
 from stapes.calls.page_events import PageEvents
 from stapes.cancellation import ends_more
 from stapes.config import whole_number
-from stapes.errors import OfferError, OriginError, TokenError
+from stapes.errors import OfferError, OriginError, TokenError, TooManyOffersError
 from stapes.hub import LoopHub
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class WebRTCCallOptions:
         disconnected_grace: how long it may be silent besides before its line counts as lost.
         close_timeout: at the end, how long the page has to take the last messages.
         channel_buffer: what the data channel may hold that the page has not acknowledged.
-        max_pending: offers that may be answered whose calls have not started; more are refused with
-            503.
+        max_pending: offers that may be answered whose calls have not started: of a path of a
+            `CallServer`, or of all `WebRTCCall` of the process. More are refused with 503.
         complexity: effort of the Opus encoder, 0 to 10; `None`: 1, and 5 with `fec`.
         bitrate: of the sound for the page, in bits per second; `None`: 72,000 at most, and with
             `fec` what the encoder chooses.
@@ -115,6 +115,8 @@ class WebRTCCall(Call):
                 return Response(str(error), 403)
             except OfferError as error:
                 return Response(str(error), 422)
+            except TooManyOffersError as error:
+                return Response(str(error), 503, headers={"Retry-After": "5"})
             task = asyncio.create_task(talk(call))
             talks.add(task)
             task.add_done_callback(ended)
@@ -192,6 +194,8 @@ class WebRTCCall(Call):
             OriginError: the page may not call: answer with 403. This and the others are a
                 `CallError`, whose message says why. The call is over then.
             OfferError: the offer cannot be met: answer with 422.
+            TooManyOffersError: too many were answered whose calls have not started
+                (`max_pending`): answer with 503.
             CallError: this side cannot answer, because of its addresses for instance: with 500.
             RuntimeError: it was answered before.
         """
@@ -258,12 +262,18 @@ class WebRTCCall(Call):
                 if self._answer is None or self._answer.done():
                     return
                 if answered.description is None:
-                    kind = OfferError if answered.is_offer_invalid else CallError
-                    self._answer.set_exception(kind(str(answered.problem)))
+                    self._answer.set_exception(_refusal(answered))
                 else:
                     self._answer.set_result(answered.description)
             case _:
                 super().handle(message)
+
+
+def _refusal(answered: CallAnswered) -> CallError:
+    problem = str(answered.problem)
+    if answered.is_offer_invalid:
+        return OfferError(problem)
+    return TooManyOffersError(problem) if answered.is_busy else CallError(problem)
 
 
 def outward_address() -> str:

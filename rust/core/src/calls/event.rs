@@ -71,8 +71,13 @@ event_table! {
         /// Nothing is left to play: for whoever waits with this token.
         CallPlayed { token: u64, heard: bool }
         /// An offer was answered with this session description, or not, for this reason: because the offer is
-        /// invalid, or because of this side.
-        CallAnswered { description: Option<String>, problem: Option<String>, is_offer_invalid: bool }
+        /// invalid, because too many calls begin, or because of this side.
+        CallAnswered {
+            description: Option<String>,
+            problem: Option<String>,
+            is_offer_invalid: bool,
+            is_busy: bool,
+        }
         /// A line that somebody else carries has something to send.
         CallOutgoing {}
     }

@@ -16,7 +16,7 @@ use crate::calls::carrier::Carrier;
 use crate::calls::security::origins::Origins;
 use crate::calls::server::{CallHost, CallServer, Route};
 #[cfg(feature = "webrtc")]
-use crate::calls::webrtc::{AnswerError, WebRtcCallOptions};
+use crate::calls::webrtc::{AnswerError, Places, WebRtcCallOptions};
 use crate::calls::{Call, CallEvent, CallLine, CallObserver, CallOptions, Files};
 use crate::delivery::process::{Forked, Process};
 use crate::delivery::queue::{PastBound, QueueSettings};
@@ -171,7 +171,8 @@ impl DispatchedCall {
     }
 
     /// Answers the page's offer from the options' addresses, or else from `local`. The answer, or why there
-    /// is none, comes as [`CallEvent::CallAnswered`].
+    /// is none, comes as [`CallEvent::CallAnswered`]. `max_pending` bounds all calls of the process that are
+    /// answered so.
     #[cfg(feature = "webrtc")]
     pub fn answer(&self, offer: String, local: IpAddr, options: WebRtcCallOptions) {
         let (Some(line), sink) = (self.line.clone(), Arc::clone(&self.sink)) else {
@@ -179,8 +180,10 @@ impl DispatchedCall {
         };
         let id = format!("{:032x}", rand::random::<u128>());
         self.sink.carrier.handle.spawn(async move {
-            let answered = crate::calls::webrtc::answer(&offer, local, &Arc::new(options)).await;
+            let (options, places) = (Arc::new(options), Places::of_process());
+            let answered = crate::calls::webrtc::answer(&offer, local, &options, &places).await;
             let is_offer_invalid = matches!(answered, Err(AnswerError::Offer(_)));
+            let is_busy = matches!(answered, Err(AnswerError::Busy));
             let (description, problem, page) = match answered {
                 Ok((description, page)) => (Some(description), None, Some(page)),
                 Err(error) => (None, Some(error.to_string()), None),
@@ -189,6 +192,7 @@ impl DispatchedCall {
                 description,
                 problem,
                 is_offer_invalid,
+                is_busy,
             });
             drop(sink);
             if let Some(page) = page {

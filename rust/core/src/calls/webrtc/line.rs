@@ -15,7 +15,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
@@ -25,7 +24,7 @@ pub(super) use self::sound::Pipelines;
 
 use self::messages::{Channel, Messages, NothingTaken, Sending, send};
 use self::sound::HALF_GRID;
-
+use super::places::Place;
 use super::{WebRtcCallOptions, WebRtcLine};
 use crate::calls::carriers::webrtc::{refusal_of, start_of};
 use crate::calls::leg::Leg;
@@ -62,7 +61,7 @@ pub(super) async fn drive(line: WebRtcLine, endpoint: Arc<CallLine>, id: String)
     let end = EndGuard::new(endpoint);
     let mut driver = Driver::new(&peer, end.endpoint(), &options, id, pipelines);
     driver.messages = Messages::new(has_messages);
-    driver.pending = pending;
+    driver.pending = Some(pending);
     let ended = driver.run().await;
     driver.report_stats();
     let patience = match ended {
@@ -83,7 +82,7 @@ struct Driver<'a, P> {
     pipelines: Pipelines,
     messages: Messages,
     /// Held until the call has started.
-    pending: Option<OwnedSemaphorePermit>,
+    pending: Option<Place>,
     /// When the page's sound is due next.
     play_at: Option<Duration>,
     /// When the call starts without a word of the page.

@@ -6,6 +6,7 @@
 mod candidates;
 mod line;
 mod options;
+mod places;
 mod whip;
 
 use std::fmt;
@@ -14,12 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::sync::OwnedSemaphorePermit;
-
-pub use self::options::WebRtcCallOptions;
-pub use self::whip::Offers;
 
 pub use self::line::PipelineError;
+pub use self::options::WebRtcCallOptions;
+pub use self::places::{Place, Places};
+pub use self::whip::Offers;
 
 use self::line::Pipelines;
 use super::carrier::Carrier;
@@ -42,6 +42,8 @@ pub enum AnswerError {
          public_addresses"
     )]
     NoAddress,
+    #[error("too many offers were answered whose calls have not started (max_pending): try again")]
+    Busy,
     #[error("{0}")]
     Local(String),
 }
@@ -53,7 +55,7 @@ pub struct WebRtcLine {
     pipelines: Pipelines,
     has_messages: bool,
     /// Its place among the offers whose calls have not started.
-    pending: Option<OwnedSemaphorePermit>,
+    pending: Place,
 }
 
 impl fmt::Debug for WebRtcLine {
@@ -63,12 +65,15 @@ impl fmt::Debug for WebRtcLine {
 }
 
 /// Answers a page's offer from the options' addresses, or else from `local`. Returns the answer, with all
-/// candidates. Must be called within a tokio runtime.
+/// candidates, and the line, which has one of these places until its call has started. Must be called within a
+/// tokio runtime.
 pub async fn answer(
     offer: &str,
     local: IpAddr,
     options: &Arc<WebRtcCallOptions>,
+    places: &Places,
 ) -> Result<(String, WebRtcLine), AnswerError> {
+    let pending = places.take(options.max_pending).ok_or(AnswerError::Busy)?;
     if !offer.starts_with("v=0") {
         return Err(AnswerError::Offer(
             "it is no session description (SDP)".to_owned(),
@@ -96,7 +101,7 @@ pub async fn answer(
         options: Arc::clone(options),
         pipelines,
         has_messages: offer.lines().any(|line| line.starts_with("m=application ")),
-        pending: None,
+        pending,
     };
     Ok((answer, line))
 }
@@ -128,12 +133,6 @@ pub fn carrier() -> Box<dyn Carrier> {
 }
 
 impl WebRtcLine {
-    /// Holds a place among the offers whose calls have not started, until its own has.
-    fn pending(mut self, place: OwnedSemaphorePermit) -> Self {
-        self.pending = Some(place);
-        self
-    }
-
     /// Drives the line until it ends. `id` names the call where the page does not.
     pub async fn run(self, line: Arc<CallLine>, id: String) {
         // Boxed, because the future is large.

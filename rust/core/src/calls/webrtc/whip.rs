@@ -19,10 +19,9 @@ use http::header::{
     CONTENT_TYPE, LOCATION, ORIGIN, RETRY_AFTER, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::info;
 
-use super::{AnswerError, WebRtcCallOptions, answer};
+use super::{AnswerError, Places, WebRtcCallOptions, answer};
 use crate::calls::line::CallLine;
 
 /// The media type of a session description.
@@ -54,16 +53,15 @@ struct Lines {
 pub struct Offers {
     options: Arc<WebRtcCallOptions>,
     lines: Mutex<Lines>,
-    pending: Arc<Semaphore>,
+    places: Places,
 }
 
 impl Offers {
     pub fn new(options: WebRtcCallOptions) -> Self {
-        let most = options.max_pending.min(Semaphore::MAX_PERMITS);
         Self {
             options: Arc::new(options),
             lines: Mutex::default(),
-            pending: Arc::new(Semaphore::new(most)),
+            places: Places::of_path(),
         }
     }
 
@@ -126,16 +124,11 @@ impl Offers {
         query: Vec<(String, String)>,
         make_line: MakeLine,
     ) -> Response<Bytes> {
-        let mut response = if let Ok(permit) = Arc::clone(&self.pending).try_acquire_owned() {
-            let taken = self.answer(&request, local, query, permit, make_line).await;
-            taken.unwrap_or_else(|refused| {
-                info!(%from, status = refused.status().as_u16(), "an offer was refused");
-                refused
-            })
-        } else {
-            info!(%from, "an offer was refused: too many wait (max_pending)");
-            busy()
-        };
+        let taken = self.answer(&request, local, query, make_line).await;
+        let mut response = taken.unwrap_or_else(|refused| {
+            info!(%from, status = refused.status().as_u16(), "an offer was refused");
+            refused
+        });
         allow_origin(request.headers(), response.headers_mut());
         response
     }
@@ -145,23 +138,24 @@ impl Offers {
         request: &Request<Bytes>,
         local: IpAddr,
         mut query: Vec<(String, String)>,
-        permit: OwnedSemaphorePermit,
         make_line: MakeLine,
     ) -> Result<Response<Bytes>, Response<Bytes>> {
         let Ok(offer) = str::from_utf8(request.body()) else {
             let why = "the offer is no text\n";
             return Err(plain(StatusCode::BAD_REQUEST, why));
         };
-        let answered = answer(offer, local, &self.options).await;
+        let answered = answer(offer, local, &self.options, &self.places).await;
         let (description, rtc_line) = answered.map_err(|error| {
-            let status = match error {
+            let why = format!("{error}\n");
+            match error {
                 // RFC 9725, section 4.2: the offer cannot be met.
-                AnswerError::Offer(_) => StatusCode::UNPROCESSABLE_ENTITY,
-                _ => StatusCode::INTERNAL_SERVER_ERROR,
-            };
-            plain(status, format!("{error}\n"))
+                AnswerError::Offer(_) => plain(StatusCode::UNPROCESSABLE_ENTITY, why),
+                AnswerError::Busy => busy(why),
+                _ => plain(StatusCode::INTERNAL_SERVER_ERROR, why),
+            }
         })?;
-        let line = make_line().ok_or_else(busy)?;
+        let full = "the server takes no more calls: try again\n";
+        let line = make_line().ok_or_else(|| busy(full))?;
         let authorization = request.headers().get(AUTHORIZATION);
         let token = authorization
             .and_then(|value| value.to_str().ok()?.split_once(' '))
@@ -172,7 +166,7 @@ impl Offers {
         self.add(id.clone(), &line);
         let path = request.uri().path().trim_end_matches('/');
         let location = HeaderValue::from_str(&format!("{path}/{id}"));
-        tokio::spawn(rtc_line.pending(permit).run(line, id));
+        tokio::spawn(rtc_line.run(line, id));
         let mut response = Response::new(Bytes::from(description));
         *response.status_mut() = StatusCode::CREATED;
         let headers = response.headers_mut();
@@ -231,11 +225,8 @@ fn allow_origin(request: &HeaderMap, response: &mut HeaderMap) {
     response.insert(ACCESS_CONTROL_MAX_AGE, fixed("600"));
 }
 
-fn busy() -> Response<Bytes> {
-    let mut response = plain(
-        StatusCode::SERVICE_UNAVAILABLE,
-        "too many calls begin or stand: try again\n",
-    );
+fn busy(why: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, why);
     let patience = HeaderValue::from_static(PATIENCE);
     response.headers_mut().insert(RETRY_AFTER, patience);
     response
