@@ -173,6 +173,8 @@ async fn accept(
                 continue;
             }
         };
+        // Of a socket for both families: who is told of it, or compares it, knows it as IPv4.
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
         let _ = stream.set_nodelay(true);
         let (Ok(stream), Some(runtime)) = (stream.into_std(), service.runtime()) else {
             continue;

@@ -56,7 +56,7 @@ fn moved(line: &str, from: IpAddr, to: IpAddr, index: usize) -> String {
 
 /// Whether an address may be reached from any network (RFC 6890).
 fn is_public(address: IpAddr) -> bool {
-    match address {
+    match address.to_canonical() {
         IpAddr::V4(it) => {
             let [a, b, ..] = it.octets();
             // RFC 6598: between a provider and its customers.
@@ -129,6 +129,7 @@ mod tests {
             "::1",
             "fe80::1",
             "fd00::1",
+            "::ffff:10.0.0.5",
         ] {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }

@@ -111,6 +111,8 @@ fn settings(local: IpAddr, options: &WebRtcCallOptions) -> PeerSettings {
     if addresses.is_empty() {
         addresses.push(local);
     }
+    // An IPv4 address that is written as an IPv6 one is a candidate that nobody reaches.
+    let addresses = addresses.iter().map(IpAddr::to_canonical).collect();
     PeerSettings {
         local: addresses,
         is_bound: !options.local_addresses.is_empty(),

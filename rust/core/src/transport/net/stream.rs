@@ -30,14 +30,15 @@ impl ByteStream {
         }
     }
 
-    /// The local address of the stream.
+    /// The local address of the stream. A socket for both families has IPv4 addresses as IPv6 ones (RFC 4291,
+    /// section 2.5.5.2), which no socket of the other kind reaches.
     #[cfg_attr(
         not(feature = "webrtc"),
         allow(dead_code, reason = "WebRTC media uses the local address of the offer")
     )]
     pub fn local_ip(&self) -> io::Result<IpAddr> {
         match self {
-            Self::Plain(stream) => Ok(stream.local_addr()?.ip()),
+            Self::Plain(stream) => Ok(stream.local_addr()?.ip().to_canonical()),
             Self::Secured(stream) => stream.get_ref().0.local_ip(),
         }
     }
