@@ -16,6 +16,7 @@ const LEAST_COMPLEXITY: u32 = 5;
 #[derive(Clone, Debug)]
 pub struct Following {
     encoder: EncoderSettings,
+    min_bitrate: u32,
     controller: RateController,
     last: Report,
 }
@@ -26,9 +27,21 @@ impl Following {
         let most = encoder.bitrate.unwrap_or(MOST_OF_CODEC);
         Self {
             encoder,
+            min_bitrate,
             controller: RateController::new(min_bitrate, most),
             last: Report::default(),
         }
+    }
+
+    /// Begins anew with a far side that takes so many bits per second at most (RFC 7587, section 6.1). Returns
+    /// the settings from now on.
+    pub fn limit(&mut self, max_bitrate: u32) -> EncoderSettings {
+        let most = self.encoder.bitrate.unwrap_or(MOST_OF_CODEC);
+        if max_bitrate < most {
+            self.encoder.bitrate = Some(max_bitrate);
+            self.controller = RateController::new(self.min_bitrate, max_bitrate);
+        }
+        self.encoder
     }
 
     /// Takes a report. Returns the settings from now on.
@@ -118,6 +131,34 @@ mod tests {
             ..encoder
         };
         assert_eq!(passes(&Following::new(asked, 16_000)), None);
+    }
+
+    #[test]
+    fn the_far_side_is_sent_no_more_than_it_takes() {
+        let settings = |bitrate| EncoderSettings {
+            bitrate,
+            ..EncoderSettings::default()
+        };
+        for (asked, takes, sent) in [
+            (Some(72_000), 24_000, Some(24_000)),
+            (Some(72_000), u32::MAX, Some(72_000)),
+            (Some(20_000), 24_000, Some(20_000)),
+            // Less than the least that the network is asked for.
+            (Some(72_000), 6_000, Some(6_000)),
+            (None, u32::MAX, None),
+            (None, 24_000, Some(24_000)),
+        ] {
+            let mut following = Following::new(settings(asked), 16_000);
+            assert_eq!(following.limit(takes).bitrate, sent);
+            for second in 0..30 {
+                let report = Report {
+                    lost: if second < 5 { 0.3 } else { 0.0 },
+                    ..Report::default()
+                };
+                let settings = following.report(report, Duration::from_secs(second));
+                assert!(settings.bitrate.unwrap_or(0) <= takes, "{settings:?}");
+            }
+        }
     }
 
     #[test]

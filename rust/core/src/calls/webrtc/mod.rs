@@ -79,7 +79,7 @@ pub async fn answer(
             "it is no session description (SDP)".to_owned(),
         ));
     }
-    let pipelines =
+    let mut pipelines =
         Pipelines::new(options).map_err(|error| AnswerError::Local(error.to_string()))?;
     let peer = StackPeer::new(&settings(local, options))
         .await
@@ -88,6 +88,8 @@ pub async fn answer(
         PeerError::Description(why) => AnswerError::Offer(why),
         other => AnswerError::Local(other.to_string()),
     })?;
+    let limited = pipelines.limit(peer.packet_limits().max_bitrate);
+    limited.map_err(|error| AnswerError::Local(error.to_string()))?;
     let answer = candidates::shown(
         &answer,
         &options.public_addresses,

@@ -19,6 +19,7 @@ use super::media_watch::MediaWatch;
 use super::options::WebRtcOptions;
 use super::peer::{Peer, PeerError, PeerEvent, PeerState};
 use super::uplink::UplinkEncoder;
+use crate::audio::opus::OpusError;
 use crate::audio::rtp::sender::SenderOptions;
 use crate::transport::endpoint::{CloseReason, Frame, Outgoing};
 use crate::transport::media::{MediaChange, SampleRates, SoundEndpoint, SoundStats, Uplink};
@@ -83,6 +84,11 @@ impl AudioPipelines {
             downlink_decoder: DownlinkDecoder::new(rates.output, options.jitter)
                 .map_err(|error| invalid(&error))?,
         })
+    }
+
+    /// Encodes for a far side that takes so many bits per second at most.
+    pub fn limit(&mut self, max_bitrate: u32) -> Result<(), OpusError> {
+        self.uplink_encoder.limit(max_bitrate)
     }
 }
 

@@ -72,7 +72,7 @@ async fn call(
 ) -> Result<WebRtcConnection, ConnectError> {
     let deadline = Deadline::after(options.connect_timeout);
     // Invalid options fail before the server is contacted.
-    let pipelines = AudioPipelines::new(options, rates)?;
+    let mut pipelines = AudioPipelines::new(options, rates)?;
     let (target, headers) = request.check(offer::SCHEMES, &offer::OWN_HEADERS)?;
     debug!(address = target.address(), "offering a call");
     let stream = dial(&target, &options.proxy, &options.tls, deadline).await?;
@@ -93,6 +93,8 @@ async fn call(
         .map_err(|error| ConnectError::NotWebRtc {
             problem: format!("its session description cannot be met ({error})"),
         })?;
+    let limited = pipelines.limit(peer.packet_limits().max_bitrate);
+    limited.map_err(|error| failed(error.to_string()))?;
     wait_until_open(&peer, &target, deadline, peer.silent_servers()).await?;
     debug!(address = target.address(), "the call is connected");
     Ok(WebRtcConnection {

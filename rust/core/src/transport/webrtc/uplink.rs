@@ -31,6 +31,11 @@ impl UplinkEncoder {
         })
     }
 
+    /// Encodes for a far side that takes so many bits per second at most.
+    pub fn limit(&mut self, max_bitrate: u32) -> Result<(), OpusError> {
+        self.sender.adapt(self.following.limit(max_bitrate))
+    }
+
     /// Follows what the far side reports.
     pub fn follow(&mut self, report: Report, now: Duration) -> Result<(), OpusError> {
         self.sender.adapt(self.following.report(report, now))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Driver;
 use super::timeline::Timeline;
+use crate::audio::opus::OpusError;
 use crate::audio::rtp::following::Following;
 use crate::audio::rtp::jitter::RtpPacket;
 use crate::audio::rtp::rate::Report;
@@ -61,6 +62,11 @@ impl Pipelines {
             samples: Vec::new(),
             sound: Vec::new(),
         })
+    }
+
+    /// Encodes for a page that takes so many bits per second at most.
+    pub fn limit(&mut self, max_bitrate: u32) -> Result<(), OpusError> {
+        self.sender.adapt(self.following.limit(max_bitrate))
     }
 }
 
