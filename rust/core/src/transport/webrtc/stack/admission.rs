@@ -1,10 +1,14 @@
-//! Which datagrams are given to the stack.
+//! Which datagrams are given to the stack, and which of its checks are sent.
 //!
 //! The stack keeps a state for each stream (SSRC) of which it was given a packet, though the packet may
 //! prove not to be authentic, and takes part in a handshake with anybody. What a stranger sends must
 //! neither fill memory nor disturb a call.
+//!
+//! And it checks every address of the far side every 50 ms until there is a path. The far side may name
+//! addresses that are not its own, and send from them: what those are sent is bounded (RFC 8445, section
+//! 19.5.1).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -15,10 +19,24 @@ const MAX_STREAMS: usize = 1024;
 const AT_ONCE: u32 = 16;
 const NEXT_STREAM: Duration = Duration::from_secs(1);
 
+/// The most addresses of the far side: while there is no path, when all of them are checked, and of a call
+/// that stands, which may move from network to network.
+const MAX_CHECKED: usize = 48;
+const MAX_CONTACTS: usize = 1024;
+
+/// The time between two checks, of all those of a call together, as soon as there are many: 200 a second
+/// (RFC 8445, section 14.3, bounds them alike). Each address is checked once at once.
+const CHECK_SPACING: Duration = Duration::from_millis(5);
+
+/// A request of a check (RFC 8489, section 5).
+const REQUEST: [u8; 2] = [0, 1];
+
 /// Decides about the datagrams of one call.
 pub(super) struct Admission {
     /// The addresses of the far side: those of its description, and those that have shown its password.
-    contacts: Vec<SocketAddr>,
+    contacts: HashSet<SocketAddr>,
+    /// While there is no path: when each pair of our addresses and those may be checked next.
+    checks: HashMap<(SocketAddr, SocketAddr), Instant>,
     streams: HashSet<u32>,
     /// How many more streams may begin now.
     allowed: u32,
@@ -29,18 +47,42 @@ pub(super) struct Admission {
 impl Admission {
     pub fn new(now: Instant) -> Self {
         Self {
-            contacts: Vec::new(),
+            contacts: HashSet::new(),
+            checks: HashMap::new(),
             streams: HashSet::new(),
             allowed: AT_ONCE,
             since: now,
         }
     }
 
-    /// Notes to whom the stack sends. It sends checks (STUN) to nobody else than the far side.
-    pub fn sent(&mut self, datagram: &[u8], to: SocketAddr) {
-        if datagram.first().is_some_and(|first| *first < 4) && !self.is_contact(to) {
-            self.contacts.push(to);
+    /// Notes to whom the stack sends, and says whether it is sent. The stack sends checks (STUN) to nobody
+    /// else than the far side.
+    pub fn sends(
+        &mut self,
+        datagram: &[u8],
+        from: SocketAddr,
+        to: SocketAddr,
+        is_connected: bool,
+        now: Instant,
+    ) -> bool {
+        if !is_stun(datagram) {
+            return true;
         }
+        self.contacts.insert(to);
+        if is_connected {
+            self.checks.clear();
+            return true;
+        }
+        if !datagram.starts_with(&REQUEST) {
+            return true;
+        }
+        if self.checks.get(&(from, to)).is_some_and(|due| now < *due) {
+            return false;
+        }
+        let pairs = self.checks.len().saturating_add(1) as u32;
+        let due = now + CHECK_SPACING.saturating_mul(pairs);
+        self.checks.insert((from, to), due);
+        true
     }
 
     /// Whether it is an address of the far side.
@@ -53,13 +95,14 @@ impl Admission {
         &mut self,
         datagram: &[u8],
         source: SocketAddr,
+        local: SocketAddr,
         is_connected: bool,
         now: Instant,
     ) -> bool {
         // RFC 7983, section 7.
         match datagram.first() {
-            // STUN is authenticated by the stack.
-            Some(0..4) => true,
+            // STUN is authenticated by the stack, which keeps whoever has shown the password.
+            Some(0..4) => self.admits_stun(source, local, is_connected),
             // So is DTLS once there are keys.
             Some(20..64) => is_connected || self.is_contact(source),
             Some(128..192) => {
@@ -67,6 +110,17 @@ impl Admission {
             }
             _ => false,
         }
+    }
+
+    fn admits_stun(&mut self, source: SocketAddr, local: SocketAddr, is_connected: bool) -> bool {
+        // Whoever is heard is answered with one check at once (RFC 8445, section 7.3.1.4).
+        self.checks.remove(&(local, source));
+        let most = if is_connected {
+            MAX_CONTACTS
+        } else {
+            MAX_CHECKED
+        };
+        self.is_contact(source) || self.contacts.len() < most
     }
 
     fn admits_stream(&mut self, ssrc: u32, source: SocketAddr, now: Instant) -> bool {
@@ -90,6 +144,11 @@ impl Admission {
     }
 }
 
+/// RFC 7983, section 7.
+fn is_stun(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|first| *first < 4)
+}
+
 /// Whether it is RTP, and not RTCP (RFC 5761, section 4).
 pub(super) fn is_rtp(datagram: &[u8]) -> bool {
     matches!(datagram, [128..192, kind, ..] if !(192..224).contains(kind))
@@ -104,7 +163,11 @@ fn ssrc(datagram: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
+
+    const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 4_000);
 
     fn rtp(ssrc: u32) -> Vec<u8> {
         let mut packet = vec![0x80, 111, 0, 1, 0, 0, 0, 0];
@@ -116,7 +179,7 @@ mod tests {
         let now = Instant::now();
         let [far, stranger] = ["192.0.2.1:5000", "192.0.2.2:5000"].map(|it| it.parse().unwrap());
         let mut admission = Admission::new(now);
-        admission.sent(&[0, 1], far);
+        assert!(admission.sends(&[0, 1], HERE, far, false, now));
         (admission, far, stranger, now)
     }
 
@@ -124,33 +187,85 @@ mod tests {
     fn strangers_take_no_part_in_the_handshake_and_begin_no_stream() {
         let (mut admission, far, stranger, now) = begun();
         let handshake = [22, 254, 253];
-        assert!(admission.admits(&handshake, far, false, now));
-        assert!(!admission.admits(&handshake, stranger, false, now));
-        assert!(!admission.admits(&rtp(7), stranger, true, now));
-        assert!(admission.admits(&rtp(7), far, true, now));
+        assert!(admission.admits(&handshake, far, HERE, false, now));
+        assert!(!admission.admits(&handshake, stranger, HERE, false, now));
+        assert!(!admission.admits(&rtp(7), stranger, HERE, true, now));
+        assert!(admission.admits(&rtp(7), far, HERE, true, now));
         // The far side's network may give it another address.
-        assert!(admission.admits(&rtp(7), stranger, true, now));
-        assert!(admission.admits(&[0, 1], stranger, true, now));
+        assert!(admission.admits(&rtp(7), stranger, HERE, true, now));
+        assert!(admission.admits(&[0, 1], stranger, HERE, true, now));
         for garbage in [&[][..], &[10, 1], &[255; 20], &[0x80, 111, 0, 1]] {
-            assert!(!admission.admits(garbage, far, true, now), "{garbage:?}");
+            assert!(
+                !admission.admits(garbage, far, HERE, true, now),
+                "{garbage:?}"
+            );
         }
     }
 
     #[test]
     fn streams_are_bounded_in_rate_and_number_and_none_is_driven_out() {
         let (mut admission, far, _, now) = begun();
-        assert!(admission.admits(&rtp(0), far, true, now));
-        let admitted = (1..1000).filter(|ssrc| admission.admits(&rtp(*ssrc), far, true, now));
+        assert!(admission.admits(&rtp(0), far, HERE, true, now));
+        let admitted = (1..1000).filter(|ssrc| admission.admits(&rtp(*ssrc), far, HERE, true, now));
         assert_eq!(admitted.count() as u32, AT_ONCE - 1);
         let later = now + Duration::from_secs(3);
-        let admitted = (1000..2000).filter(|ssrc| admission.admits(&rtp(*ssrc), far, true, later));
+        let admitted =
+            (1000..2000).filter(|ssrc| admission.admits(&rtp(*ssrc), far, HERE, true, later));
         assert_eq!(admitted.count(), 3);
         for second in 4..5000 {
             let later = now + Duration::from_secs(second);
-            admission.admits(&rtp(10_000 + second as u32), far, true, later);
+            admission.admits(&rtp(10_000 + second as u32), far, HERE, true, later);
         }
         assert_eq!(admission.streams.len(), MAX_STREAMS);
-        assert!(admission.admits(&rtp(0), far, true, now));
+        assert!(admission.admits(&rtp(0), far, HERE, true, now));
+    }
+
+    fn address(n: usize) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, (n % 200) as u8 + 1], (n / 200) as u16 + 5_000))
+    }
+
+    #[test]
+    fn checks_of_addresses_that_do_not_answer_are_spaced() {
+        let begin = Instant::now();
+        let sent = |addresses: usize, heard: Option<usize>| {
+            let mut admission = Admission::new(begin);
+            let mut sent = vec![0; addresses];
+            for tick in 0..200 {
+                let now = begin + Duration::from_millis(50) * tick;
+                for (n, sent) in sent.iter_mut().enumerate() {
+                    if heard == Some(n) && tick > 0 {
+                        assert!(admission.admits(&[1, 1], address(n), HERE, false, now));
+                    }
+                    *sent += u32::from(admission.sends(&[0, 1], HERE, address(n), false, now));
+                }
+                // Answers are no checks.
+                assert!(admission.sends(&[1, 1], HERE, address(0), false, now));
+            }
+            sent
+        };
+        assert_eq!(sent(8, None), [200; 8]);
+        let many = sent(MAX_CHECKED, Some(3));
+        assert_eq!(many[3], 200);
+        let others: u32 = many.iter().sum::<u32>() - 200;
+        assert!(others < 2_100, "{others} in 10 s");
+        assert!(many.iter().all(|it| *it >= 38), "{many:?}");
+    }
+
+    #[test]
+    fn the_addresses_of_the_far_side_are_bounded() {
+        let now = Instant::now();
+        let mut admission = Admission::new(now);
+        let mut come = |is_connected| {
+            let come = (0..2_000).filter(|n| {
+                let is_admitted = admission.admits(&[0, 1], address(*n), HERE, is_connected, now);
+                // The stack answers whoever has shown the password.
+                is_admitted && admission.sends(&[1, 1], HERE, address(*n), is_connected, now)
+            });
+            come.count()
+        };
+        assert_eq!(come(false), MAX_CHECKED);
+        assert_eq!(come(true), MAX_CONTACTS);
+        assert!(admission.admits(&[0, 1], address(7), HERE, true, now));
     }
 
     #[test]

@@ -242,7 +242,7 @@ impl State {
         self.stats.packets_sent += 1;
         self.stats.bytes_sent += packet.payload.len() as u64;
         // No event and no deadline comes of it: to ask for them is a tenth of what a packet costs.
-        self.transmit(&mut send);
+        self.transmit(now, &mut send);
         Ok(())
     }
 
@@ -256,7 +256,11 @@ impl State {
         send: impl FnMut(SocketAddr, SocketAddr, &[u8]),
     ) {
         let is_connected = self.is_connected();
-        if self.has_ended() || !self.admission.admits(datagram, source, is_connected, now) {
+        if self.has_ended()
+            || !self
+                .admission
+                .admits(datagram, source, local, is_connected, now)
+        {
             return;
         }
         if self
@@ -327,7 +331,7 @@ impl State {
         if !self.has_ended() {
             let _ = self.rtc.handle_timeout(now);
             let _ = self.rtc.close();
-            self.transmit(&mut send);
+            self.transmit(now, &mut send);
         }
         self.end(Phase::Closed);
         self.push_state(PeerState::Closed);
@@ -361,7 +365,8 @@ impl State {
         self.stats
     }
 
-    fn transmit(&mut self, send: &mut impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+    fn transmit(&mut self, now: Instant, send: &mut impl FnMut(SocketAddr, SocketAddr, &[u8])) {
+        let is_connected = self.is_connected();
         while let Some(datagram) = self.rtc.poll_write() {
             let TransportContext {
                 local_addr,
@@ -372,7 +377,12 @@ impl State {
             if message.first().is_some_and(|first| *first >= 20) {
                 self.path = Some((local_addr, peer_addr));
             }
-            self.admission.sent(message, peer_addr);
+            if !self
+                .admission
+                .sends(message, local_addr, peer_addr, is_connected, now)
+            {
+                continue;
+            }
             if let Some(repeating) = &mut self.repeating {
                 repeating.sent(message, local_addr, peer_addr);
             }
@@ -392,7 +402,7 @@ impl State {
             self.take_messages();
             self.take_packets();
             self.take_reports();
-            self.transmit(&mut send);
+            self.transmit(now, &mut send);
             let due = self.rtc.poll_timeout();
             if !again {
                 let soonest = now + if self.is_quiet(now) { QUIET } else { NEAR };
