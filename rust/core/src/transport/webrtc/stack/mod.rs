@@ -13,6 +13,7 @@ mod relay_stream;
 mod repeating;
 mod sockets;
 mod state;
+mod voice;
 
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;

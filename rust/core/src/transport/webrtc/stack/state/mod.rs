@@ -29,6 +29,7 @@ use super::following::Following;
 use super::inbound::Inbound;
 use super::nomination::{Credentials, Nomination};
 use super::repeating::Repeating;
+use super::voice::Voice;
 use crate::audio::passthrough::PacketLimits;
 use crate::transport::webrtc::peer::{
     OPUS_PAYLOAD_TYPE, Opus, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats,
@@ -72,6 +73,7 @@ enum Phase {
 pub(super) struct State {
     rtc: RTCPeerConnection,
     inbound: Inbound,
+    voice: Voice,
     admission: Admission,
     /// Our address and that of the far side between which the call goes.
     path: Option<(SocketAddr, SocketAddr)>,
@@ -124,6 +126,7 @@ impl State {
         Ok(Self {
             rtc,
             inbound,
+            voice: Voice::default(),
             admission: Admission::new(now),
             path: None,
             credentials: None,
@@ -293,7 +296,7 @@ impl State {
         }
         if is_connected && is_rtp(datagram) {
             // Nothing is sent because of it, and no deadline is earlier.
-            return self.take_packets();
+            return self.take_packets(now);
         }
         let is_dtls = matches!(datagram, [20..64, ..]);
         if is_dtls {
@@ -400,7 +403,7 @@ impl State {
                 self.handle_event(&event);
             }
             self.take_messages();
-            self.take_packets();
+            self.take_packets(now);
             self.take_reports();
             self.transmit(now, &mut send);
             let due = self.rtc.poll_timeout();

@@ -1,5 +1,7 @@
 //! What has come in, as events.
 
+use std::time::Instant;
+
 use bytes::BytesMut;
 use rtc::peer_connection::message::RTCMessage;
 use rtc::sansio::Protocol;
@@ -30,9 +32,13 @@ impl State {
         });
     }
 
-    pub(super) fn take_packets(&mut self) {
+    pub(super) fn take_packets(&mut self, now: Instant) {
         while let Some(packet) = self.inbound.packet() {
-            if packet.header.payload_type != self.payload_type {
+            let header = &packet.header;
+            if header.payload_type != self.payload_type {
+                continue;
+            }
+            if !self.voice.hears(header.ssrc, header.sequence_number, now) {
                 continue;
             }
             self.stats.packets_received += 1;
