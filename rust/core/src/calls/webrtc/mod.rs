@@ -98,11 +98,16 @@ pub async fn answer(
     if candidates::count(&answer) == 0 {
         return Err(AnswerError::NoAddress);
     }
+    // Its port is 0 where the offer's data channel is refused (RFC 3264, section 6).
+    let mut media = answer
+        .lines()
+        .filter_map(|it| it.strip_prefix("m=application "));
+    let has_messages = media.any(|it| !it.starts_with("0 "));
     let line = WebRtcLine {
         peer,
         options: Arc::clone(options),
         pipelines,
-        has_messages: offer.lines().any(|line| line.starts_with("m=application ")),
+        has_messages,
         pending,
     };
     Ok((answer, line))

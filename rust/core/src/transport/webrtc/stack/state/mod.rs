@@ -24,7 +24,7 @@ use tracing::debug;
 use super::admission::{Admission, is_rtp};
 use super::candidate::Candidate;
 use super::config;
-use super::description::Limits;
+use super::description::{self, Limits};
 use super::following::Following;
 use super::inbound::Inbound;
 use super::nomination::{Credentials, Nomination};
@@ -94,6 +94,8 @@ pub(super) struct State {
     /// The far side has ended the connection.
     hung_up: bool,
     limits: Limits,
+    /// How many of the far side's candidates are used.
+    most_candidates: usize,
     sequence: u16,
     stats: PeerStats,
     phase: Phase,
@@ -143,6 +145,7 @@ impl State {
             opened: false,
             hung_up: false,
             limits: Limits::default(),
+            most_candidates: description::most_candidates(locals.len()),
             sequence: super::random() as u16 >> 1,
             stats: PeerStats::default(),
             phase: Phase::New,

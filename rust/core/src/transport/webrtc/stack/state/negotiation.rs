@@ -9,10 +9,14 @@ use rtc::peer_connection::transport::RTCIceCandidateInit;
 
 use super::{State, local};
 use crate::transport::webrtc::peer::PeerError;
-use crate::transport::webrtc::stack::description::{self, Limits};
+use crate::transport::webrtc::stack::description::{self, Limits, Refusal};
 use crate::transport::webrtc::stack::nomination::Credentials;
 
-const NO_OPUS: &str = "it has no Opus in it";
+impl From<Refusal> for PeerError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Description(refusal.to_string())
+    }
+}
 
 impl State {
     /// Creates our offer.
@@ -47,14 +51,15 @@ impl State {
         now: Instant,
         send: impl FnMut(SocketAddr, SocketAddr, &[u8]),
     ) -> Result<(), PeerError> {
-        let adapted = description::adapted(answer);
-        let theirs = RTCSessionDescription::answer(adapted).map_err(|error| refused(&error))?;
-        self.rtc
-            .set_remote_description(now, theirs)
-            .map_err(|error| refused(&error))?;
         let ours = self.rtc.local_description();
-        self.credentials = ours.and_then(|ours| Credentials::of(&ours.sdp, answer, true));
-        self.check_description(answer)?;
+        let ours = ours.ok_or_else(|| PeerError::Local("it has made no offer".to_owned()))?;
+        let answered = description::answered(answer, &ours.sdp, self.most_candidates)?;
+        let theirs = RTCSessionDescription::answer(answered.text.clone());
+        self.rtc
+            .set_remote_description(now, theirs.map_err(|error| refused(&error))?)
+            .map_err(|error| refused(&error))?;
+        self.credentials = Credentials::of(&ours.sdp, &answered.text, true);
+        self.keep_to(answered.limits)?;
         self.tick(now, send);
         Ok(())
     }
@@ -66,13 +71,10 @@ impl State {
         now: Instant,
         send: impl FnMut(SocketAddr, SocketAddr, &[u8]),
     ) -> Result<String, PeerError> {
-        if !description::has_opus(offer) {
-            return Err(PeerError::Description(NO_OPUS.to_owned()));
-        }
-        let adapted = description::adapted(offer);
-        let theirs = RTCSessionDescription::offer(adapted).map_err(|error| refused(&error))?;
+        let offered = description::offered(offer, self.most_candidates)?;
+        let theirs = RTCSessionDescription::offer(offered.text.clone());
         self.rtc
-            .set_remote_description(now, theirs)
+            .set_remote_description(now, theirs.map_err(|error| refused(&error))?)
             .map_err(|error| refused(&error))?;
         let answer = self
             .rtc
@@ -82,20 +84,18 @@ impl State {
             .set_local_description(now, answer)
             .map_err(|error| refused(&error))?;
         let ours = self.description()?;
-        self.credentials = Credentials::of(&ours, offer, false);
+        let answer = offered.answered(&ours)?;
+        self.credentials = Credentials::of(&ours, &offered.text, false);
         let credentials = self.credentials.as_ref();
         self.following = credentials.and_then(Credentials::following);
-        self.check_description(offer)?;
+        self.keep_to(offered.limits)?;
         self.tick(now, send);
-        Ok(ours)
+        Ok(answer)
     }
 
-    /// Reads the limits of the far side's description, and checks that it takes sound and has Opus.
-    fn check_description(&mut self, theirs: &str) -> Result<(), PeerError> {
-        self.limits = Limits::of(theirs);
-        if let Some(why) = description::audio_refused(theirs) {
-            return Err(PeerError::Description(why.to_owned()));
-        }
+    /// Keeps to the limits of the far side's description from now on, with the Opus that was agreed on.
+    fn keep_to(&mut self, limits: Limits) -> Result<(), PeerError> {
+        self.limits = limits;
         let sender = self.rtc.rtp_sender(self.sender);
         let codecs = sender.map(|mut it| it.get_parameters().rtp_parameters.codecs.clone());
         let opus = codecs.unwrap_or_default().into_iter().find(|codec| {
@@ -105,7 +105,7 @@ impl State {
                 .eq_ignore_ascii_case(MIME_TYPE_OPUS)
         });
         let Some(opus) = opus else {
-            return Err(PeerError::Description(NO_OPUS.to_owned()));
+            return Err(Refusal::NoOpus.into());
         };
         self.payload_type = opus.payload_type;
         Ok(())
@@ -115,3 +115,6 @@ impl State {
 fn refused(error: &dyn std::fmt::Display) -> PeerError {
     PeerError::Description(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;
