@@ -2,6 +2,7 @@
 
     python scripts/wheels/build.py [--out dist] [--no-try] [--vendored] [PYTHON ...]
     python scripts/wheels/build.py --target aarch64-unknown-linux-gnu --foreign-python COMMAND
+    python scripts/wheels/build.py --abi3t --foreign-python COMMAND
 
 zig links, so that the wheel needs no newer glibc than 2.17 (manylinux2014), whatever this machine
 has. Run it with the interpreter of an environment that has the extra `wheels`: `make wheels`.
@@ -11,6 +12,9 @@ An interpreter without a GIL gets a wheel of its own; `cpython.sh` builds one.
 The second form makes the wheel for a machine of another kind. It is tried where a command is given
 that runs a Python of that kind, such as `qemu-aarch64-static -L ROOT ROOT/usr/bin/python3.11`.
 `debian_arm64.sh` has what it takes on Debian.
+
+The third makes the wheel for CPython 3.15 and later, with a GIL and without one (PEP 803). COMMAND
+runs such a Python, for instance `chroot ROOT /usr/bin/python3.15`.
 """
 
 from __future__ import annotations
@@ -38,6 +42,9 @@ MOST_BYTES = 5_000_000
 HOST = "x86_64-unknown-linux-gnu"
 GLIBC = "manylinux_2_17"
 """The oldest systems that a wheel runs on (PEP 600)."""
+
+ABI3T = ("--interpreter", "python3.15", "--features", "pyo3/abi3t-py315")
+"""What maturin is told for the stable ABI with and without a GIL. `abi3audit` does not know it."""
 
 OTHERS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 """What the packages that stapes needs may be made for."""
@@ -93,7 +100,7 @@ def try_on_foreign(python: str, wheel: Path, machine: str) -> str:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         pip += ["--target", folder, "--only-binary=:all:"]
         pip += ["--python-version", version, "--implementation", "cp"]
-        for abi in (f"cp{version.replace('.', '')}", "abi3", "none"):
+        for abi in (f"cp{version.replace('.', '')}", "abi3", "abi3t", "none"):
             pip += ["--abi", abi]
         for system in OTHERS:
             pip += ["--platform", f"{system}_{machine}"]
@@ -109,15 +116,14 @@ def is_free_threaded(python: str) -> bool:
     return run(python, "-c", told).strip() == "True"
 
 
-def build(out: Path, target: str, python: str | None = None) -> Path:
-    """Builds the wheel for a kind of machine; for one interpreter alone, if it is named."""
+def build(out: Path, target: str, *more: str) -> Path:
+    """Builds the wheel for a kind of machine, with more arguments for maturin."""
     machine = target.partition("-")[0]
     run(sys.executable, HERE / "third_party.py", target)
     maturin = ["maturin", "build", "--profile", "dist", "--compression-level", "9"]
     if target != HOST:
         maturin += ["--target", target]
-    if python is not None:
-        maturin += ["--interpreter", python]
+    maturin += more
     with tempfile.TemporaryDirectory() as made:
         run(*maturin, "--zig", "--compatibility", "manylinux2014", "--out", made)
         (wheel,) = Path(made).glob(f"stapes-*{machine}.whl")
@@ -142,22 +148,26 @@ def main() -> None:
     parser.add_argument("--no-try", action="store_true", help="install and run nothing")
     parser.add_argument("--vendored", action="store_true", help="an sdist with all crates, too")
     parser.add_argument("--target", default=HOST, help="the machine, in Rust's name for it")
-    parser.add_argument("--foreign-python", help="the command that runs a Python of that machine")
+    parser.add_argument("--abi3t", action="store_true", help="for CPython 3.15 and later alone")
+    parser.add_argument("--foreign-python", help="the command that runs a Python for the wheel")
     parser.add_argument("pythons", nargs="*", help="interpreters besides the one that runs this")
     options = parser.parse_args()
     out: Path = options.out
-    is_foreign = options.target != HOST
+    is_foreign = options.abi3t or options.target != HOST
     if not is_foreign:
         build_sources(out, options.vendored)
     machine = options.target.partition("-")[0]
     for old in out.glob(f"stapes-*{machine}.whl"):
-        old.unlink()
+        if options.abi3t == (".abi3t-" in old.name):
+            old.unlink()
     pythons = [] if is_foreign else [sys.executable, *options.pythons]
     free = [python for python in pythons if is_free_threaded(python)]
     # Before CPython 3.15 there is no stable ABI without a GIL: each has a wheel of its own.
     wheels = {
-        build(out, options.target): [python for python in pythons if python not in free],
-        **{build(out, options.target, python): [python] for python in free},
+        build(out, options.target, *(ABI3T if options.abi3t else ())): [
+            python for python in pythons if python not in free
+        ],
+        **{build(out, options.target, "--interpreter", python): [python] for python in free},
     }
     made = [*wheels] if is_foreign else [*sorted(out.glob("stapes-*.tar.*")), *wheels]
     run("twine", "check", "--strict", *(it for it in made if it.suffix != ".xz"))
