@@ -129,7 +129,9 @@ impl Offered {
         }
         let idle = &mut answer.media[index];
         names.insert(0, idle.mid().unwrap_or_default().to_owned());
-        lines.into_iter().for_each(|line| idle.push(line));
+        for line in lines {
+            idle.push(line);
+        }
         let group = format!("BUNDLE {}", names.join(" "));
         answer.session.set("group", &group);
     }
