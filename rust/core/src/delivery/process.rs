@@ -43,11 +43,6 @@ impl Process {
         Self(current())
     }
 
-    /// The number that the system gave it.
-    pub fn id(self) -> u32 {
-        self.0
-    }
-
     /// Whether this is the process that runs.
     pub fn is_current(self) -> bool {
         self.0 == current()

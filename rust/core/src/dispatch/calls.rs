@@ -16,7 +16,7 @@ use crate::calls::carrier::Carrier;
 use crate::calls::security::origins::Origins;
 use crate::calls::server::{CallHost, CallServer, Route};
 #[cfg(feature = "webrtc")]
-use crate::calls::webrtc::{AnswerError, Places, WebRtcCallOptions};
+use crate::calls::webrtc::{AnswerError, PendingOffers, WebRtcCallOptions};
 use crate::calls::{Call, CallEvent, CallLine, CallObserver, CallOptions, Files};
 use crate::delivery::process::{Forked, Process};
 use crate::delivery::queue::{PastBound, QueueSettings};
@@ -180,8 +180,8 @@ impl DispatchedCall {
         };
         let id = format!("{:032x}", rand::random::<u128>());
         self.sink.carrier.handle.spawn(async move {
-            let (options, places) = (Arc::new(options), Places::of_process());
-            let answered = crate::calls::webrtc::answer(&offer, local, &options, &places).await;
+            let (options, waiting) = (Arc::new(options), PendingOffers::of_process());
+            let answered = crate::calls::webrtc::answer(&offer, local, &options, &waiting).await;
             let is_offer_invalid = matches!(answered, Err(AnswerError::Offer(_)));
             let is_busy = matches!(answered, Err(AnswerError::Busy));
             let (description, problem, page) = match answered {

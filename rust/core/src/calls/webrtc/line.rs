@@ -24,7 +24,7 @@ pub(super) use self::sound::Pipelines;
 
 use self::messages::{Channel, Messages, NothingTaken, Sending, send};
 use self::sound::HALF_GRID;
-use super::places::Place;
+use super::pending::PendingOffer;
 use super::{WebRtcCallOptions, WebRtcLine};
 use crate::calls::carriers::webrtc::{refusal_of, start_of};
 use crate::calls::leg::Leg;
@@ -82,7 +82,7 @@ struct Driver<'a, P> {
     pipelines: Pipelines,
     messages: Messages,
     /// Held until the call has started.
-    pending: Option<Place>,
+    pending: Option<PendingOffer>,
     /// When the page's sound is due next.
     play_at: Option<Duration>,
     /// When the call starts without a word of the page.

@@ -6,7 +6,7 @@
 mod candidates;
 mod line;
 mod options;
-mod places;
+mod pending;
 mod whip;
 
 use std::fmt;
@@ -18,7 +18,7 @@ use thiserror::Error;
 
 pub use self::line::PipelineError;
 pub use self::options::WebRtcCallOptions;
-pub use self::places::{Place, Places};
+pub use self::pending::{PendingOffer, PendingOffers};
 pub use self::whip::Offers;
 
 use self::line::Pipelines;
@@ -55,7 +55,7 @@ pub struct WebRtcLine {
     pipelines: Pipelines,
     has_messages: bool,
     /// Its place among the offers whose calls have not started.
-    pending: Place,
+    pending: PendingOffer,
 }
 
 impl fmt::Debug for WebRtcLine {
@@ -65,15 +65,15 @@ impl fmt::Debug for WebRtcLine {
 }
 
 /// Answers a page's offer from the options' addresses, or else from `local`. Returns the answer, with all
-/// candidates, and the line, which has one of these places until its call has started. Must be called within a
+/// candidates, and the line, which is one of the offers that wait until its call has started. Must be called within a
 /// tokio runtime.
 pub async fn answer(
     offer: &str,
     local: IpAddr,
     options: &Arc<WebRtcCallOptions>,
-    places: &Places,
+    waiting: &PendingOffers,
 ) -> Result<(String, WebRtcLine), AnswerError> {
-    let pending = places.take(options.max_pending).ok_or(AnswerError::Busy)?;
+    let pending = waiting.add(options.max_pending).ok_or(AnswerError::Busy)?;
     if !offer.starts_with("v=0") {
         return Err(AnswerError::Offer(
             "it is no session description (SDP)".to_owned(),

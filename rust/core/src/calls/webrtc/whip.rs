@@ -21,7 +21,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use tracing::info;
 
-use super::{AnswerError, Places, WebRtcCallOptions, answer};
+use super::{AnswerError, PendingOffers, WebRtcCallOptions, answer};
 use crate::calls::line::CallLine;
 
 /// The media type of a session description.
@@ -53,7 +53,7 @@ struct Lines {
 pub struct Offers {
     options: Arc<WebRtcCallOptions>,
     lines: Mutex<Lines>,
-    places: Places,
+    waiting: PendingOffers,
 }
 
 impl Offers {
@@ -61,7 +61,7 @@ impl Offers {
         Self {
             options: Arc::new(options),
             lines: Mutex::default(),
-            places: Places::of_path(),
+            waiting: PendingOffers::of_path(),
         }
     }
 
@@ -144,7 +144,7 @@ impl Offers {
             let why = "the offer is no text\n";
             return Err(plain(StatusCode::BAD_REQUEST, why));
         };
-        let answered = answer(offer, local, &self.options, &self.places).await;
+        let answered = answer(offer, local, &self.options, &self.waiting).await;
         let (description, rtc_line) = answered.map_err(|error| {
             let why = format!("{error}\n");
             match error {

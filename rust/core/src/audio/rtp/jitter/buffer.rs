@@ -4,8 +4,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::base::BaseDelay;
+use super::budget::SoundBudget;
 use super::order::{Order, PacketPosition, Past};
-use super::pace::Pace;
 use super::target::TargetDelay;
 use super::{Content, Insertion, JitterError, JitterOptions, JitterStats, Playout, RtpPacket};
 use crate::audio::opus::packet::{self, CLOCK_RATE};
@@ -39,7 +39,7 @@ pub struct JitterBuffer {
     bytes: usize,
     next: Option<Next>,
     past: Past,
-    pace: Pace,
+    budget: SoundBudget,
     stats: JitterStats,
 }
 
@@ -99,14 +99,14 @@ impl JitterBuffer {
             bytes: 0,
             next: None,
             past: Past::default(),
-            pace: Pace::new(options.max_ahead),
+            budget: SoundBudget::new(options.max_ahead),
             stats: JitterStats::default(),
         })
     }
 
     /// How much sound may come faster than in real time from now on, in place of what the options say.
     pub fn allow_ahead(&mut self, max_ahead: Duration) {
-        self.pace = Pace::new(max_ahead);
+        self.budget = SoundBudget::new(max_ahead);
     }
 
     /// Inserts a packet that arrived at `now`.
@@ -130,7 +130,7 @@ impl JitterBuffer {
             if now < due {
                 return None;
             }
-            if self.pace.takes(step.ticks(), now) {
+            if self.budget.takes(step.ticks(), now) {
                 break step;
             }
             self.pass_over(step);

@@ -54,10 +54,10 @@
 //! unchanged: this happens after a pause if the sender's timestamps stand still while it is silent.
 
 mod base;
+mod budget;
 mod buffer;
 mod options;
 mod order;
-mod pace;
 mod stats;
 mod target;
 #[cfg(test)]

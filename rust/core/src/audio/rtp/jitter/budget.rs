@@ -12,14 +12,14 @@ const NANOS_PER_TICK: u64 = 1_000_000_000 * 100 / (CLOCK_RATE as u64 * PERCENT);
 /// Bounds the sound that is played out by the time that passes: to decode it, or to fill a gap, costs the same
 /// whether its packets are long or short, and a packet of a few bytes may say that it has 120 ms.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(super) struct SoundBudget {
     /// How far ahead of what is earned it may be.
     most: Duration,
     /// When all that was played out is earned.
     earned_at: Duration,
 }
 
-impl Pace {
+impl SoundBudget {
     pub(super) fn new(max_ahead: Duration) -> Self {
         Self {
             most: max_ahead.saturating_mul(100) / PERCENT as u32,
@@ -46,14 +46,15 @@ mod tests {
     #[test]
     fn a_burst_is_taken_and_then_a_little_more_than_real_time() {
         let at = Duration::from_millis;
-        let mut pace = Pace::new(at(1_000));
-        let taken = |pace: &mut Pace, now| (0..200).filter(|_| pace.takes(960, now)).count();
-        assert_eq!(taken(&mut pace, at(0)), 50);
-        assert_eq!(taken(&mut pace, at(500)), 27);
+        let mut budget = SoundBudget::new(at(1_000));
+        let taken =
+            |budget: &mut SoundBudget, now| (0..200).filter(|_| budget.takes(960, now)).count();
+        assert_eq!(taken(&mut budget, at(0)), 50);
+        assert_eq!(taken(&mut budget, at(500)), 27);
         // What was not used is not kept.
-        assert_eq!(taken(&mut pace, at(60_000)), 50);
+        assert_eq!(taken(&mut budget, at(60_000)), 50);
         // In real time it goes on for ever.
-        let mut pace = Pace::new(at(20));
-        assert!((0..10_000).all(|n| pace.takes(960, at(20 * n))));
+        let mut budget = SoundBudget::new(at(20));
+        assert!((0..10_000).all(|n| budget.takes(960, at(20 * n))));
     }
 }
