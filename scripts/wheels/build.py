@@ -31,6 +31,7 @@ import time
 import zipfile
 from pathlib import Path
 
+from recompress import recompress
 from vendored import vendor
 
 ROOT = Path(__file__).parent.parent.parent
@@ -127,6 +128,7 @@ def build(out: Path, target: str, *more: str) -> Path:
     with tempfile.TemporaryDirectory() as made:
         run(*maturin, "--zig", "--compatibility", "manylinux2014", "--out", made)
         (wheel,) = Path(made).glob(f"stapes-*{machine}.whl")
+        recompress(wheel)
         out.mkdir(exist_ok=True)
         return Path(shutil.move(wheel, out / wheel.name))
 
