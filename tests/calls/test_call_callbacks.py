@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +133,8 @@ async def test_what_cannot_be_called_or_would_never_run_is_refused_where_it_is_g
         for callback in (yields, yields_later):
             with pytest.raises(TypeError, match=f"callback {callback.__name__} is a generator"):
                 call.on(Dtmf, callback)
+        with pytest.raises(TypeError, match=r"callback functools\.partial.* is a generator"):
+            call.on(Dtmf, functools.partial(yields))
 
 
 async def test_any_event_and_several_classes_may_be_named() -> None:

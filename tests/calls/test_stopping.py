@@ -180,3 +180,16 @@ async def test_a_server_that_cannot_have_one_of_its_ports_listens_on_none_and_ma
     async with server:
         assert is_listening(server.port)
         assert server.ports == {"audiosocket": taken}
+
+
+async def test_a_server_that_listens_is_left_as_it_is_by_another_start():
+    server = CallServer(port=0)
+
+    @server.twilio("/twilio")
+    async def answer(call: Call) -> None:
+        await call.ended()
+
+    async with server:
+        with pytest.raises(RuntimeError, match="the server listens already"):
+            await server.__aenter__()
+        assert is_listening(server.port)

@@ -313,8 +313,8 @@ class Call:
             raise TypeError(f"callback must be callable, not {type(callback).__name__}")
         if inspect.isasyncgenfunction(callback) or inspect.isgeneratorfunction(callback):
             raise TypeError(
-                f"callback {callback.__name__} is a generator, which would never run: it must not "
-                "yield"
+                f"callback {getattr(callback, '__name__', repr(callback))} is a generator, which "
+                "would never run: it must not yield"
             )
         self._callbacks.append((kind, callback))
         return callback

@@ -336,6 +336,8 @@ class CallServer:
             await first_of(self.close(drain=drain), signalled.at_once.wait())
 
     async def __aenter__(self) -> CallServer:
+        if self._core is not None:
+            raise RuntimeError("the server listens already")
         try:
             self._listen()
         except BaseException:

@@ -55,7 +55,10 @@ class SessionUsage(Usage):
 
 
 def _add_up(usage: SessionUsage) -> None:
-    """Adds what was noted. Tools read from their own threads: one adds, and the others wait."""
+    """Adds what was noted. Tools read from their own threads: one of them adds.
+
+    Another that reads meanwhile may get the sum from before.
+    """
     with _adding:
         if not object.__getattribute__(usage, "__dict__"):
             object.__setattr__(usage, "__dict__", vars(Usage()))

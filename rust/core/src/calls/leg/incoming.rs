@@ -69,6 +69,8 @@ impl Leg {
                         }
                         return;
                     }
+                    // It was sent: no silence is put in its place.
+                    intake.forget_place();
                     Said::Ignored(Ignored::TooFast)
                 }
                 LegMessage::Packet(packet, at_ms) if is_started => {
@@ -79,6 +81,7 @@ impl Leg {
                         }
                         return;
                     }
+                    intake.forget_place();
                     Said::Ignored(Ignored::TooFast)
                 }
                 LegMessage::Media(_) | LegMessage::Packet(..) => {

@@ -23,6 +23,9 @@ struct Boundary {
     by: Duration,
 }
 
+/// How much faster than in real time a server may send: an answer as a whole.
+const MAX_AHEAD: Duration = Duration::from_secs(300);
+
 /// The driver's jitter buffer and decoder of the answer's sound.
 pub(super) struct DownlinkDecoder {
     receiver: OpusReceiver,
@@ -41,8 +44,10 @@ pub(super) struct DownlinkDecoder {
 
 impl DownlinkDecoder {
     pub fn new(rate: u32, options: JitterOptions) -> Result<Self, ReceiverError> {
+        let mut receiver = OpusReceiver::new(rate, options)?;
+        receiver.allow_ahead(MAX_AHEAD);
         Ok(Self {
-            receiver: OpusReceiver::new(rate, options)?,
+            receiver,
             options,
             boundaries: VecDeque::new(),
             arriving: 0,

@@ -79,3 +79,21 @@ fn who_was_not_heard_for_a_while_has_his_silence_for_nothing() {
     }
     assert_eq!(caller.leg.ignored(), 0);
 }
+
+#[test]
+fn what_was_dropped_after_a_stall_delays_nobody_who_speaks_on() {
+    let mut caller = Caller::new();
+    // Twenty seconds come at once, five more than may be ahead.
+    for n in 0..1_000 {
+        caller.says(n * 20, 20_000);
+    }
+    let (ignored, heard) = (caller.leg.ignored(), caller.heard);
+    assert_eq!(ignored, 250);
+    for n in 1_000..1_200 {
+        caller.says(n * 20, 20_000 + (n - 1_000) * 20);
+    }
+    // The first waits for the rate to allow it; all others are heard, and no silence before them.
+    assert!(caller.leg.ignored() - ignored <= 2);
+    let said_ms = (caller.heard - heard) / 8;
+    assert!((3_900..=4_000).contains(&said_ms), "{said_ms} ms");
+}

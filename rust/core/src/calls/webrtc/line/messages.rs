@@ -9,9 +9,9 @@ use tracing::info;
 use crate::calls::leg::MAX_WAITING_MESSAGES;
 use crate::transport::webrtc::{Peer, PeerError};
 
-/// The bytes of messages that may wait for a page that does not take them: minutes of a conversation's
-/// events. Messages may be of any length, so their number alone bounds nothing.
-const MAX_WAITING_BYTES: usize = 4 << 20;
+/// The bytes of messages that may wait for a page that does not take them. Messages may be of any length, so
+/// their number alone bounds nothing; an application may send some images at once.
+const MAX_WAITING_BYTES: usize = 32 << 20;
 
 /// More messages wait for a page than may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded_in_number_and_bytes_until_it_is_sent() {
-        for (length, most) in [(10, MAX_WAITING_MESSAGES), (1 << 20, 4), (64 << 20, 1)] {
+        for (length, most) in [(10, MAX_WAITING_MESSAGES), (4 << 20, 8), (64 << 20, 1)] {
             let mut messages = Messages::new(true);
             messages.channel = Channel::Open;
             let text = "x".repeat(length);
