@@ -29,7 +29,7 @@ class Completion(Generic[T]):
         keeps: is kept alive as long as the completion.
     """
 
-    __slots__ = ("_error", "_future", "_is_told", "_keeps", "_report", "_wait")
+    __slots__ = ("_error", "_future", "_is_told", "_keeps", "_report", "_wait", "_waiting")
 
     def __init__(
         self,
@@ -46,27 +46,44 @@ class Completion(Generic[T]):
         self._report = report
         self._wait = wait
         self._is_told = False
+        self._waiting = 0
 
     def __await__(self) -> Generator[Any, None, T]:
         if self._error is not None:
             self._is_told = True
             raise self._error
-        if (future := self._future) is not None:
-            if isinstance(future, concurrent.futures.Future):
-                future = asyncio.wrap_future(future)
+        if (command := self._future) is not None:
+            if isinstance(command, concurrent.futures.Future):
+                future = asyncio.wrap_future(command)
+            else:
+                future = command
+            self._waiting += 1
             try:
-                result = yield from asyncio.shield(future).__await__()
+                result = yield from _end_of(future).__await__()
             except (asyncio.CancelledError, GeneratorExit):
+                self._waiting -= 1
                 # The wait was given up: how the command ends is to be told all the same.
+                if self._report is not None:
+                    _watch(command, self._tell)
                 raise
             except BaseException:
+                self._waiting -= 1
                 self._is_told = True
                 raise
+            self._waiting -= 1
             self._is_told = True
             return result
         if self._wait is not None:
             return (yield from self._wait().__await__())
         return None  # type: ignore[return-value]
+
+    def _tell(self, future: asyncio.Future[Any] | concurrent.futures.Future[Any]) -> None:
+        """Reports a failure, unless somebody else waits for it still."""
+        if self._report is None or self._waiting or self._is_told or future.cancelled():
+            return
+        self._is_told = True
+        if (error := future.exception()) is not None:
+            self._report(error)
 
     def __del__(self) -> None:
         report = self._report
@@ -98,7 +115,29 @@ class _Reporter:
             self._report(error)
 
 
-def _watch(future: asyncio.Future[T] | concurrent.futures.Future[T], reporter: _Reporter) -> None:
+async def _end_of(future: asyncio.Future[T]) -> T:
+    """The result of a future, which goes on where the wait for it is given up.
+
+    `asyncio.shield` logs a failure that comes after that, from CPython 3.14 on.
+    """
+    try:
+        await asyncio.wait([future])
+    except BaseException:
+        future.add_done_callback(_take_note)
+        raise
+    return future.result()
+
+
+def _take_note(future: asyncio.Future[Any]) -> None:
+    """Asks for a failure, which the loop would log otherwise."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _watch(
+    future: asyncio.Future[T] | concurrent.futures.Future[T],
+    reporter: Callable[[asyncio.Future[Any] | concurrent.futures.Future[Any]], None],
+) -> None:
     """Calls `reporter` when the future is done; the collector may run this in any thread."""
     if future.done():
         reporter(future)
