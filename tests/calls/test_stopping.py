@@ -176,7 +176,7 @@ async def test_a_server_that_cannot_have_one_of_its_ports_listens_on_none_and_ma
         with pytest.raises(OSError, match=f"port {taken}: .*another program has it"):
             async with server:
                 pass
-        assert not is_listening(server.port)
+        await until(lambda: not is_listening(server.port))
     async with server:
         assert is_listening(server.port)
         assert server.ports == {"audiosocket": taken}
