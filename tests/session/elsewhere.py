@@ -33,6 +33,14 @@ SPEECH = ['{"type":"response.created","response":{"id":"r"}}', *[DELTA] * 100]
 """An answer of a hundred chunks of 4,800 bytes."""
 
 
+def block_until(condition: Callable[[], object]) -> None:
+    """Blocks the event loop, until something has happened elsewhere or a test would give up."""
+    for _ in range(int(SECONDS * 100)):
+        if condition():
+            break
+        threading.Event().wait(0.01)
+
+
 def session_to(url: str, **options: Any) -> Any:
     return RealtimeSession(
         RealtimeAgent(name="front"),

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import threading
 import weakref
 from typing import Any
 
 import pytest
 from agents import UserError
 from calling import KEY, SECONDS, Seen, eventually
-from elsewhere import Elsewhere, RudeElsewhere
+from elsewhere import Elsewhere, RudeElsewhere, block_until
 
 import stapes
 from stapes import (
@@ -152,11 +151,7 @@ async def test_closing_a_session_that_the_far_end_has_just_closed_loses_no_event
         reader = session.events(stapes.Error, stapes.ConnectionChanged)
         await session.connect()
         there.go()
-        for _ in range(int(SECONDS * 100)):
-            # Blocks the loop on purpose: what comes waits to be dispatched.
-            if session.status == "disconnected":
-                break
-            threading.Event().wait(0.01)
+        block_until(lambda: session.status == "disconnected")
         await session.close()
         async with asyncio.timeout(SECONDS):
             seen = [event async for event in reader]

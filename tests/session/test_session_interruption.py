@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from calling import KEY, SECONDS, silence, spoken
+from elsewhere import block_until
 
 from stapes import (
     AgentEnd,
@@ -160,10 +161,7 @@ async def test_a_loop_that_was_busy_hears_nothing_of_the_interrupted_answer(run)
             session.send_audio(speech)
             # Blocks the loop until the server has been told where to cut.
             (call,) = holder[0].calls
-            for _ in range(500):
-                if call.received.of("conversation.item.truncate"):
-                    break
-                threading.Event().wait(0.01)
+            block_until(lambda: call.received.of("conversation.item.truncate"))
             seen = []
             async with asyncio.timeout(SECONDS):
                 async for event in reader:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from typing import Any
 
 import pytest
 from calling import KEY, SECONDS, eventually
-from elsewhere import SPEECH, RudeElsewhere
+from elsewhere import SPEECH, RudeElsewhere, block_until
 
 from stapes import (
     AgentEnd,
@@ -188,11 +187,7 @@ async def test_a_loop_that_stands_still_ends_the_connection_and_says_why():
         changes = session.events(ConnectionChanged)
         await session.connect()
         there.go()
-        for _ in range(int(SECONDS * 100)):
-            # Blocks the loop on purpose.
-            if session.status == "disconnected":
-                break
-            threading.Event().wait(0.01)
+        block_until(lambda: session.status == "disconnected")
         assert session.status == "disconnected"
         async with asyncio.timeout(SECONDS):
             reasons = [change.reason async for change in changes]
@@ -210,10 +205,7 @@ async def test_a_session_connects_again_after_its_loop_stood_still(run):
         session.on("error", lambda event: None)
         await session.connect()
         there.go()
-        for _ in range(int(SECONDS * 100)):
-            if session.status == "disconnected":
-                break
-            threading.Event().wait(0.01)
+        block_until(lambda: session.status == "disconnected")
     await session.close()
     await session.connect(url=server.url)
     session.send_message("hi")
@@ -228,10 +220,7 @@ async def test_sound_that_a_busy_loop_missed_is_dropped_by_name_and_the_rest_com
         reader = session.events(Audio, Lagging, Error)
         await session.connect()
         there.go()
-        for _ in range(int(SECONDS * 100)):
-            if session.probe.traffic()[0] >= len(SPEECH):
-                break
-            threading.Event().wait(0.01)
+        block_until(lambda: session.probe.traffic()[0] >= len(SPEECH))
         async with asyncio.timeout(SECONDS):
             events = [await anext(reader) for _ in range(11)]
         await session.close()
@@ -258,10 +247,7 @@ async def test_words_and_history_that_a_busy_loop_missed_come_in_fewer_events():
         reader = session.events(TranscriptDelta, HistoryUpdated, Lagging, Error, ConnectionChanged)
         await session.connect()
         there.go()
-        for _ in range(int(SECONDS * 100)):
-            if session.probe.traffic()[0] >= len(frames):
-                break
-            threading.Event().wait(0.01)
+        block_until(lambda: session.probe.traffic()[0] >= len(frames))
         assert session.status == "connected"
         await eventually(lambda: len(session.history) and words_of(session) == f"{count - 1}")
         await session.close()

@@ -10,6 +10,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
+from stapes.callback_checks import check_callback
 from stapes.calls.dispatching import MessageDispatcher
 from stapes.calls.events import CallEnded, CallEvent, CallMessage, CallResumed
 from stapes.calls.messages import CallPlayed, CallText
@@ -309,13 +310,7 @@ class Call:
             ) from None
         if callback is None:
             return lambda decorated: self.on(kind, decorated)
-        if not callable(callback):
-            raise TypeError(f"callback must be callable, not {type(callback).__name__}")
-        if inspect.isasyncgenfunction(callback) or inspect.isgeneratorfunction(callback):
-            raise TypeError(
-                f"callback {getattr(callback, '__name__', repr(callback))} is a generator, which "
-                "would never run: it must not yield"
-            )
+        check_callback(callback)
         self._callbacks.append((kind, callback))
         return callback
 

@@ -79,11 +79,9 @@ class Completion(Generic[T]):
 
     def _tell(self, future: asyncio.Future[Any] | concurrent.futures.Future[Any]) -> None:
         """Reports a failure, unless somebody else waits for it still."""
-        if self._report is None or self._waiting or self._is_told or future.cancelled():
-            return
-        self._is_told = True
-        if (error := future.exception()) is not None:
-            self._report(error)
+        if self._report is not None and not self._waiting and not self._is_told:
+            self._is_told = True
+            _Reporter(self._report)(future)
 
     def __del__(self) -> None:
         report = self._report

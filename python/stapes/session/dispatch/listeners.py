@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import weakref
 from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from stapes._core import EventQueue
+from stapes.callback_checks import check_callback
 from stapes.config import whole_number
 from stapes.events import AnyEvent, Audio, AudioInterrupted, Lagging, TransportEvent
 from stapes.session.dispatch.callbacks import CallbackHost, CallbackWorker, is_async
@@ -123,13 +123,7 @@ class Listeners:
             raise ValueError(
                 f"event {event!r} is unknown: use {', '.join(sorted(self._kinds.by_type))}, or *"
             )
-        if not callable(callback):
-            raise TypeError(f"callback must be callable, not {type(callback).__name__}")
-        if inspect.isasyncgenfunction(callback) or inspect.isgeneratorfunction(callback):
-            raise TypeError(
-                f"callback {callback.__name__} is a generator, which would never run: it must not "
-                "yield"
-            )
+        check_callback(callback)
         listener: Listener = callback
         if concurrency is not None:
             whole_number(concurrency, "concurrency", at_least=1)
