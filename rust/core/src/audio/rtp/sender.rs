@@ -208,7 +208,7 @@ impl OpusSender {
             }
             dropped += match self.queue.take_packet() {
                 Some(packet) => packet.samples(self.rate()),
-                None => self.queue.take(excess).len(),
+                None => self.queue.discard(excess),
             };
         }
         self.stats.dropped += dropped as u64;
@@ -356,7 +356,7 @@ impl OpusSender {
     fn take_frame(&mut self) {
         let samples = self.frame_samples();
         self.frame.clear();
-        self.frame.extend(self.queue.take(samples));
+        self.queue.take_into(&mut self.frame, samples);
         self.frame.resize(samples, 0);
         self.end_of_queue();
     }

@@ -122,7 +122,7 @@ impl Leg {
         self.converter = None;
         if !self.unsent.is_empty() {
             // Packets were decoded before.
-            let unsent: Vec<u8> = self.unsent.take(usize::MAX).collect();
+            let unsent = self.unsent.take(usize::MAX);
             self.convert(&unsent, before);
             // What follows comes in a format of its own.
             self.converter = None;
@@ -198,7 +198,7 @@ impl Leg {
     }
 
     fn send_sound(&mut self, length: usize, now: Duration) {
-        let mut sound: Vec<u8> = self.unsent.take(length).collect();
+        let mut sound = self.unsent.take(length);
         // Most of the time nothing waits.
         self.unsent.shrink(0);
         self.is_passing = false;
