@@ -3,6 +3,7 @@
 mod negotiation;
 mod path;
 mod received;
+mod sending;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -14,10 +15,8 @@ use rtc::peer_connection::RTCPeerConnection;
 use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent};
 use rtc::peer_connection::state::{RTCIceConnectionState, RTCPeerConnectionState};
 use rtc::peer_connection::transport::RTCDtlsTransportState;
-use rtc::rtp;
 use rtc::rtp_transceiver::RTCRtpSenderId;
 use rtc::sansio::Protocol;
-use rtc::shared::error::Error as StackError;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
 use tracing::debug;
 
@@ -32,8 +31,10 @@ use super::repeating::Repeating;
 use super::voice::Voice;
 use crate::audio::passthrough::PacketLimits;
 use crate::transport::webrtc::peer::{
-    OPUS_PAYLOAD_TYPE, Opus, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats,
+    OPUS_PAYLOAD_TYPE, PeerError, PeerEvent, PeerSettings, PeerState, PeerStats,
 };
+
+pub(super) use self::sending::Written;
 
 /// The longest time that the deadline is set ahead.
 const FAR: Duration = Duration::from_secs(3600);
@@ -44,14 +45,6 @@ const NEAR: Duration = Duration::from_millis(1);
 /// How long the data channel must have been quiet for its timers to be late by as much: the stack asks to be
 /// called every 200 ms, though nothing is to be done.
 const QUIET: Duration = Duration::from_secs(1);
-
-/// The result of writing messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
-    All,
-    /// The buffer is full until the far side acknowledges more.
-    Full,
-}
 
 /// The phase of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,51 +150,6 @@ impl State {
         })
     }
 
-    /// Writes texts to the data channel while its buffer has room, and takes them out of the queue. They
-    /// share datagrams where they are short.
-    pub fn write_texts(
-        &mut self,
-        texts: &mut VecDeque<String>,
-        now: Instant,
-        send: impl FnMut(SocketAddr, SocketAddr, &[u8]),
-    ) -> Result<Written, PeerError> {
-        let mut written = Ok(Written::All);
-        while let Some(text) = texts.front() {
-            written = self.write_text(text, now);
-            if written == Ok(Written::Full) {
-                break;
-            }
-            texts.pop_front();
-            if written.is_err() {
-                break;
-            }
-        }
-        self.last_exchanged = now;
-        self.tick(now, send);
-        written
-    }
-
-    /// A message that is longer than the whole buffer is sent alone.
-    fn write_text(&mut self, text: &str, now: Instant) -> Result<Written, PeerError> {
-        let bytes = text.len();
-        if bytes > self.limits.message {
-            return Err(PeerError::TooLong { bytes });
-        }
-        let id = self.channel.filter(|_| self.opened);
-        let Some(mut channel) = id.and_then(|id| self.rtc.data_channel(id)) else {
-            return Err(PeerError::Closed);
-        };
-        let held = channel.outstanding_bytes();
-        if held > 0 && held + bytes > self.channel_buffer {
-            return Ok(Written::Full);
-        }
-        match channel.send_text(now, text) {
-            Ok(()) => Ok(Written::All),
-            Err(StackError::ErrOutboundPacketTooLarge) => Err(PeerError::TooLong { bytes }),
-            Err(error) => Err(local(&error)),
-        }
-    }
-
     /// The longest message that the far side takes, in bytes.
     pub fn max_message(&self) -> usize {
         self.limits.message
@@ -215,41 +163,6 @@ impl State {
     pub fn unacknowledged(&mut self) -> usize {
         let channel = self.channel.and_then(|id| self.rtc.data_channel(id));
         channel.map_or(0, |channel| channel.outstanding_bytes())
-    }
-
-    pub fn write_opus(
-        &mut self,
-        packet: &Opus,
-        now: Instant,
-        mut send: impl FnMut(SocketAddr, SocketAddr, &[u8]),
-    ) -> Result<(), PeerError> {
-        if self.has_ended() {
-            return Err(PeerError::Closed);
-        }
-        if !self.is_connected() {
-            // What was said before the connection stood is lost, as on the network.
-            return Ok(());
-        }
-        let header = rtp::Header {
-            version: 2,
-            marker: packet.marker,
-            payload_type: self.payload_type,
-            sequence_number: self.sequence,
-            timestamp: packet.timestamp,
-            ssrc: self.ssrc,
-            ..rtp::Header::default()
-        };
-        let payload = packet.payload.clone();
-        let mut sender = self.rtc.rtp_sender(self.sender).ok_or(PeerError::Closed)?;
-        sender
-            .write_rtp(now, rtp::Packet { header, payload })
-            .map_err(|error| local(&error))?;
-        self.sequence = self.sequence.wrapping_add(1);
-        self.stats.packets_sent += 1;
-        self.stats.bytes_sent += packet.payload.len() as u64;
-        // No event and no deadline comes of it: to ask for them is a tenth of what a packet costs.
-        self.transmit(now, &mut send);
-        Ok(())
     }
 
     /// Handles a datagram from `source` to `local`.
@@ -369,33 +282,6 @@ impl State {
 
     pub fn stats(&self) -> PeerStats {
         self.stats
-    }
-
-    fn transmit(&mut self, now: Instant, send: &mut impl FnMut(SocketAddr, SocketAddr, &[u8])) {
-        let is_connected = self.is_connected();
-        while let Some(datagram) = self.rtc.poll_write() {
-            let TransportContext {
-                local_addr,
-                peer_addr,
-                ..
-            } = datagram.transport;
-            let message = &datagram.message;
-            if message.first().is_some_and(|first| *first >= 20) {
-                self.path = Some((local_addr, peer_addr));
-            }
-            if !self
-                .admission
-                .sends(message, local_addr, peer_addr, is_connected, now)
-            {
-                continue;
-            }
-            if let Some(repeating) = &mut self.repeating {
-                repeating.sent(message, local_addr, peer_addr);
-            }
-            let following = self.following.as_mut();
-            let to = following.map_or(peer_addr, |it| it.send(message, peer_addr));
-            send(local_addr, to, message);
-        }
     }
 
     fn drain(&mut self, now: Instant, mut send: impl FnMut(SocketAddr, SocketAddr, &[u8])) {
