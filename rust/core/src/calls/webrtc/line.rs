@@ -10,6 +10,7 @@ mod tests;
 mod timeline;
 
 use std::future::pending;
+use std::mem;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::pin;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use super::{WebRtcCallOptions, WebRtcLine};
 use crate::calls::carriers::webrtc::{refusal_of, start_of};
 use crate::calls::leg::Leg;
 use crate::calls::line::CallLine;
-use crate::transport::timer_grid::TimerGrid;
+use crate::transport::timer_grid::{self, TimerGrid};
 use crate::transport::webrtc::{Peer, PeerError, PeerEvent, PeerState};
 use crate::transport::{CloseReason, EndGuard, Endpoint as _, Frame, Outgoing};
 
@@ -83,6 +84,8 @@ struct Driver<'a, P> {
     messages: Messages,
     /// Held until the call has started.
     pending: Option<PendingOffer>,
+    /// The timer has fired, and what is due has not been handled since.
+    timer_fired: bool,
     /// When the page's sound is due next.
     play_at: Option<Duration>,
     /// When the call starts without a word of the page.
@@ -117,6 +120,7 @@ impl<'a, P: Peer> Driver<'a, P> {
             pipelines,
             messages: Messages::new(false),
             pending: None,
+            timer_fired: false,
             play_at: None,
             start_at: None,
             lost_at: None,
@@ -160,7 +164,10 @@ impl<'a, P: Peer> Driver<'a, P> {
                     self.sent(sent)
                 }
                 () = line.outgoing_ready().notified() => self.take_outgoing(),
-                () = timer.as_mut() => Continue(()),
+                () = timer.as_mut() => {
+                    self.timer_fired = true;
+                    Continue(())
+                }
             };
             if let Break(ended) = flow {
                 return ended;
@@ -293,6 +300,7 @@ impl<'a, P: Peer> Driver<'a, P> {
     /// Handles every deadline that has passed.
     fn handle_timers(&mut self) -> ControlFlow<CloseReason> {
         let now = self.now();
+        let timer_fired = mem::take(&mut self.timer_fired);
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
         if is_due(self.lost_at) {
             return Break(self.timed_out());
@@ -313,7 +321,8 @@ impl<'a, P: Peer> Driver<'a, P> {
             self.stats_at = now + STATS_INTERVAL;
             self.report_stats();
         }
-        if is_due(self.play_at)
+        let plays = |at| timer_grid::is_due(at, now, timer_fired);
+        if self.play_at.is_some_and(plays)
             && let Err(error) = self.play(now + HALF_GRID)
         {
             return Break(CloseReason::Lost {

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::error::Error;
 use std::future::{Future, pending};
+use std::mem;
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::audio::rtp::sender::SenderOptions;
 use crate::transport::endpoint::{CloseReason, Frame, Outgoing};
 use crate::transport::media::{MediaChange, SampleRates, SoundEndpoint, SoundStats, Uplink};
 use crate::transport::net::ConnectError;
-use crate::transport::timer_grid::{GRID, TimerGrid};
+use crate::transport::timer_grid::{self, GRID, TimerGrid};
 
 /// The interval between two reports of [`SoundStats`] to the endpoint.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
@@ -119,6 +120,7 @@ pub(super) async fn drive<P: Peer, E: SoundEndpoint + ?Sized>(
         started,
         grid,
         pipelines,
+        timer_fired: false,
         play_at: None,
         lost_at: None,
         channel_lost_at: None,
@@ -143,6 +145,8 @@ struct Driver<'a, P, E: ?Sized> {
     started: Instant,
     grid: TimerGrid,
     pipelines: AudioPipelines,
+    /// The timer has fired, and what is due has not been handled since.
+    timer_fired: bool,
     /// When the answer's sound is polled next.
     play_at: Option<Duration>,
     /// When the connection counts as lost, unless it recovers before.
@@ -223,7 +227,10 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
                     }
                     Continue(())
                 }
-                () = timer.as_mut() => Continue(()),
+                () = timer.as_mut() => {
+                    self.timer_fired = true;
+                    Continue(())
+                }
             };
             if let Break(ended) = flow {
                 return ended;
@@ -361,6 +368,7 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
     /// Handles every deadline that has passed.
     fn handle_timers(&mut self) -> ControlFlow<CloseReason> {
         let now = self.now();
+        let timer_fired = mem::take(&mut self.timer_fired);
         if self.lost_at.is_some_and(|at| at <= now) {
             return Break(self.timed_out());
         }
@@ -378,9 +386,10 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
             // It may carry the user's sound only now.
             self.offer_to_pass();
         }
-        if self.play_at.is_some_and(|at| at <= self.now()) {
-            let now = self.now() + EARLY;
-            if let Err(error) = self.pipelines.downlink_decoder.play(self.endpoint, now) {
+        let is_due = |at| timer_grid::is_due(at, now, timer_fired);
+        if self.play_at.is_some_and(is_due) {
+            let until = now + EARLY;
+            if let Err(error) = self.pipelines.downlink_decoder.play(self.endpoint, until) {
                 return Break(CloseReason::Lost {
                     cause: error.to_string(),
                 });
