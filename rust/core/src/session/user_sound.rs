@@ -165,6 +165,8 @@ impl Session {
             self.sink.outgoing_ready();
         }
         sound.note_congestion(Self::waiting_bytes(&state) > self.limits.high_water);
+        drop(state);
+        sound.uplink.wake_driver();
         Ok(())
     }
 
@@ -181,8 +183,10 @@ impl Session {
     pub fn mute(&self, muted: bool) {
         let mut state = self.lock();
         state.conversation.mute(muted);
-        if muted && let Some(sound) = &state.user_sound {
+        if muted && let Some(sound) = state.user_sound.clone() {
             sound.uplink.clear();
+            drop(state);
+            sound.uplink.wake_driver();
         }
     }
 
@@ -204,6 +208,85 @@ impl Session {
         match &state.connection {
             Some(connection) => connection.bytes(),
             None => sound.map_or(0, |sound| sound.uplink.bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Wake, Waker};
+
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::conversation::{Capabilities, Event, Options};
+    use crate::session::{Clock, ConnectionSettings, EventSink, OutgoingLimits, SoundSettings};
+    use crate::transport::{SampleRates, SoundEndpoint as _};
+
+    struct Deaf;
+
+    impl EventSink for Deaf {
+        fn push(&self, _: u64, _: Event) {}
+        fn pushed(&self) {}
+        fn drained(&self) {}
+        fn outgoing_ready(&self) {}
+    }
+
+    /// Looks, as soon as it is woken, whether it could go on.
+    struct Driver {
+        session: Arc<Session>,
+        could_go_on: AtomicBool,
+    }
+
+    impl Wake for Driver {
+        fn wake(self: Arc<Self>) {
+            let is_free = self.session.state.try_lock().is_ok();
+            self.could_go_on.store(is_free, Ordering::Release);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_driver_is_woken_for_the_users_sound_when_the_session_is_free() {
+        let session = Session::new(
+            Options::default(),
+            OutgoingLimits::default(),
+            Clock::default(),
+            Handle::current(),
+            Arc::new(Deaf),
+        );
+        let rates = SampleRates {
+            input: 24_000,
+            output: 24_000,
+        };
+        let settings = ConnectionSettings {
+            capabilities: Capabilities::MEDIA_TRACK,
+            sound: Some(SoundSettings {
+                rates,
+                max_waiting: 1 << 20,
+            }),
+            ..ConnectionSettings::default()
+        };
+        let connection = session.connecting(settings).unwrap();
+        connection.start_sound();
+        let acts: [fn(&Session); 3] = [
+            |session| session.send_sound(vec![1; 480], false).unwrap(),
+            |session| session.send_sound(Vec::new(), true).unwrap(),
+            |session| session.mute(true),
+        ];
+        for act in acts {
+            let uplink = connection.uplink().expect("a media track");
+            let mut ready = pin!(uplink.ready().notified());
+            let driver = Arc::new(Driver {
+                session: Arc::clone(&session),
+                could_go_on: AtomicBool::new(false),
+            });
+            let waker = Waker::from(Arc::clone(&driver));
+            let mut context = Context::from_waker(&waker);
+            assert_eq!(ready.as_mut().poll(&mut context), Poll::Pending);
+            act(&session);
+            assert!(driver.could_go_on.load(Ordering::Acquire));
+            assert_eq!(ready.as_mut().poll(&mut context), Poll::Ready(()));
         }
     }
 }

@@ -241,7 +241,8 @@ impl Uplink {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds samples or a packet. Returns how many of the oldest bytes were dropped for it.
+    /// Adds samples or a packet. Returns how many of the oldest bytes were dropped for it. The driver is to be
+    /// [woken](Self::wake_driver) then.
     pub fn push(&self, piece: UplinkFrame) -> usize {
         let mut waiting = self.waiting();
         waiting.bytes += size(&piece);
@@ -261,9 +262,13 @@ impl Uplink {
         if let Some(gap) = &mut waiting.gap {
             gap.dropped += dropped;
         }
-        drop(waiting);
-        self.ready.notify_one();
         dropped
+    }
+
+    /// Tells the driver of what was added or dropped. Locks that it may want are to be released before: on a
+    /// machine that is busy it runs at once, in place of this thread.
+    pub fn wake_driver(&self) {
+        self.ready.notify_one();
     }
 
     /// The driver gives back what it has taken and not sent, because its connection is over.
@@ -314,19 +319,17 @@ impl Uplink {
         self.waiting().limits
     }
 
-    /// Adds a mark behind all that was added before.
+    /// Adds a mark behind all that was added before, as [`push`](Self::push) does.
     pub fn mark(&self) {
         self.push(UplinkFrame::Mark);
     }
 
-    /// Drops the sound that waits, in the driver too; marks stay.
+    /// Drops the sound that waits, in the driver too, which is to be woken; marks stay.
     pub fn clear(&self) {
         let mut waiting = self.waiting();
         waiting.pieces.retain(|piece| *piece == UplinkFrame::Mark);
         (waiting.bytes, waiting.late) = (0, 0);
         waiting.cut = true;
-        drop(waiting);
-        self.ready.notify_one();
     }
 
     /// The bytes that wait to be sent.
@@ -334,7 +337,7 @@ impl Uplink {
         self.waiting().bytes + self.held.load(Ordering::Acquire)
     }
 
-    /// Is notified (one permit) when there is something new.
+    /// Is notified (one permit) by [`wake_driver`](Self::wake_driver).
     pub fn ready(&self) -> &Notify {
         &self.ready
     }
