@@ -245,6 +245,7 @@ async fn together(asked: &Asked) -> Result<Value, Failure> {
         for _ in 0..packets {
             call.uplink.push(packet());
         }
+        call.uplink.wake_driver();
         // One call does not begin in the same millisecond as the next.
         tokio::time::sleep(Duration::from_micros(20_000 / asked.calls as u64)).await;
     }
@@ -280,6 +281,7 @@ async fn one_call(url: String, room: Arc<Semaphore>) -> Result<(), Failure> {
     let _place = room.acquire().await?;
     let (counter, carrying) = call(&url).await?;
     counter.uplink.push(packet());
+    counter.uplink.wake_driver();
     let task = tokio::spawn(carrying);
     counter.close();
     task.await?;
