@@ -69,7 +69,7 @@ struct Message<'a> {
     id: Loose,
     #[serde(borrow, default)]
     text: TextOrNumber<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "wire::present")]
     data: Option<&'a RawValue>,
 }
 
@@ -351,6 +351,7 @@ mod tests {
             r#"{"type":"interrupt"}"#,
             r#"{"type":"say","text":"hello"}"#,
             r#"{"type":"message","data":{"a":[1]}}"#,
+            r#"{"type":"message","data":null}"#,
         ] {
             assert_eq!(said(&mut codec, passed), [format!("message {passed}")]);
         }

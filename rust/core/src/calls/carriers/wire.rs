@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::audio::{AudioFormat, base64};
@@ -165,6 +166,13 @@ impl<'de> Deserialize<'de> for Object {
             _ => Map::new(),
         }))
     }
+}
+
+/// A field that is there, though its value may be `null`.
+pub(super) fn present<'de, D: Deserializer<'de>>(
+    field: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(field).map(Some)
 }
 
 /// The JSON of a text frame.
