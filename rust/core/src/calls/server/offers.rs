@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Method, Request};
 
 use super::{Door, query_of, refused_page};
 use crate::calls::webrtc::{self, Offers};
@@ -41,7 +41,12 @@ impl Door {
         from: SocketAddr,
     ) -> Option<Answer> {
         let (parent, id) = path.rsplit_once('/')?;
-        let (_, route) = self.server.find(parent)?;
+        let route = match self.server.find(parent) {
+            Some((_, route)) => route,
+            // Beside the calls of a path that ends with a slash there may be files.
+            None if matches!(*request.method(), Method::GET | Method::HEAD) => return None,
+            None => self.server.find(&path[..=parent.len()])?.1,
+        };
         let offers = route.offers.as_ref()?;
         if let Some(refused) = refused_page(&route, request, from) {
             return Some(refused);

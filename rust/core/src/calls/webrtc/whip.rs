@@ -164,8 +164,7 @@ impl Offers {
         line.call().set_query(query);
         let id = format!("{:032x}", rand::random::<u128>());
         self.add(id.clone(), &line);
-        let path = request.uri().path().trim_end_matches('/');
-        let location = HeaderValue::from_str(&format!("{path}/{id}"));
+        let location = HeaderValue::from_str(&beside(request.uri().path(), &id));
         tokio::spawn(rtc_line.run(line, id));
         let mut response = Response::new(Bytes::from(description));
         *response.status_mut() = StatusCode::CREATED;
@@ -209,6 +208,16 @@ impl Offers {
     }
 }
 
+/// The URL of a call, relative to the one that its offer was posted to: a proxy may serve that under another
+/// path than ours.
+fn beside(path: &str, id: &str) -> String {
+    match path.rsplit('/').next().unwrap_or_default() {
+        "" => id.to_owned(),
+        // A name with a colon would be read as a scheme (RFC 3986, section 4.2).
+        last => format!("./{last}/{id}"),
+    }
+}
+
 /// Tells the browser of a page of another origin, which may call, what it may send and read.
 fn allow_origin(request: &HeaderMap, response: &mut HeaderMap) {
     let Some(origin) = request.get(ORIGIN) else {
@@ -244,4 +253,17 @@ fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Bytes> {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_of_a_call_is_beside_that_of_its_offer_wherever_a_proxy_serves_it() {
+        assert_eq!(beside("/talk", "7"), "./talk/7");
+        assert_eq!(beside("/desk/a:b", "7"), "./a:b/7");
+        assert_eq!(beside("/talk/", "7"), "7");
+        assert_eq!(beside("/", "7"), "7");
+    }
 }
