@@ -207,10 +207,14 @@ class Call:
     def pause_output(self, paused: bool = True) -> None:
         """Stops what the caller hears where it is, or lets it go on.
 
+        It holds for the line that takes the place of one that breaks, too.
+
         Raises:
-            CallError: the carrier cannot.
+            CallError: the carrier cannot, or the call is over.
         """
         if not self.core.pause_output(paused):
+            if self.is_over:
+                raise CallError("the call is over")
             raise CallError(
                 f"{self.carrier} cannot stop playback and go on: clear() what is played instead"
             )
@@ -242,7 +246,8 @@ class Call:
         """Sends the caller's web page a message: its `message` event has `data`.
 
         Raises:
-            CallError: the caller has no page, or the call is over.
+            CallError: the caller has no page, the call is over, or over WebRTC `data` is longer
+                than the page's browser takes in a message (256 KiB for Chromium).
             TypeError: `data` is not JSON.
         """
         if not self.core.send_message(json.dumps({"type": "message", "data": data})):

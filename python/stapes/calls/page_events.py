@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from stapes.errors import NotSupportedError
+from stapes.errors import CallError, NotSupportedError
 from stapes.items import InputAudio, InputText, MessageItem, OutputAudio, OutputText
 
 if TYPE_CHECKING:
@@ -200,7 +200,10 @@ class PageConversation:
         _forget(self._typed)
 
     def _tell(self, event: dict[str, Any]) -> None:
-        self._send(json.dumps({"type": "event", "event": event}, ensure_ascii=False))
+        try:
+            self._send(json.dumps({"type": "event", "event": event}, ensure_ascii=False))
+        except CallError as too_long:
+            logger.warning("a page was not told of a %s: %s", event["type"], too_long)
 
     def _tell_state(self, state: str) -> None:
         if state and state != self._state:

@@ -7,6 +7,7 @@ use pyo3::call::PyCallArgs;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use stapes_core::audio::format::FormatError;
+use stapes_core::calls::UnsentMessage;
 use stapes_core::calls::security::signatures::SignatureError;
 use stapes_core::calls::security::tokens::{MintError, TokenError};
 use stapes_core::conversation::Rejected;
@@ -66,6 +67,7 @@ failures! {
         MintError::NoRandomness => runtime_error(&error),
         error => PyValueError::new_err(error.to_string()),
     };
+    UnsentMessage: |error| raise("CallError", (error.to_string(),));
     TokenError: |error| raise(token_error_class(error), (error.to_string(),));
 }
 

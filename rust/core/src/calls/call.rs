@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use super::carrier::Ignored;
 use super::carrier::{Carrier, Started};
 use super::event::CallEvent;
-use super::leg::{CallEnd, Effects, Leg};
+use super::leg::{CallEnd, Effects, Leg, UnsentMessage};
 use super::line::CallLine;
 use super::options::CallOptions;
 use crate::audio::passthrough::PacketLimits;
@@ -207,7 +207,7 @@ impl Call {
         let now = self.clock.now();
         self.look(|leg| {
             // Over WebRTC pauses are filled: a line that is broken is not silent, and the page knows.
-            let tells_nothing = !leg.capabilities().close_codes;
+            let tells_nothing = leg.is_standing() && !leg.capabilities().close_codes;
             leg.is_lost() || tells_nothing || leg.is_silent(SILENT_LINE, now)
         })
     }
@@ -323,9 +323,15 @@ impl Call {
         self.act(|leg, _, _| leg.send_dtmf(digit))
     }
 
-    /// Sends the application at the far end a message, as JSON; false where there is none.
-    pub fn send_message(&self, json: &str) -> bool {
+    /// Sends the application at the far end a message, as JSON.
+    pub fn send_message(&self, json: &str) -> Result<(), UnsentMessage> {
         self.act(|leg, now, _| leg.send_message(json, now))
+    }
+
+    /// Its line takes no longer message than this, in bytes.
+    #[cfg(feature = "webrtc")]
+    pub(super) fn limit_messages(&self, most: usize) {
+        self.leg().limit_messages(most);
     }
 
     /// Stops the caller's sound on its way to the model, or lets it go on.
@@ -336,7 +342,7 @@ impl Call {
         }
     }
 
-    /// Stops what the far side plays, or lets it go on; false where the carrier cannot.
+    /// Stops what the far side plays, or lets it go on; false where the carrier cannot, or the call is over.
     pub fn pause_output(&self, paused: bool) -> bool {
         self.act(|leg, now, _| leg.pause_output(paused, now))
     }

@@ -16,6 +16,7 @@ pub use incoming::Effects;
 pub use options::LegOptions;
 #[cfg(feature = "webrtc")]
 pub(super) use outgoing::MAX_WAITING_MESSAGES;
+pub use outgoing::UnsentMessage;
 
 use super::carrier::{Capabilities, Carrier, LegCommand, Started};
 use super::event::EndedBy;
@@ -94,6 +95,8 @@ pub struct Leg {
     paused_for: [bool; 3],
     /// Messages of the application that wait for the next line.
     held: VecDeque<String>,
+    /// The longest message that the line takes, in bytes.
+    max_message: usize,
     /// The close code of the line, when the call ends.
     close_code: u16,
     /// The far side takes no more for now.
@@ -150,6 +153,7 @@ impl Leg {
             waiting: VecDeque::new(),
             paused_for: [false; 3],
             held: VecDeque::new(),
+            max_message: usize::MAX,
             close_code: 1000,
             is_full: false,
             frame_due: None,

@@ -27,7 +27,7 @@ pub use call::{Call, CallObserver};
 pub use event::{CallEvent, Digit, EndedBy};
 pub use files::Files;
 pub use intake::{Intake, IntakeOptions, IntakeStats};
-pub use leg::{CallEnd, Effects, Leg, LegOptions};
+pub use leg::{CallEnd, Effects, Leg, LegOptions, UnsentMessage};
 pub use line::CallLine;
 pub use options::CallOptions;
 pub use playout::PlayoutTracker;

@@ -7,8 +7,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use stapes_core::audio::AudioFormat;
-use stapes_core::calls;
 use stapes_core::calls::carriers::{self, CarrierOptions};
+use stapes_core::calls::{self, UnsentMessage};
 use stapes_core::dispatch::DispatchedCall;
 use stapes_core::session::{Clock, Recording, SendAudioError};
 use stapes_core::transport::{CloseReason, Frame, Outgoing, SoundStats};
@@ -214,9 +214,14 @@ impl Call {
         Ok(self.0.call()?.send_dtmf(digit))
     }
 
-    /// Sends the application at the far end a message, as JSON; false where there is none.
+    /// Sends the application at the far end a message, as JSON; false where there is none. Raises where it is
+    /// longer than the far end takes.
     fn send_message(&self, json: &str) -> Outcome<bool> {
-        Ok(self.0.call()?.send_message(json))
+        match self.0.call()?.send_message(json) {
+            Ok(()) => Ok(true),
+            Err(UnsentMessage::NobodyThere) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Drops the caller's sound, or stops dropping it.

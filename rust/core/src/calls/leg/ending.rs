@@ -126,4 +126,18 @@ impl Leg {
             reason: reason.to_owned(),
         });
     }
+    /// Closes a line that was to carry this call, which is over.
+    pub(super) fn turn_away(&mut self) {
+        let reason = self.end().map(|end| end.reason.clone());
+        if self.carrier.capabilities().messages {
+            self.write(LegCommand::HangUp(&reason.unwrap_or_default()));
+        }
+        self.waiting.push_back(Waiting {
+            message: Outgoing::Close {
+                code: 1000,
+                reason: String::new(),
+            },
+            is_sound: false,
+        });
+    }
 }

@@ -176,6 +176,7 @@ impl Leg {
                 self.write(LegCommand::Message(&json));
             }
         }
+        self.pause_new_line(now);
         effects.started |= is_first;
         self.play_early(now);
         self.pump(now);
@@ -189,15 +190,16 @@ impl Leg {
         now: Duration,
         effects: &mut Effects,
     ) {
-        if self.is_over() {
-            return;
-        }
         self.carrier = carrier;
+        self.waiting.clear();
+        if self.is_over() {
+            return self.turn_away();
+        }
         self.is_full = false;
         self.take_packets(None);
-        self.paused_for = [false; 3];
+        self.limit_messages(usize::MAX);
+        self.forget_pauses_of_line();
         self.frame_due = None;
-        self.waiting.clear();
         self.start(started, now, effects);
         self.pass_on(now, effects);
     }

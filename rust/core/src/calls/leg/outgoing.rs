@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use thiserror::Error;
+
 use super::Leg;
 use super::pausing::Pause;
 use crate::audio::AudioFormat;
@@ -47,6 +49,19 @@ fn bytes_of(format: AudioFormat, ms: f64) -> usize {
     let samples = (ms.max(0.0) * f64::from(format.sample_rate()) / 1000.0).round();
     // Infinity becomes the largest number.
     (samples as usize).saturating_mul(format.bytes_per_sample())
+}
+
+/// Why a message of the application was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum UnsentMessage {
+    #[error("nobody is there who takes messages")]
+    NobodyThere,
+    #[error(
+        "the message has {bytes} bytes with its frame, and the browser of this page takes {most}: send it in \
+         parts, or put it where the page can fetch it"
+    )]
+    TooLong { bytes: usize, most: usize },
 }
 
 impl Leg {
@@ -353,18 +368,24 @@ impl Leg {
         can
     }
 
-    /// Sends the application at the far end a message, as JSON. False where there is none. While the line is
-    /// lost, the newest are kept for the next one.
-    pub fn send_message(&mut self, json: &str, now: Duration) -> bool {
+    /// The far side takes no longer message than this, in bytes.
+    pub fn limit_messages(&mut self, most: usize) {
+        self.max_message = most;
+    }
+
+    /// Sends the application at the far end a message, as JSON. While the line is lost, or silent, the newest
+    /// are kept for the next one.
+    pub fn send_message(&mut self, json: &str, now: Duration) -> Result<(), UnsentMessage> {
         if self.capabilities.messages && self.is_lost() {
-            if self.held.len() >= MAX_HELD {
-                self.held.pop_front();
-            }
-            self.held.push_back(json.to_owned());
-            return true;
+            self.hold(json);
+            return Ok(());
         }
         if !self.capabilities.messages || !self.is_standing() {
-            return false;
+            return Err(UnsentMessage::NobodyThere);
+        }
+        let (bytes, most) = (json.len(), self.max_message);
+        if bytes > most {
+            return Err(UnsentMessage::TooLong { bytes, most });
         }
         if self.waiting.len() >= MAX_WAITING_MESSAGES {
             self.finish(
@@ -372,9 +393,21 @@ impl Leg {
                 "the far side reads nothing any more",
                 now,
             );
-            return false;
+            return Err(UnsentMessage::NobodyThere);
+        }
+        if self.is_silenced() {
+            // The line may never deliver it.
+            self.hold(json);
         }
         self.write(LegCommand::Message(json));
-        true
+        Ok(())
+    }
+
+    /// Keeps a message for the next line.
+    fn hold(&mut self, json: &str) {
+        if self.held.len() >= MAX_HELD {
+            self.held.pop_front();
+        }
+        self.held.push_back(json.to_owned());
     }
 }

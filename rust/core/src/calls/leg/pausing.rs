@@ -17,9 +17,33 @@ pub(super) enum Pause {
 }
 
 impl Leg {
-    /// Stops what the far side plays, or lets it go on. False where the carrier cannot.
+    /// Stops what the far side plays, or lets it go on. False where the carrier cannot, or the call is over.
+    /// While there is no line, it is the next one that stands still.
     pub fn pause_output(&mut self, paused: bool, now: Duration) -> bool {
-        self.pause_for(Pause::Application, paused, now)
+        if self.is_standing() {
+            return self.pause_for(Pause::Application, paused, now);
+        }
+        let can = self.capabilities.pause && !self.is_over();
+        if can {
+            self.paused_for[Pause::Application as usize] = paused;
+        }
+        can
+    }
+
+    /// Another line takes over. What the application has paused stays so.
+    pub(super) fn forget_pauses_of_line(&mut self) {
+        self.paused_for[Pause::Sound as usize] = false;
+        self.paused_for[Pause::Silence as usize] = false;
+    }
+
+    /// A line has started, which is to stand still if the application has said so before.
+    pub(super) fn pause_new_line(&mut self, now: Duration) {
+        if !self.capabilities.pause {
+            self.paused_for = [false; 3];
+        } else if self.is_paused() {
+            self.playout.pause(now);
+            self.write(LegCommand::Pause);
+        }
     }
 
     /// Playback stands as long as there is a reason for it.
@@ -47,8 +71,8 @@ impl Leg {
     /// Nothing has come over the line for a while, for this reason, though it is not known to be lost; or,
     /// without a reason, something has come again. What is played stands still until then.
     pub fn line_is_silent(&mut self, reason: Option<&str>, now: Duration, effects: &mut Effects) {
-        let was_silent = self.paused_for[Pause::Silence as usize];
-        if was_silent == reason.is_some() || !self.pause_for(Pause::Silence, reason.is_some(), now)
+        if self.is_silenced() == reason.is_some()
+            || !self.pause_for(Pause::Silence, reason.is_some(), now)
         {
             return;
         }
@@ -58,6 +82,15 @@ impl Leg {
             },
             None => CallEvent::CallResumed {},
         });
+        if reason.is_none() {
+            // The line has delivered them itself.
+            self.held.clear();
+        }
+    }
+
+    /// Whether nothing comes over the line, though it is not known to be lost.
+    pub(super) fn is_silenced(&self) -> bool {
+        self.paused_for[Pause::Silence as usize]
     }
 
     /// Stops the caller's sound on its way in, or lets it go on.

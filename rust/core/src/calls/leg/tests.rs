@@ -1,5 +1,6 @@
 mod ending;
 mod leaps;
+mod takeover;
 
 use super::*;
 use crate::calls::carrier::{Ignored, LegMessage, Marks, Media};

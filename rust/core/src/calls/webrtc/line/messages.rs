@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 
-use tracing::info;
+use tracing::warn;
 
 use crate::calls::leg::MAX_WAITING_MESSAGES;
 use crate::transport::webrtc::{Peer, PeerError};
@@ -74,14 +74,13 @@ impl Messages {
 /// Messages on their way into the channel.
 pub(super) type Sending<'a> = Pin<Box<dyn Future<Output = Result<(), PeerError>> + Send + 'a>>;
 
-/// Sends messages. Of one that is too long its sender is told by nobody: what a page is sent is bounded by
-/// what made it.
+/// Sends messages. One that is too long was made before the line, and the limit of its page, was known.
 pub(super) fn send<P: Peer>(peer: &P, mut texts: VecDeque<String>) -> Sending<'_> {
     Box::pin(async move {
         loop {
             match peer.send_events(&mut texts).await {
                 Err(error @ PeerError::TooLong { .. }) => {
-                    info!(%error, "a message for a page was not sent");
+                    warn!(%error, "a message for a page was not sent");
                 }
                 sent => return sent,
             }

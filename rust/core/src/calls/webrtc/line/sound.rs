@@ -180,10 +180,12 @@ impl<P: Peer> Driver<'_, P> {
         Continue(())
     }
 
-    /// Says which packets of the model's are sent to the page as they are.
+    /// Says which packets of the model's are sent to the page as they are, and how long a message it takes.
     pub(super) fn offer_to_pass(&self) {
         let limits = self.pipelines.following.passes(self.peer.packet_limits());
-        self.line.call().take_packets(limits);
+        let call = self.line.call();
+        call.take_packets(limits);
+        call.limit_messages(self.peer.max_message());
     }
 
     pub(super) fn report_stats(&mut self) {
