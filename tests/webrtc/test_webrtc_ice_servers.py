@@ -79,6 +79,21 @@ async def test_a_stun_server_that_is_silent_holds_no_call_up_for_good(stack):
     assert taker.candidates("host")
 
 
+async def test_a_stun_server_that_is_silent_leaves_time_for_the_call(call, stack):
+    stun = await stack.enter_async_context(StunServer(ELSEWHERE, silent=True))
+    called = await call(
+        ScriptedMind(otherwise="Yes."),
+        transport={
+            "ice_servers": [IceServer(stun.url)],
+            "ice_server_timeout": 3600.0,
+            "connect_timeout": 4.0,
+        },
+    )
+    assert stun.asked
+    called.session.send_message("Are you there?")
+    await called.seen.until(AudioStopped)
+
+
 async def test_dead_servers_do_not_keep_the_others_from_the_offer(stack, caplog):
     dead = [await stack.enter_async_context(StunServer(ELSEWHERE, silent=True)) for _ in range(3)]
     stun = await stack.enter_async_context(StunServer(ELSEWHERE))

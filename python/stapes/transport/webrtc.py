@@ -95,8 +95,9 @@ class WebRTCTransport(Transport):
         disconnected_grace: how long it may be disconnected before it counts as lost.
         ice_servers: STUN and TURN servers. None are needed to reach a server on the open internet;
             a TURN server over TCP or TLS helps where a firewall lets no UDP out.
-        ice_server_timeout: how long these have to answer, all of them together. The call is then
-            offered without those that have not; the log names them.
+        ice_server_timeout: how long these have to answer, all of them together, and half of what is
+            left of `connect_timeout` at most. The call is then offered without those that have
+            not; the log names them.
         local_addresses: the addresses of this machine to use. None: all that others can reach,
             eight at most, with the one first that leads to the server; and when they change, the
             one that leads there then.

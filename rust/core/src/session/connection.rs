@@ -459,6 +459,10 @@ impl SoundEndpoint for Connection {
         self.counters.note_sound(stats);
     }
 
+    fn on_dropped(&self, pieces: u64) {
+        self.counters.dropped(pieces);
+    }
+
     fn on_room(&self) {
         let Some(session) = self.session.upgrade() else {
             return;

@@ -55,6 +55,11 @@ pub trait SoundEndpoint: Endpoint {
     /// Fewer bytes wait in the uplink than before.
     fn on_room(&self);
 
+    /// Sound was dropped in the driver because too much waits there: the oldest, for so many pieces of new sound.
+    fn on_dropped(&self, pieces: u64) {
+        let _ = pieces;
+    }
+
     /// Reports statistics: once a second, and at the end.
     fn on_stats(&self, stats: SoundStats);
 
@@ -272,8 +277,12 @@ impl Uplink {
     }
 
     /// The driver gives back what it has taken and not sent, because its connection is over.
-    pub fn give_back(&self, taken: Vec<UplinkFrame>) {
+    pub fn give_back(&self, mut taken: Vec<UplinkFrame>) {
         let mut waiting = self.waiting();
+        if waiting.cut {
+            // It is older than the cut, of which the driver has not heard.
+            taken.retain(|piece| *piece == UplinkFrame::Mark);
+        }
         for piece in taken.into_iter().rev() {
             waiting.bytes += size(&piece);
             waiting.pieces.push_front(piece);
@@ -294,7 +303,7 @@ impl Uplink {
         let mut waiting = self.waiting();
         waiting.max_bytes = self.max_bytes;
         let gap = waiting.gap.take().unwrap_or_default();
-        waiting.late = gap.came.min(waiting.bytes);
+        waiting.late = (waiting.late + gap.came).min(waiting.bytes);
         gap.dropped
     }
 
@@ -416,5 +425,37 @@ mod tests {
             assert_eq!(uplink.take(), Some(piece));
         }
         assert_eq!(uplink.push(UplinkFrame::Samples(vec![7; 50])), 0);
+    }
+
+    #[test]
+    fn what_was_dropped_while_the_driver_did_not_look_is_not_given_back() {
+        let uplink = Uplink::new(100);
+        uplink.push(UplinkFrame::Samples(vec![1, 2]));
+        uplink.clear();
+        uplink.push(UplinkFrame::Samples(vec![5]));
+        let held = UplinkFrame::Samples(vec![3, 4]);
+        uplink.give_back(vec![held.clone(), UplinkFrame::Mark]);
+        assert_eq!(uplink.bytes(), 2);
+        assert_eq!(uplink.take(), Some(UplinkFrame::Mark));
+        assert!(uplink.take_flush());
+        uplink.give_back(vec![held.clone()]);
+        assert_eq!(uplink.take(), Some(held));
+    }
+
+    #[test]
+    fn sound_that_came_late_twice_is_late_by_both_and_by_no_more_than_waits() {
+        let uplink = Uplink::new(1_000);
+        uplink.push(UplinkFrame::Samples(vec![7; 50]));
+        uplink.hurry(20);
+        uplink.suspend(500);
+        uplink.push(UplinkFrame::Samples(vec![7; 20]));
+        uplink.resume();
+        uplink.hurry(10);
+        assert_eq!(uplink.take_late(), 20 + 40 + 10);
+        uplink.suspend(500);
+        uplink.push(UplinkFrame::Samples(vec![7; 100]));
+        uplink.hurry(1_000);
+        uplink.resume();
+        assert_eq!(uplink.take_late(), uplink.bytes());
     }
 }

@@ -227,11 +227,11 @@ impl OpusSender {
         self.late = 0;
     }
 
-    /// Sends sound twice as fast as it is spoken until that many samples are made up for, or nothing is
+    /// Sends sound twice as fast as it is spoken until that many more samples are made up for, or nothing is
     /// queued: they came late, and the sound after them is not to.
     pub fn catch_up(&mut self, samples: usize) {
         // While they are sent, as many come.
-        self.late = samples.saturating_mul(2);
+        self.late = self.late.saturating_add(samples.saturating_mul(2));
     }
 
     /// Gives up the queue, because nothing more is sent here.
@@ -660,5 +660,24 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn sound_that_came_late_again_is_made_up_for_as_well() {
+        let mut sender = OpusSender::new(24_000, SenderOptions::default()).unwrap();
+        let frame = sender.frame_samples();
+        sender.push(&vec![1_000; 200 * frame], Duration::ZERO);
+        sender.catch_up(20 * frame);
+        let mut sent = Vec::new();
+        for ms in (0..).step_by(10).take(150) {
+            if ms == 100 {
+                sender.catch_up(10 * frame);
+            }
+            if sender.poll(Duration::from_millis(ms)).unwrap().is_some() {
+                sent.push(ms);
+            }
+        }
+        let hasty = sent.windows(2).filter(|pair| pair[1] - pair[0] == 10);
+        assert_eq!(hasty.count(), 2 * (20 + 10));
     }
 }

@@ -400,7 +400,10 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
             return Continue(());
         };
         loop {
-            self.pipelines.uplink_encoder.take(uplink, self.now());
+            let dropped = self.pipelines.uplink_encoder.take(uplink, self.now());
+            if dropped > 0 {
+                self.endpoint.on_dropped(dropped);
+            }
             let mut has_sent = false;
             loop {
                 match self.pipelines.uplink_encoder.poll(self.now()) {

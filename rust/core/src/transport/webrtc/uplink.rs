@@ -46,8 +46,10 @@ impl UplinkEncoder {
         (self.sender.bitrate(), self.following.last())
     }
 
-    /// Takes frames from the uplink, up to the next mark.
-    pub fn take(&mut self, uplink: &Uplink, now: Duration) {
+    /// Takes frames from the uplink, up to the next mark. Returns for how many of them older sound was dropped,
+    /// because too much waits here.
+    pub fn take(&mut self, uplink: &Uplink, now: Duration) -> u64 {
+        let mut dropped = 0;
         if uplink.take_flush() {
             self.sender.clear();
         }
@@ -58,10 +60,10 @@ impl UplinkEncoder {
         while !self.marked {
             match uplink.take() {
                 Some(UplinkFrame::Samples(samples)) => {
-                    self.sender.push(&samples, now);
+                    dropped += u64::from(self.sender.push(&samples, now) > 0);
                 }
                 Some(UplinkFrame::Packet(packet, _)) => {
-                    self.sender.pass(packet, now);
+                    dropped += u64::from(self.sender.pass(packet, now) > 0);
                 }
                 Some(UplinkFrame::Mark) => {
                     self.sender.flush();
@@ -71,6 +73,7 @@ impl UplinkEncoder {
             }
         }
         self.report_held(uplink);
+        dropped
     }
 
     /// Gives up what waits here, because the connection is over.
@@ -224,6 +227,22 @@ mod tests {
             encoder.report_held(&uplink);
         }
         assert!(uplink.bytes() <= 2 * 2 * 480, "{}", uplink.bytes());
+    }
+
+    #[test]
+    fn what_is_dropped_because_too_much_waits_is_counted() {
+        let options = SenderOptions {
+            max_queue: ms(100),
+            ..SenderOptions::default()
+        };
+        let uplink = Uplink::new(1 << 20);
+        let mut encoder = UplinkEncoder::new(24_000, options, 16_000).unwrap();
+        for (pieces, dropped) in [(5, 0), (3, 3), (0, 0)] {
+            for _ in 0..pieces {
+                uplink.push(UplinkFrame::Samples(vec![1000; 480]));
+            }
+            assert_eq!(encoder.take(&uplink, ms(0)), dropped);
+        }
     }
 
     #[test]

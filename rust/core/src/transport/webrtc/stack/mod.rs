@@ -65,6 +65,8 @@ struct Reader {
     timer: Pin<Box<Sleep>>,
     /// When the address is looked at next.
     watch_at: Instant,
+    /// The sockets know the way to the far side, of a path that stands.
+    is_way_noted: bool,
 }
 
 impl StackPeer {
@@ -87,6 +89,7 @@ impl StackPeer {
                 buffer: Box::new([0; DATAGRAM]),
                 timer: Box::pin(sleep_until(now.into())),
                 watch_at: now + WATCH_INTERVAL,
+                is_way_noted: false,
             }),
             earlier_deadline: Notify::new(),
             room: Notify::new(),
@@ -155,7 +158,12 @@ impl StackPeer {
                     state.tick(now, self.send());
                 }
                 let path = state.silent_path(now, WATCH_INTERVAL);
+                let standing = state.path().filter(|_| !reader.is_way_noted);
                 drop(state);
+                if let Some((_, remote)) = standing {
+                    reader.is_way_noted = true;
+                    self.sockets.note_way(remote);
+                }
                 if let Some((local, remote)) = path.filter(|_| reader.watch_at <= now) {
                     reader.watch_at = now + WATCH_INTERVAL;
                     self.follow_address(local, remote);

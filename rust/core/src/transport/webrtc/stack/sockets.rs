@@ -1,5 +1,7 @@
 //! The sockets of a call: one for each local address, and their candidates at STUN and TURN servers.
 
+mod way;
+
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,9 +18,10 @@ use tracing::{debug, trace, warn};
 
 use super::candidate::Candidate;
 use super::relay::{Asked, Found, Relay};
-use crate::transport::net::addresses::{is_here, towards};
 use crate::transport::net::{Deadline, Tls};
 use crate::transport::webrtc::peer::{IceServer, PeerError};
+
+pub(super) use self::way::LocalAddress;
 
 /// The longest datagram, in bytes: more than any network carries without fragmenting it.
 pub(super) const DATAGRAM: usize = 2048;
@@ -30,7 +33,7 @@ struct Plain {
     socket: UdpSocket,
     /// Where it is.
     ip: IpAddr,
-    /// The address from which this machine reaches the far side, as of when that was looked at first.
+    /// The address from which this machine reached the far side when the path stood, or was looked at first.
     way: OnceLock<IpAddr>,
 }
 
@@ -50,17 +53,6 @@ impl Plain {
             way: OnceLock::new(),
         }))
     }
-}
-
-/// Where the path of a call is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LocalAddress {
-    /// Where it was, or nowhere at present.
-    Same,
-    /// This machine has this address now in place of the path's.
-    Moved(IpAddr),
-    /// Its address is gone, and no other can take its place.
-    Gone,
 }
 
 /// The sockets of one call.
@@ -217,48 +209,6 @@ impl Sockets {
     /// The URLs of servers that did not answer.
     pub fn silent_servers(&self) -> &[String] {
         &self.silent_servers
-    }
-
-    /// Looks whether the path from `local` to `remote` begins at an address of this machine still.
-    pub fn check(&self, local: SocketAddr, remote: SocketAddr) -> LocalAddress {
-        let way = towards(remote);
-        let sockets = self.plain();
-        let Some(plain) = sockets.iter().find(|it| it.address == local) else {
-            // A relayed one: what the server relays to is gone with the address.
-            let relays = self.relays();
-            let base = relays.iter().find(|it| it.is_at(local)).map(Relay::base);
-            return match base {
-                Some(base) if !is_here(base.ip()) && way.is_some() => LocalAddress::Gone,
-                _ => LocalAddress::Same,
-            };
-        };
-        let Some(way) = way else {
-            return LocalAddress::Same;
-        };
-        let before = *plain.way.get_or_init(|| way);
-        if way == plain.ip || (is_here(plain.ip) && (way == before || !self.allowed.is_empty())) {
-            return LocalAddress::Same;
-        }
-        if self.allowed.is_empty() || self.allowed.contains(&way) {
-            return LocalAddress::Moved(way);
-        }
-        let alike = |it: &&IpAddr| it.is_ipv4() == local.is_ipv4() && is_here(**it);
-        match self.allowed.iter().find(alike) {
-            Some(other) => LocalAddress::Moved(*other),
-            None => LocalAddress::Gone,
-        }
-    }
-
-    /// Puts a socket at `ip` in the place of the one at `local`. Must be called within a tokio runtime.
-    pub fn replace(&self, local: SocketAddr, ip: IpAddr) -> io::Result<()> {
-        let replacement = Plain::open(ip, Some(local))?;
-        let mut sockets = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
-        let replaced = sockets.iter().map(|plain| {
-            let is_it = plain.address == local;
-            Arc::clone(if is_it { &replacement } else { plain })
-        });
-        *sockets = replaced.collect();
-        Ok(())
     }
 
     /// The sockets now.

@@ -93,6 +93,8 @@ pub(super) struct State {
     stats: PeerStats,
     phase: Phase,
     last_received: Instant,
+    /// When the stack was last called for its deadlines.
+    ticked: Instant,
     /// When something was sent or received over DTLS.
     last_exchanged: Instant,
     channel_buffer: usize,
@@ -143,6 +145,7 @@ impl State {
             stats: PeerStats::default(),
             phase: Phase::New,
             last_received: now,
+            ticked: now,
             last_exchanged: now,
             channel_buffer: settings.channel_buffer,
             disconnected_after: settings.disconnected_after,
@@ -239,6 +242,7 @@ impl State {
         if self.has_ended() {
             return;
         }
+        self.ticked = now;
         if let Err(error) = self.rtc.handle_timeout(now) {
             debug!(%error, "the stack could not handle a timeout");
         }
@@ -297,11 +301,10 @@ impl State {
             self.transmit(now, &mut send);
             let due = self.rtc.poll_timeout();
             if !again {
-                let soonest = now + if self.is_quiet(now) { QUIET } else { NEAR };
-                self.deadline = due.map_or(now + FAR, |at| at.clamp(soonest, now + FAR));
-                break;
+                break self.set_deadline(due, now);
             }
             if due.is_some_and(|at| at <= now) {
+                self.ticked = now;
                 let _ = self.rtc.handle_timeout(now);
             }
         }
@@ -310,6 +313,19 @@ impl State {
             self.nominate(now, &mut send);
             self.repeat(now, &mut send);
         }
+    }
+
+    /// Sets the deadline, for a stack that is `due` then.
+    fn set_deadline(&mut self, due: Option<Instant>, now: Instant) {
+        if self.has_ended() {
+            return;
+        }
+        let mut soonest = now + NEAR;
+        if self.is_quiet(now) {
+            // Not later with each datagram that comes: keep-alives and reports would never be sent.
+            soonest = soonest.max(self.ticked + QUIET);
+        }
+        self.deadline = due.map_or(now + FAR, |at| at.clamp(soonest, now + FAR));
     }
 
     fn is_quiet(&mut self, now: Instant) -> bool {

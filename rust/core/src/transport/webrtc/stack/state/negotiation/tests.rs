@@ -1,6 +1,7 @@
 //! Descriptions as programs write them, on the stack: two sides that connect, and one that answers.
 
 mod any_order;
+mod idle;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -86,6 +87,7 @@ fn media(description: &str) -> Vec<(&str, bool)> {
 struct Call {
     sides: [Box<State>; 2],
     now: Instant,
+    under_way: VecDeque<(SocketAddr, SocketAddr, Vec<u8>)>,
 }
 
 impl Call {
@@ -98,36 +100,41 @@ impl Call {
         let offer = change_offer(sides[0].offer()?);
         let answer = change_answer(sides[1].answer(&offer, now, |_, _, _| {})?);
         sides[0].accept(&answer, now, |_, _, _| {})?;
-        Ok((Self { sides, now }, answer))
+        let under_way = VecDeque::new();
+        let call = Self {
+            sides,
+            now,
+            under_way,
+        };
+        Ok((call, answer))
     }
 
     /// Runs for a while, and says whether both sides have an open channel then.
     fn runs(&mut self) -> bool {
-        let addresses: Vec<SocketAddr> = [HERE, THERE].map(|it| it.parse().unwrap()).to_vec();
-        let mut under_way: VecDeque<(SocketAddr, SocketAddr, Vec<u8>)> = VecDeque::new();
-        for _ in 0..1_000 {
-            self.now += Duration::from_millis(5);
-            for (state, at) in self.sides.iter_mut().zip(&addresses) {
-                while let Some(index) = under_way.iter().position(|(_, to, _)| to == at) {
-                    let (from, to, datagram) = under_way.remove(index).unwrap();
-                    let mut sent = Vec::new();
-                    state.handle(&datagram, from, to, self.now, |from, to, datagram| {
-                        sent.push((from, to, datagram.to_vec()));
-                    });
-                    under_way.extend(sent);
-                }
-                if state.deadline <= self.now {
-                    state.tick(self.now, |from, to, datagram| {
-                        under_way.push_back((from, to, datagram.to_vec()));
-                    });
-                }
+        (0..1_000).any(|_| {
+            self.step();
+            self.sides.iter().all(|it| it.is_open())
+        })
+    }
+
+    /// Runs for 5 ms.
+    fn step(&mut self) {
+        let addresses: [SocketAddr; 2] = [HERE, THERE].map(|it| it.parse().unwrap());
+        let (now, under_way) = (self.now + Duration::from_millis(5), &mut self.under_way);
+        self.now = now;
+        for (state, at) in self.sides.iter_mut().zip(&addresses) {
+            while let Some(index) = under_way.iter().position(|(_, to, _)| to == at) {
+                let (from, to, datagram) = under_way.remove(index).unwrap();
+                state.handle(&datagram, from, to, now, |from, to, datagram| {
+                    under_way.push_back((from, to, datagram.to_vec()));
+                });
             }
-            let are_open = self.sides.iter().all(|it| it.is_open());
-            if are_open {
-                return true;
+            if state.deadline <= now {
+                state.tick(now, |from, to, datagram| {
+                    under_way.push_back((from, to, datagram.to_vec()));
+                });
             }
         }
-        false
     }
 }
 
