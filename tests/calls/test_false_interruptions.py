@@ -180,11 +180,15 @@ async def test_a_page_that_has_played_all_that_came_is_not_left_paused():
 
 async def test_a_sound_does_not_end_a_hold_of_the_application():
     async with in_an_answer() as (page, desk, model):
+        heard: list[str] = []
+        desk.session.on("transport_event", lambda event: heard.append(event.event["type"]))
         desk.call.pause_output()
         await page.until(lambda: kinds(page) == ["pause"])
         await sound_of_the_caller(model)
         await transcribed(model, "")
         await sound_of_the_caller(model)
+        await until(lambda: heard.count("input_audio_buffer.speech_stopped") == 2)
+        assert kinds(page) == ["pause"]
         desk.call.pause_output(False)
         await page.until(lambda: kinds(page) == ["pause", "resume"])
 
