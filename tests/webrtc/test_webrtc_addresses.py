@@ -87,6 +87,7 @@ class Cable:
         number = os.getpid() % 10_000
         self.namespace, self.near, self.far = f"st{number}", f"st{number}a", f"st{number}b"
         self.net = f"10.{200 + number % 50}.{number % 250}"
+        self.other_net = f"10.{150 + number % 50}.{number % 250}"
 
     def run(self, *words: str) -> None:
         subprocess.run(["ip", *words], check=True, capture_output=True)
@@ -106,6 +107,21 @@ class Cable:
         """Give this machine another address."""
         self.run("addr", "del", f"{self.net}.{before}/24", "dev", self.near)
         self.run("addr", "add", f"{self.net}.{after}/24", "dev", self.near)
+
+    def go_another_way(self) -> None:
+        """Lead to the far side over another link: the first, and its address here, stay."""
+        here, there = f"{self.near}2", f"{self.far}2"
+        inside = ("netns", "exec", self.namespace, "ip")
+        self.run("link", "add", here, "type", "veth", "peer", "name", there)
+        self.run("link", "set", there, "netns", self.namespace)
+        self.run("addr", "add", f"{self.other_net}.1/24", "dev", here)
+        self.run("link", "set", here, "up")
+        self.run(*inside, "addr", "add", f"{self.other_net}.2/24", "dev", there)
+        self.run(*inside, "link", "set", there, "up")
+        self.run(*inside, "addr", "add", f"{self.net}.2/32", "dev", "lo")
+        self.run("route", "add", f"{self.net}.2/32", "via", f"{self.other_net}.2", "dev", here)
+        # From there nothing comes back over the first link.
+        self.run(*inside, "addr", "del", f"{self.net}.2/24", "dev", self.far)
 
     def take_away(self) -> None:
         subprocess.run(["ip", "netns", "del", self.namespace], check=False, capture_output=True)
@@ -138,7 +154,10 @@ async def far() -> AsyncIterator[tuple[Cable, str]]:
         cable.take_away()
 
 
-async def test_a_call_goes_on_when_the_address_of_this_machine_changes(far, stack):
+@pytest.mark.parametrize("change", ["address", "route"])
+async def test_a_call_goes_on_when_the_way_of_this_machine_to_the_server_changes(
+    far, stack, change: str
+):
     cable, url = far
     session: RealtimeSession[Any] = RealtimeSession(
         RealtimeAgent(name="front"), transport=WebRTCTransport(url=url), api_key=KEY
@@ -147,7 +166,10 @@ async def test_a_call_goes_on_when_the_address_of_this_machine_changes(far, stac
     await stack.enter_async_context(session)
     session.send_message("Go on.")
     await seen.until(Audio, count=5)
-    cable.move(1, 3)
+    if change == "address":
+        cable.move(1, 3)
+    else:
+        cable.go_another_way()
     await seen.until(AudioStopped)
     # Over the same call, from the new address.
     session.send_message("And again.")
