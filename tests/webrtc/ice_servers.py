@@ -126,10 +126,14 @@ class TurnServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+        self._folder.cleanup()
+
+    async def stop(self) -> None:
+        """End it, and its connections."""
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         await self._process.wait()
-        self._folder.cleanup()
 
 
 def _free_port() -> int:

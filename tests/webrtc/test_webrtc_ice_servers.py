@@ -13,6 +13,7 @@ from lossy import LossyNetwork
 from stapes import (
     AudioStopped,
     ConnectError,
+    ConnectionChanged,
     HandshakeError,
     IceServer,
     RealtimeAgent,
@@ -176,6 +177,32 @@ async def test_a_turn_server_that_is_not_there_is_done_without(stack, caplog):
     (warned,) = [it.getMessage() for it in caplog.records]
     assert "turn:127.0.0.1:9?transport=tcp" in warned
     assert "secret-one" not in warned
+
+
+@with_turn
+async def test_a_call_whose_relay_goes_away_is_lost_at_once_and_says_why(stack):
+    turn = await stack.enter_async_context(TurnServer())
+    server = await stack.enter_async_context(DevServer(ScriptedMind(otherwise="Yes.")))
+    network = LossyNetwork(server.calls_url, admits=lambda address: address[1] in turn.ports)
+    await stack.enter_async_context(network)
+    transport = WebRTCTransport(
+        url=network.url,
+        ice_servers=[reached(turn, "tcp_url")],
+        ice_server_timeout=5.0,
+        disconnected_after=60.0,
+    )
+    session: Any = RealtimeSession(
+        RealtimeAgent(name="front"), api_key=KEY, transport=transport, reconnect=None
+    )
+    async with session:
+        seen = Seen(session)
+        session.send_message("Are you there?")
+        await seen.until(AudioStopped)
+        await turn.stop()
+        await seen.until(ConnectionChanged)
+        (changed,) = seen.of(ConnectionChanged)
+        assert changed.status == "disconnected"
+        assert turn.tcp_url in changed.reason
 
 
 @with_turn

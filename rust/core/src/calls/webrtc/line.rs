@@ -217,6 +217,7 @@ impl<'a, P: Peer> Driver<'a, P> {
                 self.line.call().line_is_silent(Some(&reason));
             }
             PeerEvent::Changed(PeerState::Failed) => return Break(self.timed_out()),
+            PeerEvent::RelayLost { cause } => return Break(CloseReason::Lost { cause }),
             PeerEvent::AddressLost => {
                 return Break(CloseReason::Lost {
                     cause:

@@ -290,6 +290,7 @@ impl<'a, P: Peer, E: SoundEndpoint + ?Sized> Driver<'a, P, E> {
                 self.media_changed(change);
             }
             PeerEvent::Changed(PeerState::Failed) => return Break(self.timed_out()),
+            PeerEvent::RelayLost { cause } => return Break(CloseReason::Lost { cause }),
             PeerEvent::AddressLost => {
                 return Break(CloseReason::Lost {
                     cause: "this machine's network address has changed, and the server does not \

@@ -99,6 +99,10 @@ pub enum PeerEvent {
     /// The address of this machine that the call used is gone, and the far side does not take the call on
     /// another one. The connection has failed.
     AddressLost,
+    /// The relay that the call went through is gone. The connection has failed.
+    RelayLost {
+        cause: String,
+    },
     Text(String),
     /// A binary message; the realtime protocol has none.
     Binary(Bytes),

@@ -149,6 +149,10 @@ impl StackPeer {
                 self.sockets.read(&mut reader.buffer[..], BURST, |datagram, source, local| {
                     state.handle(datagram, source, local, now, self.send());
                 });
+                let lost = state.path().and_then(|(local, _)| self.sockets.lost_relay(local));
+                if let Some(cause) = lost {
+                    state.lose_relay(cause);
+                }
             }
             () = reader.timer.as_mut() => {
                 let now = Instant::now();

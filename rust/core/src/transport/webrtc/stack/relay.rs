@@ -146,6 +146,8 @@ pub(super) struct Relay {
     stream: Option<Box<RelayStream>>,
     /// The address at which the server relays datagrams to us.
     relayed: Option<SocketAddr>,
+    /// The relayed address that there was, and why it is gone.
+    gone: Option<(SocketAddr, String)>,
     /// Our address as the server sees it.
     reflexive: Option<SocketAddr>,
     /// The number of responses that are outstanding.
@@ -214,6 +216,7 @@ impl Relay {
             awaited: usize::from(stream.is_none()) + usize::from(asked.relays),
             stream,
             relayed: None,
+            gone: None,
             reflexive: None,
             is_silent: true,
         })
@@ -254,6 +257,12 @@ impl Relay {
     /// Whether `address` is the relayed address.
     pub fn is_at(&self, address: SocketAddr) -> bool {
         self.relayed == Some(address)
+    }
+
+    /// Why `address` is the relayed address no more, if it was.
+    pub fn gone(&self, address: SocketAddr) -> Option<&str> {
+        let (gone, why) = self.gone.as_ref()?;
+        (*gone == address).then_some(why)
     }
 
     /// Handles a datagram from the server. Relayed payloads are appended to `take`, each with its source
@@ -345,7 +354,11 @@ impl Relay {
                 url = self.url,
                 "the stream to a TURN server has ended: {why}"
             );
-            self.relayed = None;
+            let cause = format!(
+                "the stream to the TURN server {}, which relayed the call, has ended: {why}",
+                self.url
+            );
+            self.gone = self.relayed.take().map(|address| (address, cause));
             self.awaited = 0;
         }
     }

@@ -206,6 +206,16 @@ impl Sockets {
         }
     }
 
+    /// Why the relayed address `local` is gone, if it is.
+    pub fn lost_relay(&self, local: SocketAddr) -> Option<String> {
+        if !self.has_streams {
+            return None;
+        }
+        let relays = self.relays();
+        let why = relays.iter().find_map(|relay| relay.gone(local));
+        why.map(str::to_owned)
+    }
+
     /// The URLs of servers that did not answer.
     pub fn silent_servers(&self) -> &[String] {
         &self.silent_servers

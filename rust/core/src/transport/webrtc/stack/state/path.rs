@@ -60,6 +60,12 @@ impl State {
         self.events.push_back(PeerEvent::AddressLost);
     }
 
+    /// The relay that the path went through is gone.
+    pub fn lose_relay(&mut self, cause: String) {
+        self.end(Phase::Failed);
+        self.events.push_back(PeerEvent::RelayLost { cause });
+    }
+
     pub(super) fn nominate(
         &mut self,
         now: Instant,
