@@ -4,11 +4,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from network import Network
 from page_desk import PageDesk
 from page_server import PageServer
+from webrtc_page import Page
 
+from stapes import RealtimeAgent
 from stapes.calls import CallServer, PageEvents
+from stapes.testing import ScriptedServer
 from stapes.web import WebFile, page_files
 
 sys.path.append(str(Path(__file__).parents[1] / "devserver"))
@@ -19,8 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from contextlib import AsyncExitStack
 
-    import numpy as np
-
+SILENCE = np.zeros(48_000, "<i2")
 BARE = """<!doctype html><title>bare</title><link rel="icon" href="icon.svg">
 <script type="module" src="bare.js"></script>"""
 
@@ -102,5 +106,32 @@ def call(browse: Any, server: PageServer) -> Callable[..., Any]:
         browser = await browse(server.url + "bare", heard)
         await browser.evaluate(f"dial({options})")
         return browser, await server.next_line()
+
+    return start
+
+
+@pytest.fixture
+def page(serve, browse, stack) -> Callable[..., Awaitable[Page]]:
+    """Open the bare page, and call if it is not told otherwise."""
+
+    async def start(
+        options: str = "",
+        heard: np.ndarray | None = SILENCE,
+        *,
+        udp_passes: bool = True,
+        before: str = "",
+        calls: bool = True,
+        **served: Any,
+    ) -> Page:
+        model = await stack.enter_async_context(ScriptedServer())
+        desk, url = await serve(RealtimeAgent(name="Desk", instructions="Hi."), model, **served)
+        network = await stack.enter_async_context(Network(url))
+        network.udp_passes = udp_passes
+        browser = await browse(network.url + "bare", heard)
+        await browser.evaluate(f"{before}; 0")
+        if calls:
+            await browser.evaluate(f"dial({{ transport: 'auto', {options} }})")
+            await browser.until("of('agent').length")
+        return Page(browser, model, desk, network)
 
     return start

@@ -22,6 +22,10 @@ class Network:
     Attributes:
         url: of the server, as the browser sees it.
         udp_passes: what is sent over WebRTC arrives.
+        answers_pass: what the server sends over WebRTC arrives, if `udp_passes`.
+        offers_pass: offers of WebRTC are answered.
+        offers: how many offers came.
+        hang_ups: how often a page has hung up a line over WebRTC.
         tcp_passes: new connections of HTTP and WebSocket are made.
         jitter: seconds by which what is sent over WebRTC to the page is late, each by another
             part of them.
@@ -32,7 +36,10 @@ class Network:
         self.udp_passes = True
         self.tcp_passes = True
         self.jitter = 0.0
+        self.answers_pass = True
+        self.offers_pass = True
         self.offers = 0
+        self.hang_ups = 0
         self._chance = random.Random(1)
         self._sockets: list[socket.socket] = []
 
@@ -51,6 +58,7 @@ class Network:
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(HEADER_END)
+            self.hang_ups += head.startswith(b"DELETE")
             if self.tcp_passes:
                 there, back = await asyncio.open_connection("127.0.0.1", self._port)
                 if head.startswith(b"POST"):
@@ -72,6 +80,9 @@ class Network:
     ) -> None:
         """Passes an offer on without its addresses, and the answer with others."""
         self.offers += 1
+        if not self.offers_pass:
+            back.close()
+            return
         offer = await reader.readexactly(_length(head))
         offer = b"".join(it for it in offer.splitlines(True) if not it.startswith(b"a=candidate"))
         back.write(_sized(head, offer) + offer)
@@ -103,9 +114,10 @@ class Network:
 
         def go(page: tuple[str, int]) -> None:
             data = inner[page].recv(2048)
-            if self.udp_passes and self.jitter:
+            passes = self.udp_passes and self.answers_pass
+            if passes and self.jitter:
                 loop.call_later(self.jitter * self._chance.random(), send, data, page)
-            elif self.udp_passes:
+            elif passes:
                 outer.sendto(data, page)
 
         def send(data: bytes, page: tuple[str, int]) -> None:

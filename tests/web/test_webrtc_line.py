@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from network import Network
-from tests.calls.test_twilio_calls import sound_of, speak, until
+from tests.calls.test_twilio_calls import until
 from tests.sounds import at_rate, gaps, likeness, pieces_alike, speech
+from webrtc_page import CLOSED
 
 from stapes import RealtimeAgent
 from stapes._core import calls as core
@@ -23,10 +20,7 @@ from stapes.testing import ScriptedServer
 
 sys.path.append(str(Path(__file__).parents[1] / "devserver"))
 
-from chromium import Chromium, needs_chromium
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from chromium import needs_chromium
 
 RATE = 24_000
 SETTLING = 2.0
@@ -34,67 +28,12 @@ SETTLING = 2.0
 AS_IT_IS = """microphone: {
     echoCancellation: false, noiseSuppression: false, autoGainControl: false }"""
 SILENCE = np.zeros(48_000, "<i2")
-CLOSED = "connections.every(({ connectionState }) => connectionState === 'closed')"
 
 pytestmark = [
     pytest.mark.real_time,
     needs_chromium,
     pytest.mark.skipif(not core.HAS_WEBRTC, reason="the core was built without WebRTC"),
 ]
-
-
-@dataclass
-class Page:
-    """A page that has called, and all that it called."""
-
-    browser: Chromium
-    model: ScriptedServer
-    desk: Any
-    network: Network
-
-    async def played(self) -> np.ndarray:
-        """What the browser has played since it was tapped, as PCM16."""
-        encoded = await self.browser.evaluate("playedBack()")
-        return np.frombuffer(base64.b64decode(encoded), "<f4") * 32_768
-
-    def heard(self) -> np.ndarray:
-        """What the model got of the microphone."""
-        return np.frombuffer(sound_of(self.model.received), "<i2")
-
-    def is_told(self, text: str) -> bool:
-        """Whether the model was told that."""
-        return any(text in str(message) for message in self.model.received)
-
-    async def says(self, sound: np.ndarray, **more: Any) -> None:
-        """The model answers with that sound."""
-        await speak(self.model, sound.astype("<i2").tobytes(), **more)
-
-
-@pytest.fixture
-def page(serve, browse, stack) -> Callable[..., Awaitable[Page]]:
-    """Open the bare page, and call if it is not told otherwise."""
-
-    async def start(
-        options: str = "",
-        heard: np.ndarray = SILENCE,
-        *,
-        udp_passes: bool = True,
-        before: str = "",
-        calls: bool = True,
-        **served: Any,
-    ) -> Page:
-        model = await stack.enter_async_context(ScriptedServer())
-        desk, url = await serve(RealtimeAgent(name="Desk", instructions="Hi."), model, **served)
-        network = await stack.enter_async_context(Network(url))
-        network.udp_passes = udp_passes
-        browser = await browse(network.url + "bare", heard)
-        await browser.evaluate(f"{before}; 0")
-        if calls:
-            await browser.evaluate(f"dial({{ transport: 'auto', {options} }})")
-            await browser.until("of('agent').length")
-        return Page(browser, model, desk, network)
-
-    return start
 
 
 async def test_the_microphone_reaches_the_model_as_it_is_and_without_gaps(page):

@@ -57,6 +57,8 @@ export class AutoCarrier {
   #prepared = null;
   #line = null;
   #dialled = null;
+  // Lines that failed when the server may have taken the call over on them.
+  #doubtful = new Set();
   #transport = null;
   #fallback = null;
   #muted = false;
@@ -126,7 +128,9 @@ export class AutoCarrier {
   close() {
     if (this.#over) return;
     this.#over = true;
-    for (const line of new Set([this.#dialled, this.#line])) line?.close({ hangsUp: true });
+    // Only the server knows which of them has the call: of the others it takes no notice.
+    const lines = new Set([this.#dialled, ...this.#doubtful, this.#line]);
+    for (const line of lines) line?.close({ hangsUp: true });
   }
 
   async #dialWebRTC(patience, resumes = false) {
@@ -149,7 +153,12 @@ export class AutoCarrier {
     try {
       resumed = await line.open(patience);
     } catch (problem) {
-      line.close({ hangsUp: true });
+      this.#dialled = null;
+      if (resumes && !this.#over && line.hasAsked) {
+        // To hang up, or to close the connection, would end the call that the next line is to save.
+        line.fallSilent();
+        this.#doubtful.add(line);
+      } else line.close({ hangsUp: true });
       throw problem;
     }
     if (this.#over) throw ended();
@@ -179,8 +188,9 @@ export class AutoCarrier {
 
   #adopt(line, transport) {
     this.#before = { played: this.played, received: this.received };
-    // The server has let go of it.
-    this.#line?.close();
+    // The server has let go of them.
+    for (const each of [...this.#doubtful, this.#line]) each?.close();
+    this.#doubtful.clear();
     this.#line = line;
     this.#dialled = null;
     if (transport === "webrtc") this.#fallback = null;

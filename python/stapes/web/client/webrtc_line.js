@@ -45,6 +45,7 @@ export class WebRTCLine {
   #element = null;
   #location = null;
   #timers = new Set();
+  #hasAsked = false;
   #stands = false;
   #closed = false;
   #settle = null;
@@ -67,6 +68,9 @@ export class WebRTCLine {
   get played() { return this.#played; }
 
   get network() { return this.#network; }
+
+  /** Whether the server was asked to take the call: it may have, even where it could not say so. */
+  get hasAsked() { return this.#hasAsked; }
 
   /**
    * Resolves when the server has taken the call: whether it is one that stood before.
@@ -102,6 +106,7 @@ export class WebRTCLine {
     const why = "The server answered, and no connection came about. Is UDP blocked between here and there?";
     this.#after(connecting, () => channel.readyState === "open" || this.#settle.fail(new VoiceError("unreachable", why)));
     await Promise.race([opened, started]);
+    this.#hasAsked = true;
     channel.send(this.#start);
     this.#after(STARTING, () => this.#settle.fail(new VoiceError("unreachable", "The server does not take the call.")));
     const resumed = await started;
