@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.calls.test_twilio_calls import until
-from webrtc_page import CLOSED, HOLDS_STARTS, Page
+from webrtc_page import CLOSED, HOLDS_LINES, Page
 
 from stapes._core import calls as core
 from stapes.calls import CallResumed
@@ -34,7 +34,7 @@ async def taken_over_unheard(talk: Page) -> None:
 
 
 async def test_a_websocket_takes_the_call_over_from_a_line_that_failed(page):
-    talk = await page("reconnect: 20", before=HOLDS_STARTS)
+    talk = await page("reconnect: 20", before=HOLDS_LINES)
     browser = talk.browser
     await taken_over_unheard(talk)
     await browser.until("of('started').length === 2 || call.state === 'ended'")
@@ -55,7 +55,7 @@ async def test_a_websocket_takes_the_call_over_from_a_line_that_failed(page):
 
 
 async def test_the_next_line_over_webrtc_takes_the_call_over_from_one_that_failed(page):
-    talk = await page("transport: 'webrtc', reconnect: 20", before=HOLDS_STARTS)
+    talk = await page("transport: 'webrtc', reconnect: 20", before=HOLDS_LINES)
     browser = talk.browser
     await taken_over_unheard(talk)
     talk.network.offers_pass = False
@@ -73,7 +73,7 @@ async def test_the_next_line_over_webrtc_takes_the_call_over_from_one_that_faile
 
 
 async def test_end_hangs_up_on_the_line_that_failed_while_another_is_dialled(page):
-    talk = await page("transport: 'webrtc', reconnect: 20", before=HOLDS_STARTS)
+    talk = await page("transport: 'webrtc', reconnect: 20", before=HOLDS_LINES)
     [call] = talk.desk.calls
     await taken_over_unheard(talk)
     talk.network.offers_pass = False
@@ -87,7 +87,7 @@ async def test_end_hangs_up_on_the_line_that_failed_while_another_is_dialled(pag
 
 
 async def test_a_call_that_is_given_up_is_hung_up_on_the_line_that_failed(page):
-    talk = await page("transport: 'webrtc', reconnect: 1", before=HOLDS_STARTS)
+    talk = await page("transport: 'webrtc', reconnect: 1", before=HOLDS_LINES)
     [call] = talk.desk.calls
     await taken_over_unheard(talk)
     await talk.browser.until("call.state === 'ended'")

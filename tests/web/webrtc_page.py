@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from stapes.testing import ScriptedServer
 
 CLOSED = "connections.every(({ connectionState }) => connectionState === 'closed')"
-HOLDS_STARTS = """(() => {
+HOLDS_LINES = """(() => {
     window.channels = [];
-    window.holds = false;
+    window.holds = window.holdsModules = false;
     window.held = null;
-    window.letGo = () => { window.holds = false; window.held(); };
+    window.letGo = () => { window.holds = window.holdsModules = false; window.held(); };
     window.isClosed = ({ connectionState }) => connectionState === 'closed';
     const create = RTCPeerConnection.prototype.createDataChannel;
     RTCPeerConnection.prototype.createDataChannel = function (...given) {
@@ -36,8 +36,14 @@ HOLDS_STARTS = """(() => {
             else send.call(this, message);
         };
     }
+    const add = AudioWorklet.prototype.addModule;
+    AudioWorklet.prototype.addModule = async function (...given) {
+        if (window.holdsModules) await new Promise((go) => (window.held = go));
+        return add.apply(this, given);
+    };
 })()"""
-"""Keeps data channels, so that they can be broken, and holds the `start` of lines back."""
+"""Keeps data channels, so that they can be broken; lines are held back before their `start`, or
+before the module of a WebSocket's audio thread is loaded."""
 
 
 @dataclass

@@ -118,9 +118,10 @@ export class AutoCarrier {
     return new VoiceError("unreachable", `WebRTC did not get through to ${this.#url.host} some minutes ago.`);
   }
 
+  // A line that is being dialled already holds a microphone, too.
   listen(stream, source) {
     this.#call = { ...this.#call, stream, source };
-    this.#line?.listen(stream, source);
+    for (const line of new Set([this.#dialled, this.#line])) line?.listen(stream, source);
   }
 
   send(message) { return this.#line?.send(message) ?? false; }
@@ -181,6 +182,7 @@ export class AutoCarrier {
     try {
       await carrier.open({ ...this.#call, ...more, line: { ...this.#call.line, started: stands } });
     } catch (problem) {
+      this.#dialled = null;
       carrier.close();
       throw problem;
     }

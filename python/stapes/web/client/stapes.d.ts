@@ -233,7 +233,7 @@ export interface Carrier {
   prepare(): Promise<number | undefined>;
   /** Resolves when the call stands. */
   open(call: CarrierCall): Promise<void>;
-  /** Another microphone than before. */
+  /** Another microphone than before; it may come before `open` has resolved. */
   listen(stream: MediaStream, source: MediaStreamAudioSourceNode): void;
   /** False: there is no line now. */
   send(message: PageMessage): boolean;

@@ -76,7 +76,8 @@ export class WebRTCCarrier {
     line.started(false);
   }
 
-  listen(stream) { this.#sender.replaceTrack(stream.getAudioTracks()[0]); }
+  // Before it opens there is nothing to replace: it is opened with the latest.
+  listen(stream) { this.#sender?.replaceTrack(stream.getAudioTracks()[0]); }
 
   send(message) {
     if (this.#channel?.readyState !== "open") return false;

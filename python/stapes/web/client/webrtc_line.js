@@ -128,8 +128,8 @@ export class WebRTCLine {
   /** Nothing is sent or played any more; the server may go on waiting for it. */
   fallSilent() {
     this.#stands = false;
-    this.#stop();
     this.#sender?.replaceTrack(null).catch(() => {});
+    this.#stop();
   }
 
   /** Ends it. `hangsUp`: the server is told that the call is over. */
@@ -151,6 +151,8 @@ export class WebRTCLine {
     if (this.#connection) this.#connection.onconnectionstatechange = this.#connection.ontrack = null;
     if (this.#element) this.#element.srcObject = null;
     this.#element = null;
+    // No other microphone is sent over it.
+    this.#sender = null;
   }
 
   #after(seconds, act) {

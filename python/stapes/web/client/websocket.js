@@ -30,6 +30,7 @@ export class WebSocketCarrier {
   #worklet;
   #start;
   #line;
+  #source = null;
   #node = null;
   #opus = null;
   #makeOpus = null;
@@ -73,6 +74,7 @@ export class WebSocketCarrier {
   /** `callId` and `resumes`: it goes on with a call that another line carried before. */
   async open({ context, source, parameters, line, callId = crypto.randomUUID(), resumes = false, seconds = DIAL_TIMEOUT }) {
     this.#line = line;
+    this.#source = source;
     this.#stood = resumes;
     this.#rate = context.sampleRate;
     if (!SAMPLE_RATES.includes(this.#rate)) {
@@ -96,12 +98,16 @@ export class WebSocketCarrier {
     this.#node.onprocessorerror = () => line.ended("failed", new VoiceError("failed", "The browser's audio thread failed. Call again."));
     this.muted = this.#muted;
     this.#node.connect(context.destination);
-    source.connect(this.#node);
+    this.#source.connect(this.#node);
     line.voice(this.#node);
     await this.#dial(seconds);
   }
 
-  listen(_stream, source) { source.connect(this.#node); }
+  // Until the audio thread is ready to take it, it is only kept.
+  listen(_stream, source) {
+    this.#source = source;
+    if (this.#node) source.connect(this.#node);
+  }
 
   send(message) {
     if (this.#stands) this.#socket.send(JSON.stringify(message));
