@@ -198,7 +198,9 @@ class Call:
     def send_dtmf(self, digit: str) -> bool:
         """Sends a key; false where the carrier cannot."""
     def send_message(self, json: str) -> bool:
-        """Sends the application at the far end a message, as JSON; false where there is none."""
+        """Sends the application at the far end a message, as JSON; false where there is none.
+
+        It fails where the message is longer than the far end takes."""
     def pause_input(self, paused: bool) -> None:
         """Drops the caller's sound, or stops dropping it."""
     def pause_output(self, paused: bool) -> bool:

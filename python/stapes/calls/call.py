@@ -248,9 +248,13 @@ class Call:
         Raises:
             CallError: the caller has no page, the call is over, or over WebRTC `data` is longer
                 than the page's browser takes in a message (256 KiB for Chromium).
-            TypeError: `data` is not JSON.
+            TypeError: `data` is not JSON: not finite numbers and what contains itself are not.
         """
-        if not self.core.send_message(json.dumps({"type": "message", "data": data})):
+        try:
+            message = json.dumps({"type": "message", "data": data}, allow_nan=False)
+        except ValueError as error:
+            raise TypeError(f"data is not JSON: {error}") from None
+        if not self.core.send_message(message):
             raise CallError(
                 "the call is over" if self.is_over else f"{self.carrier} takes no messages"
             )

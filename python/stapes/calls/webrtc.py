@@ -32,6 +32,9 @@ __all__ = ["WebRTCCall", "WebRTCCallOptions"]
 _OPTIONS = CallOptions()
 _PAGE_EVENTS = PageEvents()
 
+_OUTSIDE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+"""Addresses for documentation (RFC 5737, RFC 3849): the way there is the way to all else."""
+
 _MAX_FIELDS = 64
 """The parameters of a call that are read."""
 
@@ -197,6 +200,8 @@ class WebRTCCall(Call):
             TooManyOffersError: too many were answered whose calls have not started
                 (`max_pending`): answer with 503.
             CallError: this side cannot answer, because of its addresses for instance: with 500.
+            ValueError: `local_address` is no IP address. As for all that is raised from here on,
+                the call is over.
             RuntimeError: it was answered before.
         """
         if self._answer is not None:
@@ -208,9 +213,9 @@ class WebRTCCall(Call):
                 self.hang_up()
                 raise OriginError(refusal)
         self._answer = asyncio.get_running_loop().create_future()
-        self.core.set_query(list((parameters or {}).items())[:_MAX_FIELDS])
-        self.core.answer(offer, local_address or outward_address(), self._webrtc)
         try:
+            self.core.set_query(list((parameters or {}).items())[:_MAX_FIELDS])
+            self.core.answer(offer, local_address or outward_address(), self._webrtc)
             return await self._answer
         except BaseException:
             self.hang_up()
@@ -278,10 +283,11 @@ def _refusal(answered: CallAnswered) -> CallError:
 
 def outward_address() -> str:
     """The address of this machine from which others are reached; nothing is sent to find it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    for family, outside in _OUTSIDE.items():
         try:
-            # For documentation (RFC 5737): it leads where all else does.
-            probe.connect(("192.0.2.1", 9))
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((outside, 9))
+                return str(probe.getsockname()[0])
         except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+            continue
+    return "127.0.0.1"

@@ -214,8 +214,9 @@ impl Call {
         Ok(self.0.call()?.send_dtmf(digit))
     }
 
-    /// Sends the application at the far end a message, as JSON; false where there is none. Raises where it is
-    /// longer than the far end takes.
+    /// Sends the application at the far end a message, as JSON; false where there is none.
+    ///
+    /// It fails where the message is longer than the far end takes.
     fn send_message(&self, json: &str) -> Outcome<bool> {
         match self.0.call()?.send_message(json) {
             Ok(()) => Ok(true),

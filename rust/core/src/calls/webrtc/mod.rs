@@ -10,7 +10,7 @@ mod pending;
 mod whip;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,10 +26,15 @@ use super::carrier::Carrier;
 use super::carriers::webrtc::WebRtcPage;
 use super::line::CallLine;
 use crate::transport::net::Tls;
+use crate::transport::net::addresses::towards;
 use crate::transport::webrtc::{Peer as _, PeerError, PeerSettings, StackPeer};
 
 /// The label of the page's data channel.
 const CHANNEL: &str = "stapes";
+
+/// Addresses outside of all networks, for documentation (RFC 5737 and 3849): the way to them is the way out.
+const OUTSIDE_IPV4: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
+const OUTSIDE_IPV6: (Ipv6Addr, u16) = (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9);
 
 /// Why an offer is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -114,14 +119,8 @@ pub async fn answer(
 }
 
 fn settings(local: IpAddr, options: &WebRtcCallOptions) -> PeerSettings {
-    let mut addresses = options.local_addresses.clone();
-    if addresses.is_empty() {
-        addresses.push(local);
-    }
-    // An IPv4 address that is written as an IPv6 one is a candidate that nobody reaches.
-    let addresses = addresses.iter().map(IpAddr::to_canonical).collect();
     PeerSettings {
-        local: addresses,
+        local: addresses(local, options),
         is_bound: !options.local_addresses.is_empty(),
         channel: CHANNEL,
         ice_servers: options.ice_servers.clone(),
@@ -136,6 +135,26 @@ fn settings(local: IpAddr, options: &WebRtcCallOptions) -> PeerSettings {
     }
 }
 
+/// The addresses of this machine that a page is to reach, which asked at `local`.
+fn addresses(local: IpAddr, options: &WebRtcCallOptions) -> Vec<IpAddr> {
+    let mut addresses = options.local_addresses.clone();
+    if addresses.is_empty() && local.to_canonical().is_loopback() {
+        // A proxy on this machine has asked. What comes to its public addresses comes to those that lead out.
+        let outside = |public: &IpAddr| match public {
+            IpAddr::V4(_) => towards(SocketAddr::from(OUTSIDE_IPV4)),
+            IpAddr::V6(_) => towards(SocketAddr::from(OUTSIDE_IPV6)),
+        };
+        addresses.extend(options.public_addresses.iter().filter_map(outside));
+        addresses.sort_unstable();
+        addresses.dedup();
+    }
+    if addresses.is_empty() {
+        addresses.push(local);
+    }
+    // An IPv4 address that is written as an IPv6 one is a candidate that nobody reaches.
+    addresses.iter().map(IpAddr::to_canonical).collect()
+}
+
 /// The codec of a call whose line this will be.
 pub fn carrier() -> Box<dyn Carrier> {
     Box::<WebRtcPage>::default()
@@ -146,5 +165,31 @@ impl WebRtcLine {
     pub async fn run(self, line: Arc<CallLine>, id: String) {
         // Boxed, because the future is large.
         Box::pin(line::drive(self, line, id)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behind_a_proxy_on_this_machine_a_call_is_where_its_public_addresses_lead() {
+        let (here, near): (IpAddr, IpAddr) =
+            ("127.0.0.1".parse().unwrap(), "10.1.2.3".parse().unwrap());
+        let mut options = WebRtcCallOptions::default();
+        assert_eq!(addresses(here, &options), [here]);
+        options.public_addresses = vec![
+            "203.0.113.7".parse().unwrap(),
+            "203.0.113.8".parse().unwrap(),
+        ];
+        let outward = towards(SocketAddr::from(OUTSIDE_IPV4)).unwrap_or(here);
+        assert_eq!(addresses(here, &options), [outward]);
+        assert_eq!(
+            addresses("::ffff:127.0.0.1".parse().unwrap(), &options),
+            [outward]
+        );
+        assert_eq!(addresses(near, &options), [near]);
+        options.local_addresses = vec![near];
+        assert_eq!(addresses(here, &options), [near]);
     }
 }

@@ -22,7 +22,7 @@ pub(in crate::transport) fn reachable(preferred: IpAddr) -> Vec<IpAddr> {
 }
 
 /// The address from which this machine sends to `to`, if there is a way. Nothing is sent.
-pub(in crate::transport) fn towards(to: SocketAddr) -> Option<IpAddr> {
+pub(crate) fn towards(to: SocketAddr) -> Option<IpAddr> {
     let any: SocketAddr = if to.is_ipv4() {
         ([0, 0, 0, 0], 0).into()
     } else {

@@ -5,7 +5,7 @@
 //! tunnel or upgrades the connection. [`dial`] calls them in that order.
 
 #[cfg(feature = "webrtc")]
-pub(super) mod addresses;
+pub(crate) mod addresses;
 mod date;
 mod deadline;
 mod dial;
