@@ -45,7 +45,8 @@ class WebRTCCallOptions:
 
     Attributes:
         local_addresses: the addresses of this machine that pages are answered from; none: the one
-            that the offer came to.
+            that the offer came to, or where a proxy on this machine took it, and there are
+            `public_addresses`, those that lead out of this machine.
         public_addresses: those under which they are known outside, where a router or a cloud
             translates them one to one: they stand in the answer in place of the local ones.
         private_addresses: an answer may name addresses of private networks and of this machine.
